@@ -1,0 +1,5 @@
+"""The ``bringup`` command."""
+
+from bringup.cli.root import main
+
+__all__ = ["main"]

@@ -1,0 +1,74 @@
+"""The root of the command line: where commands hang, and where errors become one clear message."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bringup import __version__, log
+from bringup.cli import settings as settings_commands
+from bringup.errors import BringupError, InventoryError, SettingsError
+from bringup.settings import Loaded, Settings, load
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+class Context:
+    """What commands share: the settings, read on first use so that ``init`` works without any."""
+
+    def __init__(self, env_file: Path | None) -> None:
+        self.env_file = env_file
+        self._loaded: Loaded | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """Settings and their origins. Raises SettingsError."""
+        if self._loaded is None:
+            self._loaded = load(env_file=self.env_file)
+            log.configure(self._loaded.settings.log_level, self._loaded.settings.log_format)
+        return self._loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings. Raises SettingsError."""
+        return self.loaded.settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bringup")
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Read this file instead of .env in the working directory.",
+)
+@click.pass_context
+def cli(context: click.Context, env_file: Path | None) -> None:
+    """Turn a DHCP lease into a validated server."""
+    context.obj = Context(env_file)
+
+
+cli.add_command(settings_commands.config)
+cli.add_command(settings_commands.init)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except (SettingsError, InventoryError) as error:
+        click.echo(f"bringup: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    except BringupError as error:
+        click.echo(f"bringup: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,129 @@
+"""Connections to the callback API: HTTP or HTTPS with a client certificate, as ``API_USE_TLS`` says."""
+
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import BaseModel, ValidationError
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from bringup import tls
+from bringup.errors import ApiRejected, ApiUnavailable, WireError
+from bringup.settings import Settings
+
+_Reply = TypeVar("_Reply", bound=BaseModel)
+_TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Takes the shared context; requests would trust every public CA besides ours."""
+
+    def __init__(self, settings: Settings, contexts: tls.ClientContexts) -> None:
+        self._settings = settings
+        self._contexts = contexts
+        super().__init__(max_retries=_retry_once())
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        context = tls.for_api_client(self._settings, self._contexts)
+        super().init_poolmanager(*args, ssl_context=context, **kwargs)
+
+
+class ApiClient:
+    """Speaks to the API of ``settings``; every call is safe to repeat.
+
+    Raises, from every call:
+        ApiUnavailable: no answer, or the API asks to come back later.
+        ApiRejected: the API refuses; repeating cannot help.
+        WireError: what answers is not our API.
+    """
+
+    def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, token: str | None = None) -> None:
+        own = settings.api_token
+        bearer = token or (own.get_secret_value() if own else "")
+        self._base = settings.api_url
+        self._timeout = (settings.redis_timeout_s, settings.api_timeout_s)
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
+        self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
+        adapter = _TlsAdapter(settings, contexts) if settings.api_use_tls else HTTPAdapter(max_retries=_retry_once())
+        self._session.mount(f"{urlsplit(self._base).scheme}://", adapter)
+
+    def get(self, path: str, reply: type[_Reply]) -> _Reply:
+        """``GET /api/v1{path}``."""
+        return self._call("GET", path, None, reply)
+
+    def put(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
+        """``PUT /api/v1{path}``."""
+        return self._call("PUT", path, body, reply)
+
+    def post(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
+        """``POST /api/v1{path}``."""
+        return self._call("POST", path, body, reply)
+
+    def patch(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
+        """``PATCH /api/v1{path}``."""
+        return self._call("PATCH", path, body, reply)
+
+    def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
+        url = f"{self._base}/api/v1{path}"
+        data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
+        try:
+            response = self._session.request(
+                method,
+                url,
+                data=data,
+                headers={"Content-Type": "application/json"} if data else {},
+                timeout=self._timeout,
+                allow_redirects=False,  # a redirect would carry our token elsewhere
+            )
+        except requests.RequestException as error:
+            raise ApiUnavailable(f"the API at {self._base} does not answer ({_cause(error)})") from error
+        if not 200 <= response.status_code < 300:
+            raise _refusal(response, self._base)
+        try:
+            return reply.model_validate_json(response.content)
+        except ValidationError:
+            raise WireError(f"what answers at {self._base} is not the bringup API; check CALLBACK_API_URL") from None
+
+
+def _retry_once() -> Retry:
+    """One quick second try hides a kept-alive connection that the server has closed meanwhile."""
+    return Retry(total=1, status=0, redirect=0, allowed_methods=None, backoff_factor=0)
+
+
+def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiRejected:
+    problem = _problem(response)
+    detail = str(problem.get("detail") or problem.get("title") or response.reason)
+    listed = problem.get("problems")
+    if isinstance(listed, list) and listed:
+        detail += ": " + "; ".join(map(str, listed))
+    message = f"the API at {base} answered {response.status_code}: {detail}"
+    if response.status_code >= 500 or response.status_code == _TOO_MANY:
+        wait = response.headers.get("Retry-After", "")
+        return ApiUnavailable(message, retry_in_s=float(wait) if wait.isdigit() else None)
+    return ApiRejected(message, kind=str(problem.get("type", "")).rpartition(":")[2])
+
+
+def _problem(response: requests.Response) -> dict[str, object]:
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost reason, without the nesting and the memory addresses that requests prints."""
+    cause: BaseException = error
+    while (inner := _inner(cause)) is not None:
+        cause = inner
+    return (
+        f"{cause.__class__.__name__}: {cause}".split("(")[0].strip(": ") if "object at 0x" in str(cause) else str(cause)
+    )
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    reason = getattr(error, "reason", None)
+    candidates = [reason, error.__cause__, *error.args, error.__context__]
+    return next((c for c in candidates if isinstance(c, BaseException) and c is not error), None)

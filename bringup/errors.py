@@ -1,0 +1,114 @@
+"""Every error that bringup raises on purpose, as one tree.
+
+::
+
+    BringupError
+    ├── SettingsError        the configuration is wrong; lists every problem at once
+    ├── InventoryError       devices.toml is wrong; lists every problem at once
+    ├── LeaseFormatError     a record of a DHCP server cannot be read
+    ├── WireError            a message does not fit its schema
+    ├── InvalidTransition    a run or device cannot go from this state to that one
+    ├── TransientError       may succeed if tried again: retried with backoff
+    │   ├── RedisUnavailable
+    │   ├── ApiUnavailable
+    │   ├── BmcUnavailable
+    │   └── NotYet           nothing is wrong, it is only too early
+    └── PermanentError       trying again cannot help: never retried
+        ├── ApiRejected
+        ├── BmcRejected
+        └── JobRefused       a queue held a function that is not on the allow-list
+
+Whether something is retried is decided by its class, never by its message.
+"""
+
+from collections.abc import Sequence
+
+
+class BringupError(Exception):
+    """Base of everything that bringup raises on purpose."""
+
+
+class _ProblemsError(BringupError):
+    """An error that carries every problem found, not only the first."""
+
+    heading = "problems"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{self.heading}:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
+
+
+class SettingsError(_ProblemsError):
+    """The configuration is wrong; ``problems`` names each variable, what is wrong and what is allowed."""
+
+    heading = "the configuration is not usable"
+
+
+class InventoryError(_ProblemsError):
+    """The inventory file is wrong; ``problems`` names each entry and what is wrong with it."""
+
+    heading = "the inventory is not usable"
+
+
+class LeaseFormatError(BringupError):
+    """A record looks like a lease but cannot be read as one."""
+
+
+class WireError(BringupError):
+    """A message does not fit its schema; ``problems`` names each field."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message)
+
+
+class InvalidTransition(BringupError):
+    """An event does not apply to the state that a run is in."""
+
+
+class TransientError(BringupError):
+    """May succeed later. ``retry_in_s``: seconds to wait when the other side said so."""
+
+    def __init__(self, message: str, *, retry_in_s: float | None = None) -> None:
+        self.retry_in_s = retry_in_s
+        super().__init__(message)
+
+
+class RedisUnavailable(TransientError):
+    """Redis does not answer, or answers that it cannot work now."""
+
+
+class ApiUnavailable(TransientError):
+    """The callback API does not answer, or asks to come back later."""
+
+
+class BmcUnavailable(TransientError):
+    """The machine's BMC does not answer, or is busy."""
+
+
+class NotYet(TransientError):
+    """Nothing is wrong: the job ran before its time and comes back in ``retry_in_s``."""
+
+
+class PermanentError(BringupError):
+    """Trying again cannot help."""
+
+
+class ApiRejected(PermanentError):
+    """The callback API refused; ``kind`` is the last part of the problem's type, RFC 9457 s.3.1.1."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
+class BmcRejected(PermanentError):
+    """The BMC refused; ``reason`` is the failure reason that this means for the run."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class JobRefused(PermanentError):
+    """A job named a function that is not on the allow-list; nothing was imported."""

@@ -1,0 +1,120 @@
+"""The inventory file ``devices.toml``: which machines are ours, and what each must turn out to be."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from bringup.errors import InventoryError
+from bringup.model import DeviceState, Mac
+
+GIB = 1024**3
+
+
+class ExpectedDisk(BaseModel):
+    """A disk that must be there: at least ``size_gb`` (10^9 bytes), any number of the same by ``count``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size_gb: PositiveInt
+    count: PositiveInt = 1
+
+
+class Expectation(BaseModel):
+    """What the machine must report. What is left out is not compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory_gib: PositiveInt | None = None
+    cpu_count: PositiveInt | None = None  # logical CPUs, as the agent counts them
+    disks: tuple[ExpectedDisk, ...] = ()
+    nics: PositiveInt | None = None
+    serial: str | None = None
+
+
+class Device(BaseModel):
+    """One machine of the inventory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+    bmc_mac: Mac | None = None
+    nic_macs: tuple[Mac, ...] = ()
+    bmc: str = Field(pattern=r"^(https|simulated)://[^\s@?#]+$")
+    credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    boot_method: Literal["cd", "uefi-http", "pxe"] = "cd"
+    state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE] = DeviceState.APPROVED
+    maintenance: str | None = None  # the reason; set: audit only
+    expected: Expectation = Expectation()
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        """Every address under which this machine may ask for a lease."""
+        return ((self.bmc_mac,) if self.bmc_mac else ()) + self.nic_macs
+
+    @model_validator(mode="after")
+    def _has_a_mac(self) -> Self:
+        if not self.macs:
+            raise ValueError("needs bmc_mac or nic_macs: without one no lease can be matched to it")
+        return self
+
+
+class Inventory:
+    """The devices of one file, by name and by MAC."""
+
+    def __init__(self, devices: Iterable[Device] = ()) -> None:
+        self.by_name: dict[str, Device] = {}
+        self._by_mac: dict[str, Device] = {}
+        problems: list[str] = []
+        for device in devices:
+            if device.name in self.by_name:
+                problems.append(f"device {device.name}: the name is used twice")
+            self.by_name[device.name] = device
+            for mac in device.macs:
+                other = self._by_mac.setdefault(mac, device)
+                if other is not device:
+                    problems.append(f"device {device.name}: {mac} belongs to {other.name} too")
+        if problems:
+            raise InventoryError(problems)
+
+    def device_of(self, mac: str) -> Device | None:
+        """The machine that owns ``mac``, as its BMC or as a NIC."""
+        return self._by_mac.get(mac)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The inventory in ``path``.
+
+        Raises:
+            InventoryError: the file is missing, unreadable, not TOML, or any entry is wrong.
+        """
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InventoryError([f"{path}: {error}"]) from None
+        return cls(_devices_in(document, path))
+
+
+def _devices_in(document: dict[str, object], path: Path) -> list[Device]:
+    unknown = sorted(set(document) - {"device"})
+    problems = [f"{path}: unknown table [{name}]; machines are [[device]]" for name in unknown]
+    entries = document.get("device", [])
+    if not isinstance(entries, list):
+        raise InventoryError([*problems, f"{path}: write [[device]] with two brackets"])
+    devices: list[Device] = []
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("name", f"number {number}") if isinstance(entry, dict) else f"number {number}"
+        try:
+            devices.append(Device.model_validate(entry))
+        except ValidationError as error:
+            problems += [
+                f"{path}: device {name}: {'.'.join(map(str, p['loc'])) or 'entry'}: {p['msg']}"
+                for p in error.errors(include_input=False, include_url=False)
+            ]
+    if problems:
+        raise InventoryError(problems)
+    return devices

@@ -1,0 +1,63 @@
+"""Logging: structlog over the standard library, as lines for people or JSON for machines."""
+
+import logging
+import sys
+from contextlib import AbstractContextManager
+from typing import Literal, TextIO
+
+import structlog
+
+LogFormat = Literal["console", "json"]
+
+
+def configure(level: str = "INFO", log_format: LogFormat = "console", stream: TextIO | None = None) -> None:
+    """Send all logging of this process, ours and the libraries', through one formatter to ``stream``.
+
+    Args:
+        level: name of the lowest level shown.
+        log_format: ``console`` for people, ``json`` for one object a line.
+        stream: default is standard error, so that standard output stays free for results.
+    """
+    stream = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(log_format, stream),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.Processor]:
+    if log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module; nothing is written before `configure`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def bound(**context: str) -> AbstractContextManager[None]:
+    """A ``with`` block in which every line of this thread carries ``context`` (run_id, job_id)."""
+    return structlog.contextvars.bound_contextvars(**context)

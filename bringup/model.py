@@ -1,0 +1,138 @@
+"""The words of the field that every part of bringup shares. No I/O, no settings."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.ASCII)
+
+
+def normalise_mac(text: object) -> str:
+    """Lower case, colons. Raises ValueError for anything that is not six octets."""
+    if not isinstance(text, str) or not _MAC.fullmatch(text.strip().lower()):
+        raise ValueError("must be six octets such as 52:54:00:00:0a:01")
+    return text.strip().lower().replace("-", ":")
+
+
+def printable(text: str) -> str:
+    """Device-chosen text with everything but printable characters escaped: safe for logs and terminals."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+Mac = Annotated[str, BeforeValidator(normalise_mac)]
+DeviceText = Annotated[str, AfterValidator(printable), Field(max_length=1024)]
+RUN_ID = r"^([0-9a-f]{2}-){6}[0-9]{1,12}$"
+RunId = Annotated[str, Field(pattern=RUN_ID)]
+
+
+class LeaseAction(StrEnum):
+    """What happened to a lease."""
+
+    ASSIGNED = "assigned"
+    RENEWED = "renewed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class LeaseEvent(BaseModel):
+    """One thing that a DHCP server did with one lease."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mac: Mac  # chaddr, RFC 2131 s.2
+    ip: IPv4Address | IPv6Address  # yiaddr, RFC 2131 s.2
+    action: LeaseAction
+    starts: AwareDatetime
+    ends: AwareDatetime | None = None  # None: infinite, or the source does not tell
+    hostname: DeviceText | None = None  # option 12, RFC 2132 s.3.14; chosen by the client
+    vendor_class: DeviceText | None = None  # option 60, RFC 2132 s.9.13; chosen by the client
+    client_id: DeviceText | None = None  # option 61, RFC 2132 s.9.14
+    circuit_id: DeviceText | None = None  # option 82.1, RFC 3046 s.3.1
+    source: str = Field(max_length=64)
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run that this lease leads to: the same wherever and whenever it is computed."""
+        return run_id_of(self.mac, self.starts)
+
+
+def run_id_of(mac: str, starts: datetime) -> str:
+    """``<mac-with-dashes>-<lease start, seconds since the epoch>``."""
+    return f"{mac.replace(':', '-')}-{int(starts.timestamp())}"
+
+
+class RunState(StrEnum):
+    """Where a run stands; the moves between these are `api.transitions`."""
+
+    QUEUED = "queued"
+    BOOTING = "booting"
+    WAITING = "waiting"
+    RUNNING = "running"
+    PASSED = "passed"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    ABORTED = "aborted"
+    AUDITED = "audited"  # the lease is on record; nothing was, or will be, powered
+
+    @property
+    def ended(self) -> bool:
+        """No event can change the verdict any more."""
+        return self not in _OPEN_STATES
+
+
+_OPEN_STATES = frozenset({RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING})
+
+
+class DeviceState(StrEnum):
+    """Where a machine stands in its life."""
+
+    DISCOVERED = "discovered"  # seen on the network, approved by nobody
+    APPROVED = "approved"  # the next lease starts a run
+    VALIDATING = "validating"
+    VALIDATED = "validated"
+    FAILED = "failed"
+    ACTIVE = "active"  # in service: never powered by bringup
+
+
+class Decision(StrEnum):
+    """What the API makes of a lease."""
+
+    START = "start"
+    AUDIT_ONLY = "audit_only"
+    RUNNING = "running"
+
+
+class FailureReason(StrEnum):
+    """Why a run did not pass: a closed list, so that it can be counted."""
+
+    BMC_UNREACHABLE = "bmc_unreachable"
+    BMC_AUTH = "bmc_auth"
+    MEDIA_REJECTED = "media_rejected"
+    MEDIA_NOT_READ = "media_not_read"
+    NO_BOOT = "no_boot"
+    NO_NETWORK = "no_network"
+    TLS_CLOCK = "tls_clock"
+    TLS_TRUST = "tls_trust"
+    CALLBACK_REFUSED = "callback_refused"
+    CHECK_FAILED = "check_failed"
+    WORKER_LOST = "worker_lost"
+    ABORTED = "aborted"
+
+
+class JobKind(StrEnum):
+    """The jobs that workers do."""
+
+    DISCOVER = "discover"
+    BOOT = "boot"
+    FINISH = "finish"
+    EXPIRE = "expire"
+
+
+def utc_now() -> datetime:
+    """Now, with its zone."""
+    return datetime.now(UTC)

@@ -1,0 +1,6 @@
+"""Settings: one frozen object, read once, from the environment and ``.env``."""
+
+from bringup.settings.load import Loaded, load
+from bringup.settings.schema import Settings, variables
+
+__all__ = ["Loaded", "Settings", "load", "variables"]

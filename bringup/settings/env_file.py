@@ -1,0 +1,71 @@
+"""The ``.env`` file: its documented example, and a fresh one with secrets of its own."""
+
+import os
+import secrets
+import string
+from pathlib import Path
+from typing import get_args
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from bringup.errors import SettingsError
+from bringup.settings.schema import GROUPS, variables
+
+SECRET_LENGTH = 32
+
+
+def example() -> str:
+    """Every setting with its default and what it is for: the text of ``.env.example``."""
+    return _render({})
+
+
+def write_new(path: Path) -> None:
+    """Write a ``.env`` with mode 0600 and fresh secrets; never overwrite.
+
+    Raises:
+        SettingsError: the file is there already, or cannot be written.
+    """
+    text = _render({"REDIS_PASSWORD": new_secret(), "API_TOKEN": new_secret()})
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise SettingsError([f"{path} is there already and is never overwritten; move it away first"]) from None
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def new_secret() -> str:
+    """32 letters and digits: safe in every configuration file that it must be copied to."""
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(SECRET_LENGTH))
+
+
+def _render(values: dict[str, str]) -> str:
+    lines = [
+        "# Settings of bringup. The process environment wins over this file.",
+        "# Switches take true/false, 1/0, yes/no, on/off.",
+    ]
+    for name, field in variables().items():
+        if group := GROUPS.get(name.lower()):
+            lines += ["", f"# --- {group} " + "-" * (70 - len(group))]
+        lines += [
+            f"# {field.description}{_choices(field)}",
+            f"{name}={values.get(name, _default_text(field))}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _choices(field: FieldInfo) -> str:
+    options = [str(option) for option in get_args(field.annotation) if isinstance(option, str)]
+    return f" ({' | '.join(options)})" if options else ""
+
+
+def _default_text(field: FieldInfo) -> str:
+    default = field.default
+    if default is None or default is PydanticUndefined or default == () or isinstance(default, SecretStr):
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -1,0 +1,104 @@
+"""Reading the settings: from the environment, then ``.env``, then defaults; every problem at once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from bringup.errors import SettingsError
+from bringup.settings.misspelt import misspelt
+from bringup.settings.rules import broken_rules
+from bringup.settings.schema import Settings, variables
+
+ENV_FILE_VARIABLE = "BRINGUP_ENV_FILE"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings, and where each came from (variable -> ``environment``, the file's name, or ``default``)."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Loaded:
+    """The effective settings of this process.
+
+    Args:
+        environ: default is the process environment, which wins over the file.
+        env_file: default is the file that ``BRINGUP_ENV_FILE`` names (which must exist), else ``.env`` here.
+
+    Raises:
+        SettingsError: with every problem found. No value is ever part of a message, for it may be a secret.
+    """
+    environ = os.environ if environ is None else environ
+    path, from_file = _read_env_file(environ, env_file)
+    known = variables()
+    raw: dict[str, str] = {}
+    origins: dict[str, str] = dict.fromkeys(known, "default")
+    for values, origin in ((from_file, str(path)), (environ, "environment")):
+        for name in known.keys() & values.keys():
+            raw[name] = values[name]
+            origins[name] = origin
+    problems = [
+        *_misspelt_in(from_file, f"in {path}", own_file=True),
+        *_misspelt_in(environ, "in the environment", own_file=False),
+    ]
+    settings = _validated(raw, problems)
+    return Loaded(settings, origins)
+
+
+def _read_env_file(environ: Mapping[str, str], env_file: Path | None) -> tuple[Path, dict[str, str]]:
+    named = env_file or (Path(environ[ENV_FILE_VARIABLE]) if environ.get(ENV_FILE_VARIABLE) else None)
+    path = named or Path(".env")
+    if not path.exists():
+        if named:
+            raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it"])
+        return path, {}
+    try:
+        # No interpolation: a password may hold "${".
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path} cannot be read: {error.__class__.__name__}"]) from None
+    return path, {name: value or "" for name, value in values.items()}
+
+
+def _misspelt_in(names: Mapping[str, str], where: str, *, own_file: bool) -> list[str]:
+    ours = misspelt((n for n in names if n != ENV_FILE_VARIABLE), variables(), own_file=own_file)
+    return [f"{name}: there is no such setting ({where}); did you mean {right}?" for name, right in ours.items()]
+
+
+def _validated(raw: Mapping[str, str], problems: list[str]) -> Settings:
+    try:
+        settings = Settings.model_validate(_fields(raw))
+    except ValidationError as error:
+        raise SettingsError([*problems, *_explained(error)]) from None
+    problems += broken_rules(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _fields(raw: Mapping[str, str]) -> dict[str, object]:
+    """Texts by field name. Empty means unset, except for a switch: that must say what it wants."""
+    fields: dict[str, object] = {}
+    for name, text in raw.items():
+        field = name.lower()
+        if text == "" and Settings.model_fields[field].annotation is not bool:
+            continue
+        fields[field] = [part.strip() for part in text.split(",")] if field == "auto_approve_cidrs" else text
+    return fields
+
+
+def _explained(error: ValidationError) -> list[str]:
+    return [
+        f"{str(problem['loc'][0]).upper()}: {_in_words(problem['msg'])}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+
+
+def _in_words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "must")

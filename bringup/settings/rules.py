@@ -1,0 +1,74 @@
+"""Rules between settings: each says what is wrong and what to set. Pure, but for looking whether a file is there."""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from bringup.settings.schema import Settings
+
+SHORTEST_PRODUCTION_SECRET = 16
+_DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin"}
+
+
+def broken_rules(settings: Settings) -> Iterator[str]:
+    """Everything that is wrong between settings that are each right by themselves."""
+    yield from _url_rules(settings)
+    yield from _tls_file_rules(settings)
+    yield from _time_rules(settings)
+    if settings.environment == "production":
+        yield from _production_rules(settings)
+
+
+def _url_rules(settings: Settings) -> Iterator[str]:
+    url = urlsplit(settings.callback_api_url)
+    if not settings.callback_api_url:
+        return
+    scheme = "https" if settings.api_use_tls else "http"
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        yield f"CALLBACK_API_URL: must be a URL such as {scheme}://bringup.example.net:5000"
+    elif url.scheme != scheme:
+        flag = str(settings.api_use_tls).lower()
+        yield f"CALLBACK_API_URL: begins with {url.scheme}:// but API_USE_TLS={flag} means {scheme}://"
+    if url.username or url.password or url.query or url.fragment:
+        yield "CALLBACK_API_URL: must not hold credentials, a query or a fragment"
+
+
+def _tls_file_rules(settings: Settings) -> Iterator[str]:
+    wanted = []
+    if settings.redis_use_tls:
+        wanted += [(name, "REDIS_USE_TLS") for name in ("redis_tls_cert", "redis_tls_key", "redis_tls_ca")]
+    if settings.api_use_tls:
+        wanted += [("api_tls_ca", "API_USE_TLS")]
+    for name, flag in wanted:
+        path = settings.path_of(name)
+        if not path.is_file():
+            yield f"{name.upper()}: {path} does not exist, and {flag}=true needs it; run scripts/pki/setup_pki.sh"
+        elif not os.access(path, os.R_OK):
+            yield f"{name.upper()}: {path} is not readable by this user, and {flag}=true needs it"
+
+
+def _time_rules(settings: Settings) -> Iterator[str]:
+    if settings.retry_min_s > settings.retry_max_s:
+        yield "RETRY_MIN_S: must not be greater than RETRY_MAX_S"
+    if settings.heartbeat_lost_s < 2 * settings.heartbeat_interval_s:
+        yield "HEARTBEAT_LOST_S: must be at least twice HEARTBEAT_INTERVAL_S, or a healthy machine counts as lost"
+    if settings.run_timeout_s < settings.boot_timeout_s:
+        yield "RUN_TIMEOUT_S: must not be smaller than BOOT_TIMEOUT_S"
+
+
+def _production_rules(settings: Settings) -> Iterator[str]:
+    if settings.auto_approve_cidrs:
+        yield "AUTO_APPROVE_CIDRS: is for development only; approve machines in DEVICES_FILE"
+    if settings.allow_insecure_production:
+        return
+    for flag in ("redis_use_tls", "api_use_tls"):
+        if not getattr(settings, flag):
+            yield f"{flag.upper()}: must be true when ENVIRONMENT=production"
+    for name in ("redis_password", "api_token"):
+        secret = getattr(settings, name)
+        value = secret.get_secret_value() if secret else ""
+        if len(value) < SHORTEST_PRODUCTION_SECRET or value.lower() in _DEFAULT_SECRETS:
+            yield (
+                f"{name.upper()}: must be at least {SHORTEST_PRODUCTION_SECRET} characters and no default when "
+                "ENVIRONMENT=production; `bringup init` makes a good one"
+            )

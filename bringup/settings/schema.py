@@ -1,0 +1,135 @@
+"""Every setting that bringup knows, once: its name, type, default and what it is for.
+
+The variable of a field is its name in capitals. ``.env.example`` and ``bringup config`` are made from this.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from bringup.settings.types import Port, Seconds, Secret, Switch
+
+
+class Settings(BaseModel):
+    """The effective configuration: frozen, validated, complete. Made by `bringup.settings.load`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, title="bringup")
+
+    # General
+    environment: Literal["development", "production"] = Field(
+        "development", description="production refuses to start unless every connection is mutual TLS"
+    )
+    allow_insecure_production: Switch = Field(
+        default=False, description="the one way around that refusal; it is logged at every start"
+    )
+    state_dir: Path = Field(Path("var"), description="where services keep their own small files (checkpoints)")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level logged")
+    log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines")
+    pki_dir: Path = Field(Path("pki"), description="where certificates and keys live")
+    devices_file: Path = Field(Path("devices.toml"), description="the inventory: docs/inventory.md")
+
+    # Redis
+    redis_host: str = Field("127.0.0.1", min_length=1, description="address of the Redis server")
+    redis_port: Port = Field(6379, description="its port; with TLS its tls-port")
+    redis_db: int = Field(0, ge=0, le=1023, description="its database number")
+    redis_username: str | None = Field(None, description="ACL user; empty: the default user")
+    redis_password: Secret | None = Field(None, description="its password; `bringup init` makes one")
+    redis_use_tls: Switch = Field(default=False, description="mutual TLS on every Redis connection")
+    redis_tls_cert: Path | None = Field(
+        None, description="our client certificate; empty: PKI_DIR/workers/worker-cert.pem"
+    )
+    redis_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
+    redis_tls_ca: Path | None = Field(None, description="the only CA trusted; empty: PKI_DIR/ca/ca-cert.pem")
+    redis_timeout_s: Seconds = Field(5, description="connecting to Redis, and waiting for one answer")
+
+    # Callback API
+    callback_api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
+    callback_api_port: Port = Field(5000, description="its port")
+    callback_api_url: str = Field(
+        "", description="URL under which machines and workers reach the API; empty: from host and port"
+    )
+    api_token: Secret | None = Field(None, description="what workers and operators bear; `bringup init` makes one")
+    api_use_tls: Switch = Field(default=False, description="HTTPS, with client certificates for workers and operators")
+    api_tls_cert: Path | None = Field(None, description="the API's certificate; empty: PKI_DIR/api/api-cert.pem")
+    api_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/api/api-key.pem")
+    api_tls_ca: Path | None = Field(
+        None, description="the only CA trusted, by both sides; empty: PKI_DIR/ca/ca-cert.pem"
+    )
+    api_require_client_cert: Switch = Field(default=False, description="machines must present a certificate too")
+    api_client_cert: Path | None = Field(
+        None, description="our client certificate; empty: PKI_DIR/workers/worker-cert.pem"
+    )
+    api_client_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
+    api_workers: int = Field(2, ge=1, le=64, description="processes that serve the API")
+    api_threads: int = Field(16, ge=1, le=256, description="threads in each of them")
+    api_timeout_s: Seconds = Field(30, description="waiting for an answer of the API")
+    api_header_timeout_s: Seconds = Field(
+        10, description="a client that has not sent its request header by then is cut off"
+    )
+
+    # DHCP tailer
+    dhcp_source: Literal["dnsmasq-log", "jsonl"] = Field("dnsmasq-log", description="what DHCP_PATH holds")
+    dhcp_path: Path = Field(Path("/var/log/dnsmasq.log"), description="the file that the DHCP server writes")
+
+    # Workers
+    worker_concurrency: int = Field(16, ge=3, le=256, description="threads of one worker process")
+    auto_approve_cidrs: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description="development only: unknown machines with a lease in these networks are approved"
+    )
+    power_off_after_run: Switch = Field(default=True, description="switch a machine off when its run has ended")
+
+    # Time and limits
+    boot_timeout_s: Seconds = Field(1800, description="from the power switch to the first sign of life")
+    run_timeout_s: Seconds = Field(7200, description="from the decision to the report")
+    heartbeat_interval_s: Seconds = Field(60, description="between two heartbeats of a machine, +-50 %")
+    heartbeat_lost_s: Seconds = Field(300, description="a machine silent for so long is lost")
+    max_concurrent_boots: int = Field(20, ge=1, le=1000, description="machines booting at once")
+    bmc_connect_timeout_s: Seconds = Field(30, description="connecting to a BMC")
+    bmc_read_timeout_s: Seconds = Field(60, description="waiting for its answer")
+    bmc_tries: int = Field(5, ge=1, le=20, description="how often a BMC is tried before the run fails")
+    retry_min_s: Seconds = Field(5, description="shortest wait before a job is tried again")
+    retry_max_s: Seconds = Field(30, description="longest wait before a job is tried again")
+    run_keep_days: int = Field(90, ge=1, le=3650, description="how long ended runs stay on record")
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the API, without a slash at its end."""
+        if self.callback_api_url:
+            return self.callback_api_url.rstrip("/")
+        scheme = "https" if self.api_use_tls else "http"
+        host = f"[{self.callback_api_host}]" if ":" in self.callback_api_host else self.callback_api_host
+        return f"{scheme}://{host}:{self.callback_api_port}"
+
+    def path_of(self, name: str) -> Path:
+        """The file behind a certificate setting: as set, or its place under PKI_DIR."""
+        explicit: Path | None = getattr(self, name)
+        return explicit or self.pki_dir / _UNDER_PKI_DIR[name]
+
+
+_UNDER_PKI_DIR = {
+    "redis_tls_cert": "workers/worker-cert.pem",
+    "redis_tls_key": "workers/worker-key.pem",
+    "redis_tls_ca": "ca/ca-cert.pem",
+    "api_tls_cert": "api/api-cert.pem",
+    "api_tls_key": "api/api-key.pem",
+    "api_tls_ca": "ca/ca-cert.pem",
+    "api_client_cert": "workers/worker-cert.pem",
+    "api_client_key": "workers/worker-key.pem",
+}
+
+GROUPS = {
+    "environment": "General",
+    "redis_host": "Redis",
+    "callback_api_host": "Callback API",
+    "dhcp_source": "DHCP tailer",
+    "worker_concurrency": "Workers",
+    "boot_timeout_s": "Time and limits",
+}
+
+
+def variables() -> dict[str, FieldInfo]:
+    """Every variable that we know, in the order in which people read them."""
+    return {name.upper(): field for name, field in Settings.model_fields.items()}
