@@ -7,7 +7,8 @@
     ├── InventoryError       devices.toml is wrong; lists every problem at once
     ├── LeaseFormatError     a record of a DHCP server cannot be read
     ├── WireError            a message does not fit its schema
-    ├── InvalidTransition    a run or device cannot go from this state to that one
+    ├── InvalidTransition    an event does not apply to the state that a run is in
+    │   └── PowerRefused     the power of this machine must not be switched
     ├── TransientError       may succeed if tried again: retried with backoff
     │   ├── RedisUnavailable
     │   ├── ApiUnavailable
@@ -64,6 +65,10 @@ class WireError(BringupError):
 
 class InvalidTransition(BringupError):
     """An event does not apply to the state that a run is in."""
+
+
+class PowerRefused(InvalidTransition):
+    """The power of this machine must not be switched, whoever asks; the message says why."""
 
 
 class TransientError(BringupError):

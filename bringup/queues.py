@@ -59,14 +59,33 @@ class Queues:
             return False
         return True
 
-    def add(self, kind: JobKind, run_id: str, *, pipeline: "Pipeline | None" = None) -> None:
-        """Put a job on its queue now; inside ``pipeline`` it happens with the state change or not at all."""
-        self._queues[kind].enqueue_job(self._job(kind, run_id, {"run_id": run_id}), pipeline=pipeline)
+    def add(
+        self, kind: JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
+    ) -> None:
+        """Put a job on its queue.
 
-    def add_at(self, kind: JobKind, run_id: str, at: datetime, *, pipeline: "Pipeline | None" = None) -> None:
-        """Schedule a job for ``at``, replacing an earlier schedule of the same job."""
+        Args:
+            at: when; None is now. A later call for the same job replaces the time.
+            pipeline: inside it the job comes to be with the state change or not at all.
+        """
         job = self._job(kind, run_id, {"run_id": run_id})
-        self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
+        if at is None:
+            self._queues[kind].enqueue_job(job, pipeline=pipeline)
+        else:
+            self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Name and number of jobs queued, started, scheduled and failed, of every queue."""
+        return [
+            {
+                "name": queue.name,
+                "queued": queue.count,
+                "started": queue.started_job_registry.get_job_count(cleanup=False),
+                "scheduled": queue.scheduled_job_registry.get_job_count(cleanup=False),
+                "failed": queue.failed_job_registry.get_job_count(cleanup=False),
+            }
+            for queue in self._queues.values()
+        ]
 
     def _job(self, kind: JobKind, run_id: str, kwargs: dict[str, Any]) -> Job:
         return self._queues[kind].create_job(

@@ -202,6 +202,10 @@ class RunDecision(Message):
     reason: str
 
 
+class MediaRequest(Message):
+    """Asks for what the machine is to boot."""
+
+
 class RunMedia(Message):
     """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
 
@@ -292,13 +296,13 @@ class Run(Message):
     deadline_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
+    boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     power_requested_at: AwareDatetime | None = None
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
     boot_ids: tuple[str, ...] = ()
-    refused_callbacks: NonNegativeInt = 0
     report_sha256: str | None = None
     verdict: Verdict | None = None
     owes: tuple[JobKind, ...] = ()  # jobs that must exist while the run stands like this

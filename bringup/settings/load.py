@@ -89,7 +89,7 @@ def _fields(raw: Mapping[str, str]) -> dict[str, object]:
         field = name.lower()
         if text == "" and Settings.model_fields[field].annotation is not bool:
             continue
-        fields[field] = [part.strip() for part in text.split(",")] if field == "auto_approve_cidrs" else text
+        fields[field] = text
     return fields
 
 

@@ -57,8 +57,6 @@ def _time_rules(settings: Settings) -> Iterator[str]:
 
 
 def _production_rules(settings: Settings) -> Iterator[str]:
-    if settings.auto_approve_cidrs:
-        yield "AUTO_APPROVE_CIDRS: is for development only; approve machines in DEVICES_FILE"
     if settings.allow_insecure_production:
         return
     for flag in ("redis_use_tls", "api_use_tls"):

@@ -3,7 +3,6 @@
 The variable of a field is its name in capitals. ``.env.example`` and ``bringup config`` are made from this.
 """
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -75,10 +74,7 @@ class Settings(BaseModel):
     dhcp_path: Path = Field(Path("/var/log/dnsmasq.log"), description="the file that the DHCP server writes")
 
     # Workers
-    worker_concurrency: int = Field(16, ge=3, le=256, description="threads of one worker process")
-    auto_approve_cidrs: tuple[IPv4Network | IPv6Network, ...] = Field(
-        (), description="development only: unknown machines with a lease in these networks are approved"
-    )
+    worker_concurrency: int = Field(16, ge=4, le=256, description="threads of one worker process")
     power_off_after_run: Switch = Field(default=True, description="switch a machine off when its run has ended")
 
     # Time and limits

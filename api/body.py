@@ -1,0 +1,75 @@
+"""Reading a request body: limits first, then JSON, then the schema; only then is anything looked up."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.problems import Refusal, invalid, malformed, too_large
+
+MIB = 1024**2
+LIMIT = 1 * MIB
+REPORT_LIMIT = 16 * MIB
+DEEPEST = 25
+_MOST_PROBLEMS = 20
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
+    """The request's JSON body as ``model``.
+
+    Args:
+        limit: most bytes read.
+
+    Raises:
+        Refusal: 413 too large, 415 not JSON by its type, 400 not JSON, 422 too deep or not fitting the schema.
+    """
+    raw = _read_raw(limit)
+    try:
+        document = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise malformed(f"the body is not JSON: {str(error)[:200]}") from None
+    if _deeper_than(document, DEEPEST):
+        raise invalid(f"the body is nested more than {DEEPEST} deep")
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise invalid("the body does not fit the schema", _in_words(error)) from None
+
+
+def _read_raw(limit: int) -> bytes:
+    request.max_content_length = limit
+    if request.mimetype != "application/json" or request.content_encoding:
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "send Content-Type: application/json, uncompressed"
+        )
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise too_large(limit) from None
+
+
+def _deeper_than(document: Any, most: int) -> bool:
+    """Level by level, not by recursion: depth is what a hostile body attacks."""
+    level = [document]
+    for _ in range(most + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    lines = [f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}"[:200] for p in found[:_MOST_PROBLEMS]]
+    return lines + ([f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else [])

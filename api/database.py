@@ -1,0 +1,79 @@
+"""Redis as the API uses it: a few typed reads, and transactions that watch what they were computed from."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from bringup.connections import redis_errors
+from bringup.settings import Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+_Result = TypeVar("_Result")
+
+
+class Database:
+    """Raises RedisUnavailable from every method when Redis does not answer."""
+
+    def __init__(self, settings: Settings, connection: "Redis") -> None:
+        self._settings = settings
+        self.connection = connection
+
+    def ping(self) -> None:
+        """Ask whether it is there."""
+        with self.errors():
+            self.connection.ping()
+
+    def fields(self, key: str, *, within: "Pipeline | None" = None) -> dict[str, bytes]:
+        """A hash; empty when there is none."""
+        with self.errors():
+            stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
+        return {name.decode(): value for name, value in stored.items()}
+
+    def string(self, key: str) -> bytes | None:
+        """A string, if it is there."""
+        with self.errors():
+            return cast("bytes | None", self.connection.get(key))
+
+    def members(self, key: str) -> set[str]:
+        """A set."""
+        with self.errors():
+            return {member.decode() for member in cast("set[bytes]", self.connection.smembers(key))}
+
+    def has_member(self, key: str, member: str) -> bool:
+        """Whether a set holds ``member``."""
+        with self.errors():
+            return bool(self.connection.sismember(key, member))
+
+    def size(self, key: str) -> int:
+        """How many members a set holds."""
+        with self.errors():
+            return int(self.connection.scard(key))
+
+    def newest(self, key: str, count: int) -> list[str]:
+        """The members of a sorted set with the highest scores, highest first."""
+        with self.errors():
+            return [m.decode() for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))]
+
+    def stream(self, key: str) -> list[dict[bytes, bytes]]:
+        """The entries of a stream, oldest first."""
+        with self.errors():
+            entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self.connection.xrange(key))
+        return [fields for _, fields in entries]
+
+    def transact(self, body: "Callable[[Pipeline], _Result]", *watched: str) -> _Result:
+        """Run ``body`` until nothing it watches was changed by others meanwhile.
+
+        ``body`` reads from the pipeline, calls its ``multi()``, then writes to it.
+        """
+        with self.errors():
+            run: Any = self.connection.transaction
+            return cast("_Result", run(body, *watched, value_from_callable=True))
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Redis's errors in our words."""
+        with redis_errors(self._settings):
+            yield

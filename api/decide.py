@@ -1,0 +1,36 @@
+"""What a lease means for the machine that holds it: start a run, only write it down, or it runs already. Pure."""
+
+from api.records import KnownDevice
+from bringup.model import Decision, DeviceState
+
+_WHY_NOT = {
+    DeviceState.DISCOVERED: "the machine is not in the inventory; add it to DEVICES_FILE to approve it",
+    DeviceState.VALIDATING: "the machine is being validated",
+    DeviceState.VALIDATED: "the machine has been validated; approve it again to repeat",
+    DeviceState.FAILED: "the machine has failed validation; approve it again to repeat",
+    DeviceState.ACTIVE: "the machine is in service",
+}
+
+
+def decide(device: KnownDevice) -> tuple[Decision, str]:
+    """The decision and its reason, in words for people. Only an approved machine is ever started."""
+    if device.record.active_run:
+        return Decision.RUNNING, f"run {device.record.active_run} has not ended"
+    if device.maintenance:
+        return Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
+    if device.state is not DeviceState.APPROVED:
+        return Decision.AUDIT_ONLY, _WHY_NOT[device.state]
+    return Decision.START, "the machine is approved"
+
+
+def power_refusal(device: KnownDevice, run_id: str) -> str | None:
+    """Why the power of ``device`` must not be switched for ``run_id`` now; None: it may."""
+    if device.maintenance:
+        return f"the machine is in maintenance: {device.maintenance}"
+    if device.state is DeviceState.ACTIVE:
+        return "the machine is in service"
+    if device.entry is None:
+        return "the machine is no longer in the inventory"
+    if device.record.active_run != run_id:
+        return "another run owns the machine"
+    return None

@@ -1,0 +1,171 @@
+"""What each event does to a run and its device. Pure: a run and an event in, a change out."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.decide import power_refusal
+from api.expiry import deadline_of, reason_of
+from api.records import Change, Job, KnownDevice
+from api.transitions import move
+from bringup.errors import InvalidTransition, NotYet, PowerRefused
+from bringup.inventory import Expectation
+from bringup.model import DeviceState, FailureReason, JobKind, RunState
+from bringup.settings import Settings
+from bringup.verdict import judge
+from bringup.wire import EventType, Heartbeat, Report, Run, RunEvent, TimelineEntry
+
+_DEVICE_STATE_AFTER = {
+    RunState.PASSED: DeviceState.VALIDATED,
+    RunState.DEGRADED: DeviceState.FAILED,
+    RunState.FAILED: DeviceState.FAILED,
+    RunState.TIMED_OUT: DeviceState.FAILED,
+    RunState.ABORTED: DeviceState.FAILED,
+}
+_MOST_BOOT_IDS = 100
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run and its device as they stand now."""
+
+    run: Run
+    device: KnownDevice
+    now: datetime
+    settings: Settings
+    refused_callbacks: int = 0
+
+    def entry(self, trigger: str, after: Run, detail: str = "") -> TimelineEntry:
+        """A line of the timeline."""
+        return TimelineEntry(at=self.now, type=trigger, state=after.state, applied=True, detail=detail)
+
+    def step(self, trigger: str, detail: str = "", **marks: object) -> Change:
+        """A move within a run that goes on."""
+        after = self._with_deadline(move(self.run, trigger, self.now, marks))
+        jobs: tuple[Job, ...] = ()
+        if after.deadline_at and (after.state is not self.run.state or self.run.deadline_at is None):
+            jobs = (Job(JobKind.EXPIRE, after.deadline_at),)
+        return Change(after, self.device, self.entry(trigger, after, detail), jobs)
+
+    def end(self, trigger: str, reason: FailureReason | None, detail: str, **marks: object) -> Change:
+        """A move that ends the run: the verdict stands, the device follows it, the clean-up is due."""
+        after = move(self.run, trigger, self.now, marks, reason=reason, detail=detail)
+        device = self.device
+        if device.record.state is DeviceState.VALIDATING and device.record.active_run == self.run.run_id:
+            device = device.with_record(state=_DEVICE_STATE_AFTER[after.state])
+        return Change(after, device, self.entry(trigger, after, detail), (Job(JobKind.FINISH),))
+
+    def _with_deadline(self, run: Run) -> Run:
+        return run.model_copy(update={"deadline_at": None if run.state.ended else deadline_of(run, self.settings)})
+
+
+def worker_event(moment: Moment, event: RunEvent) -> Change:
+    """What a worker tells of a run.
+
+    Raises:
+        InvalidTransition: it does not apply now.
+        PowerRefused: it asked for leave to switch the power, and must not.
+        NotYet: it asked whether the time is up, and it is not.
+    """
+    return _WORKER_EVENTS[event.type](moment, event)
+
+
+def media_minted(moment: Moment) -> Change:
+    """A run token goes out; never again once the power has been asked for, for the machine may bear it already."""
+    if moment.run.power_requested_at is not None:
+        raise InvalidTransition("the machine may be booting with the token it was given")
+    return moment.step("media_minted")
+
+
+def heartbeat(moment: Moment, beat: Heartbeat) -> Change:
+    """A sign of life: the machine runs."""
+    known = moment.run.boot_ids
+    boot_ids = known if beat.boot_id in known else (*known, beat.boot_id)[-_MOST_BOOT_IDS:]
+    detail = f"boot {len(boot_ids)}, up {beat.uptime_s:.0f} s" + (f", {beat.stage}" if beat.stage else "")
+    return moment.step("heartbeat", detail, last_heartbeat_at=moment.now, boot_ids=boot_ids)
+
+
+def report(moment: Moment, message: Report) -> Change:
+    """The machine's report: the verdict is made here, from what was found, and the run ends."""
+    entry = moment.device.entry
+    verdict = judge(message, entry.expected if entry else Expectation(), entry.nic_macs if entry else ())
+    reason = FailureReason.CHECK_FAILED if verdict.state is RunState.FAILED else None
+    change = moment.end(
+        verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)
+    )
+    return Change(change.run, change.device, change.entry, change.jobs, report=message.model_dump_json().encode())
+
+
+def report_digest(message: Report) -> str:
+    """The same for the same content, whatever its white space or order of keys."""
+    return hashlib.sha256(message.model_dump_json().encode()).hexdigest()
+
+
+def abort(moment: Moment, why: str) -> Change:
+    """The operator ends the run."""
+    return moment.end("abort", FailureReason.ABORTED, why)
+
+
+def _boot_failed(moment: Moment, event: RunEvent) -> Change:
+    return moment.end("boot_failed", event.reason or FailureReason.WORKER_LOST, event.detail)
+
+
+def _deadline(moment: Moment, _event: RunEvent) -> Change:
+    deadline = moment.run.deadline_at
+    if moment.run.state.ended:
+        raise InvalidTransition(f"the run is {moment.run.state}")
+    if deadline is None or moment.now < deadline:
+        wait_s = (deadline - moment.now).total_seconds() if deadline else moment.settings.retry_max_s
+        raise NotYet("the run's time is not up", retry_in_s=wait_s)
+    reason, detail = reason_of(moment.run, moment.refused_callbacks)
+    return moment.end("deadline", reason, detail)
+
+
+def _power_requested(moment: Moment, event: RunEvent) -> Change:
+    _refuse_power_unless_ours(moment)
+    first = moment.run.power_requested_at or moment.now
+    return moment.step(event.type.value, event.detail, power_requested_at=first)
+
+
+def _power_off_requested(moment: Moment, event: RunEvent) -> Change:
+    _refuse_power_unless_ours(moment)
+    return moment.step(event.type.value, event.detail)
+
+
+def _refuse_power_unless_ours(moment: Moment) -> None:
+    if why := power_refusal(moment.device, moment.run.run_id):
+        raise PowerRefused(why)
+
+
+def _finished(moment: Moment, event: RunEvent) -> Change:
+    after = move(moment.run, event.type.value, moment.now, {"closed_at": moment.now})
+    device = moment.device
+    if device.record.active_run == moment.run.run_id:
+        device = device.with_record(active_run=None)
+    return Change(after, device, moment.entry(event.type.value, after, event.detail))
+
+
+def _marking(mark: str | None) -> Callable[[Moment, RunEvent], Change]:
+    """An event that only sets the time of a step, where the step has a place for it."""
+
+    def mark_step(moment: Moment, event: RunEvent) -> Change:
+        marks: dict[str, object] = {mark: getattr(moment.run, mark) or moment.now} if mark else {}
+        return moment.step(event.type.value, event.detail, **marks)
+
+    return mark_step
+
+
+_WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
+    EventType.BOOT_STARTED: _marking("boot_started_at"),
+    EventType.MEDIA_INSERTED: _marking("media_at"),
+    EventType.BOOT_OVERRIDE_SET: _marking(None),
+    EventType.POWER_REQUESTED: _power_requested,
+    EventType.POWERED_OFF: _marking("powered_off_at"),
+    EventType.POWERED_ON: _marking("powered_on_at"),
+    EventType.BOOT_FAILED: _boot_failed,
+    EventType.DEADLINE: _deadline,
+    EventType.POWER_OFF_REQUESTED: _power_off_requested,
+    EventType.MEDIA_EJECTED: _marking(None),
+    EventType.FINISHED: _finished,
+}

@@ -1,0 +1,41 @@
+"""Where state lies in Redis: every key of bringup itself (rq's own begin with ``rq:``)."""
+
+RUNS = "bringup:runs"  # sorted set: run id by creation time
+OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
+BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
+DEVICES = "bringup:devices"  # set: device names
+
+
+def run(run_id: str) -> str:
+    """Hash: the fields of a run, each as JSON."""
+    return f"bringup:run:{run_id}"
+
+
+def events(run_id: str) -> str:
+    """Stream: the timeline of a run."""
+    return f"bringup:run:{run_id}:events"
+
+
+def report(run_id: str) -> str:
+    """String: the report of a run, as JSON."""
+    return f"bringup:run:{run_id}:report"
+
+
+def run_token(run_id: str) -> str:
+    """String: the SHA-256 of the run's token."""
+    return f"bringup:run:{run_id}:token"
+
+
+def refused(run_id: str) -> str:
+    """Counter: calls for the run that bore a wrong token."""
+    return f"bringup:run:{run_id}:refused"
+
+
+def token_owner(digest: str) -> str:
+    """String: the run that the token with this SHA-256 belongs to."""
+    return f"bringup:token:{digest}"
+
+
+def device(name: str) -> str:
+    """Hash: the fields of a device, each as JSON."""
+    return f"bringup:device:{name}"

@@ -1,0 +1,40 @@
+"""From a request to a change: the run and its device as they stand, the time, and the store that writes."""
+
+from collections.abc import Callable
+
+from api.events import Moment
+from api.problems import power_refused, stale, unknown_run
+from api.records import Change, KnownDevice
+from api.services import services
+from bringup.errors import InvalidTransition, PowerRefused
+from bringup.model import utc_now
+from bringup.wire import Run
+
+
+def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
+    """Apply ``compute`` to the run as it stands.
+
+    Raises:
+        Refusal: there is no such run.
+        InvalidTransition, NotYet: from ``compute``.
+    """
+    given = services()
+    refused = given.tokens.refused(run_id)
+
+    def at_this_moment(run: Run, device: KnownDevice) -> Change:
+        return compute(Moment(run, device, utc_now(), given.settings, refused))
+
+    change = given.store.change_run(run_id, at_this_moment)
+    if change is None:
+        raise unknown_run()
+    return change
+
+
+def change_run_or_refuse(run_id: str, compute: Callable[[Moment], Change]) -> Change:
+    """The same, with what does not apply answered as a conflict."""
+    try:
+        return change_run(run_id, compute)
+    except PowerRefused as error:
+        raise power_refused(str(error)) from None
+    except InvalidTransition as error:
+        raise stale(str(error)) from None

@@ -1,0 +1,64 @@
+"""The OpenAPI document, generated from the message models that the views name."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import Flask
+from pydantic import BaseModel
+from spectree import Response, SpecTree
+from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+
+from bringup import __version__
+from bringup.wire import Problem
+
+_View = TypeVar("_View", bound=Callable[..., object])
+
+_spec = SpecTree(  # holds no state of an application: it only remembers what views say of themselves
+    "flask",
+    title="bringup callback API",
+    version=__version__,
+    mode="strict",
+    annotations=False,
+    naming_strategy=lambda model: model.__name__,
+    nested_naming_strategy=lambda _parent, child: child,
+    validation_error_model=Problem,
+    security_schemes=[
+        SecurityScheme(name="bearer", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer")),
+    ],
+)
+
+
+def documented(
+    *answers: tuple[HTTPStatus, type[BaseModel]],
+    body: type[BaseModel] | None = None,
+    refusals: tuple[HTTPStatus, ...] = (),
+    public: bool = False,
+) -> Callable[[_View], _View]:
+    """Say in the OpenAPI document what a view takes and answers. It validates nothing: `api.body` does."""
+    models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in answers}
+    models |= {f"HTTP_{status.value}": Problem for status in _usual(body=body is not None, public=public) + refusals}
+    return _spec.validate(
+        json=body, resp=Response(**models), skip_validation=True, security=None if public else {"bearer": []}
+    )
+
+
+def _usual(*, body: bool, public: bool) -> tuple[HTTPStatus, ...]:
+    of_body = (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    )
+    return (
+        (() if public else (HTTPStatus.UNAUTHORIZED,))
+        + (of_body if body else ())
+        + (() if public else (HTTPStatus.SERVICE_UNAVAILABLE,))
+    )
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The document for ``app``."""
+    _spec.app = app
+    spec: dict[str, Any] = _spec.spec
+    return spec

@@ -1,0 +1,30 @@
+"""What the views work with: made once by the application factory, found through the application."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+
+from api.store import Store
+from api.tokens import RunTokens
+from bringup.settings import Settings
+
+_KEY = "bringup"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The settings and stores of one application."""
+
+    settings: Settings
+    store: Store
+    tokens: RunTokens
+    views: Mapping[str, Callable[..., object]]
+    openapi: Mapping[str, Any]
+
+
+def services() -> Services:
+    """Those of the application that serves the present request."""
+    found: Services = current_app.extensions[_KEY]
+    return found

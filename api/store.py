@@ -1,0 +1,205 @@
+"""Runs and devices: read them, and change them in one transaction together with the jobs that this calls for.
+
+Every change watches what it was computed from (compare and set): of two at once, the second is computed anew.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from api import keys
+from api.database import Database
+from api.inventory_file import InventoryFile
+from api.records import Change, DeviceRecord, KnownDevice
+from bringup.errors import InvalidTransition
+from bringup.inventory import Inventory
+from bringup.model import DeviceState, RunState, utc_now
+from bringup.queues import Queues
+from bringup.wire import Run, TimelineEntry
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+_Record = TypeVar("_Record", bound=BaseModel)
+_Outcome = TypeVar("_Outcome", bound=Change | Run)
+_LONGEST_TIMELINE = 1000
+_HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
+
+
+class Store:
+    """Raises RedisUnavailable from every method when Redis does not answer.
+
+    Args:
+        keep: how long a run stays on record after it was closed.
+    """
+
+    def __init__(self, database: Database, inventory: InventoryFile, keep: timedelta) -> None:
+        self._database = database
+        self._inventory = inventory
+        self._keep = keep
+        self._queues = Queues(database.connection)
+
+    # --- reading
+
+    def ping(self) -> None:
+        """Ask Redis whether it is there."""
+        self._database.ping()
+
+    def inventory(self) -> Inventory:
+        """The inventory as it stands. Raises InventoryError."""
+        return self._inventory.current()
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, if it is known."""
+        return _record(Run, self._database.fields(keys.run(run_id)))
+
+    def device(self, name: str) -> KnownDevice | None:
+        """The device, if the inventory or a lease has named it."""
+        return self._device(name, self._database.fields(keys.device(name)))
+
+    def device_names(self) -> list[str]:
+        """Every device of the inventory and every one that was seen."""
+        return sorted(self._database.members(keys.DEVICES) | set(self.inventory().by_name))
+
+    def newest_runs(self, count: int) -> list[str]:
+        """The ids of the newest runs, newest first."""
+        return self._database.newest(keys.RUNS, count)
+
+    def open_runs(self) -> list[str]:
+        """The ids of all runs that are not closed."""
+        return sorted(self._database.members(keys.OPEN_RUNS))
+
+    def boots_in_progress(self) -> int:
+        """How many runs hold a boot slot."""
+        return self._database.size(keys.BOOTING_RUNS)
+
+    def timeline(self, run_id: str) -> list[TimelineEntry]:
+        """What happened in a run, oldest first."""
+        entries = self._database.stream(keys.events(run_id))
+        return [TimelineEntry.model_validate_json(fields[b"entry"]) for fields in entries]
+
+    def report(self, run_id: str) -> bytes | None:
+        """The stored report, as JSON."""
+        return self._database.string(keys.report(run_id))
+
+    def queue_counts(self) -> list[dict[str, Any]]:
+        """How many jobs each queue holds, by their standing."""
+        with self._database.errors():
+            return self._queues.counts()
+
+    # --- changing
+
+    def change_run(self, run_id: str, compute: Callable[[Run, KnownDevice], Change]) -> Change | None:
+        """Apply what ``compute`` makes of the run and its device; None when there is no such run.
+
+        Raises:
+            InvalidTransition: from ``compute``; it is on the run's timeline then, as not applied.
+        """
+        known = self.run(run_id)
+        if known is None:
+            return None
+        try:
+            return self._transact(known.device, run_id, lambda run, device: compute(run or known, device))
+        except InvalidTransition as refused:
+            self.note(known, "refused", str(refused), applied=False)
+            raise
+
+    def open_run(
+        self, run_id: str, device_name: str, compute: Callable[[Run | None, KnownDevice], Change | Run]
+    ) -> Change | Run:
+        """Apply the change that ``compute`` makes of a device; a run that it answers with changes nothing."""
+        return self._transact(device_name, run_id, compute)
+
+    def change_device(self, name: str, compute: Callable[[KnownDevice], KnownDevice]) -> KnownDevice | None:
+        """Apply what ``compute`` makes of a device; None when there is no such device."""
+
+        def body(pipe: "Pipeline") -> KnownDevice | None:
+            device = self._device(name, self._database.fields(keys.device(name), within=pipe))
+            changed = compute(device) if device else None
+            pipe.multi()
+            if changed:
+                _write_device(pipe, changed)
+            return changed
+
+        return self._database.transact(body, keys.device(name))
+
+    def note(self, run: Run, trigger: str, detail: str, *, applied: bool = True) -> None:
+        """Write a line on a run's timeline that changes nothing else."""
+        entry = TimelineEntry(at=utc_now(), type=trigger, state=run.state, applied=applied, detail=detail)
+
+        def write(pipe: "Pipeline") -> None:
+            pipe.multi()
+            _append(pipe, run.run_id, entry)
+
+        self._database.transact(write)
+
+    def _transact(
+        self, device_name: str, run_id: str, compute: Callable[[Run | None, KnownDevice], _Outcome]
+    ) -> _Outcome:
+        def body(pipe: "Pipeline") -> _Outcome:
+            run = _record(Run, self._database.fields(keys.run(run_id), within=pipe))
+            fields = self._database.fields(keys.device(device_name), within=pipe)
+            outcome = compute(run, self._device(device_name, fields) or self._new_device(device_name))
+            pipe.multi()
+            if isinstance(outcome, Change):
+                self._write(pipe, outcome)
+            return outcome
+
+        return self._database.transact(body, keys.run(run_id), keys.device(device_name))
+
+    def _write(self, pipe: "Pipeline", change: Change) -> None:
+        run, run_id = change.run, change.run.run_id
+        _write(pipe, keys.run(run_id), run)
+        _write_device(pipe, change.device)
+        _append(pipe, run_id, change.entry)
+        pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
+        (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
+        (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)
+        for job in change.jobs:
+            self._queues.add(job.kind, run_id, at=job.at, pipeline=pipe)
+        if change.report is not None:
+            pipe.set(keys.report(run_id), change.report)
+        if run.closed_at:
+            self._forget_later(pipe, run_id)
+
+    def _forget_later(self, pipe: "Pipeline", run_id: str) -> None:
+        for key in (keys.run, keys.events, keys.report, keys.run_token, keys.refused):
+            pipe.expire(key(run_id), self._keep)
+        pipe.zremrangebyscore(keys.RUNS, 0, (utc_now() - self._keep).timestamp())
+
+    def _device(self, name: str, fields: dict[str, bytes]) -> KnownDevice | None:
+        record = _record(DeviceRecord, fields)
+        entry = self.inventory().by_name.get(name)
+        if record is None:
+            return self._new_device(name) if entry else None
+        if entry and record.state is DeviceState.DISCOVERED and not record.unapproved:
+            record = record.model_copy(update={"state": entry.state})  # it has come into the inventory since
+        return KnownDevice(record, entry)
+
+    def _new_device(self, name: str) -> KnownDevice:
+        entry = self.inventory().by_name.get(name)
+        state = entry.state if entry else DeviceState.DISCOVERED
+        return KnownDevice(DeviceRecord(name=name, state=state), entry)
+
+
+def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
+    if not fields:
+        return None
+    return model.model_validate({name: json.loads(value) for name, value in fields.items()})
+
+
+def _write(pipe: "Pipeline", key: str, record: BaseModel) -> None:
+    fields: dict[str, Any] = record.model_dump(mode="json", exclude={"owes"})
+    pipe.hset(key, mapping={name: json.dumps(value) for name, value in fields.items()})
+
+
+def _write_device(pipe: "Pipeline", device: KnownDevice) -> None:
+    _write(pipe, keys.device(device.record.name), device.record)
+    pipe.sadd(keys.DEVICES, device.record.name)
+
+
+def _append(pipe: "Pipeline", run_id: str, entry: TimelineEntry) -> None:
+    pipe.xadd(keys.events(run_id), {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)

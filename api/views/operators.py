@@ -1,0 +1,183 @@
+"""What operators ask and decide."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request
+
+from api import events, leases
+from api.answers import answer
+from api.audience import Audience, audience
+from api.body import read_body
+from api.decide import decide
+from api.moment import change_run_or_refuse
+from api.openapi import documented
+from api.owed import with_owed_jobs
+from api.problems import conflict, invalid, unknown_device, unknown_run
+from api.records import Change, KnownDevice
+from api.services import services
+from bringup.model import Decision, DeviceState, run_id_of, utc_now
+from bringup.wire import (
+    AbortRequest,
+    DeviceChange,
+    DeviceList,
+    DeviceView,
+    QueueList,
+    QueueView,
+    Report,
+    Run,
+    RunDecision,
+    RunDetail,
+    RunList,
+    StartRequest,
+)
+
+bp = Blueprint("operators", __name__)
+_UNKNOWN = (HTTPStatus.NOT_FOUND,)
+_MOST_RUNS = 10_000
+_DEFAULT_RUNS = 100
+
+
+@bp.get("/runs")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, RunList))
+def list_runs() -> Response:
+    """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed."""
+    store = services().store
+    ids = store.open_runs() if request.args.get("open") == "true" else store.newest_runs(_limit())
+    runs = (store.run(run_id) for run_id in ids)
+    return answer(RunList(runs=tuple(with_owed_jobs(run) for run in runs if run)))
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(_DEFAULT_RUNS))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_RUNS:
+        raise invalid(f"limit: must be a number from 1 to {_MOST_RUNS}")
+    return int(text)
+
+
+@bp.get("/runs/<run_id>")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
+def show_run(run_id: str) -> Response:
+    """A run with its timeline."""
+    run = services().store.run(run_id)
+    if run is None:
+        raise unknown_run()
+    timeline = tuple(services().store.timeline(run_id))
+    return answer(RunDetail(**dict(with_owed_jobs(run)), timeline=timeline))
+
+
+@bp.get("/runs/<run_id>/report")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, Report), refusals=_UNKNOWN)
+def show_report(run_id: str) -> Response:
+    """The report of a run, as the machine sent it."""
+    stored = services().store.report(run_id)
+    if stored is None:
+        raise unknown_run()
+    return Response(stored, mimetype="application/json")
+
+
+@bp.post("/runs/<run_id>/abort")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def abort_run(run_id: str) -> Response:
+    """End a run. The machine is told at its next heartbeat; the clean-up begins at once."""
+    why = read_body(AbortRequest).reason
+    change = change_run_or_refuse(run_id, lambda moment: events.abort(moment, why))
+    return answer(change.run, HTTPStatus.ACCEPTED)
+
+
+@bp.get("/devices")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, DeviceList))
+def list_devices() -> Response:
+    """Every device of the inventory, and every one that was seen and is not in it."""
+    store = services().store
+    devices = (store.device(name) for name in store.device_names())
+    return answer(DeviceList(devices=tuple(d.view() for d in devices if d and not _named_since(d))))
+
+
+def _named_since(device: KnownDevice) -> bool:
+    """It was seen as a bare MAC; the inventory knows it under a name now."""
+    mac = device.record.seen_mac
+    return device.entry is None and mac is not None and services().store.inventory().device_of(mac) is not None
+
+
+@bp.get("/devices/<name>")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, DeviceView), refusals=_UNKNOWN)
+def show_device(name: str) -> Response:
+    """One device."""
+    return answer(_known_device(name).view())
+
+
+@bp.patch("/devices/<name>")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def change_device(name: str) -> Response:
+    """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible."""
+    wanted = read_body(DeviceChange)
+    changed = services().store.change_device(name, lambda device: _changed(device, wanted))
+    if changed is None:
+        raise unknown_device()
+    return answer(changed.view(), HTTPStatus.ACCEPTED)
+
+
+def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
+    if wanted.maintenance is not None:
+        device = device.with_record(maintenance=wanted.maintenance or None)
+    if wanted.state is None:
+        return device
+    if wanted.state is not DeviceState.ACTIVE:
+        _refuse_to_expose(device, wanted.state)
+    return device.with_record(state=wanted.state, unapproved=wanted.state is DeviceState.DISCOVERED)
+
+
+def _refuse_to_expose(device: KnownDevice, wanted: DeviceState) -> None:
+    if device.record.active_run:
+        raise conflict(f"run {device.record.active_run} has not ended; abort it first")
+    if wanted is DeviceState.APPROVED and device.entry is None:
+        raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
+    if wanted is DeviceState.APPROVED and device.entry and device.entry.state is DeviceState.ACTIVE:
+        raise conflict("the inventory says that the machine is active; change DEVICES_FILE first")
+
+
+@bp.post("/devices/<name>/runs")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.ACCEPTED, RunDecision), body=StartRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def start_run(name: str) -> Response:
+    """Start a run of an approved device without waiting for a lease."""
+    why = read_body(StartRequest).reason
+    device = _known_device(name)
+    if device.entry is None:
+        raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
+    run_id = run_id_of(device.entry.macs[0], utc_now())
+    outcome = services().store.open_run(run_id, name, lambda run, dev: _start(run_id, why, run, dev))
+    run = outcome.run if isinstance(outcome, Change) else outcome
+    decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
+    return answer(decision, HTTPStatus.ACCEPTED)
+
+
+def _start(run_id: str, why: str, known: Run | None, device: KnownDevice) -> Change | Run:
+    if known is not None:
+        return known
+    decision, reason = decide(device)
+    if decision is not Decision.START:
+        raise conflict(reason)
+    return leases.started_by_operator(run_id, device, why, utc_now())
+
+
+def _known_device(name: str) -> KnownDevice:
+    device = services().store.device(name)
+    if device is None:
+        raise unknown_device()
+    return device
+
+
+@bp.get("/queues")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, QueueList))
+def list_queues() -> Response:
+    """How full the queues are."""
+    return answer(QueueList(queues=tuple(QueueView(**counts) for counts in services().store.queue_counts())))

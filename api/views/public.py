@@ -1,0 +1,48 @@
+"""What anyone may ask."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, jsonify
+
+from api.answers import answer
+from api.audience import Audience, audience
+from api.openapi import documented
+from api.services import services
+from bringup import __version__
+from bringup.errors import InventoryError, PermanentError, RedisUnavailable
+from bringup.wire import Health, Readiness
+
+bp = Blueprint("public", __name__)
+
+
+@bp.get("/health")
+@audience(Audience.ANYONE)
+@documented((HTTPStatus.OK, Health), public=True)
+def health() -> Response:
+    """This process serves; says which service and version it is."""
+    return answer(Health(service="bringup-api", version=__version__))
+
+
+@bp.get("/ready")
+@audience(Audience.ANYONE)
+@documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
+def ready() -> Response:
+    """Whether the API can do its work: Redis answers and the inventory can be read."""
+    problems = []
+    try:
+        services().store.ping()
+    except (RedisUnavailable, PermanentError):
+        problems.append("Redis does not answer")
+    try:
+        services().store.inventory()
+    except InventoryError:
+        problems.append("the inventory cannot be read")
+    status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+    return answer(Readiness(ready=not problems, problems=tuple(problems)), status)
+
+
+@bp.get("/openapi.json")
+@audience(Audience.ANYONE)
+def openapi() -> Response:
+    """This document."""
+    return jsonify(services().openapi)

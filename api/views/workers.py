@@ -1,0 +1,115 @@
+"""What workers say: a lease was seen, a step of a run was taken."""
+
+import re
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+
+from api import events, leases
+from api.answers import answer
+from api.audience import Audience, audience
+from api.body import read_body
+from api.moment import change_run_or_refuse
+from api.openapi import documented
+from api.problems import busy, invalid, stale, unknown_run
+from api.records import Change, KnownDevice
+from api.services import services
+from bringup.errors import NotYet
+from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState, utc_now
+from bringup.wire import EventType, MediaRequest, Run, RunDecision, RunEvent, RunEventReply, RunMedia
+
+bp = Blueprint("workers", __name__)
+
+
+@bp.put("/runs/<run_id>")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
+def put_run(run_id: str) -> Response:
+    """A lease was seen. The answer says what comes of it; the same lease again changes nothing."""
+    event = read_body(LeaseEvent)
+    if not re.fullmatch(RUN_ID, run_id) or run_id != event.run_id:
+        raise invalid(f"the run id of this lease is {event.run_id}")
+    if event.action is not LeaseAction.ASSIGNED:
+        raise invalid(f"only an assigned lease opens a run, not one that was {event.action}")
+    outcome = services().store.open_run(run_id, _device_name(event.mac), lambda run, dev: _open(event, run, dev))
+    if isinstance(outcome, Change):
+        return answer(_decision(outcome.run), HTTPStatus.CREATED)
+    if outcome.run_id != run_id:
+        services().store.note(outcome, "lease_seen", f"{event.mac} holds a lease of {event.ip}")
+        return answer(_decision(outcome, Decision.RUNNING))
+    return answer(_decision(outcome))
+
+
+def _open(event: LeaseEvent, known: Run | None, device: KnownDevice) -> Change | Run:
+    if known is not None:
+        return known
+    change = leases.opened_by(event, device, utc_now())
+    if change is not None:
+        return change
+    active = services().store.run(device.record.active_run or "")
+    if active is None:
+        raise stale(f"device {device.record.name} names run {device.record.active_run}, which is not on record")
+    return active
+
+
+def _device_name(mac: str) -> str:
+    """The name in the inventory; a machine that nobody has named goes by its MAC."""
+    device = services().store.inventory().device_of(mac)
+    return device.name if device else mac.replace(":", "-")
+
+
+def _decision(run: Run, decision: Decision | None = None) -> RunDecision:
+    return RunDecision(run_id=run.run_id, decision=decision or run.decision, state=run.state, reason=run.detail)
+
+
+@bp.post("/runs/<run_id>/events")
+@audience(Audience.STAFF)
+@documented(
+    (HTTPStatus.ACCEPTED, RunEventReply),
+    body=RunEvent,
+    refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+)
+def post_event(run_id: str) -> Response:
+    """A step of a run was taken, or leave to take it is asked. 409: it does not apply (any more)."""
+    event = read_body(RunEvent)
+    if event.type is EventType.BOOT_STARTED:
+        _wait_for_a_boot_slot(run_id)
+    try:
+        change = change_run_or_refuse(run_id, lambda moment: events.worker_event(moment, event))
+    except NotYet as early:
+        return answer(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
+    return answer(RunEventReply(state=change.run.state), HTTPStatus.ACCEPTED)
+
+
+def _wait_for_a_boot_slot(run_id: str) -> None:
+    given = services()
+    most = given.settings.max_concurrent_boots
+    if _known(run_id).state is RunState.QUEUED and given.store.boots_in_progress() >= most:
+        raise busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
+
+
+def _known(run_id: str) -> Run:
+    run = services().store.run(run_id)
+    if run is None:
+        raise unknown_run()
+    return run
+
+
+@bp.post("/runs/<run_id>/media")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def mint_media(run_id: str) -> Response:
+    """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
+    read_body(MediaRequest)
+    change = change_run_or_refuse(run_id, events.media_minted)
+    given = services()
+    token = given.tokens.mint(change.run.run_id)
+    base = given.settings.api_url
+    media = RunMedia(
+        run_id=run_id,
+        image_url=f"{base}/api/v1/runs/{run_id}/image",
+        callback_url=f"{base}/api/v1",
+        run_token=token,
+        epoch=int(utc_now().timestamp()),
+    )
+    return answer(media, HTTPStatus.CREATED)
