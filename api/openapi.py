@@ -59,6 +59,7 @@ def _usual(*, body: bool, public: bool) -> tuple[HTTPStatus, ...]:
 
 def document(app: Flask) -> dict[str, Any]:
     """The document for ``app``."""
-    _spec.app = app
-    spec: dict[str, Any] = _spec.spec
+    with app.app_context():
+        _spec.app = app
+        spec: dict[str, Any] = _spec.spec
     return spec

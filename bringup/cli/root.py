@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from bringup import __version__, log
+from bringup.cli import services
 from bringup.cli import settings as settings_commands
 from bringup.errors import BringupError, InventoryError, SettingsError
 from bringup.settings import Loaded, Settings, load
@@ -50,6 +51,7 @@ def cli(context: click.Context, env_file: Path | None) -> None:
 
 cli.add_command(settings_commands.config)
 cli.add_command(settings_commands.init)
+cli.add_command(services.api)
 
 
 def main() -> None:

@@ -1,0 +1,106 @@
+"""Serving the API with gunicorn: threads, deadlines for slow clients, no control socket, no debug server."""
+
+import socket
+import time
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from api.app import create_app
+from bringup.settings import Settings
+
+_BODY_TIMEOUT_S = 60
+_GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
+
+
+class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
+    """gthread waits for ever for the rest of a request header, so that a few silent clients stop the service.
+
+    This cuts off a connection whose header is not complete, or whose request is not answered, in time.
+    """
+
+    header_timeout_s: float = 10
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadlines: dict[TConn, float] = {}
+
+    def handle(self, conn: TConn) -> Any:
+        """Serve one request, against the clock."""
+        self._deadlines[conn] = time.monotonic() + self.header_timeout_s
+        try:
+            return super().handle(conn)
+        finally:
+            self._deadlines.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """The header is there; what is left has its own time."""
+        self._deadlines[conn] = time.monotonic() + _BODY_TIMEOUT_S
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Called once a second by the worker's loop."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, deadline in list(self._deadlines.items()):
+            if now > deadline:
+                self._deadlines.pop(conn, None)
+                _cut_off(conn)
+
+
+def _cut_off(conn: TConn) -> None:
+    """Ends the blocking read in the worker's thread, which then closes the socket itself."""
+    try:
+        conn.sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, configured from our settings alone: no configuration file, no environment, no arguments."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Translate our settings into gunicorn's."""
+        for name, value in _options(self._settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The application, made in each worker process."""
+        return create_app(self._settings)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        SettingsError, InventoryError: found before anything listens.
+    """
+    create_app(settings)
+    Server(settings).run()
+
+
+def _options(settings: Settings) -> dict[str, object]:
+    host = settings.callback_api_host
+    return {
+        "bind": f"{f'[{host}]' if ':' in host else host}:{settings.callback_api_port}",
+        "worker_class": type("Worker", (DeadlineWorker,), {"header_timeout_s": settings.api_header_timeout_s}),
+        "workers": settings.api_workers,
+        "threads": settings.api_threads,
+        "worker_connections": 1000,
+        "keepalive": 5,
+        "timeout": 60,
+        "graceful_timeout": _GRACEFUL_S,
+        "control_socket_disable": True,
+        "proc_name": "bringup-api",
+        "loglevel": settings.log_level.lower(),
+        "logger_class": "api.server_log.ServerLog",
+        "accesslog": "-",
+        "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
+        "forwarded_allow_ips": "",
+    }
