@@ -24,6 +24,13 @@ _DEVICE_STATE_AFTER = {
     RunState.ABORTED: DeviceState.FAILED,
 }
 _MOST_BOOT_IDS = 100
+_OWNED = {
+    EventType.MEDIA_INSERTED,
+    EventType.BOOT_OVERRIDE_SET,
+    EventType.POWER_REQUESTED,
+    EventType.POWERED_OFF,
+    EventType.POWERED_ON,
+}
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,14 @@ def worker_event(moment: Moment, event: RunEvent) -> Change:
         PowerRefused: it asked for leave to switch the power, and must not.
         NotYet: it asked whether the time is up, and it is not.
     """
+    if event.type in _OWNED:
+        _refuse_unless_owner(moment, event.owner)
     return _WORKER_EVENTS[event.type](moment, event)
 
 
-def media_minted(moment: Moment) -> Change:
+def media_minted(moment: Moment, owner: str) -> Change:
     """A run token goes out; never again once the power has been asked for, for the machine may bear it already."""
+    _refuse_unless_owner(moment, owner)
     if moment.run.power_requested_at is not None:
         raise InvalidTransition("the machine may be booting with the token it was given")
     return moment.step("media_minted")
@@ -105,6 +115,17 @@ def report_digest(message: Report) -> str:
 def abort(moment: Moment, why: str) -> Change:
     """The operator ends the run."""
     return moment.end("abort", FailureReason.ABORTED, why)
+
+
+def _refuse_unless_owner(moment: Moment, owner: str) -> None:
+    """A worker that was thought dead, and is not, must not go on beside the one that took over."""
+    if owner != moment.run.boot_owner:
+        raise InvalidTransition("another worker has taken over this boot")
+
+
+def _boot_started(moment: Moment, event: RunEvent) -> Change:
+    first = moment.run.boot_started_at or moment.now
+    return moment.step(event.type.value, event.detail, boot_started_at=first, boot_owner=event.owner)
 
 
 def _boot_failed(moment: Moment, event: RunEvent) -> Change:
@@ -157,7 +178,7 @@ def _marking(mark: str | None) -> Callable[[Moment, RunEvent], Change]:
 
 
 _WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
-    EventType.BOOT_STARTED: _marking("boot_started_at"),
+    EventType.BOOT_STARTED: _boot_started,
     EventType.MEDIA_INSERTED: _marking("media_at"),
     EventType.BOOT_OVERRIDE_SET: _marking(None),
     EventType.POWER_REQUESTED: _power_requested,

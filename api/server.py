@@ -1,10 +1,10 @@
 """Serving the API with gunicorn: threads, deadlines for slow clients, no control socket, no debug server."""
 
+import contextlib
 import socket
 import time
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -15,7 +15,7 @@ _BODY_TIMEOUT_S = 60
 _GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
 
 
-class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
+class DeadlineWorker(ThreadWorker):
     """gthread waits for ever for the rest of a request header, so that a few silent clients stop the service.
 
     This cuts off a connection whose header is not complete, or whose request is not answered, in time.
@@ -52,13 +52,11 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
 
 def _cut_off(conn: TConn) -> None:
     """Ends the blocking read in the worker's thread, which then closes the socket itself."""
-    try:
+    with contextlib.suppress(OSError):
         conn.sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """gunicorn, configured from our settings alone: no configuration file, no environment, no arguments."""
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +68,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         for name, value in _options(self._settings).items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Any:
         """The application, made in each worker process."""
         return create_app(self._settings)
 

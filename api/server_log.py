@@ -5,7 +5,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 
-class ServerLog(Logger):  # type: ignore[misc]
+class ServerLog(Logger):
     """Hands everything to the root logger instead of writing by itself."""
 
     def setup(self, cfg: Any) -> None:

@@ -182,6 +182,7 @@ class RunEvent(Message):
     """One step of a run, told by the worker that took it."""
 
     type: EventType
+    owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
     reason: FailureReason | None = None
     detail: DeviceText = ""
 
@@ -205,12 +206,13 @@ class RunDecision(Message):
 class MediaRequest(Message):
     """Asks for what the machine is to boot."""
 
+    owner: str = Field(max_length=64)
+
 
 class RunMedia(Message):
     """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
 
     run_id: RunId
-    image_url: str
     callback_url: str
     run_token: str = Field(repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
@@ -296,6 +298,7 @@ class Run(Message):
     deadline_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
+    boot_owner: str = ""
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     power_requested_at: AwareDatetime | None = None

@@ -59,7 +59,8 @@ def _device_name(mac: str) -> str:
 
 
 def _decision(run: Run, decision: Decision | None = None) -> RunDecision:
-    return RunDecision(run_id=run.run_id, decision=decision or run.decision, state=run.state, reason=run.detail)
+    reason = run.detail or "the machine is approved"
+    return RunDecision(run_id=run.run_id, decision=decision or run.decision, state=run.state, reason=reason)
 
 
 @bp.post("/runs/<run_id>/events")
@@ -100,14 +101,13 @@ def _known(run_id: str) -> Run:
 @documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def mint_media(run_id: str) -> Response:
     """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
-    read_body(MediaRequest)
-    change = change_run_or_refuse(run_id, events.media_minted)
+    asked = read_body(MediaRequest)
+    change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner))
     given = services()
     token = given.tokens.mint(change.run.run_id)
     base = given.settings.api_url
     media = RunMedia(
         run_id=run_id,
-        image_url=f"{base}/api/v1/runs/{run_id}/image",
         callback_url=f"{base}/api/v1",
         run_token=token,
         epoch=int(utc_now().timestamp()),

@@ -52,6 +52,7 @@ def cli(context: click.Context, env_file: Path | None) -> None:
 cli.add_command(settings_commands.config)
 cli.add_command(settings_commands.init)
 cli.add_command(services.api)
+cli.add_command(services.work)
 
 
 def main() -> None:

@@ -1,8 +1,12 @@
 """The commands that run a service until it is told to stop."""
 
+import signal
 from typing import TYPE_CHECKING
 
 import click
+
+from api.server import serve
+from workers.runner import Runner
 
 if TYPE_CHECKING:
     from bringup.cli.root import Context
@@ -12,6 +16,14 @@ if TYPE_CHECKING:
 @click.pass_obj
 def api(context: "Context") -> None:
     """Serve the callback API."""
-    from api.server import serve
-
     serve(context.settings)
+
+
+@click.command()
+@click.pass_obj
+def work(context: "Context") -> None:
+    """Do the jobs on the queues: tell the API of leases, boot machines, clean up after runs."""
+    runner = Runner(context.settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+    runner.run()

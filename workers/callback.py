@@ -1,0 +1,57 @@
+"""What workers say to the callback API, in typed calls."""
+
+from bringup.connections import ApiClient
+from bringup.errors import ApiRejected
+from bringup.model import FailureReason, LeaseEvent
+from bringup.wire import (
+    EventType,
+    MediaRequest,
+    Run,
+    RunDecision,
+    RunDetail,
+    RunEvent,
+    RunEventReply,
+    RunList,
+    RunMedia,
+)
+
+
+class Callback:
+    """The API as a worker sees it. Raises what `ApiClient` raises."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    def put_run(self, lease: LeaseEvent) -> RunDecision:
+        """Tell of a lease; the same again is harmless."""
+        return self._client.put(f"/runs/{lease.run_id}", lease, RunDecision)
+
+    def run(self, run_id: str) -> RunDetail:
+        """A run as it stands."""
+        return self._client.get(f"/runs/{run_id}", RunDetail)
+
+    def open_runs(self) -> tuple[Run, ...]:
+        """Every run that is not closed, with the jobs that it owes."""
+        return self._client.get("/runs?open=true", RunList).runs
+
+    def media(self, run_id: str, owner: str) -> RunMedia:
+        """What the machine is to boot, with a fresh run token."""
+        return self._client.post(f"/runs/{run_id}/media", MediaRequest(owner=owner), RunMedia)
+
+    def tell(
+        self,
+        run_id: str,
+        what: EventType,
+        *,
+        owner: str = "",
+        detail: str = "",
+        reason: FailureReason | None = None,
+    ) -> RunEventReply:
+        """Tell of a step, or ask leave for it. Raises ApiRejected when it does not apply any more."""
+        event = RunEvent(type=what, owner=owner, detail=detail[:1024], reason=reason)
+        return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
+
+
+def is_stale(error: ApiRejected) -> bool:
+    """The run has moved on without us: nothing is left to do, and nothing is wrong."""
+    return error.kind in {"stale", "unknown_run"}

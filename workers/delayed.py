@@ -1,0 +1,52 @@
+"""Delayed jobs: what rq has scheduled goes to its queue when its time has come.
+
+rq's own scheduler is a forked process that guards each queue by a lock of a minute; a killed worker would
+stop all retries for that long. Here each job moves in one transaction, so any number of processes may do it.
+"""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+
+from bringup.model import JobKind
+from bringup.queues import Queues
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+
+def enqueue_due(connection: "Redis", queues: Queues) -> int:
+    """Move every job whose time has come; returns how many this call has moved."""
+    moved = 0
+    for kind in JobKind:
+        queue = queues.queue(kind)
+        for job_id in queue.scheduled_job_registry.get_jobs_to_schedule():
+            moved += _move(connection, queue, job_id)
+    return moved
+
+
+def _move(connection: "Redis", queue: Queue, job_id: str) -> bool:
+    registry = queue.scheduled_job_registry
+
+    def body(pipe: "Pipeline") -> bool:
+        if pipe.zscore(registry.key, job_id) is None:
+            return False  # another process was quicker
+        job = _fetch(queue, job_id)
+        pipe.multi()
+        registry.remove(job_id, pipeline=pipe)
+        if job is not None:
+            queue.enqueue_job(job, pipeline=pipe)
+        return job is not None
+
+    transaction: Any = connection.transaction
+    return cast("bool", transaction(body, registry.key, value_from_callable=True))
+
+
+def _fetch(queue: Queue, job_id: str) -> Job | None:
+    try:
+        return Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+    except NoSuchJobError:
+        return None

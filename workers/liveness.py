@@ -1,0 +1,40 @@
+"""Which executions are alive: each process says so every second or two, for every job that it has in hand.
+
+Redis's clock is the only one that counts, so that hosts need not agree about the time.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from redis import Redis
+
+ALIVE = "bringup:executions:alive"  # sorted set: execution by the time at which it was last alive
+BEAT_EVERY_S = 1.5
+SILENT_AFTER_S = 6.0
+_FORGET_AFTER_S = 3600
+
+
+def beat(connection: "Redis", executions: "Iterable[str]") -> None:
+    """Say that ``executions`` are alive now."""
+    now = _redis_time(connection)
+    marks: dict[str, Any] = dict.fromkeys(executions, now)
+    if marks:
+        connection.zadd(ALIVE, marks)
+    connection.zremrangebyscore(ALIVE, 0, now - _FORGET_AFTER_S)
+
+
+def silent(connection: "Redis", executions: "Iterable[str]") -> set[str]:
+    """Those of ``executions`` that nobody has spoken for lately."""
+    names = list(executions)
+    if not names:
+        return set()
+    now = _redis_time(connection)
+    seen = connection.zmscore(ALIVE, names)
+    return {name for name, at in zip(names, seen, strict=True) if at is None or now - at > SILENT_AFTER_S}
+
+
+def _redis_time(connection: "Redis") -> float:
+    seconds, microseconds = connection.time()
+    return seconds + microseconds / 1e6
