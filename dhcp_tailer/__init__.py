@@ -1,0 +1,1 @@
+"""Lease sources: follow what a DHCP server writes, parse leases, put them on the queue, remember the place."""

@@ -1,0 +1,157 @@
+"""Following a file through everything that happens to one: growth, rotation, truncation, absence."""
+
+import os
+from collections import deque
+from pathlib import Path
+
+from bringup import log
+from dhcp_tailer.generation import Generation, Rewritten, open_regular
+from dhcp_tailer.position import Position
+from dhcp_tailer.records import Record
+from dhcp_tailer.rotated import Likeness, find, likeness, successors
+
+_log = log.get(__name__)
+
+
+class Follower:
+    """Yields the records of a file in order, across its generations, and knows where it stands.
+
+    A record counts as done only when the caller says so: `position` never runs ahead of that. All records of
+    one `poll` must be done before the next.
+    """
+
+    def __init__(self, path: Path, position: Position | None = None, *, from_end: bool = False) -> None:
+        self._path = path
+        self._resume_at = position
+        self._from_end = from_end
+        self._generations: deque[Generation] = deque()  # oldest first; the last is the live file
+        self.unavailable: str | None = None  # why the file at our path cannot be read now
+
+    @property
+    def position(self) -> Position | None:
+        """Behind the last record that is done; None before anything was found."""
+        return self._generations[0].position if self._generations else self._resume_at
+
+    def poll(self, limit: int) -> list[Record]:
+        """Up to ``limit`` records that are there now; none: come back when the file has changed."""
+        try:
+            if not self._generations:
+                self._begin()
+            return self._next(limit)
+        except OSError as error:
+            self._say_unavailable(error)
+            return []
+
+    def done(self, record: Record) -> None:
+        """``record``, of the last `poll`, need not be read again."""
+        self._generations[0].done(record)
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        while self._generations:
+            self._generations.popleft().close()
+
+    def _next(self, limit: int) -> list[Record]:
+        while True:
+            if records := self._read(limit):
+                return records
+            if len(self._generations) == 1:
+                if not self._rotated():
+                    return []
+            elif leftover := self._generations[0].leftover():
+                return [leftover]
+            else:
+                self._generations.popleft().close()
+
+    def _read(self, limit: int) -> list[Record]:
+        while True:
+            try:
+                return self._generations[0].read(limit)
+            except Rewritten:
+                self._start_over()
+
+    def _begin(self) -> None:
+        """Open the file where we left it. Raises OSError while there is none."""
+        if self.unavailable:
+            os.close(open_regular(self._path))  # cheap, where a search through the directory is not
+        position = self._resume_at
+        if position is None:
+            self._begin_anew()
+        elif found := find(self._path, position):
+            self._generations.append(Generation.open(found, position.offset))
+        else:
+            self._begin_without(position)
+        self._say_available()
+
+    def _begin_anew(self) -> None:
+        try:
+            live = Generation.open(self._path)
+        except FileNotFoundError:
+            self._from_end = False  # whatever will be in it comes after our start
+            raise
+        if self._from_end:
+            live.skip_to_end()
+        self._generations.append(live)
+
+    def _begin_without(self, position: Position) -> None:
+        live = Generation.open(self._path)
+        self._append(successors(self._path, position.written_ns), live)
+        _log.warning(
+            "the file that was read until now is gone; records written to it since may be lost",
+            path=str(self._path),
+            offset=position.offset,
+            last_written=position.written_at,
+        )
+
+    def _rotated(self) -> bool:
+        """Whether another file has taken our path.
+
+        The old one stays ours until the new one has something to say: its writer may still hold it open.
+        """
+        last = self._generations[-1]
+        status = self._path.stat()
+        if last.is_file(status) or not status.st_size:
+            self._say_available()
+            return False
+        position = last.position
+        copied = likeness(self._path, position) is Likeness.COPY
+        live = Generation.open(self._path, position.offset if copied else 0)
+        self._say_available()
+        self._append(successors(self._path, position.written_ns, but=last), live)
+        _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
+        return True
+
+    def _append(self, rotated: list[Path], live: Generation) -> None:
+        for path in rotated:
+            try:
+                self._generations.append(Generation.open(path))
+            except OSError as error:
+                _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
+        self._generations.append(live)
+
+    def _start_over(self) -> None:
+        rewritten = self._generations[0]
+        position = rewritten.position
+        copy = find(self._path, position) if position.offset else None
+        rewritten.start_over()
+        if copy:
+            self._generations.appendleft(Generation.open(copy, position.offset))
+            _log.info("the file was copied and truncated; the copy is read to its end first", path=str(copy))
+        elif position.offset:
+            _log.warning(
+                "the file was truncated or written anew; it is read from its beginning, and records written to it "
+                "since the last look may be lost",
+                path=str(self._path),
+                offset=position.offset,
+            )
+
+    def _say_unavailable(self, error: OSError) -> None:
+        why = error.strerror or error.__class__.__name__
+        if self.unavailable != why:
+            _log.warning("the file cannot be read; waiting for it", path=str(self._path), why=why)
+        self.unavailable = why
+
+    def _say_available(self) -> None:
+        if self.unavailable:
+            _log.info("the file can be read again", path=str(self._path))
+        self.unavailable = None

@@ -1,0 +1,105 @@
+"""One JSON object per line: what our hooks write, and what any other server can be made to write."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import JsonValue
+
+from bringup.errors import LeaseFormatError
+from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.sources.json_time import parse_time
+from dhcp_tailer.sources.source import NOT_A_LEASE, Skip, cut, lease_event
+
+# As dnsmasq, ISC dhcpd, Kea and people spell them.
+_ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(
+    dict.fromkeys(("assigned", "lease_assigned", "add", "commit"), LeaseAction.ASSIGNED)
+    | dict.fromkeys(("renewed", "lease_renewed", "old"), LeaseAction.RENEWED)
+    | dict.fromkeys(("released", "lease_released", "release", "del"), LeaseAction.RELEASED)
+    | dict.fromkeys(("expired", "lease_expired", "expiry"), LeaseAction.EXPIRED)
+)
+_TEXTS = ("hostname", "vendor_class", "client_id", "circuit_id")
+_INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
+
+
+class JsonLines:
+    """Reads ``{"event_type": ..., "timestamp": ..., "data": {"ip": ..., "mac": ..., "hostname": ...}}``."""
+
+    name = "jsonl"
+
+    def parse(self, record: bytes) -> LeaseEvent | Skip:
+        """The event in one line."""
+        if not record.strip():
+            return NOT_A_LEASE
+        try:
+            fields = _object(record)
+            action = _ACTIONS.get(str(fields.get("event_type", "")).lower())
+            if action is None:
+                return _other(fields)
+            return self._event(action, fields)
+        except LeaseFormatError as error:
+            return Skip(str(error), malformed=True)
+
+    def memory(self) -> JsonValue:
+        """Nothing: each line says all that it means."""
+        return None
+
+    def restore(self, memory: JsonValue) -> None:
+        """Take up a memory. Raises ValueError."""
+        if memory is not None:
+            raise ValueError("this source remembers nothing")
+
+    def _event(self, action: LeaseAction, fields: dict[str, Any]) -> LeaseEvent:
+        data = fields.get("data")
+        if not isinstance(data, dict):
+            raise LeaseFormatError("data is not an object")
+        starts = parse_time("timestamp", fields.get("timestamp"))
+        texts = {name: _text(name, data.get(name)) for name in _TEXTS}
+        return lease_event(
+            mac=data.get("mac"),
+            ip=data.get("ip") if isinstance(data.get("ip"), str) else None,  # a number would pass as an address
+            action=action,
+            starts=starts,
+            ends=_ends(starts, data),
+            source=self.name,
+            **texts,
+        )
+
+
+def _object(record: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(record.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise LeaseFormatError("is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise LeaseFormatError("is not JSON") from None
+    if not isinstance(value, dict):
+        raise LeaseFormatError("is not a JSON object")
+    return value
+
+
+def _other(fields: dict[str, Any]) -> Skip:
+    if not isinstance(fields.get("event_type"), str):
+        raise LeaseFormatError("event_type is missing or no text")
+    return Skip("event_type is none of a lease")
+
+
+def _ends(starts: datetime, data: dict[str, Any]) -> datetime | None:
+    if data.get("ends") is not None:
+        return parse_time("ends", data["ends"])
+    seconds = data.get("lease_time")
+    if seconds is None or seconds == _INFINITE_S:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < _INFINITE_S:
+        raise LeaseFormatError("lease_time is not a number of seconds")
+    return starts + timedelta(seconds=seconds)
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise LeaseFormatError(f"{name} is no text")
+    return cut(value)

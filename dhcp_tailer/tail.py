@@ -1,0 +1,90 @@
+"""The loop: records become events, new leases go on the queue, and only then the checkpoint moves on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bringup.errors import PermanentError
+from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.changes import Changes
+from dhcp_tailer.follow import Follower
+from dhcp_tailer.outcomes import Outcome, Tally
+from dhcp_tailer.patience import Patience
+from dhcp_tailer.records import Record
+from dhcp_tailer.saver import Saver
+from dhcp_tailer.sources import Skip, Source
+from dhcp_tailer.stop import Stop
+
+BATCH = 500  # records between two looks at the file
+
+_ENDED = {
+    LeaseAction.RENEWED: Outcome.RENEWAL,
+    LeaseAction.RELEASED: Outcome.RELEASED,
+    LeaseAction.EXPIRED: Outcome.EXPIRED,
+}
+
+
+@dataclass(frozen=True)
+class Tail:
+    """One source, followed and put on the queue.
+
+    ``deliver`` puts one lease on the queue and says whether it was new; it raises RedisUnavailable while it cannot.
+    """
+
+    follower: Follower
+    source: Source
+    deliver: Callable[[LeaseEvent], bool]
+    saver: Saver
+    patience: Patience
+    changes: Changes
+    stop: Stop
+    tally: Tally
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until asked to stop; with ``once``, until the end of the file.
+
+        Raises:
+            PermanentError: Redis refuses us; or ``once``, and there is no file to read.
+            Interrupted: asked to stop while Redis was away. The source has read the record in hand, so that its
+                memory fits no position: the last checkpoint stands, and what came after it is read again.
+        """
+        try:
+            while not self.stop.requested:
+                if not self._work_on_a_batch() and self._nothing_more(once=once):
+                    break
+            self.saver.save(self.follower.position, now=True)
+        finally:
+            self.tally.sum_up(now=True)
+
+    def _work_on_a_batch(self) -> bool:
+        records = self.follower.poll(BATCH)
+        for record in records:
+            self._take(record)
+            self.follower.done(record)
+            if self.stop.requested:
+                break
+        self.saver.save(self.follower.position)
+        self.tally.sum_up()
+        return bool(records)
+
+    def _nothing_more(self, *, once: bool) -> bool:
+        if once and self.follower.unavailable:
+            raise PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
+        if not once:
+            self.changes.wait()
+        return once
+
+    def _take(self, record: Record) -> None:
+        parsed = Skip(record.damage, malformed=True) if record.damage else self.source.parse(record.data)
+        if isinstance(parsed, Skip):
+            self._skip(record, parsed)
+        elif parsed.action is LeaseAction.ASSIGNED:
+            new = self.patience.insist(lambda: self.deliver(parsed))
+            self.tally.count(Outcome.QUEUED if new else Outcome.DUPLICATE)
+        else:
+            self.tally.count(_ENDED[parsed.action])
+
+    def _skip(self, record: Record, skip: Skip) -> None:
+        if skip.malformed:
+            self.tally.malformed(record.data, skip.reason)
+        else:
+            self.tally.count(Outcome.NOT_A_LEASE)
