@@ -78,6 +78,8 @@ class Follower:
         if position is None:
             self._begin_anew()
         elif found := find(self._path, position):
+            if found == self._path and not position.offset:  # no head to tell a copy of it by
+                self._generations.extend(_opened(successors(self._path, position.written_ns)))
             self._generations.append(Generation.open(found, position.offset))
         else:
             self._begin_without(position)
@@ -95,7 +97,7 @@ class Follower:
 
     def _begin_without(self, position: Position) -> None:
         live = Generation.open(self._path)
-        self._append(successors(self._path, position.written_ns), live)
+        self._generations.extend([*_opened(successors(self._path, position.written_ns)), live])
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",
             path=str(self._path),
@@ -117,25 +119,21 @@ class Follower:
         copied = likeness(self._path, position) is Likeness.COPY
         live = Generation.open(self._path, position.offset if copied else 0)
         self._say_available()
-        self._append(successors(self._path, position.written_ns, but=last), live)
+        self._generations.extend([*_opened(successors(self._path, position.written_ns, but=last)), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
-    def _append(self, rotated: list[Path], live: Generation) -> None:
-        for path in rotated:
-            try:
-                self._generations.append(Generation.open(path))
-            except OSError as error:
-                _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
-        self._generations.append(live)
-
     def _start_over(self) -> None:
+        """The file was truncated: read it from its beginning, after what was copied away before."""
         rewritten = self._generations[0]
         position = rewritten.position
         copy = find(self._path, position) if position.offset else None
+        missed = [Generation.open(copy, position.offset)] if copy else []
+        if len(self._generations) == 1:
+            missed += _opened(successors(self._path, position.written_ns, but=missed[0] if missed else None))
         rewritten.start_over()
+        self._generations.extendleft(reversed(missed))
         if copy:
-            self._generations.appendleft(Generation.open(copy, position.offset))
             _log.info("the file was copied and truncated; the copy is read to its end first", path=str(copy))
         elif position.offset:
             _log.warning(
@@ -155,3 +153,13 @@ class Follower:
         if self.unavailable:
             _log.info("the file can be read again", path=str(self._path))
         self.unavailable = None
+
+
+def _opened(rotated: list[Path]) -> list[Generation]:
+    generations = []
+    for path in rotated:
+        try:
+            generations.append(Generation.open(path))
+        except OSError as error:
+            _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
+    return generations

@@ -70,8 +70,7 @@ class Generation:
         """Behind the last record that is done."""
         device, inode = self._identity
         head = digest(self._head[: min(self._done, HEAD)])
-        written = os.fstat(self._descriptor).st_mtime_ns
-        return Position(device=device, inode=inode, offset=self._done, written_ns=written, head_sha256=head)
+        return Position(device=device, inode=inode, offset=self._done, written_ns=self._written_ns, head_sha256=head)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -79,6 +78,7 @@ class Generation:
 
     def _begin_at(self, offset: int) -> None:
         self._done = offset
+        self._written_ns = os.fstat(self._descriptor).st_mtime_ns
         self._head = os.pread(self._descriptor, min(offset, HEAD), 0)
         self._splitter = Splitter(offset)
         self._ready: deque[Record] = deque()
@@ -94,9 +94,11 @@ class Generation:
         return bool(chunk)
 
     def _intact(self, read_to: int) -> bool:
-        if os.fstat(self._descriptor).st_size < read_to:
+        status = os.fstat(self._descriptor)
+        if status.st_size < read_to or os.pread(self._descriptor, len(self._head), 0) != self._head:
             return False
-        return os.pread(self._descriptor, len(self._head), 0) == self._head
+        self._written_ns = status.st_mtime_ns
+        return True
 
 
 def open_regular(path: Path) -> int:

@@ -1,0 +1,195 @@
+"""Rotation by renaming and by copying, seen while running and found after a restart."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dhcp_tailer.follow import Follower
+from dhcp_tailer.position import Position
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def rename(path: Path, generations: int = 5) -> None:
+    """As logrotate does it: .1 becomes .2, the file becomes .1."""
+    for number in range(generations, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            older.rename(path.with_name(f"{path.name}.{number + 1}"))
+    path.rename(path.with_name(f"{path.name}.1"))
+
+
+def copytruncate(path: Path) -> None:
+    rename(path)
+    rotated = path.with_name(f"{path.name}.1")
+    rotated.rename(path)  # the file keeps its inode
+    shutil.copyfile(path, rotated)
+    os.truncate(path, 0)
+
+
+@pytest.fixture
+def stopped(log_file: Path, reader: Any) -> Position:
+    """Where a tailer stopped that had read ``one`` of ``one two``."""
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    position: Position = follow.follower.position
+    follow.follower.close()
+    append(log_file, b"two\n")
+    return position
+
+
+def resumed(reader: Any, log_file: Path, position: Position) -> list[bytes]:
+    follow = reader(Follower(log_file, Position.model_validate_json(position.model_dump_json())))
+    got: list[bytes] = follow.drain()
+    return got
+
+
+def test_the_old_file_is_read_to_its_end_before_the_new_one(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    append(log_file, b"two\n")
+    rename(log_file)
+    append(log_file, b"three\n")
+    assert follow.drain() == [b"two", b"three"]
+
+
+def test_a_writer_that_has_not_reopened_yet_loses_nothing(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    with log_file.open("ab", buffering=0) as writer:
+        follow.drain()
+        rename(log_file)
+        log_file.touch()
+        assert follow.drain() == []
+        writer.write(b"two\n")
+        assert follow.drain() == [b"two"]
+        writer.write(b"three\n")
+    append(log_file, b"four\n")
+    assert follow.drain() == [b"three", b"four"]
+
+
+def test_a_line_that_rotation_cut_off_is_damaged(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\nDHCPACK(br0) 10.0.")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    rename(log_file)
+    append(log_file, b"two\n")
+    assert follow.drain() == [b"two"]
+    assert follow.damaged == ["its line never ended"]
+
+
+def test_two_rotations_between_two_looks_lose_nothing(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    for line in (b"two\n", b"three\n"):
+        rename(log_file)
+        append(log_file, line)
+    assert follow.drain() == [b"two", b"three"]
+
+
+def test_copytruncate_loses_nothing(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    append(log_file, b"two\n")
+    copytruncate(log_file)
+    append(log_file, b"three\n")
+    assert follow.drain() == [b"two", b"three"]
+
+
+def test_a_file_replaced_by_a_longer_copy_of_itself_is_read_on(log_file: Path, reader: Any, tmp_path: Path) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    new = tmp_path / "editor"
+    new.write_bytes(b"one\ntwo\n")
+    new.rename(log_file)
+    assert follow.drain() == [b"two"]
+
+
+def test_a_restart_goes_on_where_it_stopped(log_file: Path, reader: Any, stopped: Position) -> None:
+    assert resumed(reader, log_file, stopped) == [b"two"]
+
+
+def test_a_restart_after_rotation_reads_the_old_file_first(log_file: Path, reader: Any, stopped: Position) -> None:
+    rename(log_file)
+    append(log_file, b"three\n")
+    assert resumed(reader, log_file, stopped) == [b"two", b"three"]
+
+
+def test_a_restart_after_two_rotations_reads_all_that_is_left(log_file: Path, reader: Any, stopped: Position) -> None:
+    for line in (b"three\n", b"four\n"):
+        rename(log_file)
+        append(log_file, line)
+    assert resumed(reader, log_file, stopped) == [b"two", b"three", b"four"]
+
+
+def test_a_restart_after_rotation_does_not_wait_for_the_new_file(
+    log_file: Path, reader: Any, stopped: Position
+) -> None:
+    rename(log_file)
+    assert resumed(reader, log_file, stopped) == [b"two"]
+
+
+def test_a_restart_after_copytruncate_reads_the_copy_first(log_file: Path, reader: Any, stopped: Position) -> None:
+    copytruncate(log_file)
+    append(log_file, b"three\n")
+    assert resumed(reader, log_file, stopped) == [b"two", b"three"]
+
+
+def test_a_restart_after_two_copytruncates_reads_all_that_is_left(
+    log_file: Path, reader: Any, stopped: Position
+) -> None:
+    copytruncate(log_file)
+    append(log_file, b"three\n")
+    copytruncate(log_file)
+    append(log_file, b"four\n")
+    assert resumed(reader, log_file, stopped) == [b"two", b"three", b"four"]
+
+
+def test_a_restart_whose_file_is_gone_says_so_and_reads_the_new_one(
+    log_file: Path, reader: Any, stopped: Position, said: Any
+) -> None:
+    log_file.unlink()
+    append(log_file, b"three\n")
+    assert resumed(reader, log_file, stopped) == [b"three"]
+    assert any("may be lost" in line["event"] for line in said)
+
+
+def test_a_restart_whose_file_is_gone_reads_younger_generations(
+    log_file: Path, reader: Any, stopped: Position
+) -> None:
+    log_file.unlink()
+    append(log_file, b"three\n")
+    rename(log_file)
+    append(log_file, b"four\n")
+    assert resumed(reader, log_file, stopped) == [b"three", b"four"]
+
+
+def test_another_file_under_the_same_inode_is_not_taken_for_ours(
+    log_file: Path, reader: Any, stopped: Position, said: Any
+) -> None:
+    log_file.write_bytes(b"eno\nowt\n")  # same inode, same size, other records
+    assert resumed(reader, log_file, stopped) == [b"eno", b"owt"]
+    assert any("may be lost" in line["event"] for line in said)
+
+
+def test_files_that_only_look_rotated_are_left_alone(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    append(log_file.with_name("dnsmasq.log.swp"), b"not ours\n")
+    append(log_file.with_name("dnsmasq.log.2.gz"), b"not ours\n")
+    append(log_file.with_name("dnsmasq.leases"), b"not ours\n")
+    rename(log_file)
+    append(log_file, b"two\n")
+    assert follow.drain() == [b"two"]
