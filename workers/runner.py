@@ -92,7 +92,8 @@ class Runner:
             try:
                 with redis_errors(self._settings):
                     step()
-                wait_s, met = every_s, self._say_back(met)
+                self._say_back(met)
+                wait_s, met = every_s, None
             except TransientError as error:
                 wait_s, met = min(max(wait_s, 0.25) * 2, _LONGEST_WAIT_S), self._say_away(error)
             except Exception:  # noqa: BLE001 - a bug in one job or loop must not end the service

@@ -28,12 +28,12 @@ class QueueWorker(SimpleWorker):
 
     def serve(self, stopping: Event) -> None:
         """Do jobs until ``stopping`` is set. Raises whatever Redis raises."""
-        self.register_birth()
+        self.register_birth()  # type: ignore[no-untyped-call]
         while not stopping.is_set():
             self.heartbeat()
             found = self._next_job()
             if found:
-                self.execute_job(*found)  # type: ignore[no-untyped-call]
+                self.execute_job(*found)
         self.register_death()  # type: ignore[no-untyped-call]
 
     def _next_job(self) -> "tuple[Job, Queue] | None":

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bringup import __version__, log
-from bringup.cli import services
+from bringup.cli import demo, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
 from bringup.errors import BringupError, InventoryError, SettingsError
 from bringup.settings import Loaded, Settings, load
@@ -53,6 +53,11 @@ cli.add_command(settings_commands.config)
 cli.add_command(settings_commands.init)
 cli.add_command(services.api)
 cli.add_command(services.work)
+cli.add_command(tail.tail)
+cli.add_command(simulate.simulate)
+cli.add_command(demo.demo)
+for command in (show.devices, show.device, show.runs, show.run):
+    cli.add_command(command)
 
 
 def main() -> None:

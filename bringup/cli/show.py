@@ -1,0 +1,145 @@
+"""``bringup devices``, ``bringup runs`` and ``bringup run``: what the API knows, for the person on call."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bringup import tls
+from bringup.cli.output import Output, output_option, show_json, show_table
+from bringup.connections import ApiClient
+from bringup.wire import (
+    AbortRequest,
+    DeviceChange,
+    DeviceList,
+    DeviceView,
+    Run,
+    RunDecision,
+    RunDetail,
+    RunList,
+    StartRequest,
+)
+
+if TYPE_CHECKING:
+    from bringup.cli.root import Context
+
+
+def _client(context: "Context") -> ApiClient:
+    return ApiClient(context.settings, tls.ClientContexts())
+
+
+@click.command()
+@output_option
+@click.pass_obj
+def devices(context: "Context", output: Output) -> None:
+    """List the machines that are known, and where each stands."""
+    found = _client(context).get("/devices", DeviceList)
+    if output == "json":
+        show_json(found.model_dump(mode="json")["devices"])
+        return
+    show_table(
+        f"{len(found.devices)} devices",
+        ("Device", "State", "Maintenance", "MACs", "IP", "Active run", "Last run"),
+        [(d.name, d.state, d.maintenance, " ".join(d.macs), d.ip, d.active_run, d.last_run) for d in found.devices],
+    )
+
+
+@click.command()
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="So many of the newest.")
+@output_option
+@click.pass_obj
+def runs(context: "Context", limit: int, output: Output) -> None:
+    """List runs, newest first."""
+    found = _client(context).get(f"/runs?limit={limit}", RunList)
+    if output == "json":
+        show_json(found.model_dump(mode="json")["runs"])
+        return
+    show_table(
+        f"{len(found.runs)} runs",
+        ("Run", "Device", "State", "Reason", "Seconds", "Detail"),
+        [(r.run_id, r.device, r.state, r.reason, seconds_of(r), r.detail) for r in found.runs],
+    )
+
+
+@click.group()
+def run() -> None:
+    """Look at one run, or end it."""
+
+
+@run.command("show")
+@click.argument("run_id")
+@output_option
+@click.pass_obj
+def run_show(context: "Context", run_id: str, output: Output) -> None:
+    """Show a run: where it stands, why, and everything that happened in it."""
+    found = _client(context).get(f"/runs/{run_id}", RunDetail)
+    if output == "json":
+        show_json(found.model_dump(mode="json"))
+        return
+    reason = f" ({found.reason}: {found.detail})" if found.reason else f" ({found.detail})" if found.detail else ""
+    click.echo(f"Run {found.run_id} of {found.device}: {found.state}{reason}")
+    start = found.created_at
+    show_table(
+        "Timeline",
+        ("Time", "+ s", "What", "State", "Detail"),
+        [
+            (
+                e.at.isoformat(timespec="milliseconds"),
+                f"{(e.at - start).total_seconds():.1f}",
+                e.type if e.applied else f"{e.type} (not applied)",
+                e.state,
+                e.detail,
+            )
+            for e in found.timeline
+        ],
+    )
+    if found.verdict:
+        show_table(
+            f"Verdict: {found.verdict.state}",
+            ("Check", "Status", "Expected", "Found"),
+            [(c.name, c.status, c.expected, c.observed) for c in found.verdict.checks],
+        )
+
+
+@run.command("abort")
+@click.argument("run_id")
+@click.option("--reason", default="aborted by the operator", show_default=True)
+@click.pass_obj
+def run_abort(context: "Context", run_id: str, reason: str) -> None:
+    """End a run; the machine is told at its next heartbeat."""
+    found = _client(context).post(f"/runs/{run_id}/abort", AbortRequest(reason=reason), Run)
+    click.echo(f"Run {found.run_id} of {found.device}: {found.state}")
+
+
+@click.group()
+def device() -> None:
+    """Approve a machine, put it in service or in maintenance, or start a run of it."""
+
+
+@device.command("set")
+@click.argument("name")
+@click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
+@click.option("--maintenance", metavar="REASON", help="Why nobody may touch it; an empty text ends it.")
+@click.pass_obj
+def device_set(context: "Context", name: str, state: str | None, maintenance: str | None) -> None:
+    """Change where a machine stands."""
+    wanted = {"state": state, "maintenance": maintenance}
+    change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
+    found = _client(context).patch(f"/devices/{name}", change, DeviceView)
+    click.echo(
+        f"Device {found.name}: {found.state}" + (f", in maintenance: {found.maintenance}" if found.maintenance else "")
+    )
+
+
+@device.command("start")
+@click.argument("name")
+@click.pass_obj
+def device_start(context: "Context", name: str) -> None:
+    """Start a run of an approved machine without waiting for a lease."""
+    found = _client(context).post(f"/devices/{name}/runs", StartRequest(), RunDecision)
+    click.echo(f"Run {found.run_id}: {found.state}")
+
+
+def seconds_of(found: Run) -> str:
+    """From the lease to the verdict, or to now."""
+    end = found.ended_at or found.updated_at
+    return f"{(end - found.created_at).total_seconds():.1f}"

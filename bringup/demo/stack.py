@@ -1,0 +1,148 @@
+"""The whole stack in processes of its own, on free loopback ports: for the demonstration and the tests."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from bringup import tls
+from bringup.connections import ApiClient, connect_redis, redis_errors
+from bringup.errors import BringupError, TransientError
+from bringup.settings import Settings, load
+from bringup.settings.env_file import new_secret
+from bringup.wire import Health
+
+_START_S = 20.0
+_STOP_S = 12.0
+
+
+class StackError(BringupError):
+    """A part of the stack cannot be started; the message says which, and where its log is."""
+
+
+class Stack:
+    """redis-server and the services of bringup, each a process, all under one folder.
+
+    Args:
+        folder: holds the settings, the data and the logs.
+        settings: variables on top of those that make the stack independent of everything around it.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        env_file = folder / ".env"
+        env_file.touch(mode=0o600)
+        env_file.write_text("".join(f"{k}={v}\n" for k, v in (_own_settings(folder) | dict(settings)).items()))
+        self.settings: Settings = load(environ={}, env_file=env_file).settings
+        self.api = ApiClient(self.settings, tls.ClientContexts())
+
+    def start_redis(self) -> None:
+        """A real redis-server with a password and an append-only file."""
+        binary = shutil.which("redis-server")
+        if binary is None:
+            raise StackError("redis-server is not installed; run: apt-get install redis-server")
+        configuration = self.folder / "redis.conf"
+        configuration.touch(mode=0o600)  # it holds the password, which must not stand on a command line
+        configuration.write_text(_redis_conf(self.settings, self.folder))
+        self._spawn("redis", [binary, str(configuration)])
+        redis = connect_redis(self.settings, tls.ClientContexts(), name="stack")
+
+        def answers() -> None:
+            with redis_errors(self.settings):
+                redis.ping()
+
+        self._await("redis", answers)
+
+    def start(self, service: str, *arguments: str) -> None:
+        """A service of bringup: ``api``, ``work``, ``tail`` or ``simulate``."""
+        self._spawn(service, [sys.executable, "-m", "bringup", service, *arguments])
+        if service == "api":
+            self._await("api", lambda: self.api.get("/health", Health))
+
+    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
+        """End one process and wait for it; returns its exit status."""
+        process = self._processes.pop(name)
+        process.send_signal(how)
+        try:
+            return process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def pid(self, name: str) -> int:
+        """The process id of a part that runs."""
+        return self._processes[name].pid
+
+    def log_of(self, name: str) -> str:
+        """What a part has logged so far."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(list(self._processes)):
+            self.stop(name)
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+                command, cwd=self.folder, env=_environment(self.folder), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _await(self, name: str, answers: object) -> None:
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                answers()  # type: ignore[operator]
+            except TransientError:
+                self._check_alive(name, deadline)
+                time.sleep(0.05)
+            else:
+                return
+
+    def _check_alive(self, name: str, deadline: float) -> None:
+        ended = self._processes[name].poll() is not None
+        if ended or time.monotonic() > deadline:
+            last = "\n".join(self.log_of(name).splitlines()[-5:])
+            raise StackError(f"{name} {'ended' if ended else 'did not start in time'}; its log ends with:\n{last}")
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _own_settings(folder: Path) -> dict[str, str]:
+    return {
+        "REDIS_PORT": str(free_port()),
+        "REDIS_PASSWORD": new_secret(),
+        "CALLBACK_API_PORT": str(free_port()),
+        "API_TOKEN": new_secret(),
+        "STATE_DIR": str(folder / "state"),
+        "DEVICES_FILE": str(folder / "devices.toml"),
+        "DHCP_PATH": str(folder / "dnsmasq.log"),
+    }
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}}
+    return kept | {"BRINGUP_ENV_FILE": str(folder / ".env"), "PYTHONUNBUFFERED": "1"}
+
+
+def _redis_conf(settings: Settings, folder: Path) -> str:
+    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
+    return (
+        f"bind 127.0.0.1\nport {settings.redis_port}\nrequirepass {password}\ndir {folder}\n"
+        'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n'
+    )
