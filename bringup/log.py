@@ -38,6 +38,9 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # Their news is told by ours: rq's four lines a job, urllib3's warning of a retry that succeeds.
+    for chatty in ("rq", "rq.worker", "rq.job", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(logging.ERROR, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

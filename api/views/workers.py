@@ -36,7 +36,7 @@ def put_run(run_id: str) -> Response:
         return answer(_decision(outcome.run), HTTPStatus.CREATED)
     if outcome.run_id != run_id:
         services().store.note(outcome, "lease_seen", f"{event.mac} holds a lease of {event.ip}")
-        return answer(_decision(outcome, Decision.RUNNING))
+        return answer(_running(outcome))
     return answer(_decision(outcome))
 
 
@@ -58,9 +58,14 @@ def _device_name(mac: str) -> str:
     return device.name if device else mac.replace(":", "-")
 
 
-def _decision(run: Run, decision: Decision | None = None) -> RunDecision:
+def _decision(run: Run) -> RunDecision:
     reason = run.detail or "the machine is approved"
-    return RunDecision(run_id=run.run_id, decision=decision or run.decision, state=run.state, reason=reason)
+    return RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=reason)
+
+
+def _running(run: Run) -> RunDecision:
+    reason = "the machine has a run that is not closed"
+    return RunDecision(run_id=run.run_id, decision=Decision.RUNNING, state=run.state, reason=reason)
 
 
 @bp.post("/runs/<run_id>/events")

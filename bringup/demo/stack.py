@@ -144,5 +144,5 @@ def _redis_conf(settings: Settings, folder: Path) -> str:
     password = settings.redis_password.get_secret_value() if settings.redis_password else ""
     return (
         f"bind 127.0.0.1\nport {settings.redis_port}\nrequirepass {password}\ndir {folder}\n"
-        'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n'
+        'appendonly yes\nappendfsync always\nsave ""\ndaemonize no\n'
     )

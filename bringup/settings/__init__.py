@@ -1,6 +1,7 @@
 """Settings: one frozen object, read once, from the environment and ``.env``."""
 
 from bringup.settings.load import Loaded, load
+from bringup.settings.rules import pki_rules
 from bringup.settings.schema import Settings, variables
 
-__all__ = ["Loaded", "Settings", "load", "variables"]
+__all__ = ["Loaded", "Settings", "load", "pki_rules", "variables"]

@@ -1,7 +1,7 @@
 """Reading the settings: from the environment, then ``.env``, then defaults; every problem at once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from bringup.errors import SettingsError
 from bringup.settings.misspelt import misspelt
 from bringup.settings.rules import broken_rules
 from bringup.settings.schema import Settings, variables
+
+Rules = Callable[[Settings], Iterable[str]]
 
 ENV_FILE_VARIABLE = "BRINGUP_ENV_FILE"
 
@@ -24,12 +26,15 @@ class Loaded:
     origins: Mapping[str, str]
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Loaded:
+def load(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = None, *, rules: Rules = broken_rules
+) -> Loaded:
     """The effective settings of this process.
 
     Args:
         environ: default is the process environment, which wins over the file.
         env_file: default is the file that ``BRINGUP_ENV_FILE`` names (which must exist), else ``.env`` here.
+        rules: what must hold between settings; `pki_rules` for the commands that make the certificates.
 
     Raises:
         SettingsError: with every problem found. No value is ever part of a message, for it may be a secret.
@@ -47,7 +52,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
         *_misspelt_in(from_file, f"in {path}", own_file=True),
         *_misspelt_in(environ, "in the environment", own_file=False),
     ]
-    settings = _validated(raw, problems)
+    settings = _validated(raw, problems, rules)
     return Loaded(settings, origins)
 
 
@@ -71,12 +76,12 @@ def _misspelt_in(names: Mapping[str, str], where: str, *, own_file: bool) -> lis
     return [f"{name}: there is no such setting ({where}); did you mean {right}?" for name, right in ours.items()]
 
 
-def _validated(raw: Mapping[str, str], problems: list[str]) -> Settings:
+def _validated(raw: Mapping[str, str], problems: list[str], rules: Rules) -> Settings:
     try:
         settings = Settings.model_validate(_fields(raw))
     except ValidationError as error:
         raise SettingsError([*problems, *_explained(error)]) from None
-    problems += broken_rules(settings)
+    problems += rules(settings)
     if problems:
         raise SettingsError(problems)
     return settings

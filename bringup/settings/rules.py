@@ -15,8 +15,16 @@ def broken_rules(settings: Settings) -> Iterator[str]:
     yield from _url_rules(settings)
     yield from _tls_file_rules(settings)
     yield from _time_rules(settings)
+    yield from _renewal_rules(settings)
     if settings.environment == "production":
         yield from _production_rules(settings)
+
+
+def pki_rules(settings: Settings) -> Iterator[str]:
+    """What the PKI commands need: they make the files that the other rules look for, on a host that may run nothing."""
+    if settings.callback_api_url and not urlsplit(settings.callback_api_url).hostname:
+        yield "CALLBACK_API_URL: must be a URL such as https://bringup.example.net:5000"
+    yield from _renewal_rules(settings)
 
 
 def _url_rules(settings: Settings) -> Iterator[str]:
@@ -54,6 +62,11 @@ def _time_rules(settings: Settings) -> Iterator[str]:
         yield "HEARTBEAT_LOST_S: must be at least twice HEARTBEAT_INTERVAL_S, or a healthy machine counts as lost"
     if settings.run_timeout_s < settings.boot_timeout_s:
         yield "RUN_TIMEOUT_S: must not be smaller than BOOT_TIMEOUT_S"
+
+
+def _renewal_rules(settings: Settings) -> Iterator[str]:
+    if settings.renew_days >= settings.validity_days:
+        yield "RENEW_DAYS: must be smaller than VALIDITY_DAYS, or every certificate is always due"
 
 
 def _production_rules(settings: Settings) -> Iterator[str]:

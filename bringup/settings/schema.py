@@ -28,6 +28,12 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level logged")
     log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines")
     pki_dir: Path = Field(Path("pki"), description="where certificates and keys live")
+    validity_days: int = Field(
+        3650, ge=1, le=7300, description="life of new certificates; 90 is better once `bringup pki renew` runs daily"
+    )
+    ca_validity_days: int = Field(3650, ge=1, le=10950, description="life of a new CA; no certificate outlives its CA")
+    renew_days: int = Field(30, ge=0, le=3650, description="`bringup pki renew` renews what ends in fewer days")
+    ca_key_passphrase: Secret | None = Field(None, description="encrypts the CA key; empty: it is not encrypted")
     devices_file: Path = Field(Path("devices.toml"), description="the inventory: docs/inventory.md")
 
     # Redis

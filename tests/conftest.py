@@ -1,0 +1,111 @@
+"""What all tests share: a real redis-server and settings that are independent of the caller's environment."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.settings import Settings, load
+
+PASSWORD = "a-password-of-the-tests"
+TOKEN = "an-api-token-of-the-tests"
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A real redis-server with a password, on a free loopback port; it can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, on the data that is there. A missing binary fails the test: it is never a silent skip."""
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is not installed; run scripts/setup"
+        config = self._folder / "redis.conf"
+        config.write_text(
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {PASSWORD}\ndir {self._folder}\n"
+            'appendonly yes\nappendfsync always\nsave ""\n'
+        )
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen([binary, str(config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("redis-server did not start")
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One server for all tests that do not stop it."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server for one test, which may kill it."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """Settings from keyword arguments alone: nothing of the caller's environment, nothing of any .env."""
+
+    def make(**variables: object) -> Settings:
+        given = {
+            "API_TOKEN": TOKEN,
+            "REDIS_PASSWORD": PASSWORD,
+            "STATE_DIR": str(tmp_path / "state"),
+            "DEVICES_FILE": str(tmp_path / "devices.toml"),
+            **{name.upper(): str(value) for name, value in variables.items()},
+        }
+        return load(environ=given, env_file=_no_file(tmp_path)).settings
+
+    return make
+
+
+def _no_file(folder: Path) -> Path:
+    path = folder / "empty.env"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings, shared_redis: RedisServer) -> Settings:
+    """Settings for the shared server, whose data is cleared first."""
+    made = make_settings(redis_port=shared_redis.port)
+    connect_redis(made, tls.ClientContexts(), name="tests").flushall()
+    return made
