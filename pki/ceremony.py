@@ -1,0 +1,233 @@
+"""A key ceremony: one locked sitting at the CA, whose results appear all together or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from pki import lock, profile
+from pki.authority import Authority
+from pki.change import Change, Step, finish, no_step, sweep
+from pki.errors import Damaged, NotSetUp, Refused
+from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, make_directory, read
+from pki.keys import Passphrase, PrivateKey, fits, is_encrypted, key_pem, no_passphrase, pem, read_key
+from pki.names import STANDARD, Identity, San
+from pki.profile import Validity
+from pki.record import Entry, Record
+from pki.rollover_state import RolloverState
+from pki.store import SETUP, Store
+
+
+class Ceremony:
+    """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`.
+
+    Made by `ceremony`.
+    """
+
+    def __init__(self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: Step) -> None:
+        self.store = store
+        self.now = now.replace(microsecond=0)
+        self.validity = validity
+        self.rollover = RolloverState.read(store.state)
+        self._passphrase = passphrase
+        self._change = Change(store.root, store.state, step=step)
+        self._record: Record | None = None
+        self._signer: Authority | None = None
+        self._other: Authority | None = None
+        self._trusted: tuple[x509.Certificate, ...] | None = None
+
+    @property
+    def record(self) -> Record:
+        """Everything issued, this ceremony's certificates included. Raises Damaged."""
+        if self._record is None:
+            self._record = self.store.record()
+        return self._record
+
+    @record.setter
+    def record(self, record: Record) -> None:
+        self._record = record
+        self._change.put(self.store.record_file, record.to_json(), secret=True)
+
+    @property
+    def authority(self) -> Authority:
+        """The CA that signs now.
+
+        Raises:
+            NotSetUp: there is none.
+            Damaged: its key is missing or does not fit.
+            CaKeyLocked: its key is encrypted and the passphrase is not here.
+        """
+        if self._signer is None:
+            self._signer = self._stored_authority()
+        return self._signer
+
+    @property
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        """The CAs that everybody trusts. Raises NotSetUp, Damaged."""
+        return self._trusted or self.store.authorities()
+
+    def trust(self, *authorities: x509.Certificate) -> None:
+        """Let everybody trust these CAs and no other."""
+        self._trusted = authorities
+        self._change.put(self.store.ca_certificate, pem(*authorities))
+
+    @property
+    def other(self) -> Authority | None:
+        """While a rollover lasts: the CA that does not sign yet, or no more. Raises as `authority` does."""
+        if self._other is None and self.rollover.stage is not None:
+            self._other = self._authority(self.rollover.key_file)
+        return self._other
+
+    def issue(self, identity: Identity, sans: tuple[San, ...]) -> x509.Certificate:
+        """A new key, and a certificate for it."""
+        key = profile.new_key()
+        self._put_key(self.store.files(identity).key, key)
+        return self.certify(identity, sans, key.public_key())
+
+    def certify(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
+        """A certificate for a key.
+
+        Raises:
+            Refused: the key was revoked, or the CA cannot sign now.
+        """
+        if self.record.has_revoked_key(key):
+            raise Refused(
+                f"a certificate of the same key was revoked; the key of {identity} is never certified again",
+                mend="make a new key",
+            )
+        authority = self.authority
+        certificate = authority.certify(identity, sans, key, self.validity.leaf_days, self.now)
+        files = self.store.files(identity)
+        self._change.put(files.certificate, pem(certificate))
+        self._change.put(files.bundle, pem(certificate, authority.certificate))
+        self.record = self.record.with_issued(certificate, self.now)
+        return certificate
+
+    def revoke(self, entry: Entry, reason: str) -> None:
+        """Put a certificate on record as revoked; `publish_crl` tells the others."""
+        self.record = self.record.with_revoked(entry.serial, reason, self.now)
+
+    def publish_crl(self) -> None:
+        """Sign a new CRL for every CA that is trusted."""
+        record = Record(self.record.entries, self.record.crl_number + 1)
+        lists = [one.crl(record, self.validity.leaf_days, self.now) for one in self._publishers()]
+        self.record = record
+        self._change.put(self.store.ca_crl, pem(*lists))
+
+    def install(self, signer: Authority, *, other: Authority | None = None, passphrase: str | None = None) -> None:
+        """Let this CA sign from now on; who is trusted is a matter of its own.
+
+        Args:
+            other: the second CA of a rollover.
+            passphrase: what their keys are encrypted with.
+        """
+        if signer is not self._signer:
+            self._put_key(self.store.ca_key, signer.key, passphrase)
+        if other:
+            self._put_key(self.rollover.key_file, other.key, passphrase)
+        elif self.rollover.key_file.exists():
+            self.drop(self.rollover.key_file)
+            self.rollover = RolloverState(self.rollover.folder)
+        self._signer, self._other = signer, other
+
+    def ca_passphrase(self) -> str | None:
+        """What the present CA key is encrypted with, for the next one to be as safe; None if it is not."""
+        path = self.store.ca_key
+        return self._passphrase() if path.exists() and is_encrypted(read(path)) else None
+
+    def drop(self, path: Path) -> None:
+        """Remove a file when everything else is in its place."""
+        self._change.drop(path)
+
+    def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
+        """Any other file of the PKI."""
+        self._change.put(path, data, secret=secret)
+
+    def commit(self, *, keep_replaced: bool = False) -> Path | None:
+        """Make it all appear.
+
+        Args:
+            keep_replaced: copy what is replaced aside; the folder is returned.
+
+        Raises:
+            Unwritable: nothing was changed.
+        """
+        aside = self._change.keep_aside(self.now) if keep_replaced else None
+        self._change.commit()
+        return aside
+
+    def _publishers(self) -> list[Authority]:
+        """An expired CA cannot sign a list, and nobody needs it: its certificates have ended with it."""
+        other = self.other
+        alive = other is not None and other.certificate.not_valid_after_utc > self.now
+        return [self.authority, other] if other and alive else [self.authority]
+
+    def _put_key(self, path: Path, key: PrivateKey, passphrase: str | None = None) -> None:
+        self._change.put(path, key_pem(key, passphrase), secret=True)
+
+    def _stored_authority(self) -> Authority:
+        path = self.store.ca_key
+        if self.trusted and not path.exists():
+            raise Damaged(
+                f"{path} is not here: nothing can be signed without the CA key",
+                mend="bring it back from where it is kept; if it is lost: docs/PKI.md, 'A lost CA key'",
+            )
+        return self._authority(path)
+
+    def _authority(self, key_file: Path) -> Authority:
+        key = read_key(key_file, self._passphrase)
+        certificate = next((one for one in self.trusted if fits(key, one)), None)
+        if certificate is None:
+            raise Damaged(
+                f"{key_file} does not fit {self.store.ca_certificate}: they are of different generations",
+                mend="restore both from one backup, or make a new generation: bringup pki setup --force",
+            )
+        return Authority(certificate, key)
+
+
+@contextmanager
+def ceremony(
+    store: Store,
+    command: str,
+    now: datetime,
+    *,
+    validity: Validity | None = None,
+    passphrase: Passphrase = no_passphrase,
+    founding: bool = False,
+    step: Step = no_step,
+) -> Iterator[Ceremony]:
+    """Sit down at the CA: take the lock, finish what a killed command had decided, and begin.
+
+    Args:
+        command: what is being done, for the message of whoever is locked out.
+        now: the time that certificates are made for.
+        passphrase: asked only if the CA key is encrypted.
+        founding: there may be no CA yet.
+        step: called before each thing done to the disk.
+
+    Raises:
+        NotSetUp: there is no CA.
+        Locked: another command is at work.
+    """
+    if not founding and not store.state.is_dir() and not store.ca_certificate.exists():
+        raise NotSetUp(f"there is no CA in {store.root}: {store.ca_certificate} does not exist", mend=SETUP)
+    for folder, mode in _folders(store):
+        make_directory(folder, mode)
+    with lock.exclusive(store.lock_file, command):
+        finish(store.root, store.state, step=step)
+        sweep([*(store.files(one).key.parent for one in STANDARD), *_places(store)])
+        yield Ceremony(store, now, validity or Validity(), passphrase, step)
+
+
+def _folders(store: Store) -> Iterator[tuple[Path, int]]:
+    yield store.root, DIRECTORY_MODE
+    yield store.state.parent, DIRECTORY_MODE
+    yield store.state, PRIVATE_DIRECTORY_MODE
+
+
+def _places(store: Store) -> Iterator[Path]:
+    yield from (store.root / "ca", store.state, store.state / "rollover")
+    yield from (store.root / "issued").glob("*/")

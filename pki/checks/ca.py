@@ -1,0 +1,166 @@
+"""Checks of the CA: its folders, certificate, key, list of revoked certificates, record and rollover."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from pki import change
+from pki.authority import key_id, signer_of
+from pki.checks import life
+from pki.crl import read_all
+from pki.files import directory_problem, read, secret_problem
+from pki.keys import fits, is_encrypted, read_key
+from pki.lint import lint_authority
+from pki.record import serial_text
+from pki.rollover_state import RolloverState
+from pki.store import Store
+from pki.verify import Check, Findings, fail, info, ok, warn
+
+
+@dataclass(frozen=True)
+class Ca:
+    """One PKI directory at one time."""
+
+    store: Store
+    now: datetime
+
+    @property
+    def signs_here(self) -> bool:
+        """Whether this is the machine of the CA, and not one that merely trusts it."""
+        return self.store.ca_key.exists()
+
+
+def _folders(ca: Ca) -> Findings:
+    for folder in _all_folders(ca.store):
+        if problem := directory_problem(folder):
+            yield fail(str(problem), problem.mend)
+    state = ca.store.state
+    if state.exists() and stat.S_IMODE(state.lstat().st_mode) & 0o077:
+        yield fail(f"{state} is open to others, and holds old keys", f"chmod 700 {state}")
+
+
+def _whole(ca: Ca) -> Findings:
+    if change.interrupted(ca.store.state):
+        yield fail(
+            f"a command was killed while it switched files ({change.journal_of(ca.store.state)})",
+            "bringup pki setup, which finishes it first",
+        )
+
+
+def _certificate(ca: Ca) -> Findings:
+    for certificate in ca.store.authorities():
+        yield ok(certificate.subject.rfc4514_string())
+    mode = ca.store.ca_certificate.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        yield fail(
+            f"{ca.store.ca_certificate} has mode {stat.S_IMODE(mode):04o}: others can change whom we trust",
+            f"chmod 644 {ca.store.ca_certificate}",
+        )
+
+
+def _profile(ca: Ca) -> Findings:
+    for certificate in ca.store.authorities():
+        for finding in lint_authority(certificate):
+            yield fail(f"{certificate.subject.rfc4514_string()}: {finding}", "bringup pki setup --force")
+        if signer_of(certificate, (certificate,)) is None:
+            yield fail(f"{certificate.subject.rfc4514_string()} is not signed by itself", "bringup pki setup --force")
+
+
+def _life(ca: Ca) -> Findings:
+    for certificate in ca.store.authorities():
+        expired = ca.now >= certificate.not_valid_after_utc
+        mend = "bringup pki setup --force" if expired else "bringup pki rollover start"
+        yield life.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, mend)
+
+
+def _key(ca: Ca) -> Findings:
+    path = ca.store.ca_key
+    if not path.exists():
+        yield info("the CA key is not on this machine")
+    elif problem := secret_problem(path):
+        yield fail(str(problem), problem.mend)
+    elif is_encrypted(read(path)):
+        yield ok("0600, encrypted")
+    elif not any(fits(read_key(path), one) for one in ca.store.authorities()):
+        yield fail(
+            f"{path} does not fit {ca.store.ca_certificate}: they are of different generations",
+            "restore both from one backup, or: bringup pki setup --force",
+        )
+    else:
+        yield ok("0600, fits the certificate")
+
+
+def _record(ca: Ca) -> Findings:
+    if not ca.signs_here:
+        yield info("the record is with the CA key, on another machine")
+        return
+    record = ca.store.record()
+    revoked = sum(entry.revoked_at is not None for entry in record.entries)
+    yield ok(f"{len(record.entries)} issued, {revoked} revoked")
+
+
+def _crl(ca: Ca) -> Findings:
+    path = ca.store.ca_crl
+    if not path.exists():
+        missing = f"{path} does not exist; a server that checks revocation refuses everybody without it"
+        yield fail(missing, "bringup pki crl") if ca.signs_here else info(missing)
+        return
+    lists = read_all(read(path), str(path))
+    for authority in ca.store.authorities():
+        own = next((one for one in lists if _signed(one, authority)), None)
+        name = authority.subject.rfc4514_string()
+        if own is None:
+            yield fail(f"{path} holds no list signed by {name}", "bringup pki crl")
+            continue
+        end = own.next_update_utc or own.last_update_utc
+        yield life.judge(own.last_update_utc, end, ca.now, "bringup pki crl")
+    yield from _forgotten(ca, lists)
+
+
+def _forgotten(ca: Ca, lists: list[x509.CertificateRevocationList]) -> Findings:
+    if not ca.signs_here:
+        return
+    listed = {serial_text(entry.serial_number) for one in lists for entry in one}
+    known = {key_id(authority) for authority in ca.store.authorities()}
+    for entry in ca.store.record().entries:
+        if entry.revoked_at and entry.serial not in listed and entry.issuer in known:
+            yield fail(f"{entry.identity} ({entry.serial}) is revoked, but not on the list", "bringup pki crl")
+
+
+def _rollover(ca: Ca) -> Findings:
+    stage = RolloverState.read(ca.store.state).stage if ca.signs_here else None
+    if stage:
+        yield warn(f"a CA rollover is under way, at stage {stage}", "bringup pki rollover status")
+    elif len(ca.store.authorities()) > 1:
+        yield warn("more than one CA is trusted: a rollover is under way on the CA's machine")
+    else:
+        yield ok("none under way")
+
+
+def _signed(one: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    key = authority.public_key()
+    return one.issuer == authority.subject and one.is_signature_valid(key)  # type: ignore[arg-type]
+
+
+def _all_folders(store: Store) -> Iterator[Path]:
+    found = {store.root, store.ca_certificate.parent, *(store.files(one).key.parent for one in store.identities())}
+    if store.state.exists():
+        found.add(store.state)
+    yield from sorted(found)
+
+
+CHECKS: tuple[Check[Ca], ...] = (
+    Check("folders", "Folders", _folders),
+    Check("whole", "Nothing half done", _whole),
+    Check("certificate", "CA certificate", _certificate),
+    Check("profile", "CA profile", _profile, ("certificate",)),
+    Check("expiry", "CA expiry", _life, ("certificate",)),
+    Check("key", "CA key", _key, ("certificate",)),
+    Check("record", "Record", _record, ("certificate",)),
+    Check("crl", "Revocation list", _crl, ("certificate", "record")),
+    Check("rollover", "Rollover", _rollover, ("certificate",)),
+)

@@ -1,0 +1,194 @@
+"""Checks of one identity: its certificate, its key, and what peers will make of them."""
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509 import verification
+
+from pki.authority import signer_of
+from pki.checks import life
+from pki.files import secret_problem
+from pki.keys import fits, read_key
+from pki.lint import development_names, identity_findings, lint_leaf, purpose_findings
+from pki.names import Identity, Role, San, san_text, sans_of
+from pki.store import read_certificates
+from pki.verify import Check, Findings, fail, info, ok, warn
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What is checked, and against what.
+
+    Args:
+        identity: whose it must be; None if any identity of the role will do.
+        hosts: names and addresses under which it is connected to.
+        trusted: the CAs that peers trust.
+        is_revoked: whether a certificate was revoked, as far as is known here.
+        key_file: None where the key lives on another machine.
+    """
+
+    role: Role
+    certificate_file: Path
+    key_file: Path | None
+    trusted: tuple[x509.Certificate, ...]
+    now: datetime
+    identity: Identity | None = None
+    bundle_file: Path | None = None
+    hosts: tuple[San, ...] = ()
+    is_revoked: Callable[[x509.Certificate], bool] = lambda _certificate: False
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
+        """The certificate. Raises Damaged."""
+        return read_certificates(self.certificate_file)[0]
+
+    @property
+    def who(self) -> str:
+        """How commands call it."""
+        return str(self.identity or self.role)
+
+
+def _readable(leaf: Leaf) -> Findings:
+    if not leaf.certificate_file.exists():
+        yield fail(f"{leaf.certificate_file} does not exist", "bringup pki setup")
+        return
+    mode = leaf.certificate_file.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        yield fail(
+            f"{leaf.certificate_file} has mode {stat.S_IMODE(mode):04o}: others can change it",
+            f"chmod 644 {leaf.certificate_file}",
+        )
+    else:
+        yield ok(f"{leaf.certificate.subject.rfc4514_string()}")
+
+
+def _private(leaf: Leaf) -> Findings:
+    if leaf.key_file is None:
+        yield info("its key is on its own machine")
+        return
+    if not leaf.key_file.exists():
+        yield fail(f"{leaf.key_file} does not exist", f"bringup pki renew {leaf.who} --rekey --force")
+    elif problem := secret_problem(leaf.key_file):
+        yield fail(str(problem), problem.mend)
+    else:
+        yield ok("0600")
+
+
+def _match(leaf: Leaf) -> Findings:
+    if leaf.key_file is None:
+        yield info("its key is on its own machine")
+    elif fits(read_key(leaf.key_file), leaf.certificate):
+        yield ok("the key fits the certificate")
+    else:
+        yield fail(
+            f"{leaf.key_file} does not fit {leaf.certificate_file}",
+            f"bringup pki renew {leaf.who} --rekey --force",
+        )
+
+
+def _chain(leaf: Leaf) -> Findings:
+    signer = signer_of(leaf.certificate, leaf.trusted)
+    if signer is None:
+        same = any(leaf.certificate.issuer == one.subject for one in leaf.trusted)
+        what = "a CA of the same name but with another key" if same else "a CA that is not trusted here"
+        yield fail(
+            f"signed by {what}: {leaf.certificate.issuer.rfc4514_string()}", f"bringup pki renew {leaf.who} --force"
+        )
+        return
+    try:
+        _verify(leaf, signer)
+    except (verification.VerificationError, ValueError) as error:
+        yield fail(f"the chain is refused: {error}", f"bringup pki renew {leaf.who} --rekey --force")
+    else:
+        yield ok(f"signed by {signer.subject.rfc4514_string()}")
+
+
+def _verify(leaf: Leaf, signer: x509.Certificate) -> None:
+    """As a strict peer would, at a time in its life: whether that is now is a question of its own."""
+    certificate = leaf.certificate
+    time = min(max(leaf.now, certificate.not_valid_before_utc), certificate.not_valid_after_utc)
+    policy = verification.PolicyBuilder().store(verification.Store([signer])).time(time)
+    if not leaf.role.is_server:
+        policy.build_client_verifier().verify(certificate, [])
+        return
+    for name in sans_of(certificate) or (x509.DNSName("no.name"),):
+        if isinstance(name, x509.IPAddress) or "." in name.value:
+            policy.build_server_verifier(name).verify(certificate, [])
+
+
+def _profile(leaf: Leaf) -> Findings:
+    findings = lint_leaf(leaf.certificate, leaf.role)
+    for finding in findings:
+        if finding not in purpose_findings(leaf.certificate, leaf.role):
+            yield fail(finding, f"bringup pki renew {leaf.who} --rekey --force")
+    if names := development_names(leaf.certificate):
+        yield warn(f"{', '.join(names)}: names without a dot belong in a development PKI only")
+
+
+def _purpose(leaf: Leaf) -> Findings:
+    for finding in purpose_findings(leaf.certificate, leaf.role):
+        yield fail(finding, f"bringup pki renew {leaf.who} --force")
+
+
+def _names(leaf: Leaf) -> Findings:
+    if leaf.identity:
+        for finding in identity_findings(leaf.certificate, leaf.identity):
+            yield fail(finding, f"bringup pki renew {leaf.who} --force")
+    present = sans_of(leaf.certificate)
+    for host in leaf.hosts:
+        if host not in present:
+            yield fail(
+                f"clients connect to {san_text(host)}, which is not among its names: "
+                f"{', '.join(map(san_text, present)) or 'none'}",
+                f"bringup pki setup --{leaf.role}-san {san_text(host)}",
+            )
+    yield ok(", ".join(map(san_text, present)))
+
+
+def _life(leaf: Leaf) -> Findings:
+    certificate = leaf.certificate
+    yield life.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, leaf.now, "bringup pki renew")
+    signer = signer_of(certificate, leaf.trusted)
+    if signer and certificate.not_valid_after_utc > signer.not_valid_after_utc:
+        yield warn(f"it outlives its CA, which ends on {signer.not_valid_after_utc:%Y-%m-%d}")
+
+
+def _revocation(leaf: Leaf) -> Findings:
+    if leaf.is_revoked(leaf.certificate):
+        again = f"bringup pki issue {leaf.role} --name {leaf.identity.name if leaf.identity else 'NAME'}"
+        yield fail("it was revoked", again)
+    else:
+        yield ok("not revoked")
+
+
+def _bundle(leaf: Leaf) -> Findings:
+    if leaf.bundle_file is None:
+        return
+    found = read_certificates(leaf.bundle_file)
+    signer = signer_of(leaf.certificate, leaf.trusted)
+    if found != [leaf.certificate, signer]:
+        yield fail(
+            f"{leaf.bundle_file} is not {leaf.certificate_file.name} followed by its CA",
+            f"rm {leaf.bundle_file} && bringup pki setup",
+        )
+    else:
+        yield ok("certificate, then CA")
+
+
+CHECKS: tuple[Check[Leaf], ...] = (
+    Check("certificate", "Certificate file", _readable),
+    Check("key", "Key file", _private),
+    Check("match", "Key fits certificate", _match, ("certificate", "key")),
+    Check("chain", "Certificate chain", _chain, ("certificate",)),
+    Check("profile", "Profile", _profile, ("certificate",)),
+    Check("purpose", "Extended key usage", _purpose, ("certificate",)),
+    Check("names", "Names and addresses", _names, ("certificate",)),
+    Check("expiry", "Expiry", _life, ("certificate",)),
+    Check("revocation", "Revocation", _revocation, ("certificate",)),
+    Check("bundle", "Bundle", _bundle, ("certificate", "chain")),
+)

@@ -1,0 +1,88 @@
+"""Everything in a PKI directory, checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from cryptography import x509
+
+from pki import lock
+from pki.checks import ca as of_ca
+from pki.checks import leaf as of_leaf
+from pki.crl import read_all
+from pki.errors import PkiError
+from pki.files import read
+from pki.names import STANDARD, Identity, Role, San
+from pki.record import Record
+from pki.store import Store
+from pki.verify import Result, run
+
+
+def verify(
+    store: Store, hosts: Mapping[Role, tuple[San, ...]], now: datetime, only: Sequence[Identity] = ()
+) -> list[Result]:
+    """Check the CA and every identity; where the CA key is, the three that everybody needs must be there.
+
+    Args:
+        hosts: under which names and addresses the standard server of a role is connected to.
+        only: these identities, instead of all that are here.
+
+    Raises:
+        Locked: a command is changing the files right now.
+    """
+    with lock.shared(store.lock_file):
+        subject = of_ca.Ca(store, now)
+        results = run("ca", subject, of_ca.CHECKS)
+        trusted, is_revoked = _trusted(store), _revocation(store)
+        for identity in only or _expected(store, needed=subject.signs_here):
+            leaf = leaf_of(store, identity, now, trusted=trusted, hosts=hosts, is_revoked=is_revoked)
+            results += run(str(identity), leaf, of_leaf.CHECKS)
+    return results
+
+
+def leaf_of(
+    store: Store,
+    identity: Identity,
+    now: datetime,
+    *,
+    trusted: tuple[x509.Certificate, ...],
+    hosts: Mapping[Role, tuple[San, ...]],
+    is_revoked: Callable[[x509.Certificate], bool],
+) -> of_leaf.Leaf:
+    """An identity of this directory, to be checked."""
+    files = store.files(identity)
+    elsewhere = not identity.is_standard and not files.key.exists()
+    return of_leaf.Leaf(
+        role=identity.role,
+        identity=identity,
+        certificate_file=files.certificate,
+        key_file=None if elsewhere else files.key,
+        bundle_file=files.bundle,
+        trusted=trusted,
+        hosts=hosts.get(identity.role, ()) if identity.is_standard else (),
+        now=now,
+        is_revoked=is_revoked,
+    )
+
+
+def _expected(store: Store, *, needed: bool) -> Sequence[Identity]:
+    found = store.identities()
+    return [*STANDARD, *(one for one in found if one not in STANDARD)] if needed or not found else found
+
+
+def _trusted(store: Store) -> tuple[x509.Certificate, ...]:
+    with suppress(PkiError):
+        return store.authorities()
+    return ()
+
+
+def _revocation(store: Store) -> Callable[[x509.Certificate], bool]:
+    record, lists = Record(), []
+    with suppress(PkiError, OSError):
+        lists = read_all(read(store.ca_crl), str(store.ca_crl))
+    with suppress(PkiError, OSError):
+        record = store.record()
+    return lambda certificate: (
+        record.is_revoked(certificate)
+        or any(one.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
+    )

@@ -1,0 +1,60 @@
+"""One command at a time in one PKI directory; the second is told who holds it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pki.errors import Locked
+from pki.files import SECRET_MODE, writing
+
+
+@contextmanager
+def exclusive(path: Path, command: str) -> Iterator[None]:
+    """Hold the lock while the block runs; the kernel frees it if the process dies.
+
+    Args:
+        command: what the holder does, for the message of the next.
+
+    Raises:
+        Locked: another process holds it.
+        Unwritable: the lock file cannot be made.
+    """
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, SECRET_MODE)
+    try:
+        _take(descriptor, fcntl.LOCK_EX, path)
+        with writing(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()}: {command}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Keep writers out while the block reads. Where the lock file cannot be opened there is nothing to wait for.
+
+    Raises:
+        Locked: a command is changing the files right now.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        _take(descriptor, fcntl.LOCK_SH, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "another process"
+        raise Locked(f"{path} is held by {holder}", mend="wait until it has ended, then run this again") from None

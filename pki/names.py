@@ -1,0 +1,153 @@
+"""Who a certificate is for, and the names and addresses that it may carry. Pure.
+
+Source: RFC 1123 s.2.1 (host names), RFC 5280 s.4.2.1.6 (subject alternative names).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+
+from cryptography import x509
+
+from pki.errors import InvalidInput
+
+DOMAIN = "bringup.internal"
+LONGEST_NAME = 37  # with the longest role and the domain it must fit a common name, RFC 5280 A.1: 64
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+San = x509.DNSName | x509.IPAddress
+
+
+class Role(StrEnum):
+    """What a certificate is for: it decides the extended key usage."""
+
+    REDIS = "redis"
+    API = "api"
+    WORKER = "worker"
+    OPERATOR = "operator"
+    RUN = "run"
+
+    @property
+    def is_server(self) -> bool:
+        """Servers are connected to; all others connect."""
+        return self in {Role.REDIS, Role.API}
+
+
+STANDARD_ROLES = (Role.REDIS, Role.WORKER, Role.API)
+
+
+@dataclass(frozen=True, order=True)
+class Identity:
+    """One holder of a certificate, known by the name ``NAME.ROLE.bringup.internal``."""
+
+    role: Role
+    name: str
+
+    def __post_init__(self) -> None:
+        if len(self.name) > LONGEST_NAME or not _LABEL.fullmatch(self.name):
+            raise InvalidInput(
+                f"{self.name!r} is no usable name: at most {LONGEST_NAME} lower-case letters, digits and hyphens",
+                mend=f"choose a name such as {self.role}-2",
+            )
+
+    @property
+    def dns(self) -> str:
+        """The name that peers see in the certificate."""
+        return f"{self.name}.{self.role}.{DOMAIN}"
+
+    @property
+    def is_standard(self) -> bool:
+        """One of the three that `pki setup` makes, at the paths that everybody knows."""
+        return self.role in STANDARD_ROLES and self.name == self.role
+
+    def __str__(self) -> str:
+        return self.name if self.is_standard else f"{self.role}/{self.name}"
+
+
+STANDARD = tuple(Identity(role, role.value) for role in STANDARD_ROLES)
+
+
+def identity_of(certificate: x509.Certificate) -> Identity | None:
+    """The one identity that a certificate carries; None if it has none, or more than one."""
+    found = [identity for name in dns_names(certificate) if (identity := _parsed(name))]
+    return found[0] if len(found) == 1 else None
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names among its SANs."""
+    return [san.value for san in sans_of(certificate) if isinstance(san, x509.DNSName)]
+
+
+def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:
+    """The DNS names and addresses of a certificate, in their order."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple(san for san in extension.value if isinstance(san, (x509.DNSName, x509.IPAddress)))
+
+
+def parse_san(text: str, *, single_label: bool = False) -> San:
+    """An address or a host name that a certificate may carry.
+
+    Args:
+        single_label: allow names without a dot, such as ``localhost``: for development only.
+
+    Raises:
+        InvalidInput: it is neither, or must not stand in a certificate.
+    """
+    text = text.strip().strip("[]")
+    try:
+        return _address(text)
+    except ValueError:
+        return x509.DNSName(_host(text.lower(), single_label=single_label))
+
+
+def san_text(san: San) -> str:
+    """As a person writes it."""
+    return str(san.value)
+
+
+def unique(sans: Iterable[San]) -> tuple[San, ...]:
+    """Each once, the first occurrence's order."""
+    return tuple(dict.fromkeys(sans))
+
+
+def _address(text: str) -> x509.IPAddress:
+    address = ip_address(text)
+    if address.is_unspecified or address.is_multicast or getattr(address, "scope_id", None):
+        raise InvalidInput(
+            f"{text} is no address that a client connects to",
+            mend="name the address or host name that clients use",
+        )
+    return x509.IPAddress(address)
+
+
+def _host(text: str, *, single_label: bool) -> str:
+    labels = text.split(".")
+    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        raise InvalidInput(
+            f"{text!r} is neither an IP address nor a host name; wildcards, underscores and ports are refused",
+            mend="give a name such as redis.example.net, or an address such as 192.0.2.10",
+        )
+    if len(labels) == 1 and not single_label:
+        raise InvalidInput(
+            f"{text} has no dot: names like this are for development only",
+            mend="use the full name or an IP address, or say --dev for a development PKI",
+        )
+    if text == DOMAIN or text.endswith(f".{DOMAIN}"):
+        raise InvalidInput(f"{text}: names under {DOMAIN} are identities and are given by role and name only")
+    return text
+
+
+def _parsed(name: str) -> Identity | None:
+    label, _, rest = name.partition(".")
+    role = rest.removesuffix(f".{DOMAIN}")
+    if not rest.endswith(f".{DOMAIN}") or role not in set(Role):
+        return None
+    try:
+        return Identity(Role(role), label)
+    except InvalidInput:
+        return None

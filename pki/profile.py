@@ -1,0 +1,119 @@
+"""What every certificate of this PKI looks like: the one place that decides its fields. Pure.
+
+Source: RFC 5280 s.4.1 and s.4.2; DNS names and addresses only, one key usage, one extended key usage.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from pki.names import Identity, Role, San, unique
+
+# Machines boot with clocks in local time, and meet the CA and the API first.
+EARLY_BACKDATE = timedelta(hours=24)
+BACKDATE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """How long certificates live, in days from now."""
+
+    leaf_days: int = 3650
+    ca_days: int = 3650
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A fresh P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def purpose(role: Role) -> ObjectIdentifier:
+    """The one extended key usage of a role."""
+    return ExtendedKeyUsageOID.SERVER_AUTH if role.is_server else ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+def authority(key: CertificatePublicKeyTypes, days: int, now: datetime) -> x509.CertificateBuilder:
+    """A self-signed CA that may sign leaves only.
+
+    Its name holds a part of its key's digest: two generations with one name cannot be told apart by a verifier.
+    Source: RFC 5280 s.4.2.1.9 (pathLenConstraint), s.4.2.1.1 (the AKI of a self-signed CA is its own SKI).
+    """
+    ski = x509.SubjectKeyIdentifier.from_public_key(key)
+    name = _name(f"bringup CA {ski.digest.hex()[:12]}")
+    return (
+        _builder(name, name, key, now - EARLY_BACKDATE, now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(ski, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
+    )
+
+
+def leaf(
+    identity: Identity,
+    sans: tuple[San, ...],
+    key: CertificatePublicKeyTypes,
+    *,
+    issuer: x509.Certificate,
+    days: int,
+    now: datetime,
+) -> x509.CertificateBuilder:
+    """A certificate for one identity in one role, living no longer than its issuer.
+
+    Source: RFC 5280 s.4.2.1.3 (an ECDHE key only signs), s.4.2.1.12 (one purpose).
+    """
+    start, end = _life(identity.role, issuer, days, now)
+    ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    names = unique((x509.DNSName(identity.dns), *sans))
+    return (
+        _builder(_name(identity.dns), issuer.subject, key, start, end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose(identity.role)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
+    )
+
+
+def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    """A KeyUsage of just these bits."""
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _life(role: Role, issuer: x509.Certificate, days: int, now: datetime) -> tuple[datetime, datetime]:
+    backdate = EARLY_BACKDATE if role is Role.API else BACKDATE
+    start = max(now - backdate, issuer.not_valid_before_utc)
+    return start, min(now + timedelta(days=days), issuer.not_valid_after_utc)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: CertificatePublicKeyTypes, start: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )

@@ -1,0 +1,141 @@
+"""The PKI directory: where each file is, and reading it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from pki.errors import Damaged, InvalidInput, NotSetUp
+from pki.files import read
+from pki.names import STANDARD, Identity, Role
+from pki.record import Record
+
+_FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
+SETUP = "bringup pki setup"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the certificate of one identity is, its key, and the chain that servers present."""
+
+    certificate: Path
+    key: Path
+    bundle: Path
+
+
+@dataclass(frozen=True)
+class Store:
+    """One PKI directory. Reads only; files are written by a `pki.ceremony.Ceremony`."""
+
+    root: Path
+
+    @property
+    def ca_certificate(self) -> Path:
+        """What everybody trusts: one CA, or two while a rollover lasts."""
+        return self.root / "ca" / "ca-cert.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        """The key of the CA that signs now."""
+        return self.root / "ca" / "ca-key.pem"
+
+    @property
+    def ca_crl(self) -> Path:
+        """What is revoked; one list per CA that is trusted."""
+        return self.root / "ca" / "ca-crl.pem"
+
+    @property
+    def state(self) -> Path:
+        """What only the CA needs: record, lock, rollover, and what was replaced. Private."""
+        return self.root / "ca" / "state"
+
+    @property
+    def record_file(self) -> Path:
+        """The record of everything issued."""
+        return self.state / "record.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held while a command changes something."""
+        return self.state / "lock"
+
+    def files(self, identity: Identity) -> Files:
+        """Where the files of an identity are."""
+        if identity.is_standard:
+            folder = self.root / _FOLDERS[identity.role]
+        else:
+            folder = self.root / "issued" / identity.role.value
+        return Files(*(folder / f"{identity.name}-{kind}.pem" for kind in ("cert", "key", "bundle")))
+
+    def identities(self) -> list[Identity]:
+        """Everyone who has a certificate or a key here, the three that everybody has first."""
+        issued = self.root / "issued"
+        found = {
+            Identity(role, path.name.removesuffix(f"-{kind}.pem"))
+            for role in Role
+            for kind in ("cert", "key")
+            for path in issued.glob(f"{role.value}/[a-z0-9]*-{kind}.pem")
+        }
+        standard = [one for one in STANDARD if any(path.exists() for path in self._pair(one))]
+        return [*standard, *sorted(found - set(STANDARD))]
+
+    def named(self, text: str) -> Identity:
+        """The identity that a person means: ``worker``, ``worker/w2``, ``w2`` or its full name.
+
+        Raises:
+            InvalidInput: there is none, or more than one.
+        """
+        found = [one for one in self.identities() if text in {one.name, str(one), one.dns, f"{one.role}/{one.name}"}]
+        exact = [one for one in found if text == str(one)] or found
+        if len(exact) != 1:
+            what = "more than one identity" if found else "no identity here"
+            known = ", ".join(map(str, self.identities())) or "none"
+            raise InvalidInput(f"{text!r} is {what}; there are: {known}", mend="bringup pki show")
+        return exact[0]
+
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """The CAs that are trusted.
+
+        Raises:
+            NotSetUp: there are none.
+            Damaged: the file cannot be read.
+        """
+        if not self.ca_certificate.exists():
+            raise NotSetUp(f"there is no CA in {self.root}: {self.ca_certificate} does not exist", mend=SETUP)
+        return tuple(read_certificates(self.ca_certificate))
+
+    def certificate(self, identity: Identity) -> x509.Certificate | None:
+        """The certificate of an identity, None if it has none. Raises Damaged."""
+        path = self.files(identity).certificate
+        return read_certificates(path)[0] if path.exists() else None
+
+    def record(self) -> Record:
+        """Everything that was issued.
+
+        Raises:
+            Damaged: it cannot be read, or is lost although there is a CA.
+        """
+        path = self.record_file
+        if path.exists():
+            try:
+                return Record.from_json(read(path))
+            except Damaged as error:
+                raise Damaged(f"{path}: {error}", mend=REBUILD) from None
+        if self.ca_certificate.exists():
+            raise Damaged(f"{path} is missing: without it a new CRL would forget who was revoked", mend=REBUILD)
+        return Record()
+
+    def _pair(self, identity: Identity) -> tuple[Path, Path]:
+        files = self.files(identity)
+        return files.certificate, files.key
+
+
+REBUILD = "restore it from a backup, or make it anew from the files here: bringup pki crl --rebuild-record"
+
+
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one. Raises Damaged."""
+    try:
+        return x509.load_pem_x509_certificates(read(path))
+    except ValueError:
+        raise Damaged(f"{path} holds no readable certificate", mend=f"mv {path} {path}.damaged && {SETUP}") from None
