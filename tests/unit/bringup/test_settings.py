@@ -1,0 +1,153 @@
+"""Settings: every problem at once, by name, without a value; and no switch that is silently ignored."""
+
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from bringup.errors import SettingsError
+from bringup.settings import Settings, load, variables
+from bringup.settings.env_file import example
+
+ROOT = Path(__file__).parents[3]
+
+
+def problems_of(environ: dict[str, str], tmp_path: Path, env_file: str = "") -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        loaded(environ, tmp_path, env_file)
+    return caught.value.problems
+
+
+def loaded(environ: dict[str, str], tmp_path: Path, env_file: str = "") -> Settings:
+    path = tmp_path / "some.env"
+    path.write_text(env_file)
+    return load(environ, path).settings
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "Yes", "on", " on "])
+def test_a_switch_is_on_for_every_word_that_means_on(text: str, tmp_path: Path) -> None:
+    assert loaded({"API_REQUIRE_CLIENT_CERT": text}, tmp_path).api_require_client_cert is True
+
+
+@pytest.mark.parametrize("text", ["false", "False", "0", "no", "off", "OFF"])
+def test_a_switch_is_off_for_every_word_that_means_off(text: str, tmp_path: Path) -> None:
+    assert loaded({"API_REQUIRE_CLIENT_CERT": text}, tmp_path).api_require_client_cert is False
+
+
+@pytest.mark.parametrize("text", ["", "y", "t", "enabled", "2", "tru", "null", "-1"])
+def test_a_switch_takes_nothing_else(text: str, tmp_path: Path) -> None:
+    assert problems_of({"REDIS_USE_TLS": text}, tmp_path) == (
+        "REDIS_USE_TLS: must be one of true, false, 1, 0, yes, no, on, off",
+    )
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    found = problems_of({"REDIS_PORT": "99999", "API_USE_TLS": "maybe", "ENVIRONMENT": "prod"}, tmp_path)
+    assert {line.partition(":")[0] for line in found} == {"REDIS_PORT", "API_USE_TLS", "ENVIRONMENT"}
+
+
+def test_a_secret_is_never_part_of_a_message(tmp_path: Path) -> None:
+    secret = "s3cr3t\x07value"
+    found = problems_of({"REDIS_PASSWORD": secret, "API_TOKEN": " lead", "REDIS_PORT": "hunter2"}, tmp_path)
+    assert len(found) == 3
+    assert not any(word in " ".join(found) for word in ("s3cr3t", "lead", "hunter2"))
+
+
+def test_a_secret_is_never_shown_by_repr(tmp_path: Path) -> None:
+    assert "hunter2hunter2" not in repr(loaded({"API_TOKEN": "hunter2hunter2"}, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("REDIS_USETLS", "REDIS_USE_TLS"),
+        ("REDIS_TLS", "REDIS_USE_TLS"),
+        ("REDIS_SSL", "REDIS_USE_TLS"),
+        ("REDIS_USE_SSL", "REDIS_USE_TLS"),
+        ("API_TLS", "API_USE_TLS"),
+        ("API_TLS_CRT", "API_TLS_CERT"),
+        ("API_REQUIRE_CLIENT_CERTS", "API_REQUIRE_CLIENT_CERT"),
+        ("ENVIROMENT", "ENVIRONMENT"),
+        ("ALLOW_INSECURE_PROD", "ALLOW_INSECURE_PRODUCTION"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_a_misspelt_variable_is_an_error_that_names_the_right_one(
+    name: str, right: str, where: str, tmp_path: Path
+) -> None:
+    in_environment = where == "environment"
+    found = problems_of({name: "true"} if in_environment else {}, tmp_path, "" if in_environment else f"{name}=true\n")
+    assert len(found) == 1
+    assert found[0].startswith(f"{name}: there is no such setting")
+    assert found[0].endswith(f"did you mean {right}?")
+
+
+def test_what_other_software_puts_in_the_environment_is_left_alone(tmp_path: Path) -> None:
+    foreign = {"REDIS_SERVICE_HOST": "x", "API_KEY": "y", "REDIS_PORT_6379_TCP": "z", "PATH": "/bin", "PKI": "1"}
+    assert loaded(foreign, tmp_path).redis_port == 6379
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "some.env"
+    path.write_text("REDIS_HOST=from-file\nREDIS_DB=3\n")
+    both = load({"REDIS_HOST": "from-environment"}, path)
+    assert (both.settings.redis_host, both.settings.redis_db) == ("from-environment", 3)
+    assert both.origins["REDIS_HOST"] == "environment"
+    assert both.origins["REDIS_DB"] == str(path)
+    assert both.origins["REDIS_PORT"] == "default"
+
+
+def test_a_password_with_a_dollar_sign_is_taken_as_it_stands(tmp_path: Path) -> None:
+    made = loaded({}, tmp_path, "REDIS_PASSWORD='pa${HOME}ss'\n")
+    assert made.redis_password is not None
+    assert made.redis_password.get_secret_value() == "pa${HOME}ss"
+
+
+def test_settings_are_frozen(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        loaded({}, tmp_path).redis_host = "other"
+
+
+def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load({"BRINGUP_ENV_FILE": str(tmp_path / "absent.env")})
+
+
+@pytest.mark.parametrize(
+    ("flag", "url"), [("false", "https://api.example.net:5000"), ("true", "http://api.example.net:5000")]
+)
+def test_a_url_whose_scheme_contradicts_the_flag_is_an_error(flag: str, url: str, tmp_path: Path) -> None:
+    found = problems_of({"API_USE_TLS": flag, "CALLBACK_API_URL": url}, tmp_path)
+    assert any(line.startswith("CALLBACK_API_URL: begins with") for line in found)
+
+
+def test_tls_without_its_files_is_an_error_that_names_each_file(tmp_path: Path) -> None:
+    found = problems_of({"REDIS_USE_TLS": "true", "PKI_DIR": str(tmp_path)}, tmp_path)
+    assert [line.partition(":")[0] for line in found] == ["REDIS_TLS_CERT", "REDIS_TLS_KEY", "REDIS_TLS_CA"]
+    assert all(str(tmp_path) in line for line in found)
+
+
+def test_production_refuses_plain_connections_and_weak_secrets(tmp_path: Path) -> None:
+    found = problems_of({"ENVIRONMENT": "production", "API_TOKEN": "short"}, tmp_path)
+    assert [line.partition(":")[0] for line in found] == [
+        "REDIS_USE_TLS",
+        "API_USE_TLS",
+        "REDIS_PASSWORD",
+        "API_TOKEN",
+    ]
+
+
+def test_there_is_one_way_around_the_refusal_of_production(tmp_path: Path) -> None:
+    made = loaded({"ENVIRONMENT": "production", "ALLOW_INSECURE_PRODUCTION": "yes"}, tmp_path)
+    assert made.environment == "production"
+
+
+def test_the_example_file_is_the_one_that_the_settings_make() -> None:
+    assert (ROOT / ".env.example").read_text() == example(), "regenerate .env.example: docs/settings.md says how"
+
+
+def test_the_example_file_names_every_setting_and_loads_as_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "example.env"
+    path.write_text(example())
+    assert list(dotenv_values(path)) == list(variables())
+    assert load({}, path).settings == Settings()

@@ -1,0 +1,100 @@
+"""The verdict: passed only when all that was expected was found and everything ran."""
+
+import pytest
+
+from bringup.inventory import Device, Expectation
+from bringup.model import RunState
+from bringup.simulate import Fault
+from bringup.simulate.report import report_of
+from bringup.verdict import judge
+from bringup.wire import AgentCheck, CheckStatus, Report
+
+DEVICE = Device.model_validate(
+    {
+        "name": "a",
+        "bmc_mac": "02:00:00:00:00:01",
+        "nic_macs": ["02:00:00:00:00:02", "02:00:00:00:00:03"],
+        "bmc": "simulated://127.0.0.1:9000/a",
+        "expected": {
+            "memory_gib": 64,
+            "cpu_count": 16,
+            "nics": 2,
+            "serial": "S1",
+            "disks": [{"size_gb": 480, "count": 2}, {"size_gb": 1000}],
+        },
+    }
+)
+SOUND = report_of(DEVICE, Fault.NONE, "boot-1")
+
+
+def verdict(report: Report, expected: Expectation = DEVICE.expected) -> tuple[RunState, str]:
+    made = judge(report, expected, DEVICE.nic_macs)
+    return made.state, made.summary
+
+
+def changed(**inventory: object) -> Report:
+    document = SOUND.model_dump()
+    for name, value in inventory.items():
+        part, _, field = name.partition("__")
+        if field:
+            document["inventory"][part][field] = value
+        else:
+            document["inventory"][part] = value
+    return Report.model_validate(document)
+
+
+def test_a_machine_that_is_what_was_expected_passes() -> None:
+    assert verdict(SOUND) == (RunState.PASSED, "")
+
+
+@pytest.mark.parametrize(
+    ("report", "difference"),
+    [
+        (changed(memory__physical_mb=32 * 1024), "memory: expected 64 GiB, found 32 GiB"),
+        (changed(memory__physical_mb=128 * 1024), "memory: expected 64 GiB, found 128 GiB"),
+        (changed(cpu__count=8), "CPU count: expected 16, found 8"),
+        (changed(system_vendor__serial_number="S2"), "serial: expected S1, found S2"),
+        (changed(disks=SOUND.inventory.disks[:2]), "disks: expected 480 GB, 480 GB, 1000 GB, found 480 GB, 480 GB"),
+        (changed(disks=()), "disks: expected 480 GB, 480 GB, 1000 GB, found none"),
+    ],
+)
+def test_a_difference_fails_and_is_shown(report: Report, difference: str) -> None:
+    assert verdict(report) == (RunState.FAILED, difference)
+
+
+def test_a_larger_disk_stands_for_a_smaller_one_but_only_once() -> None:
+    big = [disk.model_copy(update={"size": 2000 * 10**9}) for disk in SOUND.inventory.disks]
+    assert verdict(changed(disks=big))[0] is RunState.PASSED
+    assert verdict(changed(disks=big[:2]))[0] is RunState.FAILED
+
+
+def test_memory_that_the_firmware_keeps_for_itself_is_not_missing() -> None:
+    assert verdict(changed(memory__physical_mb=64 * 1024 - 1024))[0] is RunState.PASSED
+
+
+def test_the_report_of_another_machine_does_not_pass_this_one() -> None:
+    others = [nic.model_copy(update={"mac_address": "02:ff:00:00:00:01"}) for nic in SOUND.inventory.interfaces]
+    state, summary = verdict(changed(interfaces=others))
+    assert state is RunState.FAILED
+    assert summary.startswith("identity: expected one of 02:00:00:00:00:02")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(CheckStatus.FAIL, RunState.FAILED), (CheckStatus.WARN, RunState.DEGRADED), (CheckStatus.SKIP, RunState.DEGRADED)],
+)
+def test_a_check_that_did_not_pass_is_never_green(status: CheckStatus, state: RunState) -> None:
+    checks = (*SOUND.checks[1:], AgentCheck(name="memory", status=status, detail="3 ECC errors"))
+    assert verdict(SOUND.model_copy(update={"checks": checks})) == (state, "agent memory: 3 ECC errors")
+
+
+def test_a_check_that_was_not_reported_is_never_green() -> None:
+    assert verdict(SOUND.model_copy(update={"checks": SOUND.checks[1:]}))[0] is RunState.DEGRADED
+
+
+def test_a_machine_of_which_nothing_is_expected_is_never_green() -> None:
+    assert verdict(SOUND, Expectation())[0] is RunState.DEGRADED
+
+
+def test_a_device_without_a_port_on_record_is_never_green() -> None:
+    assert judge(SOUND, DEVICE.expected, ()).state is RunState.DEGRADED
