@@ -105,7 +105,7 @@ def test_a_password_with_a_dollar_sign_is_taken_as_it_stands(tmp_path: Path) -> 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        loaded({}, tmp_path).redis_host = "other"
+        loaded({}, tmp_path).redis_host = "other"  # type: ignore[misc]
 
 
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""The application on a real Redis, and a client that knows who it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.app import PREFIX, create_app
+from bringup.inventory import Inventory
+from bringup.settings import Settings
+from bringup.simulate import Fault
+from bringup.simulate.report import report_of
+from tests.conftest import TOKEN
+
+INVENTORY = """
+[[device]]
+name = "a"
+bmc_mac = "02:00:00:00:00:01"
+nic_macs = ["02:00:00:00:01:01"]
+bmc = "simulated://127.0.0.1:9/a"
+expected = { memory_gib = 64 }
+[[device]]
+name = "b"
+bmc_mac = "02:00:00:00:00:02"
+nic_macs = ["02:00:00:00:01:02"]
+bmc = "simulated://127.0.0.1:9/b"
+[[device]]
+name = "active"
+bmc_mac = "02:00:00:00:00:03"
+bmc = "simulated://127.0.0.1:9/active"
+state = "active"
+[[device]]
+name = "resting"
+bmc_mac = "02:00:00:00:00:04"
+bmc = "simulated://127.0.0.1:9/resting"
+maintenance = "disk replacement"
+"""
+LEASE: dict[str, Any] = {
+    "mac": "02:00:00:00:00:01",
+    "ip": "10.0.0.1",
+    "action": "assigned",
+    "starts": "2026-11-23T09:41:36Z",
+    "source": "test",
+}
+EPOCH = 1795426896
+RUN_A = f"02-00-00-00-00-01-{EPOCH}"
+RUN_B = f"02-00-00-00-00-02-{EPOCH}"
+
+
+class Api:
+    """Calls the API as staff, or with another token."""
+
+    def __init__(self, client: FlaskClient, inventory: Path) -> None:
+        self.client = client
+        self.inventory = inventory
+
+    def call(self, method: str, path: str, json: Any = None, token: str | None = TOKEN, **kwargs: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= kwargs.pop("headers", {})
+        return self.client.open(PREFIX + path, method=method, json=json, headers=headers, **kwargs)
+
+    def ok(self, method: str, path: str, json: Any = None, token: str | None = TOKEN) -> dict[str, Any]:
+        answer = self.call(method, path, json, token)
+        assert answer.status_code < 300, answer.text
+        found: dict[str, Any] = answer.json
+        return found
+
+    def lease(self, run_id: str = RUN_A, **changes: Any) -> Any:
+        mac = run_id.rpartition("-")[0].replace("-", ":")
+        return self.call("PUT", f"/runs/{run_id}", LEASE | {"mac": mac} | changes)
+
+    def tell(self, run_id: str, kind: str, **fields: Any) -> Any:
+        return self.call("POST", f"/runs/{run_id}/events", {"type": kind, "owner": "w", **fields})
+
+    def booted(self, run_id: str = RUN_A) -> str:
+        """A run whose machine is on; returns its token."""
+        assert self.lease(run_id).status_code == 201
+        assert self.tell(run_id, "boot_started").status_code == 202
+        token = str(self.ok("POST", f"/runs/{run_id}/media", {"owner": "w"})["run_token"])
+        for kind in ("media_inserted", "power_requested", "powered_off", "powered_on"):
+            assert self.tell(run_id, kind).status_code == 202
+        return token
+
+    def report(self, name: str = "a", fault: Fault = Fault.NONE) -> dict[str, Any]:
+        device = Inventory.read(self.inventory).by_name[name]
+        return report_of(device, fault, "boot-1").model_dump(mode="json")
+
+    def run(self, run_id: str = RUN_A) -> dict[str, Any]:
+        return self.ok("GET", f"/runs/{run_id}")
+
+    def jobs(self) -> dict[str, int]:
+        """Jobs that wait, by queue."""
+        return {q["name"]: q["queued"] for q in self.ok("GET", "/queues")["queues"]}
+
+
+@pytest.fixture
+def make_api(tmp_path: Path) -> Callable[[Settings], Api]:
+    def make(settings: Settings) -> Api:
+        settings.devices_file.write_text(INVENTORY)
+        return Api(create_app(settings).test_client(), settings.devices_file)
+
+    return make
+
+
+@pytest.fixture
+def api(settings: Settings, make_api: Callable[[Settings], Api]) -> Api:
+    return make_api(settings)

@@ -1,0 +1,188 @@
+"""What a machine may say: with its own token, for its own run, within the limits."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bringup.simulate import Fault
+from tests.conftest import TOKEN
+from tests.integration.api.conftest import RUN_A, RUN_B, Api
+
+BEAT = {"boot_id": "b1", "uptime_s": 12.5}
+
+
+def report(api: Api, token: str | None, body: Any, run_id: str = RUN_A) -> Any:
+    return api.call("POST", f"/runs/{run_id}/report", body, token)
+
+
+def test_a_heartbeat_says_when_to_call_again(api: Api) -> None:
+    token = api.booted()
+    answer = api.call("POST", f"/runs/{RUN_A}/heartbeat", BEAT, token)
+    assert (answer.status_code, answer.json["command"]) == (202, "continue")
+    assert 30 <= answer.json["next_s"] <= 90
+    assert api.run()["state"] == "running"
+
+
+def test_a_report_makes_a_verdict_and_one_clean_up_job(api: Api) -> None:
+    token = api.booted()
+    answer = report(api, token, api.report())
+    assert (answer.status_code, answer.json["state"], answer.json["replay"]) == (202, "passed", False)
+    assert api.jobs()["finishes"] == 1
+    assert api.ok("GET", f"/runs/{RUN_A}/report") == api.report()
+
+
+def test_the_same_report_again_is_answered_and_changes_nothing(api: Api) -> None:
+    token = api.booted()
+    report(api, token, api.report())
+    before = api.run()
+    reordered = json.dumps(dict(reversed(api.report().items())), indent=3)
+    for body in (json.dumps(api.report()), reordered):
+        again = api.call(
+            "POST", f"/runs/{RUN_A}/report", token=token, data=body, headers={"Content-Type": "application/json"}
+        )
+        assert (again.status_code, again.json["replay"]) == (200, True)
+    assert api.run() == before
+    assert api.jobs()["finishes"] == 1
+
+
+def test_another_report_of_the_same_run_is_a_conflict(api: Api) -> None:
+    token = api.booted()
+    report(api, token, api.report(fault=Fault.WRONG_MEMORY))
+    second = report(api, token, api.report())
+    assert (second.status_code, second.json["type"]) == (409, "urn:bringup:conflict")
+    assert api.run()["state"] == "failed"
+
+
+def test_the_verdict_is_ours_whatever_the_machine_claims(api: Api) -> None:
+    token = api.booted()
+    assert report(api, token, api.report() | {"verdict": "PASS"}).status_code == 422
+    assert report(api, token, api.report(fault=Fault.WRONG_MEMORY)).json["state"] == "failed"
+
+
+def test_a_report_after_the_end_is_gone(api: Api) -> None:
+    token = api.booted()
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert report(api, token, api.report()).status_code == 410
+    assert api.run()["state"] == "aborted"
+
+
+def test_a_machine_whose_run_was_aborted_is_told_to_stop(api: Api) -> None:
+    token = api.booted()
+    api.ok("POST", f"/runs/{RUN_A}/abort", {"reason": "wrong rack"})
+    answer = api.call("POST", f"/runs/{RUN_A}/heartbeat", BEAT, token)
+    assert (answer.status_code, answer.json["command"]) == (202, "abort")
+
+
+def test_a_heartbeat_after_the_report_is_gone(api: Api) -> None:
+    token = api.booted()
+    report(api, token, api.report())
+    assert api.call("POST", f"/runs/{RUN_A}/heartbeat", BEAT, token).status_code == 410
+
+
+def test_the_token_of_another_run_and_a_run_that_does_not_exist_answer_alike(api: Api) -> None:
+    api.booted()
+    other = api.booted(RUN_B)
+    foreign = report(api, other, api.report())
+    missing = report(api, other, api.report(), "02-00-00-00-00-77-1")
+    assert (foreign.status_code, foreign.data) == (404, missing.data)
+    assert missing.status_code == 404
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "a" * 10_000, TOKEN, "\u00fc"])
+def test_a_wrong_token_is_refused_and_the_staff_token_is_no_run_token(api: Api, token: str | None) -> None:
+    api.booted()
+    assert report(api, token, api.report()).status_code == 401
+    assert api.run()["state"] == "waiting"
+
+
+def test_a_run_token_is_no_staff_token(api: Api) -> None:
+    token = api.booted()
+    for method, path in (("GET", "/runs"), ("POST", f"/runs/{RUN_A}/abort"), ("POST", f"/runs/{RUN_A}/events")):
+        assert api.call(method, path, {} if method == "POST" else None, token).status_code == 401
+
+
+def test_a_new_token_takes_the_place_of_the_old(api: Api) -> None:
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    old, new = (api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"})["run_token"] for _ in range(2))
+    assert report(api, old, api.report()).status_code == 401
+    assert report(api, new, api.report()).status_code == 202
+
+
+def test_refused_calls_explain_a_time_out_later(api: Api) -> None:
+    api.booted()
+    for _ in range(2):
+        report(api, "wrong", api.report())
+    assert api.run()["state"] == "waiting"
+
+
+def raw(api: Api, token: str, data: bytes, **headers: str) -> Any:
+    given = {"Content-Type": "application/json"} | headers
+    return api.call("POST", f"/runs/{RUN_A}/report", token=token, data=data, headers=given)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"", 400),
+        (b"not json", 400),
+        (b'{"a": NaN}', 400),
+        (b"\xff\xfe", 400),
+        (b"{", 400),
+        (b"[]", 422),
+        (b"null", 422),
+        (b"{}", 422),
+        (b"[" * 1000 + b"]" * 1000, 400),
+        (b'{"a":' * 100 + b"1" + b"}" * 100, 422),
+        (b'{"a":' * 100_000, 400),
+    ],
+)
+def test_a_body_that_is_no_report_is_refused_and_changes_nothing(api: Api, data: bytes, status: int) -> None:
+    token = api.booted()
+    answer = raw(api, token, data)
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert api.run()["state"] == "waiting"
+
+
+def test_an_unknown_field_is_refused_by_its_name(api: Api) -> None:
+    token = api.booted()
+    document = api.report()
+    document["inventory"]["memory"]["totall"] = 1
+    answer = report(api, token, document)
+    assert answer.status_code == 422
+    assert answer.json["problems"] == ["inventory.memory.totall: Extra inputs are not permitted"]
+
+
+def test_numbers_as_text_are_refused(api: Api) -> None:
+    token = api.booted()
+    document = api.report()
+    document["inventory"]["cpu"]["count"] = "16"
+    assert report(api, token, document).status_code == 422
+
+
+def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
+    token = api.booted()
+    assert raw(api, token, b" " * (16 * 1024**2 + 1)).status_code == 413
+    beat = api.call(
+        "POST",
+        f"/runs/{RUN_A}/heartbeat",
+        token=token,
+        data=b" " * (1024**2 + 1),
+        headers={"Content-Type": "application/json"},
+    )
+    assert beat.status_code == 413
+
+
+def test_another_content_type_or_a_compressed_body_is_refused(api: Api) -> None:
+    token = api.booted()
+    body = json.dumps(api.report()).encode()
+    assert raw(api, token, body, **{"Content-Type": "text/plain"}).status_code == 415
+    assert raw(api, token, body, **{"Content-Encoding": "gzip"}).status_code == 415
+
+
+def test_what_a_machine_says_of_itself_is_escaped(api: Api) -> None:
+    token = api.booted()
+    api.call("POST", f"/runs/{RUN_A}/heartbeat", BEAT | {"stage": "x\n\x1b[31mred"}, token)
+    detail = api.run()["timeline"][-1]["detail"]
+    assert detail.isprintable()

@@ -1,0 +1,127 @@
+"""What workers and operators may do, and that the rest is refused in one form."""
+
+import pytest
+
+from tests.integration.api.conftest import EPOCH, RUN_A, Api
+
+
+def test_health_names_the_service_to_anyone(api: Api) -> None:
+    assert api.ok("GET", "/health", token=None)["service"] == "bringup-api"
+
+
+def test_ready_says_so_to_anyone(api: Api) -> None:
+    assert api.ok("GET", "/ready", token=None) == {"ready": True, "problems": []}
+
+
+STAFF_CALLS = [
+    ("GET", "/runs"),
+    ("GET", f"/runs/{RUN_A}"),
+    ("GET", f"/runs/{RUN_A}/report"),
+    ("PUT", f"/runs/{RUN_A}"),
+    ("POST", f"/runs/{RUN_A}/events"),
+    ("POST", f"/runs/{RUN_A}/media"),
+    ("POST", f"/runs/{RUN_A}/abort"),
+    ("GET", "/devices"),
+    ("GET", "/devices/a"),
+    ("PATCH", "/devices/a"),
+    ("POST", "/devices/a/runs"),
+    ("GET", "/queues"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), STAFF_CALLS)
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer wrong", "Basic YTpi", "bearer  "])
+def test_nobody_without_the_token_gets_past_the_door(
+    api: Api, method: str, path: str, authorization: str | None
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    answer = api.call(method, path, token=None, headers=headers, data=b"{" * 100)
+    assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_every_route_is_guarded_or_named_public(api: Api) -> None:
+    public = {"/api/v1/health", "/api/v1/ready", "/api/v1/openapi.json"}
+    machine = {"/api/v1/runs/<run_id>/heartbeat", "/api/v1/runs/<run_id>/report"}
+    for rule in api.client.application.url_map.iter_rules():
+        if rule.rule in public:
+            continue
+        path = rule.rule.replace("<run_id>", RUN_A).replace("<name>", "a").removeprefix("/api/v1")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert api.call(method, path, token=None).status_code == 401, (method, rule.rule, machine)
+
+
+def test_an_event_out_of_turn_is_stale_and_on_the_timeline_as_not_applied(api: Api) -> None:
+    api.lease()
+    answer = api.tell(RUN_A, "powered_on")
+    assert (answer.status_code, answer.json["type"]) == (409, "urn:bringup:stale")
+    last = api.run()["timeline"][-1]
+    assert (last["applied"], api.run()["state"]) == (False, "queued")
+
+
+def test_an_event_of_an_unknown_run_is_not_found(api: Api) -> None:
+    assert api.tell("02-00-00-00-00-77-1", "boot_started").status_code == 404
+
+
+def test_abort_ends_a_run_once(api: Api) -> None:
+    api.lease()
+    assert api.ok("POST", f"/runs/{RUN_A}/abort", {"reason": "wrong rack"})["state"] == "aborted"
+    assert api.call("POST", f"/runs/{RUN_A}/abort", {}).status_code == 409
+    assert api.run()["detail"] == "wrong rack"
+    assert api.jobs()["finishes"] == 1
+
+
+def test_a_machine_put_in_service_is_not_started_and_its_power_is_refused(api: Api) -> None:
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    api.ok("PATCH", "/devices/a", {"state": "active"})
+    refused = api.tell(RUN_A, "power_requested")
+    assert (refused.status_code, refused.json["type"]) == (409, "urn:bringup:power_refused")
+
+
+def test_maintenance_is_set_and_ended_by_the_operator(api: Api) -> None:
+    api.ok("PATCH", "/devices/a", {"maintenance": "fan"})
+    assert api.lease().json["decision"] == "audit_only"
+    assert api.ok("PATCH", "/devices/a", {"maintenance": ""})["maintenance"] is None
+    later = api.lease(f"02-00-00-00-00-01-{EPOCH + 1}", starts="2026-11-23T09:41:37Z")
+    assert later.json["decision"] == "start"
+
+
+def test_the_inventory_protects_a_machine_from_the_operator(api: Api) -> None:
+    assert api.call("PATCH", "/devices/active", {"state": "approved"}).status_code == 409
+    assert api.call("POST", "/devices/active/runs", {}).status_code == 409
+
+
+def test_a_machine_outside_of_the_inventory_cannot_be_approved(api: Api) -> None:
+    api.lease(f"02-00-00-00-00-99-{EPOCH}")
+    assert api.call("PATCH", "/devices/02-00-00-00-00-99", {"state": "approved"}).status_code == 409
+    assert api.call("POST", "/devices/02-00-00-00-00-99/runs", {}).status_code == 409
+
+
+def test_an_operator_may_take_the_approval_of_the_inventory_back(api: Api) -> None:
+    api.ok("PATCH", "/devices/a", {"state": "discovered"})
+    assert api.lease().json["decision"] == "audit_only"
+
+
+def test_a_run_is_started_without_a_lease_once(api: Api) -> None:
+    started = api.call("POST", "/devices/a/runs", {})
+    assert (started.status_code, started.json["state"]) == (202, "queued")
+    assert api.jobs()["boots"] == 1
+    again = api.call("POST", "/devices/a/runs", {})
+    assert again.status_code in {202, 409}
+    assert api.jobs()["boots"] == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "100000", "1e3", "\u0661"])
+def test_a_limit_that_is_no_sensible_number_is_refused(api: Api, limit: str) -> None:
+    assert api.call("GET", f"/runs?limit={limit}").status_code == 422
+
+
+def test_an_unknown_page_and_a_wrong_method_are_problems_too(api: Api) -> None:
+    assert api.call("GET", "/nothing").json["status"] == 404
+    wrong = api.call("DELETE", "/runs")
+    assert (wrong.json["status"], "GET" in wrong.headers["Allow"]) == (405, True)
+
+
+def test_nobody_may_change_a_device_to_what_only_a_run_may_say(api: Api) -> None:
+    assert api.call("PATCH", "/devices/a", {"state": "validated"}).status_code == 422

@@ -1,0 +1,61 @@
+"""What a lease means for the machine that holds it, and when its power may be switched."""
+
+import pytest
+
+from api.decide import decide, power_refusal
+from api.records import DeviceRecord, KnownDevice
+from bringup.inventory import Device
+from bringup.model import Decision, DeviceState
+
+ENTRY = Device.model_validate({"name": "a", "bmc_mac": "02:00:00:00:00:01", "bmc": "simulated://127.0.0.1:1/a"})
+APPROVED = KnownDevice(DeviceRecord(name="a", state=DeviceState.APPROVED), ENTRY)
+
+
+def test_an_approved_machine_is_started() -> None:
+    assert decide(APPROVED)[0] is Decision.START
+
+
+@pytest.mark.parametrize("state", [s for s in DeviceState if s is not DeviceState.APPROVED])
+def test_a_machine_in_any_other_state_is_only_audited(state: DeviceState) -> None:
+    assert decide(APPROVED.with_record(state=state))[0] is Decision.AUDIT_ONLY
+
+
+def test_an_approved_machine_in_maintenance_is_only_audited() -> None:
+    decision, reason = decide(APPROVED.with_record(maintenance="fan"))
+    assert (decision, reason) == (Decision.AUDIT_ONLY, "the machine is in maintenance: fan")
+
+
+@pytest.mark.parametrize("changes", [{"state": DeviceState.ACTIVE}, {"maintenance": "fan"}])
+def test_what_the_inventory_protects_the_record_cannot_expose(changes: dict[str, object]) -> None:
+    protected = KnownDevice(APPROVED.record, ENTRY.model_copy(update=changes))
+    assert decide(protected)[0] is Decision.AUDIT_ONLY
+
+
+def test_a_machine_that_left_the_inventory_is_only_audited_whatever_its_record_says() -> None:
+    assert decide(KnownDevice(APPROVED.record, None))[0] is Decision.AUDIT_ONLY
+
+
+def test_a_machine_with_a_run_that_is_not_closed_runs_already() -> None:
+    assert decide(APPROVED.with_record(active_run="r"))[0] is Decision.RUNNING
+
+
+VALIDATING = APPROVED.with_record(state=DeviceState.VALIDATING, active_run="r")
+
+
+def test_power_is_granted_to_the_run_that_owns_the_machine() -> None:
+    assert power_refusal(VALIDATING, "r") is None
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        VALIDATING.with_record(active_run="other"),
+        VALIDATING.with_record(active_run=None),
+        VALIDATING.with_record(state=DeviceState.ACTIVE),
+        VALIDATING.with_record(maintenance="fan"),
+        KnownDevice(VALIDATING.record, None),
+        KnownDevice(VALIDATING.record, ENTRY.model_copy(update={"state": DeviceState.ACTIVE})),
+    ],
+)
+def test_power_is_refused_for_every_other_standing(device: KnownDevice) -> None:
+    assert power_refusal(device, "r")
