@@ -119,7 +119,7 @@ class Follower:
         copied = likeness(self._path, position) is Likeness.COPY
         live = Generation.open(self._path, position.offset if copied else 0)
         self._say_available()
-        self._generations.extend([*_opened(successors(self._path, position.written_ns, but=last)), live])
+        self._generations.extend([*_opened(successors(self._path, position.written_ns, but=[last])), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
@@ -129,8 +129,8 @@ class Follower:
         position = rewritten.position
         copy = find(self._path, position) if position.offset else None
         missed = [Generation.open(copy, position.offset)] if copy else []
-        if len(self._generations) == 1:
-            missed += _opened(successors(self._path, position.written_ns, but=missed[0] if missed else None))
+        if self._is_live(rewritten):  # a renamed file has its successors behind it, not before
+            missed += _opened(successors(self._path, position.written_ns, but=[rewritten, *missed]))
         rewritten.start_over()
         self._generations.extendleft(reversed(missed))
         if copy:
@@ -142,6 +142,12 @@ class Follower:
                 path=str(self._path),
                 offset=position.offset,
             )
+
+    def _is_live(self, generation: Generation) -> bool:
+        try:
+            return generation.is_file(self._path.stat())
+        except OSError:
+            return False
 
     def _say_unavailable(self, error: OSError) -> None:
         why = error.strerror or error.__class__.__name__

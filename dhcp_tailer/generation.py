@@ -95,6 +95,8 @@ class Generation:
 
     def _intact(self, read_to: int) -> bool:
         status = os.fstat(self._descriptor)
+        if not self._head:  # nothing to know it by: it may have been filled and emptied since we looked
+            return status.st_mtime_ns == self._written_ns
         if status.st_size < read_to or os.pread(self._descriptor, len(self._head), 0) != self._head:
             return False
         self._written_ns = status.st_mtime_ns

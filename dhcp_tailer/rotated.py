@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Collection
 from enum import IntEnum
 from pathlib import Path
 
@@ -44,17 +45,19 @@ def find(path: Path, position: Position) -> Path | None:
     return best if likely[best] else None
 
 
-def successors(path: Path, since_ns: int, but: Generation | None = None) -> list[Path]:
-    """Rotated generations of ``path`` that were last written at or after ``since_ns``, oldest first.
+def successors(path: Path, since_ns: int, but: Collection[Generation] = ()) -> list[Path]:
+    """Rotated generations of ``path`` that were last written after ``since_ns``, oldest first.
 
     Args:
-        since_ns: nanoseconds since the epoch.
-        but: is none of them, for it is open already.
+        since_ns: nanoseconds since the epoch; a copy made in the moment of truncation has been read already.
+        but: are none of them, for they are open already.
     """
     found: list[tuple[int, Path]] = []
     for other in _beside(path):
         status = _status(other) if _is_rotated_name(other.name, path) else None
-        if status and status.st_size and status.st_mtime_ns >= since_ns and not (but and but.is_file(status)):
+        if status is None or not status.st_size or status.st_mtime_ns <= since_ns:
+            continue
+        if not any(generation.is_file(status) for generation in but):
             found.append((status.st_mtime_ns, other))
     return [other for _, other in sorted(found)]
 

@@ -1,5 +1,7 @@
 """Bytes into records."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def fed(chunks: list[bytes]) -> list[Record]:
 @given(cuts=st.lists(st.integers(0, len(TEXT))))
 def test_records_do_not_depend_on_where_chunks_are_cut(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(TEXT)]
-    chunks = [TEXT[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [TEXT[a:b] for a, b in pairwise(places)]
     assert fed(chunks) == [
         Record(b"one", 4),
         Record(b"", 5),

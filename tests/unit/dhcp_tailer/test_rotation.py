@@ -1,5 +1,6 @@
 """Rotation by renaming and by copying, seen while running and found after a restart."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -10,10 +11,18 @@ import pytest
 from dhcp_tailer.follow import Follower
 from dhcp_tailer.position import Position
 
+SECONDS = itertools.count(1_700_000_000)
+
 
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
+    touch(path)
+
+
+def touch(path: Path) -> None:
+    """A second passes: the steps of a test are quicker than a file system's clock."""
+    os.utime(path, (now := next(SECONDS), now))
 
 
 def rename(path: Path, generations: int = 5) -> None:
@@ -30,7 +39,9 @@ def copytruncate(path: Path) -> None:
     rotated = path.with_name(f"{path.name}.1")
     rotated.rename(path)  # the file keeps its inode
     shutil.copyfile(path, rotated)
+    touch(rotated)
     os.truncate(path, 0)
+    touch(path)
 
 
 @pytest.fixture
@@ -165,9 +176,7 @@ def test_a_restart_whose_file_is_gone_says_so_and_reads_the_new_one(
     assert any("may be lost" in line["event"] for line in said)
 
 
-def test_a_restart_whose_file_is_gone_reads_younger_generations(
-    log_file: Path, reader: Any, stopped: Position
-) -> None:
+def test_a_restart_whose_file_is_gone_reads_younger_generations(log_file: Path, reader: Any, stopped: Position) -> None:
     log_file.unlink()
     append(log_file, b"three\n")
     rename(log_file)
