@@ -8,17 +8,17 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import lock, profile
+from pki import change, lock, profile
 from pki.authority import Authority
 from pki.change import Change, Step, finish, no_step, sweep
-from pki.errors import Damaged, NotSetUp, Refused
+from pki.errors import CaKeyLocked, Damaged, Refused
 from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, make_directory, read
 from pki.keys import Passphrase, PrivateKey, fits, is_encrypted, key_pem, no_passphrase, pem, read_key
 from pki.names import STANDARD, Identity, San
 from pki.profile import Validity
 from pki.record import Entry, Record
 from pki.rollover_state import RolloverState
-from pki.store import SETUP, Store
+from pki.store import Store
 
 
 class Ceremony:
@@ -134,9 +134,13 @@ class Ceremony:
         self._signer, self._other = signer, other
 
     def ca_passphrase(self) -> str | None:
-        """What the present CA key is encrypted with, for the next one to be as safe; None if it is not."""
+        """What to encrypt the next CA key with: None if the present one is not. Raises CaKeyLocked."""
         path = self.store.ca_key
-        return self._passphrase() if path.exists() and is_encrypted(read(path)) else None
+        if not path.exists() or not is_encrypted(read(path)):
+            return None
+        if word := self._passphrase():
+            return word
+        raise CaKeyLocked(f"{path} is encrypted, and the next key must be too", mend="set CA_KEY_PASSPHRASE")
 
     def drop(self, path: Path) -> None:
         """Remove a file when everything else is in its place."""
@@ -210,16 +214,27 @@ def ceremony(
 
     Raises:
         NotSetUp: there is no CA.
+        Refused: the CA is trusted here, but lives on another machine.
         Locked: another command is at work.
     """
-    if not founding and not store.state.is_dir() and not store.ca_certificate.exists():
-        raise NotSetUp(f"there is no CA in {store.root}: {store.ca_certificate} does not exist", mend=SETUP)
+    if not founding:
+        _check_founded(store)
     for folder, mode in _folders(store):
         make_directory(folder, mode)
     with lock.exclusive(store.lock_file, command):
         finish(store.root, store.state, step=step)
         sweep([*(store.files(one).key.parent for one in STANDARD), *_places(store)])
         yield Ceremony(store, now, validity or Validity(), passphrase, step)
+
+
+def _check_founded(store: Store) -> None:
+    if store.ca_key.exists() or store.record_file.exists() or change.interrupted(store.state):
+        return
+    store.authorities()
+    raise Refused(
+        f"this is not the CA's machine: neither {store.ca_key} nor {store.record_file} is here",
+        mend="run the command where the CA key is, and carry the certificates here",
+    )
 
 
 def _folders(store: Store) -> Iterator[tuple[Path, int]]:

@@ -57,11 +57,11 @@ class Change:
 
     def keep_aside(self, now: datetime) -> Path | None:
         """Copy every file that this change replaces to ``state/old/TIME/``; the folder, if there is any."""
-        folder = self._state / "old" / f"{now:%Y%m%dT%H%M%SZ}"
+        folder = _unused(self._state / "old" / f"{now:%Y%m%dT%H%M%SZ}")
         replaced = [path for path, (data, _) in self._new.items() if self._differs(path, data)]
         for path in (*replaced, *self._gone):
             self.put(folder / path.relative_to(self._root), read(path), secret=True)
-        return folder if replaced else None
+        return folder if replaced or self._gone else None
 
     def commit(self) -> None:
         """Write everything, decide, and switch.
@@ -170,6 +170,11 @@ def interrupted(state: Path) -> bool:
 def journal_of(state: Path) -> Path:
     """The list of files that are being switched; it exists only between decision and end."""
     return state / "change.json"
+
+
+def _unused(folder: Path) -> Path:
+    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
 
 
 def staged_name(path: Path) -> Path:

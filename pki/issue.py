@@ -25,7 +25,7 @@ def issue(
     """
     if sans and not identity.role.is_server:
         raise InvalidInput(
-            f"a {identity.role} connects and is never connected to: its certificate carries its identity alone",
+            f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
             mend="leave --san out",
         )
     _check_free(sitting, identity)

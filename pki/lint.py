@@ -86,9 +86,8 @@ def _common(certificate: x509.Certificate) -> Iterator[str]:
     for kind, name in ((x509.SubjectKeyIdentifier, "subject"), (x509.AuthorityKeyIdentifier, "authority")):
         if _extension(certificate, kind) is None:
             yield f"it has no {name} key identifier"
-    for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _KNOWN:
-            yield f"it has a critical extension that we do not know: {extension.oid.dotted_string}"
+    unknown = [one.oid for one in certificate.extensions if one.critical and one.oid not in _KNOWN]
+    yield from (f"it has a critical extension that we do not know: {oid.dotted_string}" for oid in unknown)
 
 
 def _ca_constraints(certificate: x509.Certificate) -> Iterator[str]:

@@ -69,6 +69,11 @@ class Identity:
 STANDARD = tuple(Identity(role, role.value) for role in STANDARD_ROLES)
 
 
+def names_of(identity: Identity) -> set[str]:
+    """Everything that a person may call an identity: ``w2``, ``worker/w2``, its full name."""
+    return {identity.name, f"{identity.role}/{identity.name}", identity.dns}
+
+
 def identity_of(certificate: x509.Certificate) -> Identity | None:
     """The one identity that a certificate carries; None if it has none, or more than one."""
     found = [identity for name in dns_names(certificate) if (identity := _parsed(name))]

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pki.errors import Damaged, InvalidInput
-from pki.names import Identity, Role, identity_of, san_text, sans_of
+from pki.names import Identity, Role, identity_of, names_of, san_text, sans_of
 
 VERSION = 1
 
@@ -38,9 +38,9 @@ class Entry:
     reason: str | None = None
 
     @property
-    def identity(self) -> Identity:
-        """Whom it was issued to."""
-        return Identity(Role(self.role), self.name)
+    def identity(self) -> Identity | None:
+        """Whom it was issued to; None if only its revocation is known (`pki.revoke.rebuild_record`)."""
+        return Identity(Role(self.role), self.name) if self.role else None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Record:
         """
         serial = text.replace(":", "").upper().removeprefix("0X").lstrip("0")
         found = [e for e in self.entries if e.serial.lstrip("0") == serial]
-        found = found or [e for e in self.entries if text in {e.name, str(e.identity), e.identity.dns}]
+        found = found or [e for e in self.entries if e.identity and text in names_of(e.identity)]
         if len({entry.identity for entry in found}) > 1:
             names = ", ".join(sorted({f"{e.role}/{e.name}" for e in found}))
             raise InvalidInput(f"{text} is more than one identity: {names}", mend="say ROLE/NAME")

@@ -1,7 +1,7 @@
 """Renewing what nears its end. Running it daily costs nothing: what is not due is left alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -9,7 +9,7 @@ from cryptography import x509
 from pki.authority import signer_of
 from pki.ceremony import Ceremony
 from pki.crl import read_all
-from pki.errors import Damaged, Refused
+from pki.errors import Damaged
 from pki.files import read
 from pki.keys import fits, read_key
 from pki.names import Identity
@@ -34,11 +34,14 @@ def is_due(start: datetime, end: datetime, now: datetime, renew_days: int) -> bo
     return now >= start + (end - start) * TWO_THIRDS or end - now < timedelta(days=renew_days)
 
 
-def plan(sitting: Ceremony, identities: Sequence[Identity], *, renew_days: int, force: bool) -> Iterator[Renewal]:
+def plan(
+    sitting: Ceremony, identities: Sequence[Identity], *, renew_days: int, force: bool, rekey: bool = False
+) -> Iterator[Renewal]:
     """For each identity whether it is renewed, and why.
 
     Args:
         force: renew what is not due as well. What is revoked is never renewed.
+        rekey: with new keys, which can be made for those only whose keys are here.
 
     Raises:
         Damaged: a certificate cannot be read.
@@ -48,7 +51,8 @@ def plan(sitting: Ceremony, identities: Sequence[Identity], *, renew_days: int, 
         if certificate is None:
             path = sitting.store.files(identity).certificate
             raise Damaged(f"{path} does not exist, so there is nothing to renew", mend="bringup pki setup")
-        yield _judge(sitting, identity, certificate, renew_days=renew_days, force=force)
+        renewal = _judge(sitting, identity, certificate, renew_days=renew_days, force=force)
+        yield _without_key(sitting, renewal) if rekey and renewal.due else renewal
 
 
 def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) -> None:
@@ -56,7 +60,6 @@ def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) ->
 
     Raises:
         Damaged: a key does not fit its certificate.
-        Refused: a new key is asked for that only its own machine can make.
     """
     for renewal in renewals:
         _renew(sitting, renewal, rekey=rekey)
@@ -98,6 +101,17 @@ def _judge(
     return Renewal(identity, certificate, due=True, reason=f"{days} days left" if days >= 0 else "expired")
 
 
+def _without_key(sitting: Ceremony, renewal: Renewal) -> Renewal:
+    identity = renewal.identity
+    if identity.is_standard or sitting.store.files(identity).key.exists():
+        return renewal
+    reason = (
+        f"its key is on its own machine: make a new request there, revoke {identity}, "
+        f"then bringup pki issue {identity.role} --name {identity.name} --csr FILE"
+    )
+    return replace(renewal, due=False, reason=reason, attention=True)
+
+
 def _ends_with_ca(sitting: Ceremony, end: datetime) -> bool:
     """Renewing would gain less than a day: without this, the last year of a CA is a renewal every night."""
     authority_end = sitting.authority.certificate.not_valid_after_utc
@@ -109,15 +123,9 @@ def _renew(sitting: Ceremony, renewal: Renewal, *, rekey: bool) -> None:
     identity, certificate = renewal.identity, renewal.certificate
     files = sitting.store.files(identity)
     sans = together(certificate, ())
-    if rekey and files.key.exists():
+    if rekey:
         sitting.issue(identity, sans)
         return
-    if rekey:
-        raise Refused(
-            f"the key of {identity} is on its own machine, so no new one can be made here",
-            mend=f"make a request there, then: bringup pki revoke {identity} --reason superseded && "
-            f"bringup pki issue {identity.role} --name {identity.name} --csr FILE",
-        )
     if files.key.exists() and not fits(read_key(files.key), certificate):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",

@@ -69,7 +69,7 @@ def finish(sitting: Ceremony) -> Moved:
     stage = _stage(sitting)
     if stage is not Stage.SERVERS:
         raise Refused(
-            f"the rollover is at stage {stage!r}: no stage can be skipped", mend="bringup pki rollover advance"
+            f"the rollover is at stage {stage.value}: no stage can be skipped", mend="bringup pki rollover advance"
         )
     if left := list(_of_old(sitting)):
         names = ", ".join(map(str, left))

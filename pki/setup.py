@@ -66,7 +66,7 @@ def start_over(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str |
     outcome = Outcome()
     others = [one for one in sitting.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: sitting.store.certificate(one) for one in others}
-    _found(sitting, passphrase)
+    _found(sitting, passphrase or sitting.ca_passphrase())
     for want in wanted:
         sitting.issue(want.identity, want.sans)
     for identity, certificate in kept.items():

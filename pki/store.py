@@ -7,7 +7,7 @@ from cryptography import x509
 
 from pki.errors import Damaged, InvalidInput, NotSetUp
 from pki.files import read
-from pki.names import STANDARD, Identity, Role
+from pki.names import STANDARD, Identity, Role, names_of
 from pki.record import Record
 
 _FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
@@ -85,7 +85,7 @@ class Store:
         Raises:
             InvalidInput: there is none, or more than one.
         """
-        found = [one for one in self.identities() if text in {one.name, str(one), one.dns, f"{one.role}/{one.name}"}]
+        found = [one for one in self.identities() if text in names_of(one)]
         exact = [one for one in found if text == str(one)] or found
         if len(exact) != 1:
             what = "more than one identity" if found else "no identity here"

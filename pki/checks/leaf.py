@@ -72,7 +72,7 @@ def _private(leaf: Leaf) -> Findings:
         yield info("its key is on its own machine")
         return
     if not leaf.key_file.exists():
-        yield fail(f"{leaf.key_file} does not exist", f"bringup pki renew {leaf.who} --rekey --force")
+        yield fail(f"{leaf.key_file} does not exist", "bringup pki setup")
     elif problem := secret_problem(leaf.key_file):
         yield fail(str(problem), problem.mend)
     else:
@@ -140,14 +140,15 @@ def _names(leaf: Leaf) -> Findings:
         for finding in identity_findings(leaf.certificate, leaf.identity):
             yield fail(finding, f"bringup pki renew {leaf.who} --force")
     present = sans_of(leaf.certificate)
-    for host in leaf.hosts:
-        if host not in present:
-            yield fail(
-                f"clients connect to {san_text(host)}, which is not among its names: "
-                f"{', '.join(map(san_text, present)) or 'none'}",
-                f"bringup pki setup --{leaf.role}-san {san_text(host)}",
-            )
-    yield ok(", ".join(map(san_text, present)))
+    words = ", ".join(map(san_text, present)) or "none"
+    missing = [host for host in leaf.hosts if host not in present]
+    for host in missing:
+        yield fail(
+            f"clients connect to {san_text(host)}, which is not among its names: {words}",
+            f"bringup pki setup --{leaf.role}-san {san_text(host)}",
+        )
+    if not missing:
+        yield ok(words)
 
 
 def _life(leaf: Leaf) -> Findings:
@@ -169,13 +170,14 @@ def _revocation(leaf: Leaf) -> Findings:
 def _bundle(leaf: Leaf) -> Findings:
     if leaf.bundle_file is None:
         return
+    again = f"bringup pki renew {leaf.who} --force"
+    if not leaf.bundle_file.exists():
+        yield fail(f"{leaf.bundle_file} does not exist", again)
+        return
     found = read_certificates(leaf.bundle_file)
     signer = signer_of(leaf.certificate, leaf.trusted)
     if found != [leaf.certificate, signer]:
-        yield fail(
-            f"{leaf.bundle_file} is not {leaf.certificate_file.name} followed by its CA",
-            f"rm {leaf.bundle_file} && bringup pki setup",
-        )
+        yield fail(f"{leaf.bundle_file} is not {leaf.certificate_file.name} followed by its CA", again)
     else:
         yield ok("certificate, then CA")
 

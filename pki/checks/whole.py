@@ -9,11 +9,9 @@ from cryptography import x509
 from pki import lock
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
-from pki.crl import read_all
 from pki.errors import PkiError
-from pki.files import read
 from pki.names import STANDARD, Identity, Role, San
-from pki.record import Record
+from pki.revocation import known_revocations
 from pki.store import Store
 from pki.verify import Result, run
 
@@ -28,12 +26,15 @@ def verify(
         only: these identities, instead of all that are here.
 
     Raises:
+        NotSetUp: there is nothing to check.
         Locked: a command is changing the files right now.
     """
+    if not store.identities():
+        store.authorities()
     with lock.shared(store.lock_file):
         subject = of_ca.Ca(store, now)
         results = run("ca", subject, of_ca.CHECKS)
-        trusted, is_revoked = _trusted(store), _revocation(store)
+        trusted, is_revoked = _trusted(store), known_revocations(store)
         for identity in only or _expected(store, needed=subject.signs_here):
             leaf = leaf_of(store, identity, now, trusted=trusted, hosts=hosts, is_revoked=is_revoked)
             results += run(str(identity), leaf, of_leaf.CHECKS)
@@ -74,15 +75,3 @@ def _trusted(store: Store) -> tuple[x509.Certificate, ...]:
     with suppress(PkiError):
         return store.authorities()
     return ()
-
-
-def _revocation(store: Store) -> Callable[[x509.Certificate], bool]:
-    record, lists = Record(), []
-    with suppress(PkiError, OSError):
-        lists = read_all(read(store.ca_crl), str(store.ca_crl))
-    with suppress(PkiError, OSError):
-        record = store.record()
-    return lambda certificate: (
-        record.is_revoked(certificate)
-        or any(one.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
-    )

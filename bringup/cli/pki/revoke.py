@@ -1,0 +1,46 @@
+"""``bringup pki revoke`` and ``bringup pki crl``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bringup.cli.pki.group import pki, settings_of, sitting, store_of
+from pki import revoke as revoking
+from pki.crl import REASONS
+
+if TYPE_CHECKING:
+    from bringup.cli.root import Context
+
+
+@pki.command()
+@click.argument("who", metavar="NAME|SERIAL")
+@click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True)
+@click.pass_obj
+def revoke(context: "Context", who: str, reason: str) -> None:
+    """Revoke every certificate of an identity, or one by its serial number, and publish it."""
+    settings = settings_of(context)
+    with sitting(settings) as opened:
+        revoked = revoking.revoke(opened, who, reason)
+    for entry in revoked:
+        click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
+    if not revoked:
+        click.echo(f"{who} was revoked before; the list was published again.")
+    click.echo(f"{store_of(settings).ca_crl} tells the API; carry it there, it is read at the next connection.")
+    click.echo(
+        "Redis reads no such list: remove the identity's user there: ACL DELUSER USER, then CLIENT KILL USER USER"
+    )
+
+
+@pki.command()
+@click.option("--rebuild-record", is_flag=True, help="The record is lost: make it anew from the files here.")
+@click.pass_obj
+def crl(context: "Context", *, rebuild_record: bool) -> None:
+    """Sign a fresh list of revoked certificates."""
+    settings = settings_of(context)
+    with sitting(settings) as opened:
+        if rebuild_record:
+            revoking.rebuild_record(opened)
+        opened.publish_crl()
+        opened.commit(keep_replaced=rebuild_record)
+    revoked = sum(entry.revoked_at is not None for entry in opened.record.entries)
+    click.echo(f"{store_of(settings).ca_crl}: number {opened.record.crl_number}, {revoked} revoked")
