@@ -134,9 +134,9 @@ def test_a_record_longer_than_64_kib_is_skipped_and_the_next_is_read(log_file: P
     assert follow.damaged == ["longer than 65536 bytes"]
 
 
-def test_memory_stays_flat_over_a_file_of_a_gigabyte(log_file: Path, reader: Any) -> None:
+def test_memory_stays_flat_over_a_line_of_256_mib(log_file: Path, reader: Any) -> None:
     append(log_file, b"first\n")
-    os.truncate(log_file, 1024**3)  # sparse: one line of zeros
+    os.truncate(log_file, 256 * 1024**2)  # sparse: one line of zeros
     append(log_file, b"\nlast\n")
     follow = reader(Follower(log_file))
     tracemalloc.start()

@@ -1,0 +1,57 @@
+"""What is said about records."""
+
+from typing import Any
+
+from dhcp_tailer.outcomes import Outcome, Tally, excerpt
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_sums_are_said_when_they_change_and_at_most_every_ten_seconds(said: Any) -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    for second in range(21):
+        clock.now = second
+        tally.count(Outcome.QUEUED)
+        tally.sum_up()
+        tally.sum_up()
+    assert [line["queued"] for line in said] == [1, 11, 21]
+
+
+def test_sums_that_did_not_change_are_not_said_again(said: Any) -> None:
+    tally = Tally(Clock())
+    tally.sum_up(now=True)
+    tally.count(Outcome.RENEWAL)
+    tally.sum_up(now=True)
+    tally.sum_up(now=True)
+    assert [line["renewal"] for line in said] == [1]
+
+
+def test_damaged_records_are_shown_escaped_and_shortened(said: Any) -> None:
+    Tally(Clock()).malformed(b"\x1b[2J\xff\n" + b"x" * 5000, "why")
+    (line,) = said
+    assert line["record"].startswith("\\x1b[2J\\xff\\n")
+    assert line["record"].isprintable()
+    assert len(line["record"]) < 300
+
+
+def test_a_flood_of_damaged_records_is_counted_and_not_shown(said: Any) -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    for _ in range(1000):
+        tally.malformed(b"x", "why")
+    assert len(said) == 11
+    clock.now = 11
+    tally.malformed(b"y", "why")
+    assert said[-1]["record"] == "y"
+    assert tally.counts[Outcome.MALFORMED] == 1001
+
+
+def test_an_excerpt_of_any_byte_is_printable() -> None:
+    assert excerpt(bytes(range(200))).isprintable()
