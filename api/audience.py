@@ -1,25 +1,36 @@
 """Who may call what. Every view names its audience; one that does not is never served."""
 
 import hmac
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, request
 
-from api.problems import unauthorized, unknown_run
+from api.problems import forbidden, unauthorized, unknown_run
 from api.services import Services, services
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_audience"
+_IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
 
 
 class Audience(StrEnum):
     """Who a view is for."""
 
     ANYONE = "anyone"
-    STAFF = "staff"  # workers and operators: they bear API_TOKEN
+    STAFF = "staff"  # workers and operators: they bear API_TOKEN, and with TLS a certificate of their role
+    WORKER = "worker"  # of these only workers
+    OPERATOR = "operator"  # of these only operators
     MACHINE = "machine"  # the machine of one run: it bears the run's token
+
+
+_ROLES = {
+    Audience.STAFF: frozenset({"worker", "operator"}),
+    Audience.WORKER: frozenset({"worker"}),
+    Audience.OPERATOR: frozenset({"operator"}),
+}
 
 
 def audience(who: Audience) -> Callable[[_View], _View]:
@@ -50,12 +61,12 @@ def _check() -> None:
     if who is Audience.ANYONE:
         return
     bearer = _bearer()
-    if who is Audience.STAFF and _is_staff(bearer, services()):
-        return
     if who is Audience.MACHINE:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
-        return
-    raise unauthorized()
+    elif not _is_staff(bearer, services()):
+        raise unauthorized()
+    elif services().settings.api_use_tls:
+        _check_certificate(_ROLES.get(who, frozenset()) if who else frozenset())
 
 
 def _bearer() -> str:
@@ -69,6 +80,20 @@ def _is_staff(bearer: str, given: Services) -> bool:
     token = given.settings.api_token
     expected = token.get_secret_value() if token else ""
     return bool(expected) and hmac.compare_digest(bearer.encode(), expected.encode())
+
+
+def _check_certificate(allowed: frozenset[str]) -> None:
+    roles = peer_roles(request.environ["gunicorn.socket"].getpeercert())
+    if not roles:
+        raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
+    if not roles & allowed:
+        raise forbidden(f"a certificate of role {', '.join(sorted(roles))} may not do this")
+
+
+def peer_roles(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """The roles in a verified peer certificate: ``NAME.ROLE.bringup.internal`` among its DNS names."""
+    names = [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
+    return frozenset(match[1] for name in names if (match := _IDENTITY.fullmatch(name)))
 
 
 def _check_machine(bearer: str, run_id: str) -> None:

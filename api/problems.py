@@ -44,6 +44,11 @@ def unauthorized(detail: str = "the bearer token is missing or wrong") -> Refusa
     return Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
 
 
+def forbidden(detail: str) -> Refusal:
+    """403: we know who asks, and that is not theirs to ask."""
+    return Refusal(HTTPStatus.FORBIDDEN, "forbidden", detail)
+
+
 def unknown_run() -> Refusal:
     """404, in the same words whether the run does not exist or is not the asker's."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", "there is no such run")

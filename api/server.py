@@ -9,6 +9,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api.app import create_app
+from bringup import tls
+from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 _BODY_TIMEOUT_S = 60
@@ -80,7 +82,24 @@ def serve(settings: Settings) -> None:
         SettingsError, InventoryError: found before anything listens.
     """
     create_app(settings)
-    Server(settings).run()
+    server = Server(settings)
+    _check_port(settings)
+    server.run()
+
+
+def _check_port(settings: Settings) -> None:
+    """gunicorn would try five times and then only log it."""
+    host, port = settings.callback_api_host, settings.callback_api_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            hint = "set CALLBACK_API_HOST and CALLBACK_API_PORT to an address of this host that is free"
+            raise SettingsError(
+                [f"CALLBACK_API_PORT: cannot listen on {host}:{port}: {error.strerror}; {hint}"]
+            ) from None
 
 
 def _options(settings: Settings) -> dict[str, object]:
@@ -101,4 +120,23 @@ def _options(settings: Settings) -> dict[str, object]:
         "accesslog": "-",
         "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
         "forwarded_allow_ips": "",
+        **_tls_options(settings),
+    }
+
+
+def _tls_options(settings: Settings) -> dict[str, object]:
+    """The files only tell gunicorn that this is HTTPS; the hook makes the context, anew when they change.
+
+    Raises:
+        SettingsError: a file is missing or does not fit.
+    """
+    if not settings.api_use_tls:
+        return {}
+    contexts = tls.ServerContexts(settings)
+    contexts.get()
+    return {
+        "certfile": str(settings.path_of("api_tls_cert")),
+        "keyfile": str(settings.path_of("api_tls_key")),
+        "ssl_context": lambda _config, _default: contexts.get(),
+        "do_handshake_on_connect": False,  # so that a stalled handshake meets the deadline too
     }

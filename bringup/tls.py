@@ -4,6 +4,7 @@ Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -14,15 +15,37 @@ _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _Signature = tuple[tuple[str, int, int, int], ...]
 
 
-class ClientContexts:
-    """One client context per set of files, built once and again only when a file has changed.
+class ContextCache:
+    """One context per set of files, built once and again only when a file has changed.
 
     Building one costs more than a handshake; keeping one for ever would make renewal pointless.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._built: dict[tuple[Path, Path, Path], tuple[_Signature, ssl.SSLContext]] = {}
+        self._built: dict[tuple[Path, ...], tuple[_Signature, ssl.SSLContext]] = {}
+
+    def get(self, files: tuple[Path, ...], build: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """The context for ``files``. Raises SettingsError when a file is missing or does not fit."""
+        signature = _signature(files)
+        with self._lock:
+            known = self._built.get(files)
+            if known is None or known[0] != signature:
+                known = (signature, build())
+                self._built[files] = known
+            return known[1]
+
+    def last_good(self, files: tuple[Path, ...]) -> ssl.SSLContext | None:
+        """The context that was built last for ``files``, whatever they hold now."""
+        known = self._built.get(files)
+        return known[1] if known else None
+
+
+class ClientContexts:
+    """Contexts for our side of connections to Redis and to the API."""
+
+    def __init__(self) -> None:
+        self._cache = ContextCache()
 
     def get(self, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
         """A context that trusts ``ca`` alone, checks host names, and presents ``cert``.
@@ -30,14 +53,41 @@ class ClientContexts:
         Raises:
             SettingsError: a file is missing, unreadable, or the key does not fit the certificate.
         """
-        files = (ca, cert, key)
-        signature = _signature(files)
-        with self._lock:
-            known = self._built.get(files)
-            if known is None or known[0] != signature:
-                known = (signature, _client_context(ca, cert, key))
-                self._built[files] = known
-            return known[1]
+        return self._cache.get((ca, cert, key), lambda: _client_context(ca, cert, key))
+
+
+class ServerContexts:
+    """The API's own side. A renewed certificate is in force for the next connection; a broken one never is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache = ContextCache()
+        self._files = tuple(settings.path_of(name) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key"))
+
+    def get(self) -> ssl.SSLContext:
+        """The context for a new connection; when the files are unusable, the last that was good.
+
+        Raises:
+            SettingsError: the files are unusable, and never were usable.
+        """
+        try:
+            return self._cache.get(self._files, self._build)
+        except SettingsError:
+            last = self._cache.last_good(self._files)
+            if last is None:
+                raise
+            return last
+
+    def _build(self) -> ssl.SSLContext:
+        ca, cert, key = self._files
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ecdh_curve("prime256v1")
+        _load(context, ca, cert, key)
+        # Machines bear a run token and may come without a certificate; workers and operators may not, which
+        # api.audience sees to. A certificate that is presented must be ours in either case.
+        required = self._settings.api_require_client_cert
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        return context
 
 
 def for_redis(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:
@@ -60,6 +110,11 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
 
 def _client_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies and checks host names by default
+    _load(context, ca, cert, key)
+    return context
+
+
+def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)
     try:
@@ -70,7 +125,6 @@ def _client_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
-    return context
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

@@ -79,7 +79,7 @@ def show_report(run_id: str) -> Response:
 
 
 @bp.post("/runs/<run_id>/abort")
-@audience(Audience.STAFF)
+@audience(Audience.OPERATOR)
 @documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def abort_run(run_id: str) -> Response:
     """End a run. The machine is told at its next heartbeat; the clean-up begins at once."""
@@ -113,7 +113,7 @@ def show_device(name: str) -> Response:
 
 
 @bp.patch("/devices/<name>")
-@audience(Audience.STAFF)
+@audience(Audience.OPERATOR)
 @documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def change_device(name: str) -> Response:
     """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible."""
@@ -144,7 +144,7 @@ def _refuse_to_expose(device: KnownDevice, wanted: DeviceState) -> None:
 
 
 @bp.post("/devices/<name>/runs")
-@audience(Audience.STAFF)
+@audience(Audience.OPERATOR)
 @documented((HTTPStatus.ACCEPTED, RunDecision), body=StartRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def start_run(name: str) -> Response:
     """Start a run of an approved device without waiting for a lease."""

@@ -22,7 +22,7 @@ bp = Blueprint("workers", __name__)
 
 
 @bp.put("/runs/<run_id>")
-@audience(Audience.STAFF)
+@audience(Audience.WORKER)
 @documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
 def put_run(run_id: str) -> Response:
     """A lease was seen. The answer says what comes of it; the same lease again changes nothing."""
@@ -69,7 +69,7 @@ def _running(run: Run) -> RunDecision:
 
 
 @bp.post("/runs/<run_id>/events")
-@audience(Audience.STAFF)
+@audience(Audience.WORKER)
 @documented(
     (HTTPStatus.ACCEPTED, RunEventReply),
     body=RunEvent,
@@ -102,7 +102,7 @@ def _known(run_id: str) -> Run:
 
 
 @bp.post("/runs/<run_id>/media")
-@audience(Audience.STAFF)
+@audience(Audience.WORKER)
 @documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def mint_media(run_id: str) -> Response:
     """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""

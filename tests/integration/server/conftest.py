@@ -1,0 +1,74 @@
+"""The API as its users meet it: gunicorn in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup import tls
+from bringup.connections import ApiClient
+from bringup.errors import ApiUnavailable
+from bringup.settings import load
+from bringup.wire import Health
+from tests.conftest import PASSWORD, TOKEN, RedisServer, free_port
+from tests.integration.api.conftest import INVENTORY
+
+StartApi = Callable[..., "ServedApi"]
+
+
+class ServedApi:
+    """One API server process."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.port = int(variables["CALLBACK_API_PORT"])
+        self.variables = variables
+        self._folder = folder
+        self.log = folder / "api.log"
+        environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(folder / "empty.env"), **variables}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bringup", "api"], cwd=folder, env=environ, stdout=log, stderr=log
+            )
+
+    def await_health(self) -> ApiClient:
+        """A client, once the server answers."""
+        settings = load(environ=self.variables, env_file=self._folder / "empty.env").settings
+        client = ApiClient(settings, tls.ClientContexts())
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                client.get("/health", Health)
+            except ApiUnavailable:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.05)
+            else:
+                return client
+
+
+@pytest.fixture
+def start_api(tmp_path: Path, shared_redis: RedisServer) -> Iterator[StartApi]:
+    (tmp_path / "devices.toml").write_text(INVENTORY)
+    (tmp_path / "empty.env").touch()
+    started: list[ServedApi] = []
+
+    def start(**variables: str) -> ServedApi:
+        given = {
+            "REDIS_PORT": str(shared_redis.port),
+            "REDIS_PASSWORD": PASSWORD,
+            "API_TOKEN": TOKEN,
+            "API_WORKERS": "1",
+            "CALLBACK_API_PORT": str(free_port()),
+            **{name.upper(): value for name, value in variables.items()},
+        }
+        started.append(ServedApi(tmp_path, given))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.kill()
+        served.process.wait()

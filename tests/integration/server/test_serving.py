@@ -1,0 +1,77 @@
+"""The API under gunicorn: it starts or says why not, stops in time, and slow clients do not stop it."""
+
+import socket
+import time
+
+import pytest
+
+from bringup.wire import Health, RunList
+from tests.integration.server.conftest import StartApi
+
+
+def test_it_serves_and_stops_within_ten_seconds(start_api: StartApi) -> None:
+    served = start_api()
+    assert served.await_health().get("/runs", RunList).runs == ()
+    served.process.terminate()
+    assert served.process.wait(10) == 0
+
+
+def test_clients_that_never_finish_their_header_do_not_stop_the_service(start_api: StartApi) -> None:
+    served = start_api(api_threads="4", api_header_timeout_s="2")
+    served.await_health()
+    stalled = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(12)]
+    for connection in stalled:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert served.await_health().get("/health", Health).service == "bringup-api"
+    # 12 clients on 4 threads, each cut off after 2 s (looked at once a second)
+    assert time.monotonic() - started < 12 / 4 * 3.5
+    for connection in stalled:
+        connection.close()
+
+
+def test_a_client_that_drips_its_header_is_cut_off(start_api: StartApi) -> None:
+    served = start_api(api_header_timeout_s="1")
+    served.await_health()
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        assert _drip(connection, for_s=8) < 5, "it was still listened to"
+
+
+def _drip(connection: socket.socket, for_s: float) -> float:
+    """Send a byte now and then; returns for how many seconds the other side let us."""
+    started = time.monotonic()
+    try:
+        while time.monotonic() - started < for_s:
+            connection.sendall(b"X")
+            time.sleep(0.2)
+    except OSError:
+        pass
+    return time.monotonic() - started
+
+
+def test_a_port_in_use_is_one_message_and_no_traceback(start_api: StartApi) -> None:
+    first = start_api()
+    first.await_health()
+    second = start_api(callback_api_port=str(first.port))
+    assert second.process.wait(15) == 2
+    text = second.log.read_text()
+    assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"api_token": ""}, "API_TOKEN: must be set"),
+        ({"devices_file": "absent.toml"}, "absent.toml"),
+        ({"api_use_tls": "true"}, "API_TLS_CA"),
+    ],
+)
+def test_what_it_cannot_serve_without_is_named_before_it_listens(
+    start_api: StartApi, variables: dict[str, str], message: str
+) -> None:
+    served = start_api(**variables)
+    assert served.process.wait(15) == 2
+    assert message in served.log.read_text()
+    assert "Traceback" not in served.log.read_text()
