@@ -151,3 +151,11 @@ def test_the_example_file_names_every_setting_and_loads_as_the_defaults(tmp_path
     path.write_text(example())
     assert list(dotenv_values(path)) == list(variables())
     assert load({}, path).settings == Settings()
+
+
+def test_the_documentation_names_every_setting_with_its_meaning() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    missing = [
+        name for name, field in variables().items() if f"| `{name}` |" not in page or str(field.description) not in page
+    ]
+    assert missing == []
