@@ -7,11 +7,10 @@ stop all retries for that long. Here each job moves in one transaction, so any n
 from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue
-from rq.exceptions import NoSuchJobError
-from rq.job import Job
 
 from bringup.model import JobKind
 from bringup.queues import Queues
+from workers import held
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,19 +33,12 @@ def _move(connection: "Redis", queue: Queue, job_id: str) -> bool:
     def body(pipe: "Pipeline") -> bool:
         if pipe.zscore(registry.key, job_id) is None:
             return False  # another process was quicker
-        job = _fetch(queue, job_id)
+        is_there = held.exists(queue, job_id)
         pipe.multi()
         registry.remove(job_id, pipeline=pipe)
-        if job is not None:
-            queue.enqueue_job(job, pipeline=pipe)
-        return job is not None
+        if is_there:
+            held.put_on(queue, job_id, pipe)
+        return is_there
 
     transaction: Any = connection.transaction
     return cast("bool", transaction(body, registry.key, value_from_callable=True))
-
-
-def _fetch(queue: Queue, job_id: str) -> Job | None:
-    try:
-        return Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
-    except NoSuchJobError:
-        return None

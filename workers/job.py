@@ -44,11 +44,19 @@ class AllowedJob(Job):
     retry_max_s: ClassVar[float]
 
     def restore(self, raw_data: Any) -> None:
-        """Read the job from Redis, without what could make rq import or call anything."""
-        super().restore(raw_data)
+        """Read the job from Redis, without what could make rq import or call anything, or try it again by itself.
+
+        Raises:
+            JobRefused: it cannot be read.
+        """
+        try:
+            super().restore(raw_data)
+        except Exception as error:
+            raise JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
         self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
         self.webhooks = []
-        self.repeats_left = None
+        self.repeats_left = self.retries_left = None
+        self.rate_limit_key = self.rate_limit_concurrency = None
 
     def _execute(self) -> Retry | None:
         with log.bound(job_id=self.id, run_id=self.id.partition("_")[0]):

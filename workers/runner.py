@@ -1,25 +1,29 @@
-"""``bringup work``: the worker threads of one process, and the three small loops that look after them."""
+"""``bringup work``: the worker threads of one process, and the small loops that look after them."""
 
 import os
 import secrets
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from threading import Event, Thread
 
 from bringup import log, tls
 from bringup.connections import ApiClient, connect_redis, redis_errors
-from bringup.errors import TransientError
+from bringup.errors import BringupError, TransientError
 from bringup.model import JobKind
-from bringup.queues import QUEUE_OF, Queues
+from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
-from workers import delayed, liveness
+from workers import delayed, held, housekeeping, liveness
 from workers.callback import Callback
 from workers.job import job_class
-from workers.jobs import Tools, job_functions
+from workers.jobs import job_functions
+from workers.outages import Outages, Side
 from workers.sweep import Sweep
+from workers.tools import Tools
 from workers.worker import QueueWorker
 
-_STOP_WITHIN_S = 8.0
+_JOBS_STOP_WITHIN_S = 7.0
+_LOOPS_STOP_WITHIN_S = 1.0
 _LONGEST_WAIT_S = 5.0
 _SHARE = {JobKind.BOOT: 0.5, JobKind.FINISH: 0.25, JobKind.DISCOVER: 0.125, JobKind.EXPIRE: 0.125}
 
@@ -40,12 +44,14 @@ class Runner:
         self._connection = connect_redis(settings, contexts, name="worker")
         self._queues = Queues(self._connection)
         self._callback = Callback(ApiClient(settings, contexts))
-        self._job_class = job_class(settings, job_functions(Tools(settings, self._callback)))
+        tools = Tools(settings, self._callback, boot_in_hand=self._boot_in_hand)
+        self._job_class = job_class(settings, job_functions(tools))
         self._sweep = Sweep(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
-        self._away: set[type[TransientError]] = set()
+        self._jobs_ended = Event()
+        self._outages = Outages()
 
     def stop(self) -> None:
         """Finish the jobs in hand and end; callable from a signal handler."""
@@ -56,72 +62,78 @@ class Runner:
         self._check_redis()
         threads = [self._start(f"work {name}", 0, self._work_on(kind, name)) for kind, name in self._slots()]
         loops = [
-            self._start("liveness", liveness.BEAT_EVERY_S, self._beat),
-            self._start("delayed jobs", 0.5, self._enqueue_due),
-            self._start("sweep of held jobs", 1, self._put_back_held),
-            self._start("sweep of owed jobs", 5, self._put_back_owed),
+            self._start("delayed jobs", 0.5, lambda: delayed.enqueue_due(self._connection, self._queues)),
+            self._start("sweep of held jobs", 1, self._sweep.put_back_held),
+            self._start("sweep of owed jobs", 5, self._put_back_owed, Side.REDIS, Side.API),
+            self._start("housekeeping", housekeeping.EVERY_S, lambda: housekeeping.forget_the_old(self._queues)),
         ]
+        beats = Thread(target=self._keep_beating, name="liveness", daemon=True)
+        beats.start()
         log.get("workers").info("working", threads=len(threads), process=self._process)
         self._stopping.wait()
         log.get("workers").info("stopping: jobs in hand are finished first")
-        self._join(threads)
-        self._join(loops)
+        _join(threads, _JOBS_STOP_WITHIN_S)
+        self._jobs_ended.set()
+        _join([*loops, beats], _LOOPS_STOP_WITHIN_S)
         log.get("workers").info("stopped")
 
     def _check_redis(self) -> None:
         """A wrong password is told at once; a Redis that is away is waited for."""
+        began_at = self._outages.now()
         try:
             with redis_errors(self._settings):
                 self._connection.ping()
         except TransientError as error:
-            self._say_away(error)
+            self._outages.met(error, began_at)
 
     def _slots(self) -> list[tuple[JobKind, str]]:
         counts = threads_of(self._settings.worker_concurrency)
         return [(kind, f"{QUEUE_OF[kind]}.{n}") for kind, count in counts.items() for n in range(count)]
 
-    def _start(self, what: str, every_s: float, step: Callable[[], None]) -> Thread:
-        thread = Thread(target=self._repeat, args=(what, every_s, step), name=what, daemon=True)
+    def _start(self, what: str, every_s: float, step: Callable[[], object], *sides: Side) -> Thread:
+        args = (what, every_s, step, sides or (Side.REDIS,))
+        thread = Thread(target=self._repeat, args=args, name=what, daemon=True)
         thread.start()
         return thread
 
-    def _repeat(self, what: str, every_s: float, step: Callable[[], None]) -> None:
+    def _repeat(self, what: str, every_s: float, step: Callable[[], object], sides: tuple[Side, ...]) -> None:
         """Take ``step`` again and again; an error is told and waited out, and never ends the thread."""
-        wait_s, met = every_s, None
+        wait_s = every_s
         while not self._stopping.is_set():
-            try:
-                with redis_errors(self._settings):
-                    step()
-                self._say_back(met)
-                wait_s, met = every_s, None
-            except TransientError as error:
-                wait_s, met = min(max(wait_s, 0.25) * 2, _LONGEST_WAIT_S), self._say_away(error)
-            except Exception:  # noqa: BLE001 - a bug in one job or loop must not end the service
-                log.get("workers").exception("this loop failed and goes on", loop=what)
-                wait_s = _LONGEST_WAIT_S
+            done = self._try(what, step, sides)
+            wait_s = every_s if done else min(max(wait_s, 0.25) * 2, _LONGEST_WAIT_S)
             self._stopping.wait(wait_s)
 
-    def _say_away(self, error: TransientError) -> type[TransientError]:
-        """Once, however many threads meet it."""
-        if type(error) not in self._away:
-            self._away.add(type(error))
-            log.get("workers").warning("waiting; nothing is lost", why=str(error))
-        return type(error)
+    def _keep_beating(self) -> None:
+        """Speak for the jobs in hand until the last has ended; never late, or they would be given away."""
+        while not self._jobs_ended.is_set():
+            self._try("liveness", self._beat, (Side.REDIS,))
+            self._jobs_ended.wait(liveness.BEAT_EVERY_S)
 
-    def _say_back(self, met: type[TransientError] | None) -> None:
-        if met in self._away:
-            self._away.discard(met)
-            log.get("workers").info("working again", after=met.__name__)
+    def _try(self, what: str, step: Callable[[], object], sides: tuple[Side, ...]) -> bool:
+        began_at = self._outages.now()
+        try:
+            with redis_errors(self._settings):
+                step()
+        except BringupError as error:
+            self._outages.met(error, began_at)
+            return False
+        except Exception:  # noqa: BLE001 - a bug in one job or loop must not end the service
+            log.get("workers").exception("this loop failed and goes on", loop=what)
+            return False
+        self._outages.got_through(sides, began_at)
+        return True
 
     def _work_on(self, kind: JobKind, slot: str) -> Callable[[], None]:
         def serve_with_a_new_worker() -> None:
-            name = f"{self._process}.{slot}.{secrets.token_hex(3)}"
+            queue = self._queues.queue(kind)
             worker = QueueWorker(
-                self._queues.queue(kind),
-                name=name,
+                queue,
+                self._settings,
+                name=f"{self._process}.{slot}.{secrets.token_hex(3)}",
                 connection=self._connection,
                 job_class=self._job_class,
-                serializer=self._queues.queue(kind).serializer,
+                serializer=queue.serializer,
             )
             self._workers[slot] = worker
             worker.serve(self._stopping)
@@ -132,16 +144,15 @@ class Runner:
         in_hand = [execution for worker in list(self._workers.values()) for execution in worker.running()]
         liveness.beat(self._connection, in_hand)
 
-    def _enqueue_due(self) -> None:
-        delayed.enqueue_due(self._connection, self._queues)
-
-    def _put_back_held(self) -> None:
-        self._sweep.put_back_held()
-
     def _put_back_owed(self) -> None:
-        self._sweep.put_back_owed(self._callback.open_runs())
+        self._sweep.put_back_owed(self._callback.open_runs)
 
-    def _join(self, threads: list[Thread]) -> None:
-        share_s = _STOP_WITHIN_S / max(1, len(threads))
-        for thread in threads:
-            thread.join(timeout=share_s)
+    def _boot_in_hand(self, run_id: str) -> bool:
+        with redis_errors(self._settings):
+            return held.is_started(self._queues.queue(JobKind.BOOT), job_id_of(JobKind.BOOT, run_id))
+
+
+def _join(threads: Iterable[Thread], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))

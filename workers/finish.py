@@ -1,0 +1,68 @@
+"""The finish job: cleans up after a run, and gives the device back."""
+
+from bringup import log
+from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError
+from bringup.wire import EventType, RunDetail
+from workers.callback import is_stale
+from workers.job import Task
+from workers.power import PowerGuard
+from workers.tools import Tools
+
+_LOOK_AGAIN_S = 1.0
+
+
+def finish(tools: Tools, task: Task, *, run_id: str) -> None:
+    """Clean up after a run: medium out, power off where that is wanted and allowed, device free again.
+
+    A BMC that stays away must not keep the device for ever: after the last try the run is closed, and says so.
+
+    Raises:
+        NotYet: the boot job of this run has not stopped yet; what it does next must not outlive the clean-up.
+    """
+    run = _ended_run(tools, run_id)
+    if run is None:
+        return
+    if tools.boot_in_hand(run_id):
+        raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_LOOK_AGAIN_S)
+    detail = "medium ejected"
+    try:
+        _clean_up(tools, run)
+    except BmcUnavailable as error:
+        if task.count("bmc_tries") < tools.settings.bmc_tries:
+            raise
+        detail = f"closed without clean-up: {error}"
+    except PermanentError as error:
+        detail = f"closed without full clean-up: {error}"
+    _close(tools, run, detail)
+
+
+def _ended_run(tools: Tools, run_id: str) -> RunDetail | None:
+    """The run, if there is still something to clean up."""
+    try:
+        run = tools.callback.run(run_id)
+    except ApiRejected as error:
+        if is_stale(error):
+            return None
+        raise
+    return None if run.closed_at or not run.state.ended else run
+
+
+def _clean_up(tools: Tools, run: RunDetail) -> None:
+    if not _was_touched(run):
+        return
+    bmc = tools.bmc(run)
+    bmc.eject_media()
+    tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)
+    if tools.settings.power_off_after_run and run.power_requested_at:
+        PowerGuard(run, bmc, tools.callback, owner="").stop()
+
+
+def _was_touched(run: RunDetail) -> bool:
+    """Whether a medium may be in; a worker may have been killed between putting it in and telling so."""
+    minted = any(entry.type == "media_minted" for entry in run.timeline)
+    return minted or run.media_at is not None or run.power_requested_at is not None
+
+
+def _close(tools: Tools, run: RunDetail, detail: str) -> None:
+    tools.tell_unless_stale(run.run_id, EventType.FINISHED, detail=detail)
+    log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)

@@ -1,0 +1,42 @@
+"""What jobs work with, and the two things that all of them do when the API refuses them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bringup.errors import ApiRejected
+from bringup.settings import Settings
+from bringup.wire import EventType, Run
+from workers.bmc import Bmc, bmc_of
+from workers.callback import Callback, is_stale
+
+MakeBmc = Callable[[Run, Settings], Bmc]
+
+
+def _never(_run_id: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What jobs work with.
+
+    Args:
+        boot_in_hand: whether some worker has the boot job of a run in hand now.
+    """
+
+    settings: Settings
+    callback: Callback
+    boot_in_hand: Callable[[str], bool] = _never
+    make_bmc: MakeBmc = bmc_of
+
+    def bmc(self, run: Run) -> Bmc:
+        """The BMC of the run's device. Raises BmcRejected."""
+        return self.make_bmc(run, self.settings)
+
+    def tell_unless_stale(self, run_id: str, what: EventType, **words: object) -> None:
+        """Tell of something that may have been told, or overtaken, already."""
+        try:
+            self.callback.tell(run_id, what, **words)  # type: ignore[arg-type]
+        except ApiRejected as error:
+            if not is_stale(error):
+                raise
