@@ -223,7 +223,7 @@ def ceremony(
         make_directory(folder, mode)
     with lock.exclusive(store.lock_file, command):
         finish(store.root, store.state, step=step)
-        sweep([*(store.files(one).key.parent for one in STANDARD), *_places(store)])
+        sweep([store.state.parent, store.root / "issued", *(store.files(one).key.parent for one in STANDARD)])
         yield Ceremony(store, now, validity or Validity(), passphrase, step)
 
 
@@ -241,8 +241,3 @@ def _folders(store: Store) -> Iterator[tuple[Path, int]]:
     yield store.root, DIRECTORY_MODE
     yield store.state.parent, DIRECTORY_MODE
     yield store.state, PRIVATE_DIRECTORY_MODE
-
-
-def _places(store: Store) -> Iterator[Path]:
-    yield from (store.root / "ca", store.state, store.state / "rollover")
-    yield from (store.root / "issued").glob("*/")

@@ -157,7 +157,7 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
 def sweep(folders: Iterable[Path]) -> None:
     """Remove what a command that died before its decision has left beside the files."""
     for folder in folders:
-        for stray in folder.glob(".*.new"):
+        for stray in list(folder.rglob(".*.new")):
             with writing(stray):
                 stray.unlink(missing_ok=True)
 

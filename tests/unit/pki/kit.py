@@ -1,0 +1,177 @@
+"""What the PKI's tests share: a founded PKI, ceremonies in it, and certificates with one defect each."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from pki import profile
+from pki.authority import Authority
+from pki.ceremony import Ceremony, ceremony
+from pki.change import Step, no_step
+from pki.checks import whole
+from pki.keys import key_pem, pem, read_key
+from pki.names import STANDARD, Identity, Role, San, parse_san
+from pki.profile import Validity
+from pki.setup import Outcome, Wanted, set_up
+from pki.store import Store
+from pki.verify import Result, Status
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+REDIS, WORKER, API = STANDARD
+W2 = Identity(Role.WORKER, "w2")
+HOST = {Role.REDIS: (parse_san("redis.example.net"),), Role.API: (parse_san("192.0.2.7"),)}
+WANTED = [Wanted(one, HOST.get(one.role, ())) for one in STANDARD]
+
+
+@contextmanager
+def sitting(
+    store: Store,
+    now: datetime = NOW,
+    *,
+    days: int = 90,
+    ca_days: int = 3650,
+    word: str | None = None,
+    step: Step = no_step,
+    founding: bool = True,
+) -> Iterator[Ceremony]:
+    """A ceremony with short words."""
+    with ceremony(
+        store,
+        "a test",
+        now,
+        validity=Validity(days, ca_days),
+        passphrase=lambda: word,
+        step=step,
+        founding=founding,
+    ) as opened:
+        yield opened
+
+
+def found(root: Path, now: datetime = NOW, **options: Any) -> Store:
+    """A PKI with its three standard identities."""
+    store = Store(root)
+    set_up_again(store, now, **options)
+    return store
+
+
+def copy_of(store: Store, root: Path) -> Store:
+    """The same PKI in another place."""
+    shutil.copytree(store.root, root)
+    return Store(root)
+
+
+def set_up_again(store: Store, now: datetime = NOW, wanted: Sequence[Wanted] = WANTED, **options: Any) -> Outcome:
+    """What `bringup pki setup` does."""
+    with sitting(store, now, **options) as opened:
+        return set_up(opened, wanted, passphrase=options.get("word"))
+
+
+def authority_of(store: Store) -> Authority:
+    """The CA with its key."""
+    return Authority(store.authorities()[0], read_key(store.ca_key))
+
+
+def certificate_of(store: Store, identity: Identity) -> x509.Certificate:
+    """The certificate of an identity that must have one."""
+    certificate = store.certificate(identity)
+    assert certificate is not None
+    return certificate
+
+
+@dataclass
+class Forgery:
+    """A certificate as the profile has it, but for what a test changes."""
+
+    identity: Identity = REDIS
+    sans: Sequence[x509.GeneralName] | None = None
+    ca: bool = False
+    basic: bool = True
+    usages: Sequence[ObjectIdentifier] | None = None
+    aki: bool = True
+    ski: bool = True
+    key_usage: x509.KeyUsage = field(default_factory=lambda: profile.key_usage(digital_signature=True))
+    start: datetime = NOW - timedelta(minutes=5)
+    end: datetime = NOW + timedelta(days=90)
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(default_factory=profile.new_key)
+
+    def sign(self, by: Authority) -> x509.Certificate:
+        """Signed by a CA that does not look at what it signs."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.identity.dns)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(by.certificate.subject)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self.start)
+            .not_valid_after(self.end)
+            .add_extension(self.key_usage, critical=True)
+        )
+        for value, critical in self._extensions(by):
+            builder = builder.add_extension(value, critical=critical)
+        return builder.sign(by.key, hashes.SHA256())
+
+    def _extensions(self, by: Authority) -> Iterator[tuple[x509.ExtensionType, bool]]:
+        if self.basic:
+            yield x509.BasicConstraints(ca=self.ca, path_length=None), True
+        usages = [profile.purpose(self.identity.role)] if self.usages is None else self.usages
+        if usages:
+            yield x509.ExtendedKeyUsage(usages), False
+        sans = self._sans()
+        if sans:
+            yield x509.SubjectAlternativeName(sans), False
+        if self.ski:
+            yield x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), False
+        if self.aki:
+            ski = by.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            yield x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), False
+
+    def _sans(self) -> Sequence[x509.GeneralName]:
+        hosts: tuple[San, ...] = HOST.get(self.identity.role, ())
+        return [x509.DNSName(self.identity.dns), *hosts] if self.sans is None else self.sans
+
+
+BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def plant(store: Store, identity: Identity, forgery: Forgery, by: Authority | None = None) -> None:
+    """Put a forged certificate and its key where the real ones were."""
+    authority = by or authority_of(store)
+    certificate = forgery.sign(authority)
+    files = store.files(identity)
+    files.certificate.write_bytes(pem(certificate))
+    files.bundle.write_bytes(pem(certificate, authority.certificate))
+    files.key.write_bytes(key_pem(forgery.key))
+
+
+def verified(store: Store, now: datetime = NOW) -> list[Result]:
+    """What `bringup pki verify` sees."""
+    return whole.verify(store, HOST, now)
+
+
+def failures(store: Store, now: datetime = NOW) -> dict[tuple[str, str], str]:
+    """(target, check) -> message of everything that failed."""
+    found: dict[tuple[str, str], str] = {}
+    for one in verified(store, now):
+        if one.status is Status.FAIL:
+            place = (one.target, one.check)
+            found[place] = "; ".join(filter(None, (found.get(place), one.message)))
+    return found
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """Every file below a folder, but for the lock."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != "lock"
+    }

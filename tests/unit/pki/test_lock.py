@@ -1,0 +1,49 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pki.errors import Locked
+from pki.store import Store
+from tests.unit.pki import kit
+
+HOLD = """
+import sys, pathlib
+from pki import lock
+with lock.exclusive(pathlib.Path(sys.argv[1]), "bringup pki setup"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_second_command_is_told_who_holds_the_lock(store: Store) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, store.lock_file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        before = kit.snapshot(store.root)
+        with pytest.raises(Locked, match=f"held by process {holder.pid}: bringup pki setup"), kit.sitting(store):
+            pass
+        assert kit.snapshot(store.root) == before
+        holder.kill()
+        holder.wait()
+        with kit.sitting(store):
+            pass
+
+
+def test_a_lock_names_this_process_while_it_is_held(store: Store) -> None:
+    with kit.sitting(store):
+        assert store.lock_file.read_text() == f"process {os.getpid()}: a test"
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    store.lock_file.unlink()
+    store.lock_file.symlink_to(target)
+    with pytest.raises(Exception, match="cannot be written"), kit.sitting(store):
+        pass
+    assert target.read_text() == "precious"
