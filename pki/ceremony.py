@@ -223,7 +223,9 @@ def ceremony(
         make_directory(folder, mode)
     with lock.exclusive(store.lock_file, command):
         finish(store.root, store.state, step=step)
-        sweep([store.state.parent, store.root / "issued", *(store.files(one).key.parent for one in STANDARD)])
+        sweep(
+            store.state, [store.state.parent, store.root / "issued", *(store.files(one).key.parent for one in STANDARD)]
+        )
         yield Ceremony(store, now, validity or Validity(), passphrase, step)
 
 

@@ -154,12 +154,15 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
     return True
 
 
-def sweep(folders: Iterable[Path]) -> None:
-    """Remove what a command that died before its decision has left beside the files."""
+def sweep(state: Path, folders: Iterable[Path]) -> None:
+    """Remove what a command that died before its decision has left in some folders, and what it meant to fill."""
     for folder in folders:
         for stray in list(folder.rglob(".*.new")):
             with writing(stray):
                 stray.unlink(missing_ok=True)
+    for empty in sorted((state / "old").glob("**/"), reverse=True):
+        with contextlib.suppress(OSError):
+            empty.rmdir()  # refuses, as it must, what holds anything
 
 
 def interrupted(state: Path) -> bool:

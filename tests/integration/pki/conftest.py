@@ -1,0 +1,45 @@
+"""A PKI that is valid now, with an identity of every role and one that was revoked."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from pki.issue import issue
+from pki.names import STANDARD, Identity, Role
+from pki.revoke import revoke
+from pki.store import Store
+from tests.unit.pki import kit
+
+GONE = Identity(Role.WORKER, "gone")
+EVERYBODY = (*STANDARD, Identity(Role.OPERATOR, "alice"), Identity(Role.RUN, "iso"), Identity(Role.WORKER, "w2"))
+
+
+@dataclass(frozen=True)
+class Live:
+    """A PKI with real dates."""
+
+    store: Store
+    revoked: x509.Certificate
+    revoked_file: Path
+    revoked_key: Path
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
+    """Founded now, for tools that look at the clock."""
+    folder = tmp_path_factory.mktemp("live")
+    now = datetime.now(UTC)
+    store = kit.found(folder / "pki", now)
+    for identity in (*EVERYBODY[3:], GONE):
+        with kit.sitting(store, now) as opened:
+            issue(opened, identity)
+    gone = kit.certificate_of(store, GONE)
+    for suffix in ("cert", "key"):
+        data = (store.root / "issued" / "worker" / f"gone-{suffix}.pem").read_bytes()
+        (folder / f"gone-{suffix}.pem").write_bytes(data)
+    with kit.sitting(store, now) as opened:
+        revoke(opened, "gone", "key-compromise")
+    return Live(store, gone, folder / "gone-cert.pem", folder / "gone-key.pem")

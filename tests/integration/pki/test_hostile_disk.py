@@ -1,0 +1,131 @@
+"""Real obstacles: a directory that cannot be written, a full disk, a kill at any time, two commands at once."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pki.store import Store
+from tests.unit.pki import kit
+
+COMMAND = """
+import os, sys
+from bringup.cli.pki import pki
+from bringup.cli.root import Context
+if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
+    os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
+pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(None))
+"""
+ENVIRONMENT = {
+    "REDIS_HOST": "redis.example.net",
+    "CALLBACK_API_URL": "http://192.0.2.7:5000",
+    "PATH": os.environ["PATH"],
+}
+NOBODY = "65534"
+
+
+def command(folder: Path, words: str, *user: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder), words, *user],
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(folder: Path, words: str, *user: str) -> subprocess.CompletedProcess[str]:
+    with command(folder, words, *user) as process:
+        out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) -> None:
+    """SIGKILL from outside, at random times while `setup --force` holds the lock."""
+    dice = random.Random(5280)  # noqa: S311 - reproducible, nothing secret
+    (tmp_path / "ready").mkdir()
+    ready = kit.found(tmp_path / "ready" / "pki", datetime.now(UTC))
+    ends = []
+    for number in range(12):
+        folder = tmp_path / str(number)
+        store = kit.copy_of(ready, folder / "pki")
+        with command(folder, "setup --force") as process:
+            while str(process.pid) not in store.lock_file.read_text() and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(dice.uniform(0, 0.08))
+            process.kill()
+        ends.append(process.returncode)
+        kit.set_up_again(store, datetime.now(UTC))
+        assert kit.failures(store, datetime.now(UTC)) == {}
+    assert ends.count(-signal.SIGKILL) > len(ends) / 2
+
+
+def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tmp_path: Path) -> None:
+    processes = [command(tmp_path, "setup") for _ in range(4)]
+    ends = [(process.communicate(timeout=60), process.returncode) for process in processes]
+    assert {code for _, code in ends} <= {0, 3}
+    assert 0 in {code for _, code in ends}
+    for (_, err), code in ends:
+        assert code == 0 or ("is held by process" in err and "setup" in err)
+    assert sum("Made in" in out for (out, _), _ in ends) == 1
+    assert kit.failures(Store(tmp_path / "pki"), datetime.now(UTC)) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.parametrize(
+    "words", ["setup", "issue run --name a", "renew --force", "revoke worker", "crl", "rollover start"]
+)
+def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path: Path, words: str) -> None:
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.is_relative_to(tmp_path.parent.parent):
+            folder.chmod(0o755)
+    store = kit.found(tmp_path / "pki", datetime.now(UTC))
+    before = kit.snapshot(store.root)
+    done = run(tmp_path, words, NOBODY)
+    assert done.returncode in {1, 3}
+    assert str(Path("pki")) in done.stderr
+    assert "to mend it:" in done.stderr
+    assert kit.snapshot(store.root) == before
+
+
+def test_a_full_disk_is_one_message_and_loses_nothing(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    assert shutil.which("mount"), "mount is not installed"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", disk], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"this user may not mount a small disk: {mounted.stderr.strip()}")
+    try:
+        store = kit.found(disk / "pki", datetime.now(UTC))
+        fill(disk)
+        before = kit.snapshot(store.root)
+        done = run(disk, "setup --force")
+        assert done.returncode == 3
+        assert "No space left on device" in done.stderr
+        assert "make room" in done.stderr
+        assert kit.snapshot(store.root) == before
+        (disk / "filler").unlink()
+        assert run(disk, "setup --force").returncode == 0
+        assert kit.failures(store, datetime.now(UTC)) == {}
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return
