@@ -16,7 +16,6 @@ from bringup.demo import scenario
 from bringup.demo.play import as_expected
 from bringup.wire import Run
 
-_EXIT_NOT_YET = 2
 _STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out": "red", "audited": "dim"}
 
 
@@ -29,13 +28,10 @@ def demo(context: click.Context, *, tls: bool, keep: bool) -> None:
 
     Needs redis-server; touches nothing outside of a temporary folder and loopback ports.
     """
-    if tls:
-        click.echo("bringup demo: --tls is not there yet; this version demonstrates plain connections only", err=True)
-        context.exit(_EXIT_NOT_YET)
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
     try:
-        runs = _play(folder, console)
+        runs = _play(folder, console, use_tls=tls)
     finally:
         if keep:
             console.print(f"Settings, data and logs are in {folder}")
@@ -51,11 +47,13 @@ def demo(context: click.Context, *, tls: bool, keep: bool) -> None:
     console.print(f"[green]All {len(scenario.PARTS)} machines came to the end that their fault asks for.[/green]")
 
 
-def _play(folder: Path, console: Console) -> dict[str, Run]:
+def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:
     if not console.is_terminal:
-        return demonstration.play(folder, _Lines(console), lambda line: console.print(line, highlight=False))
+        return demonstration.play(
+            folder, _Lines(console), lambda line: console.print(line, highlight=False), use_tls=use_tls
+        )
     with Live(_table({}), console=console, refresh_per_second=4) as live:
-        return demonstration.play(folder, lambda runs: live.update(_table(runs)), live.console.print)
+        return demonstration.play(folder, lambda runs: live.update(_table(runs)), live.console.print, use_tls=use_tls)
 
 
 class _Lines:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bringup import __version__, log
-from bringup.cli import demo, services, show, simulate, tail
+from bringup.cli import demo, pki, redis_conf, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
 from bringup.errors import BringupError, InventoryError, SettingsError
 from bringup.settings import Loaded, Settings, load
@@ -51,6 +51,8 @@ def cli(context: click.Context, env_file: Path | None) -> None:
 
 cli.add_command(settings_commands.config)
 cli.add_command(settings_commands.init)
+cli.add_command(redis_conf.redis_conf)
+cli.add_command(pki.pki)
 cli.add_command(services.api)
 cli.add_command(services.work)
 cli.add_command(tail.tail)

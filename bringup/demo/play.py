@@ -17,10 +17,11 @@ _LINES_AT_ONCE = 10
 Watch = Callable[[dict[str, Run]], None]
 
 
-def play(folder: Path, watch: Watch, say: Callable[[str], None]) -> dict[str, Run]:
+def play(folder: Path, watch: Watch, say: Callable[[str], None], *, use_tls: bool = False) -> dict[str, Run]:
     """Run the demonstration under ``folder``; returns the run of each machine that got one.
 
     Args:
+        use_tls: every connection on mutual TLS.
         watch: called with the runs by device, whenever there may be news.
         say: called with one line for each thing that begins.
 
@@ -30,7 +31,8 @@ def play(folder: Path, watch: Watch, say: Callable[[str], None]) -> dict[str, Ru
     bmc_port = free_port()
     (folder / "devices.toml").write_text(scenario.inventory(bmc_port))
     (folder / "dnsmasq.log").touch()
-    with Stack(folder, scenario.SETTINGS) as stack:
+    flags = dict.fromkeys(("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT"), str(use_tls).lower())
+    with Stack(folder, scenario.SETTINGS | flags) as stack:
         _start(stack, say)
         say("Feeding the log of a real dnsmasq to the tailer")
         _feed(folder / "dnsmasq.log")
@@ -44,7 +46,8 @@ def as_expected(part: Part, run: Run | None) -> bool:
 
 def _start(stack: Stack, say: Callable[[str], None]) -> None:
     settings = stack.settings
-    say(f"redis-server on 127.0.0.1:{settings.redis_port}, password on, append-only file on")
+    how = "mutual TLS, one user a role" if settings.redis_use_tls else "plain, with a password"
+    say(f"redis-server on 127.0.0.1:{settings.redis_port}: {how}; append-only file on")
     stack.start_redis()
     say(f"API under gunicorn on {settings.api_url}")
     stack.start("api")

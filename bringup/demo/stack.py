@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bringup import tls
@@ -19,6 +19,8 @@ from bringup.wire import Health
 
 _START_S = 20.0
 _STOP_S = 12.0
+_INHERITED = {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}
+_ROLE_OF = {"api": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
 
 
 class StackError(BringupError):
@@ -36,22 +38,45 @@ class Stack:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        env_file = folder / ".env"
+        self._variables = _own_settings(folder)
+        self.configure(settings)
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Change variables; what runs already keeps what it was started with.
+
+        With a TLS flag on, certificates are made as a user would make them.
+        """
+        self._variables |= settings
+        env_file = self.folder / ".env"
         env_file.touch(mode=0o600)
-        env_file.write_text("".join(f"{k}={v}\n" for k, v in (_own_settings(folder) | dict(settings)).items()))
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in self._variables.items()))
+        if "true" in {self._variables.get("REDIS_USE_TLS"), self._variables.get("API_USE_TLS")}:
+            self.command("pki", "setup")
         self.settings: Settings = load(environ={}, env_file=env_file).settings
         self.api = ApiClient(self.settings, tls.ClientContexts())
 
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of bringup to its end. Raises StackError when it fails and ``check`` is set."""
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-m", "bringup", *arguments],
+            cwd=self.folder,
+            env=self._environment("operator"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise StackError(f"bringup {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+        return done
+
     def start_redis(self) -> None:
-        """A real redis-server with a password and an append-only file."""
+        """A real redis-server, configured by ``bringup redis-conf``."""
         binary = shutil.which("redis-server")
         if binary is None:
             raise StackError("redis-server is not installed; run: apt-get install redis-server")
-        configuration = self.folder / "redis.conf"
-        configuration.touch(mode=0o600)  # it holds the password, which must not stand on a command line
-        configuration.write_text(_redis_conf(self.settings, self.folder))
-        self._spawn("redis", [binary, str(configuration)])
-        redis = connect_redis(self.settings, tls.ClientContexts(), name="stack")
+        self.command("redis-conf", "--force")
+        self._spawn("redis", [binary, "redis/redis.conf"])
+        redis = connect_redis(self._settings_of("operator"), tls.ClientContexts(), name="stack")
 
         def answers() -> None:
             with redis_errors(self.settings):
@@ -93,14 +118,29 @@ class Stack:
     def _spawn(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs, no shell
-                command, cwd=self.folder, env=_environment(self.folder), stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=self.folder,
+                env=self._environment(_ROLE_OF.get(name, "")),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
-    def _await(self, name: str, answers: object) -> None:
+    def _environment(self, role: str) -> dict[str, str]:
+        """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
+        kept = {name: value for name, value in os.environ.items() if name in _INHERITED}
+        user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
+        return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
+
+    def _settings_of(self, role: str) -> Settings:
+        """The settings as a service of this role has them."""
+        return load(environ=self._environment(role)).settings
+
+    def _await(self, name: str, answers: Callable[[], object]) -> None:
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                answers()  # type: ignore[operator]
+                answers()
             except TransientError:
                 self._check_alive(name, deadline)
                 time.sleep(0.05)
@@ -128,21 +168,8 @@ def _own_settings(folder: Path) -> dict[str, str]:
         "REDIS_PASSWORD": new_secret(),
         "CALLBACK_API_PORT": str(free_port()),
         "API_TOKEN": new_secret(),
+        "PKI_DIR": str(folder / "pki"),
         "STATE_DIR": str(folder / "state"),
         "DEVICES_FILE": str(folder / "devices.toml"),
         "DHCP_PATH": str(folder / "dnsmasq.log"),
     }
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}}
-    return kept | {"BRINGUP_ENV_FILE": str(folder / ".env"), "PYTHONUNBUFFERED": "1"}
-
-
-def _redis_conf(settings: Settings, folder: Path) -> str:
-    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
-    return (
-        f"bind 127.0.0.1\nport {settings.redis_port}\nrequirepass {password}\ndir {folder}\n"
-        'appendonly yes\nappendfsync always\nsave ""\ndaemonize no\n'
-    )
