@@ -1,20 +1,18 @@
 """A key ceremony: one locked sitting at the CA, whose results appear all together or not at all."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import change, lock, profile
+from pki import profile
 from pki.authority import Authority
-from pki.change import Change, Step, finish, no_step, sweep
+from pki.change import Change, Step
 from pki.errors import CaKeyLocked, Damaged, Refused
-from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, make_directory, read
-from pki.keys import Passphrase, PrivateKey, fits, is_encrypted, key_pem, no_passphrase, pem, read_key
-from pki.names import STANDARD, Identity, San
+from pki.files import read
+from pki.keys import Passphrase, PrivateKey, fits, is_encrypted, key_pem, pem, read_key
+from pki.names import Identity, San
 from pki.profile import Validity
 from pki.record import Entry, Record
 from pki.rollover_state import RolloverState
@@ -24,7 +22,7 @@ from pki.store import Store
 class Ceremony:
     """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`.
 
-    Made by `ceremony`.
+    Made by `pki.opening.ceremony`.
     """
 
     def __init__(self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: Step) -> None:
@@ -190,56 +188,3 @@ class Ceremony:
                 mend="restore both from one backup, or make a new generation: bringup pki setup --force",
             )
         return Authority(certificate, key)
-
-
-@contextmanager
-def ceremony(
-    store: Store,
-    command: str,
-    now: datetime,
-    *,
-    validity: Validity | None = None,
-    passphrase: Passphrase = no_passphrase,
-    founding: bool = False,
-    step: Step = no_step,
-) -> Iterator[Ceremony]:
-    """Sit down at the CA: take the lock, finish what a killed command had decided, and begin.
-
-    Args:
-        command: what is being done, for the message of whoever is locked out.
-        now: the time that certificates are made for.
-        passphrase: asked only if the CA key is encrypted.
-        founding: there may be no CA yet.
-        step: called before each thing done to the disk.
-
-    Raises:
-        NotSetUp: there is no CA.
-        Refused: the CA is trusted here, but lives on another machine.
-        Locked: another command is at work.
-    """
-    if not founding:
-        _check_founded(store)
-    for folder, mode in _folders(store):
-        make_directory(folder, mode)
-    with lock.exclusive(store.lock_file, command):
-        finish(store.root, store.state, step=step)
-        sweep(
-            store.state, [store.state.parent, store.root / "issued", *(store.files(one).key.parent for one in STANDARD)]
-        )
-        yield Ceremony(store, now, validity or Validity(), passphrase, step)
-
-
-def _check_founded(store: Store) -> None:
-    if store.ca_key.exists() or store.record_file.exists() or change.interrupted(store.state):
-        return
-    store.authorities()
-    raise Refused(
-        f"this is not the CA's machine: neither {store.ca_key} nor {store.record_file} is here",
-        mend="run the command where the CA key is, and carry the certificates here",
-    )
-
-
-def _folders(store: Store) -> Iterator[tuple[Path, int]]:
-    yield store.root, DIRECTORY_MODE
-    yield store.state.parent, DIRECTORY_MODE
-    yield store.state, PRIVATE_DIRECTORY_MODE

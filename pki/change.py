@@ -135,7 +135,7 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
     journal = journal_of(state)
     if not journal.exists():
         return False
-    listed = json.loads(read(journal))
+    listed = _listed(journal)
     paths = [root / name for name in listed["put"]]
     for path in paths:
         step(f"switch {path.name}")
@@ -173,6 +173,15 @@ def interrupted(state: Path) -> bool:
 def journal_of(state: Path) -> Path:
     """The list of files that are being switched; it exists only between decision and end."""
     return state / "change.json"
+
+
+def _listed(journal: Path) -> dict[str, list[str]]:
+    try:
+        listed = json.loads(read(journal))
+        return {"put": list(listed["put"]), "drop": list(listed["drop"])}
+    except (ValueError, KeyError, TypeError):
+        mend = f"look at what it names and at the files ending in .new, then: rm {journal}"
+        raise Damaged(f"{journal} cannot be read as the list of a change", mend=mend) from None
 
 
 def _unused(folder: Path) -> Path:

@@ -52,7 +52,8 @@ def read(path: Path) -> bytes:
                 raise Damaged(f"{path} is no plain file", mend=f"ls -l {path}")
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise Damaged(f"{path} cannot be read: {error.strerror}", mend=f"ls -l {path}") from None
+        mend = f"ls -l {path}; run this as its owner, or as root" if error.errno == errno.EACCES else f"ls -l {path}"
+        raise Damaged(f"{path} cannot be read: {error.strerror}", mend=mend) from None
     if len(data) > LARGEST_FILE:
         raise Damaged(f"{path} is larger than {LARGEST_FILE >> 20} MiB: no file of a PKI is", mend=f"ls -l {path}")
     return data

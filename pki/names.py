@@ -76,8 +76,20 @@ def names_of(identity: Identity) -> set[str]:
 
 def identity_of(certificate: x509.Certificate) -> Identity | None:
     """The one identity that a certificate carries; None if it has none, or more than one."""
-    found = [identity for name in dns_names(certificate) if (identity := _parsed(name))]
+    found = [identity for name in dns_names(certificate) if (identity := parse_identity(name))]
     return found[0] if len(found) == 1 else None
+
+
+def parse_identity(name: str) -> Identity | None:
+    """The identity that a DNS name is; None if it is another name."""
+    label, _, rest = name.partition(".")
+    role = rest.removesuffix(f".{DOMAIN}")
+    if not rest.endswith(f".{DOMAIN}") or role not in set(Role):
+        return None
+    try:
+        return Identity(Role(role), label)
+    except InvalidInput:
+        return None
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
@@ -145,14 +157,3 @@ def _host(text: str, *, single_label: bool) -> str:
     if text == DOMAIN or text.endswith(f".{DOMAIN}"):
         raise InvalidInput(f"{text}: names under {DOMAIN} are identities and are given by role and name only")
     return text
-
-
-def _parsed(name: str) -> Identity | None:
-    label, _, rest = name.partition(".")
-    role = rest.removesuffix(f".{DOMAIN}")
-    if not rest.endswith(f".{DOMAIN}") or role not in set(Role):
-        return None
-    try:
-        return Identity(Role(role), label)
-    except InvalidInput:
-        return None

@@ -1,7 +1,7 @@
 """Renewing what nears its end. Running it daily costs nothing: what is not due is left alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -51,8 +51,7 @@ def plan(
         if certificate is None:
             path = sitting.store.files(identity).certificate
             raise Damaged(f"{path} does not exist, so there is nothing to renew", mend="bringup pki setup")
-        renewal = _judge(sitting, identity, certificate, renew_days=renew_days, force=force)
-        yield _without_key(sitting, renewal) if rekey and renewal.due else renewal
+        yield _judge(sitting, identity, certificate, renew_days=renew_days, force=force, rekey=rekey)
 
 
 def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) -> None:
@@ -81,35 +80,44 @@ def _crl_can_gain(sitting: Ceremony, ends: Sequence[tuple[datetime, datetime]]) 
 
 
 def _judge(
-    sitting: Ceremony, identity: Identity, certificate: x509.Certificate, *, renew_days: int, force: bool
+    sitting: Ceremony, identity: Identity, certificate: x509.Certificate, *, renew_days: int, force: bool, rekey: bool
 ) -> Renewal:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     days = (end - sitting.now).days
+    due = force or is_due(start, end, sitting.now, renew_days)
+    hindrance = _distrusted(sitting, identity, certificate, force=force, rekey=rekey)
+    if due and not hindrance:
+        hindrance = _impossible(sitting, identity, end, force=force, rekey=rekey)
+    if hindrance:
+        return Renewal(identity, certificate, due=False, reason=hindrance, attention=True)
+    left = f"{days} days left" if days >= 0 else "expired"
+    return Renewal(identity, certificate, due=due, reason=left if due else f"not due: {left}")
+
+
+def _distrusted(
+    sitting: Ceremony, identity: Identity, certificate: x509.Certificate, *, force: bool, rekey: bool
+) -> str:
+    """Why a certificate must not simply be continued; empty if it may."""
     if sitting.record.is_revoked(certificate):
-        reason = f"revoked: never renewed; bringup pki issue {identity.role} --name {identity.name} makes a new one"
-        return Renewal(identity, certificate, due=False, reason=reason, attention=True)
-    if force:
-        return Renewal(identity, certificate, due=True, reason="--force")
-    if signer_of(certificate, sitting.trusted) is None:
-        reason = f"not signed by this CA; bringup pki renew {identity} --force replaces it"
-        return Renewal(identity, certificate, due=False, reason=reason, attention=True)
-    if not is_due(start, end, sitting.now, renew_days):
-        return Renewal(identity, certificate, due=False, reason=f"not due: {days} days left")
-    if _ends_with_ca(sitting, end):
-        reason = f"{days} days left, and its CA ends with it: bringup pki rollover start"
-        return Renewal(identity, certificate, due=False, reason=reason, attention=True)
-    return Renewal(identity, certificate, due=True, reason=f"{days} days left" if days >= 0 else "expired")
+        return f"revoked: never renewed; bringup pki issue {identity.role} --name {identity.name} makes a new one"
+    if sitting.record.has_revoked_key(certificate.public_key()) and not rekey:
+        return f"a certificate of the same key was revoked; bringup pki renew {identity} --rekey --force"
+    if signer_of(certificate, sitting.trusted) is None and not force:
+        return f"not signed by this CA; bringup pki renew {identity} --force replaces it"
+    return ""
 
 
-def _without_key(sitting: Ceremony, renewal: Renewal) -> Renewal:
-    identity = renewal.identity
-    if identity.is_standard or sitting.store.files(identity).key.exists():
-        return renewal
-    reason = (
-        f"its key is on its own machine: make a new request there, revoke {identity}, "
-        f"then bringup pki issue {identity.role} --name {identity.name} --csr FILE"
-    )
-    return replace(renewal, due=False, reason=reason, attention=True)
+def _impossible(sitting: Ceremony, identity: Identity, end: datetime, *, force: bool, rekey: bool) -> str:
+    """Why what is due cannot be renewed, or would gain nothing; empty if it can."""
+    if rekey and not identity.is_standard and not sitting.store.files(identity).key.exists():
+        return (
+            f"its key is on its own machine: make a new request there, revoke {identity}, "
+            f"then bringup pki issue {identity.role} --name {identity.name} --csr FILE"
+        )
+    if not force and _ends_with_ca(sitting, end):
+        days = (end - sitting.now).days
+        return f"{days} days left, and its CA ends with it: bringup pki rollover start"
+    return ""
 
 
 def _ends_with_ca(sitting: Ceremony, end: datetime) -> bool:

@@ -99,7 +99,7 @@ def _enter(sitting: Ceremony, moved: Moved) -> Moved:
 def _reissue(sitting: Ceremony, moved: Moved, *, servers: bool) -> None:
     """The same names and the same keys, signed by the new CA."""
     for identity, certificate in _holders(sitting):
-        if identity.role.is_server is not servers:
+        if identity.role.is_server is not servers or sitting.record.has_revoked_key(certificate.public_key()):
             continue
         sitting.certify(identity, together(certificate, ()), certificate.public_key())
         here = sitting.store.files(identity).key.exists()

@@ -152,14 +152,14 @@ def _note(sitting: Ceremony, identity: Identity, present: x509.Certificate) -> l
 
 
 def _again(sitting: Ceremony, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome) -> None:
-    if certificate is None or sitting.record.has_revoked_key(certificate.public_key()):
-        outcome.notes.append(f"{identity} was not issued again: its certificate is revoked or missing")
-        return
     sans = together(certificate, ())
     if sitting.store.files(identity).key.exists():
         sitting.issue(identity, sans)
-    else:
+    elif certificate is not None and not sitting.record.has_revoked_key(certificate.public_key()):
         sitting.certify(identity, sans, certificate.public_key())
+    else:
+        outcome.notes.append(f"{identity} was not issued again: its key was revoked")
+        return
     outcome.made.append(str(identity))
     outcome.notes.append(f"{identity}: carry {sitting.store.files(identity).certificate} to its machine again")
 

@@ -7,7 +7,7 @@ from cryptography import x509
 
 from pki.errors import Damaged, InvalidInput, NotSetUp
 from pki.files import read
-from pki.names import STANDARD, Identity, Role, names_of
+from pki.names import DOMAIN, STANDARD, Identity, Role, names_of, parse_identity
 from pki.record import Record
 
 _FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
@@ -70,12 +70,13 @@ class Store:
     def identities(self) -> list[Identity]:
         """Everyone who has a certificate or a key here, the three that everybody has first."""
         issued = self.root / "issued"
-        found = {
-            Identity(role, path.name.removesuffix(f"-{kind}.pem"))
+        names = {
+            f"{path.name.removesuffix(f'-{kind}.pem')}.{role}.{DOMAIN}"
             for role in Role
             for kind in ("cert", "key")
-            for path in issued.glob(f"{role.value}/[a-z0-9]*-{kind}.pem")
+            for path in issued.glob(f"{role.value}/*-{kind}.pem")
         }
+        found = {identity for name in names if (identity := parse_identity(name))}
         standard = [one for one in STANDARD if any(path.exists() for path in self._pair(one))]
         return [*standard, *sorted(found - set(STANDARD))]
 

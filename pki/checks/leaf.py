@@ -76,7 +76,7 @@ def _private(leaf: Leaf) -> Findings:
     elif problem := secret_problem(leaf.key_file):
         yield fail(str(problem), problem.mend)
     else:
-        yield ok("0600")
+        yield ok(f"0600, of user {leaf.key_file.stat().st_uid}")
 
 
 def _match(leaf: Leaf) -> Findings:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bringup.settings import Settings, load, pki_rules
-from pki.ceremony import Ceremony, ceremony
+from pki.ceremony import Ceremony
 from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
 from pki.keys import Passphrase
+from pki.opening import ceremony
 from pki.profile import Validity
 from pki.store import Store
 

@@ -55,7 +55,7 @@ def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) ->
     (tmp_path / "ready").mkdir()
     ready = kit.found(tmp_path / "ready" / "pki", datetime.now(UTC))
     ends = []
-    for number in range(12):
+    for number in range(8):
         folder = tmp_path / str(number)
         store = kit.copy_of(ready, folder / "pki")
         with command(folder, "setup --force") as process:

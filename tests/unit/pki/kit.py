@@ -15,11 +15,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki import profile
 from pki.authority import Authority
-from pki.ceremony import Ceremony, ceremony
+from pki.ceremony import Ceremony
 from pki.change import Step, no_step
 from pki.checks import whole
 from pki.keys import key_pem, pem, read_key
 from pki.names import STANDARD, Identity, Role, San, parse_san
+from pki.opening import ceremony
 from pki.profile import Validity
 from pki.setup import Outcome, Wanted, set_up
 from pki.store import Store

@@ -228,6 +228,13 @@ def test_nothing_to_change_writes_nothing(store: Store) -> None:
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.name != "lock"} == before
 
 
+def test_a_list_of_a_change_that_cannot_be_read_stops_everything(store: Store) -> None:
+    changing.journal_of(store.state).write_text("{")
+    with pytest.raises(Damaged, match="list of a change") as caught, kit.sitting(store):
+        pass
+    assert "rm " in caught.value.mend
+
+
 def test_a_failed_change_removes_what_it_staged(store: Store) -> None:
     change = Change(store.root, store.state)
     change.put(store.root / "redis" / "a.pem", b"a", secret=True)

@@ -94,6 +94,19 @@ def test_a_revoked_certificate_is_never_renewed(store: Store, force: bool) -> No
     assert store.files(WORKER).certificate.read_bytes() == before
 
 
+def test_a_key_that_was_revoked_under_an_older_serial_is_renewed_only_with_a_new_key(store: Store) -> None:
+    older = store.record().find("worker")[0].serial
+    renewed(store, 1, WORKER, force=True)
+    with kit.sitting(store) as opened:
+        revoke(opened, older, "superseded")
+    for force in (False, True):
+        found = renewed(store, 62, force=force)
+        assert (found["worker"].due, found["worker"].attention) == (False, True)
+        assert found["api"].due
+    assert renewed(store, 62, WORKER, force=True, rekey=True)["worker"].due
+    assert ("worker", "revocation") not in kit.failures(store)
+
+
 def test_a_certificate_of_a_foreign_ca_is_left_alone_unless_forced(store: Store) -> None:
     kit.plant(store, REDIS, kit.Forgery(), by=Authority.new(100, NOW))
     found = renewed(store, 61, REDIS)["redis"]

@@ -59,6 +59,14 @@ def test_setup_works_around_files_that_are_not_its_own(tmp_path: Path) -> None:
     assert kit.failures(kit.found(tmp_path / "pki")) == {}
 
 
+def test_files_that_are_nobody_are_not_taken_for_identities(store: Store) -> None:
+    folder = store.root / "issued" / "worker"
+    folder.mkdir(parents=True)
+    for name in ("A_b-cert.pem", "-cert.pem", "x.y-key.pem"):
+        (folder / name).touch()
+    assert store.identities() == [REDIS, WORKER, API]
+
+
 def test_a_name_that_is_missing_is_added_and_key_and_other_names_stay(store: Store) -> None:
     before = kit.certificate_of(store, REDIS)
     wanted = [Wanted(REDIS, (parse_san("other.example.net"),))]
