@@ -64,5 +64,5 @@ def _was_touched(run: RunDetail) -> bool:
 
 
 def _close(tools: Tools, run: RunDetail, detail: str) -> None:
-    tools.tell_unless_stale(run.run_id, EventType.FINISHED, detail=detail)
-    log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)
+    if tools.tell_unless_stale(run.run_id, EventType.FINISHED, detail=detail):
+        log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)

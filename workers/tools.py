@@ -33,10 +33,12 @@ class Tools:
         """The BMC of the run's device. Raises BmcRejected."""
         return self.make_bmc(run, self.settings)
 
-    def tell_unless_stale(self, run_id: str, what: EventType, **words: object) -> None:
-        """Tell of something that may have been told, or overtaken, already."""
+    def tell_unless_stale(self, run_id: str, what: EventType, **words: object) -> bool:
+        """Tell of something that may have been told, or overtaken, already; returns whether it was news."""
         try:
             self.callback.tell(run_id, what, **words)  # type: ignore[arg-type]
         except ApiRejected as error:
             if not is_stale(error):
                 raise
+            return False
+        return True

@@ -1,0 +1,236 @@
+"""A BMC and an API in memory: the API with the real rules, the BMC with a machine that counts its starts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from typing import Any, TypeVar, cast
+
+from rq.job import Job
+
+from api import events
+from api.events import Moment
+from api.leases import opened_by
+from api.records import Change, DeviceRecord, KnownDevice
+from bringup.errors import ApiRejected, InvalidTransition, NotYet, PowerRefused
+from bringup.inventory import Device
+from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
+from bringup.settings import Settings
+from bringup.wire import EventType, Heartbeat, RunDetail, RunEvent, RunEventReply, RunMedia, TimelineEntry
+from workers.callback import Callback
+from workers.job import Task
+from workers.tools import Tools
+
+_Result = TypeVar("_Result")
+MAC = "02:00:00:00:00:01"
+LEASE = LeaseEvent(
+    mac=MAC,
+    ip=IPv4Address("192.0.2.1"),
+    action=LeaseAction.ASSIGNED,
+    starts=datetime(2026, 1, 1, tzinfo=UTC),
+    source="tests",
+)
+RUN_ID = LEASE.run_id
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a process, this is to a job in a test."""
+
+
+class Calls:
+    """Every call to the outside passes here; a test may step in before or after any of them."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._at: dict[tuple[int, str], Callable[[], None]] = {}
+
+    def step_in(self, number: int, when: str, act: Callable[[], None]) -> None:
+        """Do ``act`` ``when`` ("before" or "after") the call with this number, counted from now, once."""
+        self._at[len(self.names) + number, when] = act
+
+    def kill(self, number: int, when: str) -> None:
+        """End the job there, as SIGKILL would."""
+
+        def die() -> None:
+            raise Killed
+
+        self.step_in(number, when, die)
+
+    def through(self, name: str, call: Callable[[], _Result]) -> _Result:
+        """Make ``call``."""
+        number = len(self.names)
+        self.names.append(name)
+        self._at.pop((number, "before"), lambda: None)()
+        result = call()
+        self._at.pop((number, "after"), lambda: None)()
+        return result
+
+
+@dataclass
+class FakeBmc:
+    """A BMC and its machine. ``ignores`` and ``delay`` make it accept a switch and do it never or late."""
+
+    calls: Calls = field(default_factory=Calls)
+    on: bool = False
+    ignores: bool = False
+    delay: int = 0  # looks until a switch shows
+    power_on_count: int = 0
+    power_off_count: int = 0
+    media: RunMedia | None = None
+    override: str | None = None
+    booted: RunMedia | None = None
+    _wanted: bool | None = None
+    _looks: int = 0
+
+    def power_state(self) -> str:
+        return self.calls.through("power_state", self._look)
+
+    def eject_media(self) -> None:
+        self.calls.through("eject_media", lambda: self._set(media=None))
+
+    def insert_media(self, media: RunMedia) -> None:
+        self.calls.through("insert_media", lambda: self._set(media=media))
+
+    def set_boot_once(self, boot_method: str) -> None:
+        self.calls.through("set_boot_once", lambda: self._set(override=boot_method))
+
+    def power_on(self) -> None:
+        self.calls.through("power_on", lambda: self._switch(on=True))
+
+    def power_off(self) -> None:
+        self.calls.through("power_off", lambda: self._switch(on=False))
+
+    def _set(self, **what: Any) -> None:
+        for name, value in what.items():
+            setattr(self, name, value)
+
+    def _look(self) -> str:
+        if self._wanted is not None and self._looks >= self.delay:
+            self._become(on=self._wanted)
+        self._looks += 1
+        return "On" if self.on else "Off"
+
+    def _switch(self, *, on: bool) -> None:
+        if self.ignores:
+            return
+        self._wanted, self._looks = on, 0
+        if not self.delay:
+            self._become(on=on)
+
+    def _become(self, *, on: bool) -> None:
+        self._wanted = None
+        if on == self.on:
+            return
+        self.on = on
+        if on:
+            self.power_on_count += 1
+            self.booted, self.override = (self.media if self.override else None), None
+        else:
+            self.power_off_count += 1
+
+
+class FakeApi:
+    """The callback API over one run in memory: every change is made by the rules of ``api.events``."""
+
+    def __init__(self, settings: Settings, calls: Calls) -> None:
+        self.settings = settings
+        self.calls = calls
+        self.entry = Device(name="m1", bmc_mac=MAC, bmc="simulated://127.0.0.1:9/m1")
+        self.tokens = 0
+        self.device = KnownDevice(DeviceRecord(name="m1", state=DeviceState.APPROVED), self.entry)
+        opened = opened_by(LEASE, self.device, utc_now())
+        assert opened
+        self.timeline: list[TimelineEntry] = []
+        self._apply(opened)
+
+    def run(self, run_id: str) -> RunDetail:
+        return self.calls.through("run", lambda: self._known(run_id))
+
+    def media(self, run_id: str, owner: str) -> RunMedia:
+        return self.calls.through("media", lambda: self._mint(run_id, owner))
+
+    def tell(
+        self,
+        run_id: str,
+        what: EventType,
+        *,
+        owner: str = "",
+        detail: str = "",
+        reason: FailureReason | None = None,
+    ) -> RunEventReply:
+        event = RunEvent(type=what, owner=owner, detail=detail, reason=reason)
+        return self.calls.through(f"tell {what}", lambda: self._event(run_id, event))
+
+    def heartbeat(self) -> None:
+        """The machine calls."""
+        self._apply(events.heartbeat(self._moment(), Heartbeat(boot_id="b", uptime_s=1)))
+
+    def abort(self) -> None:
+        """The operator ends the run."""
+        self._apply(events.abort(self._moment(), "enough"))
+
+    def put_device(self, **record: object) -> None:
+        """The operator changes the device."""
+        self.device = self.device.with_record(**record)
+
+    def _known(self, run_id: str) -> RunDetail:
+        if run_id != RUN_ID:
+            raise ApiRejected("there is no such run", kind="unknown_run")
+        return RunDetail(**dict(self.state), timeline=tuple(self.timeline))
+
+    def _mint(self, run_id: str, owner: str) -> RunMedia:
+        self._apply(self._ruled(lambda: events.media_minted(self._moment(), owner)))
+        self.tokens += 1
+        return RunMedia(run_id=run_id, callback_url="http://api", run_token=f"token-{self.tokens}", epoch=0)
+
+    def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
+        self._known(run_id)
+        try:
+            self._apply(self._ruled(lambda: events.worker_event(self._moment(), event)))
+        except NotYet as early:
+            return RunEventReply(state=self.state.state, next_s=early.retry_in_s)
+        return RunEventReply(state=self.state.state)
+
+    def _ruled(self, compute: Callable[[], Change]) -> Change:
+        try:
+            return compute()
+        except PowerRefused as error:
+            raise ApiRejected(str(error), kind="power_refused") from None
+        except InvalidTransition as error:
+            raise ApiRejected(str(error), kind="stale") from None
+
+    def _moment(self) -> Moment:
+        return Moment(self.state, self.device, utc_now(), self.settings)
+
+    def _apply(self, change: Change) -> None:
+        self.state, self.device = change.run, change.device
+        self.timeline.append(change.entry)
+
+
+class World:
+    """One machine, its run, and the means to let jobs at them."""
+
+    def __init__(self, settings: Settings, *, machine_is_on: bool = False) -> None:
+        self.calls = Calls()
+        self.bmc = FakeBmc(self.calls, on=machine_is_on)
+        self.api = FakeApi(settings, self.calls)
+        self.boot_in_hand = False
+        self.meta: dict[str, Any] = {}  # of the job: it stays when the job runs again
+        self.tools = Tools(
+            settings,
+            cast("Callback", self.api),
+            boot_in_hand=lambda _run_id: self.boot_in_hand,
+            make_bmc=lambda _run, _settings: self.bmc,
+        )
+
+    def task(self) -> Task:
+        """A new execution of the job."""
+        return Task(cast("Job", _FakeJob(self.meta)))
+
+
+class _FakeJob:
+    def __init__(self, meta: dict[str, Any]) -> None:
+        self.meta = meta
+
+    def save_meta(self) -> None:
+        """Nothing is kept but in the dict."""

@@ -1,0 +1,153 @@
+"""What the boot and finish jobs make of a BMC or an API that does not do as it is told."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavailable, NotYet
+from bringup.model import FailureReason, RunState
+from bringup.wire import EventType
+from tests.unit.workers.fakes import RUN_ID, Killed, World
+from workers.boot import boot
+from workers.finish import finish
+
+_BUSY = BmcUnavailable("busy")
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    """A step that fails with ``error``."""
+
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def boot_it(world: World) -> None:
+    boot(world.tools, world.task(), run_id=RUN_ID)
+
+
+def finish_it(world: World) -> None:
+    finish(world.tools, world.task(), run_id=RUN_ID)
+
+
+def fail_at(world: World, name: str, error: Exception) -> None:
+    """The next call of this name fails."""
+    probe = World(world.tools.settings)
+    boot_it(probe)
+    probe.api.abort()
+    finish_it(probe)
+    world.calls.step_in(probe.calls.names.index(name), "before", raising(error))
+
+
+def test_a_bmc_that_stays_away_fails_the_run_after_its_tries(world: World) -> None:
+    for _ in range(2):
+        fail_at(world, "power_state", _BUSY)
+        with pytest.raises(BmcUnavailable):
+            boot_it(world)
+        assert world.api.state.state is RunState.BOOTING
+    fail_at(world, "power_state", _BUSY)
+    boot_it(world)
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.BMC_UNREACHABLE)
+
+
+def test_only_errors_of_the_bmc_count_as_tries(world: World) -> None:
+    for _ in range(10):
+        fail_at(world, "tell boot_started", ApiUnavailable("away"))
+        with pytest.raises(ApiUnavailable):
+            boot_it(world)
+    assert world.meta == {}
+    fail_at(world, "power_state", _BUSY)
+    with pytest.raises(BmcUnavailable):
+        boot_it(world)
+    assert world.meta == {"bmc_tries": 1}
+
+
+def test_a_bmc_that_refuses_fails_the_run_at_once_with_its_reason(world: World) -> None:
+    fail_at(world, "insert_media", BmcRejected("no", reason=FailureReason.MEDIA_REJECTED))
+    boot_it(world)
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
+
+
+@pytest.mark.parametrize("call", ["power_state", "media", "power_on", "tell powered_on"])
+def test_a_bug_in_boot_ends_the_run_as_worker_lost_at_once(world: World, call: str) -> None:
+    fail_at(world, call, KeyError("a bug"))
+    with pytest.raises(KeyError):
+        boot_it(world)
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.WORKER_LOST)
+    assert "a bug" in world.api.state.detail
+
+
+def test_a_refusal_that_is_not_about_the_run_does_not_end_it(world: World) -> None:
+    fail_at(world, "tell boot_started", ApiRejected("who are you", kind="unauthorized"))
+    with pytest.raises(ApiRejected):
+        boot_it(world)
+    assert world.api.state.state is RunState.QUEUED
+
+
+def test_boot_of_an_unknown_or_ended_run_does_nothing(world: World) -> None:
+    boot(world.tools, world.task(), run_id="02-00-00-00-00-01-1")
+    world.api.abort()
+    boot_it(world)
+    assert not [name for name in world.calls.names if not name.startswith("tell")]
+
+
+def test_finish_of_an_unknown_run_does_nothing(world: World) -> None:
+    finish(world.tools, world.task(), run_id="02-00-00-00-00-01-1")
+    assert world.calls.names == ["run"]
+
+
+def test_finish_waits_while_the_boot_job_is_in_hand(world: World) -> None:
+    boot_it(world)
+    world.api.abort()
+    world.boot_in_hand = True
+    with pytest.raises(NotYet) as early:
+        finish_it(world)
+    assert early.value.retry_in_s
+    assert world.bmc.on
+    assert not world.api.state.closed_at
+
+
+def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: World) -> None:
+    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="me")
+    world.api.abort()
+    finish_it(world)
+    assert world.api.state.closed_at
+    assert "eject_media" not in world.calls.names
+
+
+def test_finish_takes_out_a_medium_that_nobody_told_of(world: World) -> None:
+    world.calls.kill(6, "before")
+    with pytest.raises(Killed):
+        boot_it(world)
+    assert world.calls.names[-2:] == ["insert_media", "tell media_inserted"]
+    assert world.bmc.media
+    assert world.api.state.media_at is None
+    world.api.abort()
+    finish_it(world)
+    assert world.bmc.media is None
+
+
+def test_finish_gives_the_device_back_when_the_bmc_stays_away(world: World) -> None:
+    boot_it(world)
+    world.api.abort()
+    for tries_left in (2, 1, 0):
+        world.calls.step_in(1, "before", raising(_BUSY))
+        if tries_left:
+            with pytest.raises(BmcUnavailable):
+                finish_it(world)
+        else:
+            finish_it(world)
+    assert world.api.state.closed_at
+    assert "without clean-up" in world.api.timeline[-1].detail
+    assert world.api.device.record.active_run is None
+
+
+def test_power_stays_on_after_the_run_where_that_is_wanted(world: World) -> None:
+    keep = world.tools.settings.model_copy(update={"power_off_after_run": False})
+    world.tools = type(world.tools)(keep, world.tools.callback, make_bmc=world.tools.make_bmc)
+    boot_it(world)
+    world.api.abort()
+    finish_it(world)
+    assert world.bmc.on
+    assert world.bmc.media is None

@@ -1,0 +1,145 @@
+"""The boot and finish jobs are killed before and after every call that they make, and run again."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bringup.model import DeviceState, RunState
+from bringup.settings import Settings
+from tests.unit.workers.fakes import RUN_ID, Killed, World
+from workers.boot import boot
+from workers.finish import finish
+
+MACHINE = pytest.mark.parametrize("machine_is_on", [False, True], ids=["machine off", "machine on"])
+
+
+def boot_it(world: World) -> None:
+    boot(world.tools, world.task(), run_id=RUN_ID)
+
+
+def finish_it(world: World) -> None:
+    finish(world.tools, world.task(), run_id=RUN_ID)
+
+
+def booted(settings: Settings, *, machine_is_on: bool) -> World:
+    world = World(settings, machine_is_on=machine_is_on)
+    boot_it(world)
+    return world
+
+
+def ended(settings: Settings, *, machine_is_on: bool = False) -> World:
+    world = booted(settings, machine_is_on=machine_is_on)
+    world.api.abort()
+    return world
+
+
+def calls_of(world: World, job: Callable[[World], None]) -> int:
+    before = len(world.calls.names)
+    job(world)
+    return len(world.calls.names) - before
+
+
+def moments(count: int) -> Iterator[tuple[int, str]]:
+    return itertools.product(range(count), ("before", "after"))
+
+
+def run_killed(world: World, job: Callable[[World], None], number: int, when: str) -> None:
+    world.calls.kill(number, when)
+    with pytest.raises(Killed):
+        job(world)
+
+
+def assert_started_once(world: World, why: object) -> None:
+    assert world.bmc.on, why
+    assert world.bmc.power_on_count == 1, why
+    assert world.bmc.booted is not None, why
+    assert world.bmc.booted.run_token == f"token-{world.api.tokens}", f"{why}: the machine bears a dead token"
+
+
+@MACHINE
+def test_boot_killed_at_any_call_and_run_again_starts_the_machine_once(
+    fast_settings: Settings, *, machine_is_on: bool
+) -> None:
+    count = calls_of(World(fast_settings, machine_is_on=machine_is_on), boot_it)
+    assert count >= 11
+    for moment in moments(count):
+        world = World(fast_settings, machine_is_on=machine_is_on)
+        run_killed(world, boot_it, *moment)
+        boot_it(world)
+        assert_started_once(world, moment)
+        assert world.api.state.state is RunState.WAITING, moment
+
+
+@MACHINE
+def test_boot_killed_twice_starts_the_machine_once(fast_settings: Settings, *, machine_is_on: bool) -> None:
+    count = calls_of(World(fast_settings, machine_is_on=machine_is_on), boot_it)
+    for first, second in itertools.product(moments(count), moments(count)):
+        world = World(fast_settings, machine_is_on=machine_is_on)
+        run_killed(world, boot_it, *first)
+        world.calls.kill(*second)
+        try:
+            boot_it(world)
+        except Killed:
+            boot_it(world)
+        assert_started_once(world, (first, second))
+        assert world.api.state.state is RunState.WAITING
+
+
+def test_boot_killed_after_the_machine_called_back_leaves_the_run_running(fast_settings: Settings) -> None:
+    count = calls_of(World(fast_settings), boot_it)
+    for moment in moments(count):
+        world = World(fast_settings)
+        run_killed(world, boot_it, *moment)
+        if not world.bmc.on:
+            continue
+        world.api.heartbeat()
+        boot_it(world)
+        assert_started_once(world, moment)
+        assert world.api.state.state is RunState.RUNNING, moment
+
+
+def test_a_boot_that_is_done_does_nothing_when_it_runs_again(fast_settings: Settings) -> None:
+    world = booted(fast_settings, machine_is_on=True)
+    boot_it(world)
+    assert_started_once(world, "again")
+    assert world.bmc.power_off_count == 1
+
+
+@MACHINE
+def test_finish_killed_at_any_call_and_run_again_closes_the_run(
+    fast_settings: Settings, *, machine_is_on: bool
+) -> None:
+    count = calls_of(ended(fast_settings, machine_is_on=machine_is_on), finish_it)
+    assert count >= 7
+    for first, second in itertools.product(moments(count), moments(count)):
+        world = ended(fast_settings, machine_is_on=machine_is_on)
+        off_before = world.bmc.power_off_count
+        run_killed(world, finish_it, *first)
+        world.calls.kill(*second)
+        try:
+            finish_it(world)
+        except Killed:
+            finish_it(world)
+        moment = (first, second)
+        assert world.api.state.closed_at, moment
+        assert world.api.device.record.active_run is None, moment
+        assert not world.bmc.on, moment
+        assert world.bmc.power_off_count == off_before + 1, moment
+        assert world.bmc.power_on_count == 1, moment
+        assert world.bmc.media is None, moment
+
+
+def test_boot_killed_anywhere_and_then_aborted_leaves_no_medium_and_no_power(fast_settings: Settings) -> None:
+    count = calls_of(World(fast_settings), boot_it)
+    for moment in moments(count):
+        world = World(fast_settings)
+        run_killed(world, boot_it, *moment)
+        world.api.abort()
+        boot_it(world)  # the sweep puts the boot job back too
+        finish_it(world)
+        boot_it(world)
+        assert world.bmc.media is None, moment
+        assert not world.bmc.on, moment
+        assert world.api.state.closed_at, moment
+        assert world.api.device.record.state is DeviceState.FAILED
