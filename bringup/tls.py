@@ -62,7 +62,6 @@ class ServerContexts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = ContextCache()
-        self._files = tuple(settings.path_of(name) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key"))
 
     def get(self) -> ssl.SSLContext:
         """The context for a new connection; when the files are unusable, the last that was good.
@@ -70,19 +69,23 @@ class ServerContexts:
         Raises:
             SettingsError: the files are unusable, and never were usable.
         """
+        files = tuple(self._settings.path_of(name) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key"))
+        crl = self._settings.path_of("api_tls_crl")
+        watched = (*files, crl) if crl.exists() else files
         try:
-            return self._cache.get(self._files, self._build)
+            return self._cache.get(watched, lambda: self._build(*watched))
         except SettingsError:
-            last = self._cache.last_good(self._files)
+            last = self._cache.last_good(watched)
             if last is None:
                 raise
             return last
 
-    def _build(self) -> ssl.SSLContext:
-        ca, cert, key = self._files
+    def _build(self, ca: Path, cert: Path, key: Path, crl: Path | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ecdh_curve("prime256v1")
         _load(context, ca, cert, key)
+        if crl is not None:
+            _load_crl(context, crl)
         # Machines bear a run token and may come without a certificate; workers and operators may not, which
         # api.audience sees to. A certificate that is presented must be ours in either case.
         required = self._settings.api_require_client_cert
@@ -125,6 +128,15 @@ def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
+
+
+def _load_crl(context: ssl.SSLContext, crl: Path) -> None:
+    """From then on a certificate that the list names is refused, and everybody when the list has run out."""
+    try:
+        context.load_verify_locations(cafile=crl)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError([f"{crl}: no usable revocation list: {_reason(error)}; run bringup pki crl"]) from None
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

@@ -23,3 +23,11 @@ def known_revocations(store: Store) -> Callable[[x509.Certificate], bool]:
         record.is_revoked(certificate)
         or any(one.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
     )
+
+
+def revoked_serials(store: Store) -> frozenset[int]:
+    """What the published list names; empty where no list was published. Raises Damaged."""
+    if not store.ca_crl.exists():
+        return frozenset()
+    lists = read_all(read(store.ca_crl), str(store.ca_crl))
+    return frozenset(entry.serial_number for one in lists for entry in one)

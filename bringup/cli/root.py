@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bringup import __version__, log
-from bringup.cli import demo, pki, redis_conf, services, show, simulate, tail
+from bringup.cli import demo, pki, redis_conf, selftest, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
 from bringup.errors import BringupError, InventoryError, SettingsError
 from bringup.settings import Loaded, Settings, load
@@ -58,6 +58,7 @@ cli.add_command(services.work)
 cli.add_command(tail.tail)
 cli.add_command(simulate.simulate)
 cli.add_command(demo.demo)
+cli.add_command(selftest.selftest)
 for command in (show.devices, show.device, show.runs, show.run):
     cli.add_command(command)
 

@@ -63,6 +63,9 @@ class Settings(BaseModel):
     api_tls_ca: Path | None = Field(
         None, description="the only CA trusted, by both sides; empty: PKI_DIR/ca/ca-cert.pem"
     )
+    api_tls_crl: Path | None = Field(
+        None, description="revoked certificates, refused when the file is there; empty: PKI_DIR/ca/ca-crl.pem"
+    )
     api_require_client_cert: Switch = Field(default=False, description="machines must present a certificate too")
     api_client_cert: Path | None = Field(
         None, description="our client certificate; empty: PKI_DIR/workers/worker-cert.pem"
@@ -118,6 +121,7 @@ _UNDER_PKI_DIR = {
     "api_tls_cert": "api/api-cert.pem",
     "api_tls_key": "api/api-key.pem",
     "api_tls_ca": "ca/ca-cert.pem",
+    "api_tls_crl": "ca/ca-crl.pem",
     "api_client_cert": "workers/worker-cert.pem",
     "api_client_key": "workers/worker-key.pem",
 }

@@ -1,4 +1,4 @@
 #!/bin/sh
 # Renew what nears its end; made for a daily timer: see `renew_certs.sh --help` and docs/PKI.md.
 . "$(dirname -- "$(readlink -f -- "$0")")/bringup.sh"
-bringup_pki renew "$@"
+bringup_run pki renew "$@"

@@ -1,16 +1,16 @@
 """``bringup pki setup``."""
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from bringup.cli.output import show_table
 from bringup.cli.pki.group import pki, settings_of, sitting, store_of
+from bringup.hosts import configured_hosts, sans_from
 from bringup.settings import Settings
 from pki import setup as founding
 from pki.errors import InvalidInput
-from pki.names import STANDARD, Role, San, parse_san, san_text, sans_of, unique
+from pki.names import STANDARD, Role, San, san_text, sans_of
 from pki.setup import Outcome, Wanted
 from pki.store import Store
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bringup.cli.root import Context
 
 DEVELOPMENT = ("localhost", "127.0.0.1", "::1")
-EVERYWHERE = {"0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never listened on
 
 
 @pki.command()
@@ -47,48 +46,19 @@ def setup(
     _tell(store_of(settings), outcome)
 
 
-def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
-    """Under which names servers are connected to, as far as the settings say.
-
-    Raises:
-        InvalidInput: one of them can stand in no certificate.
-    """
-    return {role: _sans({source: [host]}, single_label=True) for role, (source, host) in _configured(settings).items()}
-
-
-def _configured(settings: Settings) -> dict[Role, tuple[str, str]]:
-    url = "CALLBACK_API_URL" if settings.callback_api_url else "CALLBACK_API_HOST"
-    found = {
-        Role.REDIS: ("REDIS_HOST", settings.redis_host),
-        Role.API: (url, urlsplit(settings.api_url).hostname or ""),
-    }
-    return {role: pair for role, pair in found.items() if pair[1] not in EVERYWHERE}
-
-
 def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool) -> list[Wanted]:
-    configured = _configured(settings)
+    configured = configured_hosts(settings)
     sans: dict[Role, tuple[San, ...]] = {}
     for role, names in asked.items():
         source, host = configured.get(role, ("", ""))
         texts = {source: [host] if host else [], f"--{role}-san": [*names, *(DEVELOPMENT if dev else ())]}
-        sans[role] = _sans(texts, single_label=dev)
+        sans[role] = sans_from(texts, single_label=dev)
     if not sans[Role.API]:
         raise InvalidInput(
             "nothing says under which name machines reach the API: it listens on every address",
             mend="set CALLBACK_API_URL, or give --api-san NAME",
         )
     return [Wanted(identity, sans.get(identity.role, ())) for identity in STANDARD]
-
-
-def _sans(texts: dict[str, list[str]], *, single_label: bool) -> tuple[San, ...]:
-    return unique(_san(text, source, single_label=single_label) for source, names in texts.items() for text in names)
-
-
-def _san(text: str, source: str, *, single_label: bool) -> San:
-    try:
-        return parse_san(text, single_label=single_label)
-    except InvalidInput as error:
-        raise InvalidInput(f"{source}: {error}", mend=error.mend) from None
 
 
 def _passphrase(settings: Settings, store: Store, *, encrypt: bool, force: bool) -> str | None:

@@ -7,7 +7,7 @@ import click
 
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.cli.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
-from bringup.cli.pki.setup import hosts_of
+from bringup.hosts import hosts_of
 from pki.checks import whole
 from pki.verify import Result, Status, failed
 

@@ -1,0 +1,195 @@
+"""Tests 4, 5 and 6: certificate chains, expiry, and files, as they lie here and as the servers really use them."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from bringup.hosts import hosts_of
+from bringup.selftest.api_checks import api_tls
+from bringup.selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
+from bringup.selftest.probe import Answer, Endpoint, Identity, trusting
+from bringup.selftest.redis_checks import redis_tls
+from bringup.selftest.subject import Subject
+from pki.checks import leaf as of_leaf
+from pki.checks import whole
+from pki.errors import PkiError
+from pki.names import Role
+from pki.store import read_certificates
+from pki.verify import Result, run
+
+_CHAIN, _LIFE = "4 Certificate chains", "5 Expiry"
+_FILES = "6 Certificate files"
+_OF_CHAIN = {"chain", "signature", "authority"}
+_OF_LIFE = {"expiry", "crl", "revocation"}
+
+
+def _judged(wanted: Callable[[Result], bool]) -> Callable[[Subject], Finding]:
+    """What `bringup pki verify` says of one kind of question, as one finding."""
+
+    def check(subject: Subject) -> Finding:
+        try:
+            results = _results(subject)
+        except PkiError as error:
+            return _without_pki(subject, error)
+        return _worst([result for result in results if wanted(result)])
+
+    return check
+
+
+def _results(subject: Subject) -> list[Result]:
+    """The PKI directory, and besides it every file that a setting names elsewhere."""
+    results = whole.verify(subject.store, hosts_of(subject.settings), subject.now())
+    return results + [result for one in _configured(subject) for result in run(one[0], one[1], of_leaf.CHECKS)]
+
+
+def _configured(subject: Subject) -> Iterable[tuple[str, of_leaf.Leaf]]:
+    settings = subject.settings
+    pairs = (
+        (
+            "REDIS_TLS_CERT",
+            settings.redis_tls_cert,
+            settings.path_of("redis_tls_key"),
+            settings.path_of("redis_tls_ca"),
+            Role.WORKER,
+        ),
+        (
+            "API_CLIENT_CERT",
+            settings.api_client_cert,
+            settings.path_of("api_client_key"),
+            settings.path_of("api_tls_ca"),
+            Role.WORKER,
+        ),
+        (
+            "API_TLS_CERT",
+            settings.api_tls_cert,
+            settings.path_of("api_tls_key"),
+            settings.path_of("api_tls_ca"),
+            Role.API,
+        ),
+    )
+    for name, cert, key, ca, role in pairs:
+        if cert is not None:
+            yield (
+                name,
+                of_leaf.Leaf(
+                    role=role,
+                    certificate_file=cert,
+                    key_file=key,
+                    trusted=tuple(_read(ca)),
+                    now=subject.now(),
+                    hosts=hosts_of(settings).get(role, ()) if role is Role.API else (),
+                ),
+            )
+
+
+def _read(path: Path) -> list[x509.Certificate]:
+    return read_certificates(path) if path.exists() else []
+
+
+def _without_pki(subject: Subject, error: PkiError) -> Finding:
+    if subject.any_tls:
+        return fail(str(error), expected="certificates in order", mend=error.mend or "bringup pki setup")
+    return warn(f"{error} (both TLS flags are off: expected in development only)", mend="bringup pki setup")
+
+
+def _worst(results: list[Result]) -> Finding:
+    for status in (Status.FAIL, Status.WARN, Status.SKIP):
+        found = [result for result in results if result.status == status.value]
+        if found:
+            words = "; ".join(f"{result.target}: {result.message}" for result in found[:4])
+            more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
+            return Finding(status, words + more, mend=found[0].mend or "bringup pki verify")
+    if not results:
+        return skip("nothing to look at")
+    told = [result for result in results if result.status == Status.OK.value]
+    return ok("; ".join(f"{result.target}: {result.message}" for result in told[:6]))
+
+
+def _in_use(
+    endpoint_of: Callable[[Subject], Endpoint],
+    identity_of: Callable[[Subject], Identity],
+    file_of: Callable[[Subject], Path],
+    used: Callable[[Subject], bool],
+) -> Callable[[Subject], Finding]:
+    """Whether a running server uses the certificate that lies in its file: a renewal counts once it is loaded."""
+
+    def check(subject: Subject) -> Finding:
+        path = file_of(subject)
+        if not used(subject):
+            return info("not used: its TLS flag is off")
+        if not path.exists():
+            return info(f"{path} is not on this host: compare there")
+        answer = _served(endpoint_of(subject), identity_of(subject))
+        if answer.certificate is None:
+            return fail(f"no certificate seen: {answer.said[:120]}", expected="a TLS handshake")
+        return _compared(answer.certificate, path)
+
+    return check
+
+
+def _served(endpoint: Endpoint, identity: Identity) -> Answer:
+    try:
+        return endpoint.secured(trusting(identity), b"\r\n")
+    except OSError as error:
+        return Answer(accepted=False, said=str(error))
+
+
+def _compared(served: bytes, path: Path) -> Finding:
+    on_disk = read_certificates(path)[0]
+    if served == on_disk.public_bytes(serialization.Encoding.DER):
+        return ok(f"the running server uses {path}")
+    serial = x509.load_der_x509_certificate(served).serial_number
+    return fail(
+        f"the running server uses serial {serial:x}, but {path} holds {on_disk.serial_number:x}",
+        expected="the certificate on disk",
+        cause="it was renewed and not loaded",
+        mend="reload or restart the server (docs/PKI.md, renewal)",
+    )
+
+
+def _any_tls(subject: Subject) -> bool:
+    return subject.any_tls
+
+
+CHECKS = (
+    Check(
+        "4",
+        _CHAIN,
+        "Every certificate chains to our CA",
+        _judged(lambda r: r.check in _OF_CHAIN),
+        _any_tls,
+        static=True,
+    ),
+    Check(
+        "5a", _LIFE, "Nothing has expired or was revoked", _judged(lambda r: r.check in _OF_LIFE), _any_tls, static=True
+    ),
+    Check(
+        "5b",
+        _LIFE,
+        "Redis uses the certificate on disk",
+        _in_use(
+            lambda s: s.redis,
+            lambda s: s.redis_identity,
+            lambda s: s.settings.pki_dir / "redis/redis-cert.pem",
+            redis_tls,
+        ),
+        redis_tls,
+    ),
+    Check(
+        "5c",
+        _LIFE,
+        "The API uses the certificate on disk",
+        _in_use(lambda s: s.api, lambda s: s.api_identity, lambda s: s.settings.path_of("api_tls_cert"), api_tls),
+        api_tls,
+    ),
+    Check(
+        "6",
+        _FILES,
+        "Files, keys, modes, names and profile",
+        _judged(lambda r: r.check not in _OF_CHAIN | _OF_LIFE),
+        _any_tls,
+        static=True,
+    ),
+)

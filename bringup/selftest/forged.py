@@ -1,0 +1,145 @@
+"""Certificates that must be refused: made for one run, in a temporary folder, never handed out.
+
+From a CA of our own name but with another key, always. From our real CA, where its key is at hand: expired, not
+yet valid, for the wrong purpose, revoked. The keys are thrown away with the folder.
+"""
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pki import profile
+from pki.errors import PkiError
+from pki.keys import key_pem, pem, read_key
+from pki.names import Identity as PkiIdentity
+from pki.names import Role
+from pki.store import Store, read_certificates
+
+_DAY = timedelta(days=1)
+
+
+class NoCaKey(Exception):
+    """The CA key is not at hand, or locked; the message says which."""
+
+
+class Forger:
+    """Makes pairs of certificate and key under a folder that ends with it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = tempfile.TemporaryDirectory(prefix="bringup-selftest-")
+        self._key = profile.new_key()
+
+    def close(self) -> None:
+        """Throw all away."""
+        self._folder.cleanup()
+
+    def foreign(self) -> tuple[Path, Path]:
+        """Signed by a CA that has the name of ours, and another key."""
+        ours, ca_key = self._our_ca[0], profile.new_key()
+        ski = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+        ca = (
+            x509.CertificateBuilder()
+            .subject_name(ours.subject)
+            .issuer_name(ours.subject)
+            .public_key(ca_key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(ours.not_valid_before_utc)
+            .not_valid_after(ours.not_valid_after_utc)
+            .add_extension(ski, critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+        return self._write("foreign", self._worker(ca).sign(ca_key, hashes.SHA256()))
+
+    def expired(self) -> tuple[Path, Path]:
+        """Ended an hour ago. Raises NoCaKey."""
+        now = datetime.now(UTC)
+        return self._by_our_ca("expired", start=now - _DAY, end=now - _DAY / 24)
+
+    def not_yet_valid(self) -> tuple[Path, Path]:
+        """Begins tomorrow. Raises NoCaKey."""
+        now = datetime.now(UTC)
+        return self._by_our_ca("not-yet", start=now + _DAY, end=now + 2 * _DAY)
+
+    def wrong_purpose(self) -> tuple[Path, Path]:
+        """A server's certificate, presented by a client. Raises NoCaKey."""
+        return self._by_our_ca("purpose", purpose=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))
+
+    def revoked(self, serial: int) -> tuple[Path, Path]:
+        """Bears a serial number that the CRL lists. Raises NoCaKey."""
+        return self._by_our_ca("revoked", serial=serial)
+
+    @cached_property
+    def _our_ca(self) -> tuple[x509.Certificate, ...]:
+        return tuple(read_certificates(self._store.ca_certificate))
+
+    @cached_property
+    def _our_ca_key(self) -> ec.EllipticCurvePrivateKey:
+        if not self._store.ca_key.exists():
+            raise NoCaKey(f"{self._store.ca_key} is not on this host")
+        try:
+            key = read_key(self._store.ca_key)
+        except PkiError as error:
+            raise NoCaKey(str(error)) from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise NoCaKey(f"{self._store.ca_key} is not an EC key")
+        return key
+
+    def _by_our_ca(
+        self,
+        name: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        purpose: x509.ExtendedKeyUsage | None = None,
+        serial: int | None = None,
+    ) -> tuple[Path, Path]:
+        builder = self._worker(self._our_ca[0], purpose, start, end)
+        if serial is not None:
+            builder = builder.serial_number(serial)
+        return self._write(name, builder.sign(self._our_ca_key, hashes.SHA256()))
+
+    def _worker(
+        self,
+        issuer: x509.Certificate,
+        purpose: x509.ExtendedKeyUsage | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> x509.CertificateBuilder:
+        """A worker's certificate in every respect but the one that is asked for; it lives for minutes."""
+        now = datetime.now(UTC)
+        identity = PkiIdentity(Role.WORKER, "selftest")
+        names = x509.SubjectAlternativeName([x509.DNSName(identity.dns)])
+        issuer_key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        usage = purpose or x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, identity.dns)]))
+            .issuer_name(issuer.subject)
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start or now - timedelta(minutes=5))
+            .not_valid_after(end or now + timedelta(minutes=5))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(profile.key_usage(digital_signature=True), critical=True)
+            .add_extension(usage, critical=False)
+            .add_extension(names, critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key_id), critical=False
+            )
+        )
+
+    def _write(self, name: str, certificate: x509.Certificate) -> tuple[Path, Path]:
+        folder = Path(self._folder.name)  # 0700
+        cert, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
+        cert.write_bytes(pem(certificate))
+        key.touch(mode=0o600)
+        key.write_bytes(key_pem(self._key))
+        return cert, key
