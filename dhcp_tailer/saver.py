@@ -36,14 +36,19 @@ class Saver:
         self._next_s = 0.0
         self._failing = False
 
-    def save(self, position: Position | None, *, now: bool = False) -> None:
-        """Write ``position`` and the memory that belongs to it, unless it is written or it is too early.
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed."""
+        return self._clock() >= self._next_s
+
+    def save(self, position: Position | None) -> None:
+        """Write ``position`` and the memory that belongs to it, unless it is written.
 
         A full disk is said once and stops nothing: the old checkpoint only means that more is read twice.
         """
-        started = self._clock()
-        if position is None or position == self._saved or (started < self._next_s and not now):
+        if position is None or position == self._saved:
             return
+        started = self._clock()
         checkpoint = Checkpoint(source=self._source, path=str(self._path), position=position, memory=self._memory())
         try:
             write_checkpoint(self._file, checkpoint)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 GRACE_S = 1.0  # how long a call to Redis may go on after we were asked to stop
+AGAIN_S = 0.2  # until the next try, if the alarm came between two calls
 
 
 class Interrupted(BaseException):
@@ -46,7 +47,7 @@ def stop_on_signals() -> Iterator[Stop]:
 
     def asked(_signal: int, _frame: FrameType | None) -> None:
         stop.request()
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S, AGAIN_S)
 
     def alarm(_signal: int, _frame: FrameType | None) -> None:
         stop.interrupt()

@@ -51,7 +51,7 @@ class Tail:
             while not self.stop.requested:
                 if not self._work_on_a_batch() and self._nothing_more(once=once):
                     break
-            self.saver.save(self.follower.position, now=True)
+            self.saver.save(self.follower.position)
         finally:
             self.tally.sum_up(now=True)
 
@@ -60,11 +60,16 @@ class Tail:
         for record in records:
             self._take(record)
             self.follower.done(record)
+            self._save_if_due()
             if self.stop.requested:
                 break
-        self.saver.save(self.follower.position)
+        self._save_if_due()  # a rotation moves the position without any record
         self.tally.sum_up()
         return bool(records)
+
+    def _save_if_due(self) -> None:
+        if self.saver.due:
+            self.saver.save(self.follower.position)
 
     def _nothing_more(self, *, once: bool) -> bool:
         if once and self.follower.unavailable:

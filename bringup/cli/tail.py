@@ -8,7 +8,7 @@ from dhcp_tailer.service import run
 from dhcp_tailer.stop import stop_on_signals
 
 if TYPE_CHECKING:
-    from bringup.cli.root import Context
+    from bringup.cli.context import Context
 
 
 @click.command()

@@ -49,10 +49,10 @@ class DnsmasqLog:
 
     def memory(self) -> JsonValue:
         """Clients and open transactions."""
-        kept: JsonValue = _Memory(clients=self._clients.rows(), transactions=self._transactions.rows()).model_dump(
-            mode="json"
-        )
-        return kept
+        return {
+            "clients": [[mac, list(known)] for mac, known in self._clients.rows()],
+            "transactions": [[xid, list(known)] for xid, known in self._transactions.rows()],
+        }
 
     def restore(self, memory: JsonValue) -> None:
         """Take up a memory. Raises ValueError."""

@@ -128,7 +128,7 @@ def test_an_ack_that_answers_an_inform_is_no_lease(dnsmasq: New) -> None:
     assert actions(dnsmasq(), INFORM, ACK)[-1] == "answers a DHCPINFORM"
 
 
-@pytest.mark.parametrize("between", [[REQUEST], [DISCOVER, REQUEST]])
+@pytest.mark.parametrize("between", [[REQUEST], [DISCOVER], [DISCOVER, REQUEST]])
 def test_an_inform_without_answer_does_not_hide_the_next_lease(dnsmasq: New, between: list[bytes]) -> None:
     assert actions(dnsmasq(), INFORM, *between, ACK)[-1] == "assigned"
 
@@ -217,12 +217,32 @@ def test_a_client_cannot_put_its_words_into_the_transaction_of_another(dnsmasq: 
     assert (event.vendor_class, event.circuit_id) == (None, None)
 
 
+def test_a_transaction_of_one_client_says_nothing_of_the_lease_of_another(dnsmasq: New) -> None:
+    source = dnsmasq()
+    source.parse(PREFIX + b"7 vendor class: evil")
+    source.parse(PREFIX + b"7 DHCPREQUEST(br0) 10.77.4.20 02:00:00:00:00:66 ")
+    event = source.parse(PREFIX + b"7 DHCPACK(br0) 10.77.4.16 02:00:00:00:00:01 ")
+    assert not isinstance(event, Skip)
+    assert event.vendor_class is None
+
+
+def test_the_host_name_is_the_one_that_the_client_gave(dnsmasq: New) -> None:
+    source = dnsmasq()
+    source.parse(PREFIX + b"7 client provides name: its-own")
+    source.parse(PREFIX + b"7 DHCPREQUEST(br0) 10.77.4.16 02:00:00:00:00:01 ")
+    event = source.parse(PREFIX + b"7 DHCPACK(br0) 10.77.4.16 02:00:00:00:00:01 given")
+    assert not isinstance(event, Skip)
+    assert event.hostname == "its-own"
+
+
 def test_memory_is_bounded_and_forgets_the_oldest() -> None:
     clients, transactions = Clients(limit=3), Transactions(limit=3)
     for number in range(10):
         clients.acknowledged(f"02:00:00:00:00:{number:02x}", "10.0.0.1")
         transactions.vendor_class(str(number), "x")
-    assert [mac for mac, _ in clients.rows()] == [f"02:00:00:00:00:{n:02x}" for n in (7, 8, 9)]
+    clients.acknowledged("02:00:00:00:00:07", "10.0.0.1")
+    clients.acknowledged("02:00:00:00:00:0a", "10.0.0.1")
+    assert [mac for mac, _ in clients.rows()] == [f"02:00:00:00:00:{n:02x}" for n in (9, 7, 10)]
     assert [xid for xid, _ in transactions.rows()] == ["7", "8", "9"]
 
 

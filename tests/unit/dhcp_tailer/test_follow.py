@@ -116,6 +116,15 @@ def test_a_truncated_file_is_read_from_its_beginning_and_said(
     assert any("truncated" in line["event"] for line in said)
 
 
+def test_a_file_truncated_behind_its_head_is_read_from_its_beginning(log_file: Path, reader: Any, said: Any) -> None:
+    append(log_file, b"line\n" * HEAD)
+    follow = reader(Follower(log_file))
+    follow.drain()
+    os.truncate(log_file, 5 * (HEAD - 1))
+    assert len(follow.drain()) == HEAD - 1
+    assert any("truncated" in line["event"] for line in said)
+
+
 def test_a_file_written_anew_in_place_and_grown_longer_is_read_from_its_beginning(
     log_file: Path, reader: Any, said: Any
 ) -> None:

@@ -202,3 +202,41 @@ def test_files_that_only_look_rotated_are_left_alone(log_file: Path, reader: Any
     rename(log_file)
     append(log_file, b"two\n")
     assert follow.drain() == [b"two"]
+
+
+def test_an_older_generation_is_not_read_again(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    append(log_file.with_name("dnsmasq.log.1"), b"old\n")  # its writer was late
+    append(log_file, b"two\n")
+    follow.drain()
+    rename(log_file)
+    append(log_file, b"three\n")
+    assert follow.drain() == [b"three"]
+
+
+def test_generations_that_were_opened_and_not_read_keep_their_order(log_file: Path, reader: Any) -> None:
+    append(log_file, b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    for line in (b"two\n", b"thr"):
+        rename(log_file)
+        append(log_file, line)
+    (two,) = follow.follower.poll(1)
+    follow.follower.done(two)
+    append(log_file, b"ee\n")
+    for line in (b"four\n", b"five\n"):
+        rename(log_file)
+        append(log_file, line)
+    assert follow.drain() == [b"three", b"four", b"five"]
+
+
+def test_a_restart_before_the_first_record_and_after_copytruncate_reads_the_copy(log_file: Path, reader: Any) -> None:
+    append(log_file, b"on")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    append(log_file, b"e\n")
+    copytruncate(log_file)
+    append(log_file, b"two\n")
+    assert resumed(reader, log_file, follow.follower.position) == [b"one", b"two"]
