@@ -91,10 +91,7 @@ class Change:
             raise Damaged(f"{path} is a symbolic link, and files are never written through one", mend=f"rm {path}")
         self._make_directories(path.parent)
         with writing(path):
-            owner = owner_to_be(path)
-            staged = staged_name(path)
-            staged.unlink(missing_ok=True)
-            write_new(staged, data, secret=secret, owner=owner)
+            write_new(staged_name(path), data, secret=secret, owner=owner_to_be(path))
 
     def _make_directories(self, directory: Path) -> None:
         for folder in reversed([directory, *directory.parents]):
@@ -112,7 +109,6 @@ class Change:
             for directory in {path.parent for path in self._new}:
                 sync_directory(directory)
             staged = staged_name(journal)
-            staged.unlink(missing_ok=True)
             write_new(staged, json.dumps(listed).encode(), secret=True, owner=None)
             self._step("decide")
             staged.replace(journal)

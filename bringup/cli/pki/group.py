@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from bringup.cli.context import Context
 from bringup.settings import Settings, load, pki_rules
 from pki.ceremony import Ceremony
 from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
@@ -15,9 +16,6 @@ from pki.keys import Passphrase
 from pki.opening import ceremony
 from pki.profile import Validity
 from pki.store import Store
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -50,7 +48,7 @@ def exit_code(error: PkiError) -> int:
     return EXIT_COULD_NOT_RUN if isinstance(error, CouldNotRun) else EXIT_FAILED
 
 
-def settings_of(context: "Context") -> Settings:
+def settings_of(context: Context) -> Settings:
     """The settings, without the rules that ask for certificates which these commands are about to make.
 
     Raises:

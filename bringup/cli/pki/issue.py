@@ -1,19 +1,16 @@
 """``bringup pki issue``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.pki.group import pki, settings_of, sitting, store_of
 from pki import csr
 from pki.errors import PkiError
 from pki.files import read
 from pki.issue import issue as certify
 from pki.names import Identity, Role, parse_san, unique
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @pki.command()
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
 @click.pass_obj
 def issue(
-    context: "Context", *, role: str, name: str, san: tuple[str, ...], request_file: Path | None, dev: bool
+    context: Context, *, role: str, name: str, san: tuple[str, ...], request_file: Path | None, dev: bool
 ) -> None:
     """Issue a certificate to one more identity: a second worker, an operator, a machine with its own key."""
     settings = settings_of(context)

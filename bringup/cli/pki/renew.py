@@ -3,17 +3,14 @@
 import os
 import subprocess
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.output import show_table
 from bringup.cli.pki.group import EXIT_FAILED, pki, settings_of, sitting, store_of
 from pki import renew as renewing
 from pki.renew import Renewal
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @pki.command()
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--exec", "command", metavar="CMD", help="Run CMD in a shell if anything was renewed: reload services.")
 @click.pass_obj
 def renew(
-    context: "Context", *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
+    context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
 ) -> None:
     """Renew what is past two thirds of its life or ends in fewer than RENEW_DAYS days; run it daily."""
     settings = settings_of(context)

@@ -1,22 +1,18 @@
 """``bringup pki revoke`` and ``bringup pki crl``."""
 
-from typing import TYPE_CHECKING
-
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.pki.group import pki, settings_of, sitting, store_of
 from pki import revoke as revoking
 from pki.crl import REASONS
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @pki.command()
 @click.argument("who", metavar="NAME|SERIAL")
 @click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True)
 @click.pass_obj
-def revoke(context: "Context", who: str, reason: str) -> None:
+def revoke(context: Context, who: str, reason: str) -> None:
     """Revoke every certificate of an identity, or one by its serial number, and publish it."""
     settings = settings_of(context)
     with sitting(settings) as opened:
@@ -25,16 +21,15 @@ def revoke(context: "Context", who: str, reason: str) -> None:
         click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
     if not revoked:
         click.echo(f"{who} was revoked before; the list was published again.")
-    click.echo(f"{store_of(settings).ca_crl} tells the API; carry it there, it is read at the next connection.")
-    click.echo(
-        "Redis reads no such list: remove the identity's user there: ACL DELUSER USER, then CLIENT KILL USER USER"
-    )
+    click.echo(f"Carry {store_of(settings).ca_crl} to every server that checks revocation.")
+    click.echo("Redis does not: give the user there another password (ACL SETUSER), then CLIENT KILL USER.")
+    click.echo("docs/PKI.md, 'Revocation', tells who else must be told.")
 
 
 @pki.command()
 @click.option("--rebuild-record", is_flag=True, help="The record is lost: make it anew from the files here.")
 @click.pass_obj
-def crl(context: "Context", *, rebuild_record: bool) -> None:
+def crl(context: Context, *, rebuild_record: bool) -> None:
     """Sign a fresh list of revoked certificates."""
     settings = settings_of(context)
     with sitting(settings) as opened:

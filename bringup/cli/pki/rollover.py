@@ -1,9 +1,8 @@
 """``bringup pki rollover``: replacing the CA, one stage after another."""
 
-from typing import TYPE_CHECKING
-
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.pki.group import PkiGroup, pki, settings_of, sitting, store_of
 from pki import rollover as rolling
 from pki.errors import NotSetUp
@@ -11,36 +10,36 @@ from pki.rollover import Moved
 from pki.rollover_state import RolloverState, Stage
 from pki.store import SETUP
 
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
-
-RELOAD_REDIS = "Redis: CONFIG SET tls-cert-file FILE tls-key-file FILE tls-ca-cert-file FILE, all in one command"
+RELOAD_REDIS = (
+    "Reload: Redis, by one CONFIG SET of tls-cert-file, tls-key-file and tls-ca-cert-file (docs/PKI.md, 'Renewal');"
+    " API, workers and tailer use new files at their next connection."
+)
 TEXTS: dict[Stage | None, tuple[str, ...]] = {
     Stage.TRUST: (
         "Both CAs are trusted; the old one still signs.",
         "Now carry ca/ca-cert.pem and ca/ca-crl.pem to every machine: Redis, API, workers, and new validation ISOs.",
-        f"Reload: {RELOAD_REDIS}; the API and the workers read it at their next connection.",
+        RELOAD_REDIS,
         "Check on each machine: bringup pki show ca (it must show two), then bringup pki verify.",
         "Only when ALL of them trust both: bringup pki rollover advance",
     ),
     Stage.CLIENTS: (
         "The new CA signs; the clients' certificates are renewed with their old keys.",
-        "Now carry workers/ and issued/ certificates to their machines, and ca/ca-crl.pem to the API.",
-        "Reload: nothing; workers read their certificate at the next connection.",
-        "Check: bringup pki verify; and that the workers' runs go on.",
+        "Now carry the certificates in workers/ and issued/ to their machines, and ca/ca-crl.pem to the API.",
+        "Reload: nothing; API, workers and tailer use new files at their next connection.",
+        "Check on each machine: bringup pki verify; and that runs go on.",
         "When every client has its new certificate: bringup pki rollover advance",
     ),
     Stage.SERVERS: (
         "The servers' certificates are renewed with their old keys.",
-        "Now carry redis/ and api/ certificates to their machines.",
-        f"Reload: {RELOAD_REDIS}; the API reads its own at the next connection.",
-        "Check: openssl s_client -connect HOST:PORT -CAfile ca/ca-cert.pem must name the new CA as issuer.",
+        "Now carry the certificates in redis/ and api/ to their machines.",
+        RELOAD_REDIS,
+        "Check each server: openssl s_client -connect HOST:PORT must show the new CA as issuer (docs/PKI.md).",
         "When Redis and the API present their new certificates: bringup pki rollover finish",
     ),
     None: (
         "The new CA alone is trusted; the rollover is over.",
         "Now carry ca/ca-cert.pem and ca/ca-crl.pem to every machine again, and build new validation ISOs.",
-        f"Reload: {RELOAD_REDIS}.",
+        RELOAD_REDIS,
         "Check on each machine: bringup pki show ca (it must show one), then bringup pki verify.",
     ),
 }
@@ -53,7 +52,7 @@ def rollover() -> None:
 
 @rollover.command()
 @click.pass_obj
-def start(context: "Context") -> None:
+def start(context: Context) -> None:
     """Make a new CA, and trust both."""
     with sitting(settings_of(context)) as opened:
         moved = rolling.start(opened)
@@ -62,7 +61,7 @@ def start(context: "Context") -> None:
 
 @rollover.command()
 @click.pass_obj
-def advance(context: "Context") -> None:
+def advance(context: Context) -> None:
     """Go on: certificates of the new CA for the clients, then for the servers."""
     with sitting(settings_of(context)) as opened:
         moved = rolling.advance(opened)
@@ -71,7 +70,7 @@ def advance(context: "Context") -> None:
 
 @rollover.command()
 @click.pass_obj
-def finish(context: "Context") -> None:
+def finish(context: Context) -> None:
     """Trust the new CA alone."""
     with sitting(settings_of(context)) as opened:
         moved = rolling.finish(opened)
@@ -80,7 +79,7 @@ def finish(context: "Context") -> None:
 
 @rollover.command()
 @click.pass_obj
-def status(context: "Context") -> None:
+def status(context: Context) -> None:
     """Say which stage has been reached, and what must be done before the next."""
     store = store_of(settings_of(context))
     if not store.ca_certificate.exists():

@@ -1,9 +1,8 @@
 """``bringup pki setup``."""
 
-from typing import TYPE_CHECKING
-
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.output import show_table
 from bringup.cli.pki.group import pki, settings_of, sitting, store_of
 from bringup.hosts import configured_hosts, sans_from
@@ -13,9 +12,6 @@ from pki.errors import InvalidInput
 from pki.names import STANDARD, Role, San, san_text, sans_of
 from pki.setup import Outcome, Wanted
 from pki.store import Store
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 DEVELOPMENT = ("localhost", "127.0.0.1", "::1")
 
@@ -28,7 +24,7 @@ DEVELOPMENT = ("localhost", "127.0.0.1", "::1")
 @click.option("--encrypt-ca-key", is_flag=True, help="Ask for a passphrase for the new CA key.")
 @click.pass_obj
 def setup(
-    context: "Context",
+    context: Context,
     *,
     redis_san: tuple[str, ...],
     api_san: tuple[str, ...],

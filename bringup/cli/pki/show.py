@@ -1,10 +1,10 @@
 """``bringup pki show``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.cli.pki.group import now, pki, settings_of, store_of
 from pki.names import san_text, sans_of
@@ -13,16 +13,13 @@ from pki.revocation import known_revocations
 from pki.show import describe, state
 from pki.store import Store, read_certificates
 
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
-
 
 @pki.command()
 @click.argument("what", required=False, metavar="[FILE|ROLE]")
 @click.option("--all", "everything", is_flag=True, help="Everything ever issued, from the CA's record.")
 @output_option
 @click.pass_obj
-def show(context: "Context", what: str | None, *, everything: bool, output: Output) -> None:
+def show(context: Context, what: str | None, *, everything: bool, output: Output) -> None:
     """Show what is here, or one certificate: a file, an identity, or 'ca'."""
     store = store_of(settings_of(context))
     if what is None:

@@ -1,25 +1,22 @@
 """``bringup pki verify``."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.cli.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup.hosts import hosts_of
 from pki.checks import whole
 from pki.verify import Result, Status, failed
 
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
-
 
 @pki.command()
 @click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
 @output_option
 @click.pass_obj
-def verify(context: "Context", identities: tuple[str, ...], output: Output) -> None:
+def verify(context: Context, identities: tuple[str, ...], output: Output) -> None:
     """Check files, chains, profile, names, expiry and revocation of everything here, or of the named."""
     settings = settings_of(context)
     store = store_of(settings)

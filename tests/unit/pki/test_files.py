@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pki.errors import Damaged
+from pki.files import LARGEST_FILE, read, write_new
+
+
+@pytest.mark.parametrize("there", ["file", "link", "dangling link"])
+def test_a_new_file_is_never_written_over_another_nor_through_a_link(tmp_path: Path, there: str) -> None:
+    path, target = tmp_path / "key.pem", tmp_path / "target"
+    target.write_text("precious")
+    if there == "file":
+        path.write_text("precious")
+    else:
+        path.symlink_to(target if there == "link" else tmp_path / "absent")
+    with pytest.raises(FileExistsError):
+        write_new(path, b"new", secret=True, owner=None)
+    assert target.read_text() == "precious"
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "giant", "absent"])
+def test_what_is_no_plain_file_of_a_sensible_size_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "giant":
+        with path.open("wb") as file:
+            file.truncate(LARGEST_FILE + 1)
+    with pytest.raises(Damaged, match=str(path)):
+        read(path)
