@@ -2,16 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.errors import SettingsError
 from bringup.redis_conf import ROLES, acl_file, configuration
 from bringup.settings.env_file import new_secret
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @click.command("redis-conf")
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
 @click.option("--force", is_flag=True, help="Write over what is there.")
 @click.pass_obj
-def redis_conf(context: "Context", folder: Path, bind: str, *, separate_passwords: bool, force: bool) -> None:
+def redis_conf(context: Context, folder: Path, bind: str, *, separate_passwords: bool, force: bool) -> None:
     """Write redis.conf (and with REDIS_USE_TLS=true an ACL file) for the present settings."""
     settings = context.settings
     if settings.redis_password is None:

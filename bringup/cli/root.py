@@ -5,35 +5,11 @@ from pathlib import Path
 
 import click
 
-from bringup import __version__, log
+from bringup import __version__
 from bringup.cli import demo, pki, redis_conf, selftest, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
+from bringup.cli.context import EXIT_FAILED, EXIT_USAGE, Context
 from bringup.errors import BringupError, InventoryError, SettingsError
-from bringup.settings import Loaded, Settings, load
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-
-
-class Context:
-    """What commands share: the settings, read on first use so that ``init`` works without any."""
-
-    def __init__(self, env_file: Path | None) -> None:
-        self.env_file = env_file
-        self._loaded: Loaded | None = None
-
-    @property
-    def loaded(self) -> Loaded:
-        """Settings and their origins. Raises SettingsError."""
-        if self._loaded is None:
-            self._loaded = load(env_file=self.env_file)
-            log.configure(self._loaded.settings.log_level, self._loaded.settings.log_format)
-        return self._loaded
-
-    @property
-    def settings(self) -> Settings:
-        """The effective settings. Raises SettingsError."""
-        return self.loaded.settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

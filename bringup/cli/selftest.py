@@ -1,21 +1,18 @@
 """``bringup selftest``: prove what is really in force."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from bringup.cli.context import Context
 from bringup.cli.output import show_json, show_table
 from bringup.errors import SettingsError
 from bringup.selftest import CATALOG, Subject, run
 from bringup.selftest.check import Check, Outcome, Status
 from bringup.selftest.report import as_json, as_markdown, counts
 from bringup.selftest.runner import failed
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 _EXIT_FAILED = 1
 _STYLE = {
@@ -37,7 +34,7 @@ _STYLE = {
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.pass_obj
 def selftest(
-    context: "Context", *, pre: bool, only: tuple[str, ...], list_only: bool, timeout: float, output: str
+    context: Context, *, pre: bool, only: tuple[str, ...], list_only: bool, timeout: float, output: str
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
 

@@ -1,27 +1,24 @@
 """The commands that run a service until it is told to stop."""
 
 import signal
-from typing import TYPE_CHECKING
 
 import click
 
 from api.server import serve
+from bringup.cli.context import Context
 from workers.runner import Runner
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @click.command()
 @click.pass_obj
-def api(context: "Context") -> None:
+def api(context: Context) -> None:
     """Serve the callback API."""
     serve(context.settings)
 
 
 @click.command()
 @click.pass_obj
-def work(context: "Context") -> None:
+def work(context: Context) -> None:
     """Do the jobs on the queues: tell the API of leases, boot machines, clean up after runs."""
     runner = Runner(context.settings)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,16 +1,13 @@
 """``bringup config`` and ``bringup init``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from pydantic import SecretStr
 
+from bringup.cli.context import Context
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.settings import env_file, variables
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 MASK = "********"
 
@@ -18,7 +15,7 @@ MASK = "********"
 @click.command()
 @output_option
 @click.pass_obj
-def config(context: "Context", output: Output) -> None:
+def config(context: Context, output: Output) -> None:
     """Show the effective settings and where each came from; secrets are masked."""
     loaded = context.loaded
     rows = [
@@ -33,7 +30,7 @@ def config(context: "Context", output: Output) -> None:
 
 @click.command()
 @click.pass_obj
-def init(context: "Context") -> None:
+def init(context: Context) -> None:
     """Write a .env (mode 0600) with a random Redis password and API token; never overwrite one."""
     path = context.env_file or Path(".env")
     env_file.write_new(path)

@@ -1,10 +1,9 @@
 """``bringup devices``, ``bringup runs`` and ``bringup run``: what the API knows, for the person on call."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from bringup import tls
+from bringup.cli.context import Context
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.connections import ApiClient
 from bringup.wire import (
@@ -19,18 +18,15 @@ from bringup.wire import (
     StartRequest,
 )
 
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
-
-def _client(context: "Context") -> ApiClient:
+def _client(context: Context) -> ApiClient:
     return ApiClient(context.settings, tls.ClientContexts())
 
 
 @click.command()
 @output_option
 @click.pass_obj
-def devices(context: "Context", output: Output) -> None:
+def devices(context: Context, output: Output) -> None:
     """List the machines that are known, and where each stands."""
     found = _client(context).get("/devices", DeviceList)
     if output == "json":
@@ -47,7 +43,7 @@ def devices(context: "Context", output: Output) -> None:
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="So many of the newest.")
 @output_option
 @click.pass_obj
-def runs(context: "Context", limit: int, output: Output) -> None:
+def runs(context: Context, limit: int, output: Output) -> None:
     """List runs, newest first."""
     found = _client(context).get(f"/runs?limit={limit}", RunList)
     if output == "json":
@@ -69,7 +65,7 @@ def run() -> None:
 @click.argument("run_id")
 @output_option
 @click.pass_obj
-def run_show(context: "Context", run_id: str, output: Output) -> None:
+def run_show(context: Context, run_id: str, output: Output) -> None:
     """Show a run: where it stands, why, and everything that happened in it."""
     found = _client(context).get(f"/runs/{run_id}", RunDetail)
     if output == "json":
@@ -104,7 +100,7 @@ def run_show(context: "Context", run_id: str, output: Output) -> None:
 @click.argument("run_id")
 @click.option("--reason", default="aborted by the operator", show_default=True)
 @click.pass_obj
-def run_abort(context: "Context", run_id: str, reason: str) -> None:
+def run_abort(context: Context, run_id: str, reason: str) -> None:
     """End a run; the machine is told at its next heartbeat."""
     found = _client(context).post(f"/runs/{run_id}/abort", AbortRequest(reason=reason), Run)
     click.echo(f"Run {found.run_id} of {found.device}: {found.state}")
@@ -120,7 +116,7 @@ def device() -> None:
 @click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
 @click.option("--maintenance", metavar="REASON", help="Why nobody may touch it; an empty text ends it.")
 @click.pass_obj
-def device_set(context: "Context", name: str, state: str | None, maintenance: str | None) -> None:
+def device_set(context: Context, name: str, state: str | None, maintenance: str | None) -> None:
     """Change where a machine stands."""
     wanted = {"state": state, "maintenance": maintenance}
     change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
@@ -133,7 +129,7 @@ def device_set(context: "Context", name: str, state: str | None, maintenance: st
 @device.command("start")
 @click.argument("name")
 @click.pass_obj
-def device_start(context: "Context", name: str) -> None:
+def device_start(context: Context, name: str) -> None:
     """Start a run of an approved machine without waiting for a lease."""
     found = _client(context).post(f"/devices/{name}/runs", StartRequest(), RunDecision)
     click.echo(f"Run {found.run_id}: {found.state}")

@@ -3,16 +3,13 @@
 import signal
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import click
 
+from bringup.cli.context import Context
 from bringup.errors import SettingsError
 from bringup.inventory import Inventory
 from bringup.simulate import Fault, Fleet
-
-if TYPE_CHECKING:
-    from bringup.cli.root import Context
 
 
 @click.command()
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--machines", type=click.IntRange(1, 200), help="Write DEVICES_FILE with so many, if there is none.")
 @click.pass_obj
 def simulate(
-    context: "Context", faults: tuple[str, ...], boot_seconds: float, check_seconds: float, machines: int | None
+    context: Context, faults: tuple[str, ...], boot_seconds: float, check_seconds: float, machines: int | None
 ) -> None:
     """Play the SIMULATED machines of DEVICES_FILE (those whose bmc is simulated://...)."""
     settings = context.settings

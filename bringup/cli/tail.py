@@ -1,14 +1,10 @@
 """``bringup tail``."""
 
-from typing import TYPE_CHECKING
-
 import click
 
+from bringup.cli.context import Context
 from dhcp_tailer.service import run
 from dhcp_tailer.stop import stop_on_signals
-
-if TYPE_CHECKING:
-    from bringup.cli.context import Context
 
 
 @click.command()
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
 )
 @click.option("--once", is_flag=True, help="Stop at the end of the file.")
 @click.pass_obj
-def tail(context: "Context", *, from_start: bool, once: bool) -> None:
+def tail(context: Context, *, from_start: bool, once: bool) -> None:
     """Follow the DHCP server's file (DHCP_PATH) and put every new lease on the queue, exactly once."""
     settings = context.settings
     with stop_on_signals() as stop:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bringup.cli.pki import pki
-from bringup.cli.root import Context
+from bringup.cli.context import Context
 from pki import profile
 from pki.change import staged_name
 from pki.keys import is_encrypted, key_pem

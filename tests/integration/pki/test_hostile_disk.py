@@ -18,7 +18,7 @@ from tests.unit.pki import kit
 COMMAND = """
 import os, sys
 from bringup.cli.pki import pki
-from bringup.cli.root import Context
+from bringup.cli.context import Context
 if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
 pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(None))

@@ -1,0 +1,88 @@
+"""The messages of the callback API: what a worker, a machine, an operator and the API say to each other.
+
+Unknown fields are refused everywhere: a misspelt field that is silently dropped would be a false green.
+"""
+
+from bringup.wire.machine import (
+    AgentCheck,
+    Boot,
+    CheckStatus,
+    Cpu,
+    Disk,
+    HardwareInventory,
+    Heartbeat,
+    HeartbeatReply,
+    Interface,
+    Memory,
+    MemoryModule,
+    Report,
+    ReportReply,
+    SystemVendor,
+)
+from bringup.wire.operator import (
+    AbortRequest,
+    DeviceChange,
+    StartRequest,
+)
+from bringup.wire.views import (
+    CheckResult,
+    DeviceList,
+    DeviceView,
+    Health,
+    Problem,
+    QueueList,
+    QueueView,
+    Readiness,
+    Run,
+    RunDetail,
+    RunList,
+    TimelineEntry,
+    Verdict,
+)
+from bringup.wire.worker import (
+    EventType,
+    MediaRequest,
+    RunDecision,
+    RunEvent,
+    RunEventReply,
+    RunMedia,
+)
+
+__all__ = [
+    "AbortRequest",
+    "AgentCheck",
+    "Boot",
+    "CheckResult",
+    "CheckStatus",
+    "Cpu",
+    "DeviceChange",
+    "DeviceList",
+    "DeviceView",
+    "Disk",
+    "EventType",
+    "HardwareInventory",
+    "Health",
+    "Heartbeat",
+    "HeartbeatReply",
+    "Interface",
+    "MediaRequest",
+    "Memory",
+    "MemoryModule",
+    "Problem",
+    "QueueList",
+    "QueueView",
+    "Readiness",
+    "Report",
+    "ReportReply",
+    "Run",
+    "RunDecision",
+    "RunDetail",
+    "RunEvent",
+    "RunEventReply",
+    "RunList",
+    "RunMedia",
+    "StartRequest",
+    "SystemVendor",
+    "TimelineEntry",
+    "Verdict",
+]

@@ -1,0 +1,25 @@
+"""What an operator asks for."""
+
+from typing import Literal
+
+from bringup.model import DeviceState, DeviceText
+from bringup.wire.base import Message
+
+
+class AbortRequest(Message):
+    """Ends a run."""
+
+    reason: DeviceText = "aborted by the operator"
+
+
+class StartRequest(Message):
+    """Starts a run of a device without waiting for a lease."""
+
+    reason: DeviceText = "started by the operator"
+
+
+class DeviceChange(Message):
+    """What an operator may change of a device; what is left out stays. ``maintenance`` "" ends it."""
+
+    state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE, DeviceState.DISCOVERED] | None = None
+    maintenance: DeviceText | None = None

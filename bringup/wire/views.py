@@ -1,0 +1,149 @@
+"""What the API shows of what it knows."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from bringup.model import Decision, DeviceState, FailureReason, JobKind, Mac, RunId, RunState
+from bringup.wire.base import Message
+from bringup.wire.machine import CheckStatus
+
+
+class CheckResult(Message):
+    """One line of a verdict: what was expected, what was found."""
+
+    name: str
+    status: CheckStatus
+    expected: str = ""
+    observed: str = ""
+
+
+class Verdict(Message):
+    """What the API concluded from a report."""
+
+    state: Literal[RunState.PASSED, RunState.DEGRADED, RunState.FAILED]
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def summary(self) -> str:
+        """The checks that did not pass, in one line."""
+        return "; ".join(
+            f"{c.name}: expected {c.expected}, found {c.observed}" if c.expected else f"{c.name}: {c.observed}"
+            for c in self.checks
+            if c.status is not CheckStatus.PASS
+        )
+
+
+class TimelineEntry(Message):
+    """One thing that happened in a run. ``applied`` is false for what came too late or out of turn."""
+
+    at: AwareDatetime
+    type: str
+    state: RunState
+    applied: bool
+    detail: str = ""
+
+
+class Run(Message):
+    """A run as it stands."""
+
+    run_id: RunId
+    device: str
+    mac: Mac
+    ip: str
+    hostname: str | None = None
+    decision: Decision
+    state: RunState
+    reason: FailureReason | None = None
+    detail: str = ""
+    bmc: str | None = None
+    boot_method: str = "cd"
+    credential: str | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    deadline_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
+    boot_owner: str = ""
+    boot_started_at: AwareDatetime | None = None
+    media_at: AwareDatetime | None = None
+    power_requested_at: AwareDatetime | None = None
+    powered_off_at: AwareDatetime | None = None
+    powered_on_at: AwareDatetime | None = None
+    last_heartbeat_at: AwareDatetime | None = None
+    boot_ids: tuple[str, ...] = ()
+    report_sha256: str | None = None
+    verdict: Verdict | None = None
+    owes: tuple[JobKind, ...] = ()  # jobs that must exist while the run stands like this
+
+
+class RunDetail(Run):
+    """A run with its timeline, oldest first."""
+
+    timeline: tuple[TimelineEntry, ...]
+
+
+class DeviceView(Message):
+    """A device as it stands."""
+
+    name: str
+    state: DeviceState
+    maintenance: str | None = None
+    macs: tuple[Mac, ...] = ()
+    ip: str | None = None
+    in_inventory: bool
+    active_run: str | None = None
+    last_run: str | None = None
+    last_seen_at: AwareDatetime | None = None
+
+
+class RunList(Message):
+    """Newest first."""
+
+    runs: tuple[Run, ...]
+
+
+class DeviceList(Message):
+    """By name."""
+
+    devices: tuple[DeviceView, ...]
+
+
+class QueueView(Message):
+    """How many jobs of each kind of standing a queue holds."""
+
+    name: str
+    queued: int
+    started: int
+    scheduled: int
+    failed: int
+
+
+class QueueList(Message):
+    """Every queue of bringup."""
+
+    queues: tuple[QueueView, ...]
+
+
+class Health(Message):
+    """Says which service answers, so that a foreign server on the port is recognised."""
+
+    service: Literal["bringup-api"]
+    version: str
+
+
+class Readiness(Message):
+    """Whether the API can do its work now, and if not, why."""
+
+    ready: bool
+    problems: tuple[str, ...] = ()
+
+
+class Problem(Message):
+    """An error, as application/problem+json. Source: RFC 9457 s.3."""
+
+    type: Annotated[str, Field(pattern=r"^urn:bringup:[a-z_]+$")]
+    title: str
+    status: int
+    detail: str
+    problems: tuple[str, ...] = ()

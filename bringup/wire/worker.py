@@ -1,0 +1,64 @@
+"""What a worker says, and what it is answered."""
+
+from enum import StrEnum
+
+from pydantic import Field, NonNegativeFloat
+
+from bringup.model import Decision, DeviceText, FailureReason, RunId, RunState
+from bringup.wire.base import Message
+
+
+class EventType(StrEnum):
+    """What a worker may tell of a run."""
+
+    BOOT_STARTED = "boot_started"
+    MEDIA_INSERTED = "media_inserted"
+    BOOT_OVERRIDE_SET = "boot_override_set"
+    POWER_REQUESTED = "power_requested"  # asks for leave; nothing has been switched yet
+    POWERED_OFF = "powered_off"
+    POWERED_ON = "powered_on"
+    BOOT_FAILED = "boot_failed"
+    DEADLINE = "deadline"  # asks whether the run's time is up
+    POWER_OFF_REQUESTED = "power_off_requested"  # asks for leave to switch off after the run
+    MEDIA_EJECTED = "media_ejected"
+    FINISHED = "finished"
+
+
+class RunEvent(Message):
+    """One step of a run, told by the worker that took it."""
+
+    type: EventType
+    owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
+    reason: FailureReason | None = None
+    detail: DeviceText = ""
+
+
+class RunEventReply(Message):
+    """``next_s``: for ``deadline`` when it has not come yet, seconds until it does."""
+
+    state: RunState
+    next_s: NonNegativeFloat | None = None
+
+
+class RunDecision(Message):
+    """The answer to a lease. ``run_id`` is the active run when the decision is ``running``."""
+
+    run_id: RunId
+    decision: Decision
+    state: RunState
+    reason: str
+
+
+class MediaRequest(Message):
+    """Asks for what the machine is to boot."""
+
+    owner: str = Field(max_length=64)
+
+
+class RunMedia(Message):
+    """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
+
+    run_id: RunId
+    callback_url: str
+    run_token: str = Field(repr=False)
+    epoch: int  # seconds; the machine's clock is never set to before this
