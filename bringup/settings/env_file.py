@@ -53,19 +53,25 @@ def _render(values: dict[str, str]) -> str:
         if group := GROUPS.get(name.lower()):
             lines += ["", f"# --- {group} " + "-" * (70 - len(group))]
         lines += [
-            f"# {field.description}{_choices(field)}",
-            f"{name}={values.get(name, _default_text(field))}",
+            f"# {field.description}{choices(field)}",
+            f"{name}={values.get(name, default_text(field))}",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _choices(field: FieldInfo) -> str:
+def choices(field: FieldInfo) -> str:
+    """The words that a setting may be, where it is one of a few."""
     options = [str(option) for option in get_args(field.annotation) if isinstance(option, str)]
     return f" ({' | '.join(options)})" if options else ""
 
 
-def _default_text(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """A default as it stands in a file; empty for none, and for secrets."""
     default = field.default
     if default is None or default is PydanticUndefined or default == () or isinstance(default, SecretStr):
         return ""
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201 - that is what running it is for
