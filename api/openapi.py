@@ -62,4 +62,15 @@ def document(app: Flask) -> dict[str, Any]:
     with app.app_context():
         _spec.app = app
         spec: dict[str, Any] = _spec.spec
+    for path in spec["paths"].values():
+        for call in path.values():
+            _problems_by_their_type(call["responses"])
     return spec
+
+
+def _problems_by_their_type(responses: dict[str, Any]) -> None:
+    """The generator knows one media type; a refusal has its own. Source: RFC 9457 s.3."""
+    for answer in responses.values():
+        content = answer.get("content", {})
+        if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
+            answer["content"] = {"application/problem+json": content["application/json"]}

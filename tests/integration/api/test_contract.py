@@ -1,0 +1,37 @@
+"""The OpenAPI document is true: whatever is sent, the API answers as it says, and never with a 500."""
+
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.conftest import TOKEN
+from tests.integration.api.conftest import RUN_A, RUN_B, Api
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+def test_whatever_is_sent_the_api_answers_as_its_document_says(api: Api) -> None:
+    api.booted(RUN_A)
+    api.lease(RUN_B)
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", api.client.application)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == 16, "a call was added or lost; is it documented?"
+
+    @given(data=st.data())
+    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    def probe(data: Any) -> None:
+        case = data.draw(data.draw(st.sampled_from(operations)).as_strategy())
+        if "run_id" in (case.path_parameters or {}):
+            case.path_parameters["run_id"] = data.draw(st.sampled_from([RUN_A, RUN_B, "02-00-00-00-00-99-1", "x"]))
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {TOKEN}"}
+        case.call_and_validate(checks=CHECKS)
+
+    probe()
