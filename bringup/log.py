@@ -7,6 +7,8 @@ from typing import Literal, TextIO
 
 import structlog
 
+from bringup.text import printable
+
 LogFormat = Literal["console", "json"]
 
 
@@ -24,6 +26,7 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _escaped,
     ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -53,6 +56,13 @@ def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.P
     if log_format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+
+
+def _escaped(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Whoever chose a text that is logged (a device, a client of the API) must not be able to forge a line."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from bringup.text import printable
+
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.ASCII)
 
 
@@ -16,11 +18,6 @@ def normalise_mac(text: object) -> str:
     if not isinstance(text, str) or not _MAC.fullmatch(text.strip().lower()):
         raise ValueError("must be six octets such as 52:54:00:00:0a:01")
     return text.strip().lower().replace("-", ":")
-
-
-def printable(text: str) -> str:
-    """Device-chosen text with everything but printable characters escaped: safe for logs and terminals."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
 Mac = Annotated[str, BeforeValidator(normalise_mac)]

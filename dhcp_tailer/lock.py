@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bringup.errors import PermanentError
-from bringup.model import printable
+from bringup.text import printable
 
 
 @contextmanager

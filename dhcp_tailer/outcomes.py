@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from bringup import log
-from bringup.model import printable
+from bringup.text import printable
 from dhcp_tailer.records import SHOWN
 
 _log = log.get(__name__)

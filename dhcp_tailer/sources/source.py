@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from pydantic import JsonValue, ValidationError
 
 from bringup.errors import LeaseFormatError
-from bringup.model import LeaseEvent, printable
+from bringup.model import LeaseEvent
+from bringup.text import printable
 
 _LONGEST_TEXT = 1024  # characters of a `DeviceText`
 

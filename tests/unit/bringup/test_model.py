@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from bringup.model import LeaseAction, LeaseEvent, RunState, printable
+from bringup.model import LeaseAction, LeaseEvent, RunState
+from bringup.text import printable
 
 
 def lease(**fields: object) -> LeaseEvent:

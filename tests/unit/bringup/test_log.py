@@ -1,0 +1,36 @@
+"""The log: nobody who is logged can forge a line of it."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from bringup import log
+
+HOSTILE = "x\n2026-11-23 [info] forged\r\x1b[2J\u202e\x00"
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize("through", ["structlog", "library"])
+def test_hostile_text_stays_on_its_line(log_format: log.LogFormat, through: str) -> None:
+    stream = io.StringIO()
+    log.configure("INFO", log_format, stream)
+    if through == "structlog":
+        log.get("test").info(HOSTILE, field=HOSTILE)
+    else:
+        logging.getLogger("library").warning("said %s", HOSTILE)
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.rstrip("\n").isprintable()
+
+
+def test_a_json_line_carries_what_is_bound() -> None:
+    stream = io.StringIO()
+    log.configure("INFO", "json", stream)
+    with log.bound(run_id="r1", job_id="j1"):
+        log.get("test").info("step")
+    log.get("test").info("after")
+    inside, after = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (inside["run_id"], inside["job_id"], inside["event"]) == ("r1", "j1", "step")
+    assert "run_id" not in after
