@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from pki.errors import Damaged
+from pki.profile import EARLY_BACKDATE
 from pki.record import Entry, Record
 
 # Without those that lift a revocation or that only another kind of CA may state.
@@ -27,6 +28,8 @@ def unsigned(
 ) -> x509.CertificateRevocationListBuilder:
     """The CRL of one CA, to be signed by it.
 
+    It is backdated as a CA is: a server whose clock is behind its date would refuse everybody.
+
     Args:
         days: until it must be replaced; it never outlives its CA.
     """
@@ -34,7 +37,7 @@ def unsigned(
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.subject)
-        .last_update(now)
+        .last_update(max(now - EARLY_BACKDATE, issuer.not_valid_before_utc))
         .next_update(min(now + timedelta(days=days), issuer.not_valid_after_utc))
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
         .add_extension(x509.CRLNumber(record.crl_number), critical=False)

@@ -15,10 +15,11 @@ from pki.crl import read_all
 from pki.files import directory_problem, read, secret_problem
 from pki.keys import fits, is_encrypted, read_key
 from pki.lint import lint_authority
+from pki.names import Identity, Role
 from pki.record import serial_text
 from pki.rollover_state import RolloverState
 from pki.store import Store
-from pki.verify import Check, Findings, fail, info, ok, warn
+from pki.verify import Check, Finding, Findings, fail, info, ok, warn
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def _record(ca: Ca) -> Findings:
 def _crl(ca: Ca) -> Findings:
     path = ca.store.ca_crl
     if not path.exists():
-        missing = f"{path} does not exist; a server that checks revocation refuses everybody without it"
-        yield fail(missing, "bringup pki crl") if ca.signs_here else info(missing)
+        yield _no_list(ca)
         return
     lists = read_all(read(path), str(path))
     for authority in ca.store.authorities():
@@ -119,6 +119,15 @@ def _crl(ca: Ca) -> Findings:
         end = own.next_update_utc or own.last_update_utc
         yield life.judge(own.last_update_utc, end, ca.now, "bringup pki crl")
     yield from _forgotten(ca, lists)
+
+
+def _no_list(ca: Ca) -> Finding:
+    missing = f"{ca.store.ca_crl} does not exist"
+    if ca.signs_here:
+        return fail(f"{missing}, so whoever was revoked is let in", "bringup pki crl")
+    if ca.store.files(Identity(Role.API, Role.API)).key.exists():
+        return warn(f"{missing}: the API lets in whoever was revoked", "carry it here from the CA's machine")
+    return info(f"{missing}; only the API needs it")
 
 
 def _forgotten(ca: Ca, lists: list[x509.CertificateRevocationList]) -> Findings:

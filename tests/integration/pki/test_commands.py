@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bringup.cli.pki import pki
 from bringup.cli.context import Context
+from bringup.cli.pki import pki
 from pki import profile
 from pki.change import staged_name
 from pki.keys import is_encrypted, key_pem

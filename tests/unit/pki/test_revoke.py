@@ -29,6 +29,10 @@ def test_a_fresh_list_is_empty_and_signed_by_the_ca(store: Store) -> None:
     assert crl(store).is_signature_valid(authority.public_key())  # type: ignore[arg-type]
 
 
+def test_a_list_is_valid_for_servers_whose_clock_is_behind(store: Store) -> None:
+    assert crl(store).last_update_utc == NOW - timedelta(hours=24)
+
+
 @pytest.mark.parametrize("who", ["worker", "worker/worker", "worker.worker.bringup.internal"])
 def test_a_revoked_identity_stands_on_the_list(store: Store, who: str) -> None:
     serial = kit.certificate_of(store, WORKER).serial_number

@@ -1,6 +1,7 @@
 """Every defect that a TLS library lets pass is found, and nothing is found where there is none."""
 
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -215,7 +216,20 @@ def test_a_stale_list_of_revoked_certificates_is_found(store: Store) -> None:
 
 def test_a_missing_list_of_revoked_certificates_is_found(store: Store) -> None:
     store.ca_crl.unlink()
-    assert "refuses everybody" in failures(store)[("ca", "crl")]
+    assert "whoever was revoked is let in" in failures(store)[("ca", "crl")]
+
+
+@pytest.mark.parametrize(("api_here", "status"), [(True, Status.WARN), (False, Status.INFO)])
+def test_a_list_that_was_not_carried_is_a_warning_where_the_api_is(
+    store: Store,
+    api_here: bool,  # noqa: FBT001
+    status: Status,
+) -> None:
+    for path in (store.ca_crl, store.ca_key, store.record_file):
+        path.unlink()
+    if not api_here:
+        shutil.rmtree(store.root / "api")
+    assert next(one.status for one in verified(store) if (one.target, one.check) == ("ca", "crl")) is status
 
 
 def test_a_list_signed_by_somebody_else_is_found(store: Store, tmp_path: Path) -> None:
