@@ -1,6 +1,6 @@
 """Refusals as application/problem+json. Every HTTP status of bringup is given here. Source: RFC 9457."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import structlog
@@ -107,9 +107,9 @@ def unavailable(detail: str) -> Refusal:
 def register(app: Flask) -> None:
     """Answer every error of ``app`` with a problem document."""
     app.register_error_handler(Refusal, _answer)
-    app.register_error_handler(RedisUnavailable, lambda error: _answer(unavailable(str(error))))
-    app.register_error_handler(PermanentError, lambda error: _answer(unavailable(str(error))))
-    app.register_error_handler(InventoryError, lambda error: _answer(unavailable(str(error))))
+    app.register_error_handler(RedisUnavailable, _told_in_the_log("Redis does not answer the API"))
+    app.register_error_handler(PermanentError, _told_in_the_log("Redis refuses the API: check its REDIS_PASSWORD"))
+    app.register_error_handler(InventoryError, _told_in_the_log("the inventory of the API cannot be read"))
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_bug)
 
@@ -129,6 +129,16 @@ def _answer(refusal: Refusal) -> Response:
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 s.3
     return response
+
+
+def _told_in_the_log(what: str) -> Callable[[Exception], Response]:
+    """Anyone may meet these, and where Redis is or what the inventory says is nobody's business."""
+
+    def answer(error: Exception) -> Response:
+        structlog.stdlib.get_logger("api").warning(what, why=str(error))
+        return _answer(unavailable(f"{what}; its log says more"))
+
+    return answer
 
 
 def _answer_http(error: HTTPException) -> Response:

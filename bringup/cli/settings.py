@@ -18,14 +18,11 @@ MASK = "********"
 def config(context: Context, output: Output) -> None:
     """Show the effective settings and where each came from; secrets are masked."""
     loaded = context.loaded
-    rows = [
-        (name, _shown(getattr(loaded.settings, name.lower())), loaded.origins[name], field.description)
-        for name, field in variables().items()
-    ]
+    rows = [(name, _shown(loaded.settings.effective(name.lower())), loaded.origins[name]) for name in variables()]
     if output == "json":
-        show_json({name: {"value": value, "origin": origin} for name, value, origin, _ in rows})
+        show_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
     else:
-        show_table("Effective settings", ("Variable", "Value", "From"), [row[:3] for row in rows])
+        show_table("Effective settings", ("Variable", "Value", "From"), rows)
 
 
 @click.command()

@@ -113,6 +113,12 @@ class Settings(BaseModel):
         explicit: Path | None = getattr(self, name)
         return explicit or self.pki_dir / _UNDER_PKI_DIR[name]
 
+    def effective(self, name: str) -> object:
+        """A setting as it is used: what is derived from others where it was left empty."""
+        if name == "callback_api_url":
+            return self.api_url
+        return self.path_of(name) if name in _UNDER_PKI_DIR else getattr(self, name)
+
 
 _UNDER_PKI_DIR = {
     "redis_tls_cert": "workers/worker-cert.pem",

@@ -71,7 +71,7 @@ def test_an_inventory_that_has_become_wrong_stops_decisions_instead_of_guessing(
     api.inventory.write_text(good.replace("maintenance", "maintenence"))
     refused = api.lease()
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-    assert "maintenence" in refused.json["detail"]
+    assert "inventory" in refused.json["detail"]
     api.inventory.write_text(good)
     assert api.lease().status_code == 201
 

@@ -1,7 +1,11 @@
 """What workers and operators may do, and that the rest is refused in one form."""
 
+from collections.abc import Callable
+
 import pytest
 
+from bringup.settings import Settings
+from tests.conftest import MakeSettings, RedisServer
 from tests.integration.api.conftest import EPOCH, RUN_A, Api
 
 
@@ -125,3 +129,27 @@ def test_an_unknown_page_and_a_wrong_method_are_problems_too(api: Api) -> None:
 
 def test_nobody_may_change_a_device_to_what_only_a_run_may_say(api: Api) -> None:
     assert api.call("PATCH", "/devices/a", {"state": "validated"}).status_code == 422
+
+
+def test_without_redis_the_api_says_so_and_asks_to_come_back(
+    make_settings: MakeSettings, own_redis: RedisServer, make_api: Callable[[Settings], Api]
+) -> None:
+    api = make_api(make_settings(redis_port=own_redis.port, redis_timeout_s=1))
+    own_redis.kill()
+    refused = api.lease()
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert api.call("GET", "/ready", token=None).json == {"ready": False, "problems": ["Redis does not answer"]}
+    assert api.call("GET", "/health", token=None).status_code == 200
+    own_redis.start()
+    assert api.lease().status_code == 201
+
+
+def test_a_wrong_redis_password_is_told_without_the_password(
+    make_settings: MakeSettings, shared_redis: RedisServer, make_api: Callable[[Settings], Api]
+) -> None:
+    api = make_api(make_settings(redis_port=shared_redis.port, redis_password="a-wrong-password"))
+    refused = api.lease()
+    assert refused.status_code == 503
+    assert "REDIS_PASSWORD" in refused.json["detail"]
+    assert "a-wrong-password" not in refused.text
+    assert "127.0.0.1" not in refused.text, "where Redis is, is nobody's business"
