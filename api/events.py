@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api.decide import power_refusal
@@ -89,11 +89,14 @@ def media_minted(moment: Moment, owner: str) -> Change:
 
 
 def heartbeat(moment: Moment, beat: Heartbeat) -> Change:
-    """A sign of life: the machine runs."""
+    """A sign of life: the machine runs. Only a new start is news: a chatty machine must not fill its timeline."""
     known = moment.run.boot_ids
-    boot_ids = known if beat.boot_id in known else (*known, beat.boot_id)[-_MOST_BOOT_IDS:]
+    is_new = beat.boot_id not in known and len(known) < _MOST_BOOT_IDS
+    boot_ids = (*known, beat.boot_id) if is_new else known
+    marks = {"last_heartbeat_at": moment.now, "boot_ids": boot_ids, "stage": beat.stage}
     detail = f"boot {len(boot_ids)}, up {beat.uptime_s:.0f} s" + (f", {beat.stage}" if beat.stage else "")
-    return moment.step("heartbeat", detail, last_heartbeat_at=moment.now, boot_ids=boot_ids)
+    change = moment.step("heartbeat", detail, **marks)
+    return change if is_new else replace(change, entry=None)
 
 
 def report(moment: Moment, message: Report) -> Change:
@@ -104,7 +107,7 @@ def report(moment: Moment, message: Report) -> Change:
     change = moment.end(
         verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)
     )
-    return Change(change.run, change.device, change.entry, change.jobs, report=message.model_dump_json().encode())
+    return replace(change, report=message.model_dump_json().encode())
 
 
 def report_digest(message: Report) -> str:

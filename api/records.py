@@ -79,7 +79,7 @@ class Change:
 
     run: Run
     device: KnownDevice
-    entry: TimelineEntry
+    entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss
     jobs: tuple[Job, ...] = ()
     run_token_sha256: str | None = None
     report: bytes | None = None

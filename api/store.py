@@ -154,7 +154,8 @@ class Store:
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run)
         _write_device(pipe, change.device)
-        _append(pipe, run_id, change.entry)
+        if change.entry:
+            _append(pipe, run_id, change.entry)
         pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
         (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)

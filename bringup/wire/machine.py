@@ -108,7 +108,7 @@ class Report(Message):
     """What the validation ISO found. It carries no verdict: that is for `bringup.verdict` to say."""
 
     schema_version: Literal[1]
-    boot_id: DeviceText = Field(min_length=1)
+    boot_id: DeviceText = Field(min_length=1, max_length=64)
     agent: DeviceText
     simulated: bool = False
     rtc_offset_s: float | None = None  # the machine's clock minus the image's epoch, where it was behind
@@ -119,7 +119,7 @@ class Report(Message):
 class Heartbeat(Message):
     """A sign of life of a booted machine."""
 
-    boot_id: DeviceText = Field(min_length=1)
+    boot_id: DeviceText = Field(min_length=1, max_length=64)
     uptime_s: NonNegativeFloat
     stage: DeviceText = ""
 

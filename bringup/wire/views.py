@@ -72,6 +72,7 @@ class Run(Message):
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
     boot_ids: tuple[str, ...] = ()
+    stage: str = ""  # what the machine said last that it does
     report_sha256: str | None = None
     verdict: Verdict | None = None
     owes: tuple[JobKind, ...] = ()  # jobs that must exist while the run stands like this

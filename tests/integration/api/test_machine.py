@@ -24,6 +24,15 @@ def test_a_heartbeat_says_when_to_call_again(api: Api) -> None:
     assert api.run()["state"] == "running"
 
 
+def test_a_chatty_machine_does_not_push_its_history_out(api: Api) -> None:
+    token = api.booted()
+    for _ in range(5):
+        api.call("POST", f"/runs/{RUN_A}/heartbeat", BEAT | {"stage": "disks"}, token)
+    run = api.run()
+    assert [entry["type"] for entry in run["timeline"]].count("heartbeat") == 1
+    assert run["stage"] == "disks"
+
+
 def test_a_report_makes_a_verdict_and_one_clean_up_job(api: Api) -> None:
     token = api.booted()
     answer = report(api, token, api.report())
