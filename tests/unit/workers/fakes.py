@@ -204,7 +204,7 @@ class FakeApi:
 
     def _apply(self, change: Change) -> None:
         self.state, self.device = change.run, change.device
-        self.timeline.append(change.entry)
+        self.timeline += [change.entry] if change.entry else []
 
 
 class World:
