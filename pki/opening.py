@@ -42,7 +42,7 @@ def ceremony(
         Locked: another command is at work.
     """
     if not founding:
-        _check_founded(store)
+        check_home(store)
     for folder, mode in _folders(store):
         make_directory(folder, mode)
     with lock.exclusive(store.lock_file, command):
@@ -52,7 +52,8 @@ def ceremony(
         yield Ceremony(store, now, validity or Validity(), passphrase, step)
 
 
-def _check_founded(store: Store) -> None:
+def check_home(store: Store) -> None:
+    """That this is the CA's machine. Raises NotSetUp where there is no CA, Refused where it lives elsewhere."""
     if store.ca_key.exists() or store.record_file.exists() or change.interrupted(store.state):
         return
     store.authorities()

@@ -11,6 +11,8 @@ from pki.ceremony import Ceremony
 from pki.errors import Damaged, Refused
 from pki.keys import fits, pem, read_key
 from pki.names import Identity, San, identity_of, sans_of, unique
+from pki.opening import check_home
+from pki.record import Record
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ def set_up(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str | Non
 
     Raises:
         Damaged: something is there that does not fit the rest; nothing was changed.
+        Refused: the CA is trusted here, but lives on another machine.
     """
     outcome = Outcome()
     if _has_ca(sitting):
+        check_home(sitting.store)
         outcome.kept.append("ca")
     else:
         _found(sitting, passphrase)
@@ -66,6 +70,8 @@ def start_over(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str |
     outcome = Outcome()
     others = [one for one in sitting.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: sitting.store.certificate(one) for one in others}
+    if not sitting.store.record_file.exists():
+        sitting.record = Record()  # what the old CA had revoked is forgotten, and so is that CA
     _found(sitting, passphrase or sitting.ca_passphrase())
     for want in wanted:
         sitting.issue(want.identity, want.sans)

@@ -34,6 +34,12 @@ class PkiGroup(click.Group):
             if error.mend:
                 click.echo(f"  to mend it: {error.mend}", err=True)
             raise SystemExit(exit_code(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            click.echo(f"bringup pki: {error.filename or 'a file'}: {error.strerror}", err=True)
+            click.echo("  to mend it: run this as the owner of the PKI directory, or as root", err=True)
+            raise SystemExit(EXIT_COULD_NOT_RUN) from None
 
 
 @click.group(cls=PkiGroup)

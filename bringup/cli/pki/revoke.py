@@ -20,7 +20,7 @@ def revoke(context: Context, who: str, reason: str) -> None:
     for entry in revoked:
         click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
     if not revoked:
-        click.echo(f"{who} was revoked before; the list was published again.")
+        click.echo(f"{who} has no certificate that is valid and not revoked yet; the list was published again.")
     click.echo("The API refuses it from the next connection on;")
     click.echo(f"if it runs on another machine, carry {store_of(settings).ca_crl} there.")
     click.echo("Redis does not: give the user there another password (ACL SETUSER), then CLIENT KILL USER.")

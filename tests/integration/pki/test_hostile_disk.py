@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,9 +86,7 @@ def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tm
     "words", ["setup", "issue run --name a", "renew --force", "revoke worker", "crl", "rollover start"]
 )
 def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path: Path, words: str) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(tmp_path.parent.parent):
-            folder.chmod(0o755)
+    open_to_all(tmp_path)
     store = kit.found(tmp_path / "pki", datetime.now(UTC))
     before = kit.snapshot(store.root)
     done = run(tmp_path, words, NOBODY)
@@ -97,29 +96,59 @@ def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path
     assert kit.snapshot(store.root) == before
 
 
-def test_a_full_disk_is_one_message_and_loses_nothing(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.parametrize(
+    ("words", "codes"), [("verify", {1}), ("show", {0}), ("show --all", {3}), ("rollover status", {3})]
+)
+def test_what_another_user_may_not_look_at_is_one_message(tmp_path: Path, words: str, codes: set[int]) -> None:
+    open_to_all(tmp_path)
+    kit.found(tmp_path / "pki", datetime.now(UTC))
+    assert run(tmp_path, words, NOBODY).returncode in codes
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with room for a PKI and a half."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
     assert shutil.which("mount"), "mount is not installed"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", disk], check=False, capture_output=True, text=True
-    )
+    words: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", folder]
+    mounted = subprocess.run(words, check=False, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"this user may not mount a small disk: {mounted.stderr.strip()}")
-    try:
-        store = kit.found(disk / "pki", datetime.now(UTC))
-        fill(disk)
-        before = kit.snapshot(store.root)
-        done = run(disk, "setup --force")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_message_and_loses_nothing(disk: Path) -> None:
+    store = kit.found(disk / "pki", datetime.now(UTC))
+    fill(disk)
+    before = kit.snapshot(store.root)
+    done = run(disk, "setup --force")
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "make room" in done.stderr
+    assert kit.snapshot(store.root) == before
+    (disk / "filler").unlink()
+    assert run(disk, "setup --force").returncode == 0
+    assert kit.failures(store, datetime.now(UTC)) == {}
+
+
+def test_a_read_only_directory_is_one_message_and_can_be_verified(disk: Path) -> None:
+    kit.found(disk / "pki", datetime.now(UTC))
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for words in ("setup --force", "renew --force", "crl"):
+        done = run(disk, words)
         assert done.returncode == 3
-        assert "No space left on device" in done.stderr
-        assert "make room" in done.stderr
-        assert kit.snapshot(store.root) == before
-        (disk / "filler").unlink()
-        assert run(disk, "setup --force").returncode == 0
-        assert kit.failures(store, datetime.now(UTC)) == {}
-    finally:
-        subprocess.run(["umount", disk], check=True)
+        assert "Read-only file system" in done.stderr
+        assert "remount it for writing" in done.stderr
+    assert run(disk, "verify").returncode == 0
+
+
+def open_to_all(folder: Path) -> None:
+    """Let another user reach a folder of the test's own: pytest keeps them to their owner."""
+    for one in (folder, folder.parent, folder.parent.parent):
+        one.chmod(0o755)
 
 
 def fill(disk: Path) -> None:

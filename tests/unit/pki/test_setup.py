@@ -197,10 +197,21 @@ def test_force_certifies_the_key_of_a_machine_that_keeps_it(store: Store) -> Non
     assert kit.failures(store) == {}
 
 
-def test_force_works_with_a_lost_ca_key(store: Store) -> None:
-    store.ca_key.unlink()
+@pytest.mark.parametrize("lost", [["ca_key"], ["ca_key", "record_file"], ["ca_certificate"], ["record_file"]])
+def test_force_works_whatever_of_the_ca_is_lost(store: Store, lost: list[str]) -> None:
+    for name in lost:
+        getattr(store, name).unlink()
     force(store)
     assert kit.failures(store) == {}
+
+
+def test_setup_on_a_machine_that_merely_trusts_the_ca_makes_nothing(store: Store) -> None:
+    for path in (store.ca_key, store.record_file, store.files(API).key, store.files(API).certificate):
+        path.unlink()
+    before = kit.snapshot(store.root)
+    with pytest.raises(Refused, match="not the CA's machine"):
+        kit.set_up_again(store)
+    assert kit.snapshot(store.root) == before
 
 
 def test_force_is_refused_during_a_rollover(store: Store) -> None:
