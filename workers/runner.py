@@ -20,7 +20,7 @@ from workers.jobs import job_functions
 from workers.outages import Outages, Side
 from workers.sweep import Sweep
 from workers.tools import Tools
-from workers.worker import QueueWorker
+from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 _JOBS_STOP_WITHIN_S = 7.0
 _LOOPS_STOP_WITHIN_S = 1.0
@@ -41,7 +41,8 @@ class Runner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         contexts = tls.ClientContexts()
-        self._connection = connect_redis(settings, contexts, name="worker")
+        patient = settings.model_copy(update={"redis_timeout_s": max(settings.redis_timeout_s, ANSWER_WITHIN_S)})
+        self._connection = connect_redis(patient, contexts, name="worker")
         self._queues = Queues(self._connection)
         self._callback = Callback(ApiClient(settings, contexts))
         tools = Tools(settings, self._callback, boot_in_hand=self._boot_in_hand)

@@ -95,8 +95,9 @@ class Sweep:
         started, taken = queue.started_job_registry.key, queue.intermediate_queue.key
 
         def body(pipe: "Pipeline") -> str:
-            still_there = pipe.zscore(started, entry) if execution_id else pipe.lpos(taken, job_id)
-            if still_there is None:
+            is_started = pipe.zscore(started, entry) is not None
+            is_taken = not execution_id and pipe.lpos(taken, job_id) is not None
+            if not is_started and not is_taken:
                 return ""  # another process was quicker, or the worker lives
             is_there = held.exists(queue, job_id)
             pipe.multi()

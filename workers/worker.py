@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bringup.settings import Settings
 
 _LISTEN_S = 3  # how long a worker listens before it looks whether it should stop
+ANSWER_WITHIN_S = _LISTEN_S + 2  # less for any connection would cut off those that listen
 _WORKER_TTL_S = 60
 
 
@@ -47,7 +48,7 @@ class QueueWorker(SimpleWorker):
     @property
     def connection_timeout(self) -> int:
         """Seconds that every answer of Redis may take; rq's own would let a dead connection hold us for a minute."""
-        return _LISTEN_S + 2
+        return ANSWER_WITHIN_S
 
     def serve(self, stopping: Event) -> None:
         """Do jobs until ``stopping`` is set. Raises whatever Redis raises."""
