@@ -11,10 +11,10 @@ from bringup.cli.output import show_json, show_table
 from bringup.errors import SettingsError
 from bringup.selftest import CATALOG, Subject, run
 from bringup.selftest.check import Check, Outcome, Status
-from bringup.selftest.report import as_json, as_markdown, counts
-from bringup.selftest.runner import failed
+from bringup.selftest.report import as_json, as_markdown, summary
+from bringup.selftest.runner import Verdict, verdict
 
-_EXIT_FAILED = 1
+_EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
 _STYLE = {
     Status.OK: "green",
     Status.INFO: "dim",
@@ -38,7 +38,8 @@ def selftest(
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
 
-    Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run.
+    Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
+    nor the API says a word, so that nothing about connections was tested.
     """
     checks = _chosen(only, static_only=pre)
     if list_only:
@@ -50,8 +51,7 @@ def selftest(
     finally:
         subject.close()
     _show(subject, outcomes, output)
-    if failed(outcomes):
-        raise SystemExit(_EXIT_FAILED)
+    raise SystemExit(_EXIT[verdict(subject, outcomes)])
 
 
 def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:
@@ -90,5 +90,4 @@ def _show(subject: Subject, outcomes: Sequence[Outcome], output: str) -> None:
     elif output == "markdown":
         click.echo(as_markdown(subject, outcomes), nl=False)
     else:
-        numbers = ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
-        click.echo(f"{'FAILED' if failed(outcomes) else 'PASSED'}: {numbers}")
+        click.echo(f"{verdict(subject, outcomes)}: {summary(outcomes)}")

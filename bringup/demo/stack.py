@@ -71,12 +71,16 @@ class Stack:
 
     def start_redis(self) -> None:
         """A real redis-server, configured by ``bringup redis-conf``."""
+        self.command("redis-conf", "--force")
+        self.run_redis()
+
+    def run_redis(self) -> None:
+        """A redis-server with the configuration that is there."""
         binary = shutil.which("redis-server")
         if binary is None:
             raise StackError("redis-server is not installed; run: apt-get install redis-server")
-        self.command("redis-conf", "--force")
         self._spawn("redis", [binary, "redis/redis.conf"])
-        redis = connect_redis(self._settings_of("operator"), tls.ClientContexts(), name="stack")
+        redis = connect_redis(self.settings_of("operator"), tls.ClientContexts(), name="stack")
 
         def answers() -> None:
             with redis_errors(self.settings):
@@ -132,7 +136,7 @@ class Stack:
         user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
         return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
 
-    def _settings_of(self, role: str) -> Settings:
+    def settings_of(self, role: str) -> Settings:
         """The settings as a service of this role has them."""
         return load(environ=self._environment(role)).settings
 

@@ -7,11 +7,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from bringup.hosts import hosts_of
-from bringup.selftest.api_checks import api_tls
 from bringup.selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
-from bringup.selftest.probe import Answer, Endpoint, Identity, trusting
-from bringup.selftest.redis_checks import redis_tls
+from bringup.selftest.probe import looking
 from bringup.selftest.subject import Subject
+from bringup.selftest.target import API, REDIS, Target
 from pki.checks import leaf as of_leaf
 from pki.checks import whole
 from pki.errors import PkiError
@@ -21,6 +20,7 @@ from pki.verify import Result, run
 
 _CHAIN, _LIFE = "4 Certificate chains", "5 Expiry"
 _FILES = "6 Certificate files"
+_MOST = 4
 _OF_CHAIN = {"chain", "signature", "authority"}
 _OF_LIFE = {"expiry", "crl", "revocation"}
 
@@ -98,42 +98,36 @@ def _worst(results: list[Result]) -> Finding:
     for status in (Status.FAIL, Status.WARN, Status.SKIP):
         found = [result for result in results if result.status == status.value]
         if found:
-            words = "; ".join(f"{result.target}: {result.message}" for result in found[:4])
-            more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
-            return Finding(status, words + more, mend=found[0].mend or "bringup pki verify")
+            return Finding(status, _grouped(found), mend=found[0].mend or "bringup pki verify")
     if not results:
         return skip("nothing to look at")
-    told = [result for result in results if result.status == Status.OK.value]
-    return ok("; ".join(f"{result.target}: {result.message}" for result in told[:6]))
+    return ok(_grouped([result for result in results if result.status == Status.OK.value]))
 
 
-def _in_use(
-    endpoint_of: Callable[[Subject], Endpoint],
-    identity_of: Callable[[Subject], Identity],
-    file_of: Callable[[Subject], Path],
-    used: Callable[[Subject], bool],
-) -> Callable[[Subject], Finding]:
+def _grouped(results: list[Result]) -> str:
+    """Each message once, with whom it is about."""
+    about: dict[str, list[str]] = {}
+    for result in results:
+        about.setdefault(result.message, []).append(result.target)
+    groups = [f"{', '.join(dict.fromkeys(targets))}: {message}" for message, targets in about.items()]
+    return "; ".join(groups[:_MOST]) + (f"; and {len(groups) - _MOST} more" if len(groups) > _MOST else "")
+
+
+def _in_use(target: Target, file_of: Callable[[Subject], Path]) -> Callable[[Subject], Finding]:
     """Whether a running server uses the certificate that lies in its file: a renewal counts once it is loaded."""
 
     def check(subject: Subject) -> Finding:
         path = file_of(subject)
-        if not used(subject):
+        if not target.promised(subject):
             return info("not used: its TLS flag is off")
         if not path.exists():
             return info(f"{path} is not on this host: compare there")
-        answer = _served(endpoint_of(subject), identity_of(subject))
+        answer = target.endpoint(subject).handshake(looking(target.identity(subject)))
         if answer.certificate is None:
-            return fail(f"no certificate seen: {answer.said[:120]}", expected="a TLS handshake")
+            return fail(f"no certificate seen: {answer.said[:120]}", expected="a TLS handshake", mend=target.see)
         return _compared(answer.certificate, path)
 
     return check
-
-
-def _served(endpoint: Endpoint, identity: Identity) -> Answer:
-    try:
-        return endpoint.secured(trusting(identity), b"\r\n")
-    except OSError as error:
-        return Answer(accepted=False, said=str(error))
 
 
 def _compared(served: bytes, path: Path) -> Finding:
@@ -169,20 +163,17 @@ CHECKS = (
         "5b",
         _LIFE,
         "Redis uses the certificate on disk",
-        _in_use(
-            lambda s: s.redis,
-            lambda s: s.redis_identity,
-            lambda s: s.settings.pki_dir / "redis/redis-cert.pem",
-            redis_tls,
-        ),
-        redis_tls,
+        _in_use(REDIS, lambda s: s.settings.pki_dir / "redis/redis-cert.pem"),
+        REDIS.promised,
+        needs=(REDIS.heard,),
     ),
     Check(
         "5c",
         _LIFE,
         "The API uses the certificate on disk",
-        _in_use(lambda s: s.api, lambda s: s.api_identity, lambda s: s.settings.path_of("api_tls_cert"), api_tls),
-        api_tls,
+        _in_use(API, lambda s: s.settings.path_of("api_tls_cert")),
+        API.promised,
+        needs=(API.heard,),
     ),
     Check(
         "6",

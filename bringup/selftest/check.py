@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bringup.selftest.language import Heard
 from bringup.selftest.subject import Subject
 
 
@@ -38,6 +39,7 @@ class Check:
         run: asks it.
         required: whether the present flags promise it; then not having run is a failure.
         static: it looks at files and settings only, and makes sense before anything runs.
+        needs: who must have said a word before the question makes sense.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Check:
     run: Callable[[Subject], Finding]
     required: Callable[[Subject], bool] = lambda _subject: False
     static: bool = False
+    needs: tuple[Callable[[Subject], Heard], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,5 +88,5 @@ def skip(why: str, *, mend: str = "") -> Finding:
 def as_promised(finding: Finding, *, required: bool) -> Finding:
     """A required check that did not run is a failure: a promise that nobody looked at is not kept."""
     if finding.status is Status.SKIP and required:
-        return replace(finding, status=Status.FAIL, expected=finding.expected or "this check must run when TLS is on")
+        return replace(finding, status=Status.FAIL, expected=finding.expected or "what was promised must be looked at")
     return finding

@@ -2,6 +2,8 @@
 
 import ssl
 
+SILENCE = "no answer in time"
+OUR_OWN_LIMIT = "this host's own OpenSSL does not speak this TLS version"
 _RIDDLES = {
     "CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
@@ -15,7 +17,7 @@ _RIDDLES = {
     "TLSV1_ALERT_DECRYPT_ERROR": "the signature of our certificate does not fit the CA that the server trusts",
     "WRONG_VERSION_NUMBER": "what answers there does not speak TLS (it speaks plain text)",
     "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection in the middle of TLS",
-    "NO_PROTOCOLS_AVAILABLE": "this host's own OpenSSL does not speak this TLS version",
+    "NO_PROTOCOLS_AVAILABLE": OUR_OWN_LIMIT,
 }
 
 
@@ -28,27 +30,21 @@ def explained(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused)"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return SILENCE
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return "the server cut the connection (reset)"
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
-def cause_and_mend(said: str, *, cert: str, ca: str, flag: str) -> tuple[str, str]:
+def cause_and_mend(said: str, *, cert: str, ca: str) -> tuple[str, str]:
     """The likely cause of a refusal that should not have been, and the command that mends it.
 
     Args:
         cert, ca: the variables that name our certificate and our CA for this connection.
-        flag: the variable of its TLS flag.
     """
     for sign, cause, mend in (
         ("got none", f"you sent no client certificate; set {cert}", f"bringup config, then set {cert}"),
         ("unknown CA", "our certificate and the server come from different CAs", "bringup pki verify"),
-        (
-            "does not speak TLS",
-            f"{flag}=true, but the server runs without TLS",
-            f"start it with TLS, or set {flag}=false",
-        ),
         ("another purpose", "our certificate is for servers, not for clients", f"set {cert} to a worker certificate"),
         ("expired", "a certificate is past its end, or a clock is wrong", "bringup pki renew; date"),
         ("not yet valid", "a certificate begins in the future, or a clock is wrong", "date; bringup pki show"),
@@ -61,7 +57,6 @@ def cause_and_mend(said: str, *, cert: str, ca: str, flag: str) -> tuple[str, st
         ("self-signed", f"the server's CA is not the one in {ca}", f"set {ca}, then bringup pki verify"),
         ("unable to get local issuer", f"the server's CA is not the one in {ca}", f"set {ca}, then bringup pki verify"),
         ("refused by us", f"the server's certificate was not made by the CA in {ca}", "bringup pki verify"),
-        ("connection refused", "the service is not running, or listens elsewhere", "start it; bringup config"),
         ("No such file", "a certificate file is missing", "bringup pki setup"),
     ):
         if sign in said:

@@ -31,8 +31,9 @@ class NoCaKey(Exception):
 class Forger:
     """Makes pairs of certificate and key under a folder that ends with it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, passphrase: str | None = None) -> None:
         self._store = store
+        self._passphrase = passphrase
         self._folder = tempfile.TemporaryDirectory(prefix="bringup-selftest-")
         self._key = profile.new_key()
 
@@ -84,7 +85,7 @@ class Forger:
         if not self._store.ca_key.exists():
             raise NoCaKey(f"{self._store.ca_key} is not on this host")
         try:
-            key = read_key(self._store.ca_key)
+            key = read_key(self._store.ca_key, lambda: self._passphrase)
         except PkiError as error:
             raise NoCaKey(str(error)) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):

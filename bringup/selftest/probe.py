@@ -8,12 +8,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from pathlib import Path
 
 from bringup.selftest.explain import explained
 
 _LISTEN_FIRST_S = 0.25
+_ENOUGH = 4096
 PING = b"PING\r\n"
 TlsContext = ssl.SSLContext
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -28,6 +30,14 @@ class Identity:
     key: Path | None = None
 
 
+class Reached(IntEnum):
+    """How far a probe got."""
+
+    NOTHING = 0  # no connection
+    PORT = 1  # a connection
+    TLS = 2  # somebody who speaks TLS, be it to refuse us
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of one probe.
@@ -40,7 +50,13 @@ class Answer:
 
     accepted: bool
     said: str
+    reached: Reached = Reached.NOTHING
     certificate: bytes | None = None
+
+    @property
+    def first_line(self) -> str:
+        """What fits into a sentence."""
+        return (self.said.splitlines() or [""])[0].strip()[:120]
 
 
 @dataclass(frozen=True)
@@ -57,33 +73,45 @@ class Endpoint:
 
     def plain(self, request: bytes) -> Answer:
         """Speak plain text."""
-        return self._exchange(None, request)
+        return self._exchange(None, request, 0)
 
     def secured(self, context: ssl.SSLContext, request: bytes, *, listen_s: float = _LISTEN_FIRST_S) -> Answer:
         """Speak TLS with ``context``. ``listen_s``: how long a refusal is waited for before we write."""
         return self._exchange(context, request, listen_s)
 
-    def _exchange(self, context: ssl.SSLContext | None, request: bytes, listen_s: float = 0) -> Answer:
-        certificate = None
-        try:
-            with self._connected(context) as connection:
-                if isinstance(connection, ssl.SSLSocket):
-                    certificate = connection.getpeercert(binary_form=True)
-                said = _converse(connection, request, listen_s, self.timeout_s)
-        except (OSError, ValueError) as error:
-            return Answer(accepted=False, said=explained(error), certificate=certificate)
-        return Answer(
-            accepted=bool(said), said=said.decode("latin-1") or "closed without a word", certificate=certificate
-        )
+    def handshake(self, context: ssl.SSLContext) -> Answer:
+        """Begin TLS with ``context``, and end it: enough to see the server's certificate."""
+        return self._exchange(context, b"", 0)
 
-    @contextmanager
-    def _connected(self, context: ssl.SSLContext | None) -> Iterator[socket.socket]:
-        with socket.create_connection((self.host, self.port), self.timeout_s) as raw:
-            if context is None:
-                yield raw
-            else:
-                with context.wrap_socket(raw, server_hostname=self.host) as secured:
-                    yield secured
+    def _exchange(self, context: ssl.SSLContext | None, request: bytes, listen_s: float) -> Answer:
+        answer = Answer(accepted=False, said="")
+        try:
+            with socket.create_connection((self.host, self.port), self.timeout_s) as raw:
+                answer = replace(answer, reached=Reached.PORT)
+                with _speaking(raw, context, self.host) as connection:
+                    if isinstance(connection, ssl.SSLSocket):
+                        seen = connection.getpeercert(binary_form=True)
+                        answer = replace(answer, reached=Reached.TLS, certificate=seen)
+                    said = _converse(connection, request, listen_s, self.timeout_s) if request else b""
+        except (OSError, ValueError) as error:
+            return _refused(answer, error)
+        return replace(answer, accepted=bool(said), said=said.decode("latin-1") or "closed without a word")
+
+
+def _refused(answer: Answer, error: Exception) -> Answer:
+    """An alert is TLS, too."""
+    alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+    reached = Reached.TLS if alert or isinstance(error, ssl.SSLCertVerificationError) else answer.reached
+    return replace(answer, said=explained(error), reached=reached)
+
+
+@contextmanager
+def _speaking(raw: socket.socket, context: ssl.SSLContext | None, host: str) -> Iterator[socket.socket]:
+    if context is None:
+        yield raw
+    else:
+        with context.wrap_socket(raw, server_hostname=host) as secured:
+            yield secured
 
 
 def _converse(connection: socket.socket, request: bytes, listen_s: float, timeout_s: float) -> bytes:
@@ -91,21 +119,40 @@ def _converse(connection: socket.socket, request: bytes, listen_s: float, timeou
     if listen_s:
         connection.settimeout(listen_s)
         with suppress(TimeoutError):
-            return connection.recv(4096)
+            return connection.recv(_ENOUGH)
     connection.settimeout(timeout_s)
     connection.sendall(request)
-    return connection.recv(4096)
+    return _read_all(connection) if request.startswith(b"GET ") else connection.recv(_ENOUGH)
 
 
-def trusting(identity: Identity, *, check_hostname: bool = True) -> ssl.SSLContext:
+def _read_all(connection: socket.socket) -> bytes:
+    """An HTTP server sends header and body apart; what has come counts, even if the rest does not."""
+    said = connection.recv(_ENOUGH)
+    with suppress(OSError):
+        while said and len(said) < _ENOUGH and (more := connection.recv(_ENOUGH)):
+            said += more
+    return said
+
+
+def trusting(identity: Identity) -> ssl.SSLContext:
     """A client context for one probe. Raises OSError (ssl.SSLError among it) when a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
-    context.check_hostname = check_hostname
     context.load_verify_locations(cafile=identity.ca)
     if identity.cert and identity.key:
         context.load_cert_chain(identity.cert, identity.key)
+    return context
+
+
+def looking(identity: Identity | None = None) -> ssl.SSLContext:
+    """A context that trusts whoever answers, to look at what it presents: never to send a secret through."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if identity and identity.cert and identity.key:
+        with suppress(OSError):  # without it less can be seen, and what is wrong with it is told elsewhere
+            context.load_cert_chain(identity.cert, identity.key)
     return context
 
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from rq import Queue
 
 from bringup.connections import connect_redis, redis_errors
-from bringup.errors import BringupError, PermanentError, RedisUnavailable, SettingsError
+from bringup.errors import BringupError, PermanentError, RedisUnavailable
 from bringup.queues import open_queue
 from bringup.selftest.check import Check, Finding, fail, info, ok, skip, warn
-from bringup.selftest.explain import cause_and_mend
-from bringup.selftest.probe import PING, Answer, trusting
+from bringup.selftest.redis_diagnosis import by_hand, why_not
 from bringup.selftest.subject import Subject
 
 if TYPE_CHECKING:
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
 _GROUP_1 = "1 Redis"
 _GROUP_2 = "2 Worker connection"
 _INSTALL = "apt-get install redis-tools"
+_DEVELOPMENT = "no mutual TLS (REDIS_USE_TLS=false): expected in development only"
 
 
 def _password(subject: Subject) -> Finding:
     """It lets nobody in without a password, and us with ours."""
-    without = _ask_without_password(subject)
+    without = by_hand(subject)
     if without.said.startswith("+PONG"):
         return fail(
             "Redis answers without a password",
@@ -36,47 +36,50 @@ def _password(subject: Subject) -> Finding:
             mend="bringup redis-conf, and start Redis with what it writes",
         )
     try:
-        _ping(subject)
+        with redis_errors(subject.settings):
+            connected(subject).ping()
     except BringupError as error:
-        return _connection_failure(subject, error)
+        return why_not(subject, error)
     if not without.said.startswith(("-NOAUTH", "-ERR unauthenticated")):
-        return fail(f"without a password Redis answered: {without.said.strip()[:80]}", expected="NOAUTH")
+        return fail(f"without a password Redis answered: {without.first_line}", expected="NOAUTH")
     return ok("refuses without a password, accepts with ours")
-
-
-def _ask_without_password(subject: Subject) -> Answer:
-    if not subject.settings.redis_use_tls:
-        return subject.redis.plain(PING)
-    try:
-        return subject.redis.secured(trusting(subject.redis_identity), PING)
-    except OSError as error:
-        return Answer(accepted=False, said=str(error))
 
 
 def _by_redis_cli(subject: Subject) -> Finding:
     """The tool that operators use gets in by mutual TLS, too."""
     if not subject.settings.redis_use_tls:
-        return warn("no mutual TLS (REDIS_USE_TLS=false): expected in development only")
+        return warn(_DEVELOPMENT)
     binary = shutil.which("redis-cli")
     if binary is None:
         return skip("redis-cli is not installed", mend=_INSTALL)
-    identity, settings = subject.redis_identity, subject.settings
-    command = [binary, "-h", settings.redis_host, "-p", str(settings.redis_port), "--no-auth-warning", "--tls"]
-    command += ["--cert", str(identity.cert), "--key", str(identity.key), "--cacert", str(identity.ca)]
-    if settings.redis_username:
-        command += ["--user", settings.redis_username]
-    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
-    environ = {"PATH": os.environ.get("PATH", ""), "REDISCLI_AUTH": password}  # never on the command line
+    password = subject.settings.redis_password
+    environ = {
+        "PATH": os.environ.get("PATH", ""),
+        "REDISCLI_AUTH": password.get_secret_value() if password else "",  # never on the command line
+    }
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program, no shell
-            [*command, "PING"], env=environ, capture_output=True, text=True, timeout=subject.timeout_s, check=False
+            [binary, *_arguments(subject), "PING"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=subject.wait_s,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return fail("redis-cli got no answer in time", expected="PONG")
+        return fail("redis-cli got no answer in time", expected="PONG", mend="see 2b")
     if done.stdout.strip() == "PONG":
         return ok("redis-cli gets PONG by mutual TLS (it checks no host name; 2b does)")
     said = (done.stderr or done.stdout).strip()[:160]
-    return fail(f"redis-cli says: {said}", expected="PONG", cause="redis-cli says I/O error for every refusal; see 2b")
+    return fail(f"redis-cli says: {said}", expected="PONG", cause="it says I/O error for every refusal", mend="see 2b")
+
+
+def _arguments(subject: Subject) -> list[str]:
+    identity, settings = subject.redis_identity, subject.settings
+    user = ["--user", settings.redis_username] if settings.redis_username else []
+    where = ["-h", settings.redis_host, "-p", str(settings.redis_port), "--no-auth-warning", *user]
+    files = ["--cert", str(identity.cert), "--key", str(identity.key), "--cacert", str(identity.ca)]
+    return [*where, "--tls", *files]
 
 
 def _plain_worker(subject: Subject) -> Finding:
@@ -87,7 +90,7 @@ def _plain_worker(subject: Subject) -> Finding:
 
 def _mtls_worker(subject: Subject) -> Finding:
     if not subject.settings.redis_use_tls:
-        return warn("no mutual TLS (REDIS_USE_TLS=false): expected in development only")
+        return warn(_DEVELOPMENT)
     return _worker(subject)
 
 
@@ -95,7 +98,7 @@ def _worker(subject: Subject) -> Finding:
     """Read, write, enqueue and consume with the one factory that all services use; leaves nothing behind."""
     try:
         with redis_errors(subject.settings):
-            redis = _connection(subject)
+            redis = connected(subject)
             _read_and_write(redis)
             with _own_queue(redis) as queue:
                 _enqueue_and_consume(redis, queue)
@@ -103,9 +106,9 @@ def _worker(subject: Subject) -> Finding:
         if "no permissions" in str(error).lower():
             user = subject.settings.redis_username
             return skip(f"the Redis user {user!r} may not do what a worker does", mend="set REDIS_USERNAME=worker")
-        return _connection_failure(subject, error)
+        return why_not(subject, error)
     except BringupError as error:
-        return _connection_failure(subject, error)
+        return why_not(subject, error)
     return ok("wrote, read, enqueued and consumed" + (" by mutual TLS" if subject.settings.redis_use_tls else ""))
 
 
@@ -138,35 +141,9 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
         redis.delete(job.key)
 
 
-def _ping(subject: Subject) -> None:
-    with redis_errors(subject.settings):
-        _connection(subject).ping()
-
-
-def _connection(subject: Subject) -> "Redis":
-    quick = subject.settings.model_copy(update={"redis_timeout_s": subject.timeout_s})
-    return connect_redis(quick, subject.contexts, name="selftest")
-
-
-def _connection_failure(subject: Subject, error: BringupError) -> Finding:
-    """Look by hand at what our client could not say."""
-    if isinstance(error, SettingsError):
-        return fail("; ".join(error.problems), mend="bringup pki verify")
-    if isinstance(error, PermanentError):
-        return fail(str(error), expected="our password is accepted", mend="set REDIS_PASSWORD (and REDIS_USERNAME)")
-    settings = subject.settings
-    if not settings.redis_use_tls:
-        said = subject.redis.plain(PING).said
-        if said.startswith(("-NOAUTH", "+PONG", "nothing listens")):
-            return fail(f"{error}", mend="is Redis running? bringup config")
-        cause = "Redis speaks TLS here, but REDIS_USE_TLS=false"
-        return fail(f"{error}; by hand: {said.strip()[:80]}", cause=cause, mend="set REDIS_USE_TLS=true")
-    try:
-        said = subject.redis.secured(trusting(subject.redis_identity), PING).said
-    except OSError as unusable:
-        said = str(unusable)
-    cause, mend = cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA", flag="REDIS_USE_TLS")
-    return fail(f"{subject.redis}: {said.strip()[:160]}", expected="an answer by mutual TLS", cause=cause, mend=mend)
+def connected(subject: Subject) -> "Redis":
+    """A client as all services use it, in a hurry."""
+    return connect_redis(subject.hurried, subject.contexts, name="selftest")
 
 
 def redis_tls(subject: Subject) -> bool:
@@ -174,14 +151,21 @@ def redis_tls(subject: Subject) -> bool:
     return subject.settings.redis_use_tls
 
 
+def redis_plain(subject: Subject) -> bool:
+    """Whether plain Redis is what is used."""
+    return not redis_tls(subject)
+
+
 def always(_subject: Subject) -> bool:
     """Promised whatever the flags say."""
     return True
 
 
+_HEARD = (lambda subject: subject.redis_heard,)
+
 CHECKS = (
     Check("1a", _GROUP_1, "Redis asks for a password", _password, always),
-    Check("1b", _GROUP_1, "Redis by mutual TLS with redis-cli", _by_redis_cli, redis_tls),
-    Check("2a", _GROUP_2, "Worker connection, plain", _plain_worker, always),
-    Check("2b", _GROUP_2, "Worker connection, mutual TLS", _mtls_worker, redis_tls),
+    Check("1b", _GROUP_1, "Redis by mutual TLS with redis-cli", _by_redis_cli, redis_tls, needs=_HEARD),
+    Check("2a", _GROUP_2, "Worker connection, plain", _plain_worker, redis_plain, needs=_HEARD),
+    Check("2b", _GROUP_2, "Worker connection, mutual TLS", _mtls_worker, redis_tls, needs=_HEARD),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from bringup import __version__
 from bringup.selftest.check import Outcome, Status
-from bringup.selftest.runner import failed
+from bringup.selftest.runner import Verdict, verdict
 from bringup.selftest.subject import Subject
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
@@ -20,7 +20,8 @@ def as_json(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "environment": subject.settings.environment,
         "redis_use_tls": subject.settings.redis_use_tls,
         "api_use_tls": subject.settings.api_use_tls,
-        "passed": not failed(outcomes),
+        "verdict": verdict(subject, outcomes).value,
+        "passed": verdict(subject, outcomes) is Verdict.PASSED,
         "summary": counts(outcomes),
         "results": [_result(outcome) for outcome in outcomes],
     }
@@ -30,6 +31,11 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """How many checks ended in which way."""
     found = Counter(outcome.finding.status for outcome in outcomes)
     return {status.value: found[status] for status in Status}
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """The same in words."""
+    return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
@@ -62,12 +68,11 @@ def as_markdown(subject: Subject, outcomes: Sequence[Outcome]) -> str:
 
 
 def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
-    numbers = ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
     settings = subject.settings
     return [
         f"Made by `bringup selftest --output markdown` {__version__} at {subject.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
-        f"**{'FAILED' if failed(outcomes) else 'PASSED'}**: {numbers}.",
+        f"**{verdict(subject, outcomes)}**: {summary(outcomes)}.",
         "",
         "| setting | value |",
         "|---|---|",

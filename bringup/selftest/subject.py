@@ -1,5 +1,8 @@
 """What the self-test looks at: the settings, where things listen, and who we are to them."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -7,11 +10,17 @@ from urllib.parse import urlsplit
 
 from bringup import tls
 from bringup.selftest.forged import Forger
-from bringup.selftest.probe import Endpoint, Identity
+from bringup.selftest.language import Heard, hear
+from bringup.selftest.probe import PING, Endpoint, Identity
 from bringup.settings import Settings
 from pki.store import Store
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_SHORTEST_S = 0.05
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -20,11 +29,26 @@ class Subject:
 
     Args:
         timeout_s: for each single connection.
+        now: the clock of this host.
+        deadline: by the monotonic clock; the nearer it is, the shorter is every wait.
     """
 
     settings: Settings
     timeout_s: float = 3.0
     contexts: tls.ClientContexts = field(default_factory=tls.ClientContexts)
+    now: Callable[[], datetime] = _utc_now
+    deadline: float = math.inf
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait for one answer."""
+        return max(_SHORTEST_S, min(self.timeout_s, self.deadline - time.monotonic()))
+
+    @property
+    def hurried(self) -> Settings:
+        """The settings for clients that wait no longer than `wait_s`; they try twice."""
+        each = self.wait_s / 2
+        return self.settings.model_copy(update={"redis_timeout_s": each, "api_timeout_s": each})
 
     @property
     def store(self) -> Store:
@@ -39,13 +63,28 @@ class Subject:
     @property
     def redis(self) -> Endpoint:
         """Where Redis must listen."""
-        return Endpoint("Redis", self.settings.redis_host, self.settings.redis_port, self.timeout_s)
+        return Endpoint("Redis", self.settings.redis_host, self.settings.redis_port, self.wait_s)
 
     @property
     def api(self) -> Endpoint:
         """Where the API must listen."""
         url = urlsplit(self.settings.api_url)
-        return Endpoint("API", url.hostname or "", url.port or DEFAULT_PORTS[url.scheme], self.timeout_s)
+        return Endpoint("the API", url.hostname or "", url.port or DEFAULT_PORTS[url.scheme], self.wait_s)
+
+    @property
+    def health_request(self) -> bytes:
+        """What a probe asks of the API: no secret is in it."""
+        return f"GET /api/v1/health HTTP/1.1\r\nHost: {self.api.host}\r\nConnection: close\r\n\r\n".encode()
+
+    @cached_property
+    def redis_heard(self) -> Heard:
+        """What speaks where Redis must listen."""
+        return hear(self.redis, PING)
+
+    @cached_property
+    def api_heard(self) -> Heard:
+        """What speaks where the API must listen."""
+        return hear(self.api, self.health_request)
 
     @property
     def redis_identity(self) -> Identity:
@@ -62,14 +101,10 @@ class Subject:
     @cached_property
     def forger(self) -> Forger:
         """Makes certificates that must be refused."""
-        return Forger(self.store)
+        secret = self.settings.ca_key_passphrase
+        return Forger(self.store, secret.get_secret_value() if secret else None)
 
     def close(self) -> None:
         """Throw away what was forged."""
         if "forger" in self.__dict__:
             self.forger.close()
-
-    @staticmethod
-    def now() -> datetime:
-        """The time by this host's clock."""
-        return datetime.now(UTC)

@@ -1,0 +1,37 @@
+"""Why Redis does not let us in: what our client could not say, seen by hand."""
+
+from bringup.errors import BringupError, PermanentError, SettingsError
+from bringup.selftest.check import Finding, fail
+from bringup.selftest.diagnosis import wrong_language
+from bringup.selftest.explain import cause_and_mend
+from bringup.selftest.probe import PING, Answer, trusting
+from bringup.selftest.subject import Subject
+
+
+def why_not(subject: Subject, error: BringupError) -> Finding:
+    """The failure, its likely cause and what mends it."""
+    if isinstance(error, SettingsError):
+        return fail("; ".join(error.problems), expected="usable certificate files", mend="bringup pki verify")
+    if isinstance(error, PermanentError):
+        return fail(str(error), expected="our password is accepted", mend="set REDIS_PASSWORD (and REDIS_USERNAME)")
+    tls = subject.settings.redis_use_tls
+    if found := wrong_language(subject.redis, subject.redis_heard, flag="REDIS_USE_TLS", tls=tls):
+        return found
+    said = by_hand(subject).first_line
+    cause, mend = cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA") if tls else ("", "")
+    return fail(
+        f"{subject.redis}: {said if tls else error}",
+        expected="an answer by mutual TLS" if tls else "an answer",
+        cause=cause,
+        mend=mend or "look at the log of Redis",
+    )
+
+
+def by_hand(subject: Subject) -> Answer:
+    """What Redis answers to a PING without a password, over the connection that the flag asks for."""
+    if not subject.settings.redis_use_tls:
+        return subject.redis.plain(PING)
+    try:
+        return subject.redis.secured(trusting(subject.redis_identity), PING)
+    except OSError as error:
+        return Answer(accepted=False, said=f"a certificate file is unusable: {error}")
