@@ -78,8 +78,7 @@ def _bearer() -> str:
 
 def _is_staff(bearer: str, given: Services) -> bool:
     token = given.settings.api_token
-    expected = token.get_secret_value() if token else ""
-    return bool(expected) and hmac.compare_digest(bearer.encode(), expected.encode())
+    return token is not None and hmac.compare_digest(bearer.encode(), token.get_secret_value().encode())
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:

@@ -1,10 +1,13 @@
 """What a machine may say: with its own token, for its own run, within the limits."""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from bringup.settings import Settings
 from bringup.simulate import Fault
 from tests.conftest import TOKEN
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
@@ -119,11 +122,23 @@ def test_a_new_token_takes_the_place_of_the_old(api: Api) -> None:
     assert report(api, new, api.report()).status_code == 202
 
 
-def test_refused_calls_explain_a_time_out_later(api: Api) -> None:
+def test_refused_calls_explain_a_time_out_later(settings: Settings, make_api: Callable[[Settings], Api]) -> None:
+    api = make_api(settings.model_copy(update={"boot_timeout_s": 1}))
     api.booted()
     for _ in range(2):
         report(api, "wrong", api.report())
-    assert api.run()["state"] == "waiting"
+    time.sleep(1.1)
+    api.tell(RUN_A, "deadline")
+    run = api.run()
+    assert (run["state"], run["reason"]) == ("timed_out", "callback_refused")
+    assert run["detail"].startswith("2 calls")
+
+
+def test_a_simulated_report_has_no_place_in_production(settings: Settings, make_api: Callable[[Settings], Api]) -> None:
+    api = make_api(settings.model_copy(update={"environment": "production"}))
+    token = api.booted()
+    assert report(api, token, api.report()).status_code == 422
+    assert report(api, token, api.report() | {"simulated": False}).status_code == 202
 
 
 def raw(api: Api, token: str, data: bytes, **headers: str) -> Any:
@@ -152,6 +167,12 @@ def test_a_body_that_is_no_report_is_refused_and_changes_nothing(api: Api, data:
     answer = raw(api, token, data)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert api.run()["state"] == "waiting"
+
+
+def test_depth_is_refused_before_the_schema_is_looked_at(api: Api) -> None:
+    token = api.booted()
+    assert "nested more than 25 deep" in raw(api, token, b'{"a":' * 26 + b"1" + b"}" * 26).json["detail"]
+    assert "schema" in raw(api, token, b'{"a":' * 25 + b"1" + b"}" * 25).json["detail"]
 
 
 def test_an_unknown_field_is_refused_by_its_name(api: Api) -> None:

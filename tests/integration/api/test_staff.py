@@ -91,6 +91,21 @@ def test_maintenance_is_set_and_ended_by_the_operator(api: Api) -> None:
     assert later.json["decision"] == "start"
 
 
+def test_a_machine_that_runs_is_not_approved_anew(api: Api) -> None:
+    api.lease()
+    assert api.call("PATCH", "/devices/a", {"state": "approved"}).status_code == 409
+    assert api.call("PATCH", "/devices/a", {"state": "active"}).status_code == 202, "to protect is always possible"
+
+
+def test_a_run_is_closed_once_and_nothing_follows(api: Api) -> None:
+    api.lease()
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert api.tell(RUN_A, "finished").status_code == 202
+    for kind in ("finished", "media_ejected", "power_off_requested"):
+        assert api.tell(RUN_A, kind).status_code == 409
+    assert api.ok("GET", "/devices/a")["active_run"] is None
+
+
 def test_the_inventory_protects_a_machine_from_the_operator(api: Api) -> None:
     assert api.call("PATCH", "/devices/active", {"state": "approved"}).status_code == 409
     assert api.call("POST", "/devices/active/runs", {}).status_code == 409
