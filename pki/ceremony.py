@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from pki import profile
-from pki.authority import Authority
+from pki.authority import Authority, key_id
 from pki.change import Change, Step
 from pki.errors import CaKeyLocked, Damaged, Refused
 from pki.files import read
@@ -186,5 +186,10 @@ class Ceremony:
             raise Damaged(
                 f"{key_file} does not fit {self.store.ca_certificate}: they are of different generations",
                 mend="restore both from one backup, or make a new generation: bringup pki setup --force",
+            )
+        if not key_id(certificate):
+            raise Damaged(
+                f"the CA in {self.store.ca_certificate} has no subject key identifier, so no leaf can name it",
+                mend="bringup pki setup --force",
             )
         return Authority(certificate, key)

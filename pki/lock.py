@@ -29,6 +29,7 @@ def exclusive(path: Path, command: str) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()}: {command}".encode(), 0)
         yield
+        os.ftruncate(descriptor, 0)  # a reader that holds the lock later must not look like this command
     finally:
         os.close(descriptor)
 
@@ -56,5 +57,5 @@ def _take(descriptor: int, kind: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "another process"
+        holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "a command that reads"
         raise Locked(f"{path} is held by {holder}", mend="wait until it has ended, then run this again") from None

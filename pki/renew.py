@@ -23,7 +23,7 @@ class Renewal:
     """What renewing means for one identity, or why it is left alone."""
 
     identity: Identity
-    certificate: x509.Certificate
+    certificate: x509.Certificate | None
     due: bool
     reason: str
     attention: bool = False  # a person must do something
@@ -37,31 +37,26 @@ def is_due(start: datetime, end: datetime, now: datetime, renew_days: int) -> bo
 def plan(
     sitting: Ceremony, identities: Sequence[Identity], *, renew_days: int, force: bool, rekey: bool = False
 ) -> Iterator[Renewal]:
-    """For each identity whether it is renewed, and why.
+    """For each identity whether it is renewed, and why. What is damaged does not keep the others from it.
 
     Args:
         force: renew what is not due as well. What is revoked is never renewed.
         rekey: with new keys, which can be made for those only whose keys are here.
-
-    Raises:
-        Damaged: a certificate cannot be read.
     """
     for identity in identities:
-        certificate = sitting.store.certificate(identity)
-        if certificate is None:
-            path = sitting.store.files(identity).certificate
-            raise Damaged(f"{path} does not exist, so there is nothing to renew", mend="bringup pki setup")
-        yield _judge(sitting, identity, certificate, renew_days=renew_days, force=force, rekey=rekey)
+        try:
+            yield _judge(
+                sitting, identity, _present(sitting, identity), renew_days=renew_days, force=force, rekey=rekey
+            )
+        except Damaged as error:
+            yield Renewal(identity, None, due=False, reason=f"{error}; {error.mend}", attention=True)
 
 
 def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) -> None:
-    """Renew what is due: the same names, the same key unless ``rekey``.
-
-    Raises:
-        Damaged: a key does not fit its certificate.
-    """
+    """Renew what is due: the same names, the same key unless ``rekey``."""
     for renewal in renewals:
-        _renew(sitting, renewal, rekey=rekey)
+        if renewal.due and renewal.certificate is not None:
+            _renew(sitting, renewal.identity, renewal.certificate, rekey=rekey)
 
 
 def crl_is_due(sitting: Ceremony, renew_days: int) -> bool:
@@ -79,6 +74,14 @@ def _crl_can_gain(sitting: Ceremony, ends: Sequence[tuple[datetime, datetime]]) 
     return min(end for _, end in ends) < sitting.authority.certificate.not_valid_after_utc
 
 
+def _present(sitting: Ceremony, identity: Identity) -> x509.Certificate:
+    certificate = sitting.store.certificate(identity)
+    if certificate is None:
+        path = sitting.store.files(identity).certificate
+        raise Damaged(f"{path} does not exist, so there is nothing to renew", mend="bringup pki setup")
+    return certificate
+
+
 def _judge(
     sitting: Ceremony, identity: Identity, certificate: x509.Certificate, *, renew_days: int, force: bool, rekey: bool
 ) -> Renewal:
@@ -87,6 +90,8 @@ def _judge(
     due = force or is_due(start, end, sitting.now, renew_days)
     hindrance = _distrusted(sitting, identity, certificate, force=force, rekey=rekey)
     if due and not hindrance:
+        if not rekey:
+            _check_key(sitting, identity, certificate)
         hindrance = _impossible(sitting, identity, end, force=force, rekey=rekey)
     if hindrance:
         return Renewal(identity, certificate, due=False, reason=hindrance, attention=True)
@@ -127,17 +132,18 @@ def _ends_with_ca(sitting: Ceremony, end: datetime) -> bool:
     return gain < timedelta(days=1) and end > sitting.now
 
 
-def _renew(sitting: Ceremony, renewal: Renewal, *, rekey: bool) -> None:
-    identity, certificate = renewal.identity, renewal.certificate
+def _check_key(sitting: Ceremony, identity: Identity, certificate: x509.Certificate) -> None:
     files = sitting.store.files(identity)
-    sans = together(certificate, ())
-    if rekey:
-        sitting.issue(identity, sans)
-        return
     if files.key.exists() and not fits(read_key(files.key), certificate):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",
-            mend="restore the right one from a backup, or make both anew:"
-            f" bringup pki renew {identity} --rekey --force",
+            mend=f"bringup pki renew {identity} --rekey --force makes both anew",
         )
-    sitting.certify(identity, sans, certificate.public_key())
+
+
+def _renew(sitting: Ceremony, identity: Identity, certificate: x509.Certificate, *, rekey: bool) -> None:
+    sans = together(certificate, ())
+    if rekey:
+        sitting.issue(identity, sans)
+    else:
+        sitting.certify(identity, sans, certificate.public_key())

@@ -91,6 +91,12 @@ def _has_ca(sitting: Ceremony) -> bool:
             f"{store.ca_key} is there, but {store.ca_certificate} is not",
             mend="restore the certificate from a backup, or make a new generation: bringup pki setup --force",
         )
+    held = [str(one) for one in store.identities() if store.files(one).certificate.exists()]
+    if held and not certificate:
+        raise Damaged(
+            f"{store.ca_certificate} does not exist, but there are certificates of {', '.join(held)}",
+            mend="restore ca/ from a backup, or make a new generation: bringup pki setup --force",
+        )
     return certificate
 
 

@@ -103,7 +103,10 @@ class Store:
         """
         if not self.ca_certificate.exists():
             raise NotSetUp(f"there is no CA in {self.root}: {self.ca_certificate} does not exist", mend=SETUP)
-        return tuple(read_certificates(self.ca_certificate))
+        try:
+            return tuple(read_certificates(self.ca_certificate))
+        except Damaged as error:
+            raise Damaged(str(error), mend=f"restore it from a backup; if there is none: {SETUP} --force") from None
 
     def certificate(self, identity: Identity) -> x509.Certificate | None:
         """The certificate of an identity, None if it has none. Raises Damaged."""

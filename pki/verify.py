@@ -101,6 +101,8 @@ def _observe(check: Check[S], subject: S) -> list[Finding]:
         return [fail(str(error), error.mend)]
     except OSError as error:
         return [fail(f"{error.filename or 'a file'} cannot be read: {error.strerror}")]
+    except Exception as error:  # noqa: BLE001 - a hostile encoding raises what it likes; no check ends in a pass by it
+        return [fail(f"cannot be checked: {type(error).__name__}: {error}")]
 
 
 def _skip(need: str) -> Finding:

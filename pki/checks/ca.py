@@ -66,9 +66,9 @@ def _certificate(ca: Ca) -> Findings:
 def _profile(ca: Ca) -> Findings:
     for certificate in ca.store.authorities():
         for finding in lint_authority(certificate):
-            yield fail(f"{certificate.subject.rfc4514_string()}: {finding}", "bringup pki setup --force")
+            yield fail(f"{certificate.subject.rfc4514_string()}: {finding}", "bringup pki rollover start")
         if signer_of(certificate, (certificate,)) is None:
-            yield fail(f"{certificate.subject.rfc4514_string()} is not signed by itself", "bringup pki setup --force")
+            yield fail(f"{certificate.subject.rfc4514_string()} is not signed by itself", "bringup pki rollover start")
 
 
 def _life(ca: Ca) -> Findings:
@@ -85,7 +85,7 @@ def _key(ca: Ca) -> Findings:
     elif problem := secret_problem(path):
         yield fail(str(problem), problem.mend)
     elif is_encrypted(read(path)):
-        yield ok("0600, encrypted")
+        yield ok("0600, encrypted; whether it fits shows when it signs")
     elif not any(fits(read_key(path), one) for one in ca.store.authorities()):
         yield fail(
             f"{path} does not fit {ca.store.ca_certificate}: they are of different generations",

@@ -14,7 +14,7 @@ from pki.authority import signer_of
 from pki.checks import life
 from pki.files import secret_problem
 from pki.keys import fits, read_key
-from pki.lint import development_names, identity_findings, lint_leaf, purpose_findings
+from pki.lint import development_names, identity_findings, lint_form, purpose_findings
 from pki.names import Identity, Role, San, san_text, sans_of
 from pki.store import read_certificates
 from pki.verify import Check, Findings, fail, info, ok, warn
@@ -122,10 +122,8 @@ def _verify(leaf: Leaf, signer: x509.Certificate) -> None:
 
 
 def _profile(leaf: Leaf) -> Findings:
-    findings = lint_leaf(leaf.certificate, leaf.role)
-    for finding in findings:
-        if finding not in purpose_findings(leaf.certificate, leaf.role):
-            yield fail(finding, f"bringup pki renew {leaf.who} --rekey --force")
+    for finding in lint_form(leaf.certificate):
+        yield fail(finding, f"bringup pki renew {leaf.who} --rekey --force")
     if names := development_names(leaf.certificate):
         yield warn(f"{', '.join(names)}: names without a dot belong in a development PKI only")
 

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from bringup.cli.context import Context
 from bringup.cli.output import Output, output_option, show_json, show_table
 from bringup.cli.pki.group import now, pki, settings_of, store_of
+from pki.errors import Damaged
 from pki.names import san_text, sans_of
 from pki.record import serial_text
 from pki.revocation import known_revocations
-from pki.show import describe, state
+from pki.show import Line, describe, state
 from pki.store import Store, read_certificates
 
 
@@ -27,12 +29,19 @@ def show(context: Context, what: str | None, *, everything: bool, output: Output
         rows = _recorded(store) if everything else _overview(store)
         _tell(rows, output)
         return
-    described = [list(describe(one, now())) for one in read_certificates(_file(store, what))]
+    described = [_described(one, what) for one in read_certificates(_file(store, what))]
     if output == "json":
         show_json([{line.name: line.value for line in lines} for lines in described])
         return
     for lines in described:
         show_table(what, ("", ""), [(line.name, line.value) for line in lines])
+
+
+def _described(certificate: x509.Certificate, what: str) -> list[Line]:
+    try:
+        return list(describe(certificate, now()))
+    except Exception as error:  # noqa: BLE001 - a hostile encoding raises what it likes
+        raise Damaged(f"{what} holds a certificate that cannot be read: {type(error).__name__}: {error}") from None
 
 
 def _file(store: Store, what: str) -> Path:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from bringup.cli.context import Context
 from bringup.cli.pki import pki
 from pki import profile
 from pki.change import staged_name
-from pki.keys import is_encrypted, key_pem
+from pki.keys import is_encrypted, key_pem, pem
 from pki.names import Identity, Role, dns_names
 from pki.store import Store
 from tests.unit.pki import kit
@@ -309,6 +311,15 @@ def test_show_tells_what_a_person_wants_to_know(run: Run, made: Store, what: str
     for fact in ("server (serverAuth)", "api.example.net", "days left", "EC secp256r1", "bringup CA"):
         assert fact in text
     assert made.root.is_dir()
+
+
+def test_show_of_a_hostile_certificate_is_one_message(run: Run, made: Store) -> None:
+    rubbish = x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"\x30\x03\x82")
+    forged = kit.Forgery(basic=False, extra=[rubbish]).sign(kit.authority_of(made))
+    Path("hostile.pem").write_bytes(pem(forged))
+    result = run("show", "hostile.pem")
+    assert result.exit_code == 1
+    assert "hostile.pem holds a certificate that cannot be read" in result.output
 
 
 @pytest.mark.parametrize("what", ["nobody", "absent.pem", "pki/api/api-key.pem"])

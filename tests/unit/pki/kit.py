@@ -102,6 +102,7 @@ class Forgery:
     key_usage: x509.KeyUsage = field(default_factory=lambda: profile.key_usage(digital_signature=True))
     start: datetime = NOW - timedelta(minutes=5)
     end: datetime = NOW + timedelta(days=90)
+    extra: Sequence[x509.ExtensionType] = ()
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(default_factory=profile.new_key)
 
     def sign(self, by: Authority) -> x509.Certificate:
@@ -127,6 +128,8 @@ class Forgery:
         usages = [profile.purpose(self.identity.role)] if self.usages is None else self.usages
         if usages:
             yield x509.ExtendedKeyUsage(usages), False
+        for one in self.extra:
+            yield one, True
         sans = self._sans()
         if sans:
             yield x509.SubjectAlternativeName(sans), False

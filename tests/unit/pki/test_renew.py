@@ -5,7 +5,6 @@ import pytest
 
 from pki import profile, renew
 from pki.authority import Authority
-from pki.errors import Damaged
 from pki.issue import issue
 from pki.keys import key_pem
 from pki.names import Identity, sans_of
@@ -128,8 +127,10 @@ def test_renewal_near_the_end_of_the_ca_does_not_repeat_every_night(tmp_path: Pa
 
 def test_a_key_that_does_not_fit_is_not_hidden_by_a_renewal(store: Store) -> None:
     store.files(API).key.write_bytes(key_pem(profile.new_key()))
-    with pytest.raises(Damaged, match="does not fit"):
-        renewed(store, 61)
+    found = renewed(store, 61)
+    assert (found["api"].due, found["api"].attention) == (False, True)
+    assert "does not fit" in found["api"].reason
+    assert found["redis"].due
     renewed(store, 61, API, rekey=True)
     assert ("api", "match") not in kit.failures(store)
 
@@ -153,7 +154,14 @@ def test_a_new_key_is_never_made_for_a_machine_that_keeps_its_own(store: Store) 
     assert not store.files(W2).key.exists()
 
 
-def test_a_missing_certificate_is_named(store: Store) -> None:
-    store.files(API).certificate.unlink()
-    with pytest.raises(Damaged, match="nothing to renew"):
-        renewed(store, 61)
+@pytest.mark.parametrize(("text", "words"), [(None, "nothing to renew"), ("rubbish", "no readable certificate")])
+def test_what_is_damaged_is_named_and_does_not_keep_the_others_from_renewal(
+    store: Store, text: str | None, words: str
+) -> None:
+    path = store.files(API).certificate
+    path.unlink() if text is None else path.write_text(text)
+    found = renewed(store, 61)
+    assert (found["api"].due, found["api"].attention) == (False, True)
+    assert words in found["api"].reason
+    assert found["redis"].due
+    assert found["worker"].due

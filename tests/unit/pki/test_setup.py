@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
 from pki import profile
 from pki.authority import Authority
@@ -128,8 +130,40 @@ def test_a_ca_of_another_generation_signs_nothing(store: Store) -> None:
 def test_leaves_without_any_ca_stop_setup(store: Store) -> None:
     store.ca_certificate.unlink()
     store.ca_key.unlink()
-    with pytest.raises(Damaged, match="of another generation"):
+    with pytest.raises(Damaged, match="there are certificates of redis, worker, api") as caught:
         kit.set_up_again(store)
+    assert "setup --force" in caught.value.mend
+
+
+def test_a_ca_that_cannot_be_read_is_no_reason_for_a_new_one(store: Store) -> None:
+    store.ca_certificate.write_text("rubbish")
+    with pytest.raises(Damaged, match="no readable certificate") as caught:
+        kit.set_up_again(store)
+    assert "restore it from a backup" in caught.value.mend
+    assert store.ca_certificate.read_text() == "rubbish"
+
+
+def test_a_ca_of_somebody_else_without_key_identifier_signs_nothing(store: Store) -> None:
+    key = profile.new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old CA")])
+    old = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=9))
+        .sign(key, hashes.SHA256())
+    )
+    store.ca_certificate.write_bytes(pem(old))
+    store.ca_key.write_bytes(key_pem(key))
+    store.files(API).certificate.unlink()
+    store.files(API).key.unlink()
+    with pytest.raises(Damaged):
+        kit.set_up_again(store)
+    with pytest.raises(Damaged, match="no subject key identifier"), kit.sitting(store) as opened:
+        opened.issue(W2, ())
 
 
 def test_an_expired_ca_signs_nothing_and_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from pki import profile
 from pki.authority import Authority
@@ -180,6 +180,15 @@ def test_a_broken_certificate_is_a_failure_and_what_depends_on_it_is_skipped(sto
     assert statuses["certificate"] is Status.FAIL
     assert statuses["chain"] is statuses["expiry"] is statuses["match"] is Status.SKIP
     assert Status.OK not in {statuses[check] for check in ("chain", "purpose", "names", "expiry", "bundle")}
+
+
+def test_a_certificate_with_a_hostile_encoding_is_a_failure_in_every_check_that_reads_it(store: Store) -> None:
+    rubbish = x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"\x30\x03\x82")
+    forgery = Forgery(basic=False, extra=[rubbish])
+    plant(store, REDIS, forgery)
+    found = failures(store)
+    assert "cannot be read" in found[("redis", "profile")]
+    assert "cannot be checked" in found[("redis", "purpose")]
 
 
 def test_a_bundle_of_an_older_certificate_is_found(store: Store) -> None:
