@@ -1,5 +1,6 @@
 """The SIMULATED fleet: every machine of the inventory whose BMC is ``simulated://``, behind one HTTP server."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -126,11 +127,12 @@ class _BmcHandler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: Mapping[str, object] | None = None) -> None:
         content = json.dumps(body or {}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(ConnectionError):  # whoever asked was killed meanwhile
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """The workers log what they do; twice would be noise."""

@@ -1,0 +1,124 @@
+"""The whole stack in processes, under fire: every lease still leads to one run, and each machine starts once."""
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup.demo.scenario import SETTINGS
+from bringup.demo.stack import Stack, free_port
+from bringup.errors import TransientError
+from bringup.model import RunState
+from bringup.wire import Run, RunList
+
+MACHINES = 30
+STRANGERS = 1000
+IN_TIME_S = 90
+
+
+def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.5)
+
+
+def kill_and_start(stack: Stack, name: str) -> None:
+    """SIGKILL to the service and its children, as a supervisor or the kernel would; then it is started again."""
+    os.killpg(stack.pid(name), signal.SIGKILL)
+    stack.stop(name, signal.SIGKILL)
+    stack.start(name)
+
+
+def mac(number: int) -> str:
+    return f"02:00:00:00:{number // 256:02x}:{number % 256:02x}"
+
+
+class Plant:
+    """A stack with simulated machines, and the log that gives them leases."""
+
+    def __init__(self, stack: Stack, bmc_port: int) -> None:
+        self.stack = stack
+        self._bmc_port = bmc_port
+
+    def lease(self, *numbers: int) -> None:
+        """The DHCP server gives these machines leases, at a time of its own that never changes."""
+        with (self.stack.folder / "leases.jsonl").open("a") as log:
+            for number in numbers:
+                event = {
+                    "event_type": "lease_assigned",
+                    "timestamp": "2026-01-01T00:00:00Z",
+                    "data": {"ip": f"10.0.{number // 256}.{number % 256}", "mac": mac(number), "hostname": "h"},
+                }
+                log.write(json.dumps(event) + "\n")
+
+    def runs(self) -> tuple[Run, ...]:
+        """Every run; none while the API is away."""
+        try:
+            return self.stack.api.get("/runs?limit=10000", RunList).runs
+        except TransientError:
+            return ()
+
+    def passed(self) -> int:
+        """How many runs have passed and are closed."""
+        return sum(run.state is RunState.PASSED and run.closed_at is not None for run in self.runs())
+
+    def power_on_count(self, number: int) -> int:
+        """How often the machine was switched on."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._bmc_port}/m{number}/power", timeout=10) as answer:
+            return int(json.load(answer)["power_on_count"])
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    """Redis, API, simulated machines, worker and tailer."""
+    port = free_port()
+    (tmp_path / "devices.toml").write_text(
+        "".join(
+            f'[[device]]\nname = "m{number}"\nbmc_mac = "{mac(number)}"\nnic_macs = ["02:0a:00:00:00:{number:02x}"]\n'
+            f'bmc = "simulated://127.0.0.1:{port}/m{number}"\n'
+            "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480 }] }\n"
+            for number in range(MACHINES)
+        )
+    )
+    (tmp_path / "leases.jsonl").touch()
+    more = {
+        "DHCP_SOURCE": "jsonl",
+        "DHCP_PATH": str(tmp_path / "leases.jsonl"),
+        "BOOT_TIMEOUT_S": "60",
+        "RUN_TIMEOUT_S": "120",
+        "HEARTBEAT_LOST_S": "60",
+        "MAX_CONCURRENT_BOOTS": "100",
+    }
+    with Stack(tmp_path, SETTINGS | more) as stack:
+        stack.start_redis()
+        stack.start("api")
+        stack.start("simulate", "--boot-seconds", "1", "--check-seconds", "0.5")
+        stack.start("work")
+        stack.start("tail")
+        yield Plant(stack, port)
+
+
+def test_every_lease_leads_to_one_run_and_one_start_whatever_is_killed(plant: Plant) -> None:
+    stack = plant.stack
+    for start in range(0, MACHINES, 10):
+        plant.lease(*range(start, start + 10))
+        plant.lease(*range(start, start + 10))  # the same lease twice
+        time.sleep(0.4)  # into the middle of the boots
+        kill_and_start(stack, "work")
+        kill_and_start(stack, "api")
+    plant.lease(*range(MACHINES, MACHINES + STRANGERS), *range(MACHINES))  # a burst, of machines unknown and known
+    eventually(lambda: len(plant.runs()) == MACHINES + STRANGERS, IN_TIME_S, "one run for each lease")
+    eventually(lambda: plant.passed() == MACHINES, IN_TIME_S, "every run passes and is closed")
+    runs = plant.runs()
+    assert len({run.mac for run in runs}) == MACHINES + STRANGERS
+    assert sum(run.state is RunState.AUDITED for run in runs) == STRANGERS
+    assert [plant.power_on_count(number) for number in range(MACHINES)] == [1] * MACHINES
+    for name in ("work", "tail", "api", "simulate"):
+        assert "Traceback" not in stack.log_of(name), name
+        assert stack.stop(name) == 0, name
