@@ -1,0 +1,212 @@
+"""What rq keeps on record in Redis, and what we make of it, without a worker process."""
+
+import threading
+import time
+
+import pytest
+import redis.exceptions
+
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.errors import ApiUnavailable, BringupError
+from bringup.model import Decision, JobKind, RunState, utc_now
+from bringup.queues import Queues, job_id_of
+from bringup.settings import Settings
+from bringup.wire import Run
+from workers import delayed, held, housekeeping, liveness
+from workers.job import JobFunction, job_class
+from workers.sweep import Suspects, Sweep
+from workers.worker import QueueWorker
+
+RUN_ID = "02-00-00-00-00-01-1767225600"
+BOOT_ID = job_id_of(JobKind.BOOT, RUN_ID)
+
+
+class Records:
+    """Queues on the shared Redis, and a worker that does one job at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis = connect_redis(settings, tls.ClientContexts(), name="tests")
+        self.queues = Queues(self.redis)
+        self.boots = self.queues.queue(JobKind.BOOT)
+
+    def worker(self, function: JobFunction) -> QueueWorker:
+        """A worker on the queue of boots."""
+        kind = job_class(self.settings, {"workers.jobs.boot": function})
+        return QueueWorker(
+            self.boots,
+            self.settings,
+            name="tests",
+            connection=self.redis,
+            job_class=kind,
+            serializer=self.boots.serializer,
+        )
+
+    def work_once(self, worker: QueueWorker) -> None:
+        """Do the job that waits."""
+        found = worker._next_job()
+        assert found
+        worker.execute_job(*found)
+
+    def has_failed(self) -> bool:
+        """Whether the boot job is on record as failed."""
+        return self.redis.zscore(self.boots.failed_job_registry.key, BOOT_ID) is not None
+
+    def is_scheduled(self) -> bool:
+        """Whether it will be tried again."""
+        return self.redis.zscore(self.boots.scheduled_job_registry.key, BOOT_ID) is not None
+
+
+@pytest.fixture
+def records(settings: Settings) -> Records:
+    return Records(settings)
+
+
+def run_that_owes(*kinds: JobKind) -> Run:
+    return Run(
+        run_id=RUN_ID,
+        device="m",
+        mac="02:00:00:00:00:01",
+        ip="",
+        decision=Decision.START,
+        state=RunState.BOOTING,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+        owes=kinds,
+    )
+
+
+def nothing(_task: object, *, run_id: str) -> None:
+    assert run_id == RUN_ID
+
+
+def away(_task: object, *, run_id: str) -> None:
+    raise ApiUnavailable(run_id)
+
+
+@pytest.mark.parametrize("function", [nothing, away])
+def test_a_job_does_not_fail_because_redis_does(
+    records: Records, function: JobFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    worker = records.worker(function)
+    ended = worker.handle_execution_ended
+    errors: list[Exception] = [redis.exceptions.ConnectionError("gone for a moment")]
+
+    def interrupted(*args: object) -> None:
+        if errors:
+            raise errors.pop()
+        ended(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker, "handle_execution_ended", interrupted)
+    with pytest.raises(redis.exceptions.ConnectionError):
+        records.work_once(worker)
+    assert not records.has_failed()
+    assert held.is_started(records.boots, BOOT_ID), "the sweep must find it"
+
+
+def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(records.worker(away))
+    assert records.is_scheduled()
+    assert not records.has_failed()
+    assert delayed.enqueue_due(records.redis, records.queues) == 0, "its time has not come"
+    records.redis.zadd(records.boots.scheduled_job_registry.key, {BOOT_ID: 1})
+    assert delayed.enqueue_due(records.redis, records.queues) == 1
+    assert delayed.enqueue_due(records.redis, records.queues) == 0
+    records.work_once(records.worker(nothing))
+    assert not records.is_scheduled()
+    assert not held.started(records.boots)
+
+
+def test_a_permanent_error_is_recorded_at_once(records: Records) -> None:
+    def refused(_task: object, *, run_id: str) -> None:
+        raise BringupError(run_id)
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(records.worker(refused))
+    assert records.has_failed()
+    assert not records.is_scheduled()
+
+
+def test_a_job_that_a_run_lives_by_is_enqueued_anew_a_while_after_it_failed(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(records.worker(lambda _task, **_: 1 / 0))  # type: ignore[arg-type]
+    sweep = Sweep(records.redis, records.queues)
+    sweep._gone = Suspects(0)
+    owing = [run_that_owes(JobKind.BOOT)]
+    assert sweep.put_back_owed(lambda: owing) == [], "not at once"
+    sweep._failed = Suspects(0)
+    assert sweep.put_back_owed(lambda: owing) == [BOOT_ID]
+    assert not records.has_failed()
+    assert sweep.put_back_owed(lambda: owing) == [], "it is there now"
+    records.work_once(records.worker(nothing))
+
+
+def test_an_error_of_the_api_makes_the_sweep_forget_what_it_suspected(records: Records) -> None:
+    sweep = Sweep(records.redis, records.queues)
+    owing = [run_that_owes(JobKind.BOOT)]
+    sweep.put_back_owed(lambda: owing)
+
+    def fail() -> list[Run]:
+        raise ApiUnavailable("away")
+
+    with pytest.raises(ApiUnavailable):
+        sweep.put_back_owed(fail)
+    assert not sweep._gone._since
+
+
+def test_a_live_execution_is_never_put_back(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_task: object, *, run_id: str) -> None:
+        entered.set()
+        assert leave.wait(20), run_id
+
+    worker = records.worker(slow)
+    thread = threading.Thread(target=records.work_once, args=(worker,), daemon=True)
+    thread.start()
+    assert entered.wait(5)
+    sweep = Sweep(records.redis, records.queues)
+    sweep._held = Suspects(0)
+    liveness.beat(records.redis, worker.running())
+    assert sweep.put_back_held() == []
+    records.redis.zadd(liveness.ALIVE, dict.fromkeys(worker.running(), time.time() - 60))
+    assert sweep.put_back_held() == [BOOT_ID]
+    assert sweep.put_back_held() == []
+    leave.set()
+    thread.join(5)
+
+
+def test_what_has_expired_is_forgotten(records: Records) -> None:
+    registries = [records.boots.finished_job_registry.key, records.boots.failed_job_registry.key]
+    for key in registries:
+        records.redis.zadd(key, {"old": 1, "new": time.time() + 60})
+    for key in ("rq:workers", "rq:workers:boots"):
+        records.redis.sadd(key, "rq:worker:killed")
+    housekeeping.forget_the_old(records.queues)
+    assert [records.redis.zrange(key, 0, -1) for key in registries] == [[b"new"], [b"new"]]
+    assert not records.redis.exists("rq:workers", "rq:workers:boots")
+
+
+def test_two_sweeps_at_once_put_a_job_back_once(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.redis.lmove("rq:queue:boots", "rq:queue:boots:intermediate")
+    sweeps = [Sweep(records.redis, records.queues) for _ in range(4)]
+    barrier = threading.Barrier(4)
+    done: list[str] = []
+
+    def sweep_it(sweep: Sweep) -> None:
+        sweep._held = Suspects(0)
+        barrier.wait(5)
+        done.extend(sweep.put_back_held())
+
+    threads = [threading.Thread(target=sweep_it, args=(sweep,)) for sweep in sweeps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert done == [BOOT_ID]
+    assert records.redis.lrange("rq:queue:boots", 0, -1) == [BOOT_ID.encode()]
