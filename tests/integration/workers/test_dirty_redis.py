@@ -59,8 +59,8 @@ def test_nothing_but_the_four_jobs_runs_and_nothing_is_imported(
     bad = {
         "system": data("os.system", None, [f"touch {tmp_path}/ran"], {}),
         "canary": data(f"{CANARY}.call", None, [], {}),
-        "instance": data("call", {"module": CANARY}, [], {}),
-        "arguments": data(ours, None, [site.lease(0).run_id], {}),
+        "instance": data(ours, {"module": CANARY}, [], {"run_id": site.lease(0).run_id}),
+        "arguments": data(ours, None, ["more"], {"run_id": site.lease(0).run_id}),
         "no-mapping": data(ours, None, [], ["run_id"]),
         "list-as-name": data([CANARY, "call"], None, [], {}),
         "no-job": b"{}",
@@ -82,7 +82,9 @@ def test_nothing_but_the_four_jobs_runs_and_nothing_is_imported(
         "workers.jobs.discover", kwargs={"lease": lease.model_dump(mode="json", exclude_none=True)}, job_id="good"
     )
     good.save()
-    hooks = [{"url": f"http://127.0.0.1:{site.settings.callback_api_port}/hook", "on": "finished", "timeout": 1}]
+    hooks = [
+        {"url": f"http://127.0.0.1:{site.settings.callback_api_port}/hook", "job_status": "finished", "timeout": 1}
+    ]
     site.redis.hset(
         good.key, mapping={"success_callback_name": f"{CANARY}.call", "webhooks": json.dumps(hooks), "origin": "leases"}
     )
@@ -97,10 +99,13 @@ def test_nothing_but_the_four_jobs_runs_and_nothing_is_imported(
     refused = Job.fetch("system", connection=site.redis, serializer=JSONSerializer).latest_result()
     assert refused
     assert "JobRefused" in str(refused.exc_string)
+    for job_id in bad:
+        assert worker.log.count(f"job {job_id}: exception raised") == 1, f"{job_id} was tried again"
+    assert worker.lives
+    assert worker.terminate()[0] == 0
     assert not canary.exists()
     assert not (tmp_path / "ran").exists()
-    assert not hook.reached.is_set()
-    assert worker.lives
+    assert not hook.reached.is_set(), "a webhook was called"
 
 
 def test_garbage_stops_no_worker_and_goes_round_in_no_loop(site: Site, start_worker: StartWorker) -> None:
