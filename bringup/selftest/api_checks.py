@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from bringup import log
 from bringup.connections import ApiClient, redis_errors
 from bringup.errors import BringupError
-from bringup.selftest.api_diagnosis import look_at, why_not_let_in, why_not_reached
+from bringup.selftest.api_diagnosis import look_at, not_ours, why_not_let_in, why_not_reached
 from bringup.selftest.check import Check, Finding, Status, info, ok, skip, warn
 from bringup.selftest.redis_checks import connected
 from bringup.selftest.subject import Subject
@@ -29,6 +29,8 @@ def _https(subject: Subject) -> Finding:
 
 
 def _reach(subject: Subject) -> Finding:
+    if found := not_ours(subject):
+        return found
     try:
         client = ApiClient(subject.hurried, subject.contexts)
         health = client.get("/health", Health)
@@ -94,6 +96,6 @@ CHECKS = (
         "Clocks of Redis, the API and this host agree",
         _clocks,
         lambda subject: subject.any_tls,
-        needs=(lambda subject: subject.redis_heard, lambda subject: subject.api_heard),
+        needs=(lambda subject: subject.redis_hindrance, lambda subject: subject.api_hindrance),
     ),
 )

@@ -13,15 +13,17 @@ from bringup.selftest.subject import Subject
 _SERVICE = "bringup-api"
 
 
+def not_ours(subject: Subject) -> Finding | None:
+    """What is wrong if the API cannot be asked at all."""
+    tls = subject.settings.api_use_tls
+    return _foreign(subject) or wrong_language(subject.api, subject.api_heard, flag="API_USE_TLS", tls=tls)
+
+
 def why_not_reached(subject: Subject, error: BringupError) -> Finding:
     """Why there is no healthy answer: the failure, its likely cause and what mends it."""
     if isinstance(error, SettingsError):
         return fail("; ".join(error.problems), expected="usable certificate files", mend="bringup pki verify")
-    tls = subject.settings.api_use_tls
-    found = _foreign(subject) or wrong_language(subject.api, subject.api_heard, flag="API_USE_TLS", tls=tls)
-    if found:
-        return found
-    said = _by_hand(subject).first_line if tls else ""
+    said = _by_hand(subject).first_line if subject.settings.api_use_tls else ""
     cause, mend = cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")
     return fail(f"{subject.api}: {said or error}", expected="a healthy answer", cause=cause, mend=mend)
 
@@ -48,8 +50,10 @@ def look_at(subject: Subject) -> Answer:
 
 def _foreign(subject: Subject) -> Finding | None:
     """Another program that has the port, by its name."""
+    if subject.api_heard.silent:
+        return None
     said = look_at(subject).said
-    if subject.api_heard.silent or not said.startswith("HTTP/") or _SERVICE in said:
+    if not said.startswith("HTTP/") or _SERVICE in said:
         return None
     server = re.search(r"^Server: ([^\r\n]{1,80})", said, re.MULTILINE | re.IGNORECASE)
     return fail(

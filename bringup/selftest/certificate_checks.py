@@ -165,7 +165,7 @@ CHECKS = (
         "Redis uses the certificate on disk",
         _in_use(REDIS, lambda s: s.settings.pki_dir / "redis/redis-cert.pem"),
         REDIS.promised,
-        needs=(REDIS.heard,),
+        needs=(REDIS.hindrance,),
     ),
     Check(
         "5c",
@@ -173,7 +173,7 @@ CHECKS = (
         "The API uses the certificate on disk",
         _in_use(API, lambda s: s.settings.path_of("api_tls_cert")),
         API.promised,
-        needs=(API.heard,),
+        needs=(API.hindrance,),
     ),
     Check(
         "6",

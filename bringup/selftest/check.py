@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bringup.selftest.language import Heard
 from bringup.selftest.subject import Subject
 
 
@@ -39,7 +38,7 @@ class Check:
         run: asks it.
         required: whether the present flags promise it; then not having run is a failure.
         static: it looks at files and settings only, and makes sense before anything runs.
-        needs: who must have said a word before the question makes sense.
+        needs: why it cannot be asked, empty if it can.
     """
 
     id: str
@@ -48,7 +47,7 @@ class Check:
     run: Callable[[Subject], Finding]
     required: Callable[[Subject], bool] = lambda _subject: False
     static: bool = False
-    needs: tuple[Callable[[Subject], Heard], ...] = ()
+    needs: tuple[Callable[[Subject], str], ...] = ()
 
 
 @dataclass(frozen=True)

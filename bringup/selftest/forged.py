@@ -8,11 +8,12 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from pki import profile
 from pki.errors import PkiError
@@ -70,7 +71,7 @@ class Forger:
 
     def wrong_purpose(self) -> tuple[Path, Path]:
         """A server's certificate, presented by a client. Raises NoCaKey."""
-        return self._by_our_ca("purpose", purpose=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))
+        return self._by_our_ca("purpose", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
 
     def revoked(self, serial: int) -> tuple[Path, Path]:
         """Bears a serial number that the CRL lists. Raises NoCaKey."""
@@ -92,49 +93,37 @@ class Forger:
             raise NoCaKey(f"{self._store.ca_key} is not an EC key")
         return key
 
-    def _by_our_ca(
-        self,
-        name: str,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        purpose: x509.ExtendedKeyUsage | None = None,
-        serial: int | None = None,
-    ) -> tuple[Path, Path]:
-        builder = self._worker(self._our_ca[0], purpose, start, end)
-        if serial is not None:
-            builder = builder.serial_number(serial)
+    def _by_our_ca(self, name: str, **wrong: Any) -> tuple[Path, Path]:
+        builder = self._worker(self._our_ca[0], **wrong)
         return self._write(name, builder.sign(self._our_ca_key, hashes.SHA256()))
 
     def _worker(
         self,
         issuer: x509.Certificate,
-        purpose: x509.ExtendedKeyUsage | None = None,
+        *,
+        purpose: ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
         start: datetime | None = None,
         end: datetime | None = None,
+        serial: int | None = None,
     ) -> x509.CertificateBuilder:
         """A worker's certificate in every respect but the one that is asked for; it lives for minutes."""
-        now = datetime.now(UTC)
+        now, key = datetime.now(UTC), self._key.public_key()
         identity = PkiIdentity(Role.WORKER, "selftest")
-        names = x509.SubjectAlternativeName([x509.DNSName(identity.dns)])
-        issuer_key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        usage = purpose or x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         return (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, identity.dns)]))
             .issuer_name(issuer.subject)
-            .public_key(self._key.public_key())
-            .serial_number(x509.random_serial_number())
+            .public_key(key)
+            .serial_number(serial or x509.random_serial_number())
             .not_valid_before(start or now - timedelta(minutes=5))
             .not_valid_after(end or now + timedelta(minutes=5))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(profile.key_usage(digital_signature=True), critical=True)
-            .add_extension(usage, critical=False)
-            .add_extension(names, critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key_id), critical=False
-            )
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(identity.dns)]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
         )
 
     def _write(self, name: str, certificate: x509.Certificate) -> tuple[Path, Path]:

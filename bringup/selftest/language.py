@@ -29,6 +29,13 @@ class Heard:
         """Nobody is there, or nobody who says a word."""
         return self.language is Language.SILENCE
 
+    def hindrance(self, *, tls: bool) -> str:
+        """Why there is no sense in talking; empty if there is. ``tls``: whether we are to speak TLS."""
+        if self.silent:
+            return f"nobody answers ({self.said})"
+        wanted = Language.TLS if tls else Language.PLAIN
+        return "" if self.language is wanted else f"it speaks {self.language}, not {wanted}"
+
 
 def hear(endpoint: Endpoint, request: bytes) -> Heard:
     """Ask in plain text, then in TLS. Bounded even where looking up the host's name hangs."""

@@ -14,7 +14,7 @@ from bringup.connections import connect_redis, redis_errors
 from bringup.errors import BringupError, PermanentError, RedisUnavailable
 from bringup.queues import open_queue
 from bringup.selftest.check import Check, Finding, fail, info, ok, skip, warn
-from bringup.selftest.redis_diagnosis import by_hand, why_not
+from bringup.selftest.redis_diagnosis import by_hand, not_heard, why_not
 from bringup.selftest.subject import Subject
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _DEVELOPMENT = "no mutual TLS (REDIS_USE_TLS=false): expected in development onl
 
 def _password(subject: Subject) -> Finding:
     """It lets nobody in without a password, and us with ours."""
+    if found := not_heard(subject):
+        return found
     without = by_hand(subject)
     if without.said.startswith("+PONG"):
         return fail(
@@ -161,11 +163,11 @@ def always(_subject: Subject) -> bool:
     return True
 
 
-_HEARD = (lambda subject: subject.redis_heard,)
+_NEEDS = (lambda subject: subject.redis_hindrance,)
 
 CHECKS = (
     Check("1a", _GROUP_1, "Redis asks for a password", _password, always),
-    Check("1b", _GROUP_1, "Redis by mutual TLS with redis-cli", _by_redis_cli, redis_tls, needs=_HEARD),
-    Check("2a", _GROUP_2, "Worker connection, plain", _plain_worker, redis_plain, needs=_HEARD),
-    Check("2b", _GROUP_2, "Worker connection, mutual TLS", _mtls_worker, redis_tls, needs=_HEARD),
+    Check("1b", _GROUP_1, "Redis by mutual TLS with redis-cli", _by_redis_cli, redis_tls, needs=_NEEDS),
+    Check("2a", _GROUP_2, "Worker connection, plain", _plain_worker, redis_plain, needs=_NEEDS),
+    Check("2b", _GROUP_2, "Worker connection, mutual TLS", _mtls_worker, redis_tls, needs=_NEEDS),
 )

@@ -8,6 +8,12 @@ from bringup.selftest.probe import PING, Answer, trusting
 from bringup.selftest.subject import Subject
 
 
+def not_heard(subject: Subject) -> Finding | None:
+    """What is wrong if Redis cannot be asked at all."""
+    tls = subject.settings.redis_use_tls
+    return wrong_language(subject.redis, subject.redis_heard, flag="REDIS_USE_TLS", tls=tls)
+
+
 def why_not(subject: Subject, error: BringupError) -> Finding:
     """The failure, its likely cause and what mends it."""
     if isinstance(error, SettingsError):
@@ -15,8 +21,6 @@ def why_not(subject: Subject, error: BringupError) -> Finding:
     if isinstance(error, PermanentError):
         return fail(str(error), expected="our password is accepted", mend="set REDIS_PASSWORD (and REDIS_USERNAME)")
     tls = subject.settings.redis_use_tls
-    if found := wrong_language(subject.redis, subject.redis_heard, flag="REDIS_USE_TLS", tls=tls):
-        return found
     said = by_hand(subject).first_line
     cause, mend = cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA") if tls else ("", "")
     return fail(

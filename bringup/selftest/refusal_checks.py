@@ -86,7 +86,7 @@ _CASES: tuple[tuple[str, str, Pretend], ...] = (
 
 def _check(target: Target, name: str, title: str, ask: Ask) -> Check:
     prefix = "7.redis" if target is REDIS else "7.api"
-    return Check(f"{prefix}.{name}", _GROUP, f"{target.name} {title}", ask, target.promised, needs=(target.heard,))
+    return Check(f"{prefix}.{name}", _GROUP, f"{target.name} {title}", ask, target.promised, needs=(target.hindrance,))
 
 
 def _of(target: Target, nobody: Ask) -> list[Check]:
@@ -102,5 +102,5 @@ CHECKS = (
     _check(REDIS, "plain-port", "has no plain-text port", plain_door),
     *_of(API, _nobody_at_the_api),
     _check(API, "revoked", "refuses a revoked certificate", _revoked),
-    Check("7.api.wrong-token", _GROUP, "The API refuses a wrong token", _wrong_token, always, needs=(API.heard,)),
+    Check("7.api.wrong-token", _GROUP, "The API refuses a wrong token", _wrong_token, always, needs=(API.hindrance,)),
 )

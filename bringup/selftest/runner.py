@@ -32,16 +32,16 @@ def _run_one(subject: Subject, check: Check) -> Outcome:
     if started > subject.deadline:
         finding = skip("no time was left", mend=f"--only {check.id} runs it alone")
     else:
-        finding = _unheard(subject, check) or _ask(subject, check)
+        finding = _hindered(subject, check) or _ask(subject, check)
     promised = as_promised(finding, required=check.required(subject))
     return Outcome(check, promised, time.monotonic() - started)
 
 
-def _unheard(subject: Subject, check: Check) -> Finding | None:
-    """Only one check needs to wait for who is not there."""
-    for heard in (of(subject) for of in check.needs if check.required(subject)):
-        if heard.silent:
-            return skip(f"not run: nobody to ask ({heard.said})", mend="see 1a, 3a and 3b")
+def _hindered(subject: Subject, check: Check) -> Finding | None:
+    """One check says why nobody answers; the others need not wait for it again."""
+    for hindrance in (of(subject) for of in check.needs if check.required(subject)):
+        if hindrance:
+            return skip(f"not run: {hindrance}", mend="see 1a, 3a and 3b")
     return None
 
 

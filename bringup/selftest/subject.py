@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
 from bringup import tls
+from bringup.model import utc_now
 from bringup.selftest.forged import Forger
 from bringup.selftest.language import Heard, hear
 from bringup.selftest.probe import PING, Endpoint, Identity
@@ -17,10 +18,6 @@ from pki.store import Store
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHORTEST_S = 0.05
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -36,7 +33,7 @@ class Subject:
     settings: Settings
     timeout_s: float = 3.0
     contexts: tls.ClientContexts = field(default_factory=tls.ClientContexts)
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
     deadline: float = math.inf
 
     @property
@@ -85,6 +82,16 @@ class Subject:
     def api_heard(self) -> Heard:
         """What speaks where the API must listen."""
         return hear(self.api, self.health_request)
+
+    @property
+    def redis_hindrance(self) -> str:
+        """Why Redis cannot be asked anything; empty if it can."""
+        return self.redis_heard.hindrance(tls=self.settings.redis_use_tls)
+
+    @property
+    def api_hindrance(self) -> str:
+        """Why the API cannot be asked anything; empty if it can."""
+        return self.api_heard.hindrance(tls=self.settings.api_use_tls)
 
     @property
     def redis_identity(self) -> Identity:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bringup.selftest.language import Heard
 from bringup.selftest.probe import PING, Endpoint, Identity
 from bringup.selftest.subject import Subject
 
@@ -14,6 +13,7 @@ class Target:
 
     Args:
         promised: whether its TLS flag is on.
+        hindrance: why it cannot be asked anything; empty if it can.
         see: where its root causes are told.
         mend: how it becomes what the settings say.
     """
@@ -23,7 +23,7 @@ class Target:
     identity: Callable[[Subject], Identity]
     request: Callable[[Subject], bytes]
     promised: Callable[[Subject], bool]
-    heard: Callable[[Subject], Heard]
+    hindrance: Callable[[Subject], str]
     see: str
     mend: str
 
@@ -34,7 +34,7 @@ REDIS = Target(
     identity=lambda subject: subject.redis_identity,
     request=lambda _subject: PING,
     promised=lambda subject: subject.settings.redis_use_tls,
-    heard=lambda subject: subject.redis_heard,
+    hindrance=lambda subject: subject.redis_hindrance,
     see="see 1a and 2b",
     mend="bringup redis-conf --force, then start Redis with what it writes",
 )
@@ -44,7 +44,7 @@ API = Target(
     identity=lambda subject: subject.api_identity,
     request=lambda subject: subject.health_request,
     promised=lambda subject: subject.settings.api_use_tls,
-    heard=lambda subject: subject.api_heard,
+    hindrance=lambda subject: subject.api_hindrance,
     see="see 3b",
     mend="start `bringup api` with these settings",
 )

@@ -1,0 +1,315 @@
+"""The faults: what is done to a good stack, which checks must turn, and what the one that matters must say."""
+
+import http.server
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from threading import Thread
+
+from pydantic import SecretStr
+
+from pki.names import Identity, Role
+from tests.conftest import free_port
+from tests.integration.selftest.bad import Mint, Pair
+from tests.integration.selftest.site import Changes, Site
+
+Inject = Callable[[Site], AbstractContextManager[Changes]]
+
+STRANGERS = {"no-certificate", "foreign-ca", "expired", "not-yet-valid", "wrong-purpose"}
+REDIS_REFUSALS = {f"7.redis.{case}" for case in (*STRANGERS, "old-tls", "plain-text", "plain-port")}
+API_REFUSALS = {f"7.api.{case}" for case in (*STRANGERS, "old-tls", "plain-text", "revoked", "wrong-token")}
+# What cannot be shown as long as nobody gets in at all (3c: the clock of Redis). A chain that is broken (4) leaves
+# a part of 6 unlooked at.
+REDIS_SHUT = {"1a", "1b", "2b", "3c", *REDIS_REFUSALS}
+API_SHUT = {"3b", *API_REFUSALS}
+REDIS, WORKER, API = (Identity(role, role.value) for role in (Role.REDIS, Role.WORKER, Role.API))
+REDIS_FILES, API_FILES, WORKER_FILES = "redis/redis", "api/api", "workers/worker"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Args: turns: what must fail, and nothing else. tells, says: one check of these, and parts of its words."""
+
+    name: str
+    inject: Inject
+    turns: frozenset[str]
+    tells: str
+    says: tuple[str, ...]
+
+
+def fault(name: str, inject: Inject, turns: set[str], tells: str, *says: str) -> Fault:
+    return Fault(name, inject, frozenset(turns), tells, says)
+
+
+def here(**changes: object) -> Inject:
+    """Something is wrong on our side only."""
+
+    @contextmanager
+    def inject(_site: Site) -> Iterator[Changes]:
+        yield changes
+
+    return inject
+
+
+def second_api(**variables: str) -> Inject:
+    return lambda site: site.api(**variables)
+
+
+@contextmanager
+def redis_is_down(site: Site) -> Iterator[Changes]:
+    with site.without_redis():
+        yield {}
+
+
+@contextmanager
+def redis_is_plain(site: Site) -> Iterator[Changes]:
+    """The port that people know is the plain one."""
+    port = free_port()
+    with site.redis_set(port=str(port)):
+        yield {"redis_port": port}
+
+
+@contextmanager
+def a_second_door(site: Site) -> Iterator[Changes]:
+    with site.redis_set(port=str(free_port())):
+        yield {}
+
+
+def redis_set(**config: str) -> Inject:
+    @contextmanager
+    def inject(site: Site) -> Iterator[Changes]:
+        with site.redis_set(**config):
+            yield {}
+
+    return inject
+
+
+def redis_with(make: Callable[[Mint], Pair]) -> Inject:
+    """Redis runs with another certificate, and that is the one on disk."""
+
+    @contextmanager
+    def inject(site: Site) -> Iterator[Changes]:
+        with site.redis_with(make(Mint(site.store, REDIS)).as_files(REDIS_FILES)):
+            yield {}
+
+    return inject
+
+
+def api_with(make: Callable[[Mint], Pair]) -> Inject:
+    """The API takes new files by itself."""
+
+    @contextmanager
+    def inject(site: Site) -> Iterator[Changes]:
+        with site.files(make(Mint(site.store, API)).as_files(API_FILES)):
+            yield {}
+
+    return inject
+
+
+def worker_with(make: Callable[[Mint], Pair]) -> Inject:
+    """What we present, to Redis and to the API."""
+
+    @contextmanager
+    def inject(site: Site) -> Iterator[Changes]:
+        with site.files(make(Mint(site.store, WORKER)).as_files(WORKER_FILES)):
+            yield {}
+
+    return inject
+
+
+@contextmanager
+def not_reloaded(site: Site) -> Iterator[Changes]:
+    """Renewed on disk; Redis was not told."""
+    with site.files(Mint(site.store, REDIS).good().as_files(REDIS_FILES)):
+        yield {}
+
+
+@contextmanager
+def not_loadable(site: Site) -> Iterator[Changes]:
+    """The API keeps the last files that were good when new ones do not fit."""
+    with site.files({f"{API_FILES}-cert.pem": Mint(site.store, API).good().certificate}):
+        yield {}
+
+
+@contextmanager
+def another_key(site: Site) -> Iterator[Changes]:
+    with site.files({f"{WORKER_FILES}-key.pem": (site.store.root / f"{API_FILES}-key.pem").read_bytes()}):
+        yield {}
+
+
+@contextmanager
+def a_key_for_all(site: Site) -> Iterator[Changes]:
+    path = site.store.root / f"{WORKER_FILES}-key.pem"
+    path.chmod(0o644)
+    try:
+        yield {}
+    finally:
+        path.chmod(0o600)
+
+
+@contextmanager
+def no_ca_key(site: Site) -> Iterator[Changes]:
+    aside = site.folder / "ca-key-elsewhere.pem"
+    site.store.ca_key.rename(aside)
+    try:
+        yield {}
+    finally:
+        aside.rename(site.store.ca_key)
+
+
+@contextmanager
+def a_stranger(_site: Site) -> Iterator[Changes]:
+    """Python's own server has the port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield {"callback_api_port": server.server_address[1]}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: it is none of the test's output."""
+
+
+@contextmanager
+def an_api_that_checked_no_list(site: Site) -> Iterator[Changes]:
+    """The list of revoked certificates was never carried to it."""
+    with site.api(API_TLS_CRL=str(site.old_crl)) as changes:
+        yield changes
+
+
+WRONG_PASSWORD = here(redis_password=SecretStr("not-the-password"))
+
+WITH_TLS = (
+    fault(
+        "wrong password",
+        WRONG_PASSWORD,
+        {"1a", "1b", "2b", "3c", "7.redis.plain-port"},
+        "1a",
+        "invalid username-password pair",
+    ),
+    fault("Redis is down", redis_is_down, {*REDIS_SHUT, "3b", "5b"}, "1a", "nothing listens", "it is not running"),
+    fault("Redis is plain", redis_is_plain, {*REDIS_SHUT, "5b"}, "1a", "speaks plain text", "started without TLS"),
+    fault(
+        "Redis asks for no certificate",
+        redis_set(tls_auth_clients="no"),
+        {f"7.redis.{case}" for case in STRANGERS},
+        "7.redis.no-certificate",
+        "accepted",
+        "bringup redis-conf",
+    ),
+    fault(
+        "Redis does not insist on a certificate",
+        redis_set(tls_auth_clients="optional"),
+        {"7.redis.no-certificate"},
+        "7.redis.no-certificate",
+        "accepted",
+    ),
+    fault(
+        "Redis speaks old TLS",
+        redis_set(tls_protocols="TLSv1.1 TLSv1.2 TLSv1.3", tls_ciphers="ALL:@SECLEVEL=0"),
+        {"7.redis.old-tls"},
+        "7.redis.old-tls",
+        "accepted",
+    ),
+    fault(
+        "Redis has a plain-text door", a_second_door, {"7.redis.plain-port"}, "7.redis.plain-port", "in plain text on"
+    ),
+    fault(
+        "Redis: expired", redis_with(Mint.expired), {*REDIS_SHUT, "5a"}, "1a", "certificate has expired", "pki renew"
+    ),
+    fault(
+        "Redis: another host's",
+        redis_with(Mint.for_another_host),
+        {*REDIS_SHUT, "6"} - {"1b"},
+        "2b",
+        "IP address mismatch",
+        "does not name this address",
+    ),
+    fault(
+        "Redis: foreign CA of the same name",
+        redis_with(Mint.of_a_foreign_ca),
+        {*REDIS_SHUT, "4", "6"},
+        "2b",
+        "REDIS_TLS_CA",
+    ),
+    fault("Redis: not reloaded", not_reloaded, {"5b"}, "5b", "renewed and not loaded"),
+    fault(
+        "API is plain",
+        second_api(API_USE_TLS="false", API_REQUIRE_CLIENT_CERT="false"),
+        {*API_SHUT, "3c", "5c"},
+        "3b",
+        "speaks plain text",
+        "started without TLS",
+    ),
+    fault(
+        "API asks for no certificate",
+        second_api(API_REQUIRE_CLIENT_CERT="false"),
+        {"7.api.no-certificate"},
+        "7.api.no-certificate",
+        "accepted",
+        "API_REQUIRE_CLIENT_CERT=true",
+    ),
+    fault("a stranger on the API's port", a_stranger, {*API_SHUT, "3c", "5c"}, "3b", "SimpleHTTP", "another program"),
+    fault("API: expired", api_with(Mint.expired), {*API_SHUT, "5a"}, "3b", "certificate has expired", "pki renew"),
+    fault("API: another host's", api_with(Mint.for_another_host), {*API_SHUT, "6"}, "3b", "does not name this address"),
+    fault(
+        "API: foreign CA of the same name", api_with(Mint.of_a_foreign_ca), {*API_SHUT, "4", "6"}, "3b", "API_TLS_CA"
+    ),
+    fault("API: files that do not fit", not_loadable, {"5c", "6"}, "5c", "renewed and not loaded"),
+    fault("API: list not carried", an_api_that_checked_no_list, {"7.api.revoked"}, "7.api.revoked", "accepted"),
+    fault("wrong API token", here(api_token=SecretStr("x" * 32)), {"3b"}, "3b", "401", "API_TOKEN"),
+    fault(
+        "we: expired",
+        worker_with(Mint.expired),
+        {*REDIS_SHUT, *API_SHUT, "5a"},
+        "2b",
+        "our certificate has expired",
+    ),
+    fault(
+        "we: a server's certificate",
+        worker_with(Mint.for_another_purpose),
+        {*REDIS_SHUT, *API_SHUT, "4", "6"},
+        "2b",
+        "for another purpose",
+        "REDIS_TLS_CERT",
+    ),
+    fault(
+        "we: foreign CA of the same name",
+        worker_with(Mint.of_a_foreign_ca),
+        {*REDIS_SHUT, *API_SHUT, "4", "6"},
+        "3b",
+        "does not trust the CA of our certificate",
+    ),
+    fault("another key", another_key, {*REDIS_SHUT, *API_SHUT, "6"}, "6", "does not fit"),
+    fault("a key that all may read", a_key_for_all, {"6"}, "6", "0644", "chmod 600"),
+    fault(
+        "no CA key here",
+        no_ca_key,
+        {
+            *(f"7.{who}.{case}" for who in ("redis", "api") for case in ("expired", "not-yet-valid", "wrong-purpose")),
+            "7.api.revoked",
+        },
+        "7.redis.expired",
+        "needs the CA key",
+        "host of the CA",
+    ),
+)
+
+WITHOUT_TLS = (
+    fault("wrong password", WRONG_PASSWORD, {"1a", "2a"}, "1a", "invalid username-password pair", "REDIS_PASSWORD"),
+    fault("Redis is down", redis_is_down, {"1a", "2a", "3a"}, "1a", "nothing listens", "it is not running"),
+    fault("Redis asks for no password", redis_set(requirepass=""), {"1a"}, "1a", "answers without a password"),
+    fault("a stranger on the API's port", a_stranger, {"3a", "7.api.wrong-token"}, "3a", "SimpleHTTP"),
+    fault("wrong API token", here(api_token=SecretStr("x" * 32)), {"3a"}, "3a", "401", "API_TOKEN"),
+    fault(
+        "nothing on the API's port",
+        here(callback_api_port=free_port()),
+        {"3a", "7.api.wrong-token"},
+        "3a",
+        "nothing listens",
+    ),
+)

@@ -1,0 +1,216 @@
+"""A live stack, the ways to do something to it, and what the self-test says of it then."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from redis import Redis
+
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.demo.stack import Stack
+from bringup.model import utc_now
+from bringup.selftest import CATALOG, Subject, run
+from bringup.selftest.check import Finding, Outcome, Status
+from bringup.selftest.probe import Endpoint, Reached, looking
+from bringup.settings import Settings
+from pki.store import Store
+from tests.conftest import free_port
+
+VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
+FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
+_KEEPER = "user keeper on >the-password-of-the-keeper ~* &* +@all\n"
+Changes = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the self-test found."""
+
+    outcomes: list[Outcome]
+    seconds: float
+
+    @property
+    def failing(self) -> set[str]:
+        return self.with_status(Status.FAIL)
+
+    def with_status(self, status: Status) -> set[str]:
+        return {one.check.id for one in self.outcomes if one.finding.status is status}
+
+    def __getitem__(self, check: str) -> Finding:
+        return next(one.finding for one in self.outcomes if one.check.id == check)
+
+    def text(self, check: str) -> str:
+        """All that a person is told about one check."""
+        found = self[check]
+        return f"{found.observed} | {found.expected} | {found.cause} | {found.mend}"
+
+
+class Site:
+    """redis-server and the API, running; a keeper who may do anything in Redis; a worker who was revoked."""
+
+    def __init__(self, folder: Path, *, use_tls: bool) -> None:
+        self.folder = folder
+        (folder / "devices.toml").touch()
+        self.stack = Stack(folder, VARIABLES | dict.fromkeys(FLAGS, str(use_tls).lower()))
+        self.old_crl = folder / "old-crl.pem"
+        if use_tls:
+            self._revoke_somebody()
+        self._start_redis(use_tls=use_tls)
+        self.stack.start("api")
+        self.settings = self.stack.settings_of("worker")
+        self.keeper = self._keeper(use_tls=use_tls)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.settings.pki_dir)
+
+    def tested(self, changes: Changes = MappingProxyType({}), now: Callable[[], datetime] = utc_now) -> Found:
+        """What the self-test says, with these settings and this clock on its side."""
+        subject = Subject(self.settings.model_copy(update=dict(changes)), now=now)
+        started = time.monotonic()
+        try:
+            outcomes = run(subject, CATALOG)
+        finally:
+            subject.close()
+        return Found(outcomes, time.monotonic() - started)
+
+    def selftest(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """The command itself."""
+        return subprocess.run(
+            [sys.executable, "-m", "bringup", "selftest", *arguments],
+            cwd=self.folder,
+            env=self.stack.environment("worker") | environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @contextmanager
+    def redis_set(self, **config: str) -> Iterator[None]:
+        """CONFIG SET, and back again."""
+        names = [name.replace("_", "-") for name in config]
+        before = {name: str(self.keeper.config_get(name)[name]) for name in names}
+        self._config_set(dict(zip(names, config.values(), strict=True)))
+        try:
+            yield
+        finally:
+            self._config_set(before)
+
+    def reload_redis(self) -> None:
+        """Let Redis read its files again: all three in one command."""
+        root = self.store.root
+        pairs = {"cert": root / "redis/redis-cert.pem", "key": root / "redis/redis-key.pem"}
+        pairs["ca-cert"] = self.store.ca_certificate
+        self._config_set({f"tls-{name}-file": str(path) for name, path in pairs.items()})
+
+    @contextmanager
+    def redis_with(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Redis runs with other files in PKI_DIR."""
+        with ExitStack() as after:
+            after.callback(self.reload_redis)
+            after.enter_context(self.files(files))
+            self.reload_redis()
+            yield
+            # The files are restored first, then they are loaded.
+
+    @contextmanager
+    def files(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Other files in PKI_DIR, and then those that were there."""
+        before = {name: (self.store.root / name).read_bytes() for name in files}
+        try:
+            self._write(files)
+            yield
+        finally:
+            self._write(before)
+            Subject(self.settings).api.handshake(looking())  # so that the API takes them, too
+
+    @contextmanager
+    def api(self, **variables: str) -> Iterator[dict[str, object]]:
+        """A second API with other settings; yields what leads to it."""
+        port = free_port()
+        environ = self.stack.environment("api") | {"CALLBACK_API_PORT": str(port), **variables}
+        command = [sys.executable, "-m", "bringup", "api"]
+        with (self.folder / "second-api.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
+        try:
+            _await(port, process)
+            yield {"callback_api_port": port}
+        finally:
+            process.terminate()
+            process.wait(15)
+
+    @contextmanager
+    def without_redis(self) -> Iterator[None]:
+        """Redis is gone for a while."""
+        self.stack.stop("redis")
+        try:
+            yield
+        finally:
+            self.stack.run_redis()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Redis and the API accept connections, and say nothing."""
+        groups = [self.stack.pid("redis"), self.stack.pid("api")]  # each leads a session of its own
+        for group in groups:
+            os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for group in groups:
+                os.killpg(group, signal.SIGCONT)
+
+    def _config_set(self, config: Mapping[str, str]) -> None:
+        """All in one command, which is how certificates must be replaced."""
+        flat = [text for pair in config.items() for text in pair]
+        self.keeper.config_set(*flat[:2], *flat[2:])
+
+    def _write(self, files: Mapping[str, bytes]) -> None:
+        for name, data in files.items():
+            path = self.store.root / name
+            fresh = path.with_suffix(".new")
+            fresh.touch(mode=0o600 if "key" in name else 0o644)
+            fresh.write_bytes(data)
+            fresh.replace(path)
+
+    def _revoke_somebody(self) -> None:
+        self.stack.command("pki", "issue", "worker", "--name", "gone")
+        self.old_crl.write_bytes(Store(self.stack.settings.pki_dir).ca_crl.read_bytes())
+        self.stack.command("pki", "revoke", "gone")
+
+    def _start_redis(self, *, use_tls: bool) -> None:
+        self.stack.command("redis-conf")
+        if use_tls:
+            with (self.folder / "redis/users.acl").open("a") as users:
+                users.write(_KEEPER)
+        self.stack.run_redis()
+
+    def _keeper(self, *, use_tls: bool) -> "Redis":
+        changes: dict[str, object] = {"redis_username": None}
+        if use_tls:
+            changes = {"redis_username": "keeper", "redis_password": "the-password-of-the-keeper"}
+        settings = Settings.model_validate(self.settings.model_dump() | changes)
+        return connect_redis(settings, tls.ClientContexts(), name="keeper")
+
+
+def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the API answers, in whatever language."""
+    endpoint = Endpoint("the second API", "127.0.0.1", port, 1)
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the second API ended"
+        hello = endpoint.plain(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        if hello.accepted or endpoint.handshake(looking()).reached is Reached.TLS:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the second API did not start")

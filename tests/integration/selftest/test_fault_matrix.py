@@ -1,0 +1,59 @@
+"""Each fault in a live stack turns exactly the checks that it must, and the one that matters says why."""
+
+import pytest
+
+from bringup.selftest.check import Status
+from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
+from tests.integration.selftest.site import Found, Site
+
+
+def _named(fault: Fault) -> str:
+    return fault.name.replace(" ", "-")
+
+
+def _prove(site: Site, fault: Fault) -> None:
+    with fault.inject(site) as changes:
+        tested = site.tested(changes)
+    _assert_told(tested, fault)
+
+
+def _assert_told(tested: Found, fault: Fault) -> None:
+    assert tested.failing == fault.turns, {one: tested.text(one) for one in tested.failing ^ fault.turns}
+    for part in fault.says:
+        assert part in tested.text(fault.tells)
+    assert tested[fault.tells].mend, "it says nothing of what mends it"
+
+
+def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -> None:
+    tested = tls_site.tested()
+    assert tested.failing == set()
+    assert tested.with_status(Status.SKIP) == set()
+    assert tested.with_status(Status.INFO) == {"2a", "3a"}
+
+
+def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_needs(plain_site: Site) -> None:
+    tested = plain_site.tested()
+    assert tested.failing == set()
+    assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
+
+
+@pytest.mark.parametrize("fault", WITH_TLS, ids=_named)
+def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
+    _prove(tls_site, fault)
+
+
+@pytest.mark.parametrize("fault", WITHOUT_TLS, ids=_named)
+def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
+    _prove(plain_site, fault)
+
+
+def test_tls_where_the_flags_say_plain_is_named_for_both(tls_site: Site) -> None:
+    tested = tls_site.tested({"redis_use_tls": False, "api_use_tls": False})
+    assert tested.failing == {"1a", "2a", "3a", "7.api.wrong-token"}
+    assert "set REDIS_USE_TLS=true" in tested.text("1a")
+    assert "set API_USE_TLS=true" in tested.text("3a")
+
+
+def test_every_fault_is_undone(tls_site: Site, plain_site: Site) -> None:
+    assert tls_site.tested().failing == set()
+    assert plain_site.tested().failing == set()
