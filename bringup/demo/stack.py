@@ -55,12 +55,12 @@ class Stack:
         self.settings: Settings = load(environ={}, env_file=env_file).settings
         self.api = ApiClient(self.settings, tls.ClientContexts())
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of bringup to its end. Raises StackError when it fails and ``check`` is set."""
+    def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of bringup to its end, as this user of Redis. Raises StackError if ``check`` and it fails."""
         done = subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "-m", "bringup", *arguments],
             cwd=self.folder,
-            env=self._environment("operator"),
+            env=self.environment(role),
             capture_output=True,
             text=True,
             check=False,
@@ -112,6 +112,16 @@ class Stack:
         """What a part has logged so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
+    def environment(self, role: str) -> dict[str, str]:
+        """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
+        kept = {name: value for name, value in os.environ.items() if name in _INHERITED}
+        user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
+        return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
+
+    def settings_of(self, role: str) -> Settings:
+        """The settings as a service of this role has them."""
+        return load(environ=self.environment(role)).settings
+
     def __enter__(self) -> "Stack":
         return self
 
@@ -124,21 +134,11 @@ class Stack:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 command,
                 cwd=self.folder,
-                env=self._environment(_ROLE_OF.get(name, "")),
+                env=self.environment(_ROLE_OF.get(name, "")),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-
-    def _environment(self, role: str) -> dict[str, str]:
-        """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
-        kept = {name: value for name, value in os.environ.items() if name in _INHERITED}
-        user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
-        return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
-
-    def settings_of(self, role: str) -> Settings:
-        """The settings as a service of this role has them."""
-        return load(environ=self._environment(role)).settings
 
     def _await(self, name: str, answers: Callable[[], object]) -> None:
         deadline = time.monotonic() + _START_S
