@@ -62,6 +62,7 @@ class ServerContexts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = ContextCache()
+        self._enforces_crl = False  # once it was there, deleting the list does not let the revoked in again
 
     def get(self) -> ssl.SSLContext:
         """The context for a new connection; when the files are unusable, the last that was good.
@@ -71,7 +72,8 @@ class ServerContexts:
         """
         files = tuple(self._settings.path_of(name) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key"))
         crl = self._settings.path_of("api_tls_crl")
-        watched = (*files, crl) if crl.exists() else files
+        self._enforces_crl = self._enforces_crl or crl.exists()
+        watched = (*files, crl) if self._enforces_crl else files
         try:
             return self._cache.get(watched, lambda: self._build(*watched))
         except SettingsError:

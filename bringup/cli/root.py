@@ -42,7 +42,9 @@ for command in (show.devices, show.device, show.runs, show.run):
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
     try:
-        cli.main(standalone_mode=False)
+        # click hands the status of Context.exit back here instead of raising it.
+        status = cli.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-_OURS = re.compile(r"^_*(REDIS|API|CALLBACK|PKI|DHCP|DEVICES?|BRINGUP)(_|$)", re.IGNORECASE)
-_SECURITY = re.compile(r"(TLS|SSL|CERT|CRT|TOKEN|PASSWORD|PASSWD)", re.IGNORECASE)
+_OURS = re.compile(r"^_*(REDIS|API|CALLBACK|PKI|CA|DHCP|DEVICES?|BRINGUP)(_|$)", re.IGNORECASE)
+_SECURITY = re.compile(r"(TLS|SSL|CERT|CRT|CRL|TOKEN|PASS)", re.IGNORECASE)
 _CLOSE = 0.85
 
 

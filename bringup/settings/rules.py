@@ -28,10 +28,15 @@ def pki_rules(settings: Settings) -> Iterator[str]:
 
 
 def _url_rules(settings: Settings) -> Iterator[str]:
-    url = urlsplit(settings.callback_api_url)
     if not settings.callback_api_url:
         return
     scheme = "https" if settings.api_use_tls else "http"
+    try:
+        url = urlsplit(settings.callback_api_url)
+        _ = url.port  # looked at only when asked for
+    except ValueError:
+        yield f"CALLBACK_API_URL: must be a URL such as {scheme}://bringup.example.net:5000"
+        return
     if url.scheme not in {"http", "https"} or not url.hostname:
         yield f"CALLBACK_API_URL: must be a URL such as {scheme}://bringup.example.net:5000"
     elif url.scheme != scheme:
@@ -47,6 +52,8 @@ def _tls_file_rules(settings: Settings) -> Iterator[str]:
         wanted += [(name, "REDIS_USE_TLS") for name in ("redis_tls_cert", "redis_tls_key", "redis_tls_ca")]
     if settings.api_use_tls:
         wanted += [("api_tls_ca", "API_USE_TLS")]
+        # Where it was named, a missing list must not switch revocation off without a word.
+        wanted += [("api_tls_crl", "API_USE_TLS")] if settings.api_tls_crl else []
     for name, flag in wanted:
         path = settings.path_of(name)
         if not path.is_file():

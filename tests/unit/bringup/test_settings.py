@@ -69,6 +69,8 @@ def test_a_secret_is_never_shown_by_repr(tmp_path: Path) -> None:
         ("API_TLS_CRT", "API_TLS_CERT"),
         ("API_REQUIRE_CLIENT_CERTS", "API_REQUIRE_CLIENT_CERT"),
         ("ENVIROMENT", "ENVIRONMENT"),
+        ("CA_KEY_PASSWORD", "CA_KEY_PASSPHRASE"),
+        ("API_TLS_CRLS", "API_TLS_CRL"),
         ("ALLOW_INSECURE_PROD", "ALLOW_INSECURE_PRODUCTION"),
     ],
 )
@@ -120,6 +122,17 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
 def test_a_url_whose_scheme_contradicts_the_flag_is_an_error(flag: str, url: str, tmp_path: Path) -> None:
     found = problems_of({"API_USE_TLS": flag, "CALLBACK_API_URL": url}, tmp_path)
     assert any(line.startswith("CALLBACK_API_URL: begins with") for line in found)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://x:99999", "http://", "x", "http://u:p@host", "http://h/?q=1"])
+def test_what_is_no_plain_url_is_an_error(url: str, tmp_path: Path) -> None:
+    found = problems_of({"CALLBACK_API_URL": url}, tmp_path)
+    assert all(line.startswith("CALLBACK_API_URL: must") for line in found)
+
+
+def test_a_revocation_list_that_was_named_must_be_there(tmp_path: Path) -> None:
+    found = problems_of({"API_USE_TLS": "true", "API_TLS_CRL": str(tmp_path / "absent.pem")}, tmp_path)
+    assert any(line.startswith("API_TLS_CRL: ") for line in found)
 
 
 def test_tls_without_its_files_is_an_error_that_names_each_file(tmp_path: Path) -> None:
