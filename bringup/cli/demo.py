@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bringup.cli.show import seconds_of
+from bringup.demo import flip as flipping
 from bringup.demo import play as demonstration
 from bringup.demo import scenario
 from bringup.demo.play import as_expected
@@ -21,30 +22,57 @@ _STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out":
 
 @click.command()
 @click.option("--tls", is_flag=True, help="The same over mutual TLS on every connection.")
+@click.option("--flip", is_flag=True, help="Instead: self-test in development mode, flip the flags, self-test again.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="With --flip: write both reports to this file."
+)
 @click.option("--keep", is_flag=True, help="Keep the folder with settings, data and logs afterwards.")
 @click.pass_context
-def demo(context: click.Context, *, tls: bool, keep: bool) -> None:
+def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, keep: bool) -> None:
     """Show the whole chain at work: a real DHCP log, real services, a SIMULATED fleet.
 
     Needs redis-server; touches nothing outside of a temporary folder and loopback ports.
     """
+    if report and not flip:
+        raise click.UsageError("--report needs --flip")
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
     try:
-        runs = _play(folder, console, use_tls=tls)
+        good = _flip(folder, console, report) if flip else _show(folder, console, use_tls=tls)
     finally:
         if keep:
             console.print(f"Settings, data and logs are in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+    if not good:
+        context.exit(1)
+
+
+def _flip(folder: Path, console: Console, report: Path | None) -> bool:
+    """Show both self-tests; returns whether both passed."""
+    halves = flipping.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
+    for half in halves:
+        console.rule(half.title)
+        console.print(half.told, highlight=False, markup=False, soft_wrap=True)
+    if report:
+        report.write_text(flipping.as_markdown(halves, f"bringup demo --flip --report {report}"), encoding="utf-8")
+    good = all(half.passed for half in halves)
+    console.print("[green]Both passed.[/green]" if good else "[red]Not both passed.[/red]")
+    return good
+
+
+def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
+    """Show the whole chain; returns whether all came to the end that it must."""
+    runs = _play(folder, console, use_tls=use_tls)
     if not console.is_terminal:
         console = Console(width=max(console.width, 160))
     console.print(_table(runs))
     wrong = [part.name for part in scenario.PARTS if not as_expected(part, runs.get(part.name))]
     if wrong:
         console.print(f"[red]Not as expected:[/red] {', '.join(wrong)}. Look at the logs with --keep.")
-        context.exit(1)
+        return False
     console.print(f"[green]All {len(scenario.PARTS)} machines came to the end that their fault asks for.[/green]")
+    return True
 
 
 def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:

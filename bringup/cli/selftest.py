@@ -1,6 +1,7 @@
 """``bringup selftest``: prove what is really in force."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -31,10 +32,20 @@ _STYLE = {
 )
 @click.option("--list", "list_only", is_flag=True, help="List the checks and run none.")
 @click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1, 10), help="Seconds a connection.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Besides, write the Markdown report to this file."
+)
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.pass_obj
 def selftest(
-    context: Context, *, pre: bool, only: tuple[str, ...], list_only: bool, timeout: float, output: str
+    context: Context,
+    *,
+    pre: bool,
+    only: tuple[str, ...],
+    list_only: bool,
+    timeout: float,
+    report: Path | None,
+    output: str,
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
 
@@ -51,7 +62,16 @@ def selftest(
     finally:
         subject.close()
     _show(subject, outcomes, output)
+    if report:
+        _write(report, as_markdown(subject, outcomes))
     raise SystemExit(_EXIT[verdict(subject, outcomes)])
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
 
 
 def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:

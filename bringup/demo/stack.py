@@ -108,6 +108,11 @@ class Stack:
         """The process id of a part that runs."""
         return self._processes[name].pid
 
+    def check_all_run(self) -> None:
+        """Raises StackError when a part has ended by itself."""
+        for name in self._processes:
+            self._check_alive(name, time.monotonic() + 1)
+
     def log_of(self, name: str) -> str:
         """What a part has logged so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")

@@ -4,12 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
 from bringup import __version__
 from bringup.selftest.check import Outcome, Status
 from bringup.selftest.runner import Verdict, verdict
 from bringup.selftest.subject import Subject
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
+
+_COLUMNS = ("identity", "names", "purpose", "key, signature", "valid until", "serial")
+_PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 
 
 def as_json(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def as_markdown(subject: Subject, outcomes: Sequence[Outcome]) -> str:
 def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
     settings = subject.settings
     return [
-        f"Made by `bringup selftest --output markdown` {__version__} at {subject.now():%Y-%m-%d %H:%M:%S} UTC.",
+        f"Made by `bringup selftest` {__version__} at {subject.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
         f"**{verdict(subject, outcomes)}**: {summary(outcomes)}.",
         "",
@@ -82,7 +88,6 @@ def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
         f"| API_REQUIRE_CLIENT_CERT | {str(settings.api_require_client_cert).lower()} |",
         f"| Redis | {subject.redis.host}:{subject.redis.port} |",
         f"| API | {settings.api_url} |",
-        "",
     ]
 
 
@@ -102,17 +107,27 @@ def _results(outcomes: Iterable[Outcome]) -> list[str]:
 
 def _certificates(subject: Subject) -> list[str]:
     store = subject.store
-    lines = ["", "## Certificates", "", "| identity | names | valid until | serial |", "|---|---|---|---|"]
+    lines = ["", "## Certificates", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     try:
         found = [(one, store.certificate(one)) for one in store.identities()]
     except PkiError as error:
         return [*lines, f"| {_cell(str(error))} | | | |"]
     for identity, certificate in found:
         if certificate is not None:
-            names = ", ".join(map(san_text, sans_of(certificate)))
-            until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-            lines.append(f"| {identity} | {_cell(names)} | {until} | {certificate.serial_number:x} |")
-    return lines
+            lines.append(f"| {' | '.join(map(_cell, (str(identity), *_attributes(certificate))))} |")
+    return lines if found else [*lines[:-2], "None here."]
+
+
+def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
+    return (
+        ", ".join(map(san_text, sans_of(certificate))),
+        ", ".join(_PURPOSE.get(oid, oid.dotted_string) for oid in usage),
+        f"{getattr(getattr(key, 'curve', key), 'name', type(key).__name__)}, {hashed.name if hashed else 'no hash'}",
+        f"{certificate.not_valid_after_utc:%Y-%m-%d}",
+        f"{certificate.serial_number:x}",
+    )
 
 
 def _posture(subject: Subject, outcomes: Iterable[Outcome]) -> list[str]:

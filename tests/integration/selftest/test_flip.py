@@ -1,0 +1,36 @@
+"""The flip, as a user runs it: both self-tests pass, and the report holds both."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bringup.demo.flip import Half, as_markdown
+
+
+def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path: Path) -> None:
+    report = tmp_path / "results.md"
+    done = subprocess.run(
+        [sys.executable, "-m", "bringup", "demo", "--flip", "--report", str(report)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED: ") == 2
+    assert done.stdout.rstrip().endswith("Both passed.")
+    before, after = report.read_text().split("## After: production")
+    assert "| 2a Worker connection, plain | ok |" in before
+    assert "| 7.redis.plain-text Redis refuses plain text | ok |" in after
+    assert list(tmp_path.iterdir()) == [report], "it left something behind"
+
+
+def test_the_report_names_the_command_and_both_outcomes() -> None:
+    half = Half(
+        "Before", {"A": "b"}, passed=True, told="", report="# Connection test results\n\n**PASSED**\n\n## 1 Redis\n"
+    )
+    text = as_markdown((half, half), "bringup demo --flip")
+    assert text.startswith("# Mutual TLS test results\n\nMade by `bringup demo --flip`.")
+    assert text.count("### 1 Redis") == 2
+    assert text.count("# Connection test results") == 0
