@@ -55,7 +55,9 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
 def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.Processor]:
     if log_format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+    # The default prints the local variables of every frame, and some of them are secrets.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, exception_formatter=plain)]
 
 
 def _escaped(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from bringup.settings.schema import Settings
 
 SHORTEST_PRODUCTION_SECRET = 16
+_FEWEST_CHARACTERS = 8
 _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin"}
 
 
@@ -16,8 +17,8 @@ def broken_rules(settings: Settings) -> Iterator[str]:
     yield from _tls_file_rules(settings)
     yield from _time_rules(settings)
     yield from _renewal_rules(settings)
-    if settings.environment == "production":
-        yield from _production_rules(settings)
+    if settings.environment == "production" and not settings.allow_insecure_production:
+        yield from insecurities(settings)
 
 
 def pki_rules(settings: Settings) -> Iterator[str]:
@@ -76,17 +77,20 @@ def _renewal_rules(settings: Settings) -> Iterator[str]:
         yield "RENEW_DAYS: must be smaller than VALIDITY_DAYS, or every certificate is always due"
 
 
-def _production_rules(settings: Settings) -> Iterator[str]:
-    if settings.allow_insecure_production:
-        return
+def insecurities(settings: Settings) -> Iterator[str]:
+    """What production must not be without."""
     for flag in ("redis_use_tls", "api_use_tls"):
         if not getattr(settings, flag):
             yield f"{flag.upper()}: must be true when ENVIRONMENT=production"
     for name in ("redis_password", "api_token"):
         secret = getattr(settings, name)
-        value = secret.get_secret_value() if secret else ""
-        if len(value) < SHORTEST_PRODUCTION_SECRET or value.lower() in _DEFAULT_SECRETS:
+        if _is_weak(secret.get_secret_value() if secret else ""):
             yield (
-                f"{name.upper()}: must be at least {SHORTEST_PRODUCTION_SECRET} characters and no default when "
-                "ENVIRONMENT=production; `bringup init` makes a good one"
+                f"{name.upper()}: must be at least {SHORTEST_PRODUCTION_SECRET} characters, not a few repeated, and "
+                "no default when ENVIRONMENT=production; `bringup init` makes a good one"
             )
+
+
+def _is_weak(secret: str) -> bool:
+    too_simple = len(secret) < SHORTEST_PRODUCTION_SECRET or len(set(secret)) < _FEWEST_CHARACTERS
+    return too_simple or any(secret.lower().strip("0123456789!") == default for default in _DEFAULT_SECRETS)

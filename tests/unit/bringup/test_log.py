@@ -34,3 +34,19 @@ def test_a_json_line_carries_what_is_bound() -> None:
     inside, after = (json.loads(line) for line in stream.getvalue().splitlines())
     assert (inside["run_id"], inside["job_id"], inside["event"]) == ("r1", "j1", "step")
     assert "run_id" not in after
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_traceback_shows_no_local_variables(log_format: log.LogFormat) -> None:
+    stream = io.StringIO()
+    log.configure("INFO", log_format, stream)
+    try:
+        _fail("-".join(("a", "secret", "in", "a", "frame")))
+    except ValueError:
+        log.get("test").exception("it failed")
+    assert "ValueError" in stream.getvalue()
+    assert "a-secret-in-a-frame" not in stream.getvalue()
+
+
+def _fail(secret: str) -> None:
+    raise ValueError(f"of {len(secret)} characters")

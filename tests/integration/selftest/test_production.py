@@ -1,0 +1,78 @@
+"""ENVIRONMENT=production: no service starts insecurely, unless it is told to, and then it says so at every start."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.integration.selftest.site import Site
+
+GOOD = "Zq8vN3xK7mR2tY6wB4cD"
+WEAK = ("short", "changeme12345678", "aaaaaaaaaaaaaaaaaaaa", "Password00000000!!!!")
+
+
+def _start(folder: Path, command: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    (folder / "devices.toml").touch()
+    (folder / "empty.env").touch()
+    environ = {"BRINGUP_ENV_FILE": "empty.env", "ENVIRONMENT": "production", **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "bringup", command],
+        cwd=folder,
+        env=environ | {"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["api", "work", "tail"])
+@pytest.mark.parametrize("flag", ["REDIS_USE_TLS", "API_USE_TLS"])
+def test_no_service_starts_in_production_with_a_flag_off(
+    tls_site: Site, tmp_path: Path, command: str, flag: str
+) -> None:
+    good = {"REDIS_PASSWORD": GOOD, "API_TOKEN": GOOD, "PKI_DIR": str(tls_site.store.root)}
+    flags = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true"} | {flag: "false"}
+    done = _start(tmp_path, command, good | flags)
+    assert done.returncode == 2
+    assert f"{flag}: must be true when ENVIRONMENT=production" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "weak"), [("api", WEAK[0]), ("work", WEAK[1]), ("tail", WEAK[2]), ("api", WEAK[3])]
+)
+def test_no_service_starts_in_production_with_a_weak_secret_and_none_is_printed(
+    tls_site: Site, tmp_path: Path, command: str, weak: str
+) -> None:
+    variables = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true", "PKI_DIR": str(tls_site.store.root)}
+    done = _start(tmp_path, command, variables | {"REDIS_PASSWORD": weak, "API_TOKEN": weak})
+    assert done.returncode == 2
+    for name in ("REDIS_PASSWORD", "API_TOKEN"):
+        assert f"{name}: must be at least 16 characters" in done.stderr
+    assert "`bringup init` makes a good one" in done.stderr
+    assert weak not in done.stderr.replace("ENVIRONMENT", "")
+
+
+def test_what_is_insecure_in_production_is_said_at_every_start(tmp_path: Path) -> None:
+    done = _start(tmp_path, "config", {"ALLOW_INSECURE_PRODUCTION": "true", "REDIS_PASSWORD": GOOD})
+    assert done.returncode == 0
+    said = [line for line in done.stderr.splitlines() if "INSECURE" in line]
+    assert len(said) == 3
+    assert all("warning" in line for line in said)
+    assert "REDIS_USE_TLS" in said[0]
+
+
+def test_a_secure_production_says_nothing_of_it(tls_site: Site, tmp_path: Path) -> None:
+    secure = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true", "REDIS_PASSWORD": GOOD, "API_TOKEN": GOOD}
+    done = _start(tmp_path, "config", secure | {"PKI_DIR": str(tls_site.store.root)})
+    assert done.returncode == 0
+    assert "INSECURE" not in done.stderr
+
+
+def test_simulated_machines_have_no_place_in_production(tmp_path: Path) -> None:
+    done = _start(tmp_path, "simulate", {"ALLOW_INSECURE_PRODUCTION": "true"})
+    assert done.returncode == 2
+    assert "simulated machines have no place in production" in done.stderr
