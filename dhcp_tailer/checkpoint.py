@@ -1,6 +1,7 @@
 """The checkpoint: how far the records are safely in Redis, and what the source must remember for the rest."""
 
 import os
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from dhcp_tailer.position import Position
 
 
 class Checkpoint(BaseModel):
-    """Position and memory belong together: one file, written in one step."""
+    """Position, memory and counts belong together: one file, written in one step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +22,8 @@ class Checkpoint(BaseModel):
     path: str
     position: Position
     memory: JsonValue
+    counts: dict[str, int] = {}  # records by outcome, up to this position
+    last_record_at: datetime | None = None
 
 
 def checkpoint_file(state_dir: Path, source: str, path: Path) -> Path:

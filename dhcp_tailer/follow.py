@@ -6,9 +6,10 @@ from pathlib import Path
 
 from bringup import log
 from dhcp_tailer.generation import Generation, Rewritten, open_regular
+from dhcp_tailer.layout import LINES, Layout
 from dhcp_tailer.position import Position
 from dhcp_tailer.records import Record
-from dhcp_tailer.rotated import Likeness, find, likeness, successors
+from dhcp_tailer.rotated import Likeness, earlier, find, likeness, successors
 
 _log = log.get(__name__)
 
@@ -20,8 +21,11 @@ class Follower:
     one `poll` must be done before the next.
     """
 
-    def __init__(self, path: Path, position: Position | None = None, *, from_end: bool = False) -> None:
+    def __init__(
+        self, path: Path, position: Position | None = None, *, from_end: bool = False, layout: Layout = LINES
+    ) -> None:
         self._path = path
+        self._layout = layout
         self._resume_at = position
         self._from_end = from_end
         self._generations: deque[Generation] = deque()  # oldest first; the last is the live file
@@ -41,6 +45,11 @@ class Follower:
         except OSError as error:
             self._say_unavailable(error)
             return []
+
+    @property
+    def lag_bytes(self) -> int:
+        """What is written and not done yet, in all generations that are open."""
+        return sum(generation.unread for generation in self._generations)
 
     def done(self, record: Record) -> None:
         """``record``, of the last `poll`, need not be read again."""
@@ -79,25 +88,27 @@ class Follower:
             self._begin_anew()
         elif found := find(self._path, position):
             if found == self._path and not position.offset:  # no head to tell a copy of it by
-                self._generations.extend(_opened(successors(self._path, position.written_ns)))
-            self._generations.append(Generation.open(found, position.offset))
+                self._generations.extend(self._opened(successors(self._path, position.written_ns)))
+            self._generations.append(self._open(found, position.offset))
         else:
             self._begin_without(position)
         self._say_available()
 
     def _begin_anew(self) -> None:
         try:
-            live = Generation.open(self._path)
+            live = self._open(self._path)
         except FileNotFoundError:
             self._from_end = False  # whatever will be in it comes after our start
             raise
         if self._from_end:
             live.skip_to_end()
+        else:
+            self._generations.extend(self._opened(earlier(self._path, self._layout.earlier)))
         self._generations.append(live)
 
     def _begin_without(self, position: Position) -> None:
-        live = Generation.open(self._path)
-        self._generations.extend([*_opened(successors(self._path, position.written_ns)), live])
+        live = self._open(self._path)
+        self._generations.extend([*self._opened(successors(self._path, position.written_ns)), live])
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",
             path=str(self._path),
@@ -117,9 +128,9 @@ class Follower:
             return False
         position = last.position
         copied = likeness(self._path, position) is Likeness.COPY
-        live = Generation.open(self._path, position.offset if copied else 0)
+        live = self._open(self._path, position.offset if copied else 0)
         self._say_available()
-        self._generations.extend([*_opened(successors(self._path, position.written_ns, but=[last])), live])
+        self._generations.extend([*self._opened(successors(self._path, position.written_ns, but=[last])), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
@@ -128,9 +139,9 @@ class Follower:
         rewritten = self._generations[0]
         position = rewritten.position
         copy = find(self._path, position) if position.offset else None
-        missed = [Generation.open(copy, position.offset)] if copy else []
+        missed = [self._open(copy, position.offset)] if copy else []
         if self._is_live(rewritten):  # a renamed file has its successors behind it, not before
-            missed += _opened(successors(self._path, position.written_ns, but=[rewritten, *missed]))
+            missed += self._opened(successors(self._path, position.written_ns, but=[rewritten, *missed]))
         rewritten.start_over()
         self._generations.extendleft(reversed(missed))
         if copy:
@@ -160,12 +171,14 @@ class Follower:
             _log.info("the file can be read again", path=str(self._path))
         self.unavailable = None
 
+    def _open(self, path: Path, offset: int = 0) -> Generation:
+        return Generation.open(path, offset, self._layout)
 
-def _opened(rotated: list[Path]) -> list[Generation]:
-    generations = []
-    for path in rotated:
-        try:
-            generations.append(Generation.open(path))
-        except OSError as error:
-            _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
-    return generations
+    def _opened(self, rotated: list[Path]) -> list[Generation]:
+        generations = []
+        for path in rotated:
+            try:
+                generations.append(self._open(path))
+            except OSError as error:
+                _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
+        return generations

@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from bringup import log
 from bringup.text import printable
+from dhcp_tailer.outcome import Outcome
 from dhcp_tailer.records import SHOWN
 
 _log = log.get(__name__)
@@ -14,24 +15,14 @@ _WINDOW_S = 10.0
 _MALFORMED_PER_WINDOW = 10
 
 
-class Outcome(StrEnum):
-    """What became of a record. Every record has one."""
-
-    QUEUED = "queued"
-    DUPLICATE = "duplicate"  # on the queue already
-    RENEWAL = "renewal"
-    RELEASED = "released"
-    EXPIRED = "expired"
-    NOT_A_LEASE = "not_a_lease"
-    MALFORMED = "malformed"
-
-
 class Tally:
     """Counts outcomes; says the sums when they change, at most every ten seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
         self.counts: Counter[Outcome] = Counter()
+        self.last_record_s: float | None = None  # since the epoch
         self._clock = clock
+        self._now = now
         self._summed: Counter[Outcome] = Counter()
         self._next_sum = 0.0
         self._window_ends = 0.0
@@ -40,6 +31,18 @@ class Tally:
     def count(self, outcome: Outcome) -> None:
         """One more record with ``outcome``."""
         self.counts[outcome] += 1
+        self.last_record_s = self._now()
+
+    def go_on(self, counts: Mapping[str, int], last_record_at: datetime | None) -> None:
+        """Take up the counts of a checkpoint. Raises ValueError."""
+        self.counts = Counter({Outcome(name): number for name, number in counts.items()})
+        self.last_record_s = last_record_at.timestamp() if last_record_at else None
+        self._summed = self.counts.copy()
+
+    @property
+    def last_record_at(self) -> datetime | None:
+        """When the last record was taken."""
+        return None if self.last_record_s is None else datetime.fromtimestamp(self.last_record_s, UTC)
 
     def malformed(self, data: bytes, reason: str) -> None:
         """One more damaged record, shown unless many were shown just now."""

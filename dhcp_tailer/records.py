@@ -1,60 +1,28 @@
-"""Bytes into records: a record is a line, and only its newline makes it whole."""
+"""A record of a file, and what cuts a stream of bytes into records."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-LONGEST_RECORD = 64 * 1024  # bytes; no DHCP server writes a line near it
+LONGEST_RECORD = 64 * 1024  # bytes; no DHCP server writes one near it
 SHOWN = 200  # bytes kept of a damaged record, to say which one it was
 
 
 class Record(NamedTuple):
     """One record of a file, and the place just behind it."""
 
-    data: bytes  # without its newline; only the beginning if damaged
+    data: bytes  # without the newline at its end; only the beginning if damaged
     end: int  # offset in the file, bytes
     damage: str | None = None  # why it is not whole
 
 
-class Splitter:
-    """Cuts a stream of chunks into records; holds no more than one record in memory."""
-
-    def __init__(self, offset: int) -> None:
-        self._end = offset  # behind the last record
-        self._held = b""  # the beginning of the next one
-        self._dropped = 0  # bytes of it that were let go because it is too long
-        self._shown = b""
+class Splitter(Protocol):
+    """Cuts a stream of chunks into records; what it holds in memory is bounded."""
 
     @property
     def fed_to(self) -> int:
         """Offset of the next byte to feed."""
-        return self._end + self._dropped + len(self._held)
 
     def feed(self, chunk: bytes) -> list[Record]:
-        """The records that ``chunk`` completes; what follows its last newline is held back."""
-        *lines, self._held = (self._held + chunk).split(b"\n")
-        records = [self._record(line) for line in lines]
-        if len(self._held) > LONGEST_RECORD:
-            self._let_go()
-        return records
+        """The records that ``chunk`` completes."""
 
     def cut(self) -> Record | None:
-        """What is held of a record whose newline will never come."""
-        if self.fed_to == self._end:
-            return None
-        record = Record((self._shown or self._held)[:SHOWN], self.fed_to, "its line never ended")
-        self._end = record.end
-        self._held, self._dropped, self._shown = b"", 0, b""
-        return record
-
-    def _record(self, line: bytes) -> Record:
-        length = self._dropped + len(line)
-        self._end += length + 1
-        if length <= LONGEST_RECORD:
-            return Record(line, self._end)
-        shown = (self._shown or line)[:SHOWN]
-        self._dropped, self._shown = 0, b""
-        return Record(shown, self._end, f"longer than {LONGEST_RECORD} bytes")
-
-    def _let_go(self) -> None:
-        self._shown = self._shown or self._held[:SHOWN]
-        self._dropped += len(self._held)
-        self._held = b""
+        """What is held of a record that will never be completed."""

@@ -28,9 +28,10 @@ def likeness(path: Path, position: Position) -> Likeness:
     try:
         status = os.fstat(descriptor)
         head = os.pread(descriptor, position.head_length, 0)
+        tail = os.pread(descriptor, position.tail_length, position.offset - position.tail_length)
     finally:
         os.close(descriptor)
-    if status.st_size < position.offset or not position.begins(head):
+    if status.st_size < position.offset or not (position.begins(head) and position.follows(tail)):
         return Likeness.OTHER
     if (status.st_dev, status.st_ino) == (position.device, position.inode):
         return Likeness.SAME
@@ -60,6 +61,12 @@ def successors(path: Path, since_ns: int, but: Collection[Generation] = ()) -> l
         if not any(generation.is_file(status) for generation in but):
             found.append((status.st_mtime_ns, other))
     return [other for _, other in sorted(found)]
+
+
+def earlier(path: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The files that hold what was written before ``path`` was begun, as far as they exist."""
+    candidates = [path.with_name(path.name + ending) for ending in endings]
+    return [candidate for candidate in candidates if _status(candidate)]
 
 
 def _beside(path: Path) -> list[Path]:

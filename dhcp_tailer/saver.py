@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from bringup import log
 from dhcp_tailer.checkpoint import Checkpoint, write_checkpoint
+from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.position import Position
 
 _log = log.get(__name__)
@@ -25,12 +26,14 @@ class Saver:
         source: str,
         path: Path,
         memory: Callable[[], JsonValue],
+        tally: Tally | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = file
         self._source = source
         self._path = path
         self._memory = memory
+        self._tally = tally or Tally()
         self._clock = clock
         self._saved: Position | None = None
         self._next_s = 0.0
@@ -49,7 +52,14 @@ class Saver:
         if position is None or position == self._saved:
             return
         started = self._clock()
-        checkpoint = Checkpoint(source=self._source, path=str(self._path), position=position, memory=self._memory())
+        checkpoint = Checkpoint(
+            source=self._source,
+            path=str(self._path),
+            position=position,
+            memory=self._memory(),
+            counts={outcome.value: number for outcome, number in self._tally.counts.items()},
+            last_record_at=self._tally.last_record_at,
+        )
         try:
             write_checkpoint(self._file, checkpoint)
         except OSError as error:

@@ -11,12 +11,14 @@ from bringup.model import LeaseEvent
 from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
-from dhcp_tailer.changes import Polling
 from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.following import Following, follow
+from dhcp_tailer.inotify import watched
 from dhcp_tailer.lock import locked
+from dhcp_tailer.metrics import Metrics
 from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.patience import Patience
+from dhcp_tailer.policy import policy_of
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import SOURCES, Source
 from dhcp_tailer.stop import Interrupted, Stop
@@ -34,21 +36,24 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
 
     Raises:
         PermanentError: another tailer follows this file, or Redis refuses us.
+        InventoryError: DHCP_INVENTORY_ONLY, and DEVICES_FILE cannot be read.
         SettingsError: a certificate that the settings name cannot be used.
     """
+    policy = policy_of(settings)
     file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
-    with locked(file.with_suffix(".lock")):
-        source = SOURCES[settings.dhcp_source]()
-        follower = _follower(settings.dhcp_path, source, file, from_end=from_end)
-        saver = Saver(file, source=source.name, path=settings.dhcp_path, memory=source.memory)
-        patience = Patience(stop)
+    with locked(file.with_suffix(".lock")), watched(settings.dhcp_path) as changes:
+        source, tally, patience = SOURCES[settings.dhcp_source](), Tally(), Patience(stop)
+        following = _following(settings.dhcp_path, source, tally, file, from_end=from_end)
+        saver = Saver(file, source=source.name, path=settings.dhcp_path, memory=source.memory, tally=tally)
+        metrics = Metrics(file.with_suffix(".prom"), source.name, tally)
         try:
             deliver = _delivery(settings, patience)
-            Tail(follower, source, deliver, saver, patience, Polling(), stop, Tally()).run(once=once)
+            tail = Tail(following, source, deliver, saver, patience, changes, stop, tally, policy, metrics)
+            tail.run(once=once)
         except Interrupted:
             _log.info("stopped while waiting for Redis")
         finally:
-            follower.close()
+            following.close()
 
 
 def _delivery(settings: Settings, patience: Patience) -> Callable[[LeaseEvent], bool]:
@@ -68,17 +73,18 @@ def _delivery(settings: Settings, patience: Patience) -> Callable[[LeaseEvent], 
     return deliver
 
 
-def _follower(path: Path, source: Source, file: Path, *, from_end: bool) -> Follower:
+def _following(path: Path, source: Source, tally: Tally, file: Path, *, from_end: bool) -> Following:
     """Begins where the checkpoint says; a damaged one costs time and no lease, for a lease read twice is one run."""
     try:
         checkpoint = read_checkpoint(file)
         if checkpoint is None:
-            return Follower(path, from_end=from_end)
+            return follow(path, source, from_end=from_end)
         source.restore(checkpoint.memory)
+        tally.go_on(checkpoint.counts, checkpoint.last_record_at)
     except ValueError as error:
         _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=_short(error))
-        return Follower(path)
-    return Follower(path, checkpoint.position)
+        return follow(path, source)
+    return follow(path, source, checkpoint.position)
 
 
 def _short(error: ValueError) -> str:

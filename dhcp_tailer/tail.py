@@ -1,22 +1,25 @@
 """The loop: records become events, new leases go on the queue, and only then the checkpoint moves on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bringup.errors import PermanentError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.changes import Changes
-from dhcp_tailer.follow import Follower
-from dhcp_tailer.outcomes import Outcome, Tally
+from dhcp_tailer.following import Following
+from dhcp_tailer.metrics import Metrics
+from dhcp_tailer.outcome import Outcome
+from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.patience import Patience
+from dhcp_tailer.policy import Policy
 from dhcp_tailer.records import Record
 from dhcp_tailer.saver import Saver
-from dhcp_tailer.sources import Skip, Source
+from dhcp_tailer.sources import Skip, Source, malformed
 from dhcp_tailer.stop import Stop
 
 BATCH = 500  # records between two looks at the file
 
-_ENDED = {
+ENDED = {
     LeaseAction.RENEWED: Outcome.RENEWAL,
     LeaseAction.RELEASED: Outcome.RELEASED,
     LeaseAction.EXPIRED: Outcome.EXPIRED,
@@ -30,7 +33,7 @@ class Tail:
     ``deliver`` puts one lease on the queue and says whether it was new; it raises RedisUnavailable while it cannot.
     """
 
-    follower: Follower
+    follower: Following
     source: Source
     deliver: Callable[[LeaseEvent], bool]
     saver: Saver
@@ -38,6 +41,8 @@ class Tail:
     changes: Changes
     stop: Stop
     tally: Tally
+    policy: Policy = field(default_factory=Policy)
+    metrics: Metrics | None = None
 
     def run(self, *, once: bool = False) -> None:
         """Work until asked to stop; with ``once``, until the end of the file.
@@ -54,6 +59,7 @@ class Tail:
             self.saver.save(self.follower.position)
         finally:
             self.tally.sum_up(now=True)
+            self._measure(now=True)
 
     def _work_on_a_batch(self) -> bool:
         records = self.follower.poll(BATCH)
@@ -65,6 +71,7 @@ class Tail:
                 break
         self._save_if_due()  # a rotation moves the position without any record
         self.tally.sum_up()
+        self._measure()
         return bool(records)
 
     def _save_if_due(self) -> None:
@@ -79,17 +86,23 @@ class Tail:
         return once
 
     def _take(self, record: Record) -> None:
-        parsed = Skip(record.damage, malformed=True) if record.damage else self.source.parse(record.data)
+        parsed = malformed(record.damage) if record.damage else self.source.parse(record.data)
         if isinstance(parsed, Skip):
             self._skip(record, parsed)
         elif parsed.action is LeaseAction.ASSIGNED:
-            new = self.patience.insist(lambda: self.deliver(parsed))
-            self.tally.count(Outcome.QUEUED if new else Outcome.DUPLICATE)
+            self.tally.count(self.policy.leaves_out(parsed) or self._queue(parsed))
         else:
-            self.tally.count(_ENDED[parsed.action])
+            self.tally.count(ENDED[parsed.action])
+
+    def _queue(self, lease: LeaseEvent) -> Outcome:
+        return Outcome.QUEUED if self.patience.insist(lambda: self.deliver(lease)) else Outcome.DUPLICATE
+
+    def _measure(self, *, now: bool = False) -> None:
+        if self.metrics:
+            self.metrics.write(lag_bytes=self.follower.lag_bytes, readable=not self.follower.unavailable, now=now)
 
     def _skip(self, record: Record, skip: Skip) -> None:
         if skip.malformed:
             self.tally.malformed(record.data, skip.reason)
         else:
-            self.tally.count(Outcome.NOT_A_LEASE)
+            self.tally.count(skip.outcome)

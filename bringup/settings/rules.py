@@ -8,6 +8,7 @@ from bringup.settings.schema import Settings
 
 SHORTEST_PRODUCTION_SECRET = 16
 _FEWEST_CHARACTERS = 8
+_WITHOUT_VENDOR_CLASS = {"dnsmasq-leases", "isc-log", "kea-csv", "kea-log"}
 _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin"}
 
 
@@ -17,6 +18,7 @@ def broken_rules(settings: Settings) -> Iterator[str]:
     yield from _tls_file_rules(settings)
     yield from _time_rules(settings)
     yield from _renewal_rules(settings)
+    yield from _dhcp_rules(settings)
     if settings.environment == "production" and not settings.allow_insecure_production:
         yield from insecurities(settings)
 
@@ -70,6 +72,14 @@ def _time_rules(settings: Settings) -> Iterator[str]:
         yield "HEARTBEAT_LOST_S: must be at least twice HEARTBEAT_INTERVAL_S, or a healthy machine counts as lost"
     if settings.run_timeout_s < settings.boot_timeout_s:
         yield "RUN_TIMEOUT_S: must not be smaller than BOOT_TIMEOUT_S"
+
+
+def _dhcp_rules(settings: Settings) -> Iterator[str]:
+    if settings.dhcp_vendor_pattern and settings.dhcp_source in _WITHOUT_VENDOR_CLASS:
+        yield (
+            f"DHCP_VENDOR_PATTERN: DHCP_SOURCE={settings.dhcp_source} tells no vendor class, so that no lease would "
+            "ever match; docs/dhcp.md says which source does"
+        )
 
 
 def _renewal_rules(settings: Settings) -> Iterator[str]:

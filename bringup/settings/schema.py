@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from bringup.settings.types import Port, Seconds, Secret, Switch
+from bringup.settings.types import Networks, Pattern, Port, Seconds, Secret, Switch
 
 
 class Settings(BaseModel):
@@ -79,8 +79,17 @@ class Settings(BaseModel):
     )
 
     # DHCP tailer
-    dhcp_source: Literal["dnsmasq-log", "jsonl"] = Field("dnsmasq-log", description="what DHCP_PATH holds")
+    dhcp_source: Literal["dnsmasq-log", "dnsmasq-leases", "isc-leases", "isc-log", "kea-csv", "kea-log", "jsonl"] = (
+        Field("dnsmasq-log", description="what DHCP_PATH holds: docs/dhcp.md says which one to take")
+    )
     dhcp_path: Path = Field(Path("/var/log/dnsmasq.log"), description="the file that the DHCP server writes")
+    dhcp_networks: Networks = Field(
+        "", description="only leases of these networks, as 10.77.0.0/16,fd00:77::/64; empty: of all"
+    )
+    dhcp_vendor_pattern: Pattern = Field(
+        "", description="only leases whose vendor class matches this regular expression (RE2), anywhere in it"
+    )
+    dhcp_inventory_only: Switch = Field(default=False, description="only leases of machines in DEVICES_FILE")
 
     # Workers
     worker_concurrency: int = Field(16, ge=4, le=256, description="threads of one worker process")

@@ -1,8 +1,10 @@
 """The types of settings whose text has rules of its own."""
 
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+import re2
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _SWITCH = {
     "true": True,
@@ -35,7 +37,32 @@ def parse_secret(text: object) -> object:
     return text
 
 
+def checked_networks(text: str) -> str:
+    """Networks with commas between them. Raises ValueError."""
+    for network in filter(None, text.split(",")):
+        try:
+            ip_network(network.strip())
+        except ValueError:
+            raise ValueError(
+                "must be networks such as 10.77.0.0/16,fd00:77::/64, without bits behind the mask"
+            ) from None
+    return text
+
+
+def checked_pattern(text: str) -> str:
+    """A regular expression that matches in linear time, whatever a device writes. Raises ValueError."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(text, options)
+    except re2.error:
+        raise ValueError("must be a regular expression as RE2 knows them: no look-around, no references back") from None
+    return text
+
+
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
 Secret = Annotated[SecretStr, BeforeValidator(parse_secret)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+Networks = Annotated[str, AfterValidator(checked_networks)]
+Pattern = Annotated[str, Field(max_length=1000), AfterValidator(checked_pattern)]

@@ -13,6 +13,8 @@ _MARKS = (
     b"DHCPREQUEST(",
     b"DHCPRELEASE(",
     b"DHCPINFORM(",
+    b"DHCPREPLY(",
+    b"DHCPSOLICIT(",
     b" vendor class: ",
     b" client provides name: ",
     b" agent-id ",
@@ -32,6 +34,13 @@ MESSAGE = re.compile(
     rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
 )
 
+# "DHCPREPLY(br0) fd00:77::c070 00:03:00:01:02:00:00:00:00:77 name". Source: ``log6_packet`` in src/rfc3315.c.
+MESSAGE6 = re.compile(
+    rb"DHCP(?P<kind>REPLY|SOLICIT|RELEASE)\([^()\x00-\x20\x7f]{1,32}\) "
+    rb"(?:(?P<ip>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}) )?(?P<duid>[0-9a-f]{2}(?::[0-9a-f]{2}){6,129})"
+    rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
+)
+
 # With log-dhcp, before the message that they belong to.
 CLIENT_TEXT = re.compile(rb"(?P<what>vendor class|client provides name): (?P<text>.*)", re.DOTALL)
 
@@ -42,14 +51,3 @@ AGENT = re.compile(rb"sent size: {1,3}\d{1,3} option: 82 agent-id  (?P<hex>[0-9a
 def worth_reading(record: bytes) -> bool:
     """Whether ``record`` may be one of these lines."""
     return any(mark in record for mark in _MARKS)
-
-
-def circuit_id(agent: bytes) -> bytes | None:
-    """Sub-option 1 of relay agent information in hexadecimal with colons. Source: RFC 3046 s.3.1."""
-    rest = bytes.fromhex(agent.replace(b":", b"").decode("ascii"))
-    while len(rest) >= 2:
-        kind, length = rest[0], rest[1]
-        if kind == 1:
-            return rest[2 : 2 + length]
-        rest = rest[2 + length :]
-    return None

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent, utc_now
-from dhcp_tailer.sources import clients, dnsmasq_lines, log_time, transactions
-from dhcp_tailer.sources.source import NOT_A_LEASE, Skip, device_text, lease_event
+from dhcp_tailer.layout import LINES
+from dhcp_tailer.sources import clients, dnsmasq_lines, duid, log_time, relay, transactions
+from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
 
 
 class _Memory(BaseModel):
@@ -28,6 +29,7 @@ class DnsmasqLog:
     """
 
     name = "dnsmasq-log"
+    layout = LINES
 
     def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
         self._now = now
@@ -45,7 +47,7 @@ class DnsmasqLog:
         try:
             return self._message(header, record) or self._detail(header, record) or NOT_A_LEASE
         except LeaseFormatError as error:
-            return Skip(str(error), malformed=True)
+            return malformed(error)
 
     def memory(self) -> JsonValue:
         """Clients and open transactions."""
@@ -63,7 +65,8 @@ class DnsmasqLog:
     def _message(self, header: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
         message = dnsmasq_lines.MESSAGE.fullmatch(record, header.end())
         if message is None:
-            return None
+            message6 = dnsmasq_lines.MESSAGE6.fullmatch(record, header.end())
+            return self._message6(header, message6) if message6 else None
         kind, mac = message["kind"], message["mac"].decode("ascii")
         ip = message["ip"].decode("ascii") if message["ip"] else None
         xid = header["xid"].decode("ascii") if header["xid"] else None
@@ -115,6 +118,23 @@ class DnsmasqLog:
         self._clients.releases(mac)
         return event
 
+    def _message6(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+        mac = duid.mac_in(message["duid"].decode("ascii"))
+        ip = message["ip"].decode("ascii") if message["ip"] else None
+        if mac is None:
+            return NO_MAC if message["kind"] == b"REPLY" and ip else NOT_A_LEASE
+        client = duid.client_of(mac, "::")
+        if message["kind"] == b"SOLICIT":
+            self._clients.discovers(client)
+        elif message["kind"] == b"RELEASE":
+            self._clients.releases(client)
+            return Skip("a DHCPv6 release, which names no address")
+        elif ip and b" " not in (name := message["rest"] or b""):
+            action = self._clients.acknowledged(client, ip)
+            starts, source = self._time(header), self.name
+            return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=source)
+        return NOT_A_LEASE
+
     def _detail(self, header: re.Match[bytes], record: bytes) -> Skip | None:
         """Note what log-dhcp tells before or after a message; complain of a lease that we cannot read."""
         body = record[header.end() :]
@@ -127,7 +147,9 @@ class DnsmasqLog:
             note = self._transactions.vendor_class if text["what"] == b"vendor class" else self._transactions.hostname
             note(xid, device_text(text["text"]))
         elif agent := dnsmasq_lines.AGENT.fullmatch(body):
-            self._transactions.circuit_id(xid, device_text(dnsmasq_lines.circuit_id(agent["hex"]) or b""))
+            self._transactions.circuit_id(
+                xid, relay.circuit_id(bytes.fromhex(agent["hex"].decode("ascii").replace(":", "")))
+            )
         return None
 
     def _time(self, header: re.Match[bytes]) -> datetime:
@@ -138,5 +160,5 @@ class DnsmasqLog:
 
 def _without_header(record: bytes) -> Skip:
     if b"dnsmasq-dhcp" in record and b"DHCPACK(" in record:
-        return Skip("a DHCPACK without the time and process that dnsmasq begins its lines with", malformed=True)
+        return malformed("a DHCPACK without the time and process that dnsmasq begins its lines with")
     return NOT_A_LEASE

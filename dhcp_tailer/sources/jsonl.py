@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.layout import LINES
 from dhcp_tailer.sources.json_time import parse_time
-from dhcp_tailer.sources.source import NOT_A_LEASE, Skip, cut, lease_event
+from dhcp_tailer.sources.source import NOT_A_LEASE, Skip, cut, lease_event, malformed
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
 _ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(
@@ -28,6 +29,7 @@ class JsonLines:
     """Reads ``{"event_type": ..., "timestamp": ..., "data": {"ip": ..., "mac": ..., "hostname": ...}}``."""
 
     name = "jsonl"
+    layout = LINES
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
@@ -40,7 +42,7 @@ class JsonLines:
                 return _other(fields)
             return self._event(action, fields)
         except LeaseFormatError as error:
-            return Skip(str(error), malformed=True)
+            return malformed(error)
 
     def memory(self) -> JsonValue:
         """Nothing: each line says all that it means."""

@@ -39,3 +39,11 @@ def rfc3339(text: bytes) -> datetime:
         return datetime.fromisoformat(text.decode("ascii")).astimezone(UTC)
     except (ValueError, OverflowError):
         raise LeaseFormatError("there is no such time") from None
+
+
+def local(text: bytes, *, zone: tzinfo | None) -> datetime:
+    """A time with year and without zone. Raises LeaseFormatError."""
+    try:
+        return datetime.fromisoformat(text.decode("ascii")).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise LeaseFormatError("there is no such time") from None

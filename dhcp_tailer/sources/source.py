@@ -8,6 +8,8 @@ from pydantic import JsonValue, ValidationError
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseEvent
 from bringup.text import printable
+from dhcp_tailer.layout import Layout
+from dhcp_tailer.outcome import Outcome
 
 _LONGEST_TEXT = 1024  # characters of a `DeviceText`
 
@@ -17,10 +19,22 @@ class Skip:
     """Why a record is no lease event."""
 
     reason: str
-    malformed: bool = False  # it should have been one
+    outcome: Outcome = Outcome.NOT_A_LEASE
+
+    @property
+    def malformed(self) -> bool:
+        """It should have been one."""
+        return self.outcome is Outcome.MALFORMED
 
 
 NOT_A_LEASE = Skip("not a lease")
+KNOWN = Skip("says what is known already", Outcome.DUPLICATE)
+NO_MAC = Skip("its client has no Ethernet address that we could know it by", Outcome.NO_MAC)
+
+
+def malformed(reason: object) -> Skip:
+    """A record that should have been a lease."""
+    return Skip(str(reason), Outcome.MALFORMED)
 
 
 class Source(Protocol):
@@ -29,6 +43,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """As in ``DHCP_SOURCE``."""
+
+    @property
+    def layout(self) -> Layout:
+        """How its records lie in their file."""
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """What one record says, read after all records before it."""

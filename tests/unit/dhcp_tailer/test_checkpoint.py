@@ -9,9 +9,10 @@ import pytest
 from bringup.errors import PermanentError
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint, write_checkpoint
 from dhcp_tailer.lock import locked
+from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.position import Position, digest
 from dhcp_tailer.saver import Saver
-from dhcp_tailer.service import _follower
+from dhcp_tailer.service import _following
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 
 
@@ -71,7 +72,7 @@ def test_a_damaged_one_is_said_in_one_line_and_reading_begins_anew(
     tmp_path: Path, log_file: Path, said: Any, damage: bytes
 ) -> None:
     (tmp_path / "c.json").write_bytes(damage)
-    follower = _follower(log_file, DnsmasqLog(), tmp_path / "c.json", from_end=True)
+    follower = _following(log_file, DnsmasqLog(), Tally(), tmp_path / "c.json", from_end=True)
     assert follower.position is None
     (line,) = said
     assert line["event"] == "the checkpoint is damaged; reading from the beginning"
@@ -80,7 +81,7 @@ def test_a_damaged_one_is_said_in_one_line_and_reading_begins_anew(
 
 def test_one_with_a_foreign_memory_is_damaged(tmp_path: Path, log_file: Path, said: Any) -> None:
     write_checkpoint(tmp_path / "c.json", checkpoint().model_copy(update={"memory": {"clients": 1}}))
-    assert _follower(log_file, DnsmasqLog(), tmp_path / "c.json", from_end=False).position is None
+    assert _following(log_file, DnsmasqLog(), Tally(), tmp_path / "c.json", from_end=False).position is None
     assert len(said) == 1
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dhcp_tailer.outcomes import Outcome, Tally, excerpt
+from dhcp_tailer.outcome import Outcome
+from dhcp_tailer.outcomes import Tally, excerpt
 
 
 class Clock:

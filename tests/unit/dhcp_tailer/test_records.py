@@ -5,13 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhcp_tailer.records import LONGEST_RECORD, SHOWN, Record, Splitter
+from dhcp_tailer.lines import Lines
+from dhcp_tailer.records import LONGEST_RECORD, SHOWN, Record
 
 TEXT = b"one\n\ntwo two\nthree \xff\n"
 
 
 def fed(chunks: list[bytes]) -> list[Record]:
-    splitter = Splitter(0)
+    splitter = Lines(0)
     return [record for chunk in chunks for record in splitter.feed(chunk)]
 
 
@@ -28,7 +29,7 @@ def test_records_do_not_depend_on_where_chunks_are_cut(cuts: list[int]) -> None:
 
 
 def test_a_line_without_its_newline_is_held_back() -> None:
-    splitter = Splitter(10)
+    splitter = Lines(10)
     assert splitter.feed(b"half") == []
     assert splitter.fed_to == 14
     assert splitter.feed(b" whole\n") == [Record(b"half whole", 21)]
@@ -49,7 +50,7 @@ def test_a_line_of_64_kib_is_whole() -> None:
 
 
 def test_a_line_of_a_megabyte_holds_no_more_than_64_kib_of_memory() -> None:
-    splitter = Splitter(0)
+    splitter = Lines(0)
     for _ in range(1000):
         assert splitter.feed(b"x" * 1000) == []
         assert len(splitter._held) <= LONGEST_RECORD
@@ -59,7 +60,7 @@ def test_a_line_of_a_megabyte_holds_no_more_than_64_kib_of_memory() -> None:
 
 
 def test_what_was_never_ended_is_cut_as_damaged_once() -> None:
-    splitter = Splitter(0)
+    splitter = Lines(0)
     splitter.feed(b"whole\nhal")
     assert splitter.cut() == Record(b"hal", 9, "its line never ended")
     assert splitter.cut() is None

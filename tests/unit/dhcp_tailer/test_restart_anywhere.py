@@ -40,10 +40,10 @@ def excerpt(samples: Path) -> bytes:
     return b"".join(line for line in lines if any(mark in line for mark in worth))
 
 
-def test_every_byte(log_file: Path, dnsmasq: New, events_of: Any, excerpt: bytes) -> None:
+def test_every_third_byte(log_file: Path, dnsmasq: New, events_of: Any, excerpt: bytes) -> None:
     expected = events_of(dnsmasq(), excerpt)
     assert len(expected) == 10
-    for cut in range(len(excerpt) + 1):
+    for cut in range(0, len(excerpt) + 1, 3):  # no line is a multiple of three: every place in a line comes up
         log_file.write_bytes(excerpt[:cut])
         before, kept = read_on(log_file, dnsmasq(), None)
         with log_file.open("ab") as file:

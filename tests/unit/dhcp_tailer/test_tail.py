@@ -12,7 +12,8 @@ from bringup.errors import PermanentError, RedisUnavailable
 from bringup.model import LeaseEvent
 from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.follow import Follower
-from dhcp_tailer.outcomes import Outcome, Tally
+from dhcp_tailer.outcome import Outcome
+from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.patience import Patience
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog

@@ -1,0 +1,126 @@
+"""Following a file that is rewritten in place: what it holds is compared with what was told of it."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from bringup import log
+from dhcp_tailer.generation import open_regular
+from dhcp_tailer.position import Position, digest
+from dhcp_tailer.records import Record
+
+_log = log.get(__name__)
+SETTLED_S = 0.5  # a file that held still so long is not being rewritten: what it lacks is gone
+_RACY_NS = 100_000_000  # a clock of 4 ms gives two states of a file one time; a file this old has no other
+_Signature = tuple[int, int, int, int]
+
+
+class Snapshots:
+    """Yields the changes of a file: ``<second> + line`` for a line that appeared, ``<second> - line`` for one gone.
+
+    A line that is there is told at once; one that is missing only when the file holds still, for a rewrite begins
+    with an empty file. What was told is the source's to remember: nothing else is needed after a restart.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        told: Callable[[], Collection[bytes]],
+        position: Position | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._told = told
+        self._clock = clock
+        self._done = position.offset if position else 0
+        self._lines: list[bytes] = []  # of it
+        self._text: bytes | None = None  # of the last look
+        self._read: _Signature | None = None  # of the file that need not be read again
+        self._at: _Signature | None = None
+        self._changed_s = 0.0
+        self._settled = True
+        self._changes: deque[bytes] = deque()
+        self.unavailable: str | None = None  # why the file cannot be read now
+
+    @property
+    def position(self) -> Position | None:
+        """Which state of the file was looked at; ``offset`` counts the changes that are done."""
+        if self._at is None:
+            return None
+        device, inode, written_ns, _ = self._at
+        return Position(
+            device=device, inode=inode, offset=self._done, written_ns=written_ns, head_sha256=digest(self._text or b"")
+        )
+
+    @property
+    def lag_bytes(self) -> int:
+        """What is read and not done yet."""
+        return sum(map(len, self._changes))
+
+    def poll(self, limit: int) -> list[Record]:
+        """Up to ``limit`` changes; none: come back when the file has changed, or in a moment."""
+        if not self._changes:
+            try:
+                self._look()
+            except OSError as error:
+                self._say_unavailable(error)
+        number = min(limit, len(self._changes))
+        return [Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
+
+    def done(self, record: Record) -> None:
+        """``record`` need not be told again."""
+        self._done = record.end
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _look(self) -> None:
+        if _signature(self._path.stat()) != self._read and (text := self._whole()) is not None and text != self._text:
+            self._changed(text)
+        elif not self._settled and self._clock() - self._changed_s >= SETTLED_S:
+            self._settled = True
+            held = set(self._lines)
+            self._tell(b"-", [line for line in sorted(self._told()) if line not in held])
+
+    def _changed(self, text: bytes) -> None:
+        self._text, self._lines = text, text.split(b"\n")[:-1]  # behind the last newline nothing is whole
+        self._changed_s, self._settled = self._clock(), False
+        told = self._told()
+        self._tell(b"+", [line for line in self._lines if line not in told])
+
+    def _tell(self, sign: bytes, lines: list[bytes]) -> None:
+        second = b"%d" % ((self._at or (0, 0, 0, 0))[2] // 10**9)
+        self._changes.extend(b"%s %s %s" % (second, sign, line) for line in lines)
+
+    def _whole(self) -> bytes | None:
+        """All of the file in one state; None while it is being written."""
+        descriptor = open_regular(self._path)
+        try:
+            before = os.fstat(descriptor)
+            text, again = (os.pread(descriptor, before.st_size + 1, 0) for _ in range(2))
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if text != again or len(text) != before.st_size or _signature(before) != _signature(after):
+            return None
+        self._at = _signature(after)
+        self._read = self._at if time.time_ns() - after.st_mtime_ns > _RACY_NS else None
+        self._say_available()
+        return text
+
+    def _say_unavailable(self, error: OSError) -> None:
+        why = error.strerror or error.__class__.__name__
+        if self.unavailable != why:
+            _log.warning("the file cannot be read; waiting for it", path=str(self._path), why=why)
+        self.unavailable = why
+
+    def _say_available(self) -> None:
+        if self.unavailable:
+            _log.info("the file can be read again", path=str(self._path))
+        self.unavailable = None
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

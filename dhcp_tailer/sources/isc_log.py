@@ -1,0 +1,108 @@
+"""ISC dhcpd's log, written by syslog; its standard error has no times and cannot be read."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+
+from pydantic import JsonValue
+
+from bringup.errors import LeaseFormatError
+from bringup.model import LeaseAction, LeaseEvent, utc_now
+from dhcp_tailer.layout import LINES
+from dhcp_tailer.sources import clients_memory, duid, isc_lines, log_time
+from dhcp_tailer.sources.clients import Clients
+from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+
+
+class IscLog:
+    """Reads ``DHCPACK on`` and ``Reply NA`` lines as leases, releases as their end.
+
+    Args:
+        now: the clock that the missing year is taken from.
+        zone: of the clock that writes the log; None is the zone of this host.
+    """
+
+    name = "isc-log"
+    layout = LINES
+
+    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
+        self._now = now
+        self._zone = zone
+        self._clients = Clients()
+
+    def parse(self, record: bytes) -> LeaseEvent | Skip:
+        """The event in one line."""
+        if not isc_lines.worth_reading(record):
+            return NOT_A_LEASE
+        header = isc_lines.HEADER.match(record)
+        if header is None:
+            return _without_header(record)
+        message = isc_lines.message(record, header.end())
+        if message is None:
+            return _unknown(record[header.end() :])
+        try:
+            return self._message(header, message)
+        except LeaseFormatError as error:
+            return malformed(error)
+
+    def memory(self) -> JsonValue:
+        """The clients."""
+        return clients_memory.keep(self._clients)
+
+    def restore(self, memory: JsonValue) -> None:
+        """Take up a memory. Raises ValueError."""
+        self._clients = clients_memory.taken_up(memory)
+
+    def _message(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+        mac = _mac(message)
+        if mac is None:
+            return NO_MAC
+        match message["kind"]:
+            case b"DHCPACK" | b"Reply":
+                return self._acknowledged(header, message, mac)
+            case b"DHCPRELEASE" | b"Client":
+                return self._released(header, message, mac)
+            case b"DHCPDISCOVER":
+                self._clients.discovers(mac)
+            case _ if message["selecting"]:  # it names a server: it takes up an offer, RFC 2131 s.4.3.2
+                self._clients.discovers(mac)
+        return NOT_A_LEASE
+
+    def _acknowledged(self, header: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent:
+        ip = message["ip"].decode("ascii")
+        starts = self._time(header)
+        action = self._clients.acknowledged(duid.client_of(mac, ip), ip)
+        name = message.groupdict().get("name") or b""
+        return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=self.name)
+
+    def _released(self, header: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent | Skip:
+        if message.groupdict().get("found") == b"not found":
+            return Skip("a release that had no effect")
+        ip = message["ip"].decode("ascii")
+        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(header), source=self.name)
+        self._clients.releases(duid.client_of(mac, ip))
+        return event
+
+    def _time(self, header: re.Match[bytes]) -> datetime:
+        if header["rfc3339"]:
+            return log_time.rfc3339(header["rfc3339"])
+        return log_time.traditional(header["month"], header["day"], header["clock"], now=self._now(), zone=self._zone)
+
+
+def _mac(message: re.Match[bytes]) -> str | None:
+    said = message.groupdict()
+    if mac := said.get("mac"):
+        return str(mac, "ascii")
+    return duid.mac_in(str(said["duid"], "ascii"))
+
+
+def _without_header(record: bytes) -> Skip:
+    if record.startswith(b"DHCPACK on ") or (b" dhcpd" in record and b"DHCPACK on " in record):
+        return malformed("a DHCPACK without the time and process that syslog begins its lines with")
+    return NOT_A_LEASE
+
+
+def _unknown(body: bytes) -> Skip:
+    if body.startswith((b"DHCPACK on ", b"Reply NA: address ")):
+        return malformed("a lease of dhcpd with no address or no Ethernet MAC where they belong")
+    return NOT_A_LEASE

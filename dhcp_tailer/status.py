@@ -1,0 +1,82 @@
+"""Where a tailer stands, seen from outside: from its checkpoint, its lock and the file itself."""
+
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from bringup.errors import PermanentError
+from bringup.settings import Settings
+from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
+from dhcp_tailer.outcome import Outcome
+
+
+class Status(BaseModel):
+    """What ``bringup tail --status`` tells."""
+
+    source: str
+    path: str
+    running: bool
+    offset: int | None = None  # bytes; of a snapshot: changes
+    inode: int | None = None
+    saved_at: datetime | None = None  # when the checkpoint was written
+    last_record_at: datetime | None = None
+    file_bytes: int | None = None  # None: it cannot be read
+    lag_bytes: int | None = None  # None: cannot be told, as after a rotation that was not followed yet
+    lag_s: float | None = None  # how much younger the file is than what was read of it
+    counts: dict[str, int]
+
+
+def status_of(settings: Settings) -> Status:
+    """As it is now. Raises PermanentError: the checkpoint cannot be read."""
+    file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
+    try:
+        checkpoint = read_checkpoint(file)
+    except ValueError:
+        raise PermanentError(f"{file} is damaged; the tailer reads from the beginning when it starts") from None
+    counts = checkpoint.counts if checkpoint else {}
+    status = Status(
+        source=settings.dhcp_source,
+        path=str(settings.dhcp_path),
+        running=_is_held(file.with_suffix(".lock")),
+        counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
+    )
+    if checkpoint:
+        _compare(status, checkpoint, file)
+    return status
+
+
+def _compare(status: Status, checkpoint: Checkpoint, file: Path) -> None:
+    position = checkpoint.position
+    status.offset, status.inode = position.offset, position.inode
+    status.saved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    status.last_record_at = checkpoint.last_record_at
+    try:
+        there = Path(status.path).stat()
+    except OSError:
+        return
+    status.file_bytes = there.st_size
+    same = (there.st_dev, there.st_ino) == (position.device, position.inode)
+    unread = same and there.st_mtime_ns > position.written_ns
+    if status.source == "dnsmasq-leases":  # rewritten whole: there is no part of it that was read
+        status.lag_bytes = (there.st_size if unread else 0) if same else None
+    else:
+        status.lag_bytes = there.st_size - position.offset if same and there.st_size >= position.offset else None
+    behind = status.lag_bytes != 0
+    status.lag_s = max(0.0, (there.st_mtime_ns - position.written_ns) / 1e9) if behind else 0.0
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,78 @@
+"""Being woken by the kernel."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dhcp_tailer import inotify
+from dhcp_tailer.changes import Polling
+from dhcp_tailer.inotify import Inotify, watched
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that nobody ends is long enough to be noticed."""
+    monkeypatch.setattr(inotify, "LONGEST_WAIT_S", 5.0)
+
+
+def waited(changes: Any) -> float:
+    started = time.monotonic()
+    changes.wait()
+    return time.monotonic() - started
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("change", ["append", "create", "rename", "truncate"])
+def test_every_change_of_the_file_wakes(log_file: Path, change: str) -> None:
+    log_file.write_bytes(b"x")
+    with watched(log_file) as changes:
+        match change:
+            case "append":
+                with log_file.open("ab") as file:
+                    file.write(b"y")
+            case "create":
+                log_file.with_name(log_file.name + ".1").touch()
+            case "rename":
+                log_file.rename(f"{log_file}.1")
+            case _:
+                log_file.write_bytes(b"")
+        assert waited(changes) < 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_change_between_the_look_and_the_wait_is_not_missed(log_file: Path) -> None:
+    with watched(log_file) as changes:
+        log_file.touch()
+        time.sleep(0.02)
+        assert waited(changes) < 1
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_change_during_the_wait_ends_it_at_once(log_file: Path) -> None:
+    with watched(log_file) as changes:
+        threading.Timer(0.1, log_file.touch).start()
+        assert waited(changes) < 2
+
+
+def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
+    with watched(log_file) as changes:
+        log_file.with_name("syslog").touch()
+        assert waited(changes) >= 0.2
+
+
+def test_where_nothing_can_be_watched_it_looks_again_and_says_so(tmp_path: Path, said: Any) -> None:
+    with watched(tmp_path / "nowhere" / "x.log") as changes:
+        assert isinstance(changes, Polling)
+    assert len(said) == 1
+
+
+def test_descriptors_are_given_back(log_file: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        Inotify(log_file).close()
+        with pytest.raises(OSError, match="No such file"):
+            Inotify(log_file.parent / "nowhere" / "x")
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
