@@ -1,0 +1,85 @@
+"""The API by HTTPS: one that everybody needs a certificate for, and one that machines may use without."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.api.conftest import INVENTORY
+from tests.integration.selftest.site import Site
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a certificate, or without."""
+
+    ca: Path
+    port: int
+    token: str
+    cert: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        if self.cert:
+            context.load_cert_chain(self.cert, self.key)
+        return context
+
+    def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
+        """Status and body. Raises OSError when TLS refuses us."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.context())
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, PREFIX + path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """One API, and callers of every role."""
+
+    site: Site
+    port: int
+
+    def by(self, role: str | None) -> Caller:
+        """A caller with a certificate of this role; None: without any."""
+        settings, root = self.site.settings, self.site.store.root
+        token = settings.api_token.get_secret_value() if settings.api_token else ""
+        if role is None:
+            return Caller(self.site.store.ca_certificate, self.port, token)
+        path = {"worker": "workers/worker", "api": "api/api"}.get(role, f"issued/{role}/some")
+        cert, key = root / f"{path}-cert.pem", root / f"{path}-key.pem"
+        return Caller(self.site.store.ca_certificate, self.port, token, cert, key)
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("tls"), use_tls=True)
+    (made.folder / "devices.toml").write_text(INVENTORY)
+    with made.stack:
+        for role in ("operator", "run"):
+            made.stack.command("pki", "issue", role, "--name", "some")
+        yield made
+
+
+@pytest.fixture
+def strict(site: Site) -> Served:
+    """API_REQUIRE_CLIENT_CERT=true."""
+    return Served(site, site.settings.callback_api_port)
+
+
+@pytest.fixture(scope="package")
+def lenient(site: Site) -> Iterator[Served]:
+    """API_REQUIRE_CLIENT_CERT=false: machines may come without."""
+    with site.api(API_REQUIRE_CLIENT_CERT="false") as changes:
+        yield Served(site, int(str(changes["callback_api_port"])))

@@ -1,0 +1,91 @@
+"""A certificate's role decides what its holder may do; a token alone does not make anybody staff."""
+
+import ssl
+from typing import Any
+
+import pytest
+
+from tests.integration.api.conftest import LEASE, RUN_A, RUN_B
+from tests.integration.tls.conftest import Served
+
+OPERATORS_CALLS = (
+    ("POST", f"/runs/{RUN_B}/abort", {"reason": "x"}),
+    ("PATCH", "/devices/b", {"maintenance": "x"}),
+    ("POST", "/devices/b/runs", {"reason": "x"}),
+)
+WORKERS_CALLS = (
+    ("PUT", f"/runs/{RUN_B}", LEASE | {"mac": "02:00:00:00:00:02"}),
+    ("POST", f"/runs/{RUN_B}/events", {"type": "boot_started", "owner": "w"}),
+    ("POST", f"/runs/{RUN_B}/media", {"owner": "w"}),
+)
+STAFFS_CALLS = (("GET", "/runs", None), ("GET", "/devices", None), ("GET", "/queues", None))
+
+
+@pytest.mark.parametrize(("method", "path", "body"), OPERATORS_CALLS)
+def test_a_workers_certificate_does_not_act_as_an_operator(strict: Served, method: str, path: str, body: Any) -> None:
+    status, problem = strict.by("worker").call(method, path, body)
+    assert status == 403
+    assert "role worker" in problem["detail"]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WORKERS_CALLS)
+def test_an_operators_certificate_does_not_act_as_a_worker(strict: Served, method: str, path: str, body: Any) -> None:
+    status, problem = strict.by("operator").call(method, path, body)
+    assert status == 403
+    assert "role operator" in problem["detail"]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [*STAFFS_CALLS, *OPERATORS_CALLS, *WORKERS_CALLS])
+def test_a_machines_certificate_is_not_staff_even_with_the_token_of_staff(
+    strict: Served, method: str, path: str, body: Any
+) -> None:
+    assert strict.by("run").call(method, path, body)[0] == 403
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [*STAFFS_CALLS, *OPERATORS_CALLS, *WORKERS_CALLS])
+def test_without_a_certificate_the_token_of_staff_opens_nothing(
+    lenient: Served, method: str, path: str, body: Any
+) -> None:
+    status, problem = lenient.by(None).call(method, path, body)
+    assert status == 401
+    assert "API_CLIENT_CERT" in problem["detail"]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+@pytest.mark.parametrize(("method", "path", "body"), STAFFS_CALLS)
+def test_staff_gets_what_is_for_all_staff(strict: Served, role: str, method: str, path: str, body: Any) -> None:
+    assert strict.by(role).call(method, path, body)[0] == 200
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_certificate_without_the_token_opens_nothing(strict: Served, role: str) -> None:
+    assert strict.by(role).call("GET", "/runs", token="another-token")[0] == 401
+
+
+def test_a_servers_certificate_is_refused_by_tls(strict: Served) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        strict.by("api").call("GET", "/health")
+
+
+def test_a_machine_without_a_certificate_uses_its_run_token_only_where_that_is_allowed(
+    strict: Served, lenient: Served
+) -> None:
+    token = _booted(strict)
+    beat = {"boot_id": "b", "uptime_s": 1, "stage": "test"}
+    path = f"/runs/{RUN_A}/heartbeat"
+    assert lenient.by(None).call("POST", path, beat, token)[0] == 202
+    assert lenient.by(None).call("POST", path, beat, "another-token")[0] == 401
+    assert strict.by("run").call("POST", path, beat, token)[0] == 202
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        strict.by(None).call("POST", path, beat, token)
+
+
+def _booted(served: Served) -> str:
+    """A run whose machine is on; its token."""
+    worker = served.by("worker")
+    assert worker.call("PUT", f"/runs/{RUN_A}", LEASE)[0] == 201
+    assert worker.call("POST", f"/runs/{RUN_A}/events", {"type": "boot_started", "owner": "w"})[0] == 202
+    token = str(worker.call("POST", f"/runs/{RUN_A}/media", {"owner": "w"})[1]["run_token"])
+    for kind in ("media_inserted", "power_requested", "powered_off", "powered_on"):
+        assert worker.call("POST", f"/runs/{RUN_A}/events", {"type": kind, "owner": "w"})[0] == 202
+    return token
