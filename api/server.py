@@ -14,6 +14,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 _BODY_TIMEOUT_S = 60
+_PREDECESSOR_S = 10
 _GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
 
 
@@ -88,7 +89,23 @@ def serve(settings: Settings) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    """gunicorn would try five times and then only log it."""
+    """gunicorn would try five times and then only log it.
+
+    The workers of a master that was killed hold the port until they notice: a restart waits for them.
+    """
+    deadline = time.monotonic() + _PREDECESSOR_S
+    while True:
+        try:
+            _try_port(settings)
+        except SettingsError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+def _try_port(settings: Settings) -> None:
     host, port = settings.callback_api_host, settings.callback_api_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:

@@ -6,7 +6,6 @@
     ├── SettingsError        the configuration is wrong; lists every problem at once
     ├── InventoryError       devices.toml is wrong; lists every problem at once
     ├── LeaseFormatError     a record of a DHCP server cannot be read
-    ├── WireError            a message does not fit its schema
     ├── InvalidTransition    an event does not apply to the state that a run is in
     │   └── PowerRefused     the power of this machine must not be switched
     ├── TransientError       may succeed if tried again: retried with backoff
@@ -53,14 +52,6 @@ class InventoryError(_ProblemsError):
 
 class LeaseFormatError(BringupError):
     """A record looks like a lease but cannot be read as one."""
-
-
-class WireError(BringupError):
-    """A message does not fit its schema; ``problems`` names each field."""
-
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
-        self.problems = tuple(problems)
-        super().__init__(message)
 
 
 class InvalidTransition(BringupError):

@@ -1,7 +1,10 @@
 """What workers say to the callback API, in typed calls."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from bringup.connections import ApiClient
-from bringup.errors import ApiRejected
+from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.model import FailureReason, LeaseEvent
 from bringup.wire import (
     EventType,
@@ -24,19 +27,23 @@ class Callback:
 
     def put_run(self, lease: LeaseEvent) -> RunDecision:
         """Tell of a lease; the same again is harmless."""
-        return self._client.put(f"/runs/{lease.run_id}", lease, RunDecision)
+        with _waiting_for_a_person():
+            return self._client.put(f"/runs/{lease.run_id}", lease, RunDecision)
 
     def run(self, run_id: str) -> RunDetail:
         """A run as it stands."""
-        return self._client.get(f"/runs/{run_id}", RunDetail)
+        with _waiting_for_a_person():
+            return self._client.get(f"/runs/{run_id}", RunDetail)
 
     def open_runs(self) -> tuple[Run, ...]:
         """Every run that is not closed, with the jobs that it owes."""
-        return self._client.get("/runs?open=true", RunList).runs
+        with _waiting_for_a_person():
+            return self._client.get("/runs?open=true", RunList).runs
 
     def media(self, run_id: str, owner: str) -> RunMedia:
         """What the machine is to boot, with a fresh run token."""
-        return self._client.post(f"/runs/{run_id}/media", MediaRequest(owner=owner), RunMedia)
+        with _waiting_for_a_person():
+            return self._client.post(f"/runs/{run_id}/media", MediaRequest(owner=owner), RunMedia)
 
     def tell(
         self,
@@ -49,7 +56,19 @@ class Callback:
     ) -> RunEventReply:
         """Tell of a step, or ask leave for it. Raises ApiRejected when it does not apply any more."""
         event = RunEvent(type=what, owner=owner, detail=detail[:1024], reason=reason)
-        return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
+        with _waiting_for_a_person():
+            return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
+
+
+@contextmanager
+def _waiting_for_a_person() -> Iterator[None]:
+    """A wrong token or certificate of ours is mended by a person; until then the job waits, and is not lost."""
+    try:
+        yield
+    except ApiRejected as error:
+        if error.kind in {"unauthorized", "forbidden"}:
+            raise ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
+        raise
 
 
 def is_stale(error: ApiRejected) -> bool:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from threading import Lock
 
 from bringup import log
-from bringup.errors import ApiRejected, ApiUnavailable, BringupError, WireError
+from bringup.errors import ApiRejected, ApiUnavailable, BringupError
 
 
 class Side(StrEnum):
@@ -18,7 +18,7 @@ class Side(StrEnum):
     @classmethod
     def of(cls, error: BringupError) -> "Side":
         """The side that ``error`` comes from."""
-        return cls.API if isinstance(error, ApiUnavailable | ApiRejected | WireError) else cls.REDIS
+        return cls.API if isinstance(error, ApiUnavailable | ApiRejected) else cls.REDIS
 
 
 class Outages:

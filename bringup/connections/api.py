@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from bringup import tls
-from bringup.errors import ApiRejected, ApiUnavailable, WireError
+from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.settings import Settings
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -33,9 +33,8 @@ class ApiClient:
     """Speaks to the API of ``settings``; every call is safe to repeat.
 
     Raises, from every call:
-        ApiUnavailable: no answer, or the API asks to come back later.
+        ApiUnavailable: no answer, the API asks to come back later, or what answers is not our API.
         ApiRejected: the API refuses; repeating cannot help.
-        WireError: what answers is not our API.
     """
 
     def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, token: str | None = None) -> None:
@@ -84,12 +83,14 @@ class ApiClient:
         try:
             return reply.model_validate_json(response.content)
         except ValidationError:
-            raise WireError(f"what answers at {self._base} is not the bringup API; check CALLBACK_API_URL") from None
+            raise _foreign(self._base) from None
 
 
 def _retry_once() -> Retry:
     """One quick second try hides a kept-alive connection that the server has closed meanwhile."""
-    return Retry(total=1, status=0, redirect=0, allowed_methods=None, backoff_factor=0)
+    return Retry(
+        total=1, status=0, redirect=0, allowed_methods=None, backoff_factor=0, respect_retry_after_header=False
+    )
 
 
 def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiRejected:
@@ -102,7 +103,13 @@ def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiReje
     if response.status_code >= 500 or response.status_code == _TOO_MANY:
         wait = response.headers.get("Retry-After", "")
         return ApiUnavailable(message, retry_in_s=float(wait) if wait.isdigit() else None)
-    return ApiRejected(message, kind=str(problem.get("type", "")).rpartition(":")[2])
+    prefix, _, kind = str(problem.get("type", "")).rpartition(":")
+    # A proxy's 404 is no refusal of ours: taken for one, it would end a job that must wait.
+    return ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
+
+
+def _foreign(base: str) -> ApiUnavailable:
+    return ApiUnavailable(f"what answers at {base} is not the bringup API; check CALLBACK_API_URL")
 
 
 def _problem(response: requests.Response) -> dict[str, object]:

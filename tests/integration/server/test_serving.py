@@ -50,11 +50,25 @@ def _drip(connection: socket.socket, for_s: float) -> float:
     return time.monotonic() - started
 
 
+def test_it_starts_again_after_its_master_was_killed(start_api: StartApi) -> None:
+    first = start_api()
+    first.await_health()
+    first.process.kill()
+    first.process.wait()
+    second = start_api(callback_api_port=str(first.port))
+    first.log.write_bytes(b"")
+    deadline = time.monotonic() + 15
+    while "Listening at" not in second.log.read_text():
+        assert second.process.poll() is None, second.log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_a_port_in_use_is_one_message_and_no_traceback(start_api: StartApi) -> None:
     first = start_api()
     first.await_health()
     second = start_api(callback_api_port=str(first.port))
-    assert second.process.wait(15) == 2
+    assert second.process.wait(20) == 2
     text = second.log.read_text()
     assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in text
     assert "Traceback" not in text
