@@ -11,8 +11,9 @@ from pydantic import JsonValue
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.layout import LINES
+from dhcp_tailer.sources import duid
 from dhcp_tailer.sources.json_time import parse_time
-from dhcp_tailer.sources.source import NOT_A_LEASE, Skip, cut, lease_event, malformed
+from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
 _ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(
@@ -53,14 +54,19 @@ class JsonLines:
         if memory is not None:
             raise ValueError("this source remembers nothing")
 
-    def _event(self, action: LeaseAction, fields: dict[str, Any]) -> LeaseEvent:
+    def _event(self, action: LeaseAction, fields: dict[str, Any]) -> LeaseEvent | Skip:
         data = fields.get("data")
         if not isinstance(data, dict):
             raise LeaseFormatError("data is not an object")
         starts = parse_time("timestamp", fields.get("timestamp"))
+        mac = data.get("mac")
+        if not mac and isinstance(data.get("duid"), str):  # DHCPv6: that is all that the server knows
+            mac = duid.mac_in(data["duid"])
+            if mac is None:
+                return NO_MAC
         texts = {name: _text(name, data.get(name)) for name in _TEXTS}
         return lease_event(
-            mac=data.get("mac"),
+            mac=mac,
             ip=data.get("ip") if isinstance(data.get("ip"), str) else None,  # a number would pass as an address
             action=action,
             starts=starts,
