@@ -28,7 +28,6 @@ ON_REDIS = (
     "rq:job:",
     "rq:queue:",
     "bringup:run",
-    "workers.jobs.discover",
     "EVALSHA",
     "a-host-name-of-the-test",
 )
