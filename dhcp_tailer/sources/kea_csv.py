@@ -120,7 +120,7 @@ def _text(field: str | None) -> str | None:
 
 
 def _unescaped(field: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), field)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), field) if "&#x" in field else field
 
 
 def _circuit_id(context: str | None) -> str | None:

@@ -2,15 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bringup.model import LeaseAction
 
 LIMIT = 200_000  # leases in force at once; the one that was silent the longest is forgotten first
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """A lease in force."""
 
     mac: str

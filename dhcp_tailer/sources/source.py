@@ -1,6 +1,7 @@
 """What a source of leases is: it reads records, and remembers what the next ones need."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from pydantic import JsonValue, ValidationError
@@ -61,13 +62,21 @@ class Source(Protocol):
 def lease_event(**fields: Any) -> LeaseEvent:
     """A valid event. Raises LeaseFormatError, naming the fields that are wrong and never their content."""
     try:
-        event = LeaseEvent(**fields)
+        event = LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
     except ValidationError as error:
         wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
         raise LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
     if event.starts.timestamp() < 0:
         raise LeaseFormatError("starts lies before 1970")
     return event
+
+
+def _address(ip: object) -> object:
+    """Parsed here, once: the model would try it as each kind of address."""
+    try:
+        return (IPv6Address if ":" in ip else IPv4Address)(ip) if isinstance(ip, str) else ip
+    except ValueError:
+        return ip
 
 
 def device_text(data: bytes) -> str | None:
