@@ -1,0 +1,43 @@
+"""OpenSSL's riddles become sentences, and a sentence leads to a command."""
+
+import ssl
+
+import pytest
+
+from bringup.selftest.explain import SILENCE, cause_and_mend, explained
+
+
+def _ssl_error(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] something (_ssl.c:1)")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "mend"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate and got none", "set REDIS_TLS_CERT"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "does not trust the CA of our certificate", "bringup pki verify"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "our certificate has expired", "bringup pki renew"),
+        ("SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "for another purpose", "set REDIS_TLS_CERT to a worker certificate"),
+        ("WRONG_VERSION_NUMBER", "does not speak TLS", "bringup pki verify"),
+        ("SOMETHING_NEW", "TLS failed: something new", "bringup pki verify"),
+    ],
+)
+def test_a_refusal_by_tls_is_explained_and_mended(reason: str, words: str, mend: str) -> None:
+    said = explained(_ssl_error(reason))
+    assert words in said
+    assert mend in cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")[1]
+
+
+def test_what_the_network_says_is_explained() -> None:
+    assert "nothing listens" in explained(ConnectionRefusedError(111, "Connection refused"))
+    assert explained(TimeoutError()) == SILENCE
+    assert "cut the connection" in explained(ConnectionResetError(104, "reset"))
+
+
+def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
+    said = "the server's certificate is refused by us: unable to get local issuer certificate"
+    cause, mend = cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")
+    assert "API_TLS_CA" in cause
+    assert "API_TLS_CA" in mend

@@ -1,0 +1,45 @@
+"""The reports: computed, and whole whatever a server says. And the page that explains every check has them all."""
+
+from pathlib import Path
+
+from bringup.selftest import CATALOG
+from bringup.selftest.check import Check, Outcome, fail, ok
+from bringup.selftest.report import as_json, as_markdown, summary
+from bringup.selftest.subject import Subject
+
+ROOT = Path(__file__).parents[3]
+
+
+def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
+    finding = ok(observed) if good else fail(observed, expected="better", mend="do it")
+    return Outcome(Check(check, f"{check[0]} Group", "Title", lambda _: finding), finding, 0.1)
+
+
+def test_what_a_server_says_cannot_break_the_table(subject: Subject) -> None:
+    text = as_markdown(subject, [_outcome("1a", "x | y\n# heading", good=True)])
+    assert "| 1a Title | ok | x \\| y # heading |" in text
+
+
+def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(subject: Subject) -> None:
+    text = as_markdown(subject, [_outcome("1a", "bad", good=False)])
+    assert "**FAILED**: 1 fail." in text
+    assert "| Redis asks for a password | 1a | fail |" in text
+    assert "| Redis speaks mutual TLS | 2b | not run |" in text
+    assert "- 1a (fail): do it" in text
+
+
+def test_json_has_the_numbers_and_the_verdict(subject: Subject) -> None:
+    told = as_json(subject, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
+    assert (told["verdict"], told["passed"]) == ("FAILED", False)
+    assert told["summary"] == {"ok": 1, "info": 0, "warn": 0, "fail": 1, "skip": 0}
+
+
+def test_the_summary_leaves_out_what_did_not_occur() -> None:
+    assert summary([_outcome("1a", "x", good=True)]) == "1 ok"
+
+
+def test_every_check_has_its_own_id_and_stands_in_the_documentation() -> None:
+    page = (ROOT / "docs/selftest.md").read_text()
+    ids = [check.id for check in CATALOG]
+    assert len(set(ids)) == len(ids)
+    assert [one for one in ids if one not in page] == []
