@@ -29,7 +29,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     """A table on standard output; device-chosen text is never read as markup."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console = Console()
