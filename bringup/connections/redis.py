@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+_REFUSED_IN_A_SCRIPT = "The user executing the script can't"  # otherwise it would be a NoPermissionError
+
 
 class _TlsConnection(redis.SSLConnection):
     """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
@@ -78,4 +80,6 @@ def redis_errors(settings: Settings) -> Iterator[None]:
     except redis.ResponseError as error:
         if str(error).startswith(("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN")):
             raise RedisUnavailable(f"{where} cannot work now ({error})") from error
+        if _REFUSED_IN_A_SCRIPT in str(error):
+            raise PermanentError(f"{where} refused us ({error}); check REDIS_USERNAME") from error
         raise

@@ -5,7 +5,7 @@ import re
 from bringup.errors import ApiRejected, BringupError, SettingsError
 from bringup.selftest.check import Finding, fail
 from bringup.selftest.diagnosis import wrong_language
-from bringup.selftest.explain import cause_and_mend
+from bringup.selftest.explain import cause_and_mend, unusable
 from bringup.selftest.language import Language
 from bringup.selftest.probe import Answer, looking, trusting
 from bringup.selftest.subject import Subject
@@ -68,4 +68,4 @@ def _by_hand(subject: Subject) -> Answer:
     try:
         return subject.api.secured(trusting(subject.api_identity), subject.health_request)
     except OSError as error:
-        return Answer(accepted=False, said=f"a certificate file is unusable: {error}")
+        return Answer(accepted=False, said=unusable(error))

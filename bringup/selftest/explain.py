@@ -36,6 +36,12 @@ def explained(error: Exception) -> str:
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
+def unusable(error: Exception) -> str:
+    """Something of our own, before anybody was asked."""
+    which = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    return f"a certificate file or folder is unusable: {which}{explained(error)}"
+
+
 def cause_and_mend(said: str, *, cert: str, ca: str) -> tuple[str, str]:
     """The likely cause of a refusal that should not have been, and the command that mends it.
 

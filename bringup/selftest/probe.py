@@ -6,6 +6,7 @@ A refusal shows only to who reads first; who writes first gets a reset instead, 
 
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -159,7 +160,8 @@ def looking(identity: Identity | None = None) -> ssl.SSLContext:
 def old_tls(identity: Identity) -> ssl.SSLContext:
     """A context that speaks TLS 1.1 at most, as an old client would."""
     context = trusting(identity)
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # that they are old is the point
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context

@@ -3,7 +3,7 @@
 from bringup.errors import BringupError, PermanentError, SettingsError
 from bringup.selftest.check import Finding, fail
 from bringup.selftest.diagnosis import wrong_language
-from bringup.selftest.explain import cause_and_mend
+from bringup.selftest.explain import cause_and_mend, unusable
 from bringup.selftest.probe import PING, Answer, trusting
 from bringup.selftest.subject import Subject
 
@@ -38,4 +38,4 @@ def by_hand(subject: Subject) -> Answer:
     try:
         return subject.redis.secured(trusting(subject.redis_identity), PING)
     except OSError as error:
-        return Answer(accepted=False, said=f"a certificate file is unusable: {error}")
+        return Answer(accepted=False, said=unusable(error))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bringup.selftest.check import Check, Finding, fail, info, ok, skip
+from bringup.selftest.explain import unusable
 from bringup.selftest.plain_door import plain_door
 from bringup.selftest.probe import Answer, Identity, TlsContext, old_tls, trusting
 from bringup.selftest.redis_checks import always
@@ -53,7 +54,7 @@ def _wrong_token(subject: Subject) -> Finding:
     try:
         context = trusting(subject.api_identity) if subject.settings.api_use_tls else None
     except OSError as error:
-        return skip(f"inconclusive: a certificate file is unusable: {error}", mend="bringup pki verify")
+        return skip(f"inconclusive: {unusable(error)}", mend="bringup pki verify")
     answer = subject.api.secured(context, request) if context else subject.api.plain(request)
     if " 401 " in answer.said[:20]:
         return ok("a wrong token gets 401")

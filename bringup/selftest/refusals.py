@@ -7,7 +7,7 @@ is no more than silence, is inconclusive, and inconclusive is never a pass.
 from collections.abc import Callable
 
 from bringup.selftest.check import Finding, fail, info, ok, skip
-from bringup.selftest.explain import OUR_OWN_LIMIT, SILENCE
+from bringup.selftest.explain import OUR_OWN_LIMIT, SILENCE, unusable
 from bringup.selftest.forged import NoCaKey
 from bringup.selftest.probe import Answer, Identity, TlsContext, trusting
 from bringup.selftest.subject import Subject
@@ -30,7 +30,7 @@ def must_refuse(target: Target, pretend: Pretend) -> Ask:
         except NoCaKey as error:
             return skip(f"needs the CA key to forge a certificate: {error}", mend="run it on the host of the CA")
         except (PkiError, OSError) as error:
-            return skip(f"inconclusive: a certificate file is unusable: {error}", mend="bringup pki verify")
+            return skip(f"inconclusive: {unusable(error)}", mend="bringup pki verify")
         return between_controls(
             subject, target, lambda: target.endpoint(subject).secured(context, target.request(subject))
         )
@@ -71,7 +71,7 @@ def _control(subject: Subject, target: Target) -> Answer:
         context = trusting(target.identity(subject))
         return target.endpoint(subject).secured(context, target.request(subject), listen_s=0)
     except OSError as error:
-        return Answer(accepted=False, said=f"a certificate file is unusable: {error}")
+        return Answer(accepted=False, said=unusable(error))
 
 
 def _is_refusal(answer: Answer) -> bool:

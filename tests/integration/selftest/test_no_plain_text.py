@@ -4,24 +4,15 @@ Every connection to Redis and to the API goes through a wiretap: tailer, worker,
 command line. Not among them are the calls to the BMC, which is SIMULATED and speaks HTTP in this project's own way.
 """
 
-import json
-import time
 from pathlib import Path
 
 import pytest
 
-from bringup.demo.stack import Stack, free_port
 from bringup.model import RunState
 from bringup.settings import Settings
-from bringup.wire import Run, RunList
+from tests.integration.selftest.pipeline import RUN_ID, await_run, lease, stack, start_services
 from tests.integration.selftest.wiretap import Wiretap
 
-RUN_ID = "02-5b-00-00-00-01-1795428000"
-LEASE = {
-    "event_type": "assigned",
-    "timestamp": "2026-11-23T10:00:00Z",
-    "data": {"ip": "10.0.0.11", "mac": "02:5b:00:00:00:01", "hostname": "a-host-name-of-the-test"},
-}
 # (rq compresses what a job carries; the rest of it is as it stands.)
 ON_REDIS = (
     RUN_ID,
@@ -34,48 +25,23 @@ ON_REDIS = (
 ON_API = (RUN_ID, "/api/v1/", "HTTP/1.1", "Authorization: Bearer", '"run_id"', '"boot_id"', "a-host-name-of-the-test")
 
 
-def _inventory(bmc_port: int) -> str:
-    return (
-        '[[device]]\nname = "sim-001"\nbmc_mac = "02:5b:00:00:00:01"\nnic_macs = ["02:5c:00:00:00:01"]\n'
-        f'bmc = "simulated://127.0.0.1:{bmc_port}/sim-001"\nexpected = {{ memory_gib = 64 }}\n'
-    )
-
-
 def _from_lease_to_verdict(folder: Path, *, use_tls: bool) -> tuple[Settings, bytes, bytes]:
     """Everything that was said to and by Redis and the API, meanwhile."""
-    (folder / "devices.toml").write_text(_inventory(free_port()))
-    (folder / "leases.jsonl").touch()
-    flags = dict.fromkeys(("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT"), str(use_tls).lower())
-    source = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(folder / "leases.jsonl"), "API_WORKERS": "1"}
-    with Stack(folder, source | flags) as stack:
-        redis, api = Wiretap(stack.settings.redis_port), Wiretap(stack.settings.callback_api_port)
-        stack.start_redis()
+    with stack(folder, use_tls=use_tls) as made:
+        redis, api = Wiretap(made.settings.redis_port), Wiretap(made.settings.callback_api_port)
+        made.start_redis()
         scheme = "https" if use_tls else "http"
-        stack.configure({"REDIS_PORT": str(redis.port), "CALLBACK_API_URL": f"{scheme}://127.0.0.1:{api.port}"})
+        made.configure({"REDIS_PORT": str(redis.port), "CALLBACK_API_URL": f"{scheme}://127.0.0.1:{api.port}"})
         try:
-            run = _play(stack, folder)
-            assert stack.command("runs").returncode == 0
+            start_services(made)
+            lease(made)
+            run = await_run(made, lambda run: run.closed_at)
+            assert made.command("runs").returncode == 0
         finally:
             redis.close()
             api.close()
-        assert run.state is RunState.PASSED, (run, stack.log_of("work"))
-        return stack.settings, redis.everything(), api.everything()
-
-
-def _play(stack: Stack, folder: Path) -> Run:
-    stack.start("api")
-    stack.start("simulate", "--boot-seconds", "0.2", "--check-seconds", "0.2")
-    stack.start("work")
-    stack.start("tail")
-    with (folder / "leases.jsonl").open("a") as leases:
-        leases.write(json.dumps(LEASE) + "\n")
-    deadline = time.monotonic() + 30
-    while True:
-        runs = stack.api.get("/runs", RunList).runs
-        if runs and runs[0].closed_at:
-            return runs[0]
-        assert time.monotonic() < deadline, (runs, stack.log_of("work"), stack.log_of("tail"))
-        time.sleep(0.1)
+        assert run.state is RunState.PASSED, (run, made.log_of("work"))
+        return made.settings, redis.everything(), api.everything()
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
