@@ -63,7 +63,8 @@ class Dnsmasq(Server):
     def start(self) -> None:
         self.process = self.lab.start(
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=srv0",
-            "--bind-interfaces", "--script-on-renewal", "--user=root", "--no-ping", "--log-dhcp", "--dhcp-authoritative",
+            "--bind-interfaces", "--script-on-renewal", "--user=root", "--no-ping", "--log-dhcp",
+            "--dhcp-authoritative",
             "--dhcp-range=10.77.1.0,10.77.9.250,255.255.0.0,2m", "--dhcp-lease-max=2000",
             f"--dhcp-leasefile={self.sources['dnsmasq-leases']}", f"--log-facility={self.sources['dnsmasq-log']}",
             f"--dhcp-script={self.hooks / 'dnsmasq'}", f"--pid-file={self.folder / 'pid'}", log="dnsmasq",

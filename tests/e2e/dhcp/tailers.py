@@ -13,6 +13,7 @@ from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
 from tests.conftest import PASSWORD, MakeSettings, RedisServer
+from tests.e2e.dhcp.lab import until
 
 
 class Tailer:
@@ -42,6 +43,13 @@ class Tailer:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bringup", "tail"], cwd=self._folder, env=self._environ, stderr=log, stdout=log
             )
+
+    def wait_until_it_follows(self) -> None:
+        """A file that is rewritten in place keeps no history: who comes late misses what was there."""
+        assert self._process
+        holder = f"process {self._process.pid}\n"
+        locks = self._folder / "state"
+        until(lambda: any(lock.read_text() == holder for lock in locks.glob("*.lock")), f"the start of {self.source}")
 
     def kill(self) -> None:
         """SIGKILL: nothing is written any more."""

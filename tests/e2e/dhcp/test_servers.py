@@ -58,6 +58,8 @@ def test_every_source_tells_what_the_clients_got(
         try:
             for tailer in tailers:
                 tailer.start()
+            for tailer in tailers:
+                tailer.wait_until_it_follows()
             server.start()
             truth, acknowledged = story(net, server, tailers)
             for tailer in tailers:
