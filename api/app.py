@@ -5,6 +5,7 @@ from datetime import timedelta
 from flask import Flask
 
 from api import audience, problems
+from api.body import close_unread
 from api.database import Database
 from api.inventory_file import InventoryFile
 from api.openapi import document
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(views.bp, url_prefix=PREFIX)
     problems.register(app)
     audience.guard(app)
+    app.after_request(close_unread)
     app.extensions["bringup"] = Services(
         settings=settings,
         store=Store(database, inventory, keep),

@@ -3,10 +3,11 @@
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask import request
+from flask import Response, g, request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.problems import Refusal, invalid, malformed, too_large
 
@@ -14,6 +15,7 @@ MIB = 1024**2
 LIMIT = 1 * MIB
 REPORT_LIMIT = 16 * MIB
 DEEPEST = 25
+MOST_ELEMENTS = 100_000  # the largest real report has a third of this
 _MOST_PROBLEMS = 20
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -29,6 +31,8 @@ def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
         Refusal: 413 too large, 415 not JSON by its type, 400 not JSON, 422 too deep or not fitting the schema.
     """
     raw = _read_raw(limit)
+    if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MOST_ELEMENTS:
+        raise invalid(f"the body has more than {MOST_ELEMENTS} elements")  # each costs a hundred times its size
     try:
         document = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
@@ -41,6 +45,17 @@ def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
         raise invalid("the body does not fit the schema", _in_words(error)) from None
 
 
+def close_unread(response: Response) -> Response:
+    """End the connection of a request whose body nobody read: the server would wait for the rest of it."""
+    if not _was_read() and (request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "")):
+        response.headers["Connection"] = "close"
+    return response
+
+
+def _was_read() -> bool:
+    return bool(g.get("body_was_read"))
+
+
 def _read_raw(limit: int) -> bytes:
     request.max_content_length = limit
     if request.mimetype != "application/json" or request.content_encoding:
@@ -48,9 +63,13 @@ def _read_raw(limit: int) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "send Content-Type: application/json, uncompressed"
         )
     try:
-        return request.get_data(cache=False)
+        raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise too_large(limit) from None
+    except (ClientDisconnected, ParseException) as error:
+        raise malformed(f"the body did not come whole: {type(error).__name__}") from None
+    g.body_was_read = True
+    return raw
 
 
 def _deeper_than(document: Any, most: int) -> bool:

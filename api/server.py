@@ -13,7 +13,10 @@ from bringup import tls
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
-_BODY_TIMEOUT_S = 60
+_LEAST_BYTES_PER_S = 256 * 1024  # a body that comes slower is cut off
+_WORK_S = 20  # for what the request asks, once its body is there
+_LINGER_S = 0.3
+_DRAIN_BYTES = 64 * 1024
 _PREDECESSOR_S = 10
 _GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
 
@@ -34,13 +37,16 @@ class DeadlineWorker(ThreadWorker):
         """Serve one request, against the clock."""
         self._deadlines[conn] = time.monotonic() + self.header_timeout_s
         try:
-            return super().handle(conn)
+            keep = super().handle(conn)
         finally:
             self._deadlines.pop(conn, None)
+        if not keep:
+            _close(conn)
+        return keep
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """The header is there; what is left has its own time."""
-        self._deadlines[conn] = time.monotonic() + _BODY_TIMEOUT_S
+        self._deadlines[conn] = time.monotonic() + self.header_timeout_s + _body_s(req) + _WORK_S
         return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:
@@ -51,6 +57,21 @@ class DeadlineWorker(ThreadWorker):
             if now > deadline:
                 self._deadlines.pop(conn, None)
                 _cut_off(conn)
+
+
+def _body_s(req: Any) -> float:
+    """How long the announced body may take; a chunked one announces nothing."""
+    length = next((value for name, value in req.headers if name == "CONTENT-LENGTH"), "0")
+    return int(length) / _LEAST_BYTES_PER_S if length.isdigit() else 0
+
+
+def _close(conn: TConn) -> None:
+    """Let the last answer arrive, briefly. gunicorn would wait two seconds for each, in the thread that accepts."""
+    with contextlib.suppress(OSError):
+        conn.sock.shutdown(socket.SHUT_WR)
+        conn.sock.settimeout(_LINGER_S)
+        conn.sock.recv(_DRAIN_BYTES)
+    conn.close()
 
 
 def _cut_off(conn: TConn) -> None:

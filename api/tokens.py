@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from api import keys
 from api.database import Database
@@ -26,16 +26,16 @@ class RunTokens:
     def mint(self, run_id: str) -> str:
         """A new token for a run; the one before it stops working."""
         token = secrets.token_urlsafe(32)
-        before = self._database.string(keys.run_token(run_id))
 
         def write(pipe: "Pipeline") -> None:
+            before = cast("bytes | None", pipe.get(keys.run_token(run_id)))
             pipe.multi()
             if before:
                 pipe.delete(keys.token_owner(before.decode()))
             pipe.set(keys.run_token(run_id), _digest(token), ex=self._keep)
             pipe.set(keys.token_owner(_digest(token)), run_id, ex=self._keep)
 
-        self._database.transact(write)
+        self._database.transact(write, keys.run_token(run_id))
         return token
 
     def owner(self, token: str) -> str | None:

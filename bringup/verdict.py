@@ -9,6 +9,7 @@ from bringup.wire import AgentCheck, CheckResult, CheckStatus, Disk, HardwareInv
 
 # Firmware and kernel keep some memory for themselves; a missing DIMM is far more than this share.
 MEMORY_TOLERANCE = 0.03
+_LONGEST = 400
 # The agent must at least have run these; a report without them proves nothing.
 REQUIRED_AGENT_CHECKS = ("memory", "disks", "links")
 
@@ -62,6 +63,11 @@ def _compare(name: str, expected: object, observed: object) -> CheckResult:
     return CheckResult(name=name, status=status, expected=str(expected), observed=str(observed))
 
 
+def _shortened(text: str) -> str:
+    """A machine may report thousands of parts; its verdict must fit in a table."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _memory(physical_mb: int, expected_gib: int) -> CheckResult:
     observed_gib = physical_mb * 1024**2 / GIB
     close = abs(observed_gib - expected_gib) <= expected_gib * MEMORY_TOLERANCE
@@ -72,7 +78,7 @@ def _memory(physical_mb: int, expected_gib: int) -> CheckResult:
 def _disks(found: Iterable[Disk], expected: Iterable[ExpectedDisk]) -> CheckResult:
     """Every expected disk takes the smallest found one that is large enough."""
     free = sorted(disk.size for disk in found)
-    observed = ", ".join(f"{size // 10**9} GB" for size in free) or "none"
+    observed = _shortened(", ".join(f"{size // 10**9} GB" for size in free) or "none")
     wanted = sorted(d.size_gb for d in expected for _ in range(d.count))
     missing = False
     for size_gb in wanted:
@@ -91,7 +97,7 @@ def _disks(found: Iterable[Disk], expected: Iterable[ExpectedDisk]) -> CheckResu
 
 def _identity(found: HardwareInventory, macs: frozenset[str]) -> CheckResult:
     reported = sorted(interface.mac_address for interface in found.interfaces)
-    observed = ", ".join(reported) or "no interface"
+    observed = _shortened(", ".join(reported) or "no interface")
     if not macs:
         return CheckResult(name="identity", status=CheckStatus.WARN, expected="nic_macs on record", observed="none")
     status = CheckStatus.PASS if macs & set(reported) else CheckStatus.FAIL

@@ -58,6 +58,8 @@ def report(run_id: str) -> Response:
     run = _own_run(run_id)
     if run.report_sha256 is not None:
         return _replayed(run, message)
+    if run.state.ended:
+        raise finished(f"the run has ended: {run.state}")
     try:
         change = change_run(run_id, lambda moment: events.report(moment, message))
     except InvalidTransition as error:

@@ -1,45 +1,47 @@
 """What a machine says: that it lives, and what it found."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat
 
 from bringup.model import DeviceText, Mac, RunId, RunState
 from bringup.wire.base import Message
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # of anything: bytes among them
 
 
 class Cpu(Message):
     """Keys as Ironic's inspection has them."""
 
-    count: NonNegativeInt  # logical
+    count: Count  # logical
     model_name: DeviceText = ""
     architecture: DeviceText = ""
     frequency: DeviceText = ""
-    flags: tuple[DeviceText, ...] = Field(default=(), max_length=1024)
+    flags: tuple[DeviceText, ...] = Field(default=(), fail_fast=True, max_length=1024)
 
 
 class MemoryModule(Message):
     """One DIMM."""
 
     slot: DeviceText = ""
-    size_mb: NonNegativeInt
+    size_mb: Count
     serial: DeviceText = ""
 
 
 class Memory(Message):
     """``total`` in bytes as the kernel sees it; ``physical_mb`` in MiB as the firmware reports it."""
 
-    total: NonNegativeInt
-    physical_mb: NonNegativeInt
-    modules: tuple[MemoryModule, ...] = Field(default=(), max_length=256)
+    total: Count
+    physical_mb: Count
+    modules: tuple[MemoryModule, ...] = Field(default=(), fail_fast=True, max_length=256)
 
 
 class Disk(Message):
     """``size`` in bytes."""
 
     name: DeviceText
-    size: NonNegativeInt
+    size: Count
     model: DeviceText = ""
     serial: DeviceText = ""
     wwn: DeviceText = ""
@@ -52,10 +54,10 @@ class Interface(Message):
     name: DeviceText
     mac_address: Mac
     has_carrier: bool
-    speed_mbps: NonNegativeInt | None = None
+    speed_mbps: Count | None = None
     ipv4_address: DeviceText | None = None
     product: DeviceText = ""
-    lldp: tuple[tuple[int, DeviceText], ...] = Field(default=(), max_length=256)
+    lldp: tuple[tuple[int, DeviceText], ...] = Field(default=(), fail_fast=True, max_length=256)
 
 
 class SystemVendor(Message):
@@ -78,13 +80,13 @@ class HardwareInventory(Message):
 
     cpu: Cpu
     memory: Memory
-    disks: tuple[Disk, ...] = Field(max_length=4096)
-    interfaces: tuple[Interface, ...] = Field(max_length=1024)
+    disks: tuple[Disk, ...] = Field(fail_fast=True, max_length=4096)
+    interfaces: tuple[Interface, ...] = Field(fail_fast=True, max_length=1024)
     system_vendor: SystemVendor
     boot: Boot
     hostname: DeviceText = ""
     bmc_address: DeviceText | None = None
-    pci_devices: tuple[DeviceText, ...] = Field(default=(), max_length=4096)
+    pci_devices: tuple[DeviceText, ...] = Field(default=(), fail_fast=True, max_length=4096)
 
 
 class CheckStatus(StrEnum):
@@ -113,7 +115,7 @@ class Report(Message):
     simulated: bool = False
     rtc_offset_s: float | None = None  # the machine's clock minus the image's epoch, where it was behind
     inventory: HardwareInventory
-    checks: tuple[AgentCheck, ...] = Field(max_length=1024)
+    checks: tuple[AgentCheck, ...] = Field(fail_fast=True, max_length=1024)
 
 
 class Heartbeat(Message):

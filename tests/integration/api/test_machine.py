@@ -184,6 +184,45 @@ def test_an_unknown_field_is_refused_by_its_name(api: Api) -> None:
     assert answer.json["problems"] == ["inventory.memory.totall: Extra inputs are not permitted"]
 
 
+@pytest.mark.parametrize("number", [2**63, 10**400, -1])
+def test_a_number_that_no_machine_has_is_refused(api: Api, number: int) -> None:
+    token = api.booted()
+    document = api.report()
+    document["inventory"]["memory"]["physical_mb"] = number
+    assert report(api, token, document).status_code in {400, 422}
+    assert api.run()["state"] == "waiting"
+
+
+@pytest.mark.parametrize("element", [b"{}", b"[]", b"1"])
+def test_a_body_of_a_million_elements_is_refused_before_it_is_parsed(api: Api, element: bytes) -> None:
+    token = api.booted()
+    answer = raw(api, token, b'{"checks":[' + b",".join([element] * 1_000_000) + b"]}")
+    assert (answer.status_code, "elements" in answer.json["detail"]) == (422, True)
+
+
+def test_of_many_wrong_elements_only_the_first_is_told(api: Api) -> None:
+    token = api.booted()
+    document = api.report()
+    document["inventory"]["disks"] = [{}] * 20_000
+    answer = report(api, token, document)
+    assert answer.status_code == 422
+    assert len(answer.json["problems"]) <= 3
+
+
+def test_a_report_after_the_end_leaves_no_mark_on_the_timeline(api: Api) -> None:
+    token = api.booted()
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    before = api.run()["timeline"]
+    for _ in range(3):
+        report(api, token, api.report())
+    assert api.run()["timeline"] == before
+
+
+def test_a_body_that_nobody_read_ends_the_connection(api: Api) -> None:
+    assert report(api, "wrong", api.report()).headers["Connection"] == "close"
+    assert "Connection" not in api.call("GET", "/runs", token="wrong").headers
+
+
 def test_numbers_as_text_are_refused(api: Api) -> None:
     token = api.booted()
     document = api.report()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bringup.wire import Health, RunList
+from tests.conftest import TOKEN
 from tests.integration.server.conftest import StartApi
 
 
@@ -29,6 +30,33 @@ def test_clients_that_never_finish_their_header_do_not_stop_the_service(start_ap
     assert time.monotonic() - started < 12 / 4 * 3.5
     for connection in stalled:
         connection.close()
+
+
+def test_strangers_who_announce_bodies_and_send_none_do_not_stop_the_service(start_api: StartApi) -> None:
+    served = start_api(api_threads="4")
+    client = served.await_health()
+    head = b"POST /api/v1/runs/x/report HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{"
+    stalled = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(30)]
+    for connection in stalled:
+        connection.sendall(head)
+    started = time.monotonic()
+    assert client.get("/health", Health).service == "bringup-api"
+    assert time.monotonic() - started < 6, "each of 30 strangers may cost a moment on one of 4 threads, no more"
+    for connection in stalled:
+        connection.close()
+
+
+def test_a_body_in_broken_chunks_is_a_mistake_of_the_sender(start_api: StartApi) -> None:
+    served = start_api()
+    served.await_health()
+    head = (
+        f"PUT /api/v1/runs/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+    assert "Traceback" not in served.log.read_text()
 
 
 def test_a_client_that_drips_its_header_is_cut_off(start_api: StartApi) -> None:
