@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import audience, problems
 from api.body import close_unread
+from api.continuity import Continuity
 from api.database import Database
 from api.inventory_file import InventoryFile
 from api.openapi import document
@@ -19,6 +20,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 PREFIX = "/api/v1"
+INSTALLATION_FILE = "api-installation"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -31,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.api_token is None:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api"))
+    continuity = Continuity(database, settings.state_dir / INSTALLATION_FILE)
     keep = timedelta(days=settings.run_keep_days)
     inventory = InventoryFile(settings.devices_file)
     inventory.current()
@@ -42,8 +45,9 @@ def create_app(settings: Settings) -> Flask:
     app.after_request(close_unread)
     app.extensions["bringup"] = Services(
         settings=settings,
-        store=Store(database, inventory, keep),
+        store=Store(database, inventory, continuity, keep),
         tokens=RunTokens(database, keep),
+        continuity=continuity,
         views=app.view_functions,
         openapi=document(app),
     )

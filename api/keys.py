@@ -1,5 +1,6 @@
 """Where state lies in Redis: every key of bringup itself (rq's own begin with ``rq:``)."""
 
+INSTALLATION = "bringup:installation"  # string: the id that api.continuity compares
 RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots

@@ -32,6 +32,7 @@ class KnownDevice:
 
     record: DeviceRecord
     entry: Device | None
+    withheld: str | None = None  # a reason that concerns all machines
 
     @property
     def state(self) -> DeviceState:
@@ -43,7 +44,7 @@ class KnownDevice:
     @property
     def maintenance(self) -> str | None:
         """The reason why nobody may touch it, if any."""
-        return (self.entry.maintenance if self.entry else None) or self.record.maintenance
+        return (self.entry.maintenance if self.entry else None) or self.record.maintenance or self.withheld
 
     def view(self) -> DeviceView:
         """For people."""

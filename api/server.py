@@ -97,13 +97,18 @@ class Server(BaseApplication):
         return create_app(self._settings)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, accept_redis: bool = False) -> None:
     """Serve until SIGTERM.
+
+    Args:
+        accept_redis: see `api.continuity`.
 
     Raises:
         SettingsError, InventoryError: found before anything listens.
     """
-    create_app(settings)
+    app = create_app(settings)
+    if accept_redis:
+        app.extensions["bringup"].continuity.accept()
     server = Server(settings)
     _check_port(settings)
     server.run()

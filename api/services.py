@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import current_app
 
+from api.continuity import Continuity
 from api.store import Store
 from api.tokens import RunTokens
 from bringup.settings import Settings
@@ -20,6 +21,7 @@ class Services:
     settings: Settings
     store: Store
     tokens: RunTokens
+    continuity: Continuity
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]
 

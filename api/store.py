@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from api import keys
+from api.continuity import Continuity
 from api.database import Database
 from api.inventory_file import InventoryFile
 from api.records import Change, DeviceRecord, KnownDevice
@@ -36,9 +37,10 @@ class Store:
         keep: how long a run stays on record after it was closed.
     """
 
-    def __init__(self, database: Database, inventory: InventoryFile, keep: timedelta) -> None:
+    def __init__(self, database: Database, inventory: InventoryFile, continuity: Continuity, keep: timedelta) -> None:
         self._database = database
         self._inventory = inventory
+        self._continuity = continuity
         self._keep = keep
         self._queues = Queues(database.connection)
 
@@ -178,12 +180,12 @@ class Store:
             return self._new_device(name) if entry else None
         if entry and record.state is DeviceState.DISCOVERED and not record.unapproved:
             record = record.model_copy(update={"state": entry.state})  # it has come into the inventory since
-        return KnownDevice(record, entry)
+        return KnownDevice(record, entry, self._continuity.problem())
 
     def _new_device(self, name: str) -> KnownDevice:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
-        return KnownDevice(DeviceRecord(name=name, state=state), entry)
+        return KnownDevice(DeviceRecord(name=name, state=state), entry, self._continuity.problem())
 
 
 def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:

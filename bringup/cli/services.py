@@ -10,10 +10,11 @@ from workers.runner import Runner
 
 
 @click.command()
+@click.option("--accept-redis", is_flag=True, help="Answer for what Redis holds now, after it had lost its data.")
 @click.pass_obj
-def api(context: Context) -> None:
+def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
-    serve(context.settings)
+    serve(context.settings, accept_redis=accept_redis)
 
 
 @click.command()

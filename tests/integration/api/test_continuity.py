@@ -1,0 +1,55 @@
+"""A Redis that has forgotten everything: no machine is touched until a person has looked."""
+
+from collections.abc import Callable
+
+from api.services import Services
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.settings import Settings
+from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
+
+
+def forget(settings: Settings) -> None:
+    connect_redis(settings, tls.ClientContexts(), name="tests").flushall()
+
+
+def test_after_redis_lost_its_data_no_machine_is_started(api: Api, settings: Settings) -> None:
+    api.ok("PATCH", "/devices/a", {"state": "active"})
+    forget(settings)
+    answer = api.lease()
+    assert answer.json["decision"] == "audit_only"
+    assert "--accept-redis" in answer.json["reason"]
+    assert api.call("POST", "/devices/b/runs", {}).status_code == 409
+    assert "--accept-redis" in api.ok("GET", "/devices/b")["maintenance"]
+
+
+def test_power_is_refused_for_a_run_that_began_before(api: Api, settings: Settings) -> None:
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    connect_redis(settings, tls.ClientContexts(), name="tests").delete("bringup:installation")
+    assert api.tell(RUN_A, "power_requested").json["type"] == "urn:bringup:power_refused"
+
+
+def test_a_restarted_api_still_withholds(api: Api, settings: Settings, make_api: Callable[[Settings], Api]) -> None:
+    api.ok("GET", "/devices")
+    forget(settings)
+    assert make_api(settings).lease().json["decision"] == "audit_only"
+
+
+def test_once_a_person_has_accepted_it_work_goes_on(api: Api, settings: Settings) -> None:
+    api.ok("GET", "/devices")
+    forget(settings)
+    api.lease()
+    given: Services = api.client.application.extensions["bringup"]
+    given.continuity.accept()
+    assert api.lease(RUN_B).json["decision"] == "start"
+
+
+def test_another_api_host_joins_without_a_word(
+    api: Api, settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api.ok("GET", "/devices")
+    elsewhere = settings.model_copy(update={"state_dir": settings.state_dir / "elsewhere"})
+    assert make_api(elsewhere).lease().json["decision"] == "start"
+    later = api.lease(f"02-00-00-00-00-02-{EPOCH}")
+    assert later.json["decision"] == "start"
