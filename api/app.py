@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> Flask:
     inventory = InventoryFile(settings.devices_file)
     inventory.current()
     app = Flask("api", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect would carry the sender's Host header
     for views in (public, workers, machine, operators):
         app.register_blueprint(views.bp, url_prefix=PREFIX)
     problems.register(app)

@@ -32,7 +32,7 @@ def reason_of(run: Run, refused_callbacks: int) -> tuple[FailureReason, str]:
     if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
         return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
     if refused_callbacks:
-        return FailureReason.CALLBACK_REFUSED, f"{refused_callbacks} calls for this run bore a wrong token"
+        return FailureReason.CALLBACK_REFUSED, f"calls for this run that bore a wrong token: {refused_callbacks}"
     if run.state is RunState.WAITING:
         return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
     return FailureReason.NO_NETWORK, "the machine's heartbeats stopped before its report"

@@ -146,7 +146,7 @@ def _signature(files: tuple[Path, ...]) -> _Signature:
         try:
             status = path.stat()
         except OSError as error:
-            raise SettingsError([f"{path}: {error.strerror}; run scripts/pki/setup_pki.sh"]) from None
+            raise SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
         return (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
 
     return tuple(stat_of(path) for path in files)

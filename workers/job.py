@@ -6,6 +6,7 @@ call (an instance, callbacks, webhooks) is ignored.
 """
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -14,6 +15,7 @@ from rq.job import Job, Retry
 
 from bringup import log
 from bringup.errors import JobRefused, TransientError
+from bringup.model import RUN_ID
 from bringup.settings import Settings
 
 _FOR_EVER = 1_000_000_000
@@ -73,8 +75,11 @@ class AllowedJob(Job):
         return function
 
     def _allowed_arguments(self) -> dict[str, Any]:
+        """Raises JobRefused. A run id becomes part of a URL that bears our token: only one of ours may."""
         if self.args or not isinstance(self.kwargs, dict):
             raise JobRefused(f"job {self.id} carries arguments that no job of ours has")
+        if "run_id" in self.kwargs and not re.fullmatch(RUN_ID, str(self.kwargs["run_id"])):
+            raise JobRefused(f"job {self.id} names a run that cannot be")
         return self.kwargs
 
     def _retry_after(self, error: TransientError) -> Retry:

@@ -32,7 +32,7 @@ def silent(connection: "Redis", executions: "Iterable[str]") -> set[str]:
         return set()
     now = _redis_time(connection)
     seen = connection.zmscore(ALIVE, names)
-    return {name for name, at in zip(names, seen, strict=True) if at is None or now - at > SILENT_AFTER_S}
+    return {name for name, at in zip(names, seen, strict=True) if at is None or abs(now - at) > SILENT_AFTER_S}
 
 
 def _redis_time(connection: "Redis") -> float:

@@ -22,6 +22,8 @@ class SimulatedBmc:
 
     def __init__(self, netloc: str, path: str, settings: Settings) -> None:
         self._url = f"http://{netloc}{path}"
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the environment must not see the run's token
         self._timeout = (settings.bmc_connect_timeout_s, settings.bmc_read_timeout_s)
 
     def power_state(self) -> str:
@@ -40,6 +42,9 @@ class SimulatedBmc:
         """Boot from the medium at the next start."""
         self._call("PUT", "boot-override", {"target": boot_method})
 
+    def restore_boot(self) -> None:
+        """A simulated override ends with the boot that uses it."""
+
     def power_on(self) -> None:
         """Switch the simulated machine on."""
         self._call("PUT", "power", {"state": "On"})
@@ -48,9 +53,12 @@ class SimulatedBmc:
         """Switch the simulated machine off."""
         self._call("PUT", "power", {"state": "Off"})
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def _call(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            response = requests.request(method, f"{self._url}/{what}", json=body, timeout=self._timeout)
+            response = self._session.request(method, f"{self._url}/{what}", json=body, timeout=self._timeout)
         except requests.RequestException as error:
             raise BmcUnavailable(f"the simulated BMC at {self._url} does not answer") from error
         if response.status_code >= 500:

@@ -77,7 +77,9 @@ class ApiClient:
                 allow_redirects=False,  # a redirect would carry our token elsewhere
             )
         except requests.RequestException as error:
-            raise ApiUnavailable(f"the API at {self._base} does not answer ({_cause(error)})") from error
+            raise ApiUnavailable(
+                f"the API at {self._base} does not answer ({_cause(error)}); is `bringup api` running there?"
+            ) from error
         if not 200 <= response.status_code < 300:
             raise _refusal(response, self._base)
         try:

@@ -74,12 +74,16 @@ def redis_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
-        raise PermanentError(f"{where} refused us ({error}); check REDIS_PASSWORD and REDIS_USERNAME") from error
+        # Redis answers a missing password with a lecture on HELLO; what counts is that ours does not do.
+        why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
+        raise PermanentError(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME") from error
     except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError) as error:
         raise RedisUnavailable(f"{where} does not answer ({error})") from error
     except redis.ResponseError as error:
         if str(error).startswith(("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN")):
             raise RedisUnavailable(f"{where} cannot work now ({error})") from error
+        if str(error).startswith("DB index"):
+            raise PermanentError(f"{where} has no database {settings.redis_db}; check REDIS_DB") from error
         if _REFUSED_IN_A_SCRIPT in str(error):
             raise PermanentError(f"{where} refused us ({error}); check REDIS_USERNAME") from error
         raise

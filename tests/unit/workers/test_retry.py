@@ -21,6 +21,7 @@ from bringup.errors import (
 from bringup.settings import Settings
 from workers.job import AllowedJob, Task, job_class
 
+RUN_ID = "02-00-00-00-00-01-1795426896"
 FUNCTION = "workers.jobs.boot"
 
 
@@ -29,7 +30,9 @@ def job_that_raises(settings: Settings, error: Exception, tries: int = 0) -> All
         raise error
 
     kind = job_class(settings, {FUNCTION: fail})
-    job = kind.create(FUNCTION, kwargs={"run_id": "r"}, id="r_boot", serializer=JSONSerializer, connection=_NOWHERE)
+    job = kind.create(
+        FUNCTION, kwargs={"run_id": RUN_ID}, id=f"{RUN_ID}_boot", serializer=JSONSerializer, connection=_NOWHERE
+    )
     job.number_of_retries = tries
     return cast("AllowedJob", job)
 
@@ -81,5 +84,15 @@ def test_what_the_other_side_says_of_the_wait_is_honoured(
 
 def test_a_job_that_worked_is_not_tried_again(fast_settings: Settings) -> None:
     kind = job_class(fast_settings, {FUNCTION: lambda _task, run_id: None})
-    job = kind.create(FUNCTION, kwargs={"run_id": "r"}, id="r_boot", serializer=JSONSerializer, connection=_NOWHERE)
+    job = kind.create(
+        FUNCTION, kwargs={"run_id": RUN_ID}, id=f"{RUN_ID}_boot", serializer=JSONSerializer, connection=_NOWHERE
+    )
     assert job.perform() is None
+
+
+@pytest.mark.parametrize("run_id", ["../devices/a/runs?x=", "", "r", 5, None, "02-00-00-00-00-01-1795426896/../x"])
+def test_a_run_id_that_is_none_of_ours_never_reaches_a_url(fast_settings: Settings, run_id: object) -> None:
+    kind = job_class(fast_settings, {FUNCTION: lambda _task, run_id: None})
+    job = kind.create(FUNCTION, kwargs={"run_id": run_id}, id="x_boot", serializer=JSONSerializer, connection=_NOWHERE)
+    with pytest.raises(JobRefused, match="cannot be"):
+        job.perform()
