@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 
 from bringup import log
@@ -86,9 +87,9 @@ class Follower:
         position = self._resume_at
         if position is None:
             self._begin_anew()
-        elif found := find(self._path, position):
+        elif found := self._find(position):
             if found == self._path and not position.offset:  # no head to tell a copy of it by
-                self._generations.extend(self._opened(successors(self._path, position.written_ns)))
+                self._generations.extend(self._successors(position))
             self._generations.append(self._open(found, position.offset))
         else:
             self._begin_without(position)
@@ -108,7 +109,7 @@ class Follower:
 
     def _begin_without(self, position: Position) -> None:
         live = self._open(self._path)
-        self._generations.extend([*self._opened(successors(self._path, position.written_ns)), live])
+        self._generations.extend([*self._successors(position), live])
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",
             path=str(self._path),
@@ -127,10 +128,10 @@ class Follower:
             self._say_available()
             return False
         position = last.position
-        copied = likeness(self._path, position) is Likeness.COPY
+        copied = not self._layout.remembers and likeness(self._path, position) is Likeness.COPY
         live = self._open(self._path, position.offset if copied else 0)
         self._say_available()
-        self._generations.extend([*self._opened(successors(self._path, position.written_ns, but=[last])), live])
+        self._generations.extend([*self._successors(position, but=[last]), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
@@ -138,10 +139,10 @@ class Follower:
         """The file was truncated: read it from its beginning, after what was copied away before."""
         rewritten = self._generations[0]
         position = rewritten.position
-        copy = find(self._path, position) if position.offset else None
+        copy = self._find(position) if position.offset else None
         missed = [self._open(copy, position.offset)] if copy else []
         if self._is_live(rewritten):  # a renamed file has its successors behind it, not before
-            missed += self._opened(successors(self._path, position.written_ns, but=[rewritten, *missed]))
+            missed += self._successors(position, but=[rewritten, *missed])
         rewritten.start_over()
         self._generations.extendleft(reversed(missed))
         if copy:
@@ -173,6 +174,12 @@ class Follower:
 
     def _open(self, path: Path, offset: int = 0) -> Generation:
         return Generation.open(path, offset, self._layout)
+
+    def _find(self, position: Position) -> Path | None:
+        return find(self._path, position, copies=not self._layout.remembers)
+
+    def _successors(self, position: Position, but: Collection[Generation] = ()) -> list[Generation]:
+        return self._opened(successors(self._path, position.written_ns, but, self._layout.beside))
 
     def _opened(self, rotated: list[Path]) -> list[Generation]:
         generations = []

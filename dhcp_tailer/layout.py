@@ -16,16 +16,20 @@ class Layout:
         splitter: makes what cuts it into records, from an offset (bytes) on.
         ending: the bytes at the end of a whole record, by which the last one is found.
         earlier: what the names of files end in that hold records from before our file, oldest first.
-        remembers: its records tell the state of leases again and again; knowing the old ones matters.
+        beside: what the names of files end in that the server puts aside when it writes its file anew.
+        remembers: its records tell the state of leases again and again; knowing the old ones matters. Its files begin
+            alike, and each tells all that matters: a new one is read whole, and never taken for a copy of the old.
     """
 
     splitter: Callable[[int], Splitter]
     ending: bytes
     earlier: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     remembers: bool = False
 
 
 LINES = Layout(Lines, b"\n")
-BLOCKS = Layout(Blocks, b"\n}\n", remembers=True)
+BLOCKS = Layout(Blocks, b"\n}\n", beside=("~",), remembers=True)
 # What the LFC leaves: kea-lfc merges .2 and .1 into .completed, and that becomes .2. Source: Kea ARM, s. 8.2.2.
-KEA = Layout(Lines, b"\n", earlier=(".2", ".1", ".completed"), remembers=True)
+_LFC = (".2", ".1", ".completed")
+KEA = Layout(Lines, b"\n", earlier=_LFC, beside=_LFC, remembers=True)

@@ -38,24 +38,30 @@ def likeness(path: Path, position: Position) -> Likeness:
     return Likeness.COPY if position.offset else Likeness.OTHER
 
 
-def find(path: Path, position: Position) -> Path | None:
-    """Where the file that ``position`` speaks of lies now: at ``path``, or beside it under another name."""
+def find(path: Path, position: Position, *, copies: bool = True) -> Path | None:
+    """Where the file that ``position`` speaks of lies now: at ``path``, or beside it under another name.
+
+    Args:
+        copies: a copy of it will do.
+    """
     candidates = [path, *(other for other in _beside(path) if other != path)]
     likely = {candidate: likeness(candidate, position) for candidate in candidates}
     best = max(candidates, key=lambda candidate: likely[candidate])
-    return best if likely[best] else None
+    return best if likely[best] >= (Likeness.COPY if copies else Likeness.SAME) else None
 
 
-def successors(path: Path, since_ns: int, but: Collection[Generation] = ()) -> list[Path]:
+def successors(path: Path, since_ns: int, but: Collection[Generation] = (), beside: tuple[str, ...] = ()) -> list[Path]:
     """Rotated generations of ``path`` that were last written after ``since_ns``, oldest first.
 
     Args:
         since_ns: nanoseconds since the epoch; a copy made in the moment of truncation has been read already.
         but: are none of them, for they are open already.
+        beside: what else their names may end in.
     """
     found: list[tuple[int, Path]] = []
     for other in _beside(path):
-        status = _status(other) if _is_rotated_name(other.name, path) else None
+        named = _is_rotated_name(other.name, path) or other.name in {path.name + ending for ending in beside}
+        status = _status(other) if named else None
         if status is None or not status.st_size or status.st_mtime_ns <= since_ns:
             continue
         if not any(generation.is_file(status) for generation in but):
