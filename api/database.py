@@ -40,7 +40,7 @@ class Database:
     def members(self, key: str) -> set[str]:
         """A set."""
         with self.errors():
-            return {member.decode() for member in cast("set[bytes]", self.connection.smembers(key))}
+            return {member.decode(errors="replace") for member in cast("set[bytes]", self.connection.smembers(key))}
 
     def has_member(self, key: str, member: str) -> bool:
         """Whether a set holds ``member``."""
@@ -55,7 +55,9 @@ class Database:
     def newest(self, key: str, count: int) -> list[str]:
         """The members of a sorted set with the highest scores, highest first."""
         with self.errors():
-            return [m.decode() for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))]
+            return [
+                m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))
+            ]
 
     def stream(self, key: str) -> list[dict[bytes, bytes]]:
         """The entries of a stream, oldest first."""

@@ -7,7 +7,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from bringup.errors import InventoryError, PermanentError, RedisUnavailable
+from bringup.errors import CorruptRecord, InventoryError, PermanentError, RedisUnavailable
 from bringup.wire import Problem
 
 _MEDIA_TYPE = "application/problem+json"
@@ -108,6 +108,7 @@ def register(app: Flask) -> None:
     """Answer every error of ``app`` with a problem document."""
     app.register_error_handler(Refusal, _answer)
     app.register_error_handler(RedisUnavailable, _told_in_the_log("Redis does not answer the API"))
+    app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
     app.register_error_handler(PermanentError, _told_in_the_log("Redis refuses the API: check its REDIS_PASSWORD"))
     app.register_error_handler(InventoryError, _told_in_the_log("the inventory of the API cannot be read"))
     app.register_error_handler(HTTPException, _answer_http)

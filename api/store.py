@@ -4,7 +4,7 @@ Every change watches what it was computed from (compare and set): of two at once
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,8 @@ from api.continuity import Continuity
 from api.database import Database
 from api.inventory_file import InventoryFile
 from api.records import Change, DeviceRecord, KnownDevice
-from bringup.errors import InvalidTransition
+from bringup import log
+from bringup.errors import CorruptRecord, InvalidTransition
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, RunState, utc_now
 from bringup.queues import Queues
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 _Record = TypeVar("_Record", bound=BaseModel)
+_Found = TypeVar("_Found", Run, KnownDevice)
 _Outcome = TypeVar("_Outcome", bound=Change | Run)
 _LONGEST_TIMELINE = 1000
 _HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
@@ -61,6 +63,14 @@ class Store:
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
         return self._device(name, self._database.fields(keys.device(name)))
+
+    def runs(self, run_ids: Iterable[str]) -> list[Run]:
+        """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
+        return [run for run in map(_readable(self.run), run_ids) if run]
+
+    def devices(self) -> list[KnownDevice]:
+        """Every device, likewise."""
+        return [device for device in map(_readable(self.device), self.device_names()) if device]
 
     def device_names(self) -> list[str]:
         """Every device of the inventory and every one that was seen."""
@@ -188,10 +198,24 @@ class Store:
         return KnownDevice(DeviceRecord(name=name, state=state), entry, self._continuity.problem())
 
 
+def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | None]:
+    def read_or_log(name: str) -> _Found | None:
+        try:
+            return read(name)
+        except CorruptRecord as error:
+            log.get("api").error("a record cannot be read: left out", record=name, why=str(error))
+            return None
+
+    return read_or_log
+
+
 def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
     if not fields:
         return None
-    return model.model_validate({name: json.loads(value) for name, value in fields.items()})
+    try:
+        return model.model_validate({name: json.loads(value) for name, value in fields.items()})
+    except ValueError as error:
+        raise CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
 
 
 def _write(pipe: "Pipeline", key: str, record: BaseModel) -> None:

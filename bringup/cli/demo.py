@@ -1,6 +1,8 @@
 """``bringup demo``: the whole chain on this machine, to be seen and checked in a minute."""
 
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,6 +37,8 @@ def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, 
     """
     if report and not flip:
         raise click.UsageError("--report needs --flip")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a whole stack behind
+        signal.signal(number, lambda given, _frame: sys.exit(128 + given))
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
     try:

@@ -10,7 +10,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from bringup import tls
-from bringup.errors import PermanentError, RedisUnavailable
+from bringup.errors import CorruptRecord, PermanentError, RedisUnavailable
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def redis_errors(settings: Settings) -> Iterator[None]:
     except redis.ResponseError as error:
         if str(error).startswith(("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN")):
             raise RedisUnavailable(f"{where} cannot work now ({error})") from error
+        if str(error).startswith("WRONGTYPE"):
+            raise CorruptRecord(f"{where} holds something that is not ours where a record should be") from error
         if str(error).startswith("DB index"):
             raise PermanentError(f"{where} has no database {settings.redis_db}; check REDIS_DB") from error
         if _REFUSED_IN_A_SCRIPT in str(error):

@@ -53,3 +53,18 @@ def test_another_api_host_joins_without_a_word(
     assert make_api(elsewhere).lease().json["decision"] == "start"
     later = api.lease(f"02-00-00-00-00-02-{EPOCH}")
     assert later.json["decision"] == "start"
+
+
+def test_one_record_that_cannot_be_read_does_not_hide_the_others(api: Api, settings: Settings) -> None:
+    redis = connect_redis(settings, tls.ClientContexts(), name="tests")
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    redis.delete(f"bringup:run:{RUN_B}", "bringup:device:active")
+    redis.rpush(f"bringup:run:{RUN_B}", "not a hash")
+    redis.hset("bringup:device:active", mapping={"state": "not json"})
+    redis.sadd("bringup:devices", b"\xff\xfe")
+    redis.zadd("bringup:runs", {b"\xff\xfe": 1})
+    assert [run["run_id"] for run in api.ok("GET", "/runs")["runs"]] == [RUN_A]
+    assert [run["run_id"] for run in api.ok("GET", "/runs?open=true")["runs"]] == [RUN_A]
+    assert {device["name"] for device in api.ok("GET", "/devices")["devices"]} == {"a", "b", "resting"}
+    assert api.call("GET", f"/runs/{RUN_B}").status_code == 503
