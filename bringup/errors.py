@@ -14,6 +14,7 @@
     │   ├── BmcUnavailable
     │   └── NotYet           nothing is wrong, it is only too early
     └── PermanentError       trying again cannot help: never retried
+        ├── CorruptRecord    what Redis holds cannot be read as a record of ours
         ├── ApiRejected
         ├── BmcRejected
         └── JobRefused       a queue held a function that is not on the allow-list
@@ -79,7 +80,14 @@ class ApiUnavailable(TransientError):
 
 
 class BmcUnavailable(TransientError):
-    """The machine's BMC does not answer, or is busy."""
+    """The machine's BMC does not answer, is busy, or accepted and did nothing.
+
+    ``reason``: the failure reason that this means for the run when it lasts until the last try.
+    """
+
+    def __init__(self, message: str, *, retry_in_s: float | None = None, reason: str = "bmc_unreachable") -> None:
+        self.reason = reason
+        super().__init__(message, retry_in_s=retry_in_s)
 
 
 class NotYet(TransientError):
@@ -88,6 +96,10 @@ class NotYet(TransientError):
 
 class PermanentError(BringupError):
     """Trying again cannot help."""
+
+
+class CorruptRecord(PermanentError):
+    """What Redis holds under a key of ours cannot be read as a record of ours."""
 
 
 class ApiRejected(PermanentError):
