@@ -240,3 +240,33 @@ def test_a_restart_before_the_first_record_and_after_copytruncate_reads_the_copy
     copytruncate(log_file)
     append(log_file, b"two\n")
     assert resumed(reader, log_file, follow.follower.position) == [b"one", b"two"]
+
+
+ALIKE = b"the same\n" * 1000  # longer than the head that names a file
+
+
+def test_a_file_written_anew_that_only_begins_like_ours_is_read_whole_after_a_restart(
+    log_file: Path, reader: Any
+) -> None:
+    """A lease file begins with the leases that last; its inode may be used again."""
+    append(log_file, ALIKE + b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    position = follow.follower.position
+    follow.follower.close()
+    log_file.write_bytes(ALIKE + b"two\nthree\n")
+    assert resumed(reader, log_file, position)[-2:] == [b"two", b"three"]
+
+
+def test_a_file_written_anew_that_only_begins_like_ours_is_read_whole_while_we_follow(
+    log_file: Path, reader: Any
+) -> None:
+    append(log_file, ALIKE + b"one\n")
+    follow = reader(Follower(log_file))
+    follow.drain()
+    log_file.write_bytes(ALIKE + b"two\nthree\n")
+    assert follow.drain()[-2:] == [b"two", b"three"]
+
+
+def test_a_checkpoint_that_knows_no_tail_is_gone_on_from(log_file: Path, reader: Any, stopped: Position) -> None:
+    assert resumed(reader, log_file, stopped.model_copy(update={"tail_sha256": ""})) == [b"two"]
