@@ -1,5 +1,7 @@
 """What a lease means for the machine that holds it: start a run, only write it down, or it runs already. Pure."""
 
+from collections.abc import Iterator
+
 from api.records import KnownDevice
 from bringup.model import Decision, DeviceState
 
@@ -14,13 +16,17 @@ _WHY_NOT = {
 
 def decide(device: KnownDevice) -> tuple[Decision, str]:
     """The decision and its reason, in words for people. Only an approved machine is ever started."""
+    return next(obstacles(device), (Decision.START, "the machine is approved"))
+
+
+def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
+    """Everything that keeps a lease from starting a run, the weightiest first."""
     if device.record.active_run:
-        return Decision.RUNNING, f"run {device.record.active_run} has not ended"
+        yield Decision.RUNNING, f"run {device.record.active_run} has not ended"
     if device.maintenance:
-        return Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
+        yield Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
     if device.state is not DeviceState.APPROVED:
-        return Decision.AUDIT_ONLY, _WHY_NOT[device.state]
-    return Decision.START, "the machine is approved"
+        yield Decision.AUDIT_ONLY, _WHY_NOT[device.state]
 
 
 def power_refusal(device: KnownDevice, run_id: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from bringup.errors import InventoryError
-from bringup.model import DeviceState, Mac
+from bringup.model import DeviceState, Fingerprint, Mac
 
 GIB = 1024**3
 
@@ -44,6 +44,9 @@ class Device(BaseModel):
     nic_macs: tuple[Mac, ...] = ()
     bmc: str = Field(pattern=r"^(https|simulated)://[^\s@?#]+$")
     credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    bmc_ca: str | None = Field(default=None, min_length=1)  # a file on the workers' hosts
+    bmc_fingerprint: Fingerprint | None = None
+    bmc_verify: bool = True
     boot_method: Literal["cd", "uefi-http", "pxe"] = "cd"
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE] = DeviceState.APPROVED
     maintenance: str | None = None  # the reason; set: audit only
@@ -58,6 +61,13 @@ class Device(BaseModel):
     def _has_a_mac(self) -> Self:
         if not self.macs:
             raise ValueError("needs bmc_mac or nic_macs: without one no lease can be matched to it")
+        return self
+
+    @model_validator(mode="after")
+    def _is_trusted_in_one_way(self) -> Self:
+        ways = (self.bmc_ca is not None, self.bmc_fingerprint is not None, not self.bmc_verify)
+        if sum(ways) > 1:
+            raise ValueError("take one of bmc_ca, bmc_fingerprint and bmc_verify = false")
         return self
 
 

@@ -21,6 +21,18 @@ def normalise_mac(text: object) -> str:
 
 
 Mac = Annotated[str, BeforeValidator(normalise_mac)]
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def normalise_fingerprint(text: object) -> str:
+    """SHA-256 of a certificate: lower case, no colons, as urllib3 takes it. Raises ValueError."""
+    plain = text.strip().lower().replace(":", "") if isinstance(text, str) else ""
+    if not _SHA256.fullmatch(plain):
+        raise ValueError("must be a SHA-256 fingerprint: 32 octets in hex, with or without colons")
+    return plain
+
+
+Fingerprint = Annotated[str, BeforeValidator(normalise_fingerprint)]
 DeviceText = Annotated[str, AfterValidator(printable), Field(max_length=1024)]
 RUN_ID = r"^([0-9a-f]{2}-){6}[0-9]{1,12}$"
 RunId = Annotated[str, Field(pattern=RUN_ID)]

@@ -8,6 +8,7 @@ from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run, RunMedia
+from workers.redfish import RedfishBmc
 from workers.simulated_bmc import SimulatedBmc
 
 
@@ -33,11 +34,17 @@ class Bmc(Protocol):
     def set_boot_once(self, boot_method: str) -> None:
         """Boot from the medium at the next start, and only then."""
 
+    def restore_boot(self) -> None:
+        """Take back a boot override that was not used."""
+
     def power_on(self) -> None:
         """Switch on. Only `workers.power` calls this."""
 
     def power_off(self) -> None:
         """Switch off at once. Only `workers.power` calls this."""
+
+    def close(self) -> None:
+        """End the session; called once, whatever happened before."""
 
 
 def bmc_of(run: Run, settings: Settings) -> Bmc:
@@ -49,6 +56,8 @@ def bmc_of(run: Run, settings: Settings) -> Bmc:
     address = urlsplit(run.bmc or "")
     if address.scheme == "simulated" and settings.environment != "production":
         return SimulatedBmc(address.netloc, address.path, settings)
+    if address.scheme == "https":
+        return RedfishBmc(run, settings)
     raise BmcRejected(
         f"no driver for the BMC address {run.bmc!r} when ENVIRONMENT={settings.environment}",
         reason=FailureReason.BMC_UNREACHABLE,

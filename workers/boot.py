@@ -1,8 +1,11 @@
 """The boot job: makes the machine boot the validation image, and ends the run when that cannot be done."""
 
+from contextlib import closing
+
 from bringup.errors import ApiRejected, BmcRejected, BmcUnavailable, PermanentError, TransientError
 from bringup.model import FailureReason
 from bringup.wire import EventType, Run
+from workers.bmc import Bmc
 from workers.callback import is_stale
 from workers.job import Task
 from workers.power import PowerGuard
@@ -19,7 +22,7 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
     except BmcUnavailable as error:
         if task.count("bmc_tries") < tools.settings.bmc_tries:
             raise
-        _fail(tools, run_id, FailureReason.BMC_UNREACHABLE, str(error))
+        _fail(tools, run_id, FailureReason(error.reason), str(error))
     except BmcRejected as error:
         _fail(tools, run_id, FailureReason(error.reason), str(error))
     except (TransientError, PermanentError):
@@ -31,7 +34,12 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
 
 
 def _boot(tools: Tools, task: Task, run: Run) -> None:
-    bmc = tools.bmc(run)
+    with closing(tools.bmc(run)) as bmc:
+        _prepare(tools, task, run, bmc)
+        PowerGuard(run, bmc, tools.callback, task.owner).start()
+
+
+def _prepare(tools: Tools, task: Task, run: Run, bmc: Bmc) -> None:
     if run.power_requested_at is None:  # after that the machine may be reading the medium
         bmc.power_state()  # an absent or locked BMC shows here, before a token is made
         bmc.eject_media()
@@ -39,7 +47,6 @@ def _boot(tools: Tools, task: Task, run: Run) -> None:
         tools.callback.tell(run.run_id, EventType.MEDIA_INSERTED, owner=task.owner)
         bmc.set_boot_once(run.boot_method)
         tools.callback.tell(run.run_id, EventType.BOOT_OVERRIDE_SET, owner=task.owner, detail=run.boot_method)
-    PowerGuard(run, bmc, tools.callback, task.owner).start()
 
 
 def _leave_if_stale(tools: Tools, run_id: str, error: ApiRejected) -> None:

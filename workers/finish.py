@@ -1,5 +1,7 @@
 """The finish job: cleans up after a run, and gives the device back."""
 
+from contextlib import closing
+
 from bringup import log
 from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError
 from bringup.wire import EventType, RunDetail
@@ -50,11 +52,12 @@ def _ended_run(tools: Tools, run_id: str) -> RunDetail | None:
 def _clean_up(tools: Tools, run: RunDetail) -> None:
     if not _was_touched(run):
         return
-    bmc = tools.bmc(run)
-    bmc.eject_media()
-    tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)
-    if tools.settings.power_off_after_run and run.power_requested_at:
-        PowerGuard(run, bmc, tools.callback, owner="").stop()
+    with closing(tools.bmc(run)) as bmc:
+        bmc.eject_media()
+        tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)
+        bmc.restore_boot()
+        if tools.settings.power_off_after_run and run.power_requested_at:
+            PowerGuard(run, bmc, tools.callback, owner="").stop()
 
 
 def _was_touched(run: RunDetail) -> bool:

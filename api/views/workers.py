@@ -116,5 +116,6 @@ def mint_media(run_id: str) -> Response:
         callback_url=f"{base}/api/v1",
         run_token=token,
         epoch=int(utc_now().timestamp()),
+        image_url=given.settings.validation_image_url or None,
     )
     return answer(media, HTTPStatus.CREATED)

@@ -35,7 +35,7 @@ cli.add_command(tail.tail)
 cli.add_command(simulate.simulate)
 cli.add_command(demo.demo)
 cli.add_command(selftest.selftest)
-for command in (show.devices, show.device, show.runs, show.run):
+for command in (show.devices, show.device, show.runs, show.run, show.explain):
     cli.add_command(command)
 
 

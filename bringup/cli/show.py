@@ -1,16 +1,19 @@
 """``bringup devices``, ``bringup runs`` and ``bringup run``: what the API knows, for the person on call."""
 
+import sys
+
 import click
 
 from bringup import tls
-from bringup.cli.context import Context
-from bringup.cli.output import Output, output_option, show_json, show_table
+from bringup.cli.context import EXIT_FAILED, Context
+from bringup.cli.output import Output, output_option, say, show_json, show_table
 from bringup.connections import ApiClient
 from bringup.wire import (
     AbortRequest,
     DeviceChange,
     DeviceList,
     DeviceView,
+    Explanation,
     Run,
     RunDecision,
     RunDetail,
@@ -128,11 +131,43 @@ def device_set(context: Context, name: str, state: str | None, maintenance: str 
 
 @device.command("start")
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; switch nothing. Exit status 1: it would not.")
 @click.pass_obj
-def device_start(context: Context, name: str) -> None:
+def device_start(context: Context, name: str, *, dry_run: bool) -> None:
     """Start a run of an approved machine without waiting for a lease."""
-    found = _client(context).post(f"/devices/{name}/runs", StartRequest(), RunDecision)
-    click.echo(f"Run {found.run_id}: {found.state}")
+    if dry_run:
+        found = _explanation(context, name)
+        _show_explanation(found)
+        sys.exit(0 if found.would_power else EXIT_FAILED)
+    started = _client(context).post(f"/devices/{name}/runs", StartRequest(), RunDecision)
+    say(f"Run {started.run_id}: {started.state}")
+
+
+@click.command()
+@click.argument("name", metavar="DEVICE")
+@output_option
+@click.pass_obj
+def explain(context: Context, name: str, output: Output) -> None:
+    """Say whether a machine would be powered now, and why not. The API decides; nothing is switched."""
+    found = _explanation(context, name)
+    if output == "json":
+        show_json(found.model_dump(mode="json"))
+        return
+    _show_explanation(found)
+
+
+def _explanation(context: Context, name: str) -> Explanation:
+    return _client(context).get(f"/devices/{name}/explain", Explanation)
+
+
+def _show_explanation(found: Explanation) -> None:
+    say(f"{found.device} would {'' if found.would_power else 'not '}be powered now.")
+    for obstacle in found.obstacles:
+        say(f"  because {obstacle}")
+    if found.would_start:
+        say("A run would, in this order, as far as it gets:")
+    for number, step in enumerate(found.steps if found.would_start else (), start=1):
+        say(f"  {number}. {step}")
 
 
 def seconds_of(found: Run) -> str:

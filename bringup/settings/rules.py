@@ -15,6 +15,7 @@ _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin
 def broken_rules(settings: Settings) -> Iterator[str]:
     """Everything that is wrong between settings that are each right by themselves."""
     yield from _url_rules(settings)
+    yield from _image_rules(settings)
     yield from _tls_file_rules(settings)
     yield from _time_rules(settings)
     yield from _renewal_rules(settings)
@@ -47,6 +48,20 @@ def _url_rules(settings: Settings) -> Iterator[str]:
         yield f"CALLBACK_API_URL: begins with {url.scheme}:// but API_USE_TLS={flag} means {scheme}://"
     if url.username or url.password or url.query or url.fragment:
         yield "CALLBACK_API_URL: must not hold credentials, a query or a fragment"
+
+
+def _image_rules(settings: Settings) -> Iterator[str]:
+    if not settings.validation_image_url:
+        return
+    try:
+        url = urlsplit(settings.validation_image_url)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.path.strip("/") and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        yield "VALIDATION_IMAGE_URL: must be a URL such as http://images.example.net/validation.iso"
+    elif url.username or url.password or url.fragment:
+        yield "VALIDATION_IMAGE_URL: must not hold credentials or a fragment; every BMC and log would see them"
 
 
 def _tls_file_rules(settings: Settings) -> Iterator[str]:

@@ -94,6 +94,12 @@ class Settings(BaseModel):
     # Workers
     worker_concurrency: int = Field(16, ge=4, le=256, description="threads of one worker process")
     power_off_after_run: Switch = Field(default=True, description="switch a machine off when its run has ended")
+    bmc_credentials_dir: Path = Field(
+        Path("credentials"), description="BMC credentials, one file for each name in the inventory: docs/redfish.md"
+    )
+    validation_image_url: str = Field(
+        "", description="ISO that real machines boot, as their BMCs reach it (http or https)"
+    )
 
     # Time and limits
     boot_timeout_s: Seconds = Field(1800, description="from the power switch to the first sign of life")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from bringup.model import Decision, DeviceState, FailureReason, JobKind, Mac, RunId, RunState
+from bringup.model import Decision, DeviceState, FailureReason, Fingerprint, JobKind, Mac, RunId, RunState
 from bringup.wire.base import Message
 from bringup.wire.machine import CheckStatus
 
@@ -58,7 +58,10 @@ class Run(Message):
     detail: str = ""
     bmc: str | None = None
     boot_method: str = "cd"
-    credential: str | None = None
+    credential: str | None = None  # the name of one; the worker reads its file
+    bmc_ca: str | None = None
+    bmc_fingerprint: Fingerprint | None = None
+    bmc_verify: bool = True
     created_at: AwareDatetime
     updated_at: AwareDatetime
     deadline_at: AwareDatetime | None = None
@@ -102,6 +105,16 @@ class RunList(Message):
     """Newest first."""
 
     runs: tuple[Run, ...]
+
+
+class Explanation(Message):
+    """Whether a machine would be powered now. ``obstacles``: everything in the way, the first is the reason."""
+
+    device: str
+    would_start: bool  # a lease or an operator would start a run
+    would_power: bool  # and that run would get as far as the power switch
+    obstacles: tuple[str, ...]
+    steps: tuple[str, ...]  # what a run would do, in its order
 
 
 class DeviceList(Message):

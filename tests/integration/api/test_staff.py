@@ -168,3 +168,13 @@ def test_a_wrong_redis_password_is_told_without_the_password(
     assert "REDIS_PASSWORD" in refused.json["detail"]
     assert "a-wrong-password" not in refused.text
     assert "127.0.0.1" not in refused.text, "where Redis is, is nobody's business"
+
+
+def test_a_device_is_explained_and_nothing_changes(api: Api) -> None:
+    before = api.ok("GET", "/devices/a")
+    found = api.ok("GET", "/devices/a/explain")
+    assert (found["would_power"], found["obstacles"]) == (True, [])
+    assert api.ok("GET", "/devices/a") == before
+    assert api.ok("GET", "/devices/resting/explain")["obstacles"] == ["the machine is in maintenance: disk replacement"]
+    assert not api.ok("GET", "/devices/active/explain")["would_start"]
+    assert api.call("GET", "/devices/nobody/explain").status_code == 404

@@ -27,6 +27,11 @@ def test_a_device_is_found_by_any_of_its_macs_in_any_spelling(tmp_path: Path) ->
     assert inventory.device_of("52:54:00:aa:00:03") is None
 
 
+def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
+    inventory = read(GOOD + f'bmc_fingerprint = "{":".join(["AB"] * 32)}"\n', tmp_path)
+    assert inventory.by_name["a"].bmc_fingerprint == "ab" * 32
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -36,6 +41,10 @@ def test_a_device_is_found_by_any_of_its_macs_in_any_spelling(tmp_path: Path) ->
         (GOOD.replace("https://10.0.0.1", "https://root:calvin@10.0.0.1"), "bmc"),
         (GOOD.replace("52-54-00-AA-00-01", "52-54-00"), "six octets"),
         (GOOD + 'state = "validated"\n', "state"),
+        (GOOD + 'bmc_fingerprint = "ab:cd"\n', "SHA-256"),
+        (GOOD + 'bmc_ca = ""\n', "bmc_ca"),
+        (GOOD + f'bmc_ca = "a.pem"\nbmc_fingerprint = "{"a" * 64}"\n', "take one of"),
+        (GOOD + 'bmc_ca = "a.pem"\nbmc_verify = false\n', "take one of"),
         (GOOD + GOOD, "used twice"),
         (GOOD + GOOD.replace('"a"', '"b"'), "belongs to a too"),
         ("[device]\nname='a'\n", "two brackets"),

@@ -130,6 +130,15 @@ def test_what_is_no_plain_url_is_an_error(url: str, tmp_path: Path) -> None:
     assert all(line.startswith("CALLBACK_API_URL: must") for line in found)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://x:99999/a.iso", "ftp://x/a.iso", "http://x", "x.iso", "http://u:p@x/a", "http://x/a#b"],
+)
+def test_what_no_bmc_can_fetch_is_no_image(url: str, tmp_path: Path) -> None:
+    found = problems_of({"VALIDATION_IMAGE_URL": url}, tmp_path)
+    assert [line.partition(" must")[0] for line in found] == ["VALIDATION_IMAGE_URL:"]
+
+
 def test_a_revocation_list_that_was_named_must_be_there(tmp_path: Path) -> None:
     found = problems_of({"API_USE_TLS": "true", "API_TLS_CRL": str(tmp_path / "absent.pem")}, tmp_path)
     assert any(line.startswith("API_TLS_CRL: ") for line in found)

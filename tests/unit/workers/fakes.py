@@ -79,6 +79,7 @@ class FakeBmc:
     media: RunMedia | None = None
     override: str | None = None
     booted: RunMedia | None = None
+    closed: int = 0
     _wanted: bool | None = None
     _looks: int = 0
 
@@ -94,11 +95,17 @@ class FakeBmc:
     def set_boot_once(self, boot_method: str) -> None:
         self.calls.through("set_boot_once", lambda: self._set(override=boot_method))
 
+    def restore_boot(self) -> None:
+        self.calls.through("restore_boot", lambda: self._set(override=None))
+
     def power_on(self) -> None:
         self.calls.through("power_on", lambda: self._switch(on=True))
 
     def power_off(self) -> None:
         self.calls.through("power_off", lambda: self._switch(on=False))
+
+    def close(self) -> None:
+        self.closed += 1
 
     def _set(self, **what: Any) -> None:
         for name, value in what.items():
@@ -137,6 +144,7 @@ class FakeApi:
         self.calls = calls
         self.entry = Device(name="m1", bmc_mac=MAC, bmc="simulated://127.0.0.1:9/m1")
         self.tokens = 0
+        self.image_url: str | None = None
         self.device = KnownDevice(DeviceRecord(name="m1", state=DeviceState.APPROVED), self.entry)
         opened = opened_by(LEASE, self.device, utc_now())
         assert opened
@@ -181,7 +189,13 @@ class FakeApi:
     def _mint(self, run_id: str, owner: str) -> RunMedia:
         self._apply(self._ruled(lambda: events.media_minted(self._moment(), owner)))
         self.tokens += 1
-        return RunMedia(run_id=run_id, callback_url="http://api", run_token=f"token-{self.tokens}", epoch=0)
+        return RunMedia(
+            run_id=run_id,
+            callback_url="http://api",
+            run_token=f"token-{self.tokens}",
+            epoch=0,
+            image_url=self.image_url,
+        )
 
     def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
         self._known(run_id)

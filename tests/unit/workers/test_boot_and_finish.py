@@ -1,6 +1,7 @@
 """What the boot and finish jobs make of a BMC or an API that does not do as it is told."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -61,6 +62,34 @@ def test_only_errors_of_the_bmc_count_as_tries(world: World) -> None:
     with pytest.raises(BmcUnavailable):
         boot_it(world)
     assert world.meta == {"bmc_tries": 1}
+
+
+def test_a_bmc_that_stays_busy_fails_the_run_with_the_reason_of_its_last_error(world: World) -> None:
+    stuck = BmcUnavailable("stuck", reason=FailureReason.MEDIA_REJECTED)
+    for _ in range(2):
+        fail_at(world, "eject_media", stuck)
+        with pytest.raises(BmcUnavailable):
+            boot_it(world)
+    fail_at(world, "eject_media", stuck)
+    boot_it(world)
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
+
+
+@pytest.mark.parametrize("error", [_BUSY, BmcRejected("no", reason=FailureReason.BMC_AUTH), KeyError("a bug")])
+def test_the_session_of_the_bmc_is_ended_whatever_happens(world: World, error: Exception) -> None:
+    fail_at(world, "set_boot_once", error)
+    with suppress(BmcUnavailable, KeyError):
+        boot_it(world)
+    assert world.bmc.closed == 1
+
+
+def test_the_clean_up_takes_an_unused_override_back_and_ends_its_session(world: World) -> None:
+    boot_it(world)
+    world.bmc.override = "cd"
+    world.api.abort()
+    finish_it(world)
+    assert world.bmc.override is None
+    assert world.bmc.closed == 2
 
 
 def test_a_bmc_that_refuses_fails_the_run_at_once_with_its_reason(world: World) -> None:

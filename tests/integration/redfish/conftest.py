@@ -1,0 +1,175 @@
+"""A BMC that is sushy-tools' emulator behind HTTPS, with a certificate of its own little CA."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import hashes
+
+from bringup.model import Decision, RunState, utc_now
+from bringup.wire import Run, RunMedia
+from pki import profile
+from pki.authority import Authority
+from pki.keys import key_pem, pem
+from pki.names import Identity, Role, parse_san
+from tests.conftest import MakeSettings, free_port
+from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER
+from workers.redfish import RedfishBmc
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """The running emulator, and what its operator knows of it."""
+
+    address: str
+    ca: Path
+    foreign_ca: Path
+    fingerprint: str
+
+    @property
+    def image(self) -> str:
+        """An image that the BMC can fetch."""
+        return f"{self.address}/images/validation.iso"
+
+    def fail(self, **faults: Any) -> None:
+        """What goes wrong from now on; nothing, when nothing is named. See `emulator.Front`."""
+        requests.put(f"{self.address}/test", json=faults, verify=str(self.ca), timeout=5).raise_for_status()
+
+    def refuse(self, method: str, path: str, status: int, message: str = "GeneralError", **more: Any) -> None:
+        """The next request of this kind (``times`` of them) gets this answer."""
+        self.fail(answers=[{"method": method, "path": path, "status": status, "id": message, **more}])
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Requests since the last `fail`, open sessions, logins, the boot override."""
+        found: dict[str, Any] = requests.get(f"{self.address}/test", verify=str(self.ca), timeout=5).json()
+        return found
+
+    def ask(self, path: str = "") -> dict[str, Any]:
+        """What the real emulator says of its system, asked without our code."""
+        found = requests.get(self.address + SYSTEM + path, auth=(USER, PASSWORD), verify=str(self.ca), timeout=5)
+        answer: dict[str, Any] = found.json()
+        return answer
+
+
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    folder = tmp_path_factory.mktemp("redfish")
+    now, port, key = datetime.now(UTC), free_port(), profile.new_key()
+    ca, foreign = Authority.new(30, now), Authority.new(30, now)
+    leaf = ca.certify(Identity(Role.API, "bmc"), (parse_san("127.0.0.1"),), key.public_key(), 20, now)
+    for name, data in {
+        "ca.pem": pem(ca.certificate),
+        "foreign.pem": pem(foreign.certificate),
+        "bmc.pem": pem(leaf),
+        "bmc.key": key_pem(key),
+    }.items():
+        (folder / name).write_bytes(data)
+    found = Emulator(
+        f"https://127.0.0.1:{port}", folder / "ca.pem", folder / "foreign.pem", leaf.fingerprint(hashes.SHA256()).hex()
+    )
+    program = [sys.executable, "-m", "tests.integration.redfish.emulator", str(folder), str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*program, str(folder / "bmc.pem"), str(folder / "bmc.key")],
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"NO_PROXY": "127.0.0.1"},
+        )
+    try:
+        _wait_for(found, process, folder / "log")
+        yield found
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(found: Emulator, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            found.fail()
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"the emulator did not start: {log.read_text()}")
+
+
+@pytest.fixture
+def emulator(emulator_process: Emulator) -> Emulator:
+    """The emulator as it is fresh: no faults, empty, off, no override."""
+    emulator_process.fail(reset=True)
+    return emulator_process
+
+
+def write_credential(folder: Path, password: str = PASSWORD) -> Path:
+    """The file of the credential ``rack1``."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "rack1.toml"
+    path.touch(0o600)
+    path.write_text(f'username = "{USER}"\npassword = "{password}"\n')
+    return path
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    """A folder with the right credential."""
+    write_credential(tmp_path / "credentials")
+    return tmp_path / "credentials"
+
+
+def run_on(emulator: Emulator, **changes: Any) -> Run:
+    """A run of the emulated machine, trusting the right CA."""
+    fields = {
+        "run_id": "02-00-00-00-00-01-1",
+        "device": "r1",
+        "mac": "02:00:00:00:00:01",
+        "ip": "",
+        "decision": Decision.START,
+        "state": RunState.BOOTING,
+        "bmc": emulator.address,
+        "credential": "rack1",
+        "bmc_ca": str(emulator.ca),
+        "created_at": utc_now(),
+        "updated_at": utc_now(),
+    }
+    return Run.model_validate(fields | changes)
+
+
+def media_of(emulator: Emulator, **changes: Any) -> RunMedia:
+    """What the machine is to boot."""
+    fields = {"run_id": "02-00-00-00-00-01-1", "callback_url": "http://api", "run_token": "t", "epoch": 0}
+    return RunMedia.model_validate(fields | {"image_url": emulator.image} | changes)
+
+
+MakeBmc = Callable[..., RedfishBmc]
+
+
+@pytest.fixture
+def make_bmc(emulator: Emulator, make_settings: MakeSettings, credentials: Path) -> Iterator[MakeBmc]:
+    """A BMC as jobs get it, but one that does not sleep; it is closed at the end."""
+    made: list[RedfishBmc] = []
+
+    def make(**changes: Any) -> RedfishBmc:
+        settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
+        made.append(RedfishBmc(run_on(emulator, **changes), settings, sleep=lambda _s: None))
+        return made[-1]
+
+    yield make
+    for bmc in made:
+        bmc.close()
+
+
+@pytest.fixture
+def bmc(make_bmc: MakeBmc) -> RedfishBmc:
+    """The emulator's BMC, trusted by its CA file."""
+    return make_bmc()

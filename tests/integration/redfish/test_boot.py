@@ -1,0 +1,125 @@
+"""What a BMC is made to do, seen at the emulator and not only in our own answers."""
+
+import logging
+
+import pytest
+
+from bringup.errors import BmcRejected, BmcUnavailable
+from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of
+from tests.integration.redfish.emulator import PASSWORD, SYSTEM
+from workers.redfish import RedfishBmc
+
+CD = "/VirtualMedia/Cd"
+
+
+def test_the_image_is_inserted_and_ejected(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.insert_media(media_of(emulator))
+    found = emulator.ask(CD)
+    assert (found["Inserted"], found["Image"]) == (True, emulator.image)
+    bmc.eject_media()
+    assert not emulator.ask(CD)["Inserted"]
+
+
+def test_the_machine_boots_the_disc_once_and_only_once(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.set_boot_once("cd")
+    assert emulator.seen["override"] == {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Cd"}
+    assert emulator.ask()["Boot"]["BootSourceOverrideTarget"] == "Cd"
+
+
+@pytest.mark.parametrize(("method", "target"), [("uefi-http", "UefiHttp"), ("pxe", "Pxe")])
+def test_machines_that_boot_from_the_network_need_no_disc(
+    emulator: Emulator, make_bmc: MakeBmc, method: str, target: str
+) -> None:
+    bmc = make_bmc(boot_method=method)
+    bmc.insert_media(media_of(emulator))
+    assert not emulator.ask(CD)["Inserted"]
+    bmc.set_boot_once(method)
+    assert emulator.seen["override"]["BootSourceOverrideTarget"] == target
+    assert emulator.seen["http_boot_uri"] == (emulator.image if method == "uefi-http" else None)
+
+
+def test_an_override_that_was_not_used_is_taken_back(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.set_boot_once("cd")
+    bmc.restore_boot()
+    assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Disabled"
+
+
+def test_an_override_that_was_used_is_left_alone(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.restore_boot()
+    assert f"PATCH {SYSTEM}" not in emulator.seen["log"]
+
+
+def test_power_is_switched_and_read(emulator: Emulator, bmc: RedfishBmc) -> None:
+    assert bmc.power_state() == "Off"
+    bmc.power_on()
+    assert bmc.power_state() == emulator.ask()["PowerState"] == "On"
+    bmc.power_off()
+    assert bmc.power_state() == emulator.ask()["PowerState"] == "Off"
+
+
+def test_a_power_state_that_lags_is_told_as_it_is(emulator: Emulator, bmc: RedfishBmc) -> None:
+    emulator.fail(power_lag_s=3600)
+    bmc.power_on()
+    assert bmc.power_state() == "Off"
+
+
+def test_an_empty_drive_is_not_ejected(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.eject_media()
+    assert not [line for line in emulator.seen["log"] if "EjectMedia" in line]
+
+
+def test_media_under_the_manager_are_found_too(emulator: Emulator, bmc: RedfishBmc) -> None:
+    emulator.fail(media_under_manager=True)
+    bmc.insert_media(media_of(emulator))
+    assert emulator.ask(CD)["Inserted"]
+    assert any(line.startswith("GET /redfish/v1/Managers/") for line in emulator.seen["log"])
+
+
+def test_an_address_may_name_one_system_of_many(emulator: Emulator, make_bmc: MakeBmc) -> None:
+    assert make_bmc(bmc=emulator.address + SYSTEM).power_state() == "Off"
+    with pytest.raises(BmcRejected, match="not found"):
+        make_bmc(bmc=f"{emulator.address}/redfish/v1/Systems/another").power_state()
+
+
+def test_one_session_serves_everything_and_is_ended(emulator: Emulator, bmc: RedfishBmc) -> None:
+    before = emulator.seen["logins"]
+    bmc.power_state()
+    bmc.eject_media()
+    bmc.insert_media(media_of(emulator))
+    bmc.set_boot_once("cd")
+    assert (emulator.seen["logins"] - before, emulator.seen["sessions"]) == (1, 1)
+    bmc.close()
+    assert emulator.seen["sessions"] == 0
+
+
+def test_the_session_is_ended_after_an_error_too(emulator: Emulator, bmc: RedfishBmc) -> None:
+    emulator.refuse("GET", SYSTEM, 500)
+    with pytest.raises(BmcUnavailable):
+        bmc.power_state()
+    assert emulator.seen["sessions"] == 1
+    bmc.close()
+    assert emulator.seen["sessions"] == 0
+
+
+def test_a_bmc_that_cannot_log_out_does_not_spoil_the_job(emulator: Emulator, bmc: RedfishBmc) -> None:
+    bmc.power_state()
+    emulator.refuse("DELETE", "", 500)
+    bmc.close()
+    assert [line.split()[0] for line in emulator.seen["log"]] == ["DELETE"]
+
+
+def test_a_bmc_without_sessions_is_spoken_to_with_basic_authentication(emulator: Emulator, bmc: RedfishBmc) -> None:
+    emulator.fail(no_sessions=True)
+    before = emulator.seen["logins"]
+    assert bmc.power_state() == "Off"
+    assert emulator.seen["logins"] == before
+
+
+def test_nothing_secret_is_logged_at_any_level(
+    emulator: Emulator, bmc: RedfishBmc, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        bmc.insert_media(media_of(emulator))
+        bmc.close()
+    assert "Requesting new session" in caplog.text
+    assert PASSWORD not in caplog.text

@@ -1,0 +1,94 @@
+"""What each answer of a BMC means: the class decides whether it is tried again, the reason what the run gets."""
+
+from typing import Any
+
+import pytest
+import requests
+from sushy import exceptions as sushy_errors
+
+from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.model import FailureReason
+from workers.redfish_errors import redfish_errors
+
+REFUSED = FailureReason.MEDIA_REJECTED
+LATER, AUTH = FailureReason.BMC_UNREACHABLE, FailureReason.BMC_AUTH
+
+
+def answer(status: int, body: str = "{}") -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response._content = body.encode()
+    return response
+
+
+def meaning(error: Exception, **how: Any) -> BmcUnavailable | BmcRejected:
+    with pytest.raises((BmcUnavailable, BmcRejected)) as told, redfish_errors("b", "act", refused=REFUSED, **how):
+        raise error
+    assert isinstance(told.value, BmcUnavailable | BmcRejected)
+    return told.value
+
+
+def of_status(status: int, body: str = "{}", **how: Any) -> BmcUnavailable | BmcRejected:
+    try:
+        sushy_errors.raise_for_response("GET", "u", answer(status, body))
+    except sushy_errors.HTTPError as error:
+        return meaning(error, **how)
+    raise AssertionError(f"sushy takes {status} for success")
+
+
+@pytest.mark.parametrize("status", [408, 409, 423, 425, 429, 500, 502, 503, 504, 507])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    found = of_status(status)
+    assert isinstance(found, BmcUnavailable)
+    assert found.reason == LATER
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 406, 410, 412, 422, 501])
+def test_what_will_not_pass_is_what_the_step_says(status: int) -> None:
+    found = of_status(status)
+    assert isinstance(found, BmcRejected)
+    assert found.reason == REFUSED
+
+
+@pytest.mark.parametrize(("status", "logging_in"), [(401, True), (403, True), (403, False)])
+def test_a_refused_account_is_never_tried_again(status: int, *, logging_in: bool) -> None:
+    found = of_status(status, logging_in=logging_in)
+    assert isinstance(found, BmcRejected)
+    assert found.reason == AUTH
+
+
+def test_an_ended_session_is_tried_again() -> None:
+    assert isinstance(of_status(401), BmcUnavailable)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"code": "Base.1.8.SessionLimitExceeded"}}',
+        '{"error": {"@Message.ExtendedInfo": [{"MessageId": "Base.1.2.ResourceInUse"}]}}',
+        '{"error": {"@Message.ExtendedInfo": {"MessageId": "Base.1.2.ServiceTemporarilyUnavailable"}}}',
+    ],
+    ids=["code", "list", "object"],
+)
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_limit_counts_more_than_the_status_that_it_comes_with(status: int, body: str) -> None:
+    assert isinstance(of_status(status, body, logging_in=True), BmcUnavailable)
+
+
+def test_a_bmc_that_stays_busy_fails_the_run_for_what_it_would_not_do() -> None:
+    assert of_status(503, busy=REFUSED).reason == REFUSED
+
+
+def test_a_feature_that_the_bmc_lacks_is_a_refusal() -> None:
+    found = meaning(sushy_errors.MissingAttributeError(attribute="Actions", resource="r"))
+    assert isinstance(found, BmcRejected)
+    assert found.reason == REFUSED
+
+
+def test_what_is_not_redfish_is_tried_again() -> None:
+    assert isinstance(meaning(ValueError("no JSON")), BmcUnavailable)
+
+
+def test_a_bug_of_ours_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(KeyError), redfish_errors("b", "act", refused=REFUSED):
+        raise KeyError("a bug")

@@ -1,0 +1,100 @@
+"""A real BMC, over Redfish. Source: DSP0266 (protocol), Redfish schema ComputerSystem and VirtualMedia."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from sushy import ResetType
+from sushy.resources.system.system import System
+
+from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.model import FailureReason
+from bringup.settings import Settings
+from bringup.wire import Run, RunMedia
+from workers import redfish_boot, redfish_media
+from workers.credentials import read_credential
+from workers.redfish_connection import RedfishConnection
+from workers.redfish_errors import redfish_errors
+
+
+class RedfishBmc:
+    """One run's BMC. Nothing is opened before the first question; `close` logs out."""
+
+    def __init__(self, run: Run, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._run = run
+        self._settings = settings
+        self._sleep = sleep
+        self._image_url: str | None = None
+
+    def power_state(self) -> str:
+        """Whether the machine is on, asked now."""
+        with self._asked_to("tell the power state", refused=FailureReason.BMC_UNREACHABLE):
+            self._system.invalidate()
+            self._system.refresh()
+            state = self._system.power_state
+        if state is None:
+            raise BmcUnavailable(f"the BMC at {self._run.bmc} does not know whether the machine is on")
+        return str(state.value)
+
+    def eject_media(self) -> None:
+        """Take out whatever disc is in; none is fine."""
+        with self._asked_to("eject the medium", refused=FailureReason.MEDIA_REJECTED):
+            redfish_media.eject(self._system, self._sleep)
+
+    def insert_media(self, media: RunMedia) -> None:
+        """Put the image in, where the machine boots from a disc; otherwise only remember its address."""
+        if media.image_url is None and self._run.boot_method != "pxe":
+            raise BmcRejected(
+                "there is no image to boot: set VALIDATION_IMAGE_URL", reason=FailureReason.MEDIA_REJECTED
+            )
+        self._image_url = media.image_url
+        if self._run.boot_method == "cd" and media.image_url:
+            with self._asked_to(f"insert {media.image_url}", refused=FailureReason.MEDIA_REJECTED):
+                redfish_media.insert(self._system, media.image_url, self._sleep)
+
+    def set_boot_once(self, boot_method: str) -> None:
+        """Boot the image at the next start, and only then."""
+        with self._asked_to(f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
+            redfish_boot.boot_once(self._system, boot_method, self._image_url)
+
+    def restore_boot(self) -> None:
+        """Leave no override behind."""
+        with self._asked_to("restore the boot order", refused=FailureReason.NO_BOOT):
+            redfish_boot.restore(self._system)
+
+    def power_on(self) -> None:
+        """Switch on. Only `workers.power` calls this."""
+        self._reset(ResetType.ON)
+
+    def power_off(self) -> None:
+        """Switch off at once. Only `workers.power` calls this."""
+        self._reset(ResetType.FORCE_OFF)
+
+    def close(self) -> None:
+        """End the session, if there is one."""
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+    def _reset(self, how: ResetType) -> None:
+        with self._asked_to(f"reset with {how.value}", refused=FailureReason.NO_BOOT):
+            self._system.reset_system(how)
+
+    @contextmanager
+    def _asked_to(self, do: str, *, refused: FailureReason) -> Iterator[None]:
+        """Errors of the BMC in our words; a busy BMC that will not take the image is the image's failure."""
+        _ = self._system
+        busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
+        with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
+            yield
+
+    @cached_property
+    def _connection(self) -> RedfishConnection:
+        credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
+        return RedfishConnection(self._run, credential, self._settings)
+
+    @cached_property
+    def _system(self) -> System:
+        refused = FailureReason.BMC_UNREACHABLE
+        with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
+            return self._connection.system()

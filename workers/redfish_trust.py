@@ -1,0 +1,44 @@
+"""How the certificate of a BMC is checked: by its CA file, by its fingerprint, by public CAs, or not at all."""
+
+import os
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+
+from bringup import log
+from bringup.errors import BmcRejected
+from bringup.model import FailureReason
+from bringup.wire import Run
+
+
+def verify_of(run: Run) -> bool | str:
+    """What requests is to verify with. A switched-off check is told each time: nobody must forget it.
+
+    Raises:
+        BmcRejected: the CA file cannot be read.
+    """
+    if not run.bmc_verify:
+        log.get("workers").warning("INSECURE: this BMC's certificate is not checked (bmc_verify)", bmc=run.bmc)
+        return False
+    if run.bmc_fingerprint:
+        return False  # the adapter compares the certificate itself, whoever signed it
+    if run.bmc_ca and not os.access(run.bmc_ca, os.R_OK):
+        message = f"the CA file {run.bmc_ca} of the BMC at {run.bmc} cannot be read; see bmc_ca in the inventory"
+        raise BmcRejected(message, reason=FailureReason.BMC_AUTH)
+    return run.bmc_ca or True
+
+
+def adapter_of(run: Run) -> HTTPAdapter:
+    """The transport for ``run``'s BMC."""
+    return _PinnedAdapter(run.bmc_fingerprint) if run.bmc_fingerprint else HTTPAdapter()
+
+
+class _PinnedAdapter(HTTPAdapter):
+    """Accepts one certificate and no other; it is compared before the request is sent."""
+
+    def __init__(self, sha256: str) -> None:
+        self._sha256 = sha256
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, assert_fingerprint=self._sha256, **kwargs)
