@@ -9,6 +9,7 @@ from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
 from api.decide import decide
+from api.explain import explain
 from api.moment import change_run_or_refuse
 from api.openapi import documented
 from api.owed import with_owed_jobs
@@ -21,6 +22,7 @@ from bringup.wire import (
     DeviceChange,
     DeviceList,
     DeviceView,
+    Explanation,
     QueueList,
     QueueView,
     Report,
@@ -110,6 +112,14 @@ def _named_since(device: KnownDevice) -> bool:
 def show_device(name: str) -> Response:
     """One device."""
     return answer(_known_device(name).view())
+
+
+@bp.get("/devices/<name>/explain")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
+def explain_device(name: str) -> Response:
+    """Whether the device would be powered now, and why not. It switches nothing and writes nothing."""
+    return answer(explain(_known_device(name), services().settings))
 
 
 @bp.patch("/devices/<name>")
