@@ -88,7 +88,8 @@ class Follower:
         if position is None:
             self._begin_anew()
         elif found := self._find(position):
-            if found == self._path and not position.offset:  # no head to tell a copy of it by
+            # Without a head, or with no more than the header of a lease file, there is little to tell it by.
+            if found == self._path and (self._layout.remembers or not position.offset):
                 self._generations.extend(self._successors(position))
             self._generations.append(self._open(found, position.offset))
         else:
@@ -128,7 +129,7 @@ class Follower:
             self._say_available()
             return False
         position = last.position
-        copied = not self._layout.remembers and likeness(self._path, position) is Likeness.COPY
+        copied = likeness(self._path, position) is Likeness.COPY
         live = self._open(self._path, position.offset if copied else 0)
         self._say_available()
         self._generations.extend([*self._successors(position, but=[last]), live])

@@ -1,0 +1,86 @@
+"""What DHCP servers put beside their lease files, found after a restart."""
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dhcp_tailer.follow import Follower
+from dhcp_tailer.layout import BLOCKS, KEA, Layout
+
+SECONDS = itertools.count(1_700_000_000)
+
+
+def write(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    now = next(SECONDS)
+    os.utime(path, (now, now))
+
+
+@pytest.fixture
+def restarted(reader: Any) -> Any:
+    """What a tailer reads that comes back after something happened, and has read the file as it was before."""
+
+    def read(path: Path, layout: Layout, happens: Any) -> list[bytes]:
+        before = reader(Follower(path, layout=layout))
+        before.drain()
+        position = before.follower.position
+        before.follower.close()
+        happens()
+        got: list[bytes] = reader(Follower(path, position, layout=layout)).drain()
+        return got
+
+    return read
+
+
+def test_leases_that_the_lfc_moved_before_any_was_read_are_read_from_where_it_left_them(
+    tmp_path: Path, restarted: Any
+) -> None:
+    """The header is all that was read, and every generation begins with it."""
+    path = tmp_path / "kea-leases4.csv"
+    write(path, b"header\n")
+
+    def clean_up() -> None:
+        path.unlink()
+        write(path, b"header\nlate\n")
+        write(tmp_path / "kea-leases4.csv.2", b"header\nearly\n")
+
+    assert [line for line in restarted(path, KEA, clean_up) if line != b"header"] == [b"early", b"late"]
+
+
+def test_a_clean_up_that_was_broken_off_leaves_its_leases_in_completed(tmp_path: Path, restarted: Any) -> None:
+    path = tmp_path / "kea-leases4.csv"
+    write(path, b"header\none\n")
+
+    def die() -> None:
+        path.unlink()
+        write(tmp_path / "kea-leases4.csv.completed", b"header\ntwo\n")
+        write(path, b"header\nthree\n")
+
+    assert [line for line in restarted(path, KEA, die) if line != b"header"] == [b"two", b"three"]
+
+
+def test_what_dhcpd_put_aside_is_read_even_if_our_place_in_it_is_lost(tmp_path: Path, restarted: Any) -> None:
+    path = tmp_path / "dhcpd.leases"
+    write(path, b"lease 1 {\n}\n")
+
+    def rewrite() -> None:
+        path.unlink()
+        write(tmp_path / "dhcpd.leases~", b"lease 2 {\n}\n")
+        write(path, b"lease 3 {\n}\n")
+
+    assert restarted(path, BLOCKS, rewrite) == [b"lease 2 {\n}", b"lease 3 {\n}"]
+
+
+def test_what_was_put_aside_before_we_read_is_left_alone(tmp_path: Path, restarted: Any) -> None:
+    path = tmp_path / "dhcpd.leases"
+    write(tmp_path / "dhcpd.leases~", b"lease 2 {\n}\n")
+    write(path, b"lease 1 {\n}\n")
+
+    def rewrite() -> None:
+        path.unlink()
+        write(path, b"lease 3 {\n}\n")
+
+    assert restarted(path, BLOCKS, rewrite) == [b"lease 3 {\n}"]
