@@ -163,6 +163,15 @@ def test_two_states_within_one_tick_of_the_clock_are_both_seen(watch: Any) -> No
     assert ("assigned", "00-01-1795427050") in w.look()
 
 
+def test_a_file_that_was_written_while_it_was_read_is_read_again(watch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = watch()
+    w.write(ONE)
+    real, torn = os.pread, [ONE.replace(b"00:01 ", b"00:66 ") + b"\n"]
+    monkeypatch.setattr(os, "pread", lambda *args: torn.pop() if torn else real(*args))
+    assert w.look(settled=False) == []
+    assert w.look() == [("assigned", "00-01-1795427050")]
+
+
 def test_a_restart_knows_what_was_told_and_sees_what_vanished_meanwhile(watch: Any) -> None:
     w = watch()
     w.write(ONE, TWO)
