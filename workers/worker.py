@@ -8,7 +8,7 @@ from rq.exceptions import DequeueTimeout
 from rq.timeouts import TimerDeathPenalty
 
 from bringup.connections import redis_errors
-from bringup.errors import BringupError
+from bringup.errors import BringupError, CorruptRecord
 from workers import held
 
 if TYPE_CHECKING:
@@ -95,6 +95,6 @@ class QueueWorker(SimpleWorker):
             with redis_errors(self._settings):
                 raise error  # noqa: TRY301 - the translator takes what is raised in it
         except BringupError as translated:
-            return translated is not error
+            return translated is not error and not isinstance(translated, CorruptRecord)
         except BaseException:  # noqa: BLE001 - it is only looked at
             return False

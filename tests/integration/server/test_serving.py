@@ -12,7 +12,7 @@ from tests.integration.server.conftest import StartApi
 
 def test_it_serves_and_stops_within_ten_seconds(start_api: StartApi) -> None:
     served = start_api()
-    assert served.await_health().get("/runs", RunList).runs == ()
+    served.await_health().get("/runs", RunList)
     served.process.terminate()
     assert served.process.wait(10) == 0
 
