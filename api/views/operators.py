@@ -46,8 +46,7 @@ def list_runs() -> Response:
     """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed."""
     store = services().store
     ids = store.open_runs() if request.args.get("open") == "true" else store.newest_runs(_limit())
-    runs = (store.run(run_id) for run_id in ids)
-    return answer(RunList(runs=tuple(with_owed_jobs(run) for run in runs if run)))
+    return answer(RunList(runs=tuple(map(with_owed_jobs, store.runs(ids)))))
 
 
 def _limit() -> int:
@@ -96,8 +95,7 @@ def abort_run(run_id: str) -> Response:
 def list_devices() -> Response:
     """Every device of the inventory, and every one that was seen and is not in it."""
     store = services().store
-    devices = (store.device(name) for name in store.device_names())
-    return answer(DeviceList(devices=tuple(d.view() for d in devices if d and not _named_since(d))))
+    return answer(DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
 
 
 def _named_since(device: KnownDevice) -> bool:
@@ -170,6 +168,8 @@ def start_run(name: str) -> Response:
 
 
 def _start(run_id: str, why: str, known: Run | None, device: KnownDevice) -> Change | Run:
+    if known is not None and known.closed_at is not None:
+        raise conflict("a run of this very second was closed already; try again")
     if known is not None:
         return known
     decision, reason = decide(device)

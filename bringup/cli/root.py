@@ -4,12 +4,15 @@ import sys
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from bringup import __version__
 from bringup.cli import demo, pki, redis_conf, selftest, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
 from bringup.cli.context import EXIT_FAILED, EXIT_USAGE, Context
 from bringup.errors import BringupError, InventoryError, SettingsError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,20 +47,24 @@ def main() -> None:
     try:
         # click hands the status of Context.exit back here instead of raising it.
         status = cli.main(standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except (SettingsError, InventoryError) as error:
-        click.echo(f"bringup: {error}", err=True)
-        sys.exit(EXIT_USAGE)
-    except BringupError as error:
-        click.echo(f"bringup: {error}", err=True)
-        sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (BringupError, ValidationError, OSError) as error:
+        click.echo(f"bringup: {_in_words(error)}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, SettingsError | InventoryError | ValidationError) else EXIT_FAILED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _in_words(error: BringupError | ValidationError | OSError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the output'}: {error.strerror or error}"
+    return str(error)

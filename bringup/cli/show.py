@@ -36,7 +36,7 @@ def devices(context: Context, output: Output) -> None:
         show_json(found.model_dump(mode="json")["devices"])
         return
     show_table(
-        f"{len(found.devices)} devices",
+        "Devices",
         ("Device", "State", "Maintenance", "MACs", "IP", "Active run", "Last run"),
         [(d.name, d.state, d.maintenance, " ".join(d.macs), d.ip, d.active_run, d.last_run) for d in found.devices],
     )
@@ -53,7 +53,7 @@ def runs(context: Context, limit: int, output: Output) -> None:
         show_json(found.model_dump(mode="json")["runs"])
         return
     show_table(
-        f"{len(found.runs)} runs",
+        "Runs, newest first",
         ("Run", "Device", "State", "Reason", "Seconds", "Detail"),
         [(r.run_id, r.device, r.state, r.reason, seconds_of(r), r.detail) for r in found.runs],
     )
@@ -75,7 +75,7 @@ def run_show(context: Context, run_id: str, output: Output) -> None:
         show_json(found.model_dump(mode="json"))
         return
     reason = f" ({found.reason}: {found.detail})" if found.reason else f" ({found.detail})" if found.detail else ""
-    click.echo(f"Run {found.run_id} of {found.device}: {found.state}{reason}")
+    say(f"Run {found.run_id} of {found.device}: {found.state}{reason}")
     start = found.created_at
     show_table(
         "Timeline",
@@ -106,7 +106,7 @@ def run_show(context: Context, run_id: str, output: Output) -> None:
 def run_abort(context: Context, run_id: str, reason: str) -> None:
     """End a run; the machine is told at its next heartbeat."""
     found = _client(context).post(f"/runs/{run_id}/abort", AbortRequest(reason=reason), Run)
-    click.echo(f"Run {found.run_id} of {found.device}: {found.state}")
+    say(f"Run {found.run_id} of {found.device}: {found.state}")
 
 
 @click.group()
@@ -124,9 +124,7 @@ def device_set(context: Context, name: str, state: str | None, maintenance: str 
     wanted = {"state": state, "maintenance": maintenance}
     change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
     found = _client(context).patch(f"/devices/{name}", change, DeviceView)
-    click.echo(
-        f"Device {found.name}: {found.state}" + (f", in maintenance: {found.maintenance}" if found.maintenance else "")
-    )
+    say(f"Device {found.name}: {found.state}" + (f", in maintenance: {found.maintenance}" if found.maintenance else ""))
 
 
 @device.command("start")

@@ -75,7 +75,7 @@ def _tls_file_rules(settings: Settings) -> Iterator[str]:
     for name, flag in wanted:
         path = settings.path_of(name)
         if not path.is_file():
-            yield f"{name.upper()}: {path} does not exist, and {flag}=true needs it; run scripts/pki/setup_pki.sh"
+            yield f"{name.upper()}: {path} does not exist, and {flag}=true needs it; run `bringup pki setup`"
         elif not os.access(path, os.R_OK):
             yield f"{name.upper()}: {path} is not readable by this user, and {flag}=true needs it"
 
