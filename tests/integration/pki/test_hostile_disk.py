@@ -17,9 +17,12 @@ from pki.store import Store
 from tests.unit.pki import kit
 
 COMMAND = """
-import os, sys
+import contextlib, io, os, sys
 from bringup.cli.pki import pki
 from bringup.cli.context import Context
+from bringup.cli.output import show_table
+with contextlib.redirect_stdout(io.StringIO()):
+    show_table("", ("",), [("",)])  # the printer, too, imports on first use
 if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
 pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(None))
