@@ -64,10 +64,16 @@ class Tailer:
 
     def leases(self) -> Counter[tuple[str, str]]:
         """MAC and address of every job on the queue."""
+        return Counter((lease["mac"], lease["ip"]) for lease in self._queued())
+
+    def vendor_classes(self) -> set[str | None]:
+        """Of all jobs whose client was udhcpc: perfdhcp has none."""
+        return {lease.get("vendor_class") for lease in self._queued() if lease["mac"].startswith("02:00:")}
+
+    def _queued(self) -> list[dict[str, str]]:
         connection = connect_redis(self._settings, ClientContexts(), name="test")
         try:
-            jobs = Queues(connection).queue(JobKind.DISCOVER).jobs
-            return Counter((job.kwargs["lease"]["mac"], job.kwargs["lease"]["ip"]) for job in jobs)
+            return [job.kwargs["lease"] for job in Queues(connection).queue(JobKind.DISCOVER).jobs]
         finally:
             connection.close()
 
