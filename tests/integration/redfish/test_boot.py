@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from requests.exceptions import InvalidSchema
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of
@@ -113,6 +114,21 @@ def test_a_bmc_without_sessions_is_spoken_to_with_basic_authentication(emulator:
     before = emulator.seen["logins"]
     assert bmc.power_state() == "Off"
     assert emulator.seen["logins"] == before
+
+
+def test_no_proxy_of_the_environment_comes_between(bmc: RedfishBmc, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert bmc.power_state() == "Off"
+
+
+def test_there_is_a_way_to_this_bmc_and_to_nobody_else(emulator: Emulator, bmc: RedfishBmc) -> None:
+    session = bmc._connection._door._session
+    assert session.get_adapter(f"{emulator.address}/redfish/v1/")
+    for elsewhere in (f"{emulator.address}.example.net/", "https://127.0.0.1/", emulator.address.replace("s:", ":")):
+        with pytest.raises(InvalidSchema):
+            session.get_adapter(elsewhere)
 
 
 def test_nothing_secret_is_logged_at_any_level(
