@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dhcp_tailer.follow import Follower
 from dhcp_tailer.outcome import Outcome
 from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.patience import Patience
+from dhcp_tailer.policy import Policy
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.stop import Interrupted, Stop
@@ -121,6 +123,15 @@ def test_every_record_has_one_outcome(log_file: Path, world: Any, samples: Path)
     )
     assert sum(w.tally.counts.values()) == log_file.read_bytes().count(b"\n")
     assert w.offset == log_file.stat().st_size
+
+
+def test_a_lease_that_does_not_matter_is_counted_with_its_reason_and_never_queued(log_file: Path, world: Any) -> None:
+    log_file.write_bytes(ack(1) + ack(2) + ack(2))
+    w = world()
+    object.__setattr__(w.tail, "policy", Policy(networks=[ip_network("10.0.0.2/32")]))
+    w.tail.run()
+    assert len(w.redis.runs) == 1
+    assert w.tally.counts == Counter({Outcome.FILTERED_NETWORK: 1, Outcome.QUEUED: 1, Outcome.RENEWAL: 1})
 
 
 def test_a_burst_of_a_thousand_leases_is_a_thousand_runs(log_file: Path, world: Any) -> None:
