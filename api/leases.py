@@ -4,6 +4,7 @@ from datetime import datetime
 
 from api.decide import decide
 from api.records import Change, Job, KnownDevice
+from bringup.inventory import Device
 from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
 from bringup.wire import Run, TimelineEntry
 
@@ -37,17 +38,19 @@ def _new_run(run_id: str, device: KnownDevice, decision: Decision, reason: str, 
         decision=decision,
         state=RunState.QUEUED if starts else RunState.AUDITED,
         detail="" if starts else reason,
-        bmc=entry.bmc if entry else None,
-        boot_method=entry.boot_method if entry else "cd",
-        credential=entry.credential if entry else None,
-        bmc_ca=entry.bmc_ca if entry else None,
-        bmc_fingerprint=entry.bmc_fingerprint if entry else None,
-        bmc_verify=entry.bmc_verify if entry else True,
         created_at=now,
         updated_at=now,
         ended_at=None if starts else now,
         closed_at=None if starts else now,
-    )
+    ).model_copy(update=bmc_on_record(entry))
+
+
+def bmc_on_record(entry: Device | None) -> dict[str, object]:
+    """How the machine's BMC is reached, by the inventory: credentials go there, whatever a stored run says."""
+    if entry is None:
+        return {"bmc": None, "credential": None}
+    fields = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify")
+    return {name: getattr(entry, name) for name in fields}
 
 
 def _recorded(run: Run, device: KnownDevice, detail: str, now: datetime) -> Change:

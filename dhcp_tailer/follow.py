@@ -165,7 +165,7 @@ class Follower:
     def _say_unavailable(self, error: OSError) -> None:
         why = error.strerror or error.__class__.__name__
         if self.unavailable != why:
-            _log.warning("the file cannot be read; waiting for it", path=str(self._path), why=why)
+            _log.warning("the file of DHCP_PATH cannot be read; waiting for it", path=str(self._path), why=why)
         self.unavailable = why
 
     def _say_available(self) -> None:

@@ -64,8 +64,10 @@ def show_run(run_id: str) -> Response:
     run = services().store.run(run_id)
     if run is None:
         raise unknown_run()
+    device = services().store.device(run.device)
+    current = with_owed_jobs(run).model_copy(update=leases.bmc_on_record(device.entry if device else None))
     timeline = tuple(services().store.timeline(run_id))
-    return answer(RunDetail(**dict(with_owed_jobs(run)), timeline=timeline))
+    return answer(RunDetail(**dict(current), timeline=timeline))
 
 
 @bp.get("/runs/<run_id>/report")

@@ -68,3 +68,11 @@ def test_one_record_that_cannot_be_read_does_not_hide_the_others(api: Api, setti
     assert [run["run_id"] for run in api.ok("GET", "/runs?open=true")["runs"]] == [RUN_A]
     assert {device["name"] for device in api.ok("GET", "/devices")["devices"]} == {"a", "b", "resting"}
     assert api.call("GET", f"/runs/{RUN_B}").status_code == 503
+
+
+def test_where_credentials_go_is_for_the_inventory_to_say_and_not_for_redis(api: Api, settings: Settings) -> None:
+    api.lease()
+    redis = connect_redis(settings, tls.ClientContexts(), name="tests")
+    redis.hset(f"bringup:run:{RUN_A}", mapping={"bmc": '"https://thief.example.net"', "credential": '"rack12"'})
+    run = api.run()
+    assert (run["bmc"], run["credential"]) == ("simulated://127.0.0.1:9/a", None)
