@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bringup import log
+from dhcp_tailer.availability import Availability
 from dhcp_tailer.generation import Generation, Rewritten, open_regular
 from dhcp_tailer.layout import LINES, Layout
 from dhcp_tailer.position import Position
@@ -30,7 +31,12 @@ class Follower:
         self._resume_at = position
         self._from_end = from_end
         self._generations: deque[Generation] = deque()  # oldest first; the last is the live file
-        self.unavailable: str | None = None  # why the file at our path cannot be read now
+        self._availability = Availability(path)
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the file cannot be read now."""
+        return self._availability.why
 
     @property
     def position(self) -> Position | None:
@@ -44,7 +50,7 @@ class Follower:
                 self._begin()
             return self._next(limit)
         except OSError as error:
-            self._say_unavailable(error)
+            self._availability.lost(error)
             return []
 
     @property
@@ -94,7 +100,7 @@ class Follower:
             self._generations.append(self._open(found, position.offset))
         else:
             self._begin_without(position)
-        self._say_available()
+        self._availability.back()
 
     def _begin_anew(self) -> None:
         try:
@@ -126,12 +132,12 @@ class Follower:
         last = self._generations[-1]
         status = self._path.stat()
         if last.is_file(status) or not status.st_size:
-            self._say_available()
+            self._availability.back()
             return False
         position = last.position
         copied = likeness(self._path, position) is Likeness.COPY
         live = self._open(self._path, position.offset if copied else 0)
-        self._say_available()
+        self._availability.back()
         self._generations.extend([*self._successors(position, but=[last]), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
@@ -161,17 +167,6 @@ class Follower:
             return generation.is_file(self._path.stat())
         except OSError:
             return False
-
-    def _say_unavailable(self, error: OSError) -> None:
-        why = error.strerror or error.__class__.__name__
-        if self.unavailable != why:
-            _log.warning("the file of DHCP_PATH cannot be read; waiting for it", path=str(self._path), why=why)
-        self.unavailable = why
-
-    def _say_available(self) -> None:
-        if self.unavailable:
-            _log.info("the file can be read again", path=str(self._path))
-        self.unavailable = None
 
     def _open(self, path: Path, offset: int = 0) -> Generation:
         return Generation.open(path, offset, self._layout)

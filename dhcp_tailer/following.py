@@ -13,7 +13,9 @@ from dhcp_tailer.sources import DnsmasqLeases, Source
 class Following(Protocol):
     """Yields records in order, and knows where it stands. All records of one `poll` must be done before the next."""
 
-    unavailable: str | None
+    @property
+    def unavailable(self) -> str | None:
+        """Why the file cannot be read now; None while it can."""
 
     @property
     def position(self) -> Position | None:

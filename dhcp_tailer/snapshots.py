@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from bringup import log
+from dhcp_tailer.availability import Availability
 from dhcp_tailer.generation import open_regular
 from dhcp_tailer.position import Position, digest
 from dhcp_tailer.records import Record
 
-_log = log.get(__name__)
 SETTLED_S = 0.5  # a file that held still so long is not being rewritten: what it lacks is gone
 _RACY_NS = 100_000_000  # a clock of 4 ms gives two states of a file one time; a file this old has no other
 _Signature = tuple[int, int, int, int]
@@ -42,7 +41,12 @@ class Snapshots:
         self._changed_s = 0.0
         self._settled = True
         self._changes: deque[bytes] = deque()
-        self.unavailable: str | None = None  # why the file cannot be read now
+        self._availability = Availability(path)
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the file cannot be read now."""
+        return self._availability.why
 
     @property
     def position(self) -> Position | None:
@@ -65,7 +69,7 @@ class Snapshots:
             try:
                 self._look()
             except OSError as error:
-                self._say_unavailable(error)
+                self._availability.lost(error)
         number = min(limit, len(self._changes))
         return [Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
 
@@ -107,19 +111,8 @@ class Snapshots:
             return None
         self._at = _signature(after)
         self._read = self._at if time.time_ns() - after.st_mtime_ns > _RACY_NS else None
-        self._say_available()
+        self._availability.back()
         return text
-
-    def _say_unavailable(self, error: OSError) -> None:
-        why = error.strerror or error.__class__.__name__
-        if self.unavailable != why:
-            _log.warning("the file of DHCP_PATH cannot be read; waiting for it", path=str(self._path), why=why)
-        self.unavailable = why
-
-    def _say_available(self) -> None:
-        if self.unavailable:
-            _log.info("the file can be read again", path=str(self._path))
-        self.unavailable = None
 
 
 def _signature(status: os.stat_result) -> _Signature:

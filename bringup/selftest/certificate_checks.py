@@ -96,12 +96,12 @@ def _without_pki(subject: Subject, error: PkiError) -> Finding:
 
 def _worst(results: list[Result]) -> Finding:
     for status in (Status.FAIL, Status.WARN, Status.SKIP):
-        found = [result for result in results if result.status == status.value]
+        found = [result for result in results if result.status is status]
         if found:
             return Finding(status, _grouped(found), mend=found[0].mend or "bringup pki verify")
     if not results:
         return skip("nothing to look at")
-    return ok(_grouped([result for result in results if result.status == Status.OK.value]))
+    return ok(_grouped([result for result in results if result.status is Status.OK]))
 
 
 def _grouped(results: list[Result]) -> str:

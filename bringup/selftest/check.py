@@ -2,19 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from bringup.selftest.subject import Subject
+from pki.verify import Status
 
-
-class Status(StrEnum):
-    """How a check ended. What did not run is ``skip`` and never counts as a pass."""
-
-    OK = "ok"
-    INFO = "info"
-    WARN = "warn"
-    FAIL = "fail"
-    SKIP = "skip"
+__all__ = ["Check", "Finding", "Outcome", "Status", "as_promised", "fail", "info", "ok", "skip", "warn"]
 
 
 @dataclass(frozen=True)
