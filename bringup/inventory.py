@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from bringup.errors import InventoryError
 from bringup.model import DeviceState, Fingerprint, Mac
@@ -27,7 +27,7 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    memory_gib: PositiveInt | None = None
+    memory_gib: PositiveFloat | None = None
     cpu_count: PositiveInt | None = None  # logical CPUs, as the agent counts them
     disks: tuple[ExpectedDisk, ...] = ()
     nics: PositiveInt | None = None

@@ -68,11 +68,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _memory(physical_mb: int, expected_gib: int) -> CheckResult:
+def _memory(physical_mb: int, expected_gib: float) -> CheckResult:
     observed_gib = physical_mb * 1024**2 / GIB
     close = abs(observed_gib - expected_gib) <= expected_gib * MEMORY_TOLERANCE
     status = CheckStatus.PASS if close else CheckStatus.FAIL
-    return CheckResult(name="memory", status=status, expected=f"{expected_gib} GiB", observed=f"{observed_gib:g} GiB")
+    return CheckResult(name="memory", status=status, expected=f"{expected_gib:g} GiB", observed=f"{observed_gib:g} GiB")
 
 
 def _disks(found: Iterable[Disk], expected: Iterable[ExpectedDisk]) -> CheckResult:

@@ -34,7 +34,7 @@ def report_of(device: Device, fault: Fault, boot_id: str) -> Report:
 
 def _hardware(device: Device, fault: Fault) -> HardwareInventory:
     expected = device.expected
-    memory_gib = (expected.memory_gib or 64) // (2 if fault is Fault.WRONG_MEMORY else 1)
+    memory_gib = (expected.memory_gib or 64) / (2 if fault is Fault.WRONG_MEMORY else 1)
     return HardwareInventory(
         cpu=Cpu(count=expected.cpu_count or 16, model_name="Simulated CPU @ 2.40GHz", architecture="x86_64"),
         memory=_memory(memory_gib),
@@ -48,8 +48,8 @@ def _hardware(device: Device, fault: Fault) -> HardwareInventory:
     )
 
 
-def _memory(gib: int) -> Memory:
-    physical_mb = gib * 1024
+def _memory(gib: float) -> Memory:
+    physical_mb = int(gib * 1024)
     modules = tuple(MemoryModule(slot=f"DIMM{n}", size_mb=_MODULE_MB) for n in range(max(1, physical_mb // _MODULE_MB)))
     return Memory(total=int(gib * GIB * _KERNEL_SHARE), physical_mb=physical_mb, modules=modules)
 

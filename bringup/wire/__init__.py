@@ -3,6 +3,7 @@
 Unknown fields are refused everywhere: a misspelt field that is silently dropped would be a false green.
 """
 
+from bringup.wire.image import AREA_HEAD, AREA_SIZE, RunParameters
 from bringup.wire.machine import (
     AgentCheck,
     Boot,
@@ -18,6 +19,8 @@ from bringup.wire.machine import (
     Report,
     ReportReply,
     SystemVendor,
+    Trouble,
+    TroubleReply,
 )
 from bringup.wire.operator import (
     AbortRequest,
@@ -50,6 +53,8 @@ from bringup.wire.worker import (
 )
 
 __all__ = [
+    "AREA_HEAD",
+    "AREA_SIZE",
     "AbortRequest",
     "AgentCheck",
     "Boot",
@@ -83,8 +88,11 @@ __all__ = [
     "RunEventReply",
     "RunList",
     "RunMedia",
+    "RunParameters",
     "StartRequest",
     "SystemVendor",
     "TimelineEntry",
+    "Trouble",
+    "TroubleReply",
     "Verdict",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat
 
-from bringup.model import DeviceText, Mac, RunId, RunState
+from bringup.model import DeviceText, FailureReason, Mac, RunId, RunState
 from bringup.wire.base import Message
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # of anything: bytes among them
@@ -113,7 +113,7 @@ class Report(Message):
     boot_id: DeviceText = Field(min_length=1, max_length=64)
     agent: DeviceText
     simulated: bool = False
-    rtc_offset_s: float | None = None  # the machine's clock minus the image's epoch, where it was behind
+    rtc_offset_s: float | None = None  # the machine's hardware clock minus the API's (its Date header)
     inventory: HardwareInventory
     checks: tuple[AgentCheck, ...] = Field(fail_fast=True, max_length=1024)
 
@@ -139,3 +139,23 @@ class ReportReply(Message):
     run_id: RunId
     state: RunState
     replay: bool
+
+
+class Trouble(Message):
+    """The machine cannot trust the API, and says so without trusting it: nothing secret is in here.
+
+    ``proof`` is the hex HMAC-SHA256 of ``RUN_ID:REASON`` under the hex SHA-256 of the run token (both as ASCII):
+    it shows that the machine holds the token, and shows the token to nobody.
+    """
+
+    reason: Literal[FailureReason.TLS_TRUST, FailureReason.TLS_CLOCK]
+    proof: str = Field(pattern=r"^[0-9a-f]{64}$")
+    boot_id: DeviceText = Field(min_length=1, max_length=64)
+    detail: DeviceText = ""
+
+
+class TroubleReply(Message):
+    """The trouble is on record, and the run has ended with it."""
+
+    run_id: RunId
+    state: RunState
