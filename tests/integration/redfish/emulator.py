@@ -177,7 +177,7 @@ def serve(folder: Path, port: int, certificate: str, key: str) -> None:
     run_simple("127.0.0.1", port, Front(emulator.app), threaded=True, ssl_context=(certificate, key))
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """A test run that was killed must not leave us behind."""
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -185,5 +185,5 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
