@@ -13,7 +13,7 @@ from api.openapi import document
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
-from api.views import machine, operators, public, workers
+from api.views import machine, operators, public, trouble, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> Flask:
     inventory.current()
     app = Flask("api", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would carry the sender's Host header
-    for views in (public, workers, machine, operators):
+    for views in (public, workers, machine, trouble, operators):
         app.register_blueprint(views.bp, url_prefix=PREFIX)
     problems.register(app)
     audience.guard(app)

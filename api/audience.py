@@ -24,8 +24,10 @@ class Audience(StrEnum):
     WORKER = "worker"  # of these only workers
     OPERATOR = "operator"  # of these only operators
     MACHINE = "machine"  # the machine of one run: it bears the run's token
+    DISTRUSTFUL = "distrustful"  # a machine that cannot trust us: it keeps its token back; its view asks for a proof
 
 
+_WITHOUT_TOKEN = {Audience.ANYONE, Audience.DISTRUSTFUL}
 _ROLES = {
     Audience.STAFF: frozenset({"worker", "operator"}),
     Audience.WORKER: frozenset({"worker"}),
@@ -58,7 +60,7 @@ def _check() -> None:
     if request.endpoint is None:
         return  # no such page, or not with this method: answered without any view
     who = audience_of(services().views[request.endpoint])
-    if who is Audience.ANYONE:
+    if who in _WITHOUT_TOKEN:
         return
     bearer = _bearer()
     if who is Audience.MACHINE:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.problems import Refusal, invalid, malformed, too_large
 
+KIB = 1024
 MIB = 1024**2
 LIMIT = 1 * MIB
 REPORT_LIMIT = 16 * MIB

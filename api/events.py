@@ -9,12 +9,13 @@ from api.decide import power_refusal
 from api.expiry import deadline_of, reason_of
 from api.records import Change, Job, KnownDevice
 from api.transitions import move
+from api.trouble import in_words
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Expectation
 from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.verdict import judge
-from bringup.wire import EventType, Heartbeat, Report, Run, RunEvent, TimelineEntry
+from bringup.wire import EventType, Heartbeat, Report, Run, RunEvent, TimelineEntry, Trouble
 
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,
@@ -113,6 +114,11 @@ def report(moment: Moment, message: Report) -> Change:
 def report_digest(message: Report) -> str:
     """The same for the same content, whatever its white space or order of keys."""
     return hashlib.sha256(message.model_dump_json().encode()).hexdigest()
+
+
+def trouble(moment: Moment, message: Trouble) -> Change:
+    """The machine cannot trust us, and so can report nothing: the run ends."""
+    return moment.end("trouble", message.reason, in_words(message))
 
 
 def abort(moment: Moment, why: str) -> Change:

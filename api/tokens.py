@@ -43,6 +43,11 @@ class RunTokens:
         owner = self._database.string(keys.token_owner(_digest(token)))
         return owner.decode() if owner else None
 
+    def digest(self, run_id: str) -> str | None:
+        """SHA-256 of the run's token, hexadecimal; None: it has none."""
+        stored = self._database.string(keys.run_token(run_id))
+        return stored.decode() if stored else None
+
     def count_refused(self, run_id: str) -> None:
         """Remember that a call for this run bore a wrong token: it explains a time-out later."""
         if not self._database.has_member(keys.OPEN_RUNS, run_id):

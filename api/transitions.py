@@ -33,6 +33,7 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "passed": _all_to(RunState.PASSED, _B, _W, _R),
     "degraded": _all_to(RunState.DEGRADED, _B, _W, _R),
     "failed": _all_to(RunState.FAILED, _B, _W, _R),
+    "trouble": _all_to(RunState.FAILED, _B, _W, _R),
     "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
     "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R),
     "lease_seen": {state: state for state in RunState},
