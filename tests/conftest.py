@@ -43,7 +43,7 @@ class RedisServer:
         )
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([binary, str(config)], stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -19,7 +19,7 @@ from bringup.tls import ClientContexts
 from tests.conftest import PASSWORD, MakeSettings, RedisServer
 
 
-def wait_until(true: Callable[[], bool], *, seconds: float = 15) -> None:
+def wait_until(true: Callable[[], bool], *, seconds: float = 60) -> None:
     """Return as soon as ``true`` says so."""
     deadline = time.monotonic() + seconds
     while not true():

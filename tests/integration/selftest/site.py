@@ -206,7 +206,7 @@ class Site:
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
     """Until the API answers, in whatever language."""
     endpoint = Endpoint("the second API", "127.0.0.1", port, 1)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 45
     while time.monotonic() < deadline:
         assert process.poll() is None, "the second API ended"
         hello = endpoint.plain(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

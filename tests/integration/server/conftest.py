@@ -38,7 +38,7 @@ class ServedApi:
         """A client, once the server answers."""
         settings = load(environ=self.variables, env_file=self._folder / "empty.env").settings
         client = ApiClient(settings, tls.ClientContexts())
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 45
         while True:
             try:
                 client.get("/health", Health)

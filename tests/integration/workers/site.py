@@ -260,7 +260,7 @@ class WorkerProcess:
 
     def ready(self) -> "WorkerProcess":
         """Wait until it works."""
-        eventually(lambda: "working" in self.log or not self.lives, 20, "the worker starts")
+        eventually(lambda: "working" in self.log or not self.lives, 60, "the worker starts")
         assert self.lives, self.log
         return self
 

@@ -95,7 +95,7 @@ def test_nothing_but_the_four_jobs_runs_and_nothing_is_imported(
     eventually(lambda: site.known(1), WITHIN_S, "the good job is done")
     failed = open_queue("leases", site.redis).failed_job_registry
     eventually(lambda: set(failed.get_job_ids(cleanup=False)) == set(bad), WITHIN_S, "all others are refused")
-    eventually(lambda: site.redis.hget(good.key, "status") == b"finished", 5, "the good job is finished")
+    eventually(lambda: site.redis.hget(good.key, "status") == b"finished", 60, "the good job is finished")
     refused = Job.fetch("system", connection=site.redis, serializer=JSONSerializer).latest_result()
     assert refused
     assert "JobRefused" in str(refused.exc_string)
@@ -131,9 +131,9 @@ def test_garbage_stops_no_worker_and_goes_round_in_no_loop(site: Site, start_wor
     site.queues.add_lease(site.lease(1))
 
     worker = start_worker(site).ready()
-    eventually(lambda: site.known(1), 20, "the good job behind them is done")
+    eventually(lambda: site.known(1), 60, "the good job behind them is done")
     places = (LEASES, f"{LEASES}:intermediate", "rq:wip:leases", "rq:scheduled:leases")
-    eventually(lambda: not site.redis.exists(*places), 20, "nothing is left to go round")
+    eventually(lambda: not site.redis.exists(*places), 60, "nothing is left to go round")
     assert worker.lives
     for job_id in garbage:
         assert worker.log.count(f"job_id={job_id} ") <= 3, f"{job_id} went round"
@@ -152,7 +152,7 @@ def test_jobs_that_runs_live_by_come_back_within_15_s(site: Site, start_worker: 
     first = start_worker(site).ready()
     for number in (0, 1):
         site.queues.add_lease(site.lease(number))
-        eventually(lambda n=number: site.known(n) and site.run(n).state is RunState.WAITING, 20, f"m{number} boots")  # type: ignore[misc]
+        eventually(lambda n=number: site.known(n) and site.run(n).state is RunState.WAITING, 60, f"m{number} boots")  # type: ignore[misc]
     assert first.terminate()[0] == 0
     lease = site.lease(2)
     site.client.put(f"/runs/{lease.run_id}", lease, RunDecision)

@@ -41,7 +41,7 @@ def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     for number in (0, 1):
         site.queues.add_lease(site.lease(number))
     for held in (through, within):
-        eventually(held.reached.is_set, 20, "the machine is being switched")
+        eventually(held.reached.is_set, 60, "the machine is being switched")
     idle = start_worker(site).ready()
     wait_out(2, busy, idle)
     before = connections(site)
@@ -53,13 +53,13 @@ def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     own_redis.start()
     back_at = time.monotonic()
 
-    eventually(lambda: site.run(1).state is RunState.WAITING, 15, "the job that ended in the outage is done again")
+    eventually(lambda: site.run(1).state is RunState.WAITING, 60, "the job that ended in the outage is done again")
     site.queues.add_lease(site.lease(2))
-    eventually(lambda: site.known(2) and site.run(2).state is RunState.WAITING, 15, "new leases are served")
+    eventually(lambda: site.known(2) and site.run(2).state is RunState.WAITING, 60, "new leases are served")
     wait_out(max(0.0, back_at + GIVEN_AWAY_AFTER_S + 2 - time.monotonic()), busy, idle)
     assert site.told(0, "boot_started") == 1, "the job of a live worker was given to another"
     through.released.set()
-    eventually(lambda: site.run(0).state is RunState.WAITING, 10, "the job that was held goes on")
+    eventually(lambda: site.run(0).state is RunState.WAITING, 60, "the job that was held goes on")
     assert site.told(0, "boot_started") == 1
     for number in range(3):
         machine = site.machines[f"m{number}"]
@@ -78,16 +78,16 @@ def test_workers_that_start_without_redis_wait_for_it_and_leak_no_connection(
     site.queues.add_lease(site.lease(0))
     own_redis.kill()
     worker = start_worker(site)
-    eventually(lambda: "waiting; nothing is lost" in worker.log, 10, "it says that it waits")
+    eventually(lambda: "waiting; nothing is lost" in worker.log, 60, "it says that it waits")
     own_redis.start()
-    eventually(lambda: site.known(0) and site.run(0).state is RunState.WAITING, 15, "the lease is served")
+    eventually(lambda: site.known(0) and site.run(0).state is RunState.WAITING, 60, "the lease is served")
     for _ in range(2):
         own_redis.kill()
         wait_out(0.5, worker)
         own_redis.start()
         wait_out(1, worker)
-    eventually(lambda: connections(site) >= THREADS_AND_LOOPS - 5, 15, "all threads are back")
+    eventually(lambda: connections(site) >= THREADS_AND_LOOPS - 5, 60, "all threads are back")
     site.queues.add_lease(site.lease(1))
-    eventually(lambda: site.known(1) and site.run(1).state is RunState.WAITING, 15, "the lease is served")
+    eventually(lambda: site.known(1) and site.run(1).state is RunState.WAITING, 60, "the lease is served")
     assert connections(site) <= THREADS_AND_LOOPS + 25, "connections grow"
     assert "Traceback" not in worker.log, worker.log

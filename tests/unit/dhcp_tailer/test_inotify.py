@@ -15,7 +15,7 @@ from dhcp_tailer.inotify import Inotify, watched
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait that nobody ends is long enough to be noticed."""
-    monkeypatch.setattr(inotify, "LONGEST_WAIT_S", 5.0)
+    monkeypatch.setattr(inotify, "LONGEST_WAIT_S", 20.0)
 
 
 def waited(changes: Any) -> float:
@@ -39,7 +39,7 @@ def test_every_change_of_the_file_wakes(log_file: Path, change: str) -> None:
                 log_file.rename(f"{log_file}.1")
             case _:
                 log_file.write_bytes(b"")
-        assert waited(changes) < 2
+        assert waited(changes) < 10
 
 
 @pytest.mark.usefixtures("patient")
@@ -47,14 +47,14 @@ def test_a_change_between_the_look_and_the_wait_is_not_missed(log_file: Path) ->
     with watched(log_file) as changes:
         log_file.touch()
         time.sleep(0.02)
-        assert waited(changes) < 1
+        assert waited(changes) < 10
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_change_during_the_wait_ends_it_at_once(log_file: Path) -> None:
     with watched(log_file) as changes:
         threading.Timer(0.1, log_file.touch).start()
-        assert waited(changes) < 2
+        assert waited(changes) < 10
 
 
 def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
