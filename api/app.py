@@ -5,6 +5,7 @@ from datetime import timedelta
 from flask import Flask
 
 from api import audience, problems
+from api.artifacts import Artifacts
 from api.body import close_unread
 from api.continuity import Continuity
 from api.database import Database
@@ -13,7 +14,7 @@ from api.openapi import document
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
-from api.views import machine, operators, public, trouble, workers
+from api.views import artifacts, machine, operators, public, trouble, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -39,7 +40,7 @@ def create_app(settings: Settings) -> Flask:
     inventory.current()
     app = Flask("api", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would carry the sender's Host header
-    for views in (public, workers, machine, trouble, operators):
+    for views in (public, workers, machine, trouble, artifacts, operators):
         app.register_blueprint(views.bp, url_prefix=PREFIX)
     problems.register(app)
     audience.guard(app)
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
         settings=settings,
         store=Store(database, inventory, continuity, keep),
         tokens=RunTokens(database, keep),
+        artifacts=Artifacts(database, keep),
         continuity=continuity,
         views=app.view_functions,
         openapi=document(app),

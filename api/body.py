@@ -31,7 +31,7 @@ def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
     Raises:
         Refusal: 413 too large, 415 not JSON by its type, 400 not JSON, 422 too deep or not fitting the schema.
     """
-    raw = _read_raw(limit)
+    raw = _read_raw(limit, "application/json", "not_json")
     if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MOST_ELEMENTS:
         raise invalid(f"the body has more than {MOST_ELEMENTS} elements")  # each costs a hundred times its size
     try:
@@ -46,6 +46,18 @@ def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
         raise invalid("the body does not fit the schema", _in_words(error)) from None
 
 
+def read_text(limit: int) -> bytes:
+    """The request's plain text, byte for byte.
+
+    Args:
+        limit: most bytes read.
+
+    Raises:
+        Refusal: 413 too large, 415 not plain text by its type, 400 it did not come whole.
+    """
+    return _read_raw(limit, "text/plain", "not_text")
+
+
 def close_unread(response: Response) -> Response:
     """End the connection of a request whose body nobody read: the server would wait for the rest of it."""
     if not _was_read() and (request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "")):
@@ -57,12 +69,11 @@ def _was_read() -> bool:
     return bool(g.get("body_was_read"))
 
 
-def _read_raw(limit: int) -> bytes:
+def _read_raw(limit: int, media_type: str, kind: str) -> bytes:
     request.max_content_length = limit
-    if request.mimetype != "application/json" or request.content_encoding:
-        raise Refusal(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "send Content-Type: application/json, uncompressed"
-        )
+    if request.mimetype != media_type or request.content_encoding:
+        detail = f"send Content-Type: {media_type}, uncompressed"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, kind, detail)
     try:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:

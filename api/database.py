@@ -32,6 +32,11 @@ class Database:
             stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
         return {name.decode(): value for name, value in stored.items()}
 
+    def field(self, key: str, name: str) -> bytes | None:
+        """One field of a hash, if it is there."""
+        with self.errors():
+            return cast("bytes | None", self.connection.hget(key, name))
+
     def string(self, key: str) -> bytes | None:
         """A string, if it is there."""
         with self.errors():

@@ -22,6 +22,16 @@ def report(run_id: str) -> str:
     return f"bringup:run:{run_id}:report"
 
 
+def artifacts(run_id: str) -> str:
+    """Hash: the artifacts of a run by name, as they came."""
+    return f"bringup:run:{run_id}:artifacts"
+
+
+def artifact_sizes(run_id: str) -> str:
+    """Hash: the sizes of these, in bytes."""
+    return f"bringup:run:{run_id}:artifact-sizes"
+
+
 def run_token(run_id: str) -> str:
     """String: the SHA-256 of the run's token."""
     return f"bringup:run:{run_id}:token"

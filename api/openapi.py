@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from flask import Flask
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from spectree import Response, SpecTree
 from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
 
@@ -27,6 +27,13 @@ _spec = SpecTree(  # holds no state of an application: it only remembers what vi
         SecurityScheme(name="bearer", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer")),
     ],
 )
+
+
+class Text(RootModel[str]):
+    """Plain text, in either direction."""
+
+
+_MEDIA_TYPES = {"Problem": "application/problem+json", "Text": "text/plain"}
 
 
 def documented(
@@ -64,13 +71,14 @@ def document(app: Flask) -> dict[str, Any]:
         spec: dict[str, Any] = _spec.spec
     for path in spec["paths"].values():
         for call in path.values():
-            _problems_by_their_type(call["responses"])
+            for message in (call.get("requestBody", {}), *call["responses"].values()):
+                _name_its_type(message)
     return spec
 
 
-def _problems_by_their_type(responses: dict[str, Any]) -> None:
-    """The generator knows one media type; a refusal has its own. Source: RFC 9457 s.3."""
-    for answer in responses.values():
-        content = answer.get("content", {})
-        if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
-            answer["content"] = {"application/problem+json": content["application/json"]}
+def _name_its_type(message: dict[str, Any]) -> None:
+    """The generator knows one media type; a refusal has its own, and so has text. Source: RFC 9457 s.3."""
+    content = message.get("content", {})
+    model = content.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+    if model in _MEDIA_TYPES:
+        message["content"] = {_MEDIA_TYPES[model]: content["application/json"]}

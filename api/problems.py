@@ -54,6 +54,11 @@ def unknown_run() -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", "there is no such run")
 
 
+def unknown_artifact(detail: str) -> Refusal:
+    """404 for an artifact of a run."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_artifact", detail)
+
+
 def unknown_device() -> Refusal:
     """404 for a device."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_device", "there is no such device")

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import current_app
 
+from api.artifacts import Artifacts
 from api.continuity import Continuity
 from api.store import Store
 from api.tokens import RunTokens
@@ -21,6 +22,7 @@ class Services:
     settings: Settings
     store: Store
     tokens: RunTokens
+    artifacts: Artifacts
     continuity: Continuity
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]

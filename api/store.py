@@ -29,6 +29,10 @@ _Record = TypeVar("_Record", bound=BaseModel)
 _Found = TypeVar("_Found", Run, KnownDevice)
 _Outcome = TypeVar("_Outcome", bound=Change | Run)
 _LONGEST_TIMELINE = 1000
+_OF_A_RUN = (
+    *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
+    *(keys.artifacts, keys.artifact_sizes),
+)
 _HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
 
 
@@ -179,7 +183,7 @@ class Store:
             self._forget_later(pipe, run_id)
 
     def _forget_later(self, pipe: "Pipeline", run_id: str) -> None:
-        for key in (keys.run, keys.events, keys.report, keys.run_token, keys.refused):
+        for key in _OF_A_RUN:
             pipe.expire(key(run_id), self._keep)
         pipe.zremrangebyscore(keys.RUNS, 0, (utc_now() - self._keep).timestamp())
 

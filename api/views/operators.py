@@ -60,14 +60,14 @@ def _limit() -> int:
 @audience(Audience.STAFF)
 @documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
 def show_run(run_id: str) -> Response:
-    """A run with its timeline."""
+    """A run with its timeline, and what its machine has left."""
     run = services().store.run(run_id)
     if run is None:
         raise unknown_run()
     device = services().store.device(run.device)
     current = with_owed_jobs(run).model_copy(update=leases.bmc_on_record(device.entry if device else None))
     timeline = tuple(services().store.timeline(run_id))
-    return answer(RunDetail(**dict(current), timeline=timeline))
+    return answer(RunDetail(**dict(current), timeline=timeline, artifacts=services().artifacts.of(run_id)))
 
 
 @bp.get("/runs/<run_id>/report")

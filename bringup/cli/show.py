@@ -97,6 +97,30 @@ def run_show(context: Context, run_id: str, output: Output) -> None:
             ("Check", "Status", "Expected", "Found"),
             [(c.name, c.status, c.expected, c.observed) for c in found.verdict.checks],
         )
+    if found.artifacts:
+        listed = ", ".join(f"{one.name} ({one.size} bytes)" for one in found.artifacts)
+        say(f"The machine has left: {listed}; to read one: bringup run artifact {found.run_id} NAME")
+
+
+@run.command("artifact")
+@click.argument("run_id")
+@click.argument("name")
+@click.option("--raw", is_flag=True, help="The bytes as the machine sent them, to a file or a pipe.")
+@output_option
+@click.pass_obj
+def run_artifact(context: Context, run_id: str, name: str, output: Output, *, raw: bool) -> None:
+    """Print a log that the machine of a run has left, such as agent.log."""
+    if raw and sys.stdout.isatty():
+        raise click.UsageError("--raw writes to a file or a pipe only: a log could drive this terminal")
+    content = _client(context).get_text(f"/runs/{run_id}/artifacts/{name}")
+    text = content.decode(errors="replace")
+    if raw:
+        sys.stdout.buffer.write(content)
+    elif output == "json":
+        show_json({"run_id": run_id, "name": name, "size": len(content), "text": text})
+    else:
+        for line in text.removesuffix("\n").split("\n"):
+            say(line)
 
 
 @run.command("abort")

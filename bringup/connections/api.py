@@ -64,7 +64,20 @@ class ApiClient:
         """``PATCH /api/v1{path}``."""
         return self._call("PATCH", path, body, reply)
 
+    def get_text(self, path: str) -> bytes:
+        """``GET /api/v1{path}`` where the answer is plain text: its bytes, which may be any."""
+        response = self._send("GET", path, None)
+        if not response.headers.get("Content-Type", "").startswith("text/plain"):
+            raise _foreign(self._base)
+        return response.content
+
     def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
+        try:
+            return reply.model_validate_json(self._send(method, path, body).content)
+        except ValidationError:
+            raise _foreign(self._base) from None
+
+    def _send(self, method: str, path: str, body: BaseModel | None) -> requests.Response:
         url = f"{self._base}/api/v1{path}"
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         try:
@@ -82,10 +95,7 @@ class ApiClient:
             ) from error
         if not 200 <= response.status_code < 300:
             raise _refusal(response, self._base)
-        try:
-            return reply.model_validate_json(response.content)
-        except ValidationError:
-            raise _foreign(self._base) from None
+        return response
 
 
 def _retry_once() -> Retry:

@@ -28,6 +28,7 @@ from bringup.wire.operator import (
     StartRequest,
 )
 from bringup.wire.views import (
+    Artifact,
     CheckResult,
     DeviceList,
     DeviceView,
@@ -57,6 +58,7 @@ __all__ = [
     "AREA_SIZE",
     "AbortRequest",
     "AgentCheck",
+    "Artifact",
     "Boot",
     "CheckResult",
     "CheckStatus",

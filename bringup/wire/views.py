@@ -81,10 +81,18 @@ class Run(Message):
     owes: tuple[JobKind, ...] = ()  # jobs that must exist while the run stands like this
 
 
+class Artifact(Message):
+    """A log that the machine of a run has left. ``size`` in bytes."""
+
+    name: str
+    size: int
+
+
 class RunDetail(Run):
-    """A run with its timeline, oldest first."""
+    """A run with its timeline, oldest first, and what its machine has left."""
 
     timeline: tuple[TimelineEntry, ...]
+    artifacts: tuple[Artifact, ...] = ()
 
 
 class DeviceView(Message):
