@@ -1,1 +1,19 @@
-"""The program inside the validation image. Standard library only; it imports nothing of the project."""
+"""The program inside the validation image. Standard library only; it imports nothing of the project.
+
+Started by the image's init as ``python3 -m agent``. It reads what run it serves, looks at the machine, and tells
+the callback API; `agent.mission` is the order of things. IPv4 only: networks without it are out of scope.
+
+What the image must hold:
+
+- python3.11 with the files that ``python3.11 -m agent.needs`` prints, and the shared libraries of the ``.so`` among
+  them (libssl3 and libcrypto for ``_ssl``). No site-packages: start with ``python3 -I`` is not possible for a
+  package on PYTHONPATH, ``python3 -S`` is.
+- busybox with ``ip``, ``udhcpc`` and ``poweroff``, and an executable /usr/share/udhcpc/default.script.
+- optional: ``smartctl`` (smartmontools); without it the report says that SMART was not asked.
+- mounted: /proc /sys /dev (devtmpfs) /run (tmpfs), and on UEFI machines efivarfs on /sys/firmware/efi/efivars.
+- kernel modules beside the drivers: ``af_packet`` (DHCP and LLDP), ``ipmi_si`` and ``ipmi_devintf`` (the BMC's
+  address), the EDAC drivers (memory errors); a kernel that sets its clock from the RTC (CONFIG_RTC_HCTOSYS).
+- /etc/bringup/run.json: the area that the API fills with the run's parameters.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,37 @@
+"""An address by DHCP: from the first port with a carrier that is given one. IPv4 only."""
+
+from agent import links
+from agent.backoff import jitter
+from agent.effects import Effects
+from agent.machine import Machine
+
+
+def obtain(machine: Machine) -> str:
+    """Ask until a port has a lease, for ever, and say each time that there is none. Returns the port's name."""
+    root, effects, journal = machine.root, machine.effects, machine.journal
+    while True:
+        ready = links.with_carrier(root)
+        for port in ready:
+            if _ask(port, effects):
+                journal.say(f"network: {port} has a DHCP lease")
+                return port
+        delay = jitter(3, 10)
+        journal.say(f"{_nothing(links.ports(root), ready)}; trying again in {delay:.0f} s")
+        effects.pause(delay)
+
+
+def _ask(port: str, effects: Effects) -> bool:
+    """One try. With a lease udhcpc stays in the background and renews it; without one it exits.
+
+    Three DISCOVERs, 2 s apart; the deadline is for a server that offers and then does not acknowledge.
+    """
+    command = ["udhcpc", "-i", port, "-n", "-t", "3", "-T", "2", "-p", f"/run/udhcpc.{port}.pid"]
+    return effects.execute(command, 20).code == 0
+
+
+def _nothing(found: list[str], ready: list[str]) -> str:
+    if not found:
+        return "no network port: this image has no driver for it, or there is none"
+    if not ready:
+        return f"no carrier on {', '.join(found)}: no cable, or the switch port is off"
+    return f"no DHCP lease on {', '.join(found)} (carrier: {', '.join(ready)})"

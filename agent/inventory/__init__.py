@@ -1,0 +1,58 @@
+"""What the machine is made of, in the keys of `bringup.wire.HardwareInventory`, which are Ironic's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agent import lldp
+from agent.inventory.cpu import cpu
+from agent.inventory.disks import disks
+from agent.inventory.firmware import boot, hostname, system_vendor
+from agent.inventory.interfaces import interfaces
+from agent.inventory.memory import memory
+from agent.inventory.pci import pci_devices
+from agent.kernel import Kernel
+from agent.text import device_text
+
+Inventory = dict[str, Any]
+
+
+class Collected:
+    """An inventory, and what could not be found out: a part that failed is empty, and named in ``problems``."""
+
+    def __init__(self) -> None:
+        self.parts: Inventory = {}
+        self.problems: list[str] = []
+
+    def add(self, name: str, part: Callable[[], object], instead: object) -> None:
+        """Find out one part."""
+        try:
+            self.parts[name] = part()
+        except Exception as error:  # noqa: BLE001 - one broken part must not cost the others
+            self.parts[name] = instead
+            self.problems.append(device_text(f"{name}: {type(error).__name__}: {error}"))
+
+
+def collect(root: Path, kernel: Kernel) -> Collected:
+    """Look at the machine. Never raises.
+
+    Args:
+        root: where /proc, /sys and /dev are.
+    """
+    found = Collected()
+    found.add("cpu", lambda: cpu(root), {"count": 0})
+    found.add("memory", lambda: memory(root), {"total": 0, "physical_mb": 0})
+    found.add("disks", lambda: disks(root), [])
+    found.add("interfaces", lambda: interfaces(root, kernel), [])
+    found.add("system_vendor", lambda: system_vendor(root), {})
+    found.add("boot", lambda: boot(root), {"current_boot_mode": "bios"})
+    found.add("hostname", lambda: hostname(root), "")
+    found.add("bmc_address", kernel.bmc_address, None)
+    found.add("pci_devices", lambda: pci_devices(root), [])
+    return found
+
+
+def with_neighbours(inventory: Inventory, heard: dict[str, list[lldp.Tlv]]) -> Inventory:
+    """The inventory with what each port's neighbour said."""
+    ports = [port | {"lldp": lldp.as_reported(heard.get(port["name"], []))} for port in inventory["interfaces"]]
+    return inventory | {"interfaces": ports}

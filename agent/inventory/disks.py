@@ -1,0 +1,59 @@
+"""The disks. Source: Linux Documentation/ABI/stable/sysfs-block; SPC-4 s.7.8.15 (Unit Serial Number)."""
+
+import re
+from pathlib import Path
+
+from agent.text import device_text, names, read_number, read_text
+
+_SECTOR = 512  # the unit of /sys/block/*/size, whatever the disk's own
+_NO_DISK = re.compile(r"(ram|loop|sr|fd|zram|dm-|md|nbd|mtdblock)[0-9]+|mmcblk[0-9]+(boot[0-9]+|rpmb)")
+
+
+def disks(root: Path) -> list[dict[str, object]]:
+    """As `bringup.wire.Disk` has them, by name."""
+    return [_disk(root / "sys/block" / name) for name in block_devices(root)]
+
+
+def block_devices(root: Path) -> list[str]:
+    """The names of the disks that are the machine's own.
+
+    Removable media are not: they are what the BMC lends the machine, this image among it. Hidden ones are the
+    single paths of an NVMe disk that is there already.
+    """
+    folder = root / "sys/block"
+    return [name for name in names(folder) if not _NO_DISK.fullmatch(name) and _is_disk(folder / name)]
+
+
+def _is_disk(place: Path) -> bool:
+    flags = (place / "removable", place / "hidden")
+    return bool(read_number(place / "size")) and not any(read_number(flag) for flag in flags)
+
+
+def _disk(place: Path) -> dict[str, object]:
+    rotational = read_number(place / "queue/rotational")
+    return {
+        "name": f"/dev/{place.name.replace('!', '/')}",  # cciss!c0d0
+        "size": (read_number(place / "size") or 0) * _SECTOR,
+        "model": device_text(read_text(place / "device/model")),
+        "serial": device_text(_serial(place)),
+        "wwn": device_text(_wwn(place)),
+        "rotational": None if rotational is None else rotational == 1,
+    }
+
+
+def _serial(place: Path) -> str:
+    """virtio and NVMe have it in a file; of SCSI and SATA it is a page with four bytes of header."""
+    plain = read_text(place / "serial") or read_text(place / "device/serial")
+    if plain:
+        return plain
+    try:
+        page = (place / "device/vpd_pg80").read_bytes()
+    except OSError:
+        return ""
+    return page[4:].decode("ascii", "replace").strip(" \0")
+
+
+def _wwn(place: Path) -> str:
+    """As udev, and so Ironic, writes it: ``0x`` for NAA names."""
+    name = read_text(place / "device/wwid") or read_text(place / "wwid")
+    return f"0x{name[4:]}" if name.startswith("naa.") else name

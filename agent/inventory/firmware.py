@@ -1,0 +1,36 @@
+"""What the firmware says of the machine, and how it booted. Source: UEFI 2.10 s.3.3 (SecureBoot)."""
+
+from pathlib import Path
+
+from agent.text import device_text, read_text
+
+_EFI = "sys/firmware/efi"
+_SECURE_BOOT = f"{_EFI}/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+def system_vendor(root: Path) -> dict[str, object]:
+    """As `bringup.wire.SystemVendor` has it; "" for what the firmware does not say."""
+    place = root / "sys/class/dmi/id"
+    files = {"manufacturer": "sys_vendor", "product_name": "product_name", "serial_number": "product_serial"}
+    return {key: device_text(read_text(place / name)) for key, name in files.items()}
+
+
+def boot(root: Path) -> dict[str, object]:
+    """As `bringup.wire.Boot` has it."""
+    mode = "uefi" if (root / _EFI).is_dir() else "bios"
+    return {"current_boot_mode": mode, "secure_boot": _secure_boot(root)}
+
+
+def _secure_boot(root: Path) -> bool | None:
+    """Four bytes of attributes, then the value; None where there is no such variable."""
+    try:
+        raw = (root / _SECURE_BOOT).read_bytes()
+    except OSError:
+        return None
+    return raw[4] == 1 if len(raw) == 5 else None
+
+
+def hostname(root: Path) -> str:
+    """The name that the machine has; "" without one."""
+    name = read_text(root / "proc/sys/kernel/hostname")
+    return "" if name == "(none)" else device_text(name)

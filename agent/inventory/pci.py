@@ -1,0 +1,39 @@
+"""The PCI devices. Source: Linux Documentation/ABI/testing/sysfs-bus-pci."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.text import device_text, names, read_text
+
+_FOLDER = "sys/bus/pci/devices"
+_MOST = 4096
+
+
+class PciDevice(NamedTuple):
+    """One function of one device; numbers in hex, without 0x."""
+
+    slot: str
+    vendor: str
+    device: str
+    kind: str  # base class, subclass, programming interface
+    driven: bool  # a driver of the kernel has taken it
+
+    def __str__(self) -> str:
+        """As a report has it: ``0000:00:03.0 1af4:1000 020000``."""
+        return f"{self.slot} {self.vendor}:{self.device} {self.kind}"
+
+
+def pci_devices(root: Path) -> list[str]:
+    """Each as ``slot vendor:device class``, by slot."""
+    return [device_text(str(device)) for device in scan(root)[:_MOST]]
+
+
+def scan(root: Path) -> list[PciDevice]:
+    """All of them, by slot."""
+    return [read_device(root / _FOLDER / slot) for slot in names(root / _FOLDER)]
+
+
+def read_device(place: Path) -> PciDevice:
+    """The device in one folder of /sys."""
+    vendor, device, kind = (read_text(place / name).removeprefix("0x") for name in ("vendor", "device", "class"))
+    return PciDevice(place.name, vendor, device, kind, (place / "driver").exists())

@@ -1,0 +1,106 @@
+"""What the agent does, in its order."""
+
+from pathlib import Path
+from typing import Any
+
+from agent import __version__, checks, clock, contact, dhcp, inventory, kernel_log, links, parameters, report, tls
+from agent.api import Api
+from agent.clock import HardwareClock
+from agent.effects import Effects
+from agent.heartbeat import Heartbeats
+from agent.journal import Journal
+from agent.kernel import Kernel
+from agent.machine import Machine
+from agent.neighbours import Neighbours
+from agent.over import RunOver
+from agent.parameters import BadParameters, Parameters
+
+
+def run(root: Path, effects: Effects, kernel: Kernel) -> None:
+    """Serve the run that this image carries, to its end.
+
+    Args:
+        root: where /proc, /sys, /dev and /etc are.
+    """
+    hardware_clock = HardwareClock(effects.now(), effects.monotonic())
+    machine = Machine(root, effects, kernel, Journal(effects.write_line, effects.monotonic))
+    machine.journal.say(f"agent {__version__}")
+    try:
+        given = parameters.read(root)
+    except BadParameters as problem:
+        machine.journal.say(str(problem))
+        effects.halt()
+        return
+    machine.journal.hide(given.token)
+    machine.journal.say(_end_of(given, machine, hardware_clock))
+    _obey(given, machine)
+
+
+def _end_of(given: Parameters, machine: Machine, hardware_clock: HardwareClock) -> str:
+    try:
+        return f"the report is delivered; the run is {_serve(given, machine, hardware_clock)}"
+    except RunOver as end:
+        return f"this run is over: {end}"
+    except Exception as bug:  # noqa: BLE001 - a machine nobody sits at: say it, and obey
+        return f"the agent failed ({type(bug).__name__}: {bug}): this is a defect of the agent, please report it"
+
+
+def _obey(given: Parameters, machine: Machine) -> None:
+    if given.after == "poweroff":
+        machine.journal.say("switching this machine off")
+        machine.effects.power_off()
+    else:
+        machine.journal.say("waiting; this machine may be switched off")
+    machine.effects.halt()
+
+
+def _serve(given: Parameters, machine: Machine, hardware_clock: HardwareClock) -> str:
+    """Everything from the clock to the report. Returns the run's state; raises RunOver."""
+    machine.journal.say(f"run {given.run_id}, reporting to {given.callback_url}")
+    _set_clock(given, machine)
+    neighbours = _network(given, machine)
+    api = Api(given, tls.verifying(given) if given.callback_url.startswith("https:") else None, given.token)
+    heartbeats = Heartbeats(api, machine)
+    first = contact.reach(api, heartbeats, given, machine)
+    rtc_offset_s = hardware_clock.offset(first.date, machine.effects.monotonic())
+    heartbeats.start(first)
+    try:
+        message = report.compose(machine.boot_id, rtc_offset_s, *_examine(machine, heartbeats, neighbours))
+        return _hand_over(api, message, heartbeats, machine)
+    finally:
+        heartbeats.stop()
+
+
+def _set_clock(given: Parameters, machine: Machine) -> None:
+    before = machine.effects.now()
+    if clock.set_forward(given.epoch, before, machine.effects.set_clock):
+        machine.journal.say(f"the clock was {given.epoch - before:.0f} s before this image was made: set forward")
+
+
+def _network(given: Parameters, machine: Machine) -> Neighbours:
+    links.bring_up(machine.root, machine.effects)
+    neighbours = Neighbours(links.ports(machine.root), given.lldp_wait_s, machine.effects.monotonic)
+    neighbours.listen()
+    dhcp.obtain(machine)
+    return neighbours
+
+
+def _examine(
+    machine: Machine, heartbeats: Heartbeats, neighbours: Neighbours
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    heartbeats.enter("inventory")
+    found = inventory.collect(machine.root, machine.kernel)
+    heartbeats.enter("checks")
+    results = checks.run_all(machine.root, machine.effects, found)
+    for result in results:
+        machine.journal.say(f"check {result['name']}: {result['status']}: {result['detail']}")
+    heartbeats.enter("neighbours")
+    neighbours.wait(lambda: links.with_carrier(machine.root), heartbeats.check)
+    return inventory.with_neighbours(found.parts, neighbours.heard()), results
+
+
+def _hand_over(api: Api, message: dict[str, object], heartbeats: Heartbeats, machine: Machine) -> str:
+    heartbeats.enter("report")
+    report.upload(api, "dmesg.log", kernel_log.text(machine.root), machine.journal)
+    report.upload(api, "agent.log", machine.journal.log(), machine.journal)
+    return report.deliver(api, message, heartbeats, machine)
