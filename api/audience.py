@@ -14,6 +14,7 @@ from api.services import Services, services
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_audience"
 _IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
+_RUN_IDENTITY = "{}.run.bringup.internal"
 
 
 class Audience(StrEnum):
@@ -23,11 +24,12 @@ class Audience(StrEnum):
     STAFF = "staff"  # workers and operators: they bear API_TOKEN, and with TLS a certificate of their role
     WORKER = "worker"  # of these only workers
     OPERATOR = "operator"  # of these only operators
+    HOLDER = "holder"  # whoever knows the address: it holds a secret
     MACHINE = "machine"  # the machine of one run: it bears the run's token
     DISTRUSTFUL = "distrustful"  # a machine that cannot trust us: it keeps its token back; its view asks for a proof
 
 
-_WITHOUT_TOKEN = {Audience.ANYONE, Audience.DISTRUSTFUL}
+_WITHOUT_TOKEN = {Audience.ANYONE, Audience.DISTRUSTFUL, Audience.HOLDER}
 _ROLES = {
     Audience.STAFF: frozenset({"worker", "operator"}),
     Audience.WORKER: frozenset({"worker"}),
@@ -84,17 +86,25 @@ def _is_staff(bearer: str, given: Services) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = peer_roles(request.environ["gunicorn.socket"].getpeercert())
+    roles = peer_roles(_peer_certificate())
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:
         raise forbidden(f"a certificate of role {', '.join(sorted(roles))} may not do this")
 
 
+def _peer_certificate() -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
+    return found
+
+
 def peer_roles(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     """The roles in a verified peer certificate: ``NAME.ROLE.bringup.internal`` among its DNS names."""
-    names = [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
-    return frozenset(match[1] for name in names if (match := _IDENTITY.fullmatch(name)))
+    return frozenset(match[1] for name in _dns_names(certificate) if (match := _IDENTITY.fullmatch(name)))
+
+
+def _dns_names(certificate: Mapping[str, Any] | None) -> list[str]:
+    return [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
 
 
 def _check_machine(bearer: str, run_id: str) -> None:
@@ -105,3 +115,15 @@ def _check_machine(bearer: str, run_id: str) -> None:
         raise unauthorized()
     if owner != run_id:
         raise unknown_run()
+    settings = services().settings
+    if settings.api_use_tls and settings.api_require_client_cert and not _holds_certificate_of(run_id):
+        tokens.count_refused(run_id)
+        raise forbidden(
+            f"this call needs the client certificate {_RUN_IDENTITY.format(run_id)} besides the token of that run "
+            "(API_REQUIRE_CLIENT_CERT=true)"
+        )
+
+
+def _holds_certificate_of(run_id: str) -> bool:
+    """A token that was stolen is of no use without the key of its run, nor is the key of another run."""
+    return _RUN_IDENTITY.format(run_id) in _dns_names(_peer_certificate())

@@ -7,7 +7,7 @@ from flask import Response, g, request
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 
 from api.problems import Refusal, invalid, malformed, too_large
 
@@ -70,17 +70,25 @@ def _was_read() -> bool:
 
 
 def _read_raw(limit: int, media_type: str, kind: str) -> bytes:
-    request.max_content_length = limit
     if request.mimetype != media_type or request.content_encoding:
         detail = f"send Content-Type: {media_type}, uncompressed"
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, kind, detail)
+    raw = _received(limit)
+    g.body_was_read = True
+    return raw
+
+
+def _received(limit: int) -> bytes:
+    """A body in chunks announces no length, and werkzeug drops without a word what is beyond its limit."""
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    request.max_content_length = limit + 1
     try:
         raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise too_large(limit) from None
     except (ClientDisconnected, ParseException) as error:
         raise malformed(f"the body did not come whole: {type(error).__name__}") from None
-    g.body_was_read = True
+    if len(raw) > limit:
+        raise too_large(limit)
     return raw
 
 

@@ -38,13 +38,28 @@ def run_token(run_id: str) -> str:
 
 
 def refused(run_id: str) -> str:
-    """Counter: calls for the run that bore a wrong token."""
+    """Counter: calls for the run that bore a wrong token or certificate."""
     return f"bringup:run:{run_id}:refused"
 
 
 def token_owner(digest: str) -> str:
     """String: the run that the token with this SHA-256 belongs to."""
     return f"bringup:token:{digest}"
+
+
+def run_image(run_id: str) -> str:
+    """String: the SHA-256 of the secret in the address of the run's image."""
+    return f"bringup:run:{run_id}:image"
+
+
+def image_read(run_id: str, what: str) -> str:
+    """``first`` and ``parameters``: when they were read, seconds since the epoch; ``bytes``: counter."""
+    return f"bringup:run:{run_id}:image:{what}"
+
+
+def image(digest: str) -> str:
+    """Hash: what belongs to the image's address whose secret has this SHA-256; the parameters are encrypted with it."""
+    return f"bringup:image:{digest}"
 
 
 def device(name: str) -> str:

@@ -49,7 +49,7 @@ class RunTokens:
         return stored.decode() if stored else None
 
     def count_refused(self, run_id: str) -> None:
-        """Remember that a call for this run bore a wrong token: it explains a time-out later."""
+        """Remember that a call for this run bore a wrong token or certificate: it explains a time-out later."""
         if not self._database.has_member(keys.OPEN_RUNS, run_id):
             return
         with self._database.errors():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.conftest import INVENTORY
+from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B
 from tests.integration.selftest.site import Site
 
 PREFIX = "/api/v1"
@@ -51,13 +51,13 @@ class Served:
     site: Site
     port: int
 
-    def by(self, role: str | None) -> Caller:
-        """A caller with a certificate of this role; None: without any."""
+    def by(self, role: str | None, name: str = "some") -> Caller:
+        """A caller with a certificate of this role and name; None: without any."""
         settings, root = self.site.settings, self.site.store.root
         token = settings.api_token.get_secret_value() if settings.api_token else ""
         if role is None:
             return Caller(self.site.store.ca_certificate, self.port, token)
-        path = {"worker": "workers/worker", "api": "api/api"}.get(role, f"issued/{role}/some")
+        path = {"worker": "workers/worker", "api": "api/api"}.get(role, f"issued/{role}/{name}")
         cert, key = root / f"{path}-cert.pem", root / f"{path}-key.pem"
         return Caller(self.site.store.ca_certificate, self.port, token, cert, key)
 
@@ -67,8 +67,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("tls"), use_tls=True)
     (made.folder / "devices.toml").write_text(INVENTORY)
     with made.stack:
-        for role in ("operator", "run"):
-            made.stack.command("pki", "issue", role, "--name", "some")
+        for role, name in (("operator", "some"), ("run", "some"), ("run", RUN_A), ("run", RUN_B)):
+            made.stack.command("pki", "issue", role, "--name", name)
         yield made
 
 

@@ -75,7 +75,7 @@ def test_a_machine_without_a_certificate_uses_its_run_token_only_where_that_is_a
     path = f"/runs/{RUN_A}/heartbeat"
     assert lenient.by(None).call("POST", path, beat, token)[0] == 202
     assert lenient.by(None).call("POST", path, beat, "another-token")[0] == 401
-    assert strict.by("run").call("POST", path, beat, token)[0] == 202
+    assert strict.by("run", RUN_A).call("POST", path, beat, token)[0] == 202
     with pytest.raises((ssl.SSLError, ConnectionError)):
         strict.by(None).call("POST", path, beat, token)
 
