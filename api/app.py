@@ -1,6 +1,7 @@
 """The application factory: settings in, a Flask application out."""
 
 from datetime import timedelta
+from types import ModuleType
 
 from flask import Flask
 
@@ -9,12 +10,14 @@ from api.artifacts import Artifacts
 from api.body import close_unread
 from api.continuity import Continuity
 from api.database import Database
+from api.image_base import BaseImageFile
+from api.images import Images
 from api.inventory_file import InventoryFile
 from api.openapi import document
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
-from api.views import artifacts, machine, operators, public, trouble, workers
+from api.views import artifacts, images, machine, operators, public, trouble, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -29,31 +32,62 @@ def create_app(settings: Settings) -> Flask:
 
     Raises:
         SettingsError: there is no API_TOKEN; an API that anyone may use is never served.
+        SettingsError: VALIDATION_IMAGE names a file that is no image.
         InventoryError: the inventory is missing or wrong.
     """
     if settings.api_token is None:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
-    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api"))
-    continuity = Continuity(database, settings.state_dir / INSTALLATION_FILE)
-    keep = timedelta(days=settings.run_keep_days)
-    inventory = InventoryFile(settings.devices_file)
-    inventory.current()
-    app = Flask("api", static_folder=None)
+    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators)
+    given = _services(app, settings, serves_images=not settings.image_port)
+    given.store.inventory()
+    return _finished(app, given)
+
+
+def create_images_app(settings: Settings) -> Flask:
+    """The images alone, for a port where nobody is asked for a certificate.
+
+    Raises:
+        SettingsError: there is no image, or no port of its own for it.
+    """
+    if settings.validation_image is None or not settings.image_port:
+        missing = "IMAGE_PORT" if settings.validation_image else "VALIDATION_IMAGE"
+        raise SettingsError([f"{missing}: must be set for `bringup images`; without it there is nothing to serve"])
+    app = _serving("images", images)
+    app.add_url_rule(f"{PREFIX}/health", view_func=public.health)
+    return _finished(app, _services(app, settings, serves_images=True))
+
+
+def _serving(name: str, *views: ModuleType) -> Flask:
+    app = Flask(name, static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would carry the sender's Host header
-    for views in (public, workers, machine, trouble, artifacts, operators):
-        app.register_blueprint(views.bp, url_prefix=PREFIX)
+    for module in views:
+        app.register_blueprint(module.bp, url_prefix=PREFIX)
     problems.register(app)
     audience.guard(app)
     app.after_request(close_unread)
-    app.extensions["bringup"] = Services(
+    return app
+
+
+def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
+    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api"))
+    continuity = Continuity(database, settings.state_dir / INSTALLATION_FILE)
+    keep = timedelta(days=settings.run_keep_days)
+    image = settings.validation_image
+    return Services(
         settings=settings,
-        store=Store(database, inventory, continuity, keep),
+        store=Store(database, InventoryFile(settings.devices_file), continuity, keep),
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
+        images=Images(database, BaseImageFile(image), keep) if image else None,
+        serves_images=serves_images,
         continuity=continuity,
         views=app.view_functions,
         openapi=document(app),
     )
+
+
+def _finished(app: Flask, given: Services) -> Flask:
+    app.extensions["bringup"] = given
     _refuse_unguarded_views(app)
     return app
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from api.decide import power_refusal
 from api.expiry import deadline_of, reason_of
-from api.records import Change, Job, KnownDevice
+from api.records import Change, ImageRead, Job, KnownDevice
 from api.transitions import move
 from api.trouble import in_words
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
@@ -43,6 +43,7 @@ class Moment:
     now: datetime
     settings: Settings
     refused_callbacks: int = 0
+    image_read: ImageRead | None = None
 
     def entry(self, trigger: str, after: Run, detail: str = "") -> TimelineEntry:
         """A line of the timeline."""
@@ -148,7 +149,7 @@ def _deadline(moment: Moment, _event: RunEvent) -> Change:
     if deadline is None or moment.now < deadline:
         wait_s = (deadline - moment.now).total_seconds() if deadline else moment.settings.retry_max_s
         raise NotYet("the run's time is not up", retry_in_s=wait_s)
-    reason, detail = reason_of(moment.run, moment.refused_callbacks)
+    reason, detail = reason_of(moment.run, moment.refused_callbacks, moment.image_read)
     return moment.end("deadline", reason, detail)
 
 

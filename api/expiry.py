@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
+from api.records import ImageRead
 from bringup.model import FailureReason, RunState
 from bringup.settings import Settings
 from bringup.wire import Run
 
 CRASH_LOOP_BOOTS = 3
+PROBE_BYTES = 64 * 1024  # a BMC looks at a few sectors of what it is given, whether or not a machine boots from it
 
 
 def deadline_of(run: Run, settings: Settings) -> datetime | None:
@@ -25,14 +27,31 @@ def deadline_of(run: Run, settings: Settings) -> datetime | None:
     return min(limits)
 
 
-def reason_of(run: Run, refused_callbacks: int) -> tuple[FailureReason, str]:
-    """Why a run that has timed out did not come to its end."""
+def reason_of(run: Run, refused_callbacks: int, image: ImageRead | None = None) -> tuple[FailureReason, str]:
+    """Why a run that has timed out did not come to its end.
+
+    Args:
+        image: what was read of its image, where we serve it.
+    """
     if run.state in {RunState.QUEUED, RunState.BOOTING}:
         return FailureReason.WORKER_LOST, "no worker completed the boot in time"
     if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
         return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
     if refused_callbacks:
-        return FailureReason.CALLBACK_REFUSED, f"calls for this run that bore a wrong token: {refused_callbacks}"
+        return (
+            FailureReason.CALLBACK_REFUSED,
+            f"calls for this run that bore a wrong token or certificate: {refused_callbacks}",
+        )
     if run.state is RunState.WAITING:
-        return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
+        return _of_silence(image)
     return FailureReason.NO_NETWORK, "the machine's heartbeats stopped before its report"
+
+
+def _of_silence(image: ImageRead | None) -> tuple[FailureReason, str]:
+    if image is None:
+        return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
+    if not image.parameters and image.bytes_read < PROBE_BYTES:
+        told = f"{image.bytes_read} bytes" if image.bytes_read else "nothing"
+        return FailureReason.MEDIA_NOT_READ, f"the machine was powered on, but of its image {told} was read"
+    read = f"{image.bytes_read / 1024**2:.1f} MiB"
+    return FailureReason.NO_BOOT, f"the image was read ({read}) but the machine gave no sign of life"

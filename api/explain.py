@@ -30,15 +30,15 @@ def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
         return
     if entry.credential is None:
         yield "bmc_auth: the inventory names no credential for its BMC"
-    if not settings.validation_image_url and entry.boot_method != "pxe":
-        yield "media_rejected: there is no image to boot: set VALIDATION_IMAGE_URL"
+    if not settings.validation_image and entry.boot_method != "pxe":
+        yield "media_rejected: there is no image to boot: set VALIDATION_IMAGE at the API"
 
 
 def _steps(entry: Device, settings: Settings) -> Iterator[str]:
     yield f"ask the BMC at {entry.bmc} for the power state"
     yield "eject what is in its virtual disc drive"
     if entry.boot_method == "cd":
-        yield f"insert {settings.validation_image_url or 'the image'}"
+        yield f"insert the image that is served for this run under {settings.image_base}"
     yield f"set the boot override to {entry.boot_method}, once"
     yield "switch the machine off if it is on, then on"
     yield f"after the run eject the image{' and switch the machine off' if settings.power_off_after_run else ''}"

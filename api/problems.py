@@ -5,13 +5,14 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from bringup.errors import CorruptRecord, InventoryError, PermanentError, RedisUnavailable
 from bringup.wire import Problem
 
 _MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+_TELLING_HEADERS = {"Allow", "Content-Range"}
 
 
 class Refusal(Exception):
@@ -57,6 +58,26 @@ def unknown_run() -> Refusal:
 def unknown_artifact(detail: str) -> Refusal:
     """404 for an artifact of a run."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_artifact", detail)
+
+
+def unknown_image() -> Refusal:
+    """404 for the image of a run: whoever asks shows no secret that we know."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_image", "there is no such image")
+
+
+def image_replaced() -> Refusal:
+    """410: the rest of this image is of another build; a machine must not boot from two halves."""
+    return Refusal(HTTPStatus.GONE, "image_replaced", "the image was built anew since this run began; start it again")
+
+
+def no_such_bytes(size: int) -> HTTPException:
+    """416. ``size`` of the whole file, in bytes."""
+    return RequestedRangeNotSatisfiable(size, description=f"the file has {size} bytes")
+
+
+def misconfigured(detail: str) -> Refusal:
+    """500: what the API was given to work with does not do."""
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "misconfigured", detail)
 
 
 def unknown_device() -> Refusal:
@@ -151,9 +172,7 @@ def _answer_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     kind = status.name.lower()
     response = _answer(Refusal(status, kind, error.description or status.phrase))
-    allow = [value for name, value in error.get_headers() if name == "Allow"]
-    if allow:
-        response.headers["Allow"] = allow[0]
+    response.headers.extend((name, value) for name, value in error.get_headers() if name in _TELLING_HEADERS)
     return response
 
 

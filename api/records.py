@@ -67,6 +67,14 @@ class KnownDevice:
 
 
 @dataclass(frozen=True)
+class ImageRead:
+    """What was read of a run's image until now; ``parameters``: the run's own were among it."""
+
+    bytes_read: int
+    parameters: bool
+
+
+@dataclass(frozen=True)
 class Job:
     """A job that a change calls for; ``at`` None: now."""
 

@@ -8,6 +8,7 @@ from flask import current_app
 
 from api.artifacts import Artifacts
 from api.continuity import Continuity
+from api.images import Images
 from api.store import Store
 from api.tokens import RunTokens
 from bringup.settings import Settings
@@ -23,6 +24,8 @@ class Services:
     store: Store
     tokens: RunTokens
     artifacts: Artifacts
+    images: Images | None  # None: VALIDATION_IMAGE is not set
+    serves_images: bool  # on this port; they may have one of their own
     continuity: Continuity
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Literal, TextIO
 
 import structlog
 
-from bringup.text import printable
+from bringup.text import printable, without_image_secret
 
 LogFormat = Literal["console", "json"]
 
@@ -26,7 +26,7 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _escaped,
+        _shown_safely,
     ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -60,11 +60,17 @@ def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.P
     return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, exception_formatter=plain)]
 
 
-def _escaped(
+def _shown_safely(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Whoever chose a text that is logged (a device, a client of the API) must not be able to forge a line."""
-    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
+    """Whoever chose a text that is logged (a device, a client of the API) must not be able to forge a line.
+
+    The secret in an image's address is struck out here, for all alike: gunicorn logs paths, sushy logs bodies.
+    """
+    return {
+        name: printable(without_image_secret(value)) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -1,8 +1,18 @@
 """Text that others chose, made safe to show."""
 
+import re
+
+# 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address.
+_IMAGE_SECRET = re.compile(r"""(images[\\/]+)[^\\/\s"']{32,}""")
+
 
 def printable(text: str) -> str:
     """The text with everything but printable characters escaped: it cannot end a line or drive a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def without_image_secret(text: str) -> str:
+    """The text with the secret of an image's address struck out: whoever reads it could fetch a run's token."""
+    return _IMAGE_SECRET.sub(r"\1***", text)

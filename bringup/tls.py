@@ -57,10 +57,15 @@ class ClientContexts:
 
 
 class ServerContexts:
-    """The API's own side. A renewed certificate is in force for the next connection; a broken one never is."""
+    """The API's own side. A renewed certificate is in force for the next connection; a broken one never is.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        asks_clients: whether clients are asked for a certificate; BMCs that fetch an image have none.
+    """
+
+    def __init__(self, settings: Settings, *, asks_clients: bool = True) -> None:
         self._settings = settings
+        self._asks_clients = asks_clients
         self._cache = ContextCache()
         self._enforces_crl = False  # once it was there, deleting the list does not let the revoked in again
 
@@ -91,7 +96,8 @@ class ServerContexts:
         # Machines bear a run token and may come without a certificate; workers and operators may not, which
         # api.audience sees to. A certificate that is presented must be ours in either case.
         required = self._settings.api_require_client_cert
-        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        asked = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        context.verify_mode = asked if self._asks_clients else ssl.CERT_NONE
         return context
 
 

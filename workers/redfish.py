@@ -46,7 +46,7 @@ class RedfishBmc:
         """Put the image in, where the machine boots from a disc; otherwise only remember its address."""
         if media.image_url is None and self._run.boot_method != "pxe":
             raise BmcRejected(
-                "there is no image to boot: set VALIDATION_IMAGE_URL", reason=FailureReason.MEDIA_REJECTED
+                "there is no image to boot: set VALIDATION_IMAGE at the API", reason=FailureReason.MEDIA_REJECTED
             )
         self._image_url = media.image_url
         if self._run.boot_method == "cd" and media.image_url:

@@ -8,6 +8,7 @@ from sushy import exceptions as sushy_errors
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
+from bringup.text import without_image_secret
 
 _LATER_STATUS = frozenset({408, 409, 423, 425, 429})
 _NOT_IMPLEMENTED = 501
@@ -43,15 +44,16 @@ def redfish_errors(
         busy: what it means for the run when the BMC stays busy until the last try.
         logging_in: a 401 means a wrong password; later it means that the session has ended.
     """
-    told = f"the BMC at {bmc}, asked to {doing},"
+    told = f"the BMC at {bmc}, asked to {without_image_secret(doing)},"
     try:
         yield
     except sushy_errors.ConnectionError as error:
         raise _of_connection(told, error) from error
     except sushy_errors.HTTPError as error:
-        raise _of_answer(told, error, refused, busy, logging_in=logging_in) from error
+        # Without its cause, which may name the image's address: rq keeps tracebacks in Redis.
+        raise _of_answer(told, error, refused, busy, logging_in=logging_in) from None
     except sushy_errors.SushyError as error:
-        raise BmcRejected(f"{told} cannot: {error}", reason=refused) from error
+        raise BmcRejected(f"{told} cannot: {without_image_secret(str(error))}", reason=refused) from None
     except ValueError as error:  # no JSON: many BMCs answer with a page for people while they start
         raise BmcUnavailable(f"{told} gave an answer that is not Redfish", reason=busy) from error
 
@@ -70,7 +72,8 @@ def _of_connection(told: str, error: BaseException) -> BmcUnavailable | BmcRejec
 def _of_answer(
     told: str, error: sushy_errors.HTTPError, refused: FailureReason, busy: FailureReason, *, logging_in: bool
 ) -> BmcUnavailable | BmcRejected:
-    message = f"{told} answered {error.status_code}: {error.detail or 'without a reason'}"
+    reason = without_image_secret(error.detail or "without a reason")  # some name the image that they could not fetch
+    message = f"{told} answered {error.status_code}: {reason}"
     if _is_later(error):
         return BmcUnavailable(message, reason=busy)
     if isinstance(error, sushy_errors.AccessError):

@@ -15,6 +15,7 @@ from sushy.resources.system.system import System
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
+from bringup.text import without_image_secret
 
 _DISCS = {VirtualMediaType.CD, VirtualMediaType.DVD}
 _LOOKS = 15  # a BMC may fetch the image, or let go of it, after it has answered
@@ -97,4 +98,4 @@ def _file_name(address: str) -> str:
 
 
 def _raise_not_done(message: str) -> NoReturn:
-    raise BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+    raise BmcUnavailable(without_image_secret(message), reason=FailureReason.MEDIA_REJECTED)

@@ -1,6 +1,7 @@
 """What workers say: a lease was seen, a step of a run was taken."""
 
 import re
+from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Blueprint, Response
@@ -9,14 +10,16 @@ from api import events, leases
 from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
+from api.image_parameters import ParametersTooLarge, run_parameters
 from api.moment import change_run_or_refuse
 from api.openapi import documented
-from api.problems import busy, invalid, stale, unknown_run
+from api.problems import busy, invalid, misconfigured, stale, unknown_run
 from api.records import Change, KnownDevice
 from api.services import services
+from bringup import log
 from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState, utc_now
-from bringup.wire import EventType, MediaRequest, Run, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire import EventType, MediaRequest, Run, RunDecision, RunEvent, RunEventReply, RunMedia, RunParameters
 
 bp = Blueprint("workers", __name__)
 
@@ -80,8 +83,12 @@ def post_event(run_id: str) -> Response:
     event = read_body(RunEvent)
     if event.type is EventType.BOOT_STARTED:
         _wait_for_a_boot_slot(run_id)
+    images = services().images
+    read = images.read_of(run_id) if images and event.type is EventType.DEADLINE else None
     try:
-        change = change_run_or_refuse(run_id, lambda moment: events.worker_event(moment, event))
+        change = change_run_or_refuse(
+            run_id, lambda moment: events.worker_event(replace(moment, image_read=read), event)
+        )
     except NotYet as early:
         return answer(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
     return answer(RunEventReply(state=change.run.state), HTTPStatus.ACCEPTED)
@@ -109,13 +116,32 @@ def mint_media(run_id: str) -> Response:
     asked = read_body(MediaRequest)
     change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner))
     given = services()
-    token = given.tokens.mint(change.run.run_id)
-    base = given.settings.api_url
+    parameters = _parameters(run_id, given.tokens.mint(run_id))
     media = RunMedia(
         run_id=run_id,
-        callback_url=f"{base}/api/v1",
-        run_token=token,
-        epoch=int(utc_now().timestamp()),
-        image_url=given.settings.validation_image_url or None,
+        callback_url=parameters.callback_url,
+        run_token=parameters.token,
+        epoch=parameters.epoch,
+        image_url=_image_url(change.run, parameters),
     )
     return answer(media, HTTPStatus.CREATED)
+
+
+def _parameters(run_id: str, token: str) -> RunParameters:
+    try:
+        return run_parameters(run_id, token, services().settings)
+    except (OSError, ValueError) as error:
+        log.get("api").error("API_TLS_CA cannot be read: no machine can be given it", why=str(error))
+        raise misconfigured("the API cannot read what machines must trust; its log says why") from None
+
+
+def _image_url(run: Run, parameters: RunParameters) -> str | None:
+    """Where the BMC finds the run's image; None: the machine does not boot from one of ours."""
+    given = services()
+    if given.images is None or run.boot_method == "pxe" or (run.bmc or "").startswith("simulated:"):
+        return None
+    try:
+        return f"{given.settings.image_base}/api/v1{given.images.mint(parameters)}"
+    except ParametersTooLarge as error:
+        log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
+        raise misconfigured("the run's parameters do not fit into the image; the API's log says why") from None

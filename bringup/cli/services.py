@@ -4,7 +4,7 @@ import signal
 
 import click
 
-from api.server import serve
+from api.server import serve, serve_images
 from bringup.cli.context import Context
 from workers.runner import Runner
 
@@ -15,6 +15,13 @@ from workers.runner import Runner
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
     serve(context.settings, accept_redis=accept_redis)
+
+
+@click.command()
+@click.pass_obj
+def images(context: Context) -> None:
+    """Serve the validation images on IMAGE_PORT, to BMCs that have no certificate."""
+    serve_images(context.settings)
 
 
 @click.command()

@@ -51,17 +51,28 @@ def _url_rules(settings: Settings) -> Iterator[str]:
 
 
 def _image_rules(settings: Settings) -> Iterator[str]:
-    if not settings.validation_image_url:
-        return
+    if settings.image_base_url:
+        yield from _image_url_rules(settings.image_base_url)
+    if settings.image_port == settings.callback_api_port:
+        yield "IMAGE_PORT: is CALLBACK_API_PORT; `bringup images` needs a port of its own, or 0 for none"
+    asks_everybody = settings.api_use_tls and settings.api_require_client_cert
+    if settings.validation_image and asks_everybody and not settings.image_port:
+        yield (
+            "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true no BMC can fetch VALIDATION_IMAGE from the "
+            "API's port; set it to a free port and run `bringup images` there"
+        )
+
+
+def _image_url_rules(text: str) -> Iterator[str]:
     try:
-        url = urlsplit(settings.validation_image_url)
-        usable = url.scheme in {"http", "https"} and url.hostname and url.path.strip("/") and url.port != 0
+        url = urlsplit(text)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
     except ValueError:
         usable = False
     if not usable:
-        yield "VALIDATION_IMAGE_URL: must be a URL such as http://images.example.net/validation.iso"
-    elif url.username or url.password or url.fragment:
-        yield "VALIDATION_IMAGE_URL: must not hold credentials or a fragment; every BMC and log would see them"
+        yield "IMAGE_BASE_URL: must be a URL such as https://bringup.example.net:5001"
+    elif url.username or url.password or url.query or url.fragment:
+        yield "IMAGE_BASE_URL: must not hold credentials, a query or a fragment"
 
 
 def _tls_file_rules(settings: Settings) -> Iterator[str]:

@@ -5,6 +5,7 @@ The variable of a field is its name in capitals. ``.env.example`` and ``bringup 
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -77,6 +78,16 @@ class Settings(BaseModel):
     api_header_timeout_s: Seconds = Field(
         10, description="a client that has not sent its request header by then is cut off"
     )
+    validation_image: Path | None = Field(
+        None, description="the ISO of scripts/iso/build, which real machines boot; the API serves it, each run its own"
+    )
+    image_base_url: str = Field(
+        "", description="URL under which BMCs reach the images; empty: the API's, with IMAGE_PORT where that is set"
+    )
+    image_port: int = Field(
+        0, ge=0, le=65535, description="port of `bringup images`, which serves images alone; 0: the API serves them"
+    )
+    lldp_wait_s: Seconds = Field(35, description="how long a booted machine waits for its switches' announcements")
 
     # DHCP tailer
     dhcp_source: Literal["dnsmasq-log", "dnsmasq-leases", "isc-leases", "isc-log", "kea-csv", "kea-log", "jsonl"] = (
@@ -96,9 +107,6 @@ class Settings(BaseModel):
     power_off_after_run: Switch = Field(default=True, description="switch a machine off when its run has ended")
     bmc_credentials_dir: Path = Field(
         Path("credentials"), description="BMC credentials, one file for each name in the inventory: docs/redfish.md"
-    )
-    validation_image_url: str = Field(
-        "", description="ISO that real machines boot, as their BMCs reach it (http or https)"
     )
 
     # Time and limits
@@ -123,6 +131,15 @@ class Settings(BaseModel):
         host = f"[{self.callback_api_host}]" if ":" in self.callback_api_host else self.callback_api_host
         return f"{scheme}://{host}:{self.callback_api_port}"
 
+    @property
+    def image_base(self) -> str:
+        """Base URL of the images, as BMCs reach it, without a slash at its end."""
+        if self.image_base_url or not self.image_port:
+            return self.image_base_url.rstrip("/") or self.api_url
+        api = urlsplit(self.api_url)
+        host = f"[{api.hostname}]" if ":" in (api.hostname or "") else api.hostname
+        return f"{api.scheme}://{host}:{self.image_port}"
+
     def path_of(self, name: str) -> Path:
         """The file behind a certificate setting: as set, or its place under PKI_DIR."""
         explicit: Path | None = getattr(self, name)
@@ -132,6 +149,8 @@ class Settings(BaseModel):
         """A setting as it is used: what is derived from others where it was left empty."""
         if name == "callback_api_url":
             return self.api_url
+        if name == "image_base_url":
+            return self.image_base
         return self.path_of(name) if name in _UNDER_PKI_DIR else getattr(self, name)
 
 

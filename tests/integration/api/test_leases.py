@@ -101,13 +101,3 @@ def test_no_more_machines_boot_at_once_than_the_settings_allow(
     assert api.tell(RUN_A, "boot_started").status_code == 202, "the one that has its slot may go on"
     api.ok("POST", f"/runs/{RUN_A}/abort", {})
     assert api.tell(RUN_B, "boot_started").status_code == 202
-
-
-@pytest.mark.parametrize("url", ["", "http://images.example.net/validation.iso"])
-def test_the_worker_learns_where_the_image_is(
-    settings: Settings, make_api: Callable[[Settings], Api], url: str
-) -> None:
-    api = make_api(settings.model_copy(update={"validation_image_url": url}))
-    api.lease()
-    assert api.tell(RUN_A, "boot_started").status_code == 202
-    assert api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"}).get("image_url") == (url or None)

@@ -146,7 +146,7 @@ def test_a_lost_credential_ends_the_run_and_names_its_file(world: World, credent
 def test_without_an_image_the_run_ends_and_names_the_setting(world: World) -> None:
     world.api.image_url = None
     assert outcome(world) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
-    assert "VALIDATION_IMAGE_URL" in world.api.state.detail
+    assert "VALIDATION_IMAGE" in world.api.state.detail
 
 
 def test_a_medium_that_stays_stuck_does_not_keep_the_device(world: World, emulator: Emulator) -> None:

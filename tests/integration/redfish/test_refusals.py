@@ -204,7 +204,7 @@ def test_a_redirect_is_never_followed(emulator: Emulator, bmc: RedfishBmc, path:
 
 
 def test_without_an_image_the_missing_setting_is_named(emulator: Emulator, bmc: RedfishBmc) -> None:
-    with pytest.raises(BmcRejected, match="VALIDATION_IMAGE_URL") as error:
+    with pytest.raises(BmcRejected, match="VALIDATION_IMAGE") as error:
         bmc.insert_media(media_of(emulator, image_url=None))
     assert error.value.reason == FailureReason.MEDIA_REJECTED
 

@@ -20,13 +20,13 @@ APPROVED = KnownDevice(DeviceRecord(name="a", state=DeviceState.APPROVED), ENTRY
 
 @pytest.fixture
 def ready(make_settings: Callable[..., Settings]) -> Settings:
-    return make_settings(validation_image_url="http://images/validation.iso")
+    return make_settings(validation_image="/srv/validation.iso", image_base_url="https://images.example.net:5001")
 
 
 def test_an_approved_machine_would_be_powered(ready: Settings) -> None:
     found = explain(APPROVED, ready)
     assert (found.would_start, found.would_power, found.obstacles) == (True, True, ())
-    assert "insert http://images/validation.iso" in found.steps
+    assert "insert the image that is served for this run under https://images.example.net:5001" in found.steps
 
 
 def test_it_says_what_the_decision_is_in_every_case(ready: Settings) -> None:
@@ -62,6 +62,6 @@ def test_a_run_that_would_fail_before_the_switch_is_told(
 def test_a_real_machine_without_an_image_would_not_be_powered(make_settings: Callable[..., Settings]) -> None:
     found = explain(APPROVED, make_settings())
     assert (found.would_start, found.would_power) == (True, False)
-    assert "VALIDATION_IMAGE_URL" in found.obstacles[0]
+    assert "set VALIDATION_IMAGE" in found.obstacles[0]
     by_network = KnownDevice(APPROVED.record, ENTRY.model_copy(update={"boot_method": "pxe"}))
     assert explain(by_network, make_settings()).would_power

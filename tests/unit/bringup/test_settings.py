@@ -131,12 +131,51 @@ def test_what_is_no_plain_url_is_an_error(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://[::1", "http://x:99999/a.iso", "ftp://x/a.iso", "http://x", "x.iso", "http://u:p@x/a", "http://x/a#b"],
+    "url", ["http://[::1", "http://x:99999", "ftp://x", "x:5001", "http://", "http://u:p@x", "http://x#b", "http://x?a"]
 )
-def test_what_no_bmc_can_fetch_is_no_image(url: str, tmp_path: Path) -> None:
-    found = problems_of({"VALIDATION_IMAGE_URL": url}, tmp_path)
-    assert [line.partition(" must")[0] for line in found] == ["VALIDATION_IMAGE_URL:"]
+def test_what_no_bmc_can_fetch_from_is_no_base_of_images(url: str, tmp_path: Path) -> None:
+    found = problems_of({"IMAGE_BASE_URL": url}, tmp_path)
+    assert [line.partition(" must")[0] for line in found] == ["IMAGE_BASE_URL:"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "base"),
+    [
+        ({}, "http://127.0.0.1:5000"),
+        ({"CALLBACK_API_URL": "http://api.example.net/"}, "http://api.example.net"),
+        ({"IMAGE_PORT": "5001"}, "http://127.0.0.1:5001"),
+        ({"IMAGE_PORT": "5001", "CALLBACK_API_HOST": "::1"}, "http://[::1]:5001"),
+        ({"IMAGE_PORT": "5001", "IMAGE_BASE_URL": "https://images.example.net/"}, "https://images.example.net"),
+    ],
+)
+def test_images_are_fetched_from_the_api_unless_they_have_a_port_or_an_address(
+    variables: dict[str, str], base: str, tmp_path: Path
+) -> None:
+    found = loaded(variables, tmp_path)
+    assert (found.image_base, found.effective("image_base_url")) == (base, base)
+
+
+def test_images_need_a_port_of_their_own_where_everybody_is_asked_for_a_certificate(tmp_path: Path) -> None:
+    asked = {"API_USE_TLS": "true", "API_REQUIRE_CLIENT_CERT": "true", "PKI_DIR": str(tmp_path)}
+    with_image = asked | {"VALIDATION_IMAGE": "/srv/validation.iso"}
+
+    def image_problems(variables: dict[str, str]) -> list[str]:
+        return [line for line in problems_of(variables, tmp_path) if line.startswith("IMAGE_PORT")]
+
+    assert "bringup images" in "".join(image_problems(with_image))
+    assert not image_problems(with_image | {"IMAGE_PORT": "5001"})
+    assert not image_problems(with_image | {"API_REQUIRE_CLIENT_CERT": "false"})
+    assert not image_problems(asked)
+
+
+def test_two_services_cannot_have_one_port(tmp_path: Path) -> None:
+    found = problems_of({"IMAGE_PORT": "5000"}, tmp_path)
+    assert [line.partition(":")[0] for line in found] == ["IMAGE_PORT"]
+
+
+def test_the_setting_that_this_one_replaced_is_named_as_misspelt(tmp_path: Path) -> None:
+    found = problems_of({"VALIDATION_IMAGE_URL": "http://x/a.iso"}, tmp_path)
+    assert "did you mean VALIDATION_IMAGE?" in "".join(found)
 
 
 def test_a_revocation_list_that_was_named_must_be_there(tmp_path: Path) -> None:

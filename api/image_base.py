@@ -1,0 +1,132 @@
+"""The base image: one ISO file with one reserved area, from which the image of every run is served."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from threading import Lock
+
+from bringup import log
+from bringup.errors import SettingsError
+from bringup.wire import AREA_HEAD, AREA_SIZE
+
+_BLOCK = 1024**2
+_Signature = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """One content of the file. Its descriptor stays open: a file put in its place later changes nothing here.
+
+    Args:
+        size, area_at: in bytes.
+        digest: hex SHA-256 of all of it.
+    """
+
+    file: FileIO
+    size: int
+    area_at: int
+    digest: str
+    signature: _Signature
+
+    def read(self, start: int, count: int) -> bytes:
+        """Bytes of the file as it is on disk; fewer than ``count`` at its end.
+
+        Raises:
+            OSError: it was written to since it was looked through; what was served until now does not go on with this.
+        """
+        found = os.pread(self.file.fileno(), count, start)
+        if not self.is_intact():
+            raise OSError(f"{self.file.name} was overwritten while it was served")
+        return found
+
+    def is_intact(self) -> bool:
+        """Nobody has written into the file itself; a build puts a new file in its place instead."""
+        return _signature(os.fstat(self.file.fileno())) == self.signature
+
+
+class BaseImageFile:
+    """The file that VALIDATION_IMAGE names. A new build is noticed; one that is no image never replaces a good one.
+
+    Raises:
+        SettingsError: there is no usable image to begin with.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._seen = _signature_of(path)
+        self._last_good = _opened(path)
+
+    def current(self) -> BaseImage:
+        """The image as it stands, or the last one that was usable."""
+        with self._lock:
+            signature = _signature_of(self._path)
+            if signature != self._seen:
+                self._seen = signature
+                self._take()
+            return self._last_good
+
+    def _take(self) -> None:
+        try:
+            self._last_good = _opened(self._path)
+        except SettingsError as error:
+            log.get("api").error("VALIDATION_IMAGE is not usable: the one before is kept", why=error.problems[0])
+        else:
+            log.get("api").info("VALIDATION_IMAGE has changed", sha256=self._last_good.digest)
+
+
+def _opened(path: Path) -> BaseImage:
+    try:
+        file = FileIO(str(path))
+    except OSError as error:
+        raise _unusable(f"{path} cannot be read: {error.strerror}") from None
+    signature = _signature(os.fstat(file.fileno()))
+    digest, areas = _look_through(file)
+    if len(areas) != 1:
+        raise _unusable(f"{path} holds {len(areas) or 'no'} areas for a run's parameters instead of one")
+    if not _is_blank(os.pread(file.fileno(), AREA_SIZE, areas[0])):
+        raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
+    if _signature(os.fstat(file.fileno())) != signature:
+        raise _unusable(f"{path} is being written; build it elsewhere and move it here")
+    return BaseImage(file, signature[2], areas[0], digest, signature)
+
+
+def _unusable(what: str) -> SettingsError:
+    return SettingsError([f"VALIDATION_IMAGE: {what}; scripts/iso/build makes one"])
+
+
+def _is_blank(area: bytes) -> bool:
+    return len(area) == AREA_SIZE and not area.removeprefix(AREA_HEAD).strip()
+
+
+def _look_through(file: FileIO) -> tuple[str, list[int]]:
+    """The digest of all of it, and where areas begin; a part at a time, for the file may be the wrong one, and huge."""
+    digest, areas, position, tail = hashlib.sha256(), [], 0, b""
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        window = tail + block
+        areas += [position - len(tail) + found for found in _positions(window)]
+        position += len(block)
+        tail = window[1 - len(AREA_HEAD) :]
+    return digest.hexdigest(), areas
+
+
+def _positions(window: bytes) -> Iterator[int]:
+    found = window.find(AREA_HEAD)
+    while found >= 0:
+        yield found
+        found = window.find(AREA_HEAD, found + 1)
+
+
+def _signature_of(path: Path) -> _Signature | None:
+    try:
+        return _signature(path.stat())
+    except OSError:
+        return None
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -1,0 +1,49 @@
+"""Sending a part of a run's image, as fast as the other side takes it, and telling how far that went."""
+
+import errno
+from collections.abc import Callable, Iterator
+
+from api.image_file import RunImage
+from bringup import log
+
+CHUNK_BYTES = 64 * 1024
+STALL_S = 20  # for one chunk: who takes less than 3 KiB a second is cut off
+_TELL_EVERY_BYTES = 4 * 1024**2
+
+Delivered = Callable[[int, int], None]
+MoreTime = Callable[[float], None]
+
+
+def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreTime) -> Iterator[bytes]:
+    """The bytes of ``span``.
+
+    Args:
+        delivered: told the first byte, and the one behind the last, of each piece that the other side has taken.
+        more_time: given the seconds that the next chunk may take.
+    """
+    image.seek(span.start)
+    told = position = span.start
+    try:
+        while position < span.stop:
+            chunk = _read(image, min(CHUNK_BYTES, span.stop - position))
+            more_time(STALL_S)
+            yield chunk
+            position += len(chunk)
+            if position - told >= _TELL_EVERY_BYTES:
+                delivered(told, position)
+                told = position
+    finally:
+        if position > told:
+            delivered(told, position)
+
+
+def _read(image: RunImage, count: int) -> bytes:
+    """As much; or an end of the connection, for the header has promised it and nothing else may follow."""
+    try:
+        chunk = image.read(count)
+    except OSError as error:
+        log.get("api").error("an image cannot be served on: its connection is ended", why=str(error))
+        raise ConnectionResetError(errno.ECONNRESET, "the image changed") from None
+    if not chunk:
+        raise ConnectionResetError(errno.ECONNRESET, "the image ended early")
+    return chunk

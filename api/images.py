@@ -1,0 +1,103 @@
+"""The images of runs: one address for each minting, good for its run alone and as long as that goes on."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from api import image_seal, keys
+from api.database import Database
+from api.image_base import BaseImageFile
+from api.image_parameters import area_of
+from api.image_reads import ImageReads
+from api.records import ImageRead
+from bringup.model import RunState
+from bringup.wire import RunParameters
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+FILE_NAME = "bringup-validation.iso"
+# One round trip for both: what belongs to the secret, and how its run stands.
+_FIND = """
+local run_id = redis.call('HGET', KEYS[1], 'run_id')
+if not run_id then return false end
+local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
+return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state}
+"""
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """What an address leads to.
+
+    Args:
+        etag: names this content, and tells nothing of the secret.
+        state: of the run.
+        base: digest of the base image that it was minted with.
+        sealed: the run's parameters.
+    """
+
+    run_id: str
+    etag: str
+    state: RunState
+    base: str
+    sealed: bytes
+
+
+class Images:
+    """Mints images and finds them again by their secret. Redis never holds a secret, nor a token in clear.
+
+    Args:
+        keep: how long an address is recognised, so that a late caller learns that its run has ended.
+    """
+
+    def __init__(self, database: Database, base: BaseImageFile, keep: timedelta) -> None:
+        self._database = database
+        self.base = base
+        self._keep = keep
+        self.reads = ImageReads(database, keep)
+
+    def mint(self, parameters: RunParameters) -> str:
+        """The path of a new image, below /api/v1; the one before it of the same run stops working.
+
+        Raises:
+            ParametersTooLarge: they do not fit into the image.
+        """
+        area_of(parameters)
+        secret, run_id = image_seal.new_secret(), parameters.run_id
+        sealed = image_seal.seal(secret, parameters.model_dump_json().encode())
+        fields: dict[Any, Any] = {"run_id": run_id, "base": self.base.current().digest, "sealed": sealed}
+        self._write(run_id, image_seal.locator(secret), fields)
+        return f"/images/{secret}/{FILE_NAME}"
+
+    def _write(self, run_id: str, locator: str, fields: dict[Any, Any]) -> None:
+        def write(pipe: "Pipeline") -> None:
+            before = cast("bytes | None", pipe.get(keys.run_image(run_id)))
+            pipe.multi()
+            if before:
+                pipe.delete(keys.image(before.decode()))
+            self.reads.forget(pipe, run_id)
+            pipe.set(keys.run_image(run_id), locator, ex=self._keep)
+            pipe.hset(keys.image(locator), mapping=fields)
+            pipe.expire(keys.image(locator), self._keep)
+
+        self._database.transact(write, keys.run_image(run_id))
+
+    def find(self, secret: str) -> KnownImage | None:
+        """What ``secret`` leads to, whether or not it may still be read."""
+        locator = image_seal.locator(secret)
+        with self._database.errors():
+            found = self._database.connection.eval(_FIND, 1, keys.image(locator), keys.run(""))
+        if not found or not all(cast("list[bytes | None]", found)):
+            return None  # the run itself may be forgotten already
+        run_id, base, sealed, state = cast("list[bytes]", found)
+        return KnownImage(run_id.decode(), locator[:32], RunState(json.loads(state)), base.decode(), sealed)
+
+    def parameters(self, image: KnownImage, secret: str) -> RunParameters:
+        """What the run's machine will know."""
+        return RunParameters.model_validate_json(image_seal.unseal(secret, image.sealed))
+
+    def read_of(self, run_id: str) -> ImageRead | None:
+        """What was read of the run's image; None: it has none of ours."""
+        return self.reads.of(run_id) if self._database.string(keys.run_image(run_id)) else None

@@ -1,0 +1,92 @@
+"""The image of a run, for the machine's BMC or firmware: who knows its address may read it while the run goes on."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request
+
+from api.audience import Audience, audience
+from api.image_base import BaseImage
+from api.image_delivery import deliver
+from api.image_file import RunImage
+from api.image_parameters import area_of
+from api.image_range import wanted
+from api.image_record import ImageRecord
+from api.images import FILE_NAME, Images, KnownImage
+from api.openapi import documented
+from api.problems import finished, image_replaced, no_such_bytes, unknown_image
+from api.services import services
+from bringup import log
+
+bp = Blueprint("images", __name__)
+# Firmware goes by the end of the address for this one; some BMCs take no other.
+_MEDIA_TYPE = "application/octet-stream"
+
+
+@bp.get(f"/images/<secret>/{FILE_NAME}")
+@audience(Audience.HOLDER)
+@documented(
+    files=(HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED),
+    refusals=(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    public=True,
+)
+def image(secret: str) -> Response:
+    """The image of one run, whole or in part (Range). 410: the run has ended."""
+    images = services().images
+    known = images.find(secret) if images and services().serves_images else None
+    if images is None or known is None:
+        raise unknown_image()
+    if known.state.ended:
+        raise finished(f"the run has ended: {known.state}")
+    base = _same_base(images, known)
+    file = RunImage(base, area_of(images.parameters(known, secret)))
+    response = Response(mimetype=_MEDIA_TYPE, direct_passthrough=True)
+    response.set_etag(known.etag)
+    response.headers |= {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
+    response.content_length = base.size
+    response.make_conditional(request.environ)
+    if response.status_code == HTTPStatus.OK:
+        _fill(response, file, base, known)
+    return response
+
+
+def _same_base(images: Images, known: KnownImage) -> BaseImage:
+    """From its first byte to its last, an image is of one build."""
+    base = images.base.current()
+    if base.digest == known.base and base.is_intact():
+        return base
+    log.get("api").error(
+        "VALIDATION_IMAGE is not the one that this run began with: its image is not served", run_id=known.run_id
+    )
+    raise image_replaced()
+
+
+def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage) -> None:
+    span = _span(base.size, known.etag)
+    if span is not None:
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response.content_length = len(span)
+        response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
+    record = ImageRecord(services(), known.run_id, base.area_at, request.remote_addr or "")
+    more_time = request.environ.get("bringup.more_time", _no_clock)
+    response.response = deliver(file, span or range(base.size), record.delivered, more_time)
+
+
+def _span(size: int, etag: str) -> range | None:
+    """The part that is asked for; None: all of it. Source: RFC 9110 s.14.2: only GET has ranges."""
+    header = request.headers.get("Range")
+    if header is None or request.method != "GET" or request.headers.get("If-Range", f'"{etag}"') != f'"{etag}"':
+        return None
+    span = wanted(header, size)
+    if span is not None and not span:
+        raise no_such_bytes(size)
+    return span
+
+
+def _no_clock(_seconds: float) -> None:
+    """A server without deadlines."""
