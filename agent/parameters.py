@@ -66,7 +66,7 @@ def parse(raw: bytes) -> Parameters:
     """The parameters in ``raw``. Raises BadParameters, which names what is wrong and shows no value of it."""
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadParameters(f"/{PATH} is not JSON: the image was damaged on its way, or badly patched") from None
     if not isinstance(found, dict):
         raise BadParameters(f"/{PATH} is not a JSON object")

@@ -50,7 +50,7 @@ def _serial(place: Path) -> str:
         page = (place / "device/vpd_pg80").read_bytes()
     except OSError:
         return ""
-    return page[4:].decode("ascii", "replace").strip(" \0")
+    return page[4 : 4 + int.from_bytes(page[2:4], "big")].decode("ascii", "replace").strip(" \0")
 
 
 def _wwn(place: Path) -> str:

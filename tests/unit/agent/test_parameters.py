@@ -1,0 +1,78 @@
+"""Which run an image carries; and what is said of one that carries none, without its secrets."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import parameters
+from agent.parameters import BadParameters
+from bringup.wire.image import AREA_HEAD, AREA_SIZE, RunParameters
+from tests.unit.agent.tree import Tree
+
+RUN = "02-00-00-00-00-01-1795426896"
+GIVEN: dict[str, Any] = {
+    "run_id": RUN,
+    "callback_url": "https://api.example.net:8443/api/v1",
+    "token": "the-token-of-a-test",
+    "epoch": 1_795_000_000,
+    "ca_pem": "a CA",
+}
+
+
+def area(text: str) -> bytes:
+    return text.encode().ljust(AREA_SIZE)
+
+
+def test_the_api_and_the_agent_mean_the_same_by_every_parameter() -> None:
+    written = RunParameters(**GIVEN, client_cert_pem="c", client_key_pem="k", after="poweroff", lldp_wait_s=3.5)
+    read = parameters.parse(area(written.model_dump_json()))
+    assert read._asdict() == written.model_dump()
+    plain = RunParameters(**GIVEN)
+    assert parameters.parse(area(plain.model_dump_json()))._asdict() == plain.model_dump()
+
+
+def test_the_base_image_says_that_it_carries_no_run(tree: Tree) -> None:
+    tree.put(parameters.PATH, AREA_HEAD.ljust(AREA_SIZE))
+    with pytest.raises(BadParameters, match="carries no run"):
+        parameters.read(tree.root)
+
+
+def test_an_image_without_the_file_is_to_be_built_again(tmp_path: Path) -> None:
+    with pytest.raises(BadParameters, match="build the image again"):
+        parameters.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ca_pem": None}, "no ca_pem"),
+        ({"callback_url": "ftp://api.example.net"}, "callback_url must be"),
+        ({"callback_url": "https://user:secret@api.example.net/"}, "callback_url must be"),
+        ({"version": 2}, "version is 2"),
+        ({"token": "a\nb"}, "token must be"),
+        ({"token": 7}, "token is of a wrong kind"),
+        ({"epoch": True}, "epoch is of a wrong kind"),
+        ({"epoch": None}, "epoch is of a wrong kind"),
+        ({"run_id": "../../x"}, "run_id is none"),
+        ({"after": "reboot"}, "after must be"),
+        ({"lldp_wait_s": 1e9}, "lldp_wait_s must be"),
+        ({"client_cert_pem": "c"}, "go together"),
+        ({"new\x1b": 1}, r"new\\x1b is not known"),
+    ],
+)
+def test_what_makes_no_run_is_named_and_no_value_is_shown(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadParameters, match=said) as caught:
+        parameters.parse(json.dumps(GIVEN | change).encode())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(BadParameters):
+        parameters.parse(raw)
+
+
+def test_secrets_are_not_in_the_picture_of_the_parameters() -> None:
+    assert GIVEN["token"] not in repr(parameters.parse(json.dumps(GIVEN).encode()))
