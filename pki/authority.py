@@ -34,7 +34,7 @@ class Authority:
         return key_id(self.certificate)
 
     def certify(
-        self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes, days: int, now: datetime
+        self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes, days: float, now: datetime
     ) -> x509.Certificate:
         """A certificate for a public key.
 
@@ -45,7 +45,7 @@ class Authority:
         unsigned = profile.leaf(identity, sans, key, issuer=self.certificate, days=days, now=now)
         return unsigned.sign(self.key, hashes.SHA256())
 
-    def crl(self, record: Record, days: int, now: datetime) -> x509.CertificateRevocationList:
+    def crl(self, record: Record, days: float, now: datetime) -> x509.CertificateRevocationList:
         """The list of what this CA has revoked.
 
         Raises:

@@ -86,7 +86,15 @@ class Ceremony:
         return self.certify(identity, sans, key.public_key())
 
     def certify(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
-        """A certificate for a key.
+        """A certificate for a key, and its files. Raises as `sign` does."""
+        certificate = self.sign(identity, sans, key)
+        files = self.store.files(identity)
+        self._change.put(files.certificate, pem(certificate))
+        self._change.put(files.bundle, pem(certificate, self.authority.certificate))
+        return certificate
+
+    def sign(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
+        """A certificate for a key, on record and nowhere else.
 
         Raises:
             Refused: the key was revoked, or the CA cannot sign now.
@@ -96,11 +104,7 @@ class Ceremony:
                 f"a certificate of the same key was revoked; the key of {identity} is never certified again",
                 mend="make a new key",
             )
-        authority = self.authority
-        certificate = authority.certify(identity, sans, key, self.validity.leaf_days, self.now)
-        files = self.store.files(identity)
-        self._change.put(files.certificate, pem(certificate))
-        self._change.put(files.bundle, pem(certificate, authority.certificate))
+        certificate = self.authority.certify(identity, sans, key, self.validity.leaf_days, self.now)
         self.record = self.record.with_issued(certificate, self.now)
         return certificate
 

@@ -24,7 +24,7 @@ _PEM = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTA
 
 
 def unsigned(
-    issuer: x509.Certificate, record: Record, days: int, now: datetime
+    issuer: x509.Certificate, record: Record, days: float, now: datetime
 ) -> x509.CertificateRevocationListBuilder:
     """The CRL of one CA, to be signed by it.
 

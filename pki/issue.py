@@ -1,10 +1,16 @@
 """One more identity: a second worker, an operator, a machine that keeps its key to itself."""
 
+from datetime import timedelta
+
 from cryptography import x509
 
+from pki import profile
 from pki.ceremony import Ceremony
 from pki.errors import InvalidInput, Refused
-from pki.names import Identity, San
+from pki.keys import key_pem, pem
+from pki.names import Identity, Role, San
+
+_RUNS_ON_RECORD = timedelta(days=30)  # after their end; every run has one, and the record is read at each issuing
 
 
 def issue(
@@ -23,12 +29,7 @@ def issue(
         InvalidInput: a name that a client has no use for.
         Refused: it has a usable certificate, or the request's key was revoked.
     """
-    if sans and not identity.role.is_server:
-        raise InvalidInput(
-            f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
-            mend="leave --san out",
-        )
-    _check_free(sitting, identity)
+    _check(sitting, identity, sans)
     if request is None:
         certificate = sitting.issue(identity, sans)
     else:
@@ -37,6 +38,29 @@ def issue(
             sitting.drop(key)
     sitting.commit(keep_replaced=True)
     return certificate
+
+
+def hand_out(sitting: Ceremony, identity: Identity, sans: tuple[San, ...] = ()) -> bytes:
+    """A certificate and a new key for whoever takes them away, in PEM: on record, but in no file here.
+
+    Raises:
+        InvalidInput, Refused: as `issue` does.
+    """
+    _check(sitting, identity, sans)
+    key = profile.new_key()
+    certificate = sitting.sign(identity, sans, key.public_key())
+    sitting.record = sitting.record.without_ended(Role.RUN, sitting.now - _RUNS_ON_RECORD)
+    sitting.commit()
+    return pem(certificate) + key_pem(key)
+
+
+def _check(sitting: Ceremony, identity: Identity, sans: tuple[San, ...]) -> None:
+    if sans and not identity.role.is_server:
+        raise InvalidInput(
+            f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
+            mend="leave --san out",
+        )
+    _check_free(sitting, identity)
 
 
 def _check_free(sitting: Ceremony, identity: Identity) -> None:

@@ -25,6 +25,7 @@ def ceremony(
     validity: Validity | None = None,
     passphrase: Passphrase = no_passphrase,
     founding: bool = False,
+    wait_s: float = 0,
     step: Step = no_step,
 ) -> Iterator[Ceremony]:
     """Sit down at the CA: take the lock, finish what a killed command had decided, and begin.
@@ -34,6 +35,7 @@ def ceremony(
         now: the time that certificates are made for.
         passphrase: asked only if the CA key is encrypted.
         founding: there may be no CA yet.
+        wait_s: how long to wait for another command to end, in seconds.
         step: called before each thing done to the disk.
 
     Raises:
@@ -45,7 +47,7 @@ def ceremony(
         check_home(store)
     for folder, mode in _folders(store):
         make_directory(folder, mode)
-    with lock.exclusive(store.lock_file, command):
+    with lock.exclusive(store.lock_file, command, wait_s=wait_s):
         change.finish(store.root, store.state, step=step)
         own = (store.files(one).key.parent for one in STANDARD)
         change.sweep(store.state, [store.state.parent, store.root / "issued", *own])

@@ -22,7 +22,7 @@ BACKDATE = timedelta(minutes=5)
 class Validity:
     """How long certificates live, in days from now."""
 
-    leaf_days: int = 3650
+    leaf_days: float = 3650
     ca_days: int = 3650
 
 
@@ -59,7 +59,7 @@ def leaf(
     key: CertificatePublicKeyTypes,
     *,
     issuer: x509.Certificate,
-    days: int,
+    days: float,
     now: datetime,
 ) -> x509.CertificateBuilder:
     """A certificate for one identity in one role, living no longer than its issuer.
@@ -95,7 +95,7 @@ def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, c
     )
 
 
-def _life(role: Role, issuer: x509.Certificate, days: int, now: datetime) -> tuple[datetime, datetime]:
+def _life(role: Role, issuer: x509.Certificate, days: float, now: datetime) -> tuple[datetime, datetime]:
     backdate = EARLY_BACKDATE if role is Role.API else BACKDATE
     start = max(now - backdate, issuer.not_valid_before_utc)
     return start, min(now + timedelta(days=days), issuer.not_valid_after_utc)

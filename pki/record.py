@@ -58,6 +58,11 @@ class Record:
         """This record and one certificate more."""
         return replace(self, entries=(*self.entries, entry_of(certificate, now)))
 
+    def without_ended(self, role: Role, before: datetime) -> "Record":
+        """This record without what of a role has ended before a time, was not revoked, and so interests nobody."""
+        kept = (e for e in self.entries if e.role != role.value or e.revoked_at or e.not_after >= before)
+        return replace(self, entries=tuple(kept))
+
     def with_revoked(self, serial: str, reason: str, now: datetime) -> "Record":
         """This record with one certificate revoked."""
         gone = replace(self._by_serial[serial], revoked_at=now, reason=reason)

@@ -74,15 +74,26 @@ def now() -> datetime:
 
 
 @contextmanager
-def sitting(settings: Settings, *, founding: bool = False) -> Iterator[Ceremony]:
-    """A ceremony of the command that runs now. Raises PkiError."""
+def sitting(
+    settings: Settings, *, founding: bool = False, leaf_days: float | None = None, wait_s: float = 0
+) -> Iterator[Ceremony]:
+    """A ceremony of the command that runs now.
+
+    Args:
+        leaf_days: life of new certificates instead of VALIDITY_DAYS.
+        wait_s: how long to wait for another command to end, in seconds.
+
+    Raises:
+        PkiError: it cannot begin, or what is done in it fails.
+    """
     with ceremony(
         store_of(settings),
         click.get_current_context().command_path,
         now(),
-        validity=Validity(settings.validity_days, settings.ca_validity_days),
+        validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days),
         passphrase=passphrase_of(settings),
         founding=founding,
+        wait_s=wait_s,
     ) as opened:
         yield opened
 

@@ -38,7 +38,7 @@ def sitting(
     store: Store,
     now: datetime = NOW,
     *,
-    days: int = 90,
+    days: float = 90,
     ca_days: int = 3650,
     word: str | None = None,
     step: Step = no_step,
