@@ -27,14 +27,14 @@ def lay_out(packages: Packages, source: Path, agent: Path, target: Path) -> None
     copy_agent(agent, target)
     _copy_libraries(packages, target)
     copy_modules(packages, _words(source / "modules"), target)
-    shutil.copytree(source / "root", target, dirs_exist_ok=True)
+    shutil.copytree(source / "root", target, symlinks=True, dirs_exist_ok=True)
     _try_agent(target)
 
 
 def add_options(target: Path, firmware: Path | None, *, debug_shell: bool) -> None:
     """Adds what a builder may ask for."""
     if firmware:
-        shutil.copytree(firmware, target / "usr/lib/firmware", dirs_exist_ok=True)
+        shutil.copytree(firmware, target / "usr/lib/firmware", symlinks=True, dirs_exist_ok=True)
     if debug_shell:
         (target / "etc/bringup/debug-shell").touch()
 
