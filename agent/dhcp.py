@@ -5,6 +5,8 @@ from agent.backoff import jitter
 from agent.effects import Effects
 from agent.machine import Machine
 
+SCRIPT = "/usr/share/udhcpc/default.script"  # of the image: sets address, route and resolv.conf
+
 
 def obtain(machine: Machine) -> str:
     """Ask until a port has a lease, for ever, and say each time that there is none. Returns the port's name."""
@@ -25,7 +27,7 @@ def _ask(port: str, effects: Effects) -> bool:
 
     Three DISCOVERs, 2 s apart; the deadline is for a server that offers and then does not acknowledge.
     """
-    command = ["udhcpc", "-i", port, "-n", "-t", "3", "-T", "2", "-p", f"/run/udhcpc.{port}.pid"]
+    command = ["udhcpc", "-i", port, "-n", "-t", "3", "-T", "2", "-s", SCRIPT]
     return effects.execute(command, 20).code == 0
 
 

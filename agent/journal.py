@@ -1,11 +1,13 @@
 """What the agent says: on the console, and in the log that it uploads."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from agent.text import printable
 
 LOG_LIMIT = 1024**2  # bytes that the API takes
+_MOST_LINES = 10_000  # a machine may try for days
 
 
 class Journal:
@@ -15,7 +17,7 @@ class Journal:
         self._write_line = write_line
         self._monotonic = monotonic
         self._hidden: list[str] = []
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._lock = threading.Lock()
 
     def hide(self, secret: str) -> None:
@@ -39,4 +41,5 @@ class Journal:
     def log(self) -> bytes:
         """Everything said so far; the latest of it where it is too much."""
         with self._lock:
-            return "".join(self._lines).encode("utf-8", "replace")[-LOG_LIMIT:]
+            whole = "".join(self._lines).encode("utf-8", "replace")
+        return whole[-LOG_LIMIT:].decode("utf-8", "ignore").encode()

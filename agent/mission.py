@@ -41,6 +41,8 @@ def _end_of(given: Parameters, machine: Machine, hardware_clock: HardwareClock) 
         return f"the report is delivered; the run is {_serve(given, machine, hardware_clock)}"
     except RunOver as end:
         return f"this run is over: {end}"
+    except BadParameters as problem:
+        return f"this image cannot serve its run: {problem}"
     except Exception as bug:  # noqa: BLE001 - a machine nobody sits at: say it, and obey
         return f"the agent failed ({type(bug).__name__}: {bug}): this is a defect of the agent, please report it"
 
@@ -57,9 +59,9 @@ def _obey(given: Parameters, machine: Machine) -> None:
 def _serve(given: Parameters, machine: Machine, hardware_clock: HardwareClock) -> str:
     """Everything from the clock to the report. Returns the run's state; raises RunOver."""
     machine.journal.say(f"run {given.run_id}, reporting to {given.callback_url}")
+    api = Api(given, tls.verifying(given) if given.callback_url.startswith("https:") else None, given.token)
     _set_clock(given, machine)
     neighbours = _network(given, machine)
-    api = Api(given, tls.verifying(given) if given.callback_url.startswith("https:") else None, given.token)
     heartbeats = Heartbeats(api, machine)
     first = contact.reach(api, heartbeats, given, machine)
     rtc_offset_s = hardware_clock.offset(first.date, machine.effects.monotonic())
@@ -73,7 +75,12 @@ def _serve(given: Parameters, machine: Machine, hardware_clock: HardwareClock) -
 
 def _set_clock(given: Parameters, machine: Machine) -> None:
     before = machine.effects.now()
-    if clock.set_forward(given.epoch, before, machine.effects.set_clock):
+    try:
+        was_set = clock.set_forward(given.epoch, before, machine.effects.set_clock)
+    except OSError as error:
+        machine.journal.say(f"the clock is {given.epoch - before:.0f} s behind and cannot be set ({error.strerror})")
+        return
+    if was_set:
         machine.journal.say(f"the clock was {given.epoch - before:.0f} s before this image was made: set forward")
 
 

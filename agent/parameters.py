@@ -97,6 +97,7 @@ def _bad_values(given: Parameters) -> list[str]:
     https = given.callback_url.startswith("https://")
     rules = {
         f"version is {given.version}, and this agent knows 1": given.version == 1,
+        "epoch is no time that a clock can be set to": 0 <= given.epoch < 2**33,
         "run_id is none": _RUN_ID.fullmatch(given.run_id),
         "callback_url must be http://HOST... or https://HOST...": _URL.fullmatch(given.callback_url),
         "callback_url is https, and there is no ca_pem to check its certificate with": given.ca_pem or not https,

@@ -5,20 +5,20 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.parameters import Parameters
+from agent.parameters import BadParameters, Parameters
 
 
 def verifying(given: Parameters) -> ssl.SSLContext:
     """Trusts the CA of the image alone, checks the host's name, speaks TLS 1.2 or newer.
 
     Raises:
-        ValueError: what the image carries is no certificate or no key.
+        BadParameters: what the image carries is no certificate or no key.
     """
     context = _context(given)
     try:
         context.load_verify_locations(cadata=given.ca_pem)
-    except ssl.SSLError as error:
-        raise ValueError(f"ca_pem in the image is no certificate ({error.reason})") from None
+    except (ssl.SSLError, TypeError, ValueError):
+        raise BadParameters("its ca_pem is no certificate: look at the CA file of the API") from None
     return context
 
 
@@ -46,7 +46,7 @@ def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
         try:
             context.load_cert_chain(path)
         except (ssl.SSLError, OSError):
-            raise ValueError("client_cert_pem and client_key_pem in the image are no pair") from None
+            raise BadParameters("its client_cert_pem and client_key_pem are no pair") from None
 
 
 @contextmanager

@@ -110,7 +110,7 @@ NO_KERNEL = Kernel(lambda _: None, lambda _: None, lambda: None)
 KERNEL = NO_KERNEL._replace(ipv4_address=lambda port: "192.0.2.7" if port == "eth0" else None)
 
 
-class Ended(Exception):
+class Ended(BaseException):  # the agent outlives every Exception
     """The agent halted, or used more time than a test gives it."""
 
 

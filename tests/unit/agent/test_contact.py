@@ -1,0 +1,110 @@
+"""What goes wrong on the way to the API, in one plain line each; and what is proven without showing the token."""
+
+import hashlib
+import http.client
+import json
+import socket
+import ssl
+
+import pytest
+
+from agent import backoff, failures, heartbeat, tls, trouble
+from agent.api import Answer
+from agent.failures import Distrust
+from agent.parameters import BadParameters, Parameters
+from api.trouble import proves
+from bringup.wire import Trouble
+
+GIVEN = Parameters("02-00-00-00-00-01-1795426896", "https://api.example.net/api/v1", "the-token", 0, ca_pem="none")
+PLACE = "api.example.net:443"
+YEAR_2019 = 1_546_300_800
+
+
+def unverified(code: int, message: str = "unable to get local issuer certificate") -> Exception:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (unverified(9), Distrust.CLOCK),
+        (unverified(10), Distrust.CLOCK),
+        (unverified(20), Distrust.TRUST),
+        (unverified(62), Distrust.TRUST),
+        (ssl.SSLError(1, "wrong version number"), None),
+        (ConnectionRefusedError(), None),
+    ],
+)
+def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: Distrust | None) -> None:
+    assert failures.distrust(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (unverified(10), "is not valid at this machine's time 2019-01-01 00:00 UTC: the clock is wrong, or"),
+        (unverified(20), f"{PLACE} does not show a certificate of our CA (unable to get local issuer certificate)"),
+        (socket.gaierror(-2, "Name or service not known"), "does not resolve (Name or service not known)"),
+        (ConnectionRefusedError(111, "Connection refused"), f"{PLACE} refuses the connection"),
+        (TimeoutError("timed out"), f"{PLACE} does not answer"),
+        (OSError(113, "No route to host"), f"{PLACE} cannot be reached (No route to host)"),
+        (ssl.SSLError(1, "x"), f"no TLS with {PLACE}"),
+        (http.client.RemoteDisconnected("x"), f"{PLACE} does not speak HTTP"),
+        (ValueError("x"), f"the call to {PLACE} failed (ValueError: x)"),
+    ],
+)
+def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
+    words = failures.in_words(error, PLACE, YEAR_2019)
+    assert said in words
+    assert "\n" not in words
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "refuses this run's token"),
+        (404, "this run is over"),
+        (410, "this run is over"),
+        (409, "has another report"),
+        (422, "does not take this report"),
+        (503, "has trouble of its own (503)"),
+        (302, "answers 302"),
+    ],
+)
+def test_each_refusal_has_its_plain_line(status: int, said: str) -> None:
+    assert said in failures.refused(Answer(status, {"detail": "d"}, "", ""), PLACE)
+
+
+@pytest.mark.parametrize("kind", list(Distrust))
+def test_the_proof_is_the_one_that_the_api_computes(kind: Distrust) -> None:
+    message = trouble.message(GIVEN, kind, "b1", "x" * 5000)
+    parsed = Trouble.model_validate_json(json.dumps(message), strict=True)
+    assert proves(parsed, GIVEN.run_id, hashlib.sha256(b"the-token").hexdigest())
+    assert "the-token" not in json.dumps(message)
+
+
+def test_the_next_heartbeat_comes_when_the_api_asks_for_it() -> None:
+    assert heartbeat.next_s(Answer(202, {"next_s": 42}, "", "")) == 42
+    assert heartbeat.next_s(Answer(202, {"next_s": 0}, "", "")) == 1
+    for answer in (Answer(202, {"next_s": "soon"}, "", ""), Answer(503, {"next_s": 1}, "", "")):
+        assert 20 <= heartbeat.next_s(answer) <= 40
+
+
+def test_a_server_may_ask_for_patience_but_not_for_ever() -> None:
+    assert 5 <= backoff.delay("") <= 30
+    assert 5 <= backoff.delay("Mon, 23 Nov 2026 09:00:30 GMT") <= 30
+    assert 90 <= backoff.delay("90") <= 92
+    assert backoff.delay("9" * 400) <= 602
+
+
+@pytest.mark.parametrize("text", ["", "no certificate", "Zertifikät", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_an_image_whose_ca_is_no_certificate_says_so(text: str) -> None:
+    with pytest.raises(BadParameters, match="ca_pem is no certificate"):
+        tls.verifying(GIVEN._replace(ca_pem=text))
+
+
+def test_a_certificate_without_its_key_is_said() -> None:
+    with pytest.raises(BadParameters, match="are no pair"):
+        tls.blind(GIVEN._replace(client_cert_pem="c", client_key_pem="k"))
