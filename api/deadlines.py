@@ -10,7 +10,6 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 _LEAST_BYTES_PER_S = 256 * 1024  # a body that comes slower is cut off
-_WORK_S = 20  # for what the request asks, once its body is there
 _LINGER_S = 0.3
 _DRAIN_BYTES = 64 * 1024
 
@@ -22,6 +21,7 @@ class DeadlineWorker(ThreadWorker):
     """
 
     header_timeout_s: float = 10
+    work_s: float = 20  # for what the request asks, once its body is there
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,7 +41,7 @@ class DeadlineWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """The header is there; what is left has its own time."""
-        self._deadlines[conn] = time.monotonic() + self.header_timeout_s + _body_s(req) + _WORK_S
+        self._deadlines[conn] = time.monotonic() + self.header_timeout_s + _body_s(req) + self.work_s
         self._serving.conn = conn
         return super().handle_request(req, conn)
 

@@ -1,0 +1,266 @@
+"""The images of runs under gunicorn: the right bytes, slow BMCs, builds put in their place, and a quiet log."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bringup import tls
+from bringup.connections import ApiClient, connect_redis
+from bringup.model import LeaseEvent
+from bringup.settings import Settings
+from bringup.wire import (
+    AREA_HEAD,
+    AREA_SIZE,
+    EventType,
+    MediaRequest,
+    RunDecision,
+    RunDetail,
+    RunEvent,
+    RunEventReply,
+    RunMedia,
+)
+from tests.conftest import RedisServer
+from tests.integration.server.conftest import ServedApi, StartApi
+
+RUN = "02-00-00-00-00-05-1795426896"
+LEASE = LeaseEvent.model_validate(
+    {
+        "mac": "02:00:00:00:00:05",
+        "ip": "10.0.0.5",
+        "action": "assigned",
+        "starts": "2026-11-23T09:41:36Z",
+        "source": "test",
+    }
+)
+MIB = 1024**2
+AREA_AT = 5 * MIB + 4096
+DEVICE = '[[device]]\nname = "real"\nbmc_mac = "02:00:00:00:00:05"\nbmc = "https://10.0.0.5"\ncredential = "rack"\n'
+IMPATIENT = """
+from api import deadlines, image_delivery
+deadlines.DeadlineWorker.work_s = 1
+image_delivery.STALL_S = 3
+from bringup.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    before, behind = os.urandom(AREA_AT), os.urandom(24 * MIB)
+    return before + AREA_HEAD.ljust(AREA_SIZE) + behind
+
+
+@pytest.fixture
+def base(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "base.iso"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def start_afresh(
+    start_api: StartApi, shared_redis: RedisServer, make_settings: Callable[..., Settings], base: Path
+) -> StartApi:
+    """An API with an image, and a Redis that knows nothing."""
+    settings = make_settings(redis_port=shared_redis.port)
+    connect_redis(settings, tls.ClientContexts(), name="tests").flushall()
+    return partial(start_api, validation_image=str(base))
+
+
+@pytest.fixture
+def served(start_afresh: StartApi) -> ServedApi:
+    return start_afresh(log_level="DEBUG")
+
+
+def media(served: ServedApi, folder: Path) -> tuple[ApiClient, RunMedia]:
+    """A fresh run, as far as its image."""
+    (folder / "devices.toml").write_text(DEVICE)
+    client = served.await_health()
+    client.put(f"/runs/{RUN}", LEASE, RunDecision)
+    client.post(f"/runs/{RUN}/events", RunEvent(type=EventType.BOOT_STARTED, owner="w"), RunEventReply)
+    return client, client.post(f"/runs/{RUN}/media", MediaRequest(owner="w"), RunMedia)
+
+
+@pytest.fixture
+def given(served: ServedApi, tmp_path: Path) -> tuple[ApiClient, RunMedia]:
+    return media(served, tmp_path)
+
+
+def path_of(media: RunMedia) -> str:
+    return urlsplit(media.image_url or "").path
+
+
+def fetch(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def patched(content: bytes, served: bytes) -> bytes:
+    """The base with the area that was served; the area itself is looked at by others."""
+    area = served[AREA_AT : AREA_AT + AREA_SIZE].ljust(AREA_SIZE)
+    return content[:AREA_AT] + area + content[AREA_AT + AREA_SIZE :]
+
+
+def test_what_is_served_is_the_image_of_the_run_and_not_the_file(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], content: bytes
+) -> None:
+    status, body = fetch(served.port, path_of(given[1]))
+    assert status == 200
+    assert json.loads(body[AREA_AT : AREA_AT + AREA_SIZE])["token"] == given[1].run_token
+    assert body == patched(content, body)
+
+
+def test_many_small_parts_over_one_connection_make_the_image(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], content: bytes
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    found = b""
+    for start in range(AREA_AT - 8192, AREA_AT + AREA_SIZE + 8192, 2048):
+        connection.request("GET", path_of(given[1]), headers={"Range": f"bytes={start}-{start + 2047}"})
+        answer = connection.getresponse()
+        assert answer.status == 206
+        found += answer.read()
+    connection.close()
+    assert found[:8192] == content[AREA_AT - 8192 : AREA_AT]
+    assert json.loads(found[8192 : 8192 + AREA_SIZE])["run_id"] == RUN
+    timeline = given[0].get(f"/runs/{RUN}", RunDetail).timeline
+    assert [entry.type for entry in timeline].count("image_read") == 1
+
+
+def test_no_log_at_any_level_shows_the_secret_or_the_token(
+    served: ServedApi, given: tuple[ApiClient, RunMedia]
+) -> None:
+    path = path_of(given[1])
+    fetch(served.port, path)
+    fetch(served.port, path.replace("bringup-validation", "another"))
+    with socket.create_connection(("127.0.0.1", served.port)) as leaver:  # one that gunicorn has an error of
+        leaver.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        leaver.recv(100)
+    with socket.create_connection(("127.0.0.1", served.port)) as broken:
+        broken.sendall(f"GET {path} HTTP/9.9\r\nHost: x\r\n\r\n".encode())
+        broken.recv(100)
+    served.process.terminate()
+    served.process.wait(10)
+    log = served.log.read_text()
+    assert "/api/v1/images/***/bringup-validation.iso" in log
+    assert path.split("/")[4] not in log
+    assert given[1].run_token not in log
+    assert "Traceback" not in log
+
+
+def test_a_download_goes_on_with_the_file_that_it_began_with(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], base: Path, content: bytes
+) -> None:
+    with slow_reader(served.port, path_of(given[1])) as reader:
+        begun = reader.recv(1000)
+        newer = base.with_name("newer.iso")
+        newer.write_bytes(content[:AREA_AT][::-1] + content[AREA_AT:])
+        newer.replace(base)
+        body = (begun + rest(reader)).partition(b"\r\n\r\n")[2]
+    assert body == patched(content, body)
+
+
+def test_a_file_written_over_ends_the_download_instead_of_mixing_two_images(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], base: Path, content: bytes
+) -> None:
+    with slow_reader(served.port, path_of(given[1])) as reader:
+        begun = reader.recv(1000)
+        with base.open("r+b") as file:
+            file.write(bytes(len(content)))
+        body = (begun + rest(reader)).partition(b"\r\n\r\n")[2]
+    assert len(body) < len(content)
+    assert body == patched(content, body)[: len(body)]
+    assert fetch(served.port, path_of(given[1]))[0] == 410
+    log = served.log.read_text()
+    assert "was overwritten while it was served" in log
+    assert "Traceback" not in log
+
+
+def slow_reader(port: int, path: str) -> socket.socket:
+    """Asks for the image and takes little at once, so that the server must wait for it."""
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    reader.connect(("127.0.0.1", port))
+    reader.settimeout(30)
+    reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return reader
+
+
+def rest(reader: socket.socket) -> bytes:
+    parts = []
+    try:
+        while part := reader.recv(MIB):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+@pytest.fixture
+def impatient(start_afresh: StartApi, tmp_path: Path) -> ServedApi:
+    """The same server, with a second for an answer and three for each piece of an image."""
+    served = start_afresh(api_header_timeout_s="1")
+    served.await_health()
+    served.process.terminate()
+    served.process.wait(10)
+    environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(tmp_path / "empty.env"), **served.variables}
+    with served.log.open("ab") as log:
+        served.process = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT, "api"], cwd=tmp_path, env=environ, stdout=log, stderr=log
+        )
+    return served
+
+
+def test_a_bmc_that_reads_slowly_is_served_as_long_as_it_reads(
+    impatient: ServedApi, tmp_path: Path, content: bytes
+) -> None:
+    path = path_of(media(impatient, tmp_path)[1])
+    with slow_reader(impatient.port, path) as reader:
+        begun, started = b"", time.monotonic()
+        while time.monotonic() - started < 8:  # the answer as such has two
+            begun += reader.recv(64 * 1024)
+            time.sleep(0.1)
+        body = (begun + rest(reader)).partition(b"\r\n\r\n")[2]
+    assert len(begun) < len(content) / 2, "it was not slow"
+    assert body == patched(content, body)
+
+
+def test_a_bmc_that_stops_reading_gives_its_thread_back(impatient: ServedApi, tmp_path: Path, content: bytes) -> None:
+    path = path_of(media(impatient, tmp_path)[1])
+    with slow_reader(impatient.port, path) as reader:
+        begun = reader.recv(1000)
+        time.sleep(9)
+        assert len(begun + rest(reader)) < len(content)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"validation_image": "absent.iso"}, "VALIDATION_IMAGE: absent.iso cannot be read"),
+        ({"validation_image": "devices.toml"}, "VALIDATION_IMAGE: devices.toml holds no areas"),
+        ({"image_port": "70000"}, "IMAGE_PORT"),
+    ],
+)
+def test_an_image_that_cannot_be_served_is_named_before_anything_listens(
+    start_api: StartApi, variables: dict[str, str], message: str
+) -> None:
+    served = start_api(**variables)
+    assert served.process.wait(30) == 2
+    log = served.log.read_text()
+    assert message in log
+    assert "Traceback" not in log
