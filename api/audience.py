@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from flask import Flask, request
 
 from api.problems import forbidden, unauthorized, unknown_run
+from api.run_certificate import run_identity
 from api.services import Services, services
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_audience"
 _IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
-_RUN_IDENTITY = "{}.run.bringup.internal"
 
 
 class Audience(StrEnum):
@@ -116,14 +116,14 @@ def _check_machine(bearer: str, run_id: str) -> None:
     if owner != run_id:
         raise unknown_run()
     settings = services().settings
-    if settings.api_use_tls and settings.api_require_client_cert and not _holds_certificate_of(run_id):
+    if settings.machines_need_certificates and not _holds_certificate_of(run_id):
         tokens.count_refused(run_id)
         raise forbidden(
-            f"this call needs the client certificate {_RUN_IDENTITY.format(run_id)} besides the token of that run "
+            f"this call needs the client certificate {run_identity(run_id)} besides the token of that run "
             "(API_REQUIRE_CLIENT_CERT=true)"
         )
 
 
 def _holds_certificate_of(run_id: str) -> bool:
     """A token that was stolen is of no use without the key of its run, nor is the key of another run."""
-    return _RUN_IDENTITY.format(run_id) in _dns_names(_peer_certificate())
+    return run_identity(run_id) in _dns_names(_peer_certificate())

@@ -1,5 +1,6 @@
 """What the image of one run carries: made for each run, and as the bytes that stand in the image's area."""
 
+from api.run_certificate import RunCertificate
 from bringup.model import utc_now
 from bringup.settings import Settings
 from bringup.wire import AREA_SIZE, RunParameters
@@ -9,8 +10,13 @@ class ParametersTooLarge(Exception):
     """They do not fit into the area; cut short they would be worth nothing."""
 
 
-def run_parameters(run_id: str, token: str, settings: Settings) -> RunParameters:
+def run_parameters(
+    run_id: str, token: str, settings: Settings, certificate: RunCertificate | None = None
+) -> RunParameters:
     """What the agent must know of this run.
+
+    Args:
+        certificate: where machines must present one.
 
     Raises:
         OSError: API_TLS_CA cannot be read.
@@ -21,6 +27,8 @@ def run_parameters(run_id: str, token: str, settings: Settings) -> RunParameters
         token=token,
         epoch=int(utc_now().timestamp()),
         ca_pem=_trust(settings),
+        client_cert_pem=certificate.certificate if certificate else None,
+        client_key_pem=certificate.key if certificate else None,
         after="poweroff" if settings.power_off_after_run else "wait",
         lldp_wait_s=settings.lldp_wait_s,
     )

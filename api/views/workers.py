@@ -13,8 +13,9 @@ from api.body import read_body
 from api.image_parameters import ParametersTooLarge, run_parameters
 from api.moment import change_run_or_refuse
 from api.openapi import documented
-from api.problems import busy, invalid, misconfigured, stale, unknown_run
+from api.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run
 from api.records import Change, KnownDevice
+from api.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
 from api.services import services
 from bringup import log
 from bringup.errors import NotYet
@@ -116,7 +117,8 @@ def mint_media(run_id: str) -> Response:
     asked = read_body(MediaRequest)
     change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner))
     given = services()
-    parameters = _parameters(run_id, given.tokens.mint(run_id))
+    certificate = _certificate(change.run)  # first, for it takes time and may fail: the old token still works then
+    parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)
     media = RunMedia(
         run_id=run_id,
         callback_url=parameters.callback_url,
@@ -127,9 +129,21 @@ def mint_media(run_id: str) -> Response:
     return answer(media, HTTPStatus.CREATED)
 
 
-def _parameters(run_id: str, token: str) -> RunParameters:
+def _certificate(run: Run) -> RunCertificate | None:
+    """What the machine must present; None: it need not, or learns nothing from us."""
+    given = services()
+    if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
+        return None
     try:
-        return run_parameters(run_id, token, services().settings)
+        return make_run_certificate(given.settings.run_certificate_command, run.run_id)
+    except NoRunCertificate as error:
+        log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
+        raise unavailable("the certificate of the run cannot be made now; the API's log says why") from None
+
+
+def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> RunParameters:
+    try:
+        return run_parameters(run_id, token, services().settings, certificate)
     except (OSError, ValueError) as error:
         log.get("api").error("API_TLS_CA cannot be read: no machine can be given it", why=str(error))
         raise misconfigured("the API cannot read what machines must trust; its log says why") from None
@@ -138,10 +152,14 @@ def _parameters(run_id: str, token: str) -> RunParameters:
 def _image_url(run: Run, parameters: RunParameters) -> str | None:
     """Where the BMC finds the run's image; None: the machine does not boot from one of ours."""
     given = services()
-    if given.images is None or run.boot_method == "pxe" or (run.bmc or "").startswith("simulated:"):
+    if given.images is None or not _boots_ours(run):
         return None
     try:
         return f"{given.settings.image_base}/api/v1{given.images.mint(parameters)}"
     except ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
         raise misconfigured("the run's parameters do not fit into the image; the API's log says why") from None
+
+
+def _boots_ours(run: Run) -> bool:
+    return run.boot_method != "pxe" and not (run.bmc or "").startswith("simulated:")

@@ -1,6 +1,7 @@
 """Rules between settings: each says what is wrong and what to set. Pure, but for looking whether a file is there."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ def broken_rules(settings: Settings) -> Iterator[str]:
     """Everything that is wrong between settings that are each right by themselves."""
     yield from _url_rules(settings)
     yield from _image_rules(settings)
+    yield from _run_certificate_rules(settings)
     yield from _tls_file_rules(settings)
     yield from _time_rules(settings)
     yield from _renewal_rules(settings)
@@ -55,8 +57,7 @@ def _image_rules(settings: Settings) -> Iterator[str]:
         yield from _image_url_rules(settings.image_base_url)
     if settings.image_port == settings.callback_api_port:
         yield "IMAGE_PORT: is CALLBACK_API_PORT; `bringup images` needs a port of its own, or 0 for none"
-    asks_everybody = settings.api_use_tls and settings.api_require_client_cert
-    if settings.validation_image and asks_everybody and not settings.image_port:
+    if settings.validation_image and settings.machines_need_certificates and not settings.image_port:
         yield (
             "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true no BMC can fetch VALIDATION_IMAGE from the "
             "API's port; set it to a free port and run `bringup images` there"
@@ -73,6 +74,28 @@ def _image_url_rules(text: str) -> Iterator[str]:
         yield "IMAGE_BASE_URL: must be a URL such as https://bringup.example.net:5001"
     elif url.username or url.password or url.query or url.fragment:
         yield "IMAGE_BASE_URL: must not hold credentials, a query or a fragment"
+
+
+def _run_certificate_rules(settings: Settings) -> Iterator[str]:
+    command = settings.run_certificate_command
+    if command and not _is_command_for_a_name(command):
+        yield (
+            "RUN_CERTIFICATE_COMMAND: must be a command with {name} in it, such as "
+            "bringup pki issue run --name {name} --hours 24 --stdout"
+        )
+    if settings.validation_image and settings.machines_need_certificates and not command:
+        yield (
+            "RUN_CERTIFICATE_COMMAND: must be set, for with API_REQUIRE_CLIENT_CERT=true no machine that boots "
+            "VALIDATION_IMAGE could call back without a certificate of its run; docs/PKI.md says what to set"
+        )
+
+
+def _is_command_for_a_name(command: str) -> bool:
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return any("{name}" in word for word in words[1:])
 
 
 def _tls_file_rules(settings: Settings) -> Iterator[str]:

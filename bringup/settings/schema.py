@@ -68,6 +68,9 @@ class Settings(BaseModel):
         None, description="revoked certificates, refused when the file is there; empty: PKI_DIR/ca/ca-crl.pem"
     )
     api_require_client_cert: Switch = Field(default=False, description="machines must present a certificate too")
+    run_certificate_command: str = Field(
+        "", description="prints certificate and key of the run {name}, for machines that must present one: docs/PKI.md"
+    )
     api_client_cert: Path | None = Field(
         None, description="our client certificate; empty: PKI_DIR/workers/worker-cert.pem"
     )
@@ -130,6 +133,11 @@ class Settings(BaseModel):
         scheme = "https" if self.api_use_tls else "http"
         host = f"[{self.callback_api_host}]" if ":" in self.callback_api_host else self.callback_api_host
         return f"{scheme}://{host}:{self.callback_api_port}"
+
+    @property
+    def machines_need_certificates(self) -> bool:
+        """Whether a machine must present the certificate of its run besides its token."""
+        return self.api_use_tls and self.api_require_client_cert
 
     @property
     def image_base(self) -> str:

@@ -168,6 +168,25 @@ def test_images_need_a_port_of_their_own_where_everybody_is_asked_for_a_certific
     assert not image_problems(asked)
 
 
+def test_machines_that_need_a_certificate_must_be_able_to_get_one(tmp_path: Path) -> None:
+    asked = {"API_USE_TLS": "true", "API_REQUIRE_CLIENT_CERT": "true", "PKI_DIR": str(tmp_path)}
+    with_image = asked | {"VALIDATION_IMAGE": "/srv/validation.iso", "IMAGE_PORT": "5001"}
+
+    def problems(variables: dict[str, str]) -> list[str]:
+        return [line for line in problems_of(variables, tmp_path) if line.startswith("RUN_CERTIFICATE_COMMAND")]
+
+    assert "docs/PKI.md" in "".join(problems(with_image))
+    assert not problems(with_image | {"RUN_CERTIFICATE_COMMAND": "ssh ca.example.net issue {name}"})
+    assert not problems(with_image | {"API_REQUIRE_CLIENT_CERT": "false"})
+    assert not problems(asked)
+
+
+@pytest.mark.parametrize("command", ["issue", "issue 'x {name}", "{name}", "issue name"])
+def test_a_command_that_could_not_issue_to_a_name_is_refused(command: str, tmp_path: Path) -> None:
+    found = problems_of({"RUN_CERTIFICATE_COMMAND": command}, tmp_path)
+    assert [line.partition(":")[0] for line in found] == ["RUN_CERTIFICATE_COMMAND"]
+
+
 def test_two_services_cannot_have_one_port(tmp_path: Path) -> None:
     found = problems_of({"IMAGE_PORT": "5000"}, tmp_path)
     assert [line.partition(":")[0] for line in found] == ["IMAGE_PORT"]
