@@ -5,9 +5,8 @@ the callback API; `agent.mission` is the order of things. IPv4 only: networks wi
 
 What the image must hold:
 
-- python3.11 with the files that ``python3.11 -m agent.needs`` prints, and the shared libraries of the ``.so`` among
-  them (libssl3 and libcrypto for ``_ssl``). No site-packages: start with ``python3 -I`` is not possible for a
-  package on PYTHONPATH, ``python3 -S`` is.
+- python3.11 with the files that ``python3 -S -m agent.needs`` prints (run it with Debian's own interpreter), and the
+  shared libraries of the ``.so`` files among them (libssl and libcrypto for ``_ssl``). No site-packages.
 - busybox with ``ip``, ``udhcpc`` and ``poweroff``, and an executable /usr/share/udhcpc/default.script.
 - optional: ``smartctl`` (smartmontools); without it the report says that SMART was not asked.
 - mounted: /proc /sys /dev (devtmpfs) /run (tmpfs), and on UEFI machines efivarfs on /sys/firmware/efi/efivars.

@@ -9,7 +9,10 @@ SCRIPT = "/usr/share/udhcpc/default.script"  # of the image: sets address, route
 
 
 def obtain(machine: Machine) -> str:
-    """Ask until a port has a lease, for ever, and say each time that there is none. Returns the port's name."""
+    """Ask until a port has a lease, for ever, and say each time that there is none. Returns the port's name.
+
+    Each time with the ports that there are then: some drivers come late.
+    """
     root, effects, journal = machine.root, machine.effects, machine.journal
     while True:
         ready = links.with_carrier(root)
@@ -20,6 +23,7 @@ def obtain(machine: Machine) -> str:
         delay = jitter(3, 10)
         journal.say(f"{_nothing(links.ports(root), ready)}; trying again in {delay:.0f} s")
         effects.pause(delay)
+        links.bring_up(root, effects)
 
 
 def _ask(port: str, effects: Effects) -> bool:

@@ -32,14 +32,19 @@ def with_carrier(root: Path) -> list[str]:
     return [port for port in ports(root) if has_carrier(root, port)]
 
 
+def switch_on(root: Path, effects: Effects) -> None:
+    """Switch every port on; one that is on already stays so."""
+    for port in ports(root):
+        effects.execute(["ip", "link", "set", "dev", port, "up"], 10)
+
+
 def bring_up(root: Path, effects: Effects) -> None:
     """Switch every port on, and wait until each has a carrier.
 
     Ends 3 s after the first carrier, or after 10 s: copper takes 2 to 4 s to negotiate, and an empty port never does.
     """
+    switch_on(root, effects)
     found = ports(root)
-    for port in found:
-        effects.execute(["ip", "link", "set", "dev", port, "up"], 10)
     end = effects.monotonic() + LONGEST_S
     seen = False
     while effects.monotonic() < end:

@@ -1,9 +1,8 @@
 """What the agent does, in its order."""
 
 from pathlib import Path
-from typing import Any
 
-from agent import __version__, checks, clock, contact, dhcp, inventory, kernel_log, links, parameters, report, tls
+from agent import __version__, clock, contact, dhcp, examination, kernel_log, links, parameters, report, tls
 from agent.api import Api
 from agent.clock import HardwareClock
 from agent.effects import Effects
@@ -67,7 +66,7 @@ def _serve(given: Parameters, machine: Machine, hardware_clock: HardwareClock) -
     rtc_offset_s = hardware_clock.offset(first.date, machine.effects.monotonic())
     heartbeats.start(first)
     try:
-        message = report.compose(machine.boot_id, rtc_offset_s, *_examine(machine, heartbeats, neighbours))
+        message = report.compose(machine.boot_id, rtc_offset_s, *examination.examine(machine, heartbeats, neighbours))
         return _hand_over(api, message, heartbeats, machine)
     finally:
         heartbeats.stop()
@@ -85,25 +84,15 @@ def _set_clock(given: Parameters, machine: Machine) -> None:
 
 
 def _network(given: Parameters, machine: Machine) -> Neighbours:
-    links.bring_up(machine.root, machine.effects)
-    neighbours = Neighbours(links.ports(machine.root), given.lldp_wait_s, machine.effects.monotonic)
-    neighbours.listen()
+    """An address; and ears on every port, also on those whose driver came while the address was waited for."""
+    root, effects = machine.root, machine.effects
+    links.bring_up(root, effects)
+    neighbours = Neighbours(given.lldp_wait_s, effects.monotonic)
+    neighbours.listen(links.ports(root))
     dhcp.obtain(machine)
+    links.switch_on(root, effects)
+    neighbours.listen(links.ports(root))
     return neighbours
-
-
-def _examine(
-    machine: Machine, heartbeats: Heartbeats, neighbours: Neighbours
-) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    heartbeats.enter("inventory")
-    found = inventory.collect(machine.root, machine.kernel)
-    heartbeats.enter("checks")
-    results = checks.run_all(machine.root, machine.effects, found)
-    for result in results:
-        machine.journal.say(f"check {result['name']}: {result['status']}: {result['detail']}")
-    heartbeats.enter("neighbours")
-    neighbours.wait(lambda: links.with_carrier(machine.root), heartbeats.check)
-    return inventory.with_neighbours(found.parts, neighbours.heard()), results
 
 
 def _hand_over(api: Api, message: dict[str, object], heartbeats: Heartbeats, machine: Machine) -> str:

@@ -18,16 +18,18 @@ _LOOK_S = 0.5
 class Neighbours:
     """Who is at the other end of each cable: the first valid announcement per port counts."""
 
-    def __init__(self, ports: Sequence[str], wait_s: float, monotonic: Callable[[], float]) -> None:
-        self._ports = ports
+    def __init__(self, wait_s: float, monotonic: Callable[[], float]) -> None:
+        self._listening: set[str] = set()
         self._monotonic = monotonic
         self._end = monotonic() + wait_s
         self._heard: dict[str, list[lldp.Tlv]] = {}
         self._news = threading.Condition()
 
-    def listen(self) -> None:
-        """Begin; a port that cannot be listened on is as one without a neighbour."""
-        sockets = [door for port in self._ports if (door := _open(port)) is not None]
+    def listen(self, ports: Sequence[str]) -> None:
+        """Begin on those ports that are new; one that cannot be listened on is as one without a neighbour."""
+        new = [port for port in ports if port not in self._listening]
+        self._listening.update(new)
+        sockets = [door for port in new if (door := _open(port)) is not None]
         if sockets:
             threading.Thread(target=self._listen, args=(sockets,), name="lldp", daemon=True).start()
 

@@ -12,6 +12,7 @@ from tests.integration.api.conftest import Api
 
 PROJECT = Path(__file__).parents[3]
 RUN = """
+import itertools
 import sys
 from pathlib import Path
 from agent import mission
@@ -19,8 +20,10 @@ from agent.effects import Outcome, real_effects
 from agent.kernel import real_kernel
 
 nothing = lambda *_: None
+ticks = itertools.count()
 effects = real_effects()._replace(
-    execute=lambda *_: Outcome(0, ""), set_clock=nothing, pause=nothing, power_off=nothing, halt=nothing
+    monotonic=lambda: float(next(ticks)), execute=lambda *_: Outcome(0, ""),
+    set_clock=nothing, pause=nothing, power_off=nothing, halt=nothing
 )
 mission.run(Path(sys.argv[1]), effects, real_kernel())
 print(*sorted(sys.modules))

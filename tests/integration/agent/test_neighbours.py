@@ -10,8 +10,9 @@ LISTEN = """
 import socket, time
 from agent.neighbours import Neighbours
 
-heard = Neighbours(["cable0", "not-there"], 20, time.monotonic)
-heard.listen()
+heard = Neighbours(20, time.monotonic)
+heard.listen(["cable0", "not-there"])
+heard.listen(["cable0"])
 other = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 other.bind(("cable1", 0))
 head = bytes.fromhex("0180c200000e 020000000099 88cc")

@@ -57,7 +57,7 @@ def test_no_frame_breaks_the_reader(frame: bytes) -> None:
 
 def test_waiting_ends_when_every_port_with_a_carrier_has_heard_one() -> None:
     looked: list[None] = []
-    neighbours = Neighbours([], 1000, lambda: 0.0)
+    neighbours = Neighbours(1000, lambda: 0.0)
     neighbours.take("eth0", CHASSIS + PORT + TTL + END)
     neighbours.take("eth1", b"nonsense")
     neighbours.wait(lambda: ["eth0"], lambda: looked.append(None))
@@ -66,4 +66,4 @@ def test_waiting_ends_when_every_port_with_a_carrier_has_heard_one() -> None:
 
 def test_waiting_ends_with_its_time() -> None:
     times = iter([0.0, 36.0])
-    Neighbours([], 35, lambda: next(times)).wait(lambda: ["eth0"], lambda: None)
+    Neighbours(35, lambda: next(times)).wait(lambda: ["eth0"], lambda: None)
