@@ -1,0 +1,160 @@
+"""Images by HTTPS: to BMCs, which have no certificate, also where everybody else needs one."""
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bringup import tls
+from bringup.connections import ApiClient
+from bringup.wire import AREA_HEAD, AREA_SIZE, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from tests.conftest import free_port
+from tests.integration.selftest.site import Site
+from tests.integration.server.test_images import DEVICE, LEASE, RUN
+
+CONTENT = bytes(range(255)) * 500 + AREA_HEAD.ljust(AREA_SIZE) + bytes(range(255)) * 5000
+AREA_AT = CONTENT.index(AREA_HEAD)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("images"), use_tls=True)
+    (made.folder / "devices.toml").write_text(DEVICE)
+    (made.folder / "base.iso").write_bytes(CONTENT)
+    with made.stack:
+        yield made
+
+
+def media(site: Site, port: int) -> RunMedia:
+    settings = site.settings.model_copy(update={"callback_api_port": port})
+    client = ApiClient(settings, tls.ClientContexts())
+    client.put(f"/runs/{RUN}", LEASE, RunDecision)
+    client.post(f"/runs/{RUN}/events", RunEvent(type=EventType.BOOT_STARTED, owner="w"), RunEventReply)
+    return client.post(f"/runs/{RUN}/media", MediaRequest(owner="w"), RunMedia)
+
+
+def fetch(site: Site, url: str, *, token: str = "") -> tuple[int, bytes]:
+    """As a BMC that checks whom it asks, and has no certificate."""
+    context = ssl.create_default_context(cafile=site.store.ca_certificate)
+    target = urlsplit(url)
+    connection = http.client.HTTPSConnection("127.0.0.1", target.port, timeout=30, context=context)
+    try:
+        connection.request("GET", target.path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`bringup images`, once it listens or has ended."""
+    environ = site.stack.environment("api") | variables
+    with (site.folder / "images.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bringup", "images"], cwd=site.folder, env=environ, stdout=log, stderr=log
+        )
+    deadline = time.monotonic() + 45
+    while b"Listening at" not in (site.folder / "images.log").read_bytes() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def check_image(body: bytes, given: RunMedia, ca: Path) -> None:
+    told = json.loads(body[AREA_AT : AREA_AT + AREA_SIZE])
+    assert (told["token"], told["ca_pem"]) == (given.run_token, ca.read_text())
+    assert body[:AREA_AT] + CONTENT[AREA_AT : AREA_AT + AREA_SIZE] + body[AREA_AT + AREA_SIZE :] == CONTENT
+
+
+def test_the_api_serves_images_without_a_certificate_where_machines_need_none(site: Site) -> None:
+    with site.api(API_REQUIRE_CLIENT_CERT="false", VALIDATION_IMAGE=str(site.folder / "base.iso")) as changes:
+        port = int(str(changes["callback_api_port"]))
+        given = media(site, port)
+        assert (given.image_url or "").startswith(f"https://127.0.0.1:{port}/api/v1/images/")
+        status, body = fetch(site, given.image_url or "")
+    assert status == 200
+    check_image(body, given, site.store.ca_certificate)
+
+
+def test_where_everybody_needs_a_certificate_images_have_a_port_without(site: Site) -> None:
+    variables = {"VALIDATION_IMAGE": str(site.folder / "base.iso"), "IMAGE_PORT": str(free_port())}
+    # What makes certificates for machines is tested by itself; here the image is looked at.
+    variables["RUN_CERTIFICATE_COMMAND"] = run_certificate_command()
+    with site.api(API_REQUIRE_CLIENT_CERT="true", **variables) as changes, images(site, **variables):
+        port = int(str(changes["callback_api_port"]))
+        given = media(site, port)
+        assert urlsplit(given.image_url or "").port == int(variables["IMAGE_PORT"])
+        status, body = fetch(site, given.image_url or "")
+        assert status == 200
+        check_image(body, given, site.store.ca_certificate)
+        check_that_nothing_else_is_open(site, given, port)
+
+
+def check_that_nothing_else_is_open(site: Site, given: RunMedia, api_port: int) -> None:
+    url = urlsplit(given.image_url or "")
+    with pytest.raises(OSError, match=r"(?i)certificate required|reset|EOF"):
+        fetch(site, url._replace(netloc=f"127.0.0.1:{api_port}").geturl())
+    token = site.settings.api_token.get_secret_value() if site.settings.api_token else ""
+    for path in ("runs", f"runs/{RUN}", "devices", "queues", "ready", "openapi.json"):
+        assert fetch(site, url._replace(path=f"/api/v1/{path}").geturl(), token=token)[0] == 404
+    assert fetch(site, url._replace(path="/api/v1/health").geturl())[0] == 200
+    with socket.create_connection(("127.0.0.1", url.port or 0), timeout=10) as plain:
+        plain.sendall(f"GET {url.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b"200" not in plain.recv(4096)[:20]
+
+
+def run_certificate_command() -> str:
+    return f"{sys.executable} -m bringup pki issue run --name {{name}} --hours 2 --stdout"
+
+
+@pytest.mark.parametrize(
+    ("service", "variables", "message"),
+    [
+        ("api", {"VALIDATION_IMAGE": "base.iso"}, "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true"),
+        ("images", {"VALIDATION_IMAGE": "base.iso"}, "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true"),
+        ("images", {"IMAGE_PORT": "5001"}, "VALIDATION_IMAGE: must be set for `bringup images`"),
+    ],
+)
+def test_images_that_no_bmc_could_fetch_are_named_before_anything_listens(
+    site: Site, service: str, variables: dict[str, str], message: str
+) -> None:
+    environ = site.stack.environment("api") | {"CALLBACK_API_PORT": str(free_port())} | variables
+    command = [sys.executable, "-m", "bringup", service]
+    done = subprocess.run(
+        command, cwd=site.folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_renewed_certificate_is_shown_to_bmcs_without_a_restart(site: Site) -> None:
+    variables = {"VALIDATION_IMAGE": str(site.folder / "base.iso"), "IMAGE_PORT": str(free_port())}
+    variables["RUN_CERTIFICATE_COMMAND"] = run_certificate_command()
+    with images(site, **variables):
+        before = shown(site, variables["IMAGE_PORT"])
+        site.stack.command("pki", "renew", "--force", "api")
+        assert shown(site, variables["IMAGE_PORT"]) != before
+
+
+def shown(site: Site, port: str) -> bytes:
+    context = ssl.create_default_context(cafile=site.store.ca_certificate)
+    with (
+        socket.create_connection(("127.0.0.1", int(port)), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as wrapped,
+    ):
+        return wrapped.getpeercert(binary_form=True) or b""
