@@ -1,6 +1,6 @@
 """Every check, in the order in which people know the tests."""
 
-from bringup.selftest import api_checks, certificate_checks, redis_checks, refusal_checks
+from bringup.selftest import api_checks, certificate_checks, inventory_checks, redis_checks, refusal_checks
 from bringup.selftest.check import Check
 
 CATALOG: tuple[Check, ...] = (
@@ -8,4 +8,5 @@ CATALOG: tuple[Check, ...] = (
     *api_checks.CHECKS,
     *certificate_checks.CHECKS,
     *refusal_checks.CHECKS,
+    *inventory_checks.CHECKS,
 )
