@@ -3,7 +3,7 @@
 import re
 
 # 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address.
-_IMAGE_SECRET = re.compile(r"""(images[\\/]+)[^\\/\s"']{32,}""")
+_IMAGE_SECRET = re.compile(r"""(images[\\/]+)([^\\/\s"']{32,})""")
 
 
 def printable(text: str) -> str:
@@ -16,3 +16,9 @@ def printable(text: str) -> str:
 def without_image_secret(text: str) -> str:
     """The text with the secret of an image's address struck out: whoever reads it could fetch a run's token."""
     return _IMAGE_SECRET.sub(r"\1***", text)
+
+
+def image_secret(text: str) -> str | None:
+    """The secret of the image's address that stands in the text, if one does."""
+    found = _IMAGE_SECRET.search(text)
+    return found[2] if found else None

@@ -15,7 +15,7 @@ from sushy.resources.system.system import System
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
-from bringup.text import without_image_secret
+from bringup.text import image_secret, without_image_secret
 
 _DISCS = {VirtualMediaType.CD, VirtualMediaType.DVD}
 _LOOKS = 15  # a BMC may fetch the image, or let go of it, after it has answered
@@ -88,9 +88,13 @@ def _is_empty(drive: VirtualMedia) -> bool:
 
 
 def _holds(drive: VirtualMedia, image_url: str) -> bool:
-    """Some BMCs shorten the address that they show; the name of the file is the least they keep."""
+    """Some BMCs shorten the address that they show; the name of the file is the least they keep.
+
+    The images of all runs have one name: where the secret is shown too, it tells whose it is.
+    """
     shown = str(drive.image or drive.image_name or "")
-    return not _is_empty(drive) and _file_name(shown) in {"", _file_name(image_url)}
+    is_ours = image_secret(shown) in {None, image_secret(image_url)}
+    return not _is_empty(drive) and is_ours and _file_name(shown) in {"", _file_name(image_url)}
 
 
 def _file_name(address: str) -> str:
