@@ -20,7 +20,7 @@ from bringup.wire import Health
 _START_S = 20.0
 _STOP_S = 12.0
 _INHERITED = {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}
-_ROLE_OF = {"api": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
+_ROLE_OF = {"api": "api", "images": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
 
 
 class StackError(BringupError):
