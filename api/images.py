@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from cryptography.fernet import InvalidToken
+
 from api import image_seal, keys
 from api.database import Database
 from api.image_base import BaseImageFile
 from api.image_parameters import area_of
 from api.image_reads import ImageReads
 from api.records import ImageRead
+from bringup.errors import CorruptRecord
 from bringup.model import RunState
 from bringup.wire import RunParameters
 
@@ -95,8 +98,11 @@ class Images:
         return KnownImage(run_id.decode(), locator[:32], RunState(json.loads(state)), base.decode(), sealed)
 
     def parameters(self, image: KnownImage, secret: str) -> RunParameters:
-        """What the run's machine will know."""
-        return RunParameters.model_validate_json(image_seal.unseal(secret, image.sealed))
+        """What the run's machine will know. Raises CorruptRecord: somebody else has written it."""
+        try:
+            return RunParameters.model_validate_json(image_seal.unseal(secret, image.sealed))
+        except (InvalidToken, ValueError):
+            raise CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
 
     def read_of(self, run_id: str) -> ImageRead | None:
         """What was read of the run's image; None: it has none of ours."""

@@ -70,6 +70,11 @@ def image_replaced() -> Refusal:
     return Refusal(HTTPStatus.GONE, "image_replaced", "the image was built anew since this run began; start it again")
 
 
+def another_image() -> Refusal:
+    """412: the caller goes on only with the content that it began with."""
+    return Refusal(HTTPStatus.PRECONDITION_FAILED, "another_image", "the image is not the one that If-Match names")
+
+
 def no_such_bytes(size: int) -> HTTPException:
     """416. ``size`` of the whole file, in bytes."""
     return RequestedRangeNotSatisfiable(size, description=f"the file has {size} bytes")

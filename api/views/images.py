@@ -13,7 +13,7 @@ from api.image_range import wanted
 from api.image_record import ImageRecord
 from api.images import FILE_NAME, Images, KnownImage
 from api.openapi import documented
-from api.problems import finished, image_replaced, no_such_bytes, unknown_image
+from api.problems import another_image, finished, image_replaced, no_such_bytes, unknown_image
 from api.services import services
 from bringup import log
 
@@ -48,8 +48,9 @@ def image(secret: str) -> Response:
     response = Response(mimetype=_MEDIA_TYPE, direct_passthrough=True)
     response.set_etag(known.etag)
     response.headers |= {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
-    response.content_length = base.size
     response.make_conditional(request.environ)
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        raise another_image()
     if response.status_code == HTTPStatus.OK:
         _fill(response, file, base, known)
     return response
@@ -67,25 +68,26 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
 
 
 def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage) -> None:
-    span = _span(base.size, known.etag)
-    if span is not None:
+    part = _part(base.size, known.etag)
+    span = part or range(base.size)
+    if part is not None:
         response.status_code = HTTPStatus.PARTIAL_CONTENT
-        response.content_length = len(span)
         response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
+    response.content_length = len(span)
     record = ImageRecord(services(), known.run_id, base.area_at, request.remote_addr or "")
     more_time = request.environ.get("bringup.more_time", _no_clock)
-    response.response = deliver(file, span or range(base.size), record.delivered, more_time)
+    response.response = deliver(file, span, record.delivered, more_time)
 
 
-def _span(size: int, etag: str) -> range | None:
+def _part(size: int, etag: str) -> range | None:
     """The part that is asked for; None: all of it. Source: RFC 9110 s.14.2: only GET has ranges."""
     header = request.headers.get("Range")
     if header is None or request.method != "GET" or request.headers.get("If-Range", f'"{etag}"') != f'"{etag}"':
         return None
-    span = wanted(header, size)
-    if span is not None and not span:
+    part = wanted(header, size)
+    if part is not None and not part:
         raise no_such_bytes(size)
-    return span
+    return part
 
 
 def _no_clock(_seconds: float) -> None:

@@ -62,4 +62,4 @@ class RunMedia(Message):
     callback_url: str
     run_token: str = Field(repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
-    image_url: str | None = Field(None, repr=False)  # where a real BMC fetches the image; whoever knows it can
+    image_url: str | None = Field(None, repr=False)  # where a real BMC fetches the image, and anyone else

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.connection import Connection
 from structlog.testing import capture_logs
 
 from api.app import create_app, create_images_app
@@ -161,7 +162,9 @@ def test_a_part_of_another_image_is_never_mixed_in(images: Api) -> None:
     whole = read(images, path, Range="bytes=0-9", If_Range='"another"')
     assert (whole.status_code, len(whole.data)) == (200, len(BODY))
     assert read(images, path, If_None_Match=etag).status_code == 304
-    assert read(images, path, If_Match='"another"').status_code == 412
+    other = read(images, path, If_Match='"another"')
+    assert (other.status_code, other.mimetype) == (412, "application/problem+json")
+    assert read(images, path, If_Match=etag).status_code == 200
 
 
 def test_who_does_not_know_the_secret_gets_nothing(images: Api) -> None:
@@ -353,6 +356,39 @@ def test_a_machine_that_read_its_image_and_says_nothing_did_not_boot(expired: Ex
     run = expired(lambda api, path: read(api, path, Range=header))
     assert run["reason"] == "no_boot"
     assert "the image was read (" in run["detail"]
+
+
+def test_what_redis_holds_of_an_image_and_was_changed_is_not_served(images: Api, settings: Settings) -> None:
+    path = path_of(media(images))
+    redis: Any = connect_redis(settings, tls.ClientContexts(), name="tests")
+    [key] = redis.keys("bringup:image:*")
+    redis.hset(key, "sealed", b"of somebody else")
+    assert read(images, path).status_code == 503
+
+
+def test_a_small_part_costs_two_round_trips_to_redis(images: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = path_of(media(images))
+    read(images, path, Range=f"bytes={AREA_AT}-{AREA_AT + 2047}")  # the first is noted on the timeline
+    sent: list[object] = []
+    send: Any = Connection.send_packed_command
+
+    def counting(self: Connection, command: Any, *arguments: Any, **named: Any) -> None:
+        sent.append(command)
+        send(self, command, *arguments, **named)
+
+    monkeypatch.setattr(Connection, "send_packed_command", counting)
+    for start in (0, AREA_AT, AREA_AT + 2048):
+        sent.clear()
+        assert read(images, path, Range=f"bytes={start}-{start + 2047}").status_code == 206
+        assert len(sent) == 2
+
+
+def test_the_image_is_in_the_document_of_the_api_as_bytes_of_no_model(images: Api) -> None:
+    document = images.ok("GET", "/openapi.json")
+    call = document["paths"]["/api/v1/images/{secret}/bringup-validation.iso"]["get"]
+    assert {"200", "206", "304", "404", "410", "416", "503"} <= set(call["responses"])
+    assert "content" not in call["responses"]["206"]
+    assert "security" not in call
 
 
 def test_images_on_a_port_of_their_own_are_not_on_the_apis(make_images: MakeImages, settings: Settings) -> None:

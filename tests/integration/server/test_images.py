@@ -248,6 +248,13 @@ def test_a_bmc_that_stops_reading_gives_its_thread_back(impatient: ServedApi, tm
         assert len(begun + rest(reader)) < len(content)
 
 
+def test_it_stops_in_time_while_a_bmc_reads(served: ServedApi, given: tuple[ApiClient, RunMedia]) -> None:
+    with slow_reader(served.port, path_of(given[1])) as reader:
+        assert reader.recv(1000)
+        served.process.terminate()
+        assert served.process.wait(20) == 0
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
