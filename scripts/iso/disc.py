@@ -18,10 +18,13 @@ BIOS_MODULES = [
     "search",
     "configfile",
     "normal",
-    "linux",
+    "test",
     "echo",
     "serial",
     "terminal",
+    "linux",
+    "sleep",
+    "halt",
 ]
 EFI_PROGRAMS = {  # shim is the one that Microsoft has signed; it starts grubx64.efi, which reads CDs and runs no menu
     "BOOTX64.EFI": "usr/lib/shim/shimx64.efi.signed",

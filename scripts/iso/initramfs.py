@@ -45,10 +45,9 @@ def packed(target: Path) -> bytes:
 
 
 def _try_agent(target: Path) -> None:
-    """Imports the agent with nothing but the image's own files: what it lacks shows here, and not on a machine."""
+    """Imports the agent, and what it needs later, from the image's own files: a lack shows here, not on a machine."""
     home = {"PYTHONHOME": str(target / "usr"), "PYTHONPATH": str(target / AGENT.parent)}
-    modules = sorted(f"agent.{path.stem}" for path in (target / AGENT).glob("*.pyc"))
-    Packages(target).run("usr/bin/python3", "-sSB", "-c", f"import {', '.join(modules)}", env=home)
+    Packages(target).run("usr/bin/python3", "-sSB", "-c", "import agent.needs; agent.needs.modules()", env=home)
 
 
 def _words(path: Path) -> list[str]:
