@@ -17,7 +17,7 @@ from api.openapi import document
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
-from api.views import artifacts, images, machine, operators, public, trouble, workers
+from api.views import artifacts, images, machine, metrics, operators, public, trouble, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> Flask:
     """
     if settings.api_token is None:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
-    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators)
+    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators, metrics)
     given = _services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)

@@ -7,6 +7,11 @@ BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slo
 DEVICES = "bringup:devices"  # set: device names
 
 
+def ended_runs(state: str, reason: str) -> str:
+    """Counter: runs that have ever ended in this way."""
+    return f"bringup:ended:{state}:{reason}"
+
+
 def run(run_id: str) -> str:
     """Hash: the fields of a run, each as JSON."""
     return f"bringup:run:{run_id}"

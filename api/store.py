@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from api import keys
+from api import ended_runs, keys
 from api.continuity import Continuity
 from api.database import Database
 from api.inventory_file import InventoryFile
@@ -106,6 +106,10 @@ class Store:
         with self._database.errors():
             return self._queues.counts()
 
+    def ended_runs(self) -> Iterable[tuple[tuple[str, str], int]]:
+        """How many runs have ever ended, by state and reason."""
+        return ended_runs.counts(self._database)
+
     # --- changing
 
     def change_run(self, run_id: str, compute: Callable[[Run, KnownDevice], Change]) -> Change | None:
@@ -175,6 +179,7 @@ class Store:
         pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
         (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)
+        ended_runs.count(pipe, run)
         for job in change.jobs:
             self._queues.add(job.kind, run_id, at=job.at, pipeline=pipe)
         if change.report is not None:

@@ -1,0 +1,64 @@
+"""How runs, devices and queues stand, for Prometheus; read from Redis when asked, so all processes say the same."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.store import Store
+from bringup.model import DeviceState, RunState
+
+_STANDINGS = ("queued", "started", "scheduled", "failed")
+
+
+def exposition(store: Store) -> bytes:
+    """All metrics as Prometheus reads them. Raises RedisUnavailable, InventoryError."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Standing(store))
+    return generate_latest(registry)
+
+
+class _Standing(Collector):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        yield self._ended()
+        yield self._open()
+        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boots_in_progress())
+        yield from self._devices()
+        yield self._jobs()
+
+    def _ended(self) -> Metric:
+        family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
+        for way, number in self._store.ended_runs():
+            family.add_metric(way, number)
+        return family
+
+    def _open(self) -> Metric:
+        family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
+        found = Counter(run.state for run in self._store.runs(self._store.open_runs()))
+        for state in RunState:
+            if state is not RunState.AUDITED:  # which is closed as soon as it is there
+                family.add_metric([state.value], found[state])
+        return family
+
+    def _devices(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("bringup_devices", "Devices by where they stand.", labels=["state"])
+        devices = self._store.devices()
+        found = Counter(device.state for device in devices)
+        for state in DeviceState:
+            family.add_metric([state.value], found[state])
+        yield family
+        resting = sum(device.maintenance is not None for device in devices)
+        yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that nobody may touch.", resting)
+
+    def _jobs(self) -> Metric:
+        family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])
+        for queue in self._store.queue_counts():
+            for standing in _STANDINGS:
+                family.add_metric([queue["name"], standing], queue[standing])
+        return family

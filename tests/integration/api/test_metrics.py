@@ -1,0 +1,51 @@
+"""What monitoring reads is what happened: each end counted once, each standing as it is now."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bringup.model import DeviceState
+from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
+
+
+def read(api: Api) -> dict[tuple[str, ...], float]:
+    """Each sample by its name and the values of its labels, in the order of their names."""
+    answer = api.call("GET", "/metrics")
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+    samples = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+    return {(sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value for sample in samples}
+
+
+def test_where_nothing_happened_nothing_is_counted_and_every_state_is_named(api: Api) -> None:
+    found = read(api)
+    assert not [sample for sample in found if sample[0] == "bringup_runs_ended_total"]
+    assert {sample[1] for sample in found if sample[0] == "bringup_devices"} == set(DeviceState)
+    assert found[("bringup_runs_open", "queued")] == 0
+    assert (found[("bringup_devices", "active")], found[("bringup_devices_in_maintenance",)]) == (1, 1)
+
+
+def test_runs_devices_and_jobs_are_shown_as_they_stand(api: Api) -> None:
+    api.booted()
+    api.lease(RUN_B)
+    found = read(api)
+    assert (found[("bringup_runs_open", "waiting")], found[("bringup_runs_open", "queued")]) == (1, 1)
+    assert found[("bringup_boots",)] == 1
+    assert found[("bringup_devices", "validating")] == 2
+    assert found[("bringup_jobs", "boots", "queued")] == 2
+
+
+def test_an_end_is_counted_once_whatever_follows_it(api: Api) -> None:
+    token = api.booted()
+    for _ in range(2):
+        api.call("POST", f"/runs/{RUN_A}/report", api.report(), token)
+    for kind in ("power_off_requested", "media_ejected", "finished"):
+        assert api.tell(RUN_A, kind).status_code == 202
+    api.lease(RUN_B)
+    api.ok("POST", f"/runs/{RUN_B}/abort", {})
+    for _ in range(2):
+        api.lease(f"02-00-00-00-00-03-{EPOCH}")
+    ended = {sample[1:]: value for sample, value in read(api).items() if sample[0] == "bringup_runs_ended_total"}
+    assert ended == {("", "passed"): 1, ("aborted", "aborted"): 1, ("", "audited"): 1}
+
+
+def test_only_staff_reads_them(api: Api) -> None:
+    assert api.call("GET", "/metrics", token=None).status_code == 401
+    assert api.call("GET", "/metrics", token=api.booted()).status_code == 401
