@@ -12,19 +12,8 @@ LABEL = "BRINGUP_VALIDATION"
 SERIAL = "b816b816"  # of the FAT file system that UEFI reads
 GRUB = "usr/lib/grub/i386-pc"
 BIOS_MODULES = [
-    "biosdisk",
-    "iso9660",
-    "part_msdos",
-    "search",
-    "configfile",
-    "normal",
-    "test",
-    "echo",
-    "serial",
-    "terminal",
-    "linux",
-    "sleep",
-    "halt",
+    *("biosdisk", "iso9660", "part_msdos", "search", "configfile", "normal", "test"),
+    *("echo", "serial", "terminal", "linux", "sleep", "halt"),
 ]
 EFI_PROGRAMS = {  # shim is the one that Microsoft has signed; it starts grubx64.efi, which reads CDs and runs no menu
     "BOOTX64.EFI": "usr/lib/shim/shimx64.efi.signed",

@@ -1,0 +1,1 @@
+"""The builder of the validation image, and what it builds."""

@@ -1,0 +1,1 @@
+"""Boots the image in QEMU: ``scripts/iso/test`` runs these, and nothing else does."""
