@@ -13,6 +13,7 @@ from bringup.connections import ApiClient
 from bringup.errors import InventoryError, SettingsError
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
+from bringup.simulate.certificates import RunCertificates
 from bringup.simulate.faults import Fault
 from bringup.simulate.machine import SimulatedMachine
 from bringup.wire import RunMedia
@@ -34,10 +35,10 @@ class Fleet:
     def __init__(
         self, settings: Settings, inventory: Inventory, faults: Mapping[str, Fault], *, boot_s: float, check_s: float
     ) -> None:
-        contexts = tls.ClientContexts()
+        contexts, certificates = tls.ClientContexts(), RunCertificates(settings)
 
-        def client_of(token: str) -> ApiClient:
-            return ApiClient(settings, contexts, token=token)
+        def client_of(run_id: str, token: str) -> ApiClient:
+            return ApiClient(certificates.settings_for(run_id), contexts, token=token)
 
         devices = _simulated(inventory)
         _check_names(faults, devices)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bringup import log
 from bringup.connections import ApiClient
-from bringup.errors import ApiRejected, TransientError
+from bringup.errors import PermanentError, TransientError
 from bringup.inventory import Device
 from bringup.simulate.faults import Fault
 from bringup.simulate.report import report_of
@@ -22,13 +22,13 @@ class SimulatedMachine:
     """Boots when switched on with a medium and the override set, as a real one would.
 
     Args:
-        client_of: the API client that bears a given token.
+        client_of: the API client for a run that bears a given token.
         boot_s: seconds from power to the agent's first call.
         check_s: seconds that the agent's checks take.
     """
 
     def __init__(
-        self, device: Device, fault: Fault, client_of: Callable[[str], ApiClient], *, boot_s: float, check_s: float
+        self, device: Device, fault: Fault, client_of: Callable[[str, str], ApiClient], *, boot_s: float, check_s: float
     ) -> None:
         self.device = device
         self.fault = fault
@@ -84,14 +84,13 @@ class SimulatedMachine:
 
     def _agent(self, media: RunMedia, off: Event) -> None:
         token = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else media.run_token
-        client = self._client_of(token)
-        while not off.wait(self._boot_s * random.uniform(0.8, 1.2)):  # noqa: S311 - machines are not alike
-            try:
+        try:
+            client = self._client_of(media.run_id, token)
+            while not off.wait(self._boot_s * random.uniform(0.8, 1.2)):  # noqa: S311 - machines are not alike
                 if not self._live_one_life(client, media.run_id, off):
                     return
-            except ApiRejected as error:
-                log.get("simulate").info("simulated machine was refused", name=self.device.name, why=str(error))
-                return
+        except PermanentError as error:
+            log.get("simulate").info("simulated machine was refused", name=self.device.name, why=str(error))
 
     def _live_one_life(self, client: ApiClient, run_id: str, off: Event) -> bool:
         """From one start to the next; False: there is no next."""
