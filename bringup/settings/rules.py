@@ -16,6 +16,7 @@ _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin
 def broken_rules(settings: Settings) -> Iterator[str]:
     """Everything that is wrong between settings that are each right by themselves."""
     yield from _url_rules(settings)
+    yield from _switch_rules(settings)
     yield from _image_rules(settings)
     yield from _run_certificate_rules(settings)
     yield from _tls_file_rules(settings)
@@ -50,6 +51,15 @@ def _url_rules(settings: Settings) -> Iterator[str]:
         yield f"CALLBACK_API_URL: begins with {url.scheme}:// but API_USE_TLS={flag} means {scheme}://"
     if url.username or url.password or url.query or url.fragment:
         yield "CALLBACK_API_URL: must not hold credentials, a query or a fragment"
+
+
+def _switch_rules(settings: Settings) -> Iterator[str]:
+    """A switch for security that does nothing must not look as if it did."""
+    if settings.api_require_client_cert and not settings.api_use_tls:
+        yield (
+            "API_REQUIRE_CLIENT_CERT: is true but API_USE_TLS=false, and without TLS nobody is asked for one; "
+            "set API_USE_TLS=true, or API_REQUIRE_CLIENT_CERT=false"
+        )
 
 
 def _image_rules(settings: Settings) -> Iterator[str]:
