@@ -10,8 +10,8 @@ from api.artifacts import Artifacts
 from api.body import close_unread
 from api.continuity import Continuity
 from api.database import Database
-from api.image_base import BaseImageFile
 from api.images import Images
+from api.images.base import BaseImageFile
 from api.inventory_file import InventoryFile
 from api.openapi import document
 from api.services import Services

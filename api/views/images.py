@@ -5,13 +5,13 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from api.audience import Audience, audience
-from api.image_base import BaseImage
-from api.image_delivery import deliver
-from api.image_file import RunImage
-from api.image_parameters import area_of
-from api.image_range import wanted
-from api.image_record import ImageRecord
 from api.images import FILE_NAME, Images, KnownImage
+from api.images.base import BaseImage
+from api.images.delivery import deliver
+from api.images.overlay import RunImage
+from api.images.parameters import area_of
+from api.images.range import wanted
+from api.images.record import ImageRecord
 from api.openapi import documented
 from api.problems import another_image, finished, image_replaced, no_such_bytes, unknown_image
 from api.services import services

@@ -10,7 +10,7 @@ from api import events, leases
 from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
-from api.image_parameters import ParametersTooLarge, run_parameters
+from api.images.parameters import ParametersTooLarge, run_parameters
 from api.moment import change_run_or_refuse
 from api.openapi import documented
 from api.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run

@@ -46,9 +46,10 @@ MIB = 1024**2
 AREA_AT = 5 * MIB + 4096
 DEVICE = '[[device]]\nname = "real"\nbmc_mac = "02:00:00:00:00:05"\nbmc = "https://10.0.0.5"\ncredential = "rack"\n'
 IMPATIENT = """
-from api import deadlines, image_delivery
+from api import deadlines
+from api.images import delivery
 deadlines.DeadlineWorker.work_s = 1
-image_delivery.STALL_S = 3
+delivery.STALL_S = 3
 from bringup.cli import main
 main()
 """

@@ -8,7 +8,7 @@ from sushy import exceptions as sushy_errors
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
-from workers.redfish_errors import redfish_errors
+from workers.redfish.errors import redfish_errors
 
 REFUSED = FailureReason.MEDIA_REJECTED
 LATER, AUTH = FailureReason.BMC_UNREACHABLE, FailureReason.BMC_AUTH

@@ -12,10 +12,10 @@ from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run, RunMedia
-from workers import redfish_boot, redfish_media
 from workers.credentials import read_credential
-from workers.redfish_connection import RedfishConnection
-from workers.redfish_errors import redfish_errors
+from workers.redfish import drives, override
+from workers.redfish.connection import RedfishConnection
+from workers.redfish.errors import redfish_errors
 
 
 class RedfishBmc:
@@ -40,7 +40,7 @@ class RedfishBmc:
     def eject_media(self) -> None:
         """Take out whatever disc is in; none is fine."""
         with self._asked_to("eject the medium", refused=FailureReason.MEDIA_REJECTED):
-            redfish_media.eject(self._system, self._sleep)
+            drives.eject(self._system, self._sleep)
 
     def insert_media(self, media: RunMedia) -> None:
         """Put the image in, where the machine boots from a disc; otherwise only remember its address."""
@@ -51,17 +51,17 @@ class RedfishBmc:
         self._image_url = media.image_url
         if self._run.boot_method == "cd" and media.image_url:
             with self._asked_to(f"insert {media.image_url}", refused=FailureReason.MEDIA_REJECTED):
-                redfish_media.insert(self._system, media.image_url, self._sleep)
+                drives.insert(self._system, media.image_url, self._sleep)
 
     def set_boot_once(self, boot_method: str) -> None:
         """Boot the image at the next start, and only then."""
         with self._asked_to(f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
-            redfish_boot.boot_once(self._system, boot_method, self._image_url)
+            override.boot_once(self._system, boot_method, self._image_url)
 
     def restore_boot(self) -> None:
         """Leave no override behind."""
         with self._asked_to("restore the boot order", refused=FailureReason.NO_BOOT):
-            redfish_boot.restore(self._system)
+            override.restore(self._system)
 
     def power_on(self) -> None:
         """Switch on. Only `workers.power` calls this."""

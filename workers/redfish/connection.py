@@ -14,7 +14,7 @@ from bringup import log
 from bringup.settings import Settings
 from bringup.wire import Run
 from workers.credentials import Credential
-from workers.redfish_trust import adapter_of, verify_of
+from workers.redfish.trust import adapter_of, verify_of
 
 
 class RedfishConnection:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.fernet import InvalidToken
 
-from api import image_seal, keys
+from api import keys
 from api.database import Database
-from api.image_base import BaseImageFile
-from api.image_parameters import area_of
-from api.image_reads import ImageReads
+from api.images import seal
+from api.images.base import BaseImageFile
+from api.images.parameters import area_of
+from api.images.reads import ImageReads
 from api.records import ImageRead
 from bringup.errors import CorruptRecord
 from bringup.model import RunState
@@ -68,10 +69,10 @@ class Images:
             ParametersTooLarge: they do not fit into the image.
         """
         area_of(parameters)
-        secret, run_id = image_seal.new_secret(), parameters.run_id
-        sealed = image_seal.seal(secret, parameters.model_dump_json().encode())
+        secret, run_id = seal.new_secret(), parameters.run_id
+        sealed = seal.seal(secret, parameters.model_dump_json().encode())
         fields: dict[Any, Any] = {"run_id": run_id, "base": self.base.current().digest, "sealed": sealed}
-        self._write(run_id, image_seal.locator(secret), fields)
+        self._write(run_id, seal.locator(secret), fields)
         return f"/images/{secret}/{FILE_NAME}"
 
     def _write(self, run_id: str, locator: str, fields: dict[Any, Any]) -> None:
@@ -89,7 +90,7 @@ class Images:
 
     def find(self, secret: str) -> KnownImage | None:
         """What ``secret`` leads to, whether or not it may still be read."""
-        locator = image_seal.locator(secret)
+        locator = seal.locator(secret)
         with self._database.errors():
             found = self._database.connection.eval(_FIND, 1, keys.image(locator), keys.run(""))
         if not found or not all(cast("list[bytes | None]", found)):
@@ -100,7 +101,7 @@ class Images:
     def parameters(self, image: KnownImage, secret: str) -> RunParameters:
         """What the run's machine will know. Raises CorruptRecord: somebody else has written it."""
         try:
-            return RunParameters.model_validate_json(image_seal.unseal(secret, image.sealed))
+            return RunParameters.model_validate_json(seal.unseal(secret, image.sealed))
         except (InvalidToken, ValueError):
             raise CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
 

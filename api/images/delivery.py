@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Iterator
 
-from api.image_file import RunImage
+from api.images.overlay import RunImage
 from bringup import log
 
 CHUNK_BYTES = 64 * 1024

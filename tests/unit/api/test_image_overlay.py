@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.image_base import BaseImageFile
-from api.image_delivery import CHUNK_BYTES, deliver
-from api.image_file import RunImage
+from api.images.base import BaseImageFile
+from api.images.delivery import CHUNK_BYTES, deliver
+from api.images.overlay import RunImage
 from bringup.errors import SettingsError
 from bringup.wire import AREA_HEAD, AREA_SIZE
 
