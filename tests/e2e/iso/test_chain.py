@@ -21,7 +21,6 @@ from pki.authority import Authority
 from pki.keys import pem
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, rack, until
 
-IMAGE = Path(os.environ.get("BRINGUP_E2E_IMAGE", "var/bringup-validation.iso")).resolve()
 BOOT_TO_REPORT_S = 60
 LONGEST_S = 300  # for a machine that shares two cores with others
 _ENOUGH = 'memory_gib = 0.1875, cpu_count = 1, nics = 1, disks = [{ size_gb = 1 }], serial = "SN-tap-m1"'
@@ -61,8 +60,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = Path(os.environ.get("BRINGUP_E2E_FOLDER") or tmp_path_factory.mktemp("site"))
+def site() -> Iterator[Site]:
+    folder = Path(os.environ["BRINGUP_E2E_FOLDER"])
+    image = folder / "bringup-validation.iso"
     settings = {
         "ENVIRONMENT": "production",
         "REDIS_USE_TLS": "true",
@@ -71,7 +71,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "CALLBACK_API_HOST": SERVER_IP,
         "IMAGE_PORT": "5001",
         "RUN_CERTIFICATE_COMMAND": f"{sys.executable} -m bringup pki issue run --name {{name}} --hours 2 --stdout",
-        "VALIDATION_IMAGE": str(IMAGE),
+        "VALIDATION_IMAGE": str(image),
         "BMC_CREDENTIALS_DIR": str(folder / "credentials"),
         "DHCP_SOURCE": "dnsmasq-log",
         "HEARTBEAT_INTERVAL_S": "5",
@@ -83,7 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     credential = folder / "credentials" / "rack.toml"
     credential.touch(0o600)
     credential.write_text(f'username = "{BMC_USER}"\npassword = "{BMC_PASSWORD}"\n')
-    with rack(folder, IMAGE.read_bytes().index(AREA_HEAD)) as machines, Stack(folder, settings) as stack:
+    with rack(folder, image.read_bytes().index(AREA_HEAD)) as machines, Stack(folder, settings) as stack:
         machines.build(MACHINES)
         os.environ["REQUESTS_CA_BUNDLE"] = str(folder / "pki" / "ca" / "ca-cert.pem")  # the BMCs check whom they ask
         stack.start_redis()
