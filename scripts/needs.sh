@@ -33,7 +33,7 @@ _install() {
     [ -z "$made" ] || rm -f "$policy"
     for package in "$@"; do
         case $package in
-        isc-dhcp-server | kea-dhcp4-server | redis-server) systemctl disable --quiet "$package" 2>/dev/null || true ;;
+        isc-dhcp-server | kea-dhcp4-server | redis-server | lldpd) systemctl disable --quiet "$package" 2>/dev/null || true ;;
         esac
     done
     return "$status"

@@ -64,6 +64,11 @@ class Machine:
         return f"52:54:00:78:00:{self.number:02x}"
 
     @property
+    def tap(self) -> str:
+        """Its port of the switch."""
+        return f"tap-{self.name}"
+
+    @property
     def entry(self) -> str:
         """Its entry in the inventory."""
         return (
@@ -82,12 +87,17 @@ def until(true: Callable[[], object], what: str, seconds: float) -> None:
 
 
 class Rack:
-    """The bridge, dnsmasq, the BMCs and their machines; nothing of it outlives the block."""
+    """The bridge, dnsmasq, the BMCs and their machines; nothing of it outlives the block.
 
-    def __init__(self, folder: Path, area_offset: int) -> None:
+    Args:
+        announced: the machines at whose ports the switch announces itself: a real lldpd, every 5 s.
+    """
+
+    def __init__(self, folder: Path, area_offset: int, announced: tuple[Machine, ...]) -> None:
         self.folder = folder
         self.log = folder / "dnsmasq.log"
         self._area_offset = area_offset
+        self._announced = announced
         self._network = os.environ["BRINGUP_E2E_ISO"]
         self._namespaces: list[str] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -95,7 +105,7 @@ class Rack:
         (folder / "bmc-ca.pem").write_bytes(pem(self._ca.certificate))
 
     def build(self, machines: tuple[Machine, ...]) -> None:
-        """The network and dnsmasq, with an address reserved for each BMC."""
+        """The network, dnsmasq with an address reserved for each BMC, and the switch's announcements."""
         _ip("link", "add", "rack0", "type", "bridge")
         _ip("link", "set", "rack0", "up")
         _ip("addr", "add", f"{SERVER_IP}/24", "dev", "rack0")
@@ -108,6 +118,7 @@ class Rack:
             f"--pid-file={self.folder / 'dnsmasq.pid'}", log="dnsmasq",
         )  # fmt: skip
         until(lambda: self.log.exists() and "sockets bound" in self.log.read_text(), "dnsmasq is ready", 10)
+        self._announce()
 
     def install(self, machine: Machine) -> None:
         """Put a machine and its BMC into the rack; both have a cable, the BMC has no address yet."""
@@ -116,8 +127,8 @@ class Rack:
         self._namespaces.append(namespace)
         _ip("link", "add", here, "type", "veth", "peer", "bmc0", "netns", namespace)
         _ip("-n", namespace, "link", "set", "bmc0", "address", machine.bmc_mac)
-        _ip("tuntap", "add", f"tap-{machine.name}", "mode", "tap")
-        for link in (here, f"tap-{machine.name}"):
+        _ip("tuntap", "add", machine.tap, "mode", "tap")
+        for link in (here, machine.tap):
             _ip("link", "set", link, "master", "rack0", "up")
         for link in ("lo", "bmc0"):
             _ip("-n", namespace, "link", "set", link, "up")
@@ -148,6 +159,14 @@ class Rack:
         for namespace in self._namespaces:
             subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
 
+    def _announce(self) -> None:
+        socket = str(self.folder / "lldpd.socket")
+        ports = ",".join(machine.tap for machine in self._announced)
+        self._start("lldpd", "-d", "-u", socket, "-I", ports, log="lldpd")
+        until(lambda: Path(socket).exists(), "lldpd is ready", 10)
+        interval = ["configure", "lldp", "tx-interval", "5"]
+        subprocess.run(["lldpcli", "-u", socket, *interval], check=True, capture_output=True)
+
     def _start_bmc(self, machine: Machine, namespace: str) -> None:
         folder = self.folder / machine.name
         folder.mkdir()
@@ -163,7 +182,7 @@ class Rack:
     def _bmc_settings(self, machine: Machine) -> dict[str, Any]:
         return {
             "network": self._network,
-            "tap": f"tap-{machine.name}",
+            "tap": machine.tap,
             "nic": machine.nic,
             "nic_mac": machine.nic_mac,
             "memory_mb": machine.memory_mb,
@@ -178,9 +197,9 @@ class Rack:
 
 
 @contextlib.contextmanager
-def rack(folder: Path, area_offset: int) -> Iterator[Rack]:
+def rack(folder: Path, area_offset: int, announced: tuple[Machine, ...]) -> Iterator[Rack]:
     """A `Rack` for the length of a block."""
-    made = Rack(folder, area_offset)
+    made = Rack(folder, area_offset, announced)
     try:
         yield made
     finally:

@@ -1,7 +1,8 @@
 """The whole chain with nothing simulated but the metal: a lease of a BMC becomes the verdict of a machine that booted.
 
-dnsmasq, redis-server (mutual TLS), the API (HTTPS), worker and tailer are real; so are the validation image and the
-agent in it. A machine is a QEMU without hardware virtualisation, its BMC sushy-tools' emulator over HTTPS.
+dnsmasq, redis-server (mutual TLS), the API (HTTPS), worker and tailer are real; so are the validation image, the agent
+in it, and what the switch announces (lldpd). A machine is a QEMU without hardware virtualisation, its BMC sushy-tools'
+emulator over HTTPS.
 """
 
 import os
@@ -22,6 +23,7 @@ from pki.keys import pem
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, rack, until
 
 BOOT_TO_REPORT_S = 60
+PORT_DESCRIPTION = 4  # IEEE 802.1AB s.8.5.5
 LONGEST_S = 300  # for a machine that shares two cores with others
 _ENOUGH = 'memory_gib = 0.1875, cpu_count = 1, nics = 1, disks = [{ size_gb = 1 }], serial = "SN-tap-m1"'
 
@@ -83,7 +85,8 @@ def site() -> Iterator[Site]:
     credential = folder / "credentials" / "rack.toml"
     credential.touch(0o600)
     credential.write_text(f'username = "{BMC_USER}"\npassword = "{BMC_PASSWORD}"\n')
-    with rack(folder, image.read_bytes().index(AREA_HEAD)) as machines, Stack(folder, settings) as stack:
+    area_at = image.read_bytes().index(AREA_HEAD)
+    with rack(folder, area_at, announced=(FIRST,)) as machines, Stack(folder, settings) as stack:
         machines.build(MACHINES)
         os.environ["REQUESTS_CA_BUNDLE"] = str(folder / "pki" / "ca" / "ca-cert.pem")  # the BMCs check whom they ask
         stack.start_redis()
@@ -108,6 +111,8 @@ def test_a_machine_with_a_wrong_clock_boots_and_passes_within_a_minute(site: Sit
     report = site.stack.api.get(f"/runs/{run.run_id}/report", Report)
     years_behind = datetime(2019, 1, 1, tzinfo=UTC).timestamp() - run.created_at.timestamp()
     assert report.rtc_offset_s == pytest.approx(years_behind, abs=BOOT_TO_REPORT_S)
+    (port,) = report.inventory.interfaces
+    assert FIRST.tap.encode().hex() in dict(port.lldp)[PORT_DESCRIPTION], "the switch's port is known by LLDP"
     print(f"\n{FIRST.name}: power to report in {_seconds(run):.0f} s")  # noqa: T201
 
 
