@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bringup import log
 from bringup.settings import Loaded, Settings, load
-from bringup.settings.rules import insecurities
+from bringup.settings.rules import idle_switches, insecurities
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -23,7 +23,7 @@ class Context:
         if self._loaded is None:
             self._loaded = load(env_file=self.env_file)
             log.configure(self._loaded.settings.log_level, self._loaded.settings.log_format)
-            _warn_of_insecure_production(self._loaded.settings)
+            _warn(self._loaded.settings)
         return self._loaded
 
     @property
@@ -32,8 +32,10 @@ class Context:
         return self.loaded.settings
 
 
-def _warn_of_insecure_production(settings: Settings) -> None:
-    """The one way around the rules of production is loud: nobody must forget it."""
+def _warn(settings: Settings) -> None:
+    """The one way around the rules of production is loud, and so is a switch that does nothing."""
     if settings.environment == "production":
         for problem in insecurities(settings):
             log.get("bringup").warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
+    for idle in idle_switches(settings):
+        log.get("bringup").warning("a switch has no effect", problem=idle)

@@ -16,7 +16,6 @@ _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin
 def broken_rules(settings: Settings) -> Iterator[str]:
     """Everything that is wrong between settings that are each right by themselves."""
     yield from _url_rules(settings)
-    yield from _switch_rules(settings)
     yield from _image_rules(settings)
     yield from _run_certificate_rules(settings)
     yield from _tls_file_rules(settings)
@@ -51,15 +50,6 @@ def _url_rules(settings: Settings) -> Iterator[str]:
         yield f"CALLBACK_API_URL: begins with {url.scheme}:// but API_USE_TLS={flag} means {scheme}://"
     if url.username or url.password or url.query or url.fragment:
         yield "CALLBACK_API_URL: must not hold credentials, a query or a fragment"
-
-
-def _switch_rules(settings: Settings) -> Iterator[str]:
-    """A switch for security that does nothing must not look as if it did."""
-    if settings.api_require_client_cert and not settings.api_use_tls:
-        yield (
-            "API_REQUIRE_CLIENT_CERT: is true but API_USE_TLS=false, and without TLS nobody is asked for one; "
-            "set API_USE_TLS=true, or API_REQUIRE_CLIENT_CERT=false"
-        )
 
 
 def _image_rules(settings: Settings) -> Iterator[str]:
@@ -158,6 +148,12 @@ def insecurities(settings: Settings) -> Iterator[str]:
                 f"{name.upper()}: must be at least {SHORTEST_PRODUCTION_SECRET} characters, not a few repeated, and "
                 "no default when ENVIRONMENT=production; `bringup init` makes a good one"
             )
+
+
+def idle_switches(settings: Settings) -> Iterator[str]:
+    """Switches for security that do nothing now: no error, for the two TLS flags alone are flipped back and forth."""
+    if settings.api_require_client_cert and not settings.api_use_tls:
+        yield "API_REQUIRE_CLIENT_CERT: is true, but nobody is asked for a certificate while API_USE_TLS=false"
 
 
 def _is_weak(secret: str) -> bool:

@@ -9,6 +9,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings, load, variables
 from bringup.settings.env_file import example
 from bringup.settings.page import page
+from bringup.settings.rules import idle_switches
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,12 +28,12 @@ def loaded(environ: dict[str, str], tmp_path: Path, env_file: str = "") -> Setti
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "Yes", "on", " on "])
 def test_a_switch_is_on_for_every_word_that_means_on(text: str, tmp_path: Path) -> None:
-    assert loaded({"DHCP_INVENTORY_ONLY": text}, tmp_path).dhcp_inventory_only is True
+    assert loaded({"API_REQUIRE_CLIENT_CERT": text}, tmp_path).api_require_client_cert is True
 
 
 @pytest.mark.parametrize("text", ["false", "False", "0", "no", "off", "OFF"])
 def test_a_switch_is_off_for_every_word_that_means_off(text: str, tmp_path: Path) -> None:
-    assert loaded({"POWER_OFF_AFTER_RUN": text}, tmp_path).power_off_after_run is False
+    assert loaded({"API_REQUIRE_CLIENT_CERT": text}, tmp_path).api_require_client_cert is False
 
 
 @pytest.mark.parametrize("text", ["", "y", "t", "enabled", "2", "tru", "null", "-1"])
@@ -155,9 +156,10 @@ def test_images_are_fetched_from_the_api_unless_they_have_a_port_or_an_address(
     assert (found.image_base, found.effective("image_base_url")) == (base, base)
 
 
-def test_certificates_cannot_be_asked_for_without_tls(tmp_path: Path) -> None:
-    (problem,) = problems_of({"API_REQUIRE_CLIENT_CERT": "true", "API_USE_TLS": "false"}, tmp_path)
-    assert problem.startswith("API_REQUIRE_CLIENT_CERT: is true but API_USE_TLS=false")
+def test_asking_for_certificates_without_tls_is_loud_and_no_error(tmp_path: Path) -> None:
+    (idle,) = idle_switches(loaded({"API_REQUIRE_CLIENT_CERT": "true", "API_USE_TLS": "false"}, tmp_path))
+    assert idle.startswith("API_REQUIRE_CLIENT_CERT: is true, but nobody is asked")
+    assert not list(idle_switches(loaded({}, tmp_path)))
 
 
 def test_images_need_a_port_of_their_own_where_everybody_is_asked_for_a_certificate(tmp_path: Path) -> None:
