@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from bringup import log
-from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError
+from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, TransientError
 from bringup.wire import EventType, RunDetail
 from workers.callback import is_stale
 from workers.job import Task
@@ -28,7 +28,7 @@ def finish(tools: Tools, task: Task, *, run_id: str) -> None:
         raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_LOOK_AGAIN_S)
     detail = "medium ejected"
     try:
-        _clean_up(tools, run)
+        _clean_up_or_say_why(tools, run)
     except BmcUnavailable as error:
         if task.count("bmc_tries") < tools.settings.bmc_tries:
             raise
@@ -47,6 +47,17 @@ def _ended_run(tools: Tools, run_id: str) -> RunDetail | None:
             return None
         raise
     return None if run.closed_at or not run.state.ended else run
+
+
+def _clean_up_or_say_why(tools: Tools, run: RunDetail) -> None:
+    """What breaks the clean-up, a bug or a BMC that nobody thought of, must not keep the device for ever either."""
+    try:
+        _clean_up(tools, run)
+    except (TransientError, PermanentError):
+        raise
+    except Exception as bug:
+        log.get("workers").exception("the clean-up of a run failed")
+        raise BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
 
 
 def _clean_up(tools: Tools, run: RunDetail) -> None:

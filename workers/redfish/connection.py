@@ -7,13 +7,15 @@ from pydantic import SecretStr
 from sushy import Sushy
 from sushy.auth import SessionAuth
 from sushy.connector import Connector
-from sushy.exceptions import SushyError
 from sushy.resources.system.system import System
 
 from bringup import log
+from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run
 from workers.credentials import Credential
+from workers.redfish.errors import redfish_errors
 from workers.redfish.trust import adapter_of, verify_of
 
 
@@ -39,8 +41,9 @@ class RedfishConnection:
     def close(self) -> None:
         """Log out. A BMC that cannot even do that ends the session by its own timeout."""
         try:
-            self._login.close()
-        except SushyError as error:
+            with redfish_errors(self.base, "log out", refused=FailureReason.BMC_UNREACHABLE):
+                self._login.close()
+        except (BmcRejected, BmcUnavailable) as error:
             log.get("workers").warning("could not log out of the BMC", bmc=self.base, why=str(error))
         self._door.close()
 
@@ -63,11 +66,11 @@ class _Door(Connector):  # type: ignore[misc]
         self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
         self._session.max_redirects = 0  # a redirect would carry the session elsewhere
         self._session.adapters.clear()
-        self._session.mount(f"{base}/", adapter_of(run))
+        self._session.mount(f"{base}/", adapter_of(run, settings.bmc_read_timeout_s))
 
     def _op(self, method: str, path: str = "", **kwargs: Any) -> Any:
         """Whatever host a link of the BMC names, only its path counts."""
-        target = urlsplit(path)
+        target = urlsplit(str(path))  # a BMC may put anything in its place
         local = "/" + target.path.lstrip("/") + (f"?{target.query}" if target.query else "")
         kwargs |= {"server_side_retries_left": 0, "allow_reauth": False}
         return super()._op(method, local, **kwargs)

@@ -1,5 +1,6 @@
 """What a refusal or a silence of a BMC means: try again, or give the run up and why."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,7 @@ _LATER_MESSAGES = frozenset(
         "SessionLimitExceeded",
     }
 )
+_READERS = frozenset({"sushy", "json", "requests", "urllib"})
 _DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "Fingerprints did not match")
 
 
@@ -56,6 +58,16 @@ def redfish_errors(
         raise BmcRejected(f"{told} cannot: {without_image_secret(str(error))}", reason=refused) from None
     except ValueError as error:  # no JSON: many BMCs answer with a page for people while they start
         raise BmcUnavailable(f"{told} gave an answer that is not Redfish", reason=busy) from error
+    except (TypeError, AttributeError, LookupError, RecursionError) as error:
+        if not tripped_over_an_answer(error):
+            raise
+        raise BmcUnavailable(f"{told} gave an answer that is not Redfish", reason=busy) from error
+
+
+def tripped_over_an_answer(error: Exception) -> bool:
+    """Whether it was raised by what reads the answers for us, and so by an answer: sushy checks the form of none."""
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _READERS
 
 
 def _of_connection(told: str, error: BaseException) -> BmcUnavailable | BmcRejected:
@@ -72,7 +84,8 @@ def _of_connection(told: str, error: BaseException) -> BmcUnavailable | BmcRejec
 def _of_answer(
     told: str, error: sushy_errors.HTTPError, refused: FailureReason, busy: FailureReason, *, logging_in: bool
 ) -> BmcUnavailable | BmcRejected:
-    reason = without_image_secret(error.detail or "without a reason")  # some name the image that they could not fetch
+    # Some name the image that they could not fetch.
+    reason = without_image_secret(str(error.detail or "without a reason"))
     message = f"{told} answered {error.status_code}: {reason}"
     if _is_later(error):
         return BmcUnavailable(message, reason=busy)

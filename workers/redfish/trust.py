@@ -9,6 +9,7 @@ from bringup import log
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.wire import Run
+from workers.redfish.bounded import BoundedAdapter
 
 
 def verify_of(run: Run) -> bool | str:
@@ -28,17 +29,21 @@ def verify_of(run: Run) -> bool | str:
     return run.bmc_ca or True
 
 
-def adapter_of(run: Run) -> HTTPAdapter:
-    """The transport for ``run``'s BMC."""
-    return _PinnedAdapter(run.bmc_fingerprint) if run.bmc_fingerprint else HTTPAdapter()
+def adapter_of(run: Run, longest_s: float) -> HTTPAdapter:
+    """The transport for ``run``'s BMC.
+
+    Args:
+        longest_s: for the body of one answer.
+    """
+    return _PinnedAdapter(run.bmc_fingerprint, longest_s) if run.bmc_fingerprint else BoundedAdapter(longest_s)
 
 
-class _PinnedAdapter(HTTPAdapter):
+class _PinnedAdapter(BoundedAdapter):
     """Accepts one certificate and no other; it is compared before the request is sent."""
 
-    def __init__(self, sha256: str) -> None:
+    def __init__(self, sha256: str, longest_s: float) -> None:
         self._sha256 = sha256
-        super().__init__()
+        super().__init__(longest_s)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, assert_fingerprint=self._sha256, **kwargs)

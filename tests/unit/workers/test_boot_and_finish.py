@@ -172,6 +172,19 @@ def test_finish_gives_the_device_back_when_the_bmc_stays_away(world: World) -> N
     assert world.api.device.record.active_run is None
 
 
+def test_finish_gives_the_device_back_when_the_clean_up_breaks(world: World) -> None:
+    boot_it(world)
+    world.api.abort()
+    for _ in range(2):
+        world.calls.step_in(1, "before", raising(AttributeError("an answer that nobody thought of")))
+        with pytest.raises(BmcUnavailable):
+            finish_it(world)
+    world.calls.step_in(1, "before", raising(AttributeError("an answer that nobody thought of")))
+    finish_it(world)
+    assert "an answer that nobody thought of" in world.api.timeline[-1].detail
+    assert world.api.device.record.active_run is None
+
+
 def test_power_stays_on_after_the_run_where_that_is_wanted(world: World) -> None:
     keep = world.tools.settings.model_copy(update={"power_off_after_run": False})
     world.tools = type(world.tools)(keep, world.tools.callback, make_bmc=world.tools.make_bmc)

@@ -89,6 +89,18 @@ def test_what_is_not_redfish_is_tried_again() -> None:
     assert isinstance(meaning(ValueError("no JSON")), BmcUnavailable)
 
 
+@pytest.mark.parametrize(
+    "body", ["[]", "null", "5", '{"error": []}', "[" * 5000], ids=["[]", "null", "5", "list", "deep"]
+)
+def test_a_refusal_in_a_form_that_nobody_knows_is_tried_again(body: str) -> None:
+    with pytest.raises(BmcUnavailable, match="not Redfish"), redfish_errors("b", "act", refused=REFUSED):
+        sushy_errors.raise_for_response("GET", "u", answer(400, body))
+
+
+def test_a_reason_that_is_no_text_is_shown() -> None:
+    assert "{'a': 5}" in str(of_status(400, '{"error": {"message": {"a": 5}}}'))
+
+
 def test_a_bug_of_ours_is_not_taken_for_an_answer() -> None:
     with pytest.raises(KeyError), redfish_errors("b", "act", refused=REFUSED):
         raise KeyError("a bug")
