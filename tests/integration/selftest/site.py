@@ -22,6 +22,7 @@ from bringup.selftest import CATALOG, Subject, run
 from bringup.selftest.check import Finding, Outcome, Status
 from bringup.selftest.probe import Endpoint, Reached, looking
 from bringup.settings import Settings
+from bringup.wire import AREA_HEAD, AREA_SIZE
 from pki.store import Store
 from tests.conftest import free_port
 
@@ -137,14 +138,29 @@ class Site:
     @contextmanager
     def api(self, **variables: str) -> Iterator[dict[str, object]]:
         """A second API with other settings; yields what leads to it."""
+        with self._server("api", "CALLBACK_API_PORT", variables) as port:
+            yield {"callback_api_port": port}
+
+    @contextmanager
+    def images(self, **variables: str) -> Iterator[dict[str, object]]:
+        """``bringup images``; yields what leads to it."""
+        image = self.folder / "base.iso"
+        image.write_bytes(bytes(32_768) + AREA_HEAD.ljust(AREA_SIZE))
+        certificates = {"RUN_CERTIFICATE_COMMAND": "make-one {name}"}
+        given = {"VALIDATION_IMAGE": str(image), **certificates, **variables}
+        with self._server("images", "IMAGE_PORT", given) as port:
+            yield {"image_port": port}
+
+    @contextmanager
+    def _server(self, service: str, port_variable: str, variables: Mapping[str, str]) -> Iterator[int]:
         port = free_port()
-        environ = self.stack.environment("api") | {"CALLBACK_API_PORT": str(port), **variables}
-        command = [sys.executable, "-m", "bringup", "api"]
-        with (self.folder / "second-api.log").open("ab") as log:
+        environ = self.stack.environment("api") | {port_variable: str(port), **variables}
+        command = [sys.executable, "-m", "bringup", service]
+        with (self.folder / f"second-{service}.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
         try:
             _await(port, process)
-            yield {"callback_api_port": port}
+            yield port
         finally:
             process.terminate()
             process.wait(15)
@@ -204,13 +220,13 @@ class Site:
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until the API answers, in whatever language."""
-    endpoint = Endpoint("the second API", "127.0.0.1", port, 1)
+    """Until it answers, in whatever language."""
+    endpoint = Endpoint("the server", "127.0.0.1", port, 1)
     deadline = time.monotonic() + 45
     while time.monotonic() < deadline:
-        assert process.poll() is None, "the second API ended"
+        assert process.poll() is None, "the server ended"
         hello = endpoint.plain(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         if hello.accepted or endpoint.handshake(looking()).reached is Reached.TLS:
             return
         time.sleep(0.05)
-    raise AssertionError("the second API did not start")
+    raise AssertionError("the server did not start")
