@@ -1,7 +1,7 @@
 """Sending a part of a run's image, as fast as the other side takes it, and telling how far that went."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from api.images.overlay import RunImage
 from bringup import log
@@ -10,11 +10,12 @@ CHUNK_BYTES = 64 * 1024
 STALL_S = 20  # for one chunk: who takes less than 3 KiB a second is cut off
 _TELL_EVERY_BYTES = 4 * 1024**2
 
+Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
 MoreTime = Callable[[float], None]
 
 
-def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreTime) -> Iterator[bytes]:
+def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreTime) -> Content:
     """The bytes of ``span``.
 
     Args:

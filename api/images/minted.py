@@ -12,6 +12,7 @@ from api.database import Database
 from api.images import seal
 from api.images.base import BaseImageFile
 from api.images.parameters import area_of
+from api.images.readers import Readers
 from api.images.reads import ImageReads
 from api.records import ImageRead
 from bringup.errors import CorruptRecord
@@ -61,6 +62,7 @@ class Images:
         self.base = base
         self._keep = keep
         self.reads = ImageReads(database, keep)
+        self.readers = Readers()
 
     def mint(self, parameters: RunParameters) -> str:
         """The path of a new image, below /api/v1; the one before it of the same run stops working.

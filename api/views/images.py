@@ -7,13 +7,14 @@ from flask import Blueprint, Response, request
 from api.audience import Audience, audience
 from api.images import FILE_NAME, Images, KnownImage
 from api.images.base import BaseImage
-from api.images.delivery import deliver
+from api.images.delivery import Content, deliver
 from api.images.overlay import RunImage
 from api.images.parameters import area_of
 from api.images.range import wanted
+from api.images.readers import Reading, most_readers
 from api.images.record import ImageRecord
 from api.openapi import documented
-from api.problems import another_image, finished, image_replaced, no_such_bytes, unknown_image
+from api.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
 from api.services import services
 from bringup import log
 
@@ -52,7 +53,9 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
         raise another_image()
     if response.status_code == HTTPStatus.OK:
-        _fill(response, file, base, known)
+        content = _fill(response, file, base, known)
+        if request.method == "GET":
+            response.response = _counted(content, images, known)
     return response
 
 
@@ -67,7 +70,7 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
     raise image_replaced()
 
 
-def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage) -> None:
+def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage) -> Content:
     part = _part(base.size, known.etag)
     span = part or range(base.size)
     if part is not None:
@@ -76,7 +79,16 @@ def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage
     response.content_length = len(span)
     record = ImageRecord(services(), known.run_id, base.area_at, request.remote_addr or "")
     more_time = request.environ.get("bringup.more_time", _no_clock)
-    response.response = deliver(file, span, record.delivered, more_time)
+    return deliver(file, span, record.delivered, more_time)
+
+
+def _counted(content: Content, images: Images, known: KnownImage) -> Reading:
+    """A reader holds a thread for as long as it likes; the threads are for all."""
+    settings = services().settings
+    most = most_readers(settings.api_threads, alone=bool(settings.image_port))
+    if not images.readers.begin(known.etag, most):
+        raise unavailable("too many read images at this moment")
+    return Reading(content, lambda: images.readers.end(known.etag))
 
 
 def _part(size: int, etag: str) -> range | None:
