@@ -14,6 +14,7 @@ from api.images import Images
 from api.images.base import BaseImageFile
 from api.inventory_file import InventoryFile
 from api.openapi import document
+from api.run_certificate import check_command
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
@@ -32,11 +33,13 @@ def create_app(settings: Settings) -> Flask:
 
     Raises:
         SettingsError: there is no API_TOKEN; an API that anyone may use is never served.
-        SettingsError: VALIDATION_IMAGE names a file that is no image.
+        SettingsError: VALIDATION_IMAGE names a file that is no image, or RUN_CERTIFICATE_COMMAND no program.
         InventoryError: the inventory is missing or wrong.
     """
     if settings.api_token is None:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
+    if settings.machines_need_certificates and settings.run_certificate_command:
+        check_command(settings.run_certificate_command)
     app = _serving("api", public, workers, machine, trouble, artifacts, images, operators, metrics)
     given = _services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()

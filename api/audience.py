@@ -90,7 +90,11 @@ def _check_certificate(allowed: frozenset[str]) -> None:
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:
-        raise forbidden(f"a certificate of role {', '.join(sorted(roles))} may not do this")
+        wanted = " or ".join(sorted(allowed)) or "another"
+        raise forbidden(
+            f"a certificate of role {', '.join(sorted(roles))} may not do this; it takes one of role {wanted}: "
+            "set API_CLIENT_CERT and API_CLIENT_KEY"
+        )
 
 
 def _peer_certificate() -> Mapping[str, Any] | None:

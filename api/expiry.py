@@ -34,7 +34,7 @@ def reason_of(run: Run, refused_callbacks: int, image: ImageRead | None = None) 
         image: what was read of its image, where we serve it.
     """
     if run.state in {RunState.QUEUED, RunState.BOOTING}:
-        return FailureReason.WORKER_LOST, "no worker completed the boot in time"
+        return FailureReason.WORKER_LOST, "no worker completed the boot in time; the timeline says how far it came"
     if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
         return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
     if refused_callbacks:

@@ -130,9 +130,9 @@ def malformed(detail: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "malformed", detail)
 
 
-def unavailable(detail: str) -> Refusal:
+def unavailable(detail: str, retry_after_s: int = RETRY_AFTER_S) -> Refusal:
     """503: we cannot work now; the caller keeps what it has and comes back."""
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_after_s=RETRY_AFTER_S)
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_after_s=retry_after_s)
 
 
 def register(app: Flask) -> None:

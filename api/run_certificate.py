@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from bringup.errors import SettingsError
 from bringup.model import RUN_ID
 from bringup.text import printable
 
@@ -34,6 +36,19 @@ class RunCertificate:
 def run_identity(run_id: str) -> str:
     """The name in the certificate of a run: docs/PKI.md, 'More identities'."""
     return f"{run_id}.run.bringup.internal"
+
+
+def check_command(command: str) -> None:
+    """Find a misspelt program, or a PATH without it, before the first machine waits for its certificate.
+
+    Raises:
+        SettingsError: there is no such program.
+    """
+    program = shlex.split(command)[0]
+    if shutil.which(program) is None:
+        raise SettingsError(
+            [f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; name it by its full path"]
+        )
 
 
 def make_run_certificate(command: str, run_id: str) -> RunCertificate:

@@ -86,7 +86,8 @@ def _opened(path: Path) -> BaseImage:
     signature = _signature(os.fstat(file.fileno()))
     digest, areas = _look_through(file)
     if len(areas) != 1:
-        raise _unusable(f"{path} holds {len(areas) or 'no'} areas for a run's parameters instead of one")
+        held = f"{len(areas)} areas instead of one" if areas else "no area"
+        raise _unusable(f"{path} is no validation image: it holds {held} for a run's parameters")
     if not _is_blank(os.pread(file.fileno(), AREA_SIZE, areas[0])):
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
     if _signature(os.fstat(file.fileno())) != signature:

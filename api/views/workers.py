@@ -22,6 +22,8 @@ from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState, utc_now
 from bringup.wire import EventType, MediaRequest, Run, RunDecision, RunEvent, RunEventReply, RunMedia, RunParameters
 
+_CERTIFICATE_AGAIN_S = 30  # somebody must mend the command, or the CA: less would only fill the timeline
+
 bp = Blueprint("workers", __name__)
 
 
@@ -138,7 +140,9 @@ def _certificate(run: Run) -> RunCertificate | None:
         return make_run_certificate(given.settings.run_certificate_command, run.run_id)
     except NoRunCertificate as error:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
-        raise unavailable("the certificate of the run cannot be made now; the API's log says why") from None
+        told = "RUN_CERTIFICATE_COMMAND made no certificate; the API's log says why"
+        given.store.note(run, "no_certificate", told)
+        raise unavailable(f"the run has no image yet: {told}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
 
 
 def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> RunParameters:

@@ -273,7 +273,7 @@ def test_an_image_that_was_written_over_is_not_served(images: Api, base: Path) -
     ("content", "why"),
     [
         (None, "cannot be read: No such file"),
-        (BODY, "holds no areas"),
+        (BODY, "holds no area for"),
         (base_image(areas=(AREA_AT, AREA_AT + AREA_SIZE)), "holds 2 areas"),
         (base_image()[: AREA_AT + AREA_SIZE - 1], "too small or not blank"),
         (base_image().replace(b" " * 100, b"taken".ljust(100), 1), "too small or not blank"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from api import run_certificate
-from api.run_certificate import NoRunCertificate, make_run_certificate, run_identity
+from api.run_certificate import NoRunCertificate, check_command, make_run_certificate, run_identity
+from bringup.errors import SettingsError
 from pki.issue import hand_out
 from pki.names import Identity, Role
 from tests.unit.pki import kit
@@ -68,6 +69,12 @@ def test_a_command_that_fails_is_quoted_escaped_and_shortened(tmp_path: Path) ->
 
 def test_a_key_on_its_error_output_is_not_shown(tmp_path: Path) -> None:
     assert "is not shown" in refusal(printing(tmp_path, b"", KEY, status=1))
+
+
+def test_a_program_that_is_not_there_is_told_before_any_machine_waits_for_it() -> None:
+    check_command("cat {name}")
+    with pytest.raises(SettingsError, match="RUN_CERTIFICATE_COMMAND: no-such-program is no program on"):
+        check_command("no-such-program {name}")
 
 
 def test_a_program_that_is_not_there_is_named() -> None:

@@ -25,7 +25,7 @@ STAFFS_CALLS = (("GET", "/runs", None), ("GET", "/devices", None), ("GET", "/que
 def test_a_workers_certificate_does_not_act_as_an_operator(strict: Served, method: str, path: str, body: Any) -> None:
     status, problem = strict.by("worker").call(method, path, body)
     assert status == 403
-    assert "role worker" in problem["detail"]
+    assert "role worker may not do this; it takes one of role operator" in problem["detail"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WORKERS_CALLS)

@@ -85,6 +85,8 @@ def test_without_a_certificate_no_image_is_handed_out_and_the_worker_may_come_ba
         status, problem = minted(served, run_of(2))
         assert (status, problem["type"]) == (503, "urn:bringup:unavailable")
         assert "away" not in problem["detail"], "what the command said is for the log"
+        timeline = served.by("worker").call("GET", f"/runs/{run_of(2)}")[1]["timeline"]
+        assert timeline[-1]["type"] == "no_certificate", "the run itself says what it waits for"
     log = (site.folder / "second-api.log").read_text()
     assert "RUN_CERTIFICATE_COMMAND made no certificate" in log
     assert "it ended with status 4: the CA is away" in log
