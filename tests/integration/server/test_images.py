@@ -260,7 +260,7 @@ def test_it_stops_in_time_while_a_bmc_reads(served: ServedApi, given: tuple[ApiC
     ("variables", "message"),
     [
         ({"validation_image": "absent.iso"}, "VALIDATION_IMAGE: absent.iso cannot be read"),
-        ({"validation_image": "devices.toml"}, "VALIDATION_IMAGE: devices.toml holds no areas"),
+        ({"validation_image": "devices.toml"}, "VALIDATION_IMAGE: devices.toml is no validation image"),
         ({"image_port": "70000"}, "IMAGE_PORT"),
     ],
 )
