@@ -42,12 +42,14 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Exit 0 made, 1 not."""
+    """Exit 0 made, 1 not, 130 interrupted."""
     try:
         make(_options())
     except (BuildError, OSError) as error:
         _say(f"failed: {error}")
         return 1
+    except KeyboardInterrupt:
+        return 130  # the shell's own status for it
     return 0
 
 

@@ -68,7 +68,8 @@ open_archive() { # an apt of our own, which knows Debian 12 and nothing of this 
     export APT_CONFIG=$apt/apt.conf
     say "reading the package lists of $mirror"
     apt-get -qq --error-on=any update || fail "$mirror or $security cannot be read; the messages above say why.
-     Behind a proxy, set http_proxy; with a mirror of your own, use --mirror and --security-mirror"
+     Behind a proxy, set http_proxy; with a mirror of your own, use --mirror and --security-mirror.
+     Without any network, --packages MANIFEST builds what an earlier image was made of, from the cache"
 }
 
 newest_kernel() {
