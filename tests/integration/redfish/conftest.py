@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +54,14 @@ class Emulator:
         found: dict[str, Any] = requests.get(f"{self.address}/test", verify=str(self.ca), timeout=5).json()
         return found
 
+    @property
+    def systems(self) -> dict[str, dict[str, Any]]:
+        """Power, medium and override of every system, by UUID."""
+        found: dict[str, dict[str, Any]] = requests.get(
+            f"{self.address}/systems", verify=str(self.ca), timeout=30
+        ).json()
+        return found
+
     def ask(self, path: str = "") -> dict[str, Any]:
         """What the real emulator says of its system, asked without our code."""
         found = requests.get(self.address + SYSTEM + path, auth=(USER, PASSWORD), verify=str(self.ca), timeout=5)
@@ -60,9 +69,9 @@ class Emulator:
         return answer
 
 
-@pytest.fixture(scope="session")
-def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    folder = tmp_path_factory.mktemp("redfish")
+@contextmanager
+def emulated(folder: Path, systems: int = 1) -> Iterator[Emulator]:
+    """An emulator in a process of its own, with so many systems behind it."""
     now, port, key = datetime.now(UTC), free_port(), profile.new_key()
     ca, foreign = Authority.new(30, now), Authority.new(30, now)
     leaf = ca.certify(Identity(Role.API, "bmc"), (parse_san("127.0.0.1"),), key.public_key(), 20, now)
@@ -79,7 +88,7 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
     program = [sys.executable, "-m", "tests.integration.redfish.emulator", str(folder), str(port)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*program, str(folder / "bmc.pem"), str(folder / "bmc.key")],
+            [*program, str(folder / "bmc.pem"), str(folder / "bmc.key"), str(systems)],
             stdout=log,
             stderr=log,
             env=os.environ | {"NO_PROXY": "127.0.0.1"},
@@ -104,6 +113,12 @@ def _wait_for(found: Emulator, process: "subprocess.Popen[bytes]", log: Path) ->
     raise AssertionError(f"the emulator did not start: {log.read_text()}")
 
 
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with emulated(tmp_path_factory.mktemp("redfish")) as found:
+        yield found
+
+
 @pytest.fixture
 def emulator(emulator_process: Emulator) -> Emulator:
     """The emulator as it is fresh: no faults, empty, off, no override."""
@@ -111,10 +126,10 @@ def emulator(emulator_process: Emulator) -> Emulator:
     return emulator_process
 
 
-def write_credential(folder: Path, password: str = PASSWORD) -> Path:
-    """The file of the credential ``rack1``."""
+def write_credential(folder: Path, password: str = PASSWORD, *, name: str = "rack1") -> Path:
+    """The file of a credential."""
     folder.mkdir(exist_ok=True)
-    path = folder / "rack1.toml"
+    path = folder / f"{name}.toml"
     path.touch(0o600)
     path.write_text(f'username = "{USER}"\npassword = "{password}"\n')
     return path

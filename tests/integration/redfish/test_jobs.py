@@ -70,7 +70,7 @@ def test_a_machine_that_is_on_is_switched_off_and_on_once(world: World, emulator
 
 
 def test_a_switch_whose_answer_is_lost_is_not_made_twice(world: World, emulator: Emulator) -> None:
-    emulator.fail(slow=RESET)
+    emulator.fail(slow=[RESET])
     with pytest.raises(BmcUnavailable):
         boot_it(world)
     assert switches(emulator) == 1

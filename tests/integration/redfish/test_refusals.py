@@ -24,7 +24,7 @@ def test_an_absent_bmc_is_unreachable(make_bmc: MakeBmc) -> None:
 
 def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, bmc: RedfishBmc) -> None:
     bmc.power_state()
-    emulator.fail(slow="ComputerSystem.Reset")
+    emulator.fail(slow=["ComputerSystem.Reset"])
     with pytest.raises(BmcUnavailable, match="timed out"):
         bmc.power_on()
     assert [line for line in emulator.seen["log"] if line.endswith("Reset")] == [
