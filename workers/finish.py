@@ -26,7 +26,7 @@ def finish(tools: Tools, task: Task, *, run_id: str) -> None:
         return
     if tools.boot_in_hand(run_id):
         raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_LOOK_AGAIN_S)
-    detail = "medium ejected"
+    detail = "medium ejected" if _was_touched(run) else "the machine was not touched: nothing to clean up"
     try:
         _clean_up_or_say_why(tools, run)
     except BmcUnavailable as error:

@@ -107,7 +107,10 @@ def test_a_machine_with_a_wrong_clock_boots_and_passes_within_a_minute(site: Sit
     site.rack.plug_in(FIRST)
     run = site.run_of(FIRST)
     assert (run.state, run.reason) == (RunState.PASSED, None), (run.detail, site.rack.console(FIRST))
-    assert _seconds(run) < BOOT_TO_REPORT_S
+    assert _seconds(run) < BOOT_TO_REPORT_S, (
+        f"power to report took {_seconds(run):.0f} s, not {BOOT_TO_REPORT_S}, at a load of {os.getloadavg()[0]:.1f}: "
+        "that is promised for two cores with nothing else to do; is anything else at work? Run it again without it"
+    )
     report = site.stack.api.get(f"/runs/{run.run_id}/report", Report)
     years_behind = datetime(2019, 1, 1, tzinfo=UTC).timestamp() - run.created_at.timestamp()
     assert report.rtc_offset_s == pytest.approx(years_behind, abs=BOOT_TO_REPORT_S)

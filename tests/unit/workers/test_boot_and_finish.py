@@ -143,6 +143,7 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
     finish_it(world)
     assert world.api.state.closed_at
     assert "eject_media" not in world.calls.names
+    assert world.api.timeline[-1].detail == "the machine was not touched: nothing to clean up"
 
 
 def test_finish_takes_out_a_medium_that_nobody_told_of(world: World) -> None:
