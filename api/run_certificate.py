@@ -9,14 +9,17 @@ import subprocess
 from dataclasses import dataclass, field
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from api.command_output import TooMuchOutput, outputs
 from bringup.errors import SettingsError
-from bringup.model import RUN_ID
+from bringup.model import RUN_ID, utc_now
 from bringup.text import printable
 
 TIMEOUT_S = 20
 _LONGEST_COMPLAINT = 500
+_MOST_BYTES = 256 * 1024  # the area of an image holds a quarter of this
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
 
@@ -80,10 +83,13 @@ def _run(words: list[str]) -> bytes:
         raise NoRunCertificate(f"{words[0]} cannot be run: {error.strerror}") from None
     with process:
         try:
-            out, err = process.communicate(timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+            out, err = outputs(process, TIMEOUT_S, _MOST_BYTES)
+            process.wait(TIMEOUT_S)
+        except (TimeoutError, subprocess.TimeoutExpired, TooMuchOutput) as error:
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started, or its pipes stay open
-            raise NoRunCertificate(f"it did not end within {TIMEOUT_S} s") from None
+            too_much = isinstance(error, TooMuchOutput)
+            fault = f"it printed more than {_MOST_BYTES} bytes" if too_much else f"it did not end within {TIMEOUT_S} s"
+            raise NoRunCertificate(fault) from None
     if process.returncode:
         raise NoRunCertificate(f"it ended with status {process.returncode}: {_complaint(err)}")
     return out
@@ -101,9 +107,11 @@ def _check(certificate_pem: bytes, key_pem: bytes, name: str) -> None:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         fits = certificate.public_key() == load_pem_private_key(key_pem, password=None).public_key()
         sans = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, TypeError, x509.ExtensionNotFound) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
         raise NoRunCertificate(f"what it printed cannot be read: {type(error).__name__}") from None
     if not fits:
         raise NoRunCertificate("the certificate that it printed is for another key")
     if name not in sans.get_values_for_type(x509.DNSName):
         raise NoRunCertificate(f"the certificate that it printed is not for {name}")
+    if not certificate.not_valid_before_utc <= utc_now() < certificate.not_valid_after_utc:
+        raise NoRunCertificate("the certificate that it printed is not valid now")

@@ -117,9 +117,11 @@ def _known(run_id: str) -> Run:
 def mint_media(run_id: str) -> Response:
     """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
     asked = read_body(MediaRequest)
+    run = _known(run_id)
+    # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
+    certificate = _certificate(run) if run.boot_owner == asked.owner else None
     change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner))
     given = services()
-    certificate = _certificate(change.run)  # first, for it takes time and may fail: the old token still works then
     parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)
     media = RunMedia(
         run_id=run_id,

@@ -10,11 +10,12 @@ from redis.connection import Connection
 from structlog.testing import capture_logs
 
 from api.app import create_app, create_images_app
+from api.views import workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
 from bringup.settings import Settings
-from bringup.wire import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire import AREA_HEAD, AREA_SIZE, Run, RunParameters
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
 
 REAL = "02-00-00-00-00-05-1795426896"
@@ -291,6 +292,22 @@ def test_the_api_does_not_start_without_a_usable_image(
         create_app(settings.model_copy(update={"validation_image": path}))
     assert why in str(error.value)
     assert len(error.value.problems) == 1
+
+
+def test_a_worker_that_was_overtaken_ends_nobodys_token(images: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a certificate takes up to 20 s: long enough to be taken for dead, and the machine to boot meanwhile."""
+    given: list[dict[str, Any]] = []
+
+    def slow(_run: Run) -> None:
+        monkeypatch.setattr(workers, "_certificate", lambda _run: None)
+        images.ok("POST", f"/runs/{REAL}/events", {"type": "boot_started", "owner": "another"})
+        given.append(images.ok("POST", f"/runs/{REAL}/media", {"owner": "another"}))
+
+    assert images.lease(REAL).status_code == 201
+    assert images.tell(REAL, "boot_started").status_code == 202
+    monkeypatch.setattr(workers, "_certificate", slow)
+    assert images.call("POST", f"/runs/{REAL}/media", {"owner": "w"}).status_code == 409
+    assert read(images, path_of(given[0])).status_code == 200, "the image that the BMC has is alive"
 
 
 def test_the_machine_is_told_whom_to_trust(make_images: MakeImages, tmp_path: Path) -> None:

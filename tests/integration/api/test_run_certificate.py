@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,21 @@ def test_output_without_both_is_refused(tmp_path: Path, lacks: bytes) -> None:
 def test_output_that_only_looks_like_both_is_refused(tmp_path: Path) -> None:
     both = b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n" + KEY
     assert "cannot be read" in refusal(printing(tmp_path, both))
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_command_that_does_not_stop_talking_is_ended(stream: int) -> None:
+    started = time.monotonic()
+    assert "printed more than 262144 bytes" in refusal(f"sh -c 'cat /dev/zero >&{stream}' {{name}}")
+    assert time.monotonic() - started < 15, "not only by its time"
+
+
+def test_a_certificate_that_has_expired_is_refused(tmp_path: Path) -> None:
+    then = datetime.now(UTC) - timedelta(days=9)
+    store = kit.found(tmp_path / "pki", then)
+    with kit.sitting(store, then, days=1) as opened:
+        expired = hand_out(opened, Identity(Role.RUN, RUN))
+    assert refusal(printing(tmp_path, expired)) == "the certificate that it printed is not valid now"
 
 
 def test_the_certificate_of_another_run_is_refused(issued: bytes, tmp_path: Path) -> None:
