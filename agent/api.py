@@ -2,14 +2,18 @@
 
 import http.client
 import json
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from agent.parameters import Parameters
 
 CONNECT_TIMEOUT_S = 20.0
+LONGEST_CALL_S = 120.0  # from the connection to the end of the answer
 LARGEST_ANSWER = 1024**2
 JSON = "application/json"
 
@@ -48,11 +52,13 @@ class Api:
         """
         connection = self._connection()
         try:
+            connection.connect()
             headers = {"Content-Type": kind, "Accept": JSON, "Connection": "close"}
             if self._token is not None:
                 headers["Authorization"] = f"Bearer {self._token}"
-            connection.request(method, f"{self._base}/{path}", body, headers)
-            return _answer(connection.getresponse())
+            with _cut_off_after(LONGEST_CALL_S, connection.sock):
+                connection.request(method, f"{self._base}/{path}", body, headers)
+                return _answer(connection.getresponse())
         finally:
             connection.close()
 
@@ -66,6 +72,23 @@ class Api:
         if self._context is None:
             raise ValueError("https needs a TLS context")
         return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_TIMEOUT_S, context=self._context)
+
+
+@contextmanager
+def _cut_off_after(seconds: float, door: socket.socket) -> Iterator[None]:
+    """A call ends, however slowly the other side talks: a timeout alone lets it say one byte every 20 s for ever."""
+    limit = threading.Timer(seconds, _cut_off, (door,))
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+
+
+def _cut_off(door: socket.socket) -> None:
+    with suppress(OSError):
+        door.shutdown(socket.SHUT_RDWR)
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:

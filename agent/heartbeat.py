@@ -70,6 +70,6 @@ class Heartbeats:
 def next_s(answer: Answer) -> float:
     """Seconds until the next heartbeat, as the API asks; a refusal or nonsense means half a minute or so."""
     asked = answer.body.get("next_s")
-    if isinstance(asked, int | float) and not isinstance(asked, bool) and answer.status < 300:
-        return min(max(float(asked), _SHORTEST_S), _LONGEST_S)
+    if isinstance(asked, int | float) and not isinstance(asked, bool) and asked >= 0 and answer.status < 300:
+        return min(max(asked, _SHORTEST_S), _LONGEST_S)
     return jitter(20, 40)

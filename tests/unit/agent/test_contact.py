@@ -88,7 +88,9 @@ def test_the_proof_is_the_one_that_the_api_computes(kind: Distrust) -> None:
 def test_the_next_heartbeat_comes_when_the_api_asks_for_it() -> None:
     assert heartbeat.next_s(Answer(202, {"next_s": 42}, "", "")) == 42
     assert heartbeat.next_s(Answer(202, {"next_s": 0}, "", "")) == 1
-    for answer in (Answer(202, {"next_s": "soon"}, "", ""), Answer(503, {"next_s": 1}, "", "")):
+    assert heartbeat.next_s(Answer(202, {"next_s": 10**400}, "", "")) == 3600
+    nan = Answer(202, {"next_s": float("nan")}, "", "")  # a wait for NaN is none at all: beat after beat
+    for answer in (nan, Answer(202, {"next_s": "soon"}, "", ""), Answer(503, {"next_s": 1}, "", "")):
         assert 20 <= heartbeat.next_s(answer) <= 40
 
 
