@@ -8,8 +8,8 @@ from bringup.model import Decision, DeviceState
 _WHY_NOT = {
     DeviceState.DISCOVERED: "the machine is not in the inventory; add it to DEVICES_FILE to approve it",
     DeviceState.VALIDATING: "the machine is being validated",
-    DeviceState.VALIDATED: "the machine has been validated; approve it again to repeat",
-    DeviceState.FAILED: "the machine has failed validation; approve it again to repeat",
+    DeviceState.VALIDATED: "the machine has been validated; to repeat: bringup device set {name} --state approved",
+    DeviceState.FAILED: "the machine has failed validation; to repeat: bringup device set {name} --state approved",
     DeviceState.ACTIVE: "the machine is in service",
 }
 
@@ -26,7 +26,7 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
     if device.maintenance:
         yield Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
     if device.state is not DeviceState.APPROVED:
-        yield Decision.AUDIT_ONLY, _WHY_NOT[device.state]
+        yield Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
 
 
 def power_refusal(device: KnownDevice, run_id: str) -> str | None:

@@ -20,6 +20,11 @@ def test_a_machine_in_any_other_state_is_only_audited(state: DeviceState) -> Non
     assert decide(APPROVED.with_record(state=state))[0] is Decision.AUDIT_ONLY
 
 
+@pytest.mark.parametrize("state", [DeviceState.VALIDATED, DeviceState.FAILED])
+def test_a_machine_that_had_its_run_says_which_command_allows_another(state: DeviceState) -> None:
+    assert "bringup device set a --state approved" in decide(APPROVED.with_record(state=state))[1]
+
+
 def test_an_approved_machine_in_maintenance_is_only_audited() -> None:
     decision, reason = decide(APPROVED.with_record(maintenance="fan"))
     assert (decision, reason) == (Decision.AUDIT_ONLY, "the machine is in maintenance: fan")
