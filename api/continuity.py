@@ -38,10 +38,10 @@ class Continuity:
 
     def problem(self) -> str | None:
         """Why no machine may be touched now; None: Redis remembers."""
-        there = self._there()
         if not self._path.exists():
-            self._adopt(there or self._new_id())
+            self._adopt(self._there() or self._new_id())
             return None
+        there = self._there()  # only now: who made the file, perhaps just now, had told Redis before
         return None if there is not None and there == self._here() else FORGOTTEN
 
     def accept(self) -> None:
