@@ -2,8 +2,8 @@
 
 import re
 
-# 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address.
-_IMAGE_SECRET = re.compile(r"""(images[\\/]+)([^\\/\s"']{32,})""")
+# 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address, or asks for it.
+_IMAGE_SECRET = re.compile(r"""(images(?:[\\/]|%2f)+)((?:(?!%2f)[^\\/\s"']){32,})""", re.IGNORECASE)
 
 
 def printable(text: str) -> str:

@@ -55,6 +55,8 @@ def test_the_area_is_filled_up_exactly_and_never_cut() -> None:
         "could not fetch 'https://h:5001/api/v1/images/{}'",
         r'{{"Image": "https:\/\/h\/api\/v1\/images\/{}\/bringup-validation.iso"}}',
         "/api/v1//images//{}/x",
+        "GET /api/v1/images%2F{}%2Fbringup-validation.iso",
+        "GET %2fapi%2fv1%2fimages%2f{}/bringup-validation.iso",
     ],
 )
 def test_the_secret_is_struck_out_of_any_text(text: str) -> None:
