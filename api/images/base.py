@@ -13,6 +13,7 @@ from bringup.errors import SettingsError
 from bringup.wire import AREA_HEAD, AREA_SIZE
 
 _BLOCK = 1024**2
+_SHELL = b"# with a root shell on the console"  # scripts/iso/build writes it into the manifest in the image
 _Signature = tuple[int, int, int, int]
 
 
@@ -92,6 +93,12 @@ def _opened(path: Path) -> BaseImage:
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
     if _signature(os.fstat(file.fileno())) != signature:
         raise _unusable(f"{path} is being written; build it elsewhere and move it here")
+    if _has_shell(file):
+        log.get("api").warning(
+            "VALIDATION_IMAGE was built with --debug-shell: whoever sees a machine's console is root there; "
+            "for a bench, never for production",
+            path=str(path),
+        )
     return BaseImage(file, signature[2], areas[0], digest, signature)
 
 
@@ -113,6 +120,15 @@ def _look_through(file: FileIO) -> tuple[str, list[int]]:
         position += len(block)
         tail = window[1 - len(AREA_HEAD) :]
     return digest.hexdigest(), areas
+
+
+def _has_shell(file: FileIO) -> bool:
+    at = 0
+    while part := os.pread(file.fileno(), _BLOCK + len(_SHELL), at):
+        if _SHELL in part:
+            return True
+        at += _BLOCK
+    return False
 
 
 def _positions(window: bytes) -> Iterator[int]:

@@ -10,6 +10,7 @@ from redis.connection import Connection
 from structlog.testing import capture_logs
 
 from api.app import create_app, create_images_app
+from api.images.base import BaseImageFile
 from api.views import workers
 from bringup import tls
 from bringup.connections import connect_redis
@@ -292,6 +293,18 @@ def test_the_api_does_not_start_without_a_usable_image(
         create_app(settings.model_copy(update={"validation_image": path}))
     assert why in str(error.value)
     assert len(error.value.problems) == 1
+
+
+def test_an_image_that_gives_a_root_shell_is_told_as_the_builder_marks_it(tmp_path: Path) -> None:
+    builder = (Path(__file__).parents[3] / "scripts" / "iso" / "build").read_text()
+    mark = "# with a root shell on the console"
+    assert f'echo "{mark}"' in builder
+    at = 2**20 - 10  # over the border of what is read at once
+    path = tmp_path / "renamed.iso"
+    path.write_bytes((base_image() + bytes(2**20))[:at] + mark.encode() + bytes(100))
+    with capture_logs() as lines:
+        BaseImageFile(path)
+    assert ["--debug-shell" in line["event"] for line in lines] == [True]
 
 
 def test_a_worker_that_was_overtaken_ends_nobodys_token(images: Api, monkeypatch: pytest.MonkeyPatch) -> None:
