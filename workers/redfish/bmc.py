@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 
 from sushy import ResetType
 from sushy.resources.system.system import System
@@ -26,6 +25,8 @@ class RedfishBmc:
         self._settings = settings
         self._sleep = sleep
         self._image_url: str | None = None
+        self._opened: RedfishConnection | None = None
+        self._logged_in: System | None = None
 
     def power_state(self) -> str:
         """Whether the machine is on, asked now."""
@@ -73,8 +74,8 @@ class RedfishBmc:
 
     def close(self) -> None:
         """End the session, if there is one."""
-        if "_connection" in self.__dict__:
-            self._connection.close()
+        if self._opened:
+            self._opened.close()
 
     def _reset(self, how: ResetType) -> None:
         with self._asked_to(f"reset with {how.value}", refused=FailureReason.NO_BOOT):
@@ -88,13 +89,19 @@ class RedfishBmc:
         with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 
-    @cached_property
+    # No cached_property: in Python 3.11 it holds one lock for all BMCs of the process, and logging in takes time.
+    # https://docs.python.org/3/library/functools.html#functools.cached_property
+    @property
     def _connection(self) -> RedfishConnection:
-        credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
-        return RedfishConnection(self._run, credential, self._settings)
+        if self._opened is None:
+            credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
+            self._opened = RedfishConnection(self._run, credential, self._settings)
+        return self._opened
 
-    @cached_property
+    @property
     def _system(self) -> System:
-        refused = FailureReason.BMC_UNREACHABLE
-        with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
-            return self._connection.system()
+        if self._logged_in is None:
+            refused = FailureReason.BMC_UNREACHABLE
+            with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
+                self._logged_in = self._connection.system()
+        return self._logged_in

@@ -1,5 +1,7 @@
 """Every way in which a BMC refuses or stays silent, and the reason that the run gets for it."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,8 @@ from structlog.testing import capture_logs
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
-from tests.conftest import free_port
-from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of, write_credential
+from tests.conftest import MakeSettings, free_port
+from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of, run_on, write_credential
 from tests.integration.redfish.emulator import PASSWORD, SESSIONS, SYSTEM
 from workers.redfish import RedfishBmc
 
@@ -30,6 +32,20 @@ def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, bm
     assert [line for line in emulator.seen["log"] if line.endswith("Reset")] == [
         f"POST {SYSTEM}/Actions/ComputerSystem.Reset"
     ]
+
+
+def test_a_bmc_that_keeps_silent_holds_up_no_other(
+    emulator: Emulator, bmc: RedfishBmc, make_settings: MakeSettings, credentials: Path
+) -> None:
+    settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=30)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        other = RedfishBmc(run_on(emulator, bmc=f"https://127.0.0.1:{silent.getsockname()[1]}"), settings)
+        with ThreadPoolExecutor() as threads:
+            asked = threads.submit(other.power_state)
+            with silent.accept()[0]:
+                assert bmc.power_state() == "Off"
+                assert not asked.done()
+            assert isinstance(asked.exception(), BmcUnavailable)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 409, 429])
