@@ -90,9 +90,11 @@ def _of_answer(
     if _is_later(error):
         return BmcUnavailable(message, reason=busy)
     if isinstance(error, sushy_errors.AccessError):
-        if error.status_code == requests.codes.unauthorized and not logging_in:
+        is_unknown = error.status_code == requests.codes.unauthorized
+        if is_unknown and not logging_in:
             return BmcUnavailable(f"{message} (the session has ended)")
-        return BmcRejected(message, reason=FailureReason.BMC_AUTH)
+        look_at = "the username and password of the device's credential" if is_unknown else "the account's role"
+        return BmcRejected(f"{message}; look at {look_at}", reason=FailureReason.BMC_AUTH)
     return BmcRejected(message, reason=refused)
 
 

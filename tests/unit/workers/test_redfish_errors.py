@@ -57,6 +57,11 @@ def test_a_refused_account_is_never_tried_again(status: int, *, logging_in: bool
     assert found.reason == AUTH
 
 
+def test_a_refused_account_is_told_with_what_to_look_at() -> None:
+    assert "password of the device's credential" in str(of_status(401, logging_in=True))
+    assert "the account's role" in str(of_status(403, logging_in=True))
+
+
 def test_an_ended_session_is_tried_again() -> None:
     assert isinstance(of_status(401), BmcUnavailable)
 
