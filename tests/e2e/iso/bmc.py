@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn
@@ -113,6 +114,7 @@ def _end(machine: Machine) -> NoReturn:
 
 def serve(folder: Path) -> None:
     """Serve until killed; the machine goes off with its BMC."""
+    tempfile.tempdir = str(folder)  # the images that it fetches, each with a key in it, go with the folder
     settings = json.loads((folder / "bmc.json").read_text())
     users = folder / "users"
     users.write_text(f"{BMC_USER}:{bcrypt.hashpw(BMC_PASSWORD.encode(), bcrypt.gensalt(4)).decode()}\n")
