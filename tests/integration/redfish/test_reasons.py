@@ -2,42 +2,66 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bringup.model import DeviceState, FailureReason, RunState
+from bringup.settings import Settings
 from tests.integration.redfish.cases import CASES, faults
-from tests.integration.redfish.conftest import emulated
+from tests.integration.redfish.conftest import Emulator, emulated
 from tests.integration.redfish.playing import Outcome, play_all
 from tests.integration.redfish.rack import Rack, prepare
 
+_DOCS = Path(__file__).parents[3] / "docs"
+_IMPATIENT = {"BMC_READ_TIMEOUT_S": "60", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
+
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outcome]]:
-    """Of all cases, which go on at the same time."""
-    folder = tmp_path_factory.mktemp("reasons")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reasons")
+
+
+@pytest.fixture(scope="module")
+def bmcs(folder: Path) -> Iterator[Emulator]:
+    """One system for each case, with its fault."""
     with emulated(folder, len(CASES)) as emulator:
-        prepare(folder, emulator)
         emulator.fail(**faults())
-        rack = Rack(folder, "rack", {"API_USE_TLS": "true"})
-        with rack.stack:
-            rack.stack.start_redis()
-            own = rack.stack.settings
-            password = own.redis_password.get_secret_value() if own.redis_password else ""
-            shared = {"REDIS_PORT": str(own.redis_port), "REDIS_PASSWORD": password, "REDIS_DB": "1"}
-            times = {"BMC_READ_TIMEOUT_S": "60", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
-            doomed = Rack(folder, "doomed", shared | times)
-            with doomed.stack:
-                for one in (rack, doomed):
-                    one.stack.start("api")
-                    one.start_worker()
-                yield play_all(folder, emulator, rack, doomed)
-                for one in (rack, doomed):
-                    one.stack.stop("work", signal.SIGKILL)  # nothing is left to wait for
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder: Path, bmcs: Emulator) -> Iterator[dict[str, Outcome]]:
+    """Of all cases, which go on at the same time."""
+    prepare(folder, bmcs)
+    rack = Rack(folder, "rack", {"API_USE_TLS": "true"})
+    with rack.stack as stack:
+        stack.start_redis()
+        doomed = Rack(folder, "doomed", _IMPATIENT | _redis_of(stack.settings))
+        with doomed.stack:
+            for one in (rack, doomed):
+                one.stack.start("api")
+                one.start_worker()
+            yield play_all(folder, bmcs, rack, doomed)
+            for one in (rack, doomed):
+                one.stack.stop("work", signal.SIGKILL)  # nothing is left to wait for
+
+
+def _redis_of(settings: Settings) -> dict[str, str]:
+    """The same server, and a database of its own."""
+    assert settings.redis_password
+    password = settings.redis_password.get_secret_value()
+    return {"REDIS_PORT": str(settings.redis_port), "REDIS_PASSWORD": password, "REDIS_DB": "1"}
 
 
 def test_every_reason_of_the_closed_list_has_a_case() -> None:
     assert {case.reason for case in CASES.values()} == {None, *FailureReason}
+
+
+@pytest.mark.parametrize("name", ["redfish.md", "running.md"])
+def test_the_pages_for_people_tell_of_every_reason(name: str) -> None:
+    page = (_DOCS / name).read_text()
+    assert [reason for reason in FailureReason if f"| `{reason}` |" not in page] == []
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -62,3 +86,8 @@ def test_the_machine_is_left_off_and_empty(outcomes: dict[str, Outcome], name: s
     assert machine["power"] == "Off"
     assert machine["inserted"] is case.holds_a_disc
     assert machine["override"]["BootSourceOverrideEnabled"] == "Disabled"
+
+
+@pytest.mark.usefixtures("outcomes")
+def test_nobody_stays_logged_in_but_the_worker_that_was_killed(bmcs: Emulator) -> None:
+    assert bmcs.seen["sessions"] == 1
