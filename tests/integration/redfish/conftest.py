@@ -91,7 +91,7 @@ def emulated(folder: Path, systems: int = 1) -> Iterator[Emulator]:
             [*program, str(folder / "bmc.pem"), str(folder / "bmc.key"), str(systems)],
             stdout=log,
             stderr=log,
-            env=os.environ | {"NO_PROXY": "127.0.0.1"},
+            env=os.environ | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(folder)},
         )
     try:
         _wait_for(found, process, folder / "log")

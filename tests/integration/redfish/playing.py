@@ -45,7 +45,10 @@ def play_all(folder: Path, emulator: Emulator, rack: Rack, doomed: Rack) -> dict
         _leave_a_disc(emulator, name)
     lost = next(name for name, case in CASES.items() if case.loses_its_worker)
     _kill_the_worker(doomed, emulator, lost)
-    with ThreadPoolExecutor() as threads, served(create_app(rack.stack.settings), folder, long_ago()) as expired:
+    with (
+        ThreadPoolExecutor(len(CASES)) as threads,
+        served(create_app(rack.stack.settings), folder, long_ago()) as expired,
+    ):
         losing = threads.submit(_start_another_too_late, doomed, emulator, lost)
         stage = _Stage(folder, emulator, rack, expired, threads)
         return stage.play([name for name in CASES if name != lost]) | {lost: losing.result()}
