@@ -1,13 +1,16 @@
 """Sending a part of a run's image, as fast as the other side takes it, and telling how far that went."""
 
 import errno
+import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 
 from api.images.overlay import RunImage
 from bringup import log
 
 CHUNK_BYTES = 64 * 1024
 STALL_S = 20  # for one chunk: who takes less than 3 KiB a second is cut off
+ASK_EVERY_S = 5.0
 _TELL_EVERY_BYTES = 4 * 1024**2
 
 Content = Generator[bytes, None, None]
@@ -36,6 +39,18 @@ def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreT
     finally:
         if position > told:
             delivered(told, position)
+
+
+def while_it_lives(content: Content, lives: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> Content:
+    """``content`` as long as the image lives: a reader who is slow must not read on when its run has ended."""
+    asked = clock()
+    with closing(content):
+        for chunk in content:
+            if clock() - asked >= ASK_EVERY_S:
+                if not lives():
+                    raise ConnectionResetError(errno.ECONNRESET, "the run has ended")
+                asked = clock()
+            yield chunk
 
 
 def _read(image: RunImage, count: int) -> bytes:

@@ -15,7 +15,7 @@ from api.images.parameters import area_of
 from api.images.readers import Readers
 from api.images.reads import ImageReads
 from api.records import ImageRead
-from bringup.errors import CorruptRecord
+from bringup.errors import CorruptRecord, RedisUnavailable
 from bringup.model import RunState
 from bringup.wire import RunParameters
 
@@ -99,6 +99,14 @@ class Images:
             return None  # the run itself may be forgotten already
         run_id, base, sealed, state = cast("list[bytes]", found)
         return KnownImage(run_id.decode(), locator[:32], RunState(json.loads(state)), base.decode(), sealed)
+
+    def lives(self, secret: str) -> bool:
+        """Whether the image may be read still; where that cannot be asked it may, for its run may well go on."""
+        try:
+            known = self.find(secret)
+        except RedisUnavailable:
+            return True
+        return known is not None and not known.state.ended
 
     def parameters(self, image: KnownImage, secret: str) -> RunParameters:
         """What the run's machine will know. Raises CorruptRecord: somebody else has written it."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from api.images.delivery import ASK_EVERY_S
 from bringup import tls
 from bringup.connections import ApiClient, connect_redis
 from bringup.model import LeaseEvent
@@ -21,8 +22,10 @@ from bringup.settings import Settings
 from bringup.wire import (
     AREA_HEAD,
     AREA_SIZE,
+    AbortRequest,
     EventType,
     MediaRequest,
+    Run,
     RunDecision,
     RunDetail,
     RunEvent,
@@ -190,6 +193,18 @@ def test_a_file_written_over_ends_the_download_instead_of_mixing_two_images(
     log = served.log.read_text()
     assert "was overwritten while it was served" in log
     assert "Traceback" not in log
+
+
+def test_a_download_ends_soon_after_its_run(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], content: bytes
+) -> None:
+    with slow_reader(served.port, path_of(given[1])) as reader:
+        begun = reader.recv(1000)
+        given[0].post(f"/runs/{RUN}/abort", AbortRequest(), Run)
+        time.sleep(ASK_EVERY_S + 1)
+        body = (begun + rest(reader)).partition(b"\r\n\r\n")[2]
+    assert len(body) < len(content) / 2
+    assert "Traceback" not in served.log.read_text()
 
 
 def slow_reader(port: int, path: str) -> socket.socket:

@@ -1,7 +1,9 @@
 """The image of a run: any part of it is that part of the base image with the parameters written into it."""
 
+import collections
 import io
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.images.base import BaseImageFile
-from api.images.delivery import CHUNK_BYTES, deliver
+from api.images.delivery import CHUNK_BYTES, deliver, while_it_lives
 from api.images.overlay import RunImage
 from bringup.errors import SettingsError
 from bringup.wire import AREA_HEAD, AREA_SIZE
@@ -109,3 +111,19 @@ def test_the_first_block_of_a_second_area_is_enough_to_refuse_it(tmp_path: Path)
     path = base_file(tmp_path, b"", AREA_HEAD)
     with pytest.raises(SettingsError, match="holds 2 areas"):
         BaseImageFile(path)
+
+
+def test_a_slow_reader_is_asked_for_now_and_then_and_stopped_when_the_run_has_ended() -> None:
+    clock, lives, closed = iter(range(100)), iter([True, False]), []
+
+    def content() -> Generator[bytes, None, None]:
+        try:
+            yield from (b"chunk" for _ in range(100))
+        finally:
+            closed.append(True)
+
+    taken = while_it_lives(content(), lambda: next(lives), lambda: float(next(clock)))
+    with pytest.raises(ConnectionResetError):
+        collections.deque(taken, maxlen=0)
+    assert next(clock) < 20
+    assert closed
