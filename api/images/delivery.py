@@ -1,6 +1,7 @@
 """Sending a part of a run's image, as fast as the other side takes it, and telling how far that went."""
 
 import errno
+import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -9,13 +10,21 @@ from api.images.overlay import RunImage
 from bringup import log
 
 CHUNK_BYTES = 64 * 1024
-STALL_S = 20  # for one chunk: who takes less than 3 KiB a second is cut off
+STALL_S = 20  # for one chunk: who takes less than some 5 KiB a second is cut off
 ASK_EVERY_S = 5.0
 _TELL_EVERY_BYTES = 4 * 1024**2
 
 Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
 MoreTime = Callable[[float], None]
+
+
+def send_in_small_parts(connection: socket.socket) -> None:
+    """Let the kernel take little ahead.
+
+    It would take megabytes, and more only when a third of them is gone: who reads slowly would seem to have stopped.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * CHUNK_BYTES)
 
 
 def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreTime) -> Content:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from api.audience import Audience, audience
 from api.images import FILE_NAME, Images, KnownImage
 from api.images.base import BaseImage
-from api.images.delivery import Content, deliver, while_it_lives
+from api.images.delivery import Content, deliver, send_in_small_parts, while_it_lives
 from api.images.overlay import RunImage
 from api.images.parameters import area_of
 from api.images.range import wanted
@@ -55,6 +55,8 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.OK:
         content = _fill(response, file, base, known)
         if request.method == "GET":
+            if connection := request.environ.get("gunicorn.socket"):
+                send_in_small_parts(connection)
             content = while_it_lives(content, lambda: images.lives(secret))
             response.response = _counted(content, images, known)
     return response
