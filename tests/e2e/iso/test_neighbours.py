@@ -35,7 +35,7 @@ exec "$0" -c "$1"
 def test_an_announcement_on_the_cable_is_heard_and_nonsense_before_it_is_not() -> None:
     assert shutil.which("unshare"), "unshare (util-linux) is not installed"
     done = subprocess.run(
-        ["unshare", "--net", "--map-root-user", "sh", "-ec", SCRIPT, sys.executable, LISTEN],
+        ["unshare", "--net", "sh", "-ec", SCRIPT, sys.executable, LISTEN],
         cwd=PROJECT,
         capture_output=True,
         text=True,
