@@ -153,9 +153,7 @@ class DnsmasqLog:
         return None
 
     def _time(self, header: re.Match[bytes]) -> datetime:
-        if header["rfc3339"]:
-            return log_time.rfc3339(header["rfc3339"])
-        return log_time.traditional(header["month"], header["day"], header["clock"], now=self._now(), zone=self._zone)
+        return log_time.written(header, now=self._now, zone=self._zone)
 
 
 def _without_header(record: bytes) -> Skip:

@@ -1,34 +1,19 @@
 """ISC dhcpd's log, written by syslog; its standard error has no times and cannot be read."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime, tzinfo
-
-from pydantic import JsonValue
+from datetime import datetime
 
 from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent, utc_now
-from dhcp_tailer.layout import LINES
-from dhcp_tailer.sources import clients_memory, duid, isc_lines, log_time
-from dhcp_tailer.sources.clients import Clients
+from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.sources import duid, isc_lines, log_time
+from dhcp_tailer.sources.clients_log import ClientsLog
 from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
 
 
-class IscLog:
-    """Reads ``DHCPACK on`` and ``Reply NA`` lines as leases, releases as their end.
-
-    Args:
-        now: the clock that the missing year is taken from.
-        zone: of the clock that writes the log; None is the zone of this host.
-    """
+class IscLog(ClientsLog):
+    """Reads ``DHCPACK on`` and ``Reply NA`` lines as leases, releases as their end."""
 
     name = "isc-log"
-    layout = LINES
-
-    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
-        self._now = now
-        self._zone = zone
-        self._clients = Clients()
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
@@ -44,14 +29,6 @@ class IscLog:
             return self._message(header, message)
         except LeaseFormatError as error:
             return malformed(error)
-
-    def memory(self) -> JsonValue:
-        """The clients."""
-        return clients_memory.keep(self._clients)
-
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        self._clients = clients_memory.taken_up(memory)
 
     def _message(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
         mac = _mac(message)
@@ -84,9 +61,7 @@ class IscLog:
         return event
 
     def _time(self, header: re.Match[bytes]) -> datetime:
-        if header["rfc3339"]:
-            return log_time.rfc3339(header["rfc3339"])
-        return log_time.traditional(header["month"], header["day"], header["clock"], now=self._now(), zone=self._zone)
+        return log_time.written(header, now=self._now, zone=self._zone)
 
 
 def _mac(message: re.Match[bytes]) -> str | None:

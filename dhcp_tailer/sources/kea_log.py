@@ -1,16 +1,12 @@
 """Kea's log at its INFO level, written by itself or by syslog."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime, tzinfo
-
-from pydantic import JsonValue
+from datetime import datetime
 
 from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent, utc_now
-from dhcp_tailer.layout import LINES
-from dhcp_tailer.sources import clients_memory, duid, kea_lines, log_time
-from dhcp_tailer.sources.clients import Clients
+from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.sources import duid, kea_lines, log_time
+from dhcp_tailer.sources.clients_log import ClientsLog
 from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, lease_event, malformed
 
 _ETHERNET = b"1"
@@ -18,21 +14,10 @@ _OFFERS = frozenset({b"LEASE_ADVERT", b"LEASE_OFFER"})  # as it is called up to 
 _RELEASES = frozenset({b"RELEASE", b"RELEASE_NA"})
 
 
-class KeaLog:
-    """Reads ``LEASE_ALLOC`` lines as leases, ``RELEASE`` lines as their end; an offer tells a new lease from a renewal.
-
-    Args:
-        now: the clock that a missing year is taken from.
-        zone: of the clock that writes the log; None is the zone of this host.
-    """
+class KeaLog(ClientsLog):
+    """Reads ``LEASE_ALLOC`` lines as leases, ``RELEASE`` lines as ends; an offer tells new leases from renewals."""
 
     name = "kea-log"
-    layout = LINES
-
-    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
-        self._now = now
-        self._zone = zone
-        self._clients = Clients()
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
@@ -45,14 +30,6 @@ class KeaLog:
             return self._message(header, record)
         except LeaseFormatError as error:
             return malformed(error)
-
-    def memory(self) -> JsonValue:
-        """The clients."""
-        return clients_memory.keep(self._clients)
-
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        self._clients = clients_memory.taken_up(memory)
 
     def _message(self, header: re.Match[bytes], record: bytes) -> LeaseEvent | Skip:
         message = kea_lines.message(record, header.end())
@@ -81,9 +58,7 @@ class KeaLog:
     def _time(self, header: re.Match[bytes]) -> datetime:
         if header["local"]:
             return log_time.local(header["local"], zone=self._zone)
-        if header["rfc3339"]:
-            return log_time.rfc3339(header["rfc3339"])
-        return log_time.traditional(header["month"], header["day"], header["clock"], now=self._now(), zone=self._zone)
+        return log_time.written(header, now=self._now, zone=self._zone)
 
 
 def _mac(message: re.Match[bytes]) -> str | None:

@@ -1,5 +1,7 @@
 """The time of a log line. The traditional one has no year and no zone. Source: RFC 3164 s.4.1.2, RFC 3339 s.5.6."""
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from bringup.errors import LeaseFormatError
@@ -7,6 +9,18 @@ from bringup.errors import LeaseFormatError
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _LEAP_YEARS_APART = 8  # at most, as around 1900 and 2100
 _AHEAD = timedelta(days=1)  # a server's clock may run before ours
+
+
+def written(header: re.Match[bytes], *, now: Callable[[], datetime], zone: tzinfo | None) -> datetime:
+    """When the line under ``header`` was written. Raises LeaseFormatError.
+
+    Args:
+        header: with the group ``rfc3339``, or with ``month``, ``day`` and ``clock``.
+        now, zone: see `traditional`.
+    """
+    if header["rfc3339"]:
+        return rfc3339(header["rfc3339"])
+    return traditional(header["month"], header["day"], header["clock"], now=now(), zone=zone)
 
 
 def traditional(month: bytes, day: bytes, clock: bytes, *, now: datetime, zone: tzinfo | None) -> datetime:
