@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -85,7 +85,7 @@ def _opened(path: Path) -> BaseImage:
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}") from None
     signature = _signature(os.fstat(file.fileno()))
-    digest, areas = _look_through(file)
+    digest, areas, shells = _look_through(file)
     if len(areas) != 1:
         held = f"{len(areas)} areas instead of one" if areas else "no area"
         raise _unusable(f"{path} is no validation image: it holds {held} for a run's parameters")
@@ -93,7 +93,7 @@ def _opened(path: Path) -> BaseImage:
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
     if _signature(os.fstat(file.fileno())) != signature:
         raise _unusable(f"{path} is being written; build it elsewhere and move it here")
-    if _has_shell(file):
+    if shells:
         log.get("api").warning(
             "VALIDATION_IMAGE was built with --debug-shell: whoever sees a machine's console is root there; "
             "for a bench, never for production",
@@ -110,32 +110,31 @@ def _is_blank(area: bytes) -> bool:
     return len(area) == AREA_SIZE and not area.removeprefix(AREA_HEAD).strip()
 
 
-def _look_through(file: FileIO) -> tuple[str, list[int]]:
-    """The digest of all of it, and where areas begin; a part at a time, for the file may be the wrong one, and huge."""
-    digest, areas, position, tail = hashlib.sha256(), [], 0, b""
+def _look_through(file: FileIO) -> tuple[str, list[int], list[int]]:
+    """The digest of all of it, and where areas and shells are; a part at a time: the wrong file may be a huge one."""
+    digest, areas, shells = hashlib.sha256(), _Sightings(AREA_HEAD), _Sightings(_SHELL)
     while block := file.read(_BLOCK):
         digest.update(block)
-        window = tail + block
-        areas += [position - len(tail) + found for found in _positions(window)]
-        position += len(block)
-        tail = window[1 - len(AREA_HEAD) :]
-    return digest.hexdigest(), areas
+        areas.look(block)
+        shells.look(block)
+    return digest.hexdigest(), areas.found, shells.found
 
 
-def _has_shell(file: FileIO) -> bool:
-    at = 0
-    while part := os.pread(file.fileno(), _BLOCK + len(_SHELL), at):
-        if _SHELL in part:
-            return True
-        at += _BLOCK
-    return False
+class _Sightings:
+    """Where a mark is in what goes by in blocks, also where it lies across two of them."""
 
+    def __init__(self, mark: bytes) -> None:
+        self.found: list[int] = []
+        self._mark = mark
+        self._tail = b""
+        self._behind = 0  # where the next block begins
 
-def _positions(window: bytes) -> Iterator[int]:
-    found = window.find(AREA_HEAD)
-    while found >= 0:
-        yield found
-        found = window.find(AREA_HEAD, found + 1)
+    def look(self, block: bytes) -> None:
+        window = self._tail + block
+        start = self._behind - len(self._tail)
+        self.found += [start + at.start() for at in re.finditer(re.escape(self._mark), window)]
+        self._behind += len(block)
+        self._tail = window[1 - len(self._mark) :]
 
 
 def _signature_of(path: Path) -> _Signature | None:
