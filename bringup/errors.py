@@ -10,6 +10,7 @@
     │   └── PowerRefused     the power of this machine must not be switched
     ├── TransientError       may succeed if tried again: retried with backoff
     │   ├── RedisUnavailable
+    │   │   └── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
     │   └── NotYet           nothing is wrong, it is only too early
@@ -73,6 +74,10 @@ class TransientError(BringupError):
 
 class RedisUnavailable(TransientError):
     """Redis does not answer, or answers that it cannot work now."""
+
+
+class RedisRefusesWrites(RedisUnavailable):
+    """Redis answers reads and refuses writes: its memory or disk is full, it is read-only, its replicas are away."""
 
 
 class ApiUnavailable(TransientError):

@@ -1,10 +1,12 @@
 """What all tests share: a real redis-server and settings that are independent of the caller's environment."""
 
+import resource
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# A write beyond RLIMIT_FSIZE is to fail, as on a full disk, and not to end the process; exec keeps what is ignored.
+IGNORING_XFSZ = 'trap \'\' XFSZ; exec "$0" "$@"'
+
+
+@contextmanager
+def full_disk(pid: int) -> Iterator[None]:
+    """The process cannot make any file longer: EFBIG, which programs treat as they treat a full disk."""
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, unlimited[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+
+
 class RedisServer:
     """A real redis-server with a password, on a free loopback port; it can be stopped and started again."""
 
@@ -32,8 +49,12 @@ class RedisServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, on the data that is there. A missing binary fails the test: it is never a silent skip."""
+    def start(self, *options: str) -> None:
+        """Start it, on the data that is there. A missing binary fails the test: it is never a silent skip.
+
+        Args:
+            options: of redis-server's command line, as ``--name value``.
+        """
         binary = shutil.which("redis-server")
         assert binary, "redis-server is not installed; run scripts/setup"
         config = self._folder / "redis.conf"
@@ -42,7 +63,8 @@ class RedisServer:
             'appendonly yes\nappendfsync always\nsave ""\n'
         )
         with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([binary, str(config)], stdout=log, stderr=log)
+            command = ["sh", "-c", IGNORING_XFSZ, binary, str(config), *options]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
@@ -50,6 +72,13 @@ class RedisServer:
                     return
             time.sleep(0.02)
         raise AssertionError("redis-server did not start")
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Its disk is full for a while."""
+        assert self._process
+        with full_disk(self._process.pid):
+            yield
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""

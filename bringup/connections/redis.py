@@ -1,8 +1,7 @@
-"""Redis connections: plain or mutual TLS as ``REDIS_USE_TLS`` says, and errors in our own words."""
+"""Redis connections: plain or mutual TLS as ``REDIS_USE_TLS`` says."""
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -10,17 +9,19 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from bringup import tls
-from bringup.errors import CorruptRecord, PermanentError, RedisUnavailable
+from bringup.connections.redis_errors import KeepsErrorCodes
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-_REFUSED_IN_A_SCRIPT = "The user executing the script can't"  # otherwise it would be a NoPermissionError
+
+class _PlainConnection(KeepsErrorCodes, redis.Connection):
+    """redis-py's own, which keeps the codes of errors."""
 
 
-class _TlsConnection(redis.SSLConnection):
+class _TlsConnection(KeepsErrorCodes, redis.SSLConnection):
     """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
 
     def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:
@@ -38,7 +39,7 @@ def connect_redis(settings: Settings, contexts: tls.ClientContexts, *, name: str
         name: shown by ``CLIENT LIST``, so that an operator sees who is connected.
     """
     kwargs: dict[str, Any] = {}
-    connection_class: type[redis.Connection] = redis.Connection
+    connection_class: type[redis.Connection] = _PlainConnection
     if settings.redis_use_tls:
         connection_class = _TlsConnection
         kwargs["context"] = functools.partial(tls.for_redis, settings, contexts)
@@ -60,32 +61,3 @@ def connect_redis(settings: Settings, contexts: tls.ClientContexts, *, name: str
         **kwargs,
     )
     return redis.Redis(connection_pool=pool)
-
-
-@contextmanager
-def redis_errors(settings: Settings) -> Iterator[None]:
-    """Turn redis-py's errors inside the block into ours.
-
-    Raises:
-        RedisUnavailable: it does not answer, or cannot work now; waiting helps.
-        PermanentError: it refuses us; only a person can help.
-    """
-    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
-    try:
-        yield
-    except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
-        # Redis answers a missing password with a lecture on HELLO; what counts is that ours does not do.
-        why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
-        raise PermanentError(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME") from error
-    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError) as error:
-        raise RedisUnavailable(f"{where} does not answer ({error})") from error
-    except redis.ResponseError as error:
-        if str(error).startswith(("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN")):
-            raise RedisUnavailable(f"{where} cannot work now ({error})") from error
-        if str(error).startswith("WRONGTYPE"):
-            raise CorruptRecord(f"{where} holds something that is not ours where a record should be") from error
-        if str(error).startswith("DB index"):
-            raise PermanentError(f"{where} has no database {settings.redis_db}; check REDIS_DB") from error
-        if _REFUSED_IN_A_SCRIPT in str(error):
-            raise PermanentError(f"{where} refused us ({error}); check REDIS_USERNAME") from error
-        raise

@@ -1,0 +1,123 @@
+"""What an error of Redis means for us, decided by its class and by the error code that the server sent.
+
+Never by its text: redis-py cuts the code off some errors, puts the command before others, and the text of a
+command may hold what a device has written.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+
+from bringup.errors import BringupError, CorruptRecord, PermanentError, RedisRefusesWrites, RedisUnavailable
+from bringup.settings import Settings
+
+# Reads work, writes are refused.
+# Source: processCommand() in Redis's server.c, which is where all of these are made.
+_REFUSES_WRITES = {
+    "OOM": "its memory is full: raise its maxmemory, or give it a larger host",
+    "MISCONF": "it cannot write to its disk: free space on it, and see the log of redis-server",
+    "READONLY": "it is a read-only replica: point REDIS_HOST at the master",
+    "NOREPLICAS": "fewer replicas are connected than its min-replicas-to-write: start them",
+}
+# Nothing works, or not this command, for a while.
+_UNAVAILABLE = {
+    "LOADING": "it is loading its data after a start",
+    "MASTERDOWN": "it is a replica that has lost its master",
+    "BUSY": "a script or a function keeps it busy",
+    "UNBLOCKED": "it interrupted a blocking command, as it does when its role changes",
+    "CLUSTERDOWN": "its cluster is down",
+    "TRYAGAIN": "its cluster is moving keys",
+}
+_TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; execCommandAbort() in Redis's multi.c
+_REFUSED_IN_A_SCRIPT = "The user executing the script can't"  # Redis 7.0 sends the code ERR; later ones NOPERM
+
+
+class KeepsErrorCodes:
+    """Base of our connection classes: every error of the server keeps its code in ``status_code``.
+
+    redis-py sets it only for the codes that have a class of their own.
+    """
+
+    def set_parser(self, parser_class: Any) -> None:
+        """As redis-py, with a parser that keeps the code."""
+        super().set_parser(_keeping_codes(parser_class))  # type: ignore[misc]
+
+
+@functools.cache
+def _keeping_codes(parser_class: Any) -> Any:
+    class Parser(parser_class):  # type: ignore[misc]
+        @classmethod
+        def parse_error(cls, response: str) -> redis.RedisError:
+            error: redis.RedisError = super().parse_error(response)
+            if error.status_code is None:
+                error.status_code = response.partition(" ")[0]
+            return error
+
+    return Parser
+
+
+@contextmanager
+def redis_errors(settings: Settings) -> Iterator[None]:
+    """Turn redis-py's errors inside the block into ours.
+
+    Raises:
+        RedisUnavailable: it does not answer, or cannot work now; waiting helps.
+        RedisRefusesWrites: the same, while reads work.
+        CorruptRecord: a key of ours holds another type.
+        PermanentError: it refuses us; only a person can help.
+    """
+    try:
+        yield
+    except redis.RedisError as error:
+        translated = translate(error, settings)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def translate(error: redis.RedisError, settings: Settings) -> BringupError | None:
+    """The error of ours that ``error`` means; None: a bug of ours, which must be seen as one."""
+    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
+    code = _code(error)
+    if hint := _REFUSES_WRITES.get(code):
+        return RedisRefusesWrites(f"{where} refuses writes ({code}): {hint}")
+    if hint := _UNAVAILABLE.get(code):
+        return RedisUnavailable(f"{where} cannot work now ({code}): {hint}")
+    if code == "WRONGTYPE":
+        return CorruptRecord(f"{where} holds another type under a key where a record should be")
+    return _refusal(error, code, where, settings) or _silence(error, where)
+
+
+def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings) -> BringupError | None:
+    """It knows what we want, and does not let us."""
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
+        # Redis answers a missing password with a long text about HELLO; what counts is that ours is wrong.
+        why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
+        return PermanentError(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
+    if code == "NOPERM" or _REFUSED_IN_A_SCRIPT in str(error):
+        return PermanentError(f"{where} refused us ({error}); check REDIS_USERNAME and its rights")
+    if str(error).startswith("DB index"):  # the code is ERR, as of many other errors
+        return PermanentError(f"{where} has no database {settings.redis_db}; check REDIS_DB")
+    return None
+
+
+def _silence(error: redis.RedisError, where: str) -> BringupError | None:
+    """It does not answer, not in Redis's protocol, or without naming a cause."""
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return RedisUnavailable(f"{where} does not answer ({error})")
+    if isinstance(error, redis.exceptions.InvalidResponse):
+        return RedisUnavailable(f"{where} does not answer in the protocol of Redis ({error})")
+    if isinstance(error, redis.exceptions.ExecAbortError):
+        return RedisUnavailable(f"{where} refused a transaction as a whole ({error})")
+    return None
+
+
+def _code(error: redis.RedisError) -> str:
+    """The server's error code; of a transaction that was refused as a whole, that of the cause."""
+    text = str(error)
+    if isinstance(error, redis.exceptions.ExecAbortError) and text.startswith(_TRANSACTION_REFUSED):
+        return text.removeprefix(_TRANSACTION_REFUSED).partition(" ")[0]
+    return error.status_code or ""
