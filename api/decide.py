@@ -29,8 +29,17 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
         yield Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
 
 
+def cleanup_refusal(device: KnownDevice, run_id: str) -> str | None:
+    """Why what ``run_id`` did at the BMC of ``device`` must not be undone now; None: it may.
+
+    A machine in service or in maintenance is no reason: a medium of ours in it, or an armed boot override, is what
+    endangers it.
+    """
+    return None if device.record.active_run == run_id else "another run owns the machine"
+
+
 def power_refusal(device: KnownDevice, run_id: str) -> str | None:
-    """Why the power of ``device`` must not be switched for ``run_id`` now; None: it may."""
+    """Why nothing must be written to the BMC of ``device`` for ``run_id`` now; None: it may."""
     if device.maintenance:
         return f"the machine is in maintenance: {device.maintenance}"
     if device.state is DeviceState.ACTIVE:

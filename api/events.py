@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from api.decide import power_refusal
+from api import permits
+from api.decide import cleanup_refusal, power_refusal
 from api.expiry import deadline_of, reason_of
 from api.records import Change, ImageRead, Job, KnownDevice
 from api.transitions import move
@@ -25,12 +26,24 @@ _DEVICE_STATE_AFTER = {
     RunState.ABORTED: DeviceState.FAILED,
 }
 _MOST_BOOT_IDS = 100
+_MOST_MEDIA = 32  # of one machine that are recognised: more than the tries of a run, and one or two runs back
 _OWNED = {
     EventType.MEDIA_INSERTED,
     EventType.BOOT_OVERRIDE_SET,
+    EventType.WRITE_REQUESTED,
     EventType.POWER_REQUESTED,
     EventType.POWERED_OFF,
+    EventType.POWER_ON_REQUESTED,
     EventType.POWERED_ON,
+}
+
+
+PERMITS = {
+    EventType.WRITE_REQUESTED,
+    EventType.POWER_REQUESTED,
+    EventType.POWER_ON_REQUESTED,
+    EventType.CLEANUP_REQUESTED,
+    EventType.POWER_OFF_REQUESTED,
 }
 
 
@@ -74,20 +87,27 @@ def worker_event(moment: Moment, event: RunEvent) -> Change:
 
     Raises:
         InvalidTransition: it does not apply now.
-        PowerRefused: it asked for leave to switch the power, and must not.
-        NotYet: it asked whether the time is up, and it is not.
+        PowerRefused: it asked for a permit to write to the BMC, and must not.
+        NotYet: it asked whether the time is up, and it is not; or for a permit while another may be in use.
     """
     if event.type in _OWNED:
         _refuse_unless_owner(moment, event.owner)
     return _WORKER_EVENTS[event.type](moment, event)
 
 
-def media_minted(moment: Moment, owner: str) -> Change:
-    """A run token goes out; never again once the power has been asked for, for the machine may bear it already."""
+def media_minted(moment: Moment, owner: str, secret_sha256: str = "") -> Change:
+    """A run token goes out; never again once power-on was permitted, for the machine may bear it already.
+
+    Args:
+        secret_sha256: of the secret in the address of the image; the medium is recognised by it.
+    """
     _refuse_unless_owner(moment, owner)
-    if moment.run.power_requested_at is not None:
+    if moment.run.power_on_requested_at is not None:
         raise InvalidTransition("the machine may be booting with the token it was given")
-    return moment.step("media_minted")
+    change = moment.step("media_minted")
+    known = change.device.record.media_sha256
+    media = (*known, secret_sha256)[-_MOST_MEDIA:] if secret_sha256 else known
+    return replace(change, device=change.device.with_record(media_sha256=media))
 
 
 def heartbeat(moment: Moment, beat: Heartbeat) -> Change:
@@ -153,24 +173,28 @@ def _deadline(moment: Moment, _event: RunEvent) -> Change:
     return moment.end("deadline", reason, detail)
 
 
-def _power_requested(moment: Moment, event: RunEvent) -> Change:
-    _refuse_power_unless_ours(moment)
-    first = moment.run.power_requested_at or moment.now
-    return moment.step(event.type.value, event.detail, power_requested_at=first)
+def _permitting(refusal: Callable[[KnownDevice, str], str | None], *marks: str) -> Callable[[Moment, RunEvent], Change]:
+    """An event that asks for a permit, with a fresh look at the device; ``marks``: the times that it sets first."""
+
+    def permit(moment: Moment, event: RunEvent) -> Change:
+        if why := refusal(moment.device, moment.run.run_id):
+            raise PowerRefused(why)
+        permits.refuse_while_in_use(moment.run, event.owner, moment.now, moment.settings)
+        changes = permits.given(event.owner, moment.now)
+        changes |= {mark: getattr(moment.run, mark) or moment.now for mark in marks}
+        return moment.step(event.type.value, event.detail, **changes)
+
+    return permit
 
 
-def _power_off_requested(moment: Moment, event: RunEvent) -> Change:
-    _refuse_power_unless_ours(moment)
-    return moment.step(event.type.value, event.detail)
-
-
-def _refuse_power_unless_ours(moment: Moment) -> None:
-    if why := power_refusal(moment.device, moment.run.run_id):
-        raise PowerRefused(why)
+def _permit_returned(moment: Moment, event: RunEvent) -> Change:
+    if moment.run.permit_owner != event.owner:
+        raise InvalidTransition("this permit belongs to another worker")
+    return replace(moment.step(event.type.value, "", **permits.NONE_GIVEN), entry=None)
 
 
 def _finished(moment: Moment, event: RunEvent) -> Change:
-    after = move(moment.run, event.type.value, moment.now, {"closed_at": moment.now})
+    after = move(moment.run, event.type.value, moment.now, {"closed_at": moment.now, **permits.NONE_GIVEN})
     device = moment.device
     if device.record.active_run == moment.run.run_id:
         device = device.with_record(active_run=None)
@@ -191,12 +215,16 @@ _WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
     EventType.BOOT_STARTED: _boot_started,
     EventType.MEDIA_INSERTED: _marking("media_at"),
     EventType.BOOT_OVERRIDE_SET: _marking(None),
-    EventType.POWER_REQUESTED: _power_requested,
+    EventType.WRITE_REQUESTED: _permitting(power_refusal, "write_permitted_at"),
+    EventType.POWER_REQUESTED: _permitting(power_refusal, "power_requested_at"),
+    EventType.POWER_ON_REQUESTED: _permitting(power_refusal, "power_requested_at", "power_on_requested_at"),
+    EventType.PERMIT_RETURNED: _permit_returned,
     EventType.POWERED_OFF: _marking("powered_off_at"),
     EventType.POWERED_ON: _marking("powered_on_at"),
     EventType.BOOT_FAILED: _boot_failed,
     EventType.DEADLINE: _deadline,
-    EventType.POWER_OFF_REQUESTED: _power_off_requested,
+    EventType.CLEANUP_REQUESTED: _permitting(cleanup_refusal),
+    EventType.POWER_OFF_REQUESTED: _permitting(power_refusal),
     EventType.MEDIA_EJECTED: _marking(None),
     EventType.FINISHED: _finished,
 }

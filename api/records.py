@@ -24,6 +24,7 @@ class DeviceRecord(BaseModel):
     active_run: str | None = None
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "media_minted": _STAY_BOOTING,
     "media_inserted": _STAY_BOOTING,
     "boot_override_set": _STAY_BOOTING,
+    "write_requested": _STAY_BOOTING,
     "power_requested": _STAY_BOOTING,
+    "power_on_requested": _STAY_BOOTING,
     "powered_off": _STAY_BOOTING,
     # The machine may call back before the worker has told that it switched it on.
     "powered_on": {_B: _W, _W: _W, _R: _R},
@@ -37,7 +39,9 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
     "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R),
     "lease_seen": {state: state for state in RunState},
+    "permit_returned": {state: state for state in RunState},
     # After the end only the clean-up may speak.
+    "cleanup_requested": _STAY_ENDED,
     "power_off_requested": _STAY_ENDED,
     "media_ejected": _STAY_ENDED,
     "finished": _STAY_ENDED,

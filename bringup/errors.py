@@ -13,6 +13,7 @@
     │   │   └── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
+    │   ├── PermitExpired    the permit ran out before the BMC was sent anything
     │   └── NotYet           nothing is wrong, it is only too early
     └── PermanentError       trying again cannot help: never retried
         ├── CorruptRecord    what Redis holds cannot be read as a record of ours
@@ -93,6 +94,10 @@ class BmcUnavailable(TransientError):
     def __init__(self, message: str, *, retry_in_s: float | None = None, reason: str = "bmc_unreachable") -> None:
         self.reason = reason
         super().__init__(message, retry_in_s=retry_in_s)
+
+
+class PermitExpired(TransientError):
+    """The permit for a write to a BMC ran out before the request was sent: it was not sent."""
 
 
 class NotYet(TransientError):

@@ -8,6 +8,9 @@ from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run, RunMedia
+from workers.identity import MachineIdentity
+from workers.own_media import OwnMedia
+from workers.permit import Permit
 from workers.redfish import RedfishBmc
 from workers.simulated_bmc import SimulatedBmc
 
@@ -20,27 +23,37 @@ class PowerState(StrEnum):
 
 
 class Bmc(Protocol):
-    """Every method raises BmcUnavailable (try again) or BmcRejected (do not)."""
+    """Every method raises BmcUnavailable (try again) or BmcRejected (do not).
+
+    What takes a permit writes, and raises PermitExpired when the permit has run out before the request was sent.
+    What takes none only reads; logging in and out are the exceptions.
+    """
+
+    def connect(self) -> None:
+        """Be ready to send a request at once: connected, certificate checked, logged in."""
+
+    def identity(self) -> MachineIdentity:
+        """Which machine this is, by its own words, read now."""
 
     def power_state(self) -> str:
         """Whether the machine is on, asked now."""
 
-    def eject_media(self) -> None:
-        """Take out whatever medium is in; none is fine."""
+    def insert_media(self, media: RunMedia, permit: Permit) -> None:
+        """Put in the run's validation image, and see that it is in."""
 
-    def insert_media(self, media: RunMedia) -> None:
-        """Put in the run's validation image."""
+    def eject_media(self, own: OwnMedia, permit: Permit) -> None:
+        """Take out our own medium and nobody else's; none is fine."""
 
-    def set_boot_once(self, boot_method: str) -> None:
-        """Boot from the medium at the next start, and only then."""
+    def set_boot_once(self, boot_method: str, permit: Permit) -> None:
+        """Boot from the medium at the next start, and only then; see that it is set."""
 
-    def restore_boot(self) -> None:
-        """Take back a boot override that was not used."""
+    def restore_boot(self, permit: Permit) -> None:
+        """Take back a boot override that is ours and was not used."""
 
-    def power_on(self) -> None:
+    def power_on(self, permit: Permit) -> None:
         """Switch on. Only `workers.power` calls this."""
 
-    def power_off(self) -> None:
+    def power_off(self, permit: Permit) -> None:
         """Switch off at once. Only `workers.power` calls this."""
 
     def close(self) -> None:

@@ -1,14 +1,21 @@
-"""The boot job: makes the machine boot the validation image, and ends the run when that cannot be done."""
+"""The boot job: makes the machine boot the validation image, and ends the run when that cannot be done.
+
+Its order is the field's: the medium is put in and read back while the machine is as it was found; then it is
+switched off, the boot override is set, and it is switched on. BMCs refuse the override while the host is in POST.
+Each write has a permit of its own, and each step is looked at before it is taken: a job that was killed anywhere is
+run again, and goes on.
+"""
 
 from contextlib import closing
 
-from bringup.errors import ApiRejected, BmcRejected, BmcUnavailable, PermanentError, TransientError
+from bringup.errors import ApiRejected, BmcRejected, BmcUnavailable, PermanentError, PermitExpired, TransientError
 from bringup.model import FailureReason
-from bringup.wire import EventType, Run
-from workers.bmc import Bmc
+from bringup.wire import EventType, RunDetail
+from workers.bmc import Bmc, PowerState
 from workers.callback import is_stale
+from workers.guard import Guard
 from workers.job import Task
-from workers.power import PowerGuard
+from workers.own_media import own_media
 from workers.tools import Tools
 
 
@@ -18,11 +25,12 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
         tools.callback.tell(run_id, EventType.BOOT_STARTED, owner=task.owner)
         _boot(tools, task, tools.callback.run(run_id))
     except ApiRejected as error:
-        _leave_if_stale(tools, run_id, error)
-    except BmcUnavailable as error:
+        _end_if_refused(tools, run_id, error)
+    except (BmcUnavailable, PermitExpired) as error:
         if task.count("bmc_tries") < tools.settings.bmc_tries:
             raise
-        _fail(tools, run_id, FailureReason(error.reason), str(error))
+        reason = error.reason if isinstance(error, BmcUnavailable) else FailureReason.BMC_UNREACHABLE
+        _fail(tools, run_id, FailureReason(reason), str(error))
     except BmcRejected as error:
         _fail(tools, run_id, FailureReason(error.reason), str(error))
     except (TransientError, PermanentError):
@@ -33,23 +41,37 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
         raise
 
 
-def _boot(tools: Tools, task: Task, run: Run) -> None:
-    with closing(tools.bmc(run)) as bmc:
-        _prepare(tools, task, run, bmc)
-        PowerGuard(run, bmc, tools.callback, task.owner).start()
-
-
-def _prepare(tools: Tools, task: Task, run: Run, bmc: Bmc) -> None:
-    if run.power_requested_at is None:  # after that the machine may be reading the medium
+def _boot(tools: Tools, task: Task, run: RunDetail) -> None:
+    if run.powered_on_at:
+        return
+    with closing(tools.bmc(run)) as bmc, tools.guard(run, bmc, task) as guard:
         bmc.power_state()  # an absent or locked BMC shows here, before a token is made
-        bmc.eject_media()
-        bmc.insert_media(tools.callback.media(run.run_id, task.owner))
-        tools.callback.tell(run.run_id, EventType.MEDIA_INSERTED, owner=task.owner)
-        bmc.set_boot_once(run.boot_method)
+        power = tools.power(bmc, guard)
+        if run.power_on_requested_at is None:  # from then on the machine may be reading the medium
+            _insert(tools, task, run, bmc, guard)
+            power.switch(PowerState.OFF, EventType.POWER_REQUESTED)
+            tools.callback.tell(run.run_id, EventType.POWERED_OFF, owner=task.owner)
+        _switch_on(tools, task, run, bmc, guard)
+
+
+def _insert(tools: Tools, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
+    guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(own_media(run), permit), "eject our medium")
+    media = tools.callback.media(run.run_id, task.owner)
+    guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.insert_media(media, permit), "insert the medium")
+    tools.callback.tell(run.run_id, EventType.MEDIA_INSERTED, owner=task.owner)
+
+
+def _switch_on(tools: Tools, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
+    if run.power_on_requested_at is None or bmc.power_state() != PowerState.ON:
+        set_once = lambda permit: bmc.set_boot_once(run.boot_method, permit)  # noqa: E731
+        guard.write(EventType.WRITE_REQUESTED, set_once, "set the boot override")
         tools.callback.tell(run.run_id, EventType.BOOT_OVERRIDE_SET, owner=task.owner, detail=run.boot_method)
+        tools.power(bmc, guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
+    tools.callback.tell(run.run_id, EventType.POWERED_ON, owner=task.owner)
 
 
-def _leave_if_stale(tools: Tools, run_id: str, error: ApiRejected) -> None:
+def _end_if_refused(tools: Tools, run_id: str, error: ApiRejected) -> None:
+    """A permit that was refused ends the run: its clean-up undoes what was done until then."""
     if error.kind == "power_refused":
         _fail(tools, run_id, FailureReason.ABORTED, str(error))
     elif not is_stale(error):

@@ -3,11 +3,12 @@
 from contextlib import closing
 
 from bringup import log
-from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, TransientError
+from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, PermitExpired, TransientError
 from bringup.wire import EventType, RunDetail
+from workers.bmc import PowerState
 from workers.callback import is_stale
 from workers.job import Task
-from workers.power import PowerGuard
+from workers.own_media import own_media
 from workers.tools import Tools
 
 _LOOK_AGAIN_S = 1.0
@@ -28,8 +29,8 @@ def finish(tools: Tools, task: Task, *, run_id: str) -> None:
         raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_LOOK_AGAIN_S)
     detail = "medium ejected" if _was_touched(run) else "the machine was not touched: nothing to clean up"
     try:
-        _clean_up_or_say_why(tools, run)
-    except BmcUnavailable as error:
+        _clean_up_or_say_why(tools, task, run)
+    except (BmcUnavailable, PermitExpired) as error:
         if task.count("bmc_tries") < tools.settings.bmc_tries:
             raise
         detail = f"closed without clean-up: {error}"
@@ -49,10 +50,10 @@ def _ended_run(tools: Tools, run_id: str) -> RunDetail | None:
     return None if run.closed_at or not run.state.ended else run
 
 
-def _clean_up_or_say_why(tools: Tools, run: RunDetail) -> None:
+def _clean_up_or_say_why(tools: Tools, task: Task, run: RunDetail) -> None:
     """What breaks the clean-up, a bug or a BMC that nobody thought of, must not keep the device for ever either."""
     try:
-        _clean_up(tools, run)
+        _clean_up(tools, task, run)
     except (TransientError, PermanentError):
         raise
     except Exception as bug:
@@ -60,21 +61,23 @@ def _clean_up_or_say_why(tools: Tools, run: RunDetail) -> None:
         raise BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
 
 
-def _clean_up(tools: Tools, run: RunDetail) -> None:
+def _clean_up(tools: Tools, task: Task, run: RunDetail) -> None:
+    """Undo what this run did, and nothing else: our medium, our override, and the power if it was we who gave it."""
     if not _was_touched(run):
         return
-    with closing(tools.bmc(run)) as bmc:
-        bmc.eject_media()
+    with closing(tools.bmc(run)) as bmc, tools.guard(run, bmc, task) as guard:
+        eject = EventType.CLEANUP_REQUESTED
+        guard.write(eject, lambda permit: bmc.eject_media(own_media(run), permit), "eject our medium")
         tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)
-        bmc.restore_boot()
-        if tools.settings.power_off_after_run and run.power_requested_at:
-            PowerGuard(run, bmc, tools.callback, owner="").stop()
+        guard.write(eject, bmc.restore_boot, "take our boot override back")
+        if tools.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
+            tools.power(bmc, guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
 
 
 def _was_touched(run: RunDetail) -> bool:
     """Whether a medium may be in; a worker may have been killed between putting it in and telling so."""
     minted = any(entry.type == "media_minted" for entry in run.timeline)
-    return minted or run.media_at is not None or run.power_requested_at is not None
+    return minted or run.write_permitted_at is not None or run.power_requested_at is not None
 
 
 def _close(tools: Tools, run: RunDetail, detail: str) -> None:

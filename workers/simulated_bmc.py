@@ -8,6 +8,9 @@ from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import RunMedia
+from workers.identity import MachineIdentity
+from workers.own_media import OwnMedia
+from workers.permit import Permit
 
 _REFUSALS = {401: FailureReason.BMC_AUTH, 403: FailureReason.BMC_AUTH}
 
@@ -26,35 +29,49 @@ class SimulatedBmc:
         self._session.trust_env = False  # a proxy of the environment must not see the run's token
         self._timeout = (settings.bmc_connect_timeout_s, settings.bmc_read_timeout_s)
 
+    def connect(self) -> None:
+        """A simulated BMC is always ready, and knows no sessions."""
+
+    def identity(self) -> MachineIdentity:
+        """What the inventory says of the simulated machine: it is never another."""
+        found = self._call("GET", "identity")
+        return MachineIdentity(serial=found["serial"], macs=tuple(found["macs"]))
+
     def power_state(self) -> str:
         """Whether the simulated machine is on."""
         return str(self._call("GET", "power")["state"])
 
-    def eject_media(self) -> None:
-        """Take the simulated medium out."""
-        self._call("DELETE", "media")
-
-    def insert_media(self, media: RunMedia) -> None:
+    def insert_media(self, media: RunMedia, permit: Permit) -> None:
         """Put the run's parameters where a real medium would carry them."""
-        self._call("PUT", "media", media.model_dump(mode="json"))
+        self._write(permit, "PUT", "media", media.model_dump(mode="json"))
 
-    def set_boot_once(self, boot_method: str) -> None:
+    def eject_media(self, own: OwnMedia, permit: Permit) -> None:
+        """Take the simulated medium out, if it is this run's."""
+        if self._call("GET", "media")["run_id"] == own.run_id:
+            self._write(permit, "DELETE", "media")
+
+    def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot from the medium at the next start."""
-        self._call("PUT", "boot-override", {"target": boot_method})
+        self._write(permit, "PUT", "boot-override", {"target": boot_method})
 
-    def restore_boot(self) -> None:
-        """A simulated override ends with the boot that uses it."""
+    def restore_boot(self, permit: Permit) -> None:
+        """Take an override back that no start has used."""
+        self._write(permit, "PUT", "boot-override", {"target": None})
 
-    def power_on(self) -> None:
+    def power_on(self, permit: Permit) -> None:
         """Switch the simulated machine on."""
-        self._call("PUT", "power", {"state": "On"})
+        self._write(permit, "PUT", "power", {"state": "On"})
 
-    def power_off(self) -> None:
+    def power_off(self, permit: Permit) -> None:
         """Switch the simulated machine off."""
-        self._call("PUT", "power", {"state": "Off"})
+        self._write(permit, "PUT", "power", {"state": "Off"})
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _write(self, permit: Permit, method: str, what: str, body: dict[str, Any] | None = None) -> None:
+        permit.require()
+        self._call(method, what, body)
 
     def _call(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:

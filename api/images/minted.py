@@ -17,12 +17,11 @@ from api.images.reads import ImageReads
 from api.records import ImageRead
 from bringup.errors import CorruptRecord, RedisUnavailable
 from bringup.model import RunState
-from bringup.wire import RunParameters
+from bringup.wire import IMAGE_FILE, RunParameters
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
 
-FILE_NAME = "bringup-validation.iso"
 # One round trip for both: what belongs to the secret, and how its run stands.
 _FIND = """
 local run_id = redis.call('HGET', KEYS[1], 'run_id')
@@ -64,18 +63,21 @@ class Images:
         self.reads = ImageReads(database, keep)
         self.readers = Readers()
 
-    def mint(self, parameters: RunParameters) -> str:
+    def mint(self, parameters: RunParameters, secret: str) -> str:
         """The path of a new image, below /api/v1; the one before it of the same run stops working.
+
+        Args:
+            secret: from `seal.new_secret`.
 
         Raises:
             ParametersTooLarge: they do not fit into the image.
         """
         area_of(parameters)
-        secret, run_id = seal.new_secret(), parameters.run_id
+        run_id = parameters.run_id
         sealed = seal.seal(secret, parameters.model_dump_json().encode())
         fields: dict[Any, Any] = {"run_id": run_id, "base": self.base.current().digest, "sealed": sealed}
         self._write(run_id, seal.locator(secret), fields)
-        return f"/images/{secret}/{FILE_NAME}"
+        return f"/images/{secret}/{IMAGE_FILE}"
 
     def _write(self, run_id: str, locator: str, fields: dict[Any, Any]) -> None:
         def write(pipe: "Pipeline") -> None:

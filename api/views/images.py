@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from api.audience import Audience, audience
-from api.images import FILE_NAME, Images, KnownImage
+from api.images import Images, KnownImage
 from api.images.base import BaseImage
 from api.images.delivery import Content, deliver, send_in_small_parts, while_it_lives
 from api.images.overlay import RunImage
@@ -17,13 +17,14 @@ from api.openapi import documented
 from api.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
 from api.services import services
 from bringup import log
+from bringup.wire import IMAGE_FILE
 
 bp = Blueprint("images", __name__)
 # Firmware goes by the end of the address for this one; some BMCs take no other.
 _MEDIA_TYPE = "application/octet-stream"
 
 
-@bp.get(f"/images/<secret>/{FILE_NAME}")
+@bp.get(f"/images/<secret>/{IMAGE_FILE}")
 @audience(Audience.HOLDER)
 @documented(
     files=(HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED),

@@ -67,7 +67,9 @@ def show_run(run_id: str) -> Response:
     device = services().store.device(run.device)
     current = with_owed_jobs(run).model_copy(update=leases.bmc_on_record(device.entry if device else None))
     timeline = tuple(services().store.timeline(run_id))
-    return answer(RunDetail(**dict(current), timeline=timeline, artifacts=services().artifacts.of(run_id)))
+    media = device.record.media_sha256 if device else ()
+    artifacts = services().artifacts.of(run_id)
+    return answer(RunDetail(**dict(current), timeline=timeline, artifacts=artifacts, media_sha256=media))
 
 
 @bp.get("/runs/<run_id>/report")

@@ -10,6 +10,7 @@ from api import events, leases
 from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
+from api.images import seal
 from api.images.parameters import ParametersTooLarge, run_parameters
 from api.moment import change_run_or_refuse
 from api.openapi import documented
@@ -20,7 +21,17 @@ from api.services import services
 from bringup import log
 from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState, utc_now
-from bringup.wire import EventType, MediaRequest, Run, RunDecision, RunEvent, RunEventReply, RunMedia, RunParameters
+from bringup.wire import (
+    PERMIT_S,
+    EventType,
+    MediaRequest,
+    Run,
+    RunDecision,
+    RunEvent,
+    RunEventReply,
+    RunMedia,
+    RunParameters,
+)
 
 _CERTIFICATE_AGAIN_S = 30  # somebody must mend the command, or the CA: less would only fill the timeline
 
@@ -94,7 +105,12 @@ def post_event(run_id: str) -> Response:
         )
     except NotYet as early:
         return answer(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
-    return answer(RunEventReply(state=change.run.state), HTTPStatus.ACCEPTED)
+    return answer(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
+
+
+def _event_reply(run: Run, event: RunEvent) -> RunEventReply:
+    is_permit = run.permit_ends_at is not None and event.type in events.PERMITS
+    return RunEventReply(state=run.state, **({"permit_s": PERMIT_S} if is_permit else {}))
 
 
 def _wait_for_a_boot_slot(run_id: str) -> None:
@@ -120,7 +136,9 @@ def mint_media(run_id: str) -> Response:
     run = _known(run_id)
     # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
     certificate = _certificate(run) if run.boot_owner == asked.owner else None
-    change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner))
+    secret = seal.new_secret()
+    digest = seal.locator(secret)
+    change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner, digest))
     given = services()
     parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)
     media = RunMedia(
@@ -128,7 +146,7 @@ def mint_media(run_id: str) -> Response:
         callback_url=parameters.callback_url,
         run_token=parameters.token,
         epoch=parameters.epoch,
-        image_url=_image_url(change.run, parameters),
+        image_url=_image_url(change.run, parameters, secret),
     )
     return answer(media, HTTPStatus.CREATED)
 
@@ -155,13 +173,13 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
         raise misconfigured("the API cannot read what machines must trust; its log says why") from None
 
 
-def _image_url(run: Run, parameters: RunParameters) -> str | None:
+def _image_url(run: Run, parameters: RunParameters, secret: str) -> str | None:
     """Where the BMC finds the run's image; None: the machine does not boot from one of ours."""
     given = services()
     if given.images is None or not _boots_ours(run):
         return None
     try:
-        return f"{given.settings.image_base}/api/v1{given.images.mint(parameters)}"
+        return f"{given.settings.image_base}/api/v1{given.images.mint(parameters, secret)}"
     except ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
         raise misconfigured("the run's parameters do not fit into the image; the API's log says why") from None

@@ -80,14 +80,14 @@ def _address(devices: list[Device]) -> tuple[str, int]:
 
 
 class _BmcHandler(BaseHTTPRequestHandler):
-    """``/<machine>/power``, ``/media`` and ``/boot-override``."""
+    """``/<machine>/power``, ``/media``, ``/boot-override`` and ``/identity``."""
 
     def __init__(self, machines: Mapping[str, SimulatedMachine], *args: Any) -> None:
         self._machines = machines
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        """Read the power state."""
+        """Read the power state, whose medium is in, or which machine it is."""
         self._serve()
 
     def do_PUT(self) -> None:
@@ -112,14 +112,21 @@ class _BmcHandler(BaseHTTPRequestHandler):
 
     def _act(self, machine: SimulatedMachine, action: str) -> tuple[int, dict[str, object]]:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        if action == "GET identity":
+            return 200, machine.identity
+        if action == "GET media":
+            return 200, {"run_id": machine.medium_of}
         if action == "PUT media" and machine.fault is Fault.MEDIA_REJECTED:
             return _REFUSED, {}
+        return self._change(machine, action, body)
+
+    def _change(self, machine: SimulatedMachine, action: str, body: dict[str, Any]) -> tuple[int, dict[str, object]]:
         if action == "PUT media":
             machine.insert(RunMedia.model_validate(body))
         elif action == "DELETE media":
             machine.eject()
         elif action == "PUT boot-override":
-            machine.set_boot_once(str(body.get("target")))
+            machine.set_boot_once(body.get("target"))
         elif action == "PUT power":
             machine.switch(on=body.get("state") == "On")
         elif action != "GET power":

@@ -54,8 +54,18 @@ class SimulatedMachine:
         """Take the medium out."""
         self._media = None
 
-    def set_boot_once(self, target: str) -> None:
-        """What to boot from at the next start."""
+    @property
+    def medium_of(self) -> str | None:
+        """The run whose medium is in; None: no medium."""
+        return self._media.run_id if self._media else None
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What a real BMC would say of the machine."""
+        return {"serial": self.device.expected.serial, "macs": list(self.device.nic_macs)}
+
+    def set_boot_once(self, target: str | None) -> None:
+        """What to boot from at the next start; None: as usual."""
         self._override = target
 
     def switch(self, *, on: bool) -> None:

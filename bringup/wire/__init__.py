@@ -3,7 +3,7 @@
 Unknown fields are refused everywhere: a misspelt field that is silently dropped would be a false green.
 """
 
-from bringup.wire.image import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire.image import AREA_HEAD, AREA_SIZE, IMAGE_FILE, RunParameters
 from bringup.wire.machine import (
     AgentCheck,
     Boot,
@@ -45,6 +45,7 @@ from bringup.wire.views import (
     Verdict,
 )
 from bringup.wire.worker import (
+    PERMIT_S,
     EventType,
     MediaRequest,
     RunDecision,
@@ -56,6 +57,8 @@ from bringup.wire.worker import (
 __all__ = [
     "AREA_HEAD",
     "AREA_SIZE",
+    "IMAGE_FILE",
+    "PERMIT_S",
     "AbortRequest",
     "AgentCheck",
     "Artifact",

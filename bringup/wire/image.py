@@ -10,6 +10,7 @@ from bringup.wire.base import Message
 # The base image holds one area of this many bytes that begins with this line and is otherwise blank. The API
 # serves the image with the area replaced by a `RunParameters` as JSON, filled up with blanks.
 AREA_SIZE = 64 * 1024
+IMAGE_FILE = "bringup-validation.iso"  # how every image is called at the end of its address
 AREA_HEAD = b"#BRINGUP-RUN-PARAMETERS-V1 size=65536\n"
 
 

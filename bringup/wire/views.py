@@ -70,7 +70,11 @@ class Run(Message):
     boot_owner: str = ""
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
+    write_permitted_at: AwareDatetime | None = None  # the first permit to write to the BMC
     power_requested_at: AwareDatetime | None = None
+    power_on_requested_at: AwareDatetime | None = None  # from here on the machine may be running the image
+    permit_owner: str = ""  # who was given the last permit, and may still be using it
+    permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
@@ -93,6 +97,7 @@ class RunDetail(Run):
 
     timeline: tuple[TimelineEntry, ...]
     artifacts: tuple[Artifact, ...] = ()
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images that were minted for this machine
 
 
 class DeviceView(Message):

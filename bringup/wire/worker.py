@@ -7,6 +7,11 @@ from pydantic import Field, NonNegativeFloat
 from bringup.model import Decision, DeviceText, FailureReason, RunId, RunState
 from bringup.wire.base import Message
 
+# A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
+# the device. Long enough for one request over a connection that stands already, and less than the time after which
+# a silent worker's job is given to another (`workers.liveness`).
+PERMIT_S = 5.0
+
 
 class EventType(StrEnum):
     """What a worker may tell of a run."""
@@ -14,12 +19,16 @@ class EventType(StrEnum):
     BOOT_STARTED = "boot_started"
     MEDIA_INSERTED = "media_inserted"
     BOOT_OVERRIDE_SET = "boot_override_set"
-    POWER_REQUESTED = "power_requested"  # asks for leave; nothing has been switched yet
+    WRITE_REQUESTED = "write_requested"  # asks for a permit to insert the medium or set the boot override
+    POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
+    POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
     POWERED_OFF = "powered_off"
     POWERED_ON = "powered_on"
     BOOT_FAILED = "boot_failed"
     DEADLINE = "deadline"  # asks whether the run's time is up
-    POWER_OFF_REQUESTED = "power_off_requested"  # asks for leave to switch off after the run
+    CLEANUP_REQUESTED = "cleanup_requested"  # asks for a permit to undo what this run did at the BMC
+    POWER_OFF_REQUESTED = "power_off_requested"  # asks for a permit to switch off after the run
+    PERMIT_RETURNED = "permit_returned"  # nothing of the job that asked for it is under way any more
     MEDIA_EJECTED = "media_ejected"
     FINISHED = "finished"
 
@@ -34,10 +43,16 @@ class RunEvent(Message):
 
 
 class RunEventReply(Message):
-    """``next_s``: for ``deadline`` when it has not come yet, seconds until it does."""
+    """What an event led to.
+
+    Args:
+        next_s: too early; seconds until the same event may be posted again.
+        permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
+    """
 
     state: RunState
     next_s: NonNegativeFloat | None = None
+    permit_s: NonNegativeFloat | None = None
 
 
 class RunDecision(Message):

@@ -16,6 +16,7 @@ from sushy.resources.system.system import System
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.text import image_secret, without_image_secret
+from workers.own_media import OwnMedia
 
 _DISCS = {VirtualMediaType.CD, VirtualMediaType.DVD}
 _LOOKS = 15  # a BMC may fetch the image, or let go of it, after it has answered
@@ -24,15 +25,15 @@ _LOOK_EVERY_S = 1.0
 Sleep = Callable[[float], None]
 
 
-def eject(system: System, sleep: Sleep) -> None:
-    """Empty every disc drive; one that is empty is left alone.
+def eject(system: System, own: OwnMedia, sleep: Sleep) -> None:
+    """Take our own image out of every disc drive; one that is empty, or holds somebody's medium, is left alone.
 
     Raises:
         BmcUnavailable: a medium is stuck; media_rejected if it stays so.
     """
     for drive in _drives(system):
         for _ in range(2):
-            if _is_empty(drive):
+            if _is_empty(drive) or not own.owns(str(drive.image or drive.image_name or "")):
                 break
             drive.eject_media()
             if _comes(drive, _is_empty, sleep):
@@ -48,12 +49,22 @@ def insert(system: System, image_url: str, sleep: Sleep) -> None:
         BmcRejected: there is no drive for it.
         BmcUnavailable: accepted and not done; media_rejected if it stays so.
     """
-    drive = next(iter(_drives(system)), None)
-    if drive is None:
-        raise BmcRejected("the BMC has no virtual disc drive", reason=FailureReason.MEDIA_REJECTED)
+    drive = _empty_drive(_drives(system))
     drive.insert_media(image_url)
     if not _comes(drive, lambda found: _holds(found, image_url), sleep):
         _raise_not_done(f"drive {drive.identity} accepted {image_url} and holds {drive.image or 'nothing'}")
+
+
+def _empty_drive(drives: list[VirtualMedia]) -> VirtualMedia:
+    """The first that holds nothing: what somebody else has put in is not ours to replace."""
+    if not drives:
+        raise BmcRejected("the BMC has no virtual disc drive", reason=FailureReason.MEDIA_REJECTED)
+    for drive in drives:
+        if _is_empty(drive):
+            return drive
+    held = without_image_secret(", ".join(f"{drive.identity}: {drive.image or 'unnamed'}" for drive in drives))
+    message = f"a medium that is not ours is in every virtual drive ({held}); eject it at the BMC, then start again"
+    raise BmcRejected(message, reason=FailureReason.MEDIA_REJECTED)
 
 
 def _drives(system: System) -> list[VirtualMedia]:

@@ -33,9 +33,9 @@ def boot_once(system: System, boot_method: str, image_url: str | None) -> None:
     )
 
 
-def restore(system: System) -> None:
-    """Take back an override that no boot has used; the BMC ends a used one by itself."""
-    if _override(system)[0] is BootSourceOverrideEnabled.ONCE:
+def restore(system: System, boot_method: str) -> None:
+    """Take back an override of ours that no boot has used; the BMC ends a used one by itself."""
+    if _override(system) == (BootSourceOverrideEnabled.ONCE, _TARGETS[boot_method]):
         system.set_system_boot_options(enabled=BootSourceOverrideEnabled.DISABLED)
 
 

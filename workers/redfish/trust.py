@@ -3,13 +3,12 @@
 import os
 from typing import Any
 
-from requests.adapters import HTTPAdapter
-
 from bringup import log
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.wire import Run
 from workers.redfish.bounded import BoundedAdapter
+from workers.redfish.gate import Gate
 
 
 def verify_of(run: Run) -> bool | str:
@@ -29,21 +28,24 @@ def verify_of(run: Run) -> bool | str:
     return run.bmc_ca or True
 
 
-def adapter_of(run: Run, longest_s: float) -> HTTPAdapter:
+def adapter_of(run: Run, longest_s: float, gate: Gate) -> BoundedAdapter:
     """The transport for ``run``'s BMC.
 
     Args:
         longest_s: for the body of one answer.
+        gate: what every request passes.
     """
-    return _PinnedAdapter(run.bmc_fingerprint, longest_s) if run.bmc_fingerprint else BoundedAdapter(longest_s)
+    if run.bmc_fingerprint:
+        return _PinnedAdapter(run.bmc_fingerprint, longest_s, gate)
+    return BoundedAdapter(longest_s, gate)
 
 
 class _PinnedAdapter(BoundedAdapter):
     """Accepts one certificate and no other; it is compared before the request is sent."""
 
-    def __init__(self, sha256: str, longest_s: float) -> None:
+    def __init__(self, sha256: str, longest_s: float, gate: Gate) -> None:
         self._sha256 = sha256
-        super().__init__(longest_s)
+        super().__init__(longest_s, gate)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, assert_fingerprint=self._sha256, **kwargs)

@@ -1,5 +1,7 @@
 """A BMC that is sushy-tools' emulator behind HTTPS, with a certificate of its own little CA."""
 
+import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -16,14 +18,20 @@ import requests
 from cryptography.hazmat.primitives import hashes
 
 from bringup.model import Decision, RunState, utc_now
-from bringup.wire import Run, RunMedia
+from bringup.wire import IMAGE_FILE, Run, RunMedia
 from pki import profile
 from pki.authority import Authority
 from pki.keys import key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER
+from workers.own_media import OwnMedia
+from workers.permit import Permit
 from workers.redfish import RedfishBmc
+
+SECRET = "q7nq1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"
+PERMIT = Permit("for a test", math.inf)
+OWN = OwnMedia("02-00-00-00-00-01-1", frozenset({hashlib.sha256(SECRET.encode()).hexdigest()}))
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,11 @@ class Emulator:
     @property
     def image(self) -> str:
         """An image that the BMC can fetch."""
-        return f"{self.address}/images/validation.iso"
+        return self.image_of(SECRET)
+
+    def image_of(self, secret: str) -> str:
+        """Another, as the API names them."""
+        return f"{self.address}/images/{secret}/{IMAGE_FILE}"
 
     def fail(self, **faults: Any) -> None:
         """What goes wrong from now on; nothing, when nothing is named. See `emulator.Front`."""

@@ -6,7 +6,7 @@ import pytest
 from requests.exceptions import InvalidSchema
 
 from bringup.errors import BmcRejected, BmcUnavailable
-from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of
+from tests.integration.redfish.conftest import OWN, PERMIT, Emulator, MakeBmc, media_of
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM
 from workers.redfish import RedfishBmc
 
@@ -14,15 +14,15 @@ CD = "/VirtualMedia/Cd"
 
 
 def test_the_image_is_inserted_and_ejected(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator), PERMIT)
     found = emulator.ask(CD)
     assert (found["Inserted"], found["Image"]) == (True, emulator.image)
-    bmc.eject_media()
+    bmc.eject_media(OWN, PERMIT)
     assert not emulator.ask(CD)["Inserted"]
 
 
 def test_the_machine_boots_the_disc_once_and_only_once(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.set_boot_once("cd")
+    bmc.set_boot_once("cd", PERMIT)
     assert emulator.seen["override"] == {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Cd"}
     assert emulator.ask()["Boot"]["BootSourceOverrideTarget"] == "Cd"
 
@@ -32,46 +32,46 @@ def test_machines_that_boot_from_the_network_need_no_disc(
     emulator: Emulator, make_bmc: MakeBmc, method: str, target: str
 ) -> None:
     bmc = make_bmc(boot_method=method)
-    bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator), PERMIT)
     assert not emulator.ask(CD)["Inserted"]
-    bmc.set_boot_once(method)
+    bmc.set_boot_once(method, PERMIT)
     assert emulator.seen["override"]["BootSourceOverrideTarget"] == target
     assert emulator.seen["http_boot_uri"] == (emulator.image if method == "uefi-http" else None)
 
 
 def test_an_override_that_was_not_used_is_taken_back(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.set_boot_once("cd")
-    bmc.restore_boot()
+    bmc.set_boot_once("cd", PERMIT)
+    bmc.restore_boot(PERMIT)
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Disabled"
 
 
 def test_an_override_that_was_used_is_left_alone(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.restore_boot()
+    bmc.restore_boot(PERMIT)
     assert f"PATCH {SYSTEM}" not in emulator.seen["log"]
 
 
 def test_power_is_switched_and_read(emulator: Emulator, bmc: RedfishBmc) -> None:
     assert bmc.power_state() == "Off"
-    bmc.power_on()
+    bmc.power_on(PERMIT)
     assert bmc.power_state() == emulator.ask()["PowerState"] == "On"
-    bmc.power_off()
+    bmc.power_off(PERMIT)
     assert bmc.power_state() == emulator.ask()["PowerState"] == "Off"
 
 
 def test_a_power_state_that_lags_is_told_as_it_is(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.fail(power_lag_s=3600)
-    bmc.power_on()
+    bmc.power_on(PERMIT)
     assert bmc.power_state() == "Off"
 
 
 def test_an_empty_drive_is_not_ejected(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.eject_media()
+    bmc.eject_media(OWN, PERMIT)
     assert not [line for line in emulator.seen["log"] if "EjectMedia" in line]
 
 
 def test_media_under_the_manager_are_found_too(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.fail(media_under_manager=True)
-    bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator), PERMIT)
     assert emulator.ask(CD)["Inserted"]
     assert any(line.startswith("GET /redfish/v1/Managers/") for line in emulator.seen["log"])
 
@@ -85,9 +85,9 @@ def test_an_address_may_name_one_system_of_many(emulator: Emulator, make_bmc: Ma
 def test_one_session_serves_everything_and_is_ended(emulator: Emulator, bmc: RedfishBmc) -> None:
     before = emulator.seen["logins"]
     bmc.power_state()
-    bmc.eject_media()
-    bmc.insert_media(media_of(emulator))
-    bmc.set_boot_once("cd")
+    bmc.eject_media(OWN, PERMIT)
+    bmc.insert_media(media_of(emulator), PERMIT)
+    bmc.set_boot_once("cd", PERMIT)
     assert (emulator.seen["logins"] - before, emulator.seen["sessions"]) == (1, 1)
     bmc.close()
     assert emulator.seen["sessions"] == 0
@@ -135,7 +135,7 @@ def test_nothing_secret_is_logged_at_any_level(
     emulator: Emulator, bmc: RedfishBmc, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        bmc.insert_media(media_of(emulator))
+        bmc.insert_media(media_of(emulator), PERMIT)
         bmc.close()
     assert "Requesting new session" in caplog.text
     assert PASSWORD not in caplog.text

@@ -8,15 +8,11 @@ import pytest
 from bringup.errors import BmcUnavailable
 from bringup.model import FailureReason, RunState
 from bringup.settings import Settings
-from bringup.wire import EventType
-from tests.integration.redfish.conftest import Emulator, MakeBmc, write_credential
+from tests.integration.redfish.conftest import PERMIT, Emulator, MakeBmc, write_credential
 from tests.integration.redfish.emulator import SESSIONS, SYSTEM
 from tests.unit.workers.fakes import RUN_ID, World
-from tests.unit.workers.test_power import Clock
 from workers.boot import boot
 from workers.finish import finish
-from workers.power import PowerGuard
-from workers.tools import Tools
 
 RESET = "ComputerSystem.Reset"
 
@@ -25,8 +21,8 @@ RESET = "ComputerSystem.Reset"
 def world(make_settings: Callable[..., Settings], emulator: Emulator, make_bmc: MakeBmc) -> World:
     """A run that waits for its boot, on a BMC that is the emulator."""
     made = World(make_settings(bmc_tries=2))
-    made.api.image_url = emulator.image
-    made.tools = Tools(made.tools.settings, made.tools.callback, make_bmc=lambda _run, _settings: make_bmc())
+    made.api.image_url = emulator.image_of("{secret}")
+    made.use(lambda _run, _settings: make_bmc())
     return made
 
 
@@ -50,7 +46,7 @@ def switches(emulator: Emulator) -> int:
 
 def test_boot_and_finish_leave_the_machine_as_it_was(world: World, emulator: Emulator) -> None:
     assert outcome(world) == (RunState.WAITING, None)
-    assert emulator.ask("/VirtualMedia/Cd")["Image"] == emulator.image
+    assert emulator.ask("/VirtualMedia/Cd")["Image"] == emulator.image_of(world.api.secret)
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Once"
     assert emulator.ask()["PowerState"] == "On"
     world.api.abort()
@@ -63,7 +59,7 @@ def test_boot_and_finish_leave_the_machine_as_it_was(world: World, emulator: Emu
 
 
 def test_a_machine_that_is_on_is_switched_off_and_on_once(world: World, emulator: Emulator, make_bmc: MakeBmc) -> None:
-    make_bmc().power_on()
+    make_bmc().power_on(PERMIT)
     emulator.fail(power_lag_s=1)
     assert outcome(world) == (RunState.WAITING, None)
     assert switches(emulator) == 2
@@ -80,22 +76,10 @@ def test_a_switch_whose_answer_is_lost_is_not_made_twice(world: World, emulator:
     assert switches(emulator) == 0
 
 
-def test_a_reset_that_is_accepted_and_not_done_is_an_error_of_the_bmc(
-    world: World, emulator: Emulator, make_bmc: MakeBmc
-) -> None:
+def test_a_reset_that_is_accepted_and_not_done_is_an_error_of_the_bmc(world: World, emulator: Emulator) -> None:
     emulator.fail(power_lag_s=3600)
-    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="me")
-    clock = Clock()
-    guard = PowerGuard(
-        world.api.run(RUN_ID),
-        make_bmc(),
-        world.tools.callback,
-        "me",
-        sleep=lambda _seconds: clock.sleep(10),
-        clock=clock,
-    )
     with pytest.raises(BmcUnavailable, match="is not On"):
-        guard.start()
+        boot_it(world)
     assert switches(emulator) == 1
 
 
@@ -126,8 +110,9 @@ def test_each_refusal_ends_the_run_with_its_reason(
 def test_stuck_media_end_the_run_as_media_rejected(world: World, emulator: Emulator) -> None:
     assert outcome(world) == (RunState.WAITING, None)
     emulator.fail(stuck=True)
-    again = World(world.tools.settings)
-    again.tools = world.tools.__class__(again.tools.settings, again.tools.callback, make_bmc=world.tools.make_bmc)
+    again = World(world.settings)
+    again.api.image_url = world.api.image_url
+    again.use(world.tools.make_bmc)
     assert outcome(again) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
 

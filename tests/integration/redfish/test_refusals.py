@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from tests.conftest import MakeSettings, free_port
-from tests.integration.redfish.conftest import Emulator, MakeBmc, media_of, run_on, write_credential
+from tests.integration.redfish.conftest import OWN, PERMIT, Emulator, MakeBmc, media_of, run_on, write_credential
 from tests.integration.redfish.emulator import PASSWORD, SESSIONS, SYSTEM
 from workers.redfish import RedfishBmc
 
@@ -28,7 +28,7 @@ def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, bm
     bmc.power_state()
     emulator.fail(slow=["ComputerSystem.Reset"])
     with pytest.raises(BmcUnavailable, match="timed out"):
-        bmc.power_on()
+        bmc.power_on(PERMIT)
     assert [line for line in emulator.seen["log"] if line.endswith("Reset")] == [
         f"POST {SYSTEM}/Actions/ComputerSystem.Reset"
     ]
@@ -92,7 +92,7 @@ def test_a_wrong_password_without_sessions_is_refused_too(
 def test_an_account_without_the_right_is_refused(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.refuse("POST", INSERT, 403, "InsufficientPrivilege")
     with pytest.raises(BmcRejected, match="InsufficientPrivilege") as error:
-        bmc.insert_media(media_of(emulator))
+        bmc.insert_media(media_of(emulator), PERMIT)
     assert error.value.reason == FailureReason.BMC_AUTH
 
 
@@ -107,14 +107,14 @@ def test_a_session_that_the_bmc_has_ended_is_tried_again(emulator: Emulator, bmc
 def test_refused_media_are_rejected(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
     emulator.refuse("POST", INSERT, status, "ActionParameterNotSupported")
     with pytest.raises(BmcRejected) as error:
-        bmc.insert_media(media_of(emulator))
+        bmc.insert_media(media_of(emulator), PERMIT)
     assert error.value.reason == FailureReason.MEDIA_REJECTED
 
 
 def test_an_image_that_is_not_there_is_rejected(emulator: Emulator, bmc: RedfishBmc) -> None:
     missing = media_of(emulator, image_url=f"{emulator.address}/redfish/v1/nothing.iso")
     with pytest.raises(BmcRejected, match="insert") as error:
-        bmc.insert_media(missing)
+        bmc.insert_media(missing, PERMIT)
     assert error.value.reason == FailureReason.MEDIA_REJECTED
 
 
@@ -123,22 +123,23 @@ def test_a_medium_that_was_accepted_and_is_not_in_is_media_rejected_in_the_end(
 ) -> None:
     emulator.fail(fetches_nothing=True)
     with pytest.raises(BmcUnavailable, match="holds nothing") as error:
-        bmc.insert_media(media_of(emulator))
+        bmc.insert_media(media_of(emulator), PERMIT)
     assert error.value.reason == FailureReason.MEDIA_REJECTED
 
 
 def test_another_medium_in_the_drive_is_not_taken_for_ours(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.insert_media(media_of(emulator, image_url=f"{emulator.address}/images/other.iso"))
-    emulator.fail(fetches_nothing=True)
-    with pytest.raises(BmcUnavailable, match=r"other\.iso"):
-        bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator, image_url=f"{emulator.address}/images/other.iso"), PERMIT)
+    with pytest.raises(BmcRejected, match=r"not ours .*other\.iso") as error:
+        bmc.insert_media(media_of(emulator), PERMIT)
+    assert error.value.reason == FailureReason.MEDIA_REJECTED
+    assert emulator.ask("/VirtualMedia/Cd")["Image"].endswith("other.iso")
 
 
 def test_a_stuck_medium_is_told_after_two_tries(emulator: Emulator, bmc: RedfishBmc) -> None:
-    bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator), PERMIT)
     emulator.fail(stuck=True)
     with pytest.raises(BmcUnavailable, match="stuck") as error:
-        bmc.eject_media()
+        bmc.eject_media(OWN, PERMIT)
     assert error.value.reason == FailureReason.MEDIA_REJECTED
     assert len([line for line in emulator.seen["log"] if line.endswith(EJECT)]) == 2
 
@@ -147,29 +148,29 @@ def test_a_stuck_medium_is_told_after_two_tries(emulator: Emulator, bmc: Redfish
 def test_an_eject_that_fails_once_is_tried_again(
     emulator: Emulator, bmc: RedfishBmc, make_bmc: MakeBmc, status: int
 ) -> None:
-    bmc.insert_media(media_of(emulator))
+    bmc.insert_media(media_of(emulator), PERMIT)
     emulator.refuse("POST", EJECT, status, times=1)
-    make_bmc().eject_media()
+    make_bmc().eject_media(OWN, PERMIT)
     assert not emulator.ask("/VirtualMedia/Cd")["Inserted"]
 
 
 def test_an_override_that_was_forgotten_is_set_again(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.fail(forgets_override=1)
-    bmc.set_boot_once("cd")
+    bmc.set_boot_once("cd", PERMIT)
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Once"
 
 
 def test_an_override_that_reads_back_differently_ends_the_run_as_no_boot(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.fail(forgets_override=2)
     with pytest.raises(BmcRejected, match="reads back as Disabled") as error:
-        bmc.set_boot_once("cd")
+        bmc.set_boot_once("cd", PERMIT)
     assert error.value.reason == FailureReason.NO_BOOT
 
 
 def test_a_refused_reset_ends_the_run_as_no_boot(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.refuse("POST", "ComputerSystem.Reset", 400, "ActionNotSupported")
     with pytest.raises(BmcRejected) as error:
-        bmc.power_on()
+        bmc.power_on(PERMIT)
     assert error.value.reason == FailureReason.NO_BOOT
 
 
@@ -221,9 +222,9 @@ def test_a_redirect_is_never_followed(emulator: Emulator, bmc: RedfishBmc, path:
 
 def test_without_an_image_the_missing_setting_is_named(emulator: Emulator, bmc: RedfishBmc) -> None:
     with pytest.raises(BmcRejected, match="VALIDATION_IMAGE") as error:
-        bmc.insert_media(media_of(emulator, image_url=None))
+        bmc.insert_media(media_of(emulator, image_url=None), PERMIT)
     assert error.value.reason == FailureReason.MEDIA_REJECTED
 
 
 def test_a_network_boot_needs_no_image_of_ours(emulator: Emulator, make_bmc: MakeBmc) -> None:
-    make_bmc(boot_method="pxe").insert_media(media_of(emulator, image_url=None))
+    make_bmc(boot_method="pxe").insert_media(media_of(emulator, image_url=None), PERMIT)

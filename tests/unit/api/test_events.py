@@ -125,7 +125,7 @@ def test_only_the_latest_owner_may_go_on_with_a_boot() -> None:
 
 def test_a_token_is_not_minted_once_the_machine_may_be_booting() -> None:
     with pytest.raises(InvalidTransition):
-        events.media_minted(after(tell(booting(), EventType.POWER_REQUESTED)), "w")
+        events.media_minted(after(tell(booting(), EventType.POWER_ON_REQUESTED)), "w")
 
 
 def test_leave_to_switch_is_refused_for_a_machine_put_in_service_meanwhile() -> None:

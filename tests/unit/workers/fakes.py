@@ -1,8 +1,9 @@
 """A BMC and an API in memory: the API with the real rules, the BMC with a machine that counts its starts."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any, TypeVar, cast
 
@@ -16,9 +17,23 @@ from bringup.errors import ApiRejected, InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
-from bringup.wire import EventType, Heartbeat, RunDetail, RunEvent, RunEventReply, RunMedia, TimelineEntry
+from bringup.wire import (
+    PERMIT_S,
+    EventType,
+    Heartbeat,
+    Run,
+    RunDetail,
+    RunEvent,
+    RunEventReply,
+    RunMedia,
+    TimelineEntry,
+)
+from workers.bmc import Bmc
 from workers.callback import Callback
+from workers.identity import MachineIdentity
 from workers.job import Task
+from workers.own_media import OwnMedia
+from workers.permit import Permit
 from workers.tools import Tools
 
 _Result = TypeVar("_Result")
@@ -66,9 +81,25 @@ class Calls:
         return result
 
 
+class Clock:
+    """The time of one world: it goes on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @dataclass
 class FakeBmc:
-    """A BMC and its machine. ``ignores`` and ``delay`` make it accept a switch and do it never or late."""
+    """A BMC and its machine. ``ignores`` and ``delay`` make it accept a switch and do it never or late.
+
+    ``foreign``: a medium that somebody else has put in.
+    """
 
     calls: Calls = field(default_factory=Calls)
     on: bool = False
@@ -77,32 +108,51 @@ class FakeBmc:
     power_on_count: int = 0
     power_off_count: int = 0
     media: RunMedia | None = None
+    foreign: str | None = None
     override: str | None = None
     booted: RunMedia | None = None
+    is_machine: MachineIdentity = field(default_factory=MachineIdentity)
     closed: int = 0
     _wanted: bool | None = None
     _looks: int = 0
 
+    def connect(self) -> None:
+        """Always ready."""
+
+    def identity(self) -> MachineIdentity:
+        return self.calls.through("identity", lambda: self.is_machine)
+
     def power_state(self) -> str:
         return self.calls.through("power_state", self._look)
 
-    def eject_media(self) -> None:
-        self.calls.through("eject_media", lambda: self._set(media=None))
+    def insert_media(self, media: RunMedia, permit: Permit) -> None:
+        self._write("insert_media", permit, lambda: self._set(media=media))
 
-    def insert_media(self, media: RunMedia) -> None:
-        self.calls.through("insert_media", lambda: self._set(media=media))
+    def eject_media(self, own: OwnMedia, permit: Permit) -> None:
+        def eject() -> None:
+            if self.media and self.media.run_id == own.run_id:
+                self._set(media=None)
 
-    def set_boot_once(self, boot_method: str) -> None:
-        self.calls.through("set_boot_once", lambda: self._set(override=boot_method))
+        self._write("eject_media", permit, eject)
 
-    def restore_boot(self) -> None:
-        self.calls.through("restore_boot", lambda: self._set(override=None))
+    def set_boot_once(self, boot_method: str, permit: Permit) -> None:
+        self._write("set_boot_once", permit, lambda: self._set(override=boot_method))
 
-    def power_on(self) -> None:
-        self.calls.through("power_on", lambda: self._switch(on=True))
+    def restore_boot(self, permit: Permit) -> None:
+        self._write("restore_boot", permit, lambda: self._set(override=None))
 
-    def power_off(self) -> None:
-        self.calls.through("power_off", lambda: self._switch(on=False))
+    def power_on(self, permit: Permit) -> None:
+        self._write("power_on", permit, lambda: self._switch(on=True))
+
+    def power_off(self, permit: Permit) -> None:
+        self._write("power_off", permit, lambda: self._switch(on=False))
+
+    def _write(self, name: str, permit: Permit, act: Callable[[], None]) -> None:
+        def act_with_permit() -> None:
+            permit.require()
+            act()
+
+        self.calls.through(name, act_with_permit)
 
     def close(self) -> None:
         self.closed += 1
@@ -139,9 +189,11 @@ class FakeBmc:
 class FakeApi:
     """The callback API over one run in memory: every change is made by the rules of ``api.events``."""
 
-    def __init__(self, settings: Settings, calls: Calls) -> None:
+    def __init__(self, settings: Settings, calls: Calls, clock: Clock) -> None:
         self.settings = settings
         self.calls = calls
+        self._clock = clock
+        self._began_at = utc_now()
         self.entry = Device(name="m1", bmc_mac=MAC, bmc="simulated://127.0.0.1:9/m1")
         self.tokens = 0
         self.image_url: str | None = None
@@ -181,20 +233,28 @@ class FakeApi:
         """The operator changes the device."""
         self.device = self.device.with_record(**record)
 
+    @property
+    def secret(self) -> str:
+        """In the address of the newest image."""
+        return f"{self.tokens:043d}"
+
     def _known(self, run_id: str) -> RunDetail:
         if run_id != RUN_ID:
             raise ApiRejected("there is no such run", kind="unknown_run")
-        return RunDetail(**dict(self.state), timeline=tuple(self.timeline))
+        return RunDetail(
+            **dict(self.state), timeline=tuple(self.timeline), media_sha256=self.device.record.media_sha256
+        )
 
     def _mint(self, run_id: str, owner: str) -> RunMedia:
-        self._apply(self._ruled(lambda: events.media_minted(self._moment(), owner)))
         self.tokens += 1
+        digest = hashlib.sha256(self.secret.encode()).hexdigest()
+        self._apply(self._ruled(lambda: events.media_minted(self._moment(), owner, digest)))
         return RunMedia(
             run_id=run_id,
             callback_url="http://api",
             run_token=f"token-{self.tokens}",
             epoch=0,
-            image_url=self.image_url,
+            image_url=self.image_url and self.image_url.format(secret=self.secret),
         )
 
     def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
@@ -203,7 +263,8 @@ class FakeApi:
             self._apply(self._ruled(lambda: events.worker_event(self._moment(), event)))
         except NotYet as early:
             return RunEventReply(state=self.state.state, next_s=early.retry_in_s)
-        return RunEventReply(state=self.state.state)
+        permit_s = PERMIT_S if event.type in events.PERMITS else None
+        return RunEventReply(state=self.state.state, permit_s=permit_s)
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
         try:
@@ -214,7 +275,8 @@ class FakeApi:
             raise ApiRejected(str(error), kind="stale") from None
 
     def _moment(self) -> Moment:
-        return Moment(self.state, self.device, utc_now(), self.settings)
+        now = self._began_at + timedelta(seconds=self._clock())
+        return Moment(self.state, self.device, now, self.settings)
 
     def _apply(self, change: Change) -> None:
         self.state, self.device = change.run, change.device
@@ -227,14 +289,22 @@ class World:
     def __init__(self, settings: Settings, *, machine_is_on: bool = False) -> None:
         self.calls = Calls()
         self.bmc = FakeBmc(self.calls, on=machine_is_on)
-        self.api = FakeApi(settings, self.calls)
+        self.clock = Clock()
+        self.api = FakeApi(settings, self.calls, self.clock)
         self.boot_in_hand = False
         self.meta: dict[str, Any] = {}  # of the job: it stays when the job runs again
+        self.settings = settings
+        self.use(lambda _run, _settings: self.bmc)
+
+    def use(self, make_bmc: Callable[[Run, Settings], Bmc]) -> None:
+        """Another BMC; the worker's settings are read anew."""
         self.tools = Tools(
-            settings,
+            self.settings,
             cast("Callback", self.api),
             boot_in_hand=lambda _run_id: self.boot_in_hand,
-            make_bmc=lambda _run, _settings: self.bmc,
+            make_bmc=make_bmc,
+            clock=self.clock,
+            sleep=self.clock.sleep,
         )
 
     def task(self) -> Task:

@@ -32,13 +32,23 @@ def finish_it(world: World) -> None:
     finish(world.tools, world.task(), run_id=RUN_ID)
 
 
-def fail_at(world: World, name: str, error: Exception) -> None:
-    """The next call of this name fails."""
-    probe = World(world.tools.settings)
+def number_of(world: World, name: str) -> int:
+    """When a world like this one is called by this name first."""
+    probe = World(world.settings)
     boot_it(probe)
     probe.api.abort()
     finish_it(probe)
-    world.calls.step_in(probe.calls.names.index(name), "before", raising(error))
+    return probe.calls.names.index(name)
+
+
+def fail_at(world: World, name: str, error: Exception) -> None:
+    """The next call of this name fails."""
+    world.calls.step_in(number_of(world, name), "before", raising(error))
+
+
+def kill_at(world: World, name: str) -> None:
+    """The job is killed before the next call of this name."""
+    world.calls.kill(number_of(world, name), "before")
 
 
 def test_a_bmc_that_stays_away_fails_the_run_after_its_tries(world: World) -> None:
@@ -147,13 +157,14 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
 
 
 def test_finish_takes_out_a_medium_that_nobody_told_of(world: World) -> None:
-    world.calls.kill(6, "before")
+    kill_at(world, "tell media_inserted")
     with pytest.raises(Killed):
         boot_it(world)
     assert world.calls.names[-2:] == ["insert_media", "tell media_inserted"]
     assert world.bmc.media
     assert world.api.state.media_at is None
     world.api.abort()
+    world.clock.sleep(600)
     finish_it(world)
     assert world.bmc.media is None
 
@@ -187,8 +198,8 @@ def test_finish_gives_the_device_back_when_the_clean_up_breaks(world: World) -> 
 
 
 def test_power_stays_on_after_the_run_where_that_is_wanted(world: World) -> None:
-    keep = world.tools.settings.model_copy(update={"power_off_after_run": False})
-    world.tools = type(world.tools)(keep, world.tools.callback, make_bmc=world.tools.make_bmc)
+    world.settings = world.settings.model_copy(update={"power_off_after_run": False})
+    world.use(world.tools.make_bmc)
     boot_it(world)
     world.api.abort()
     finish_it(world)

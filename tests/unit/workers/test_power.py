@@ -1,33 +1,36 @@
-"""The power guard: when it switches, and when it must not."""
+"""The power switch: when it switches, and when it must not."""
 
 import pytest
 
-from bringup.errors import ApiRejected, ApiUnavailable, BmcUnavailable
+from bringup.errors import ApiRejected, BmcUnavailable, PermitExpired
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire import EventType
+from bringup.wire import PERMIT_S, EventType
 from tests.unit.workers.fakes import RUN_ID, World
+from workers.bmc import PowerState
 from workers.boot import boot
+from workers.finish import finish
 from workers.liveness import SILENT_AFTER_S
-from workers.power import LEAVE_S, PowerGuard
+from workers.power import Power
 
 
-class Clock:
-    """Goes on when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+def boot_it(world: World) -> None:
+    boot(world.tools, world.task(), run_id=RUN_ID)
 
 
-def guard_of(world: World, clock: Clock) -> PowerGuard:
-    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="me")
-    run = world.api.run(RUN_ID)
-    return PowerGuard(run, world.bmc, world.tools.callback, "me", sleep=clock.sleep, clock=clock)
+def finish_it(world: World) -> None:
+    finish(world.tools, world.task(), run_id=RUN_ID)
+
+
+def power_of(world: World) -> Power:
+    """The switch of one execution of the boot job."""
+    task = world.task()
+    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner=task.owner)
+    guard = world.tools.guard(world.api.run(RUN_ID), world.bmc, task)
+    return world.tools.power(world.bmc, guard)
+
+
+def switch_on(power: Power) -> None:
+    power.switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
 
 
 def switches(world: World) -> list[str]:
@@ -35,35 +38,52 @@ def switches(world: World) -> list[str]:
 
 
 def test_a_machine_that_is_off_is_switched_on_and_never_off(world: World) -> None:
-    guard_of(world, Clock()).start()
+    boot_it(world)
     assert switches(world) == ["power_on"]
     assert world.api.state.state is RunState.WAITING
 
 
 def test_a_machine_that_is_on_is_switched_off_and_then_on(world: World) -> None:
     world.bmc.on = True
-    guard_of(world, Clock()).start()
+    boot_it(world)
     assert switches(world) == ["power_off", "power_on"]
 
 
-def test_leave_is_asked_directly_before_every_switch(world: World) -> None:
+def test_the_order_of_a_boot_is_insert_off_override_on(world: World) -> None:
     world.bmc.on = True
-    guard_of(world, Clock()).start()
-    names = world.calls.names
-    assert [names[n - 1] for n, name in enumerate(names) if name in {"power_on", "power_off"}] == [
-        "tell power_requested",
-        "tell power_requested",
+    boot_it(world)
+    steps = {"insert_media", "power_off", "set_boot_once", "power_on"}
+    assert [name for name in world.calls.names if name in steps] == [
+        "insert_media",
+        "power_off",
+        "set_boot_once",
+        "power_on",
     ]
 
 
-def test_stop_of_a_machine_that_is_off_switches_nothing(world: World) -> None:
-    guard = guard_of(world, Clock())
+def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None:
+    world.bmc.on = True
+    boot_it(world)
     world.api.abort()
-    guard.stop()
-    assert switches(world) == []
+    finish_it(world)
+    names = world.calls.names
+    before = {name: names[n - 1] for n, name in enumerate(names)}
+    assert before["insert_media"] == before["set_boot_once"] == "tell write_requested"
+    assert (before["power_off"], before["power_on"]) == ("tell power_off_requested", "tell power_on_requested")
+    assert names[names.index("power_off") - 1] == "tell power_requested"
+    assert names[names.index("eject_media") - 1] == "tell write_requested"
+    assert before["eject_media"] == before["restore_boot"] == "tell cleanup_requested"
 
 
-@pytest.mark.parametrize(
+def test_a_machine_that_is_off_after_its_run_is_not_switched(world: World) -> None:
+    boot_it(world)
+    world.bmc.on = False
+    world.api.abort()
+    finish_it(world)
+    assert switches(world) == ["power_on"]
+
+
+NOT_OURS = pytest.mark.parametrize(
     "change",
     [
         {"state": DeviceState.ACTIVE},
@@ -72,71 +92,87 @@ def test_stop_of_a_machine_that_is_off_switches_nothing(world: World) -> None:
     ],
     ids=["in service", "in maintenance", "owned by another run"],
 )
+
+
+@NOT_OURS
 @pytest.mark.parametrize("machine_is_on", [False, True])
 def test_a_machine_that_is_not_ours_is_never_switched(
     world: World, change: dict[str, object], *, machine_is_on: bool
 ) -> None:
     world.bmc.on = machine_is_on
-    guard = guard_of(world, Clock())
+    power = power_of(world)
     world.api.put_device(**change)
     with pytest.raises(ApiRejected) as refused:
-        guard.start()
+        power.switch(PowerState.OFF if machine_is_on else PowerState.ON, EventType.POWER_REQUESTED)
     assert refused.value.kind == "power_refused"
     assert switches(world) == []
 
 
+@NOT_OURS
+def test_a_machine_that_is_not_ours_gets_no_medium_and_no_override(world: World, change: dict[str, object]) -> None:
+    world.api.put_device(**change)
+    boot_it(world)
+    writes = {"insert_media", "eject_media", "set_boot_once", "restore_boot", "power_on", "power_off"}
+    assert not writes & set(world.calls.names)
+
+
 def test_a_machine_that_goes_into_service_during_its_run_is_not_switched_off_at_the_end(world: World) -> None:
-    world.bmc.on = True
-    guard = guard_of(world, Clock())
+    boot_it(world)
     world.api.abort()
     world.api.put_device(state=DeviceState.ACTIVE)
-    with pytest.raises(ApiRejected):
-        guard.stop()
-    assert switches(world) == []
+    finish_it(world)
+    assert switches(world) == ["power_on"]
+    assert "the machine is in service" in world.api.timeline[-1].detail
+    assert world.api.state.closed_at
 
 
-def test_a_refused_leave_ends_the_run_as_aborted(world: World) -> None:
+def test_a_refused_permit_ends_the_run_as_aborted(world: World) -> None:
     world.api.put_device(maintenance="disk replacement")
-    boot(world.tools, world.task(), run_id=RUN_ID)
+    boot_it(world)
     assert switches(world) == []
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.ABORTED)
 
 
 def test_a_worker_that_was_replaced_switches_nothing(world: World) -> None:
-    guard = guard_of(world, Clock())
+    power = power_of(world)
     world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="another")
     with pytest.raises(ApiRejected) as refused:
-        guard.start()
+        switch_on(power)
     assert refused.value.kind == "stale"
     assert switches(world) == []
 
 
-def test_leave_that_was_slept_over_is_not_used(world: World) -> None:
-    clock = Clock()
-    guard = guard_of(world, clock)
-    leave = world.calls.names.index("run") + 4  # look off, tell it, look, leave to switch on
-    world.calls.step_in(leave - len(world.calls.names), "after", lambda: clock.sleep(LEAVE_S + 1))
-    with pytest.raises(ApiUnavailable):
-        guard.start()
-    assert world.calls.names[-1] == "tell power_requested"
-    assert switches(world) == []
+def test_a_permit_that_was_slept_over_is_not_used(world: World) -> None:
+    power = power_of(world)
+    for ask in (1, 3, 5):  # after a look: ask, and the write that finds the permit run out; three times
+        world.calls.step_in(ask, "after", lambda: world.clock.sleep(PERMIT_S + 1))
+    with pytest.raises(PermitExpired):
+        switch_on(power)
+    assert not world.bmc.on
 
 
-def test_leave_lapses_before_a_silent_worker_is_replaced() -> None:
-    assert LEAVE_S < SILENT_AFTER_S
+def test_a_permit_that_was_slept_over_once_is_asked_for_again(world: World) -> None:
+    power = power_of(world)
+    world.calls.step_in(1, "after", lambda: world.clock.sleep(PERMIT_S + 1))
+    switch_on(power)
+    assert world.calls.names.count("tell power_on_requested") == 2
+    assert world.bmc.power_on_count == 1
+
+
+def test_a_permit_ends_before_a_silent_worker_is_replaced() -> None:
+    assert PERMIT_S < SILENT_AFTER_S
 
 
 def test_a_slow_machine_is_waited_for_and_switched_once(world: World) -> None:
     world.bmc.on, world.bmc.delay = True, 10
-    guard_of(world, Clock()).start()
+    boot_it(world)
     assert switches(world) == ["power_off", "power_on"]
     assert (world.bmc.power_off_count, world.bmc.power_on_count) == (1, 1)
 
 
 def test_a_switch_that_was_accepted_but_not_done_is_an_error_of_the_bmc(world: World) -> None:
     world.bmc.ignores = True
-    clock = Clock()
     with pytest.raises(BmcUnavailable, match="is not On"):
-        guard_of(world, clock).start()
-    assert 15 < clock.now < 60
+        switch_on(power_of(world))
+    assert 15 < world.clock.now < 60
     assert world.api.state.powered_on_at is None

@@ -8,43 +8,13 @@ import pytest
 from bringup.errors import NotYet, TransientError
 from bringup.model import RunState
 from bringup.settings import Settings
+from bringup.wire import PERMIT_S
 from tests.unit.workers.fakes import RUN_ID, World
-from workers.boot import boot
+from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
 from workers.finish import finish
-from workers.power import LEAVE_S, PowerGuard
 
 # A call to the BMC that is under way cannot be called back; everything up to it can.
 UNDER_WAY = {"power_on", "power_off", "insert_media"}
-
-
-class Clock:
-    """Stands still until somebody is held up."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    defaults = PowerGuard.__init__.__kwdefaults__ or {}
-    monkeypatch.setitem(defaults, "clock", clock)
-    monkeypatch.setitem(defaults, "sleep", clock.sleep)
-    return clock
-
-
-def boot_it(world: World) -> None:
-    boot(world.tools, world.task(), run_id=RUN_ID)
-
-
-def finish_it(world: World) -> None:
-    finish(world.tools, world.task(), run_id=RUN_ID)
 
 
 def calls_of_a_boot(settings: Settings) -> list[str]:
@@ -53,11 +23,11 @@ def calls_of_a_boot(settings: Settings) -> list[str]:
     return world.calls.names
 
 
-def held_up(world: World, clock: Clock, number: int, when: str, meanwhile: Callable[[], None]) -> None:
-    """Boot, but the worker is stopped in its tracks at one call, for longer than its leave holds."""
+def held_up(world: World, number: int, when: str, meanwhile: Callable[[], None]) -> None:
+    """Boot, but the worker is stopped in its tracks at one call, for longer than its permit holds."""
 
     def act() -> None:
-        clock.now += LEAVE_S + 1
+        world.clock.sleep(PERMIT_S + 1)
         meanwhile()
 
     world.calls.step_in(number, when, act)
@@ -67,13 +37,13 @@ def held_up(world: World, clock: Clock, number: int, when: str, meanwhile: Calla
         boot_it(world)  # as the queue would
 
 
-def test_a_boot_taken_over_at_any_moment_starts_the_machine_once(fast_settings: Settings, clock: Clock) -> None:
+def test_a_boot_taken_over_at_any_moment_starts_the_machine_once(fast_settings: Settings) -> None:
     for number, name in enumerate(calls_of_a_boot(fast_settings)):
         for when in ("before", "after"):
             if when == "before" and name in UNDER_WAY:
                 continue
             world = World(fast_settings, machine_is_on=True)
-            held_up(world, clock, number, when, lambda world=world: boot_it(world))  # type: ignore[misc]
+            held_up(world, number, when, lambda world=world: boot_it(world))  # type: ignore[misc]
             why = f"{when} {number} {name}"
             assert world.bmc.on, why
             assert world.bmc.power_on_count == 1, why
@@ -81,9 +51,7 @@ def test_a_boot_taken_over_at_any_moment_starts_the_machine_once(fast_settings: 
             assert world.api.state.state is RunState.WAITING, why
 
 
-def test_power_stays_off_when_the_run_is_aborted_at_any_moment_of_its_boot(
-    fast_settings: Settings, clock: Clock
-) -> None:
+def test_power_stays_off_when_the_run_is_aborted_at_any_moment_of_its_boot(fast_settings: Settings) -> None:
     for number, name in enumerate(calls_of_a_boot(fast_settings)):
         for when in ("before", "after"):
             world = World(fast_settings, machine_is_on=True)
@@ -92,22 +60,20 @@ def test_power_stays_off_when_the_run_is_aborted_at_any_moment_of_its_boot(
             def abort_and_finish(world: World = world) -> None:
                 world.api.abort()
                 with pytest.raises(NotYet):
-                    finish_it(world)
+                    finish(world.tools, world.task(), run_id=RUN_ID)
 
             try:
-                held_up(world, clock, number, when, abort_and_finish)
+                held_up(world, number, when, abort_and_finish)
             finally:
                 world.boot_in_hand = False
             finish_it(world)
             why = f"{when} {number} {name}"
             assert world.api.state.closed_at, why
-            assert not world.bmc.on or not world.api.state.power_requested_at, why
+            assert not world.bmc.on or not world.api.state.power_on_requested_at, why
             assert world.bmc.media is None, why
 
 
-def test_a_boot_that_was_given_up_does_not_switch_after_the_run_is_closed(
-    fast_settings: Settings, clock: Clock
-) -> None:
+def test_a_boot_that_was_given_up_does_not_switch_after_the_run_is_closed(fast_settings: Settings) -> None:
     for number, name in enumerate(calls_of_a_boot(fast_settings)):
         for when in ("before", "after"):
             if when == "before" and name in UNDER_WAY:
@@ -120,24 +86,24 @@ def test_a_boot_that_was_given_up_does_not_switch_after_the_run_is_closed(
                 finish_it(world)
                 switched.append(world.bmc.power_on_count + world.bmc.power_off_count)
 
-            held_up(world, clock, number, when, abort_and_close)
+            held_up(world, number, when, abort_and_close)
             why = f"{when} {number} {name}"
             assert world.api.state.closed_at, why
             assert world.bmc.power_on_count + world.bmc.power_off_count == switched_by_then[0], why
 
 
-def test_two_workers_that_finish_one_run_switch_off_once(fast_settings: Settings, clock: Clock) -> None:
+def test_two_workers_that_finish_one_run_switch_off_once(fast_settings: Settings) -> None:
     for number in range(7):
         world = World(fast_settings)
         boot_it(world)
         world.api.abort()
 
         def other(world: World = world) -> None:
-            clock.now += LEAVE_S + 1
+            world.clock.sleep(PERMIT_S + 1)
             finish_it(world)
 
         world.calls.step_in(number, "after", other)
-        with contextlib.suppress(TransientError):  # leave came too late
+        with contextlib.suppress(TransientError):  # the permit came too late
             finish_it(world)
         assert world.api.state.closed_at, number
         assert world.bmc.power_off_count == 1, number

@@ -1,0 +1,35 @@
+"""Which medium in a virtual drive is ours: only that one is ever taken out."""
+
+import hashlib
+from dataclasses import dataclass
+
+from bringup.text import image_secret
+from bringup.wire import IMAGE_FILE, RunDetail
+
+
+@dataclass(frozen=True)
+class OwnMedia:
+    """The images that bringup has put into one machine.
+
+    Args:
+        run_id: the run that they belong to.
+        secrets_sha256: hex SHA-256 of the secret in the address of each; the secrets themselves are not kept.
+    """
+
+    run_id: str
+    secrets_sha256: frozenset[str] = frozenset()
+
+    def owns(self, shown: str) -> bool:
+        """Whether what a BMC shows of a medium is one of ours.
+
+        A BMC that shortens addresses shows the name of the file alone: where no secret is shown, that must do.
+        """
+        secret = image_secret(shown)
+        if secret is not None:
+            return hashlib.sha256(secret.encode()).hexdigest() in self.secrets_sha256
+        return bool(self.secrets_sha256) and shown.replace("\\", "/").rpartition("/")[2] == IMAGE_FILE
+
+
+def own_media(run: RunDetail) -> OwnMedia:
+    """What bringup has put into the machine of ``run``."""
+    return OwnMedia(run.run_id, frozenset(run.media_sha256))
