@@ -10,7 +10,8 @@
     │   └── PowerRefused     the power of this machine must not be switched
     ├── TransientError       may succeed if tried again: retried with backoff
     │   ├── RedisUnavailable
-    │   │   └── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
+    │   │   ├── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
+    │   │   └── NotReplicated        it has a change that its replicas have not confirmed
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
     │   ├── PermitExpired    the permit ran out before the BMC was sent anything
@@ -79,6 +80,10 @@ class RedisUnavailable(TransientError):
 
 class RedisRefusesWrites(RedisUnavailable):
     """Redis answers reads and refuses writes: its memory or disk is full, it is read-only, its replicas are away."""
+
+
+class NotReplicated(RedisUnavailable):
+    """Redis has a change that its replicas have not confirmed in time; repeating it is harmless, and needed."""
 
 
 class ApiUnavailable(TransientError):

@@ -10,26 +10,30 @@ from pki.names import Role, San, parse_san, unique
 _EVERYWHERE = {"0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never listened on
 
 
-def configured_hosts(settings: Settings) -> dict[Role, tuple[str, str]]:
-    """For each server the setting that names it, and the host; an address that means "every one" is none."""
+def configured_hosts(settings: Settings) -> dict[Role, dict[str, list[str]]]:
+    """For each server its hosts, by the setting that names them; an address that means "every one" is none."""
     url = "CALLBACK_API_URL" if settings.callback_api_url else "CALLBACK_API_HOST"
-    found = {
-        Role.REDIS: ("REDIS_HOST", settings.redis_host),
-        Role.API: (url, urlsplit(settings.api_url).hostname or ""),
+    named = {
+        # A sentinel runs beside each Redis, and shows its certificate.
+        Role.REDIS: {"REDIS_HOST": [settings.redis_host], "REDIS_SENTINELS": [host for host, _ in settings.sentinels]},
+        Role.API: {url: [urlsplit(settings.api_url).hostname or ""]},
     }
-    return {role: pair for role, pair in found.items() if pair[1] not in _EVERYWHERE}
+    return {
+        role: {source: [host for host in hosts if host not in _EVERYWHERE] for source, hosts in sources.items()}
+        for role, sources in named.items()
+    }
 
 
 def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
-    """The same, as they stand in a certificate.
+    """The same, as they stand in a certificate; of several Redis hosts, each of which has its own, none is required.
 
     Raises:
         InvalidInput: one of them can stand in no certificate.
     """
-    return {
-        role: sans_from({source: [host]}, single_label=True)
-        for role, (source, host) in configured_hosts(settings).items()
-    }
+    required = configured_hosts(settings)
+    if settings.sentinels:
+        del required[Role.REDIS]
+    return {role: sans_from(sources, single_label=True) for role, sources in required.items()}
 
 
 def sans_from(texts: Mapping[str, list[str]], *, single_label: bool) -> tuple[San, ...]:

@@ -137,13 +137,12 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
         step(f"switch {path.name}")
         with writing(path), contextlib.suppress(FileNotFoundError):
             staged_name(path).replace(path)
-    gone = [root / name for name in listed["drop"]]
-    for path in gone:
+    for path in (root / name for name in listed["drop"]):
         step(f"drop {path.name}")
         with writing(path):
             path.unlink(missing_ok=True)
     with writing(journal):
-        for directory in {path.parent for path in (*paths, *gone)}:
+        for directory in {path.parent for path in paths}:
             sync_directory(directory)
         step("close")
         journal.unlink()

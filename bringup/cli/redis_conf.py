@@ -2,13 +2,37 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
+from dotenv import dotenv_values
 
 from bringup.cli.context import Context
 from bringup.errors import SettingsError
-from bringup.redis_conf import ROLES, acl_file, configuration
+from bringup.redis_conf import (
+    REPLICATION_ROLES,
+    ROLES,
+    acl_file,
+    configuration,
+    sentinel_acl_file,
+    sentinel_configuration,
+)
+from bringup.settings import Address, Settings
 from bringup.settings.env_file import new_secret
+from bringup.settings.types import addresses_in
+
+_SENTINEL_PORT = 26379  # Redis's own default
+
+
+class _AddressType(click.ParamType[Address]):
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        try:
+            (address,) = addresses_in(value)
+        except ValueError:
+            self.fail(f"{value} is no host with a port, such as r2.example.net:6379", param, ctx)
+        return address
 
 
 @click.command("redis-conf")
@@ -16,23 +40,94 @@ from bringup.settings.env_file import new_secret
 @click.option("--bind", default="127.0.0.1", show_default=True, help="Addresses that Redis listens on.")
 @click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
 @click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option(
+    "--address",
+    type=_AddressType(),
+    help="With REDIS_SENTINELS: this host's own Redis. One that is not REDIS_HOST:REDIS_PORT follows that one.",
+)
+@click.option(
+    "--sentinel-address",
+    type=_AddressType(),
+    help="With REDIS_SENTINELS: this host's own sentinel; default: the one of the same host as --address.",
+)
 @click.pass_obj
-def redis_conf(context: Context, folder: Path, bind: str, *, separate_passwords: bool, force: bool) -> None:
-    """Write redis.conf (and with REDIS_USE_TLS=true an ACL file) for the present settings."""
+def redis_conf(
+    context: Context,
+    folder: Path,
+    bind: str,
+    *,
+    separate_passwords: bool,
+    force: bool,
+    address: Address | None,
+    sentinel_address: Address | None,
+) -> None:
+    """Write redis.conf (and with REDIS_USE_TLS=true an ACL file) for the present settings.
+
+    With REDIS_SENTINELS sentinel.conf, too. Run it on each of the Redis hosts, with --address and the same settings.
+    """
     settings = context.settings
-    if settings.redis_password is None:
-        raise SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
-    password = settings.redis_password.get_secret_value()
-    passwords = {role: new_secret() if separate_passwords else password for role in ROLES}
-    files = {"redis.conf": configuration(settings, folder, bind=bind)}
+    passwords = _passwords(settings, folder, separate=separate_passwords)
+    own = address or (settings.redis_host, settings.redis_port)
+    replica = passwords["replica"] if settings.redis_use_tls else passwords[""]
+    files = {"redis.conf": configuration(settings, folder, bind=bind, address=own, replica_password=replica)}
     if settings.redis_use_tls:
-        files["users.acl"] = acl_file(passwords)
-        if separate_passwords:
-            files |= {
-                f"{role}.env": f"REDIS_USERNAME={role}\nREDIS_PASSWORD={own}\n" for role, own in passwords.items()
-            }
+        files["users.acl"] = acl_file({role: passwords[role] for role in _redis_roles(settings)})
+    if settings.sentinels:
+        files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, own), passwords)
+    if separate_passwords:
+        files |= {f"{role}.env": _env_text(role, passwords[role]) for role in _roles(settings)}
     _write(folder, files, force=force)
     _say_what_next(folder, files, tls=settings.redis_use_tls)
+
+
+def _roles(settings: Settings) -> list[str]:
+    """Those with a password that `bringup redis-conf` may make."""
+    redis = _redis_roles(settings) if settings.redis_use_tls else []
+    return [*redis, *(["peer"] if settings.sentinels else [])]
+
+
+def _redis_roles(settings: Settings) -> list[str]:
+    return [*ROLES, *(REPLICATION_ROLES if settings.sentinels else ())]
+
+
+def _passwords(settings: Settings, folder: Path, *, separate: bool) -> dict[str, str]:
+    """The password of each role, and as "" that of the default user.
+
+    Every host of an installation needs the same: those that lie in FOLDER already, copied from the first, are kept.
+    """
+    if settings.redis_password is None:
+        raise SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
+    if settings.sentinels and settings.redis_sentinel_password is None:
+        raise SettingsError(["REDIS_SENTINEL_PASSWORD: must be set with REDIS_SENTINELS; `bringup init` makes one"])
+    common = settings.redis_password.get_secret_value()
+    sentinel = settings.redis_sentinel_password.get_secret_value() if settings.redis_sentinel_password else ""
+    shared = {"": common, **dict.fromkeys([*ROLES, *REPLICATION_ROLES], common), "default": sentinel, "peer": sentinel}
+    return shared | ({role: _own_password(folder / f"{role}.env") for role in _roles(settings)} if separate else {})
+
+
+def _own_password(path: Path) -> str:
+    return (
+        dotenv_values(path, interpolate=False).get("REDIS_PASSWORD") or new_secret() if path.exists() else new_secret()
+    )
+
+
+def _env_text(role: str, password: str) -> str:
+    return f"REDIS_USERNAME={role}\nREDIS_PASSWORD={password}\n"
+
+
+def _sentinel_files(
+    settings: Settings, folder: Path, bind: str, address: Address, passwords: dict[str, str]
+) -> dict[str, str]:
+    password = passwords["sentinel"] if settings.redis_use_tls else passwords[""]
+    text = sentinel_configuration(
+        settings, folder, bind=bind, address=address, password=password, peer_password=passwords["peer"]
+    )
+    return {"sentinel.conf": text, "sentinel.acl": sentinel_acl_file(passwords)}
+
+
+def _sentinel_beside(settings: Settings, redis: Address) -> Address:
+    beside = [address for address in settings.sentinels if address[0] == redis[0]]
+    return beside[0] if len(beside) == 1 else (redis[0], _SENTINEL_PORT)
 
 
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
@@ -62,5 +157,7 @@ def _write_private(path: Path, text: str) -> None:
 def _say_what_next(folder: Path, files: dict[str, str], *, tls: bool) -> None:
     click.echo(f"Written (mode 0600): {', '.join(str(folder / name) for name in files)}")
     click.echo(f"Start it:  redis-server {folder / 'redis.conf'}")
+    if "sentinel.conf" in files:
+        click.echo(f"and:       redis-server {folder / 'sentinel.conf'} --sentinel")
     if tls:
         click.echo(f"Each service sets REDIS_USERNAME to its role: {', '.join(ROLES)}.")

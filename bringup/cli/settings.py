@@ -31,7 +31,7 @@ def init(context: Context) -> None:
     """Write a .env (mode 0600) with a random Redis password and API token; never overwrite one."""
     path = context.env_file or Path(".env")
     env_file.write_new(path)
-    click.echo(f"{path} written (mode 0600) with a new REDIS_PASSWORD and API_TOKEN.")
+    click.echo(f"{path} written (mode 0600) with new secrets: {', '.join(env_file.FRESH_SECRETS)}.")
     click.echo("Next: give Redis the same password (requirepass), then look at `bringup config`.")
 
 

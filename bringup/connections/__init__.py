@@ -3,5 +3,6 @@
 from bringup.connections.api import ApiClient
 from bringup.connections.redis import connect_redis
 from bringup.connections.redis_errors import redis_errors
+from bringup.connections.replicated import BARRIER, ReplicatedRedis
 
-__all__ = ["ApiClient", "connect_redis", "redis_errors"]
+__all__ = ["BARRIER", "ApiClient", "ReplicatedRedis", "connect_redis", "redis_errors"]

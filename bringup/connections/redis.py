@@ -1,94 +1,31 @@
-"""Redis connections: plain or mutual TLS as ``REDIS_USE_TLS`` says."""
+"""The factory of Redis connections: one server, or the master that the sentinels name."""
 
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
+from redis import ConnectionPool, Redis
 
 from bringup import tls
-from bringup.connections.redis_errors import KeepsErrorCodes
+from bringup.connections.redis_transport import PlainConnection, TlsConnection, login, options
+from bringup.connections.replicated import ReplicatedRedis
+from bringup.connections.sentinel import Sentinels, master_pool
 from bringup.settings import Settings
 
-if TYPE_CHECKING:
-    import socket
-    import ssl
 
-
-class _PlainConnection(KeepsErrorCodes, redis.Connection):
-    """redis-py's own, which keeps the codes of errors."""
-
-
-class _TlsConnection(KeepsErrorCodes, redis.SSLConnection):
-    """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
-
-    def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._context_now = context
-        self._context: ssl.SSLContext | None = None
-
-    def is_outdated(self) -> bool:
-        """Whether it was made with certificate files that have been replaced since."""
-        return self.is_connected and self._context is not self._context_now()
-
-    def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
-        self._context = self._context_now()
-        return self._context.wrap_socket(sock, server_hostname=self.host)
-
-
-class _TlsPool(redis.ConnectionPool):
-    """Ends connections that were made with replaced certificate files.
-
-    Idle ones end at the next use of the pool. A busy one ends when it is given back: ended earlier, it would take
-    the answer to its command with it.
-    """
-
-    _context: "ssl.SSLContext | None" = None
-
-    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """As in redis-py."""
-        context = self.connection_kwargs["context"]()
-        if context is not self._context:
-            self._context = context
-            self.disconnect(inuse_connections=False)
-        return super().get_connection(*args, **kwargs)
-
-    def release(self, connection: Any) -> None:
-        """As in redis-py."""
-        if connection.is_outdated():
-            connection.disconnect()
-        super().release(connection)
-
-
-def connect_redis(settings: Settings, contexts: tls.ClientContexts, *, name: str) -> "redis.Redis":
+def connect_redis(settings: Settings, contexts: tls.ClientContexts, *, name: str, replicated: bool = False) -> "Redis":
     """A client for the Redis of ``settings``; it connects on first use. There is no fall-back to plain text.
 
     Args:
         name: shown by ``CLIENT LIST``, so that an operator sees who is connected.
+        replicated: with REDIS_SENTINELS, a transaction counts only when the replicas have it: see `ReplicatedRedis`.
     """
-    kwargs: dict[str, Any] = {}
-    connection_class: type[redis.Connection] = _PlainConnection
-    pool_class = redis.ConnectionPool
-    if settings.redis_use_tls:
-        connection_class, pool_class = _TlsConnection, _TlsPool
-        kwargs["context"] = functools.partial(tls.for_redis, settings, contexts)
-    password = settings.redis_password
-    pool = pool_class(
-        connection_class=connection_class,
-        host=settings.redis_host,
-        port=settings.redis_port,
-        db=settings.redis_db,
-        username=settings.redis_username,
-        password=password.get_secret_value() if password else None,
-        client_name=f"bringup-{name}",
-        socket_connect_timeout=settings.redis_timeout_s,
-        socket_timeout=settings.redis_timeout_s,
-        socket_keepalive=True,
-        health_check_interval=30,
-        # One quick second try hides a connection that died while idle; longer waits belong to the callers.
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), 1),
-        **kwargs,
+    if settings.sentinels:
+        sentinels = Sentinels(settings, contexts, name=name)
+        pool = master_pool(settings, contexts, sentinels, name=name)
+        return ReplicatedRedis(pool, sentinels) if replicated else Redis(connection_pool=pool)
+    return Redis(
+        connection_pool=ConnectionPool(
+            connection_class=TlsConnection if settings.redis_use_tls else PlainConnection,
+            host=settings.redis_host,
+            port=settings.redis_port,
+            **options(settings, contexts, name=name, timeout_s=settings.redis_timeout_s),
+            **login(settings),
+        )
     )
-    return redis.Redis(connection_pool=pool)

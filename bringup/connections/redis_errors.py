@@ -80,7 +80,7 @@ def redis_errors(settings: Settings) -> Iterator[None]:
 
 def translate(error: redis.RedisError, settings: Settings) -> BringupError | None:
     """The error of ours that ``error`` means; None: a bug of ours, which must be seen as one."""
-    where = f"Redis at {settings.redis_host}:{settings.redis_port}"
+    where = f"Redis at {settings.redis_address}"
     code = _code(error)
     if hint := _REFUSES_WRITES.get(code):
         return RedisRefusesWrites(f"{where} refuses writes ({code}): {hint}")

@@ -1,6 +1,15 @@
-"""The configuration of the Redis server that fits our settings."""
+"""The configuration of the Redis server, and of Sentinel, that fits our settings."""
 
-from bringup.redis_conf.acl import ROLES, acl_file
+from bringup.redis_conf.acl import REPLICATION_ROLES, ROLES, SENTINEL_ROLES, acl_file, sentinel_acl_file
 from bringup.redis_conf.conf import configuration
+from bringup.redis_conf.sentinel import sentinel_configuration
 
-__all__ = ["ROLES", "acl_file", "configuration"]
+__all__ = [
+    "REPLICATION_ROLES",
+    "ROLES",
+    "SENTINEL_ROLES",
+    "acl_file",
+    "configuration",
+    "sentinel_acl_file",
+    "sentinel_configuration",
+]

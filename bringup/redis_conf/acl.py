@@ -10,7 +10,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_CONNECTION = "hello auth ping select info time client|setname client|info"
+from bringup.connections import BARRIER
+
+_CONNECTION = "hello auth ping select info time role client|setname client|info"
 _TRANSACTION = "multi exec discard watch unwatch"
 _SCRIPT = "eval evalsha script|load script|exists"
 _OWN = "~bringup:selftest:*"  # what `bringup selftest` writes and removes
@@ -23,16 +25,18 @@ class RedisRole:
     Args:
         keys: key patterns, in ACL syntax (``~`` read and write, ``%R~`` read).
         commands: names of commands, blank between them.
+        channels: channel patterns, in ACL syntax.
     """
 
     keys: tuple[str, ...]
     commands: str
+    channels: tuple[str, ...] = ()
 
 
 ROLES: Mapping[str, RedisRole] = {
     "tailer": RedisRole(
-        ("~rq:job:*", "~rq:queue:leases", "~rq:queues"),
-        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} sadd exists hset expire rpush get set del",
+        ("~rq:job:*", "~rq:queue:leases", "~rq:queues", f"~{BARRIER}"),
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait sadd exists hset expire rpush get set del",
     ),
     "worker": RedisRole(
         ("~rq:*", "~bringup:executions:*", "~bringup:unreadable:*"),
@@ -43,7 +47,7 @@ ROLES: Mapping[str, RedisRole] = {
     ),
     "api": RedisRole(
         ("~bringup:*", "~rq:*"),
-        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} get set del exists expire incrby "
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait get set del exists expire incrby "
         "hset hget hgetall rpush lpush llen lrange sadd srem sismember smembers scard "
         "zadd zrem zrange zrevrange zcard zscore zrangebyscore zremrangebyscore zcount xadd xrange",
     ),
@@ -55,18 +59,54 @@ ROLES: Mapping[str, RedisRole] = {
 }
 
 
+# What the servers of an installation with Sentinel do to each other.
+REPLICATION_ROLES: Mapping[str, RedisRole] = {
+    # Source: the page above, "ACL rules for Sentinel and Replicas"
+    "replica": RedisRole((), "auth hello ping psync replconf"),
+    "sentinel": RedisRole(
+        (),
+        "auth hello ping info role subscribe publish multi exec slaveof replicaof config|rewrite "
+        "client|setname client|kill script|kill",
+        ("&__sentinel__:hello",),
+    ),
+}
+# Who may do what at a sentinel: `default` is what services log in as, for they have a password for it and no name.
+SENTINEL_ROLES: Mapping[str, RedisRole] = {
+    "default": RedisRole(
+        (),
+        "auth hello ping info client|setname client|info sentinel|master sentinel|masters sentinel|replicas "
+        "sentinel|slaves sentinel|sentinels sentinel|ckquorum sentinel|get-master-addr-by-name",
+    ),
+    "peer": RedisRole(
+        (),
+        "auth hello ping info client|setname subscribe publish sentinel|is-master-down-by-addr",
+        ("&__sentinel__:hello",),
+    ),
+}
+
+
 def acl_file(passwords: Mapping[str, str]) -> str:
     """The text of an ACL file. Passwords stand in it as SHA-256 only.
 
     Args:
-        passwords: by role; every role of `ROLES`.
+        passwords: by role; every role of `ROLES`, and those of `REPLICATION_ROLES` that are to be there.
     """
-    users = [_user(name, role, passwords[name]) for name, role in ROLES.items()]
+    roles = {name: role for name, role in {**ROLES, **REPLICATION_ROLES}.items() if name in passwords}
+    users = [_user(name, role, passwords[name], own=_OWN if name in ROLES else "") for name, role in roles.items()]
     return "\n".join(["user default off nopass nocommands resetchannels", *users]) + "\n"
 
 
-def _user(name: str, role: RedisRole, password: str) -> str:
+def sentinel_acl_file(passwords: Mapping[str, str]) -> str:
+    """The text of a sentinel's ACL file. Its users may ask and vote, and neither reconfigure nor start a failover.
+
+    Args:
+        passwords: by role; every role of `SENTINEL_ROLES`.
+    """
+    return "".join(_user(name, role, passwords[name]) + "\n" for name, role in SENTINEL_ROLES.items())
+
+
+def _user(name: str, role: RedisRole, password: str, *, own: str = "") -> str:
     digest = hashlib.sha256(password.encode()).hexdigest()
-    keys = " ".join((*role.keys, _OWN))
-    commands = " ".join(f"+{command}" for command in role.commands.split())
-    return f"user {name} on #{digest} resetkeys {keys} resetchannels -@all {commands}"
+    commands = (f"+{command}" for command in role.commands.split())
+    rules = ("resetkeys", *role.keys, own, "resetchannels", *role.channels, "-@all", *commands)
+    return " ".join(("user", name, "on", f"#{digest}", *filter(None, rules)))

@@ -3,5 +3,6 @@
 from bringup.settings.load import Loaded, load
 from bringup.settings.rules import pki_rules
 from bringup.settings.schema import Settings, variables
+from bringup.settings.types import Address
 
-__all__ = ["Loaded", "Settings", "load", "pki_rules", "variables"]
+__all__ = ["Address", "Loaded", "Settings", "load", "pki_rules", "variables"]

@@ -14,6 +14,7 @@ from bringup.errors import SettingsError
 from bringup.settings.schema import GROUPS, variables
 
 SECRET_LENGTH = 32
+FRESH_SECRETS = ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "API_TOKEN")
 
 
 def example() -> str:
@@ -27,7 +28,7 @@ def write_new(path: Path) -> None:
     Raises:
         SettingsError: the file is there already, or cannot be written.
     """
-    text = _render({"REDIS_PASSWORD": new_secret(), "API_TOKEN": new_secret()})
+    text = _render({name: new_secret() for name in FRESH_SECRETS})
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -141,7 +141,8 @@ def insecurities(settings: Settings) -> Iterator[str]:
     for flag in ("redis_use_tls", "api_use_tls"):
         if not getattr(settings, flag):
             yield f"{flag.upper()}: must be true when ENVIRONMENT=production"
-    for name in ("redis_password", "api_token"):
+    sentinels = ["redis_sentinel_password"] if settings.redis_sentinels else []
+    for name in ("redis_password", "api_token", *sentinels):
         secret = getattr(settings, name)
         if _is_weak(secret.get_secret_value() if secret else ""):
             yield (

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from bringup.settings.types import Networks, Pattern, Port, Seconds, Secret, Switch
+from bringup.settings.types import Address, Addresses, Networks, Pattern, Port, Seconds, Secret, Switch, addresses_in
 
 
 class Settings(BaseModel):
@@ -38,7 +38,9 @@ class Settings(BaseModel):
     devices_file: Path = Field(Path("devices.toml"), description="the inventory: docs/inventory.md")
 
     # Redis
-    redis_host: str = Field("127.0.0.1", min_length=1, description="address of the Redis server")
+    redis_host: str = Field(
+        "127.0.0.1", min_length=1, description="address of the Redis server; with REDIS_SENTINELS of the first master"
+    )
     redis_port: Port = Field(6379, description="its port; with TLS its tls-port")
     redis_db: int = Field(0, ge=0, le=1023, description="its database number")
     redis_username: str | None = Field(None, description="ACL user; empty: the default user")
@@ -50,6 +52,15 @@ class Settings(BaseModel):
     redis_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
     redis_tls_ca: Path | None = Field(None, description="the only CA trusted; empty: PKI_DIR/ca/ca-cert.pem")
     redis_timeout_s: Seconds = Field(5, description="connecting to Redis, and waiting for one answer")
+    redis_sentinels: Addresses = Field(
+        "", description="host:port of each Redis Sentinel, as r1:26379,r2:26379,r3:26379; empty: one Redis, without it"
+    )
+    redis_sentinel_name: str = Field(
+        "bringup", pattern=r"^[A-Za-z0-9._-]+$", description="the name that the sentinels have for the master"
+    )
+    redis_sentinel_password: Secret | None = Field(
+        None, description="password of the sentinels; `bringup init` makes one"
+    )
 
     # Callback API
     callback_api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
@@ -76,22 +87,10 @@ class Settings(BaseModel):
     )
     api_client_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
     api_workers: int = Field(2, ge=1, le=64, description="processes that serve the API")
-    api_threads: int = Field(16, ge=1, le=256, description="requests that each of them works on at the same time")
+    api_threads: int = Field(16, ge=1, le=256, description="threads in each of them")
     api_timeout_s: Seconds = Field(30, description="waiting for an answer of the API")
     api_header_timeout_s: Seconds = Field(
-        10, description="a client that has not sent its request header by then is cut off; bodies have more by size"
-    )
-    api_stall_timeout_s: Seconds = Field(
-        20, description="a client that does not take an answer, or the next 64 KiB of an image, by then is cut off"
-    )
-    # 10,000 machines behind one address that send a heartbeat a minute leave 1,700 connections open over 2 processes.
-    # With more, the longest silent one is closed, which a machine that still wants something does not notice.
-    api_connections_per_address: int = Field(
-        1000,
-        ge=10,
-        le=100_000,
-        description="connections of one address that may wait for their client in each process; one more closes "
-        "that which was silent for longest",
+        10, description="a client that has not sent its request header by then is cut off"
     )
     validation_image: Path | None = Field(
         None, description="the ISO of scripts/iso/build, which real machines boot; the API serves it, each run its own"
@@ -136,6 +135,18 @@ class Settings(BaseModel):
     retry_min_s: Seconds = Field(5, description="shortest wait before a job is tried again")
     retry_max_s: Seconds = Field(30, description="longest wait before a job is tried again")
     run_keep_days: int = Field(90, ge=1, le=3650, description="how long ended runs stay on record")
+
+    @property
+    def sentinels(self) -> tuple[Address, ...]:
+        """Host and port of each sentinel; none: REDIS_HOST is the one Redis."""
+        return addresses_in(self.redis_sentinels)
+
+    @property
+    def redis_address(self) -> str:
+        """Where Redis is, for messages."""
+        if self.sentinels:
+            return f"{self.redis_sentinel_name} (its sentinels: {self.redis_sentinels})"
+        return f"{self.redis_host}:{self.redis_port}"
 
     @property
     def api_url(self) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+_HIGHEST_PORT = 65535
 _SWITCH = {
     "true": True,
     "1": True,
@@ -49,6 +50,30 @@ def checked_networks(text: str) -> str:
     return text
 
 
+Address = tuple[str, int]
+
+
+def addresses_in(text: str) -> tuple[Address, ...]:
+    """The hosts and ports of ``host:port,[v6]:port``. Raises ValueError."""
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or (":" in bare) != (bare != host) or not port.isdecimal() or not 1 <= int(port) <= _HIGHEST_PORT:
+        raise ValueError("must be hosts with their ports, as r1.example.net:26379,192.0.2.7:26379,[fd00::7]:26379")
+    return bare, int(port)
+
+
+def checked_addresses(text: str) -> str:
+    """Hosts and ports with commas between them, each once. Raises ValueError."""
+    addresses = addresses_in(text)
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("must name each host and port once")
+    return text
+
+
 def checked_pattern(text: str) -> str:
     """A regular expression that matches in linear time, whatever a device writes. Raises ValueError."""
     options = re2.Options()
@@ -62,7 +87,8 @@ def checked_pattern(text: str) -> str:
 
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
 Secret = Annotated[SecretStr, BeforeValidator(parse_secret)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
 Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+Addresses = Annotated[str, AfterValidator(checked_addresses)]
 Networks = Annotated[str, AfterValidator(checked_networks)]
 Pattern = Annotated[str, Field(max_length=1000), AfterValidator(checked_pattern)]

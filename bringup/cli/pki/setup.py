@@ -46,8 +46,7 @@ def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool
     configured = configured_hosts(settings)
     sans: dict[Role, tuple[San, ...]] = {}
     for role, names in asked.items():
-        source, host = configured.get(role, ("", ""))
-        texts = {source: [host] if host else [], f"--{role}-san": [*names, *(DEVELOPMENT if dev else ())]}
+        texts = configured.get(role, {}) | {f"--{role}-san": [*names, *(DEVELOPMENT if dev else ())]}
         sans[role] = sans_from(texts, single_label=dev)
     if not sans[Role.API]:
         raise InvalidInput(

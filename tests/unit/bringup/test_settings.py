@@ -63,6 +63,9 @@ def test_a_secret_is_never_shown_by_repr(tmp_path: Path) -> None:
     ("name", "right"),
     [
         ("REDIS_USETLS", "REDIS_USE_TLS"),
+        ("REDIS_SENTINEL", "REDIS_SENTINELS"),
+        ("REDIS_SENTINEL_PASS", "REDIS_SENTINEL_PASSWORD"),
+        ("REDIS_SENTINELS_PASSWORD", "REDIS_SENTINEL_PASSWORD"),
         ("REDIS_TLS", "REDIS_USE_TLS"),
         ("REDIS_SSL", "REDIS_USE_TLS"),
         ("REDIS_USE_SSL", "REDIS_USE_TLS"),
@@ -243,3 +246,34 @@ def test_the_example_file_names_every_setting_and_loads_as_the_defaults(tmp_path
 
 def test_the_documented_settings_are_the_ones_that_there_are() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == page(), "regenerate docs/settings.md: it says how"
+
+
+def test_sentinels_are_read_as_hosts_and_ports(tmp_path: Path) -> None:
+    text = "r1.example.net:26379, 192.0.2.7:26380,[fd00::7]:26381"
+    assert loaded({"REDIS_SENTINELS": text}, tmp_path).sentinels == (
+        ("r1.example.net", 26379),
+        ("192.0.2.7", 26380),
+        ("fd00::7", 26381),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["r1", "r1:", ":26379", "r1:0", "r1:65536", "fd00::7:26379", "[r1]:26379", "r1:x,r2:1"]
+)
+def test_a_sentinel_without_a_host_or_a_port_is_an_error(text: str, tmp_path: Path) -> None:
+    (problem,) = problems_of({"REDIS_SENTINELS": text}, tmp_path)
+    assert problem.startswith("REDIS_SENTINELS: must be hosts with their ports")
+
+
+def test_a_sentinel_that_is_named_twice_is_an_error(tmp_path: Path) -> None:
+    (problem,) = problems_of({"REDIS_SENTINELS": "r1:26379,r1:26379"}, tmp_path)
+    assert problem == "REDIS_SENTINELS: must name each host and port once"
+
+
+@pytest.mark.parametrize("password", ["", "short", "passwordpassword"])
+def test_production_wants_a_strong_password_of_its_sentinels(password: str, tmp_path: Path) -> None:
+    production = {"ENVIRONMENT": "production", "REDIS_SENTINEL_PASSWORD": password}
+    problem = "REDIS_SENTINEL_PASSWORD: must be at least 16 characters"
+    with_sentinels = problems_of(production | {"REDIS_SENTINELS": "r1:26379"}, tmp_path)
+    assert any(line.startswith(problem) for line in with_sentinels)
+    assert not any(line.startswith(problem) for line in problems_of(production, tmp_path))

@@ -1,0 +1,64 @@
+"""How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from bringup import tls
+from bringup.connections.redis_errors import KeepsErrorCodes
+from bringup.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+_TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle; longer waits belong to the callers
+
+
+class PlainConnection(KeepsErrorCodes, redis.Connection):
+    """redis-py's own, which keeps the codes of errors."""
+
+
+class TlsConnection(KeepsErrorCodes, redis.SSLConnection):
+    """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
+
+    def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._context = context
+
+    def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
+        return self._context().wrap_socket(sock, server_hostname=self.host)
+
+
+def options(settings: Settings, contexts: tls.ClientContexts, *, name: str, timeout_s: float) -> dict[str, Any]:
+    """What every connection is made with, whatever it leads to: a Redis server or a sentinel.
+
+    Args:
+        name: shown by ``CLIENT LIST``.
+        timeout_s: for connecting, and for each answer.
+    """
+    made: dict[str, Any] = {
+        "client_name": f"bringup-{name}",
+        "socket_connect_timeout": timeout_s,
+        "socket_timeout": timeout_s,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), _TRIES_AGAIN),
+    }
+    if settings.redis_use_tls:
+        made["context"] = functools.partial(tls.for_redis, settings, contexts)
+    return made
+
+
+def login(settings: Settings) -> dict[str, Any]:
+    """Who we are at the Redis servers, and which database we use."""
+    password = settings.redis_password
+    return {
+        "db": settings.redis_db,
+        "username": settings.redis_username,
+        "password": password.get_secret_value() if password else None,
+    }

@@ -1,0 +1,206 @@
+"""A real installation of Redis with Sentinel, for tests: one master, replicas and three sentinels on 127.0.0.1.
+
+    with SentinelSet(folder, make_settings, use_tls=True) as redis:
+        settings = redis.settings()       # what a service is configured with; redis.settings("tailer") as that user
+        redis.variables                   # the same, as environment variables for `bringup` in a process of its own
+        old = redis.master()              # the server that the sentinels name now
+        redis.kill(old)                   # SIGKILL; the sentinels make another one the master
+        seconds = redis.await_master(old) # until they name another master that takes writes
+        redis.start(old)                  # comes back, and follows the new master
+        redis.await_replicas(2)           # until so many replicas follow
+        redis.pause(old); redis.resume(old)   # SIGSTOP and SIGCONT: alive for the kernel, silent for everybody else
+
+Everything is configured by ``bringup redis-conf``, as a user does it on three hosts. The servers end with the block.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import redis
+
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.connections.sentinel import Sentinels, View
+from bringup.settings import Settings, load
+from tests.conftest import PASSWORD, TOKEN, free_port
+
+SENTINEL_PASSWORD = "a-password-of-the-sentinels"
+_START_S = 30.0
+_FAILOVER_S = 60.0  # generous: these machines are shared
+
+
+class SentinelSet:
+    """See the module."""
+
+    def __init__(self, folder: Path, *, use_tls: bool = False, replicas: int = 2) -> None:
+        self.folder = folder
+        self.ports = [free_port() for _ in range(1 + replicas)]
+        self._sentinels = [free_port() for _ in range(3)]
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.variables = {
+            "REDIS_PORT": str(self.ports[0]),
+            "REDIS_PASSWORD": PASSWORD,
+            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{port}" for port in self._sentinels),
+            "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD,
+            "REDIS_USE_TLS": str(use_tls).lower(),
+            "API_TOKEN": TOKEN,
+            "PKI_DIR": str(folder / "pki"),
+            "STATE_DIR": str(folder / "state"),
+            "DEVICES_FILE": str(folder / "devices.toml"),
+        }
+        self._use_tls = use_tls
+
+    def __enter__(self) -> Self:
+        self._configure()
+        for port in [*self.ports, *self._sentinels]:
+            self.start(port)
+        self.await_replicas(len(self.ports) - 1)
+        self._await("all sentinels know each other", self._is_whole)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+
+    def settings(self, role: str = "", **more: object) -> Settings:
+        """As a service has them; with TLS as the Redis user ``role``."""
+        user = {"REDIS_USERNAME": role} if role and self._use_tls else {}
+        given = self.variables | user | {name.upper(): str(value) for name, value in more.items()}
+        return load(environ=given, env_file=self._no_file()).settings
+
+    def view(self) -> View:
+        """The master and its replicas, as a sentinel sees them now. Raises redis.ConnectionError."""
+        return Sentinels(self.settings(), tls.ClientContexts(), name="tests").view(fresh=True)
+
+    def master(self) -> int:
+        """The port of the server that the sentinels name as the master."""
+        self._await("a master", lambda: self._quietly(self.view))
+        return self.view().master[1]
+
+    def replicas(self) -> list[int]:
+        """The ports of the other servers."""
+        master = self.master()
+        return [port for port in self.ports if port != master]
+
+    def kill(self, port: int) -> None:
+        """End a server as a crash does."""
+        process = self._processes.pop(port)
+        process.kill()
+        process.wait()
+
+    def pause(self, port: int) -> None:
+        """Stop a server in its tracks; its connections stay open."""
+        self._processes[port].send_signal(signal.SIGSTOP)
+
+    def resume(self, port: int) -> None:
+        """Let it go on."""
+        self._processes[port].send_signal(signal.SIGCONT)
+
+    def start(self, port: int) -> None:
+        """Start a server or a sentinel with the configuration and data that are there."""
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is not installed; run scripts/setup"
+        folder = self.folder / self._name(port)
+        what = (
+            [str(folder / "sentinel.conf"), "--sentinel"] if port in self._sentinels else [str(folder / "redis.conf")]
+        )
+        with (self.folder / f"{port}.log").open("ab") as log:
+            self._processes[port] = subprocess.Popen([binary, *what], stdout=log, stderr=log)
+        self._await(f"port {port}", lambda: _listens(port))
+
+    def await_master(self, other_than: int) -> float:
+        """Wait until the sentinels name another master; the time (monotonic) at which they did."""
+        self._await(f"a master other than {other_than}", lambda: self._is_master_other_than(other_than), _FAILOVER_S)
+        return time.monotonic()
+
+    def await_replicas(self, count: int) -> None:
+        """Wait until so many replicas follow the master."""
+        self._await(
+            f"{count} replicas", lambda: self._quietly(lambda: len(self.view().following) >= count), _FAILOVER_S
+        )
+
+    def fail_over(self) -> tuple[int, float]:
+        """Kill the master and wait for the next one; the port of the old one, and when (monotonic) the next one was."""
+        old = self.master()
+        self.kill(old)
+        return old, self.await_master(old)
+
+    def admin(self, port: int) -> "redis.Redis":
+        """The server at ``port`` itself, whatever its role, with every right that the set's own user has."""
+        settings = self.settings("api", redis_port=port, redis_sentinels="")
+        return connect_redis(settings, tls.ClientContexts(), name="tests")
+
+    def log_of(self, port: int) -> str:
+        """What a server has logged."""
+        return (self.folder / f"{port}.log").read_text(errors="replace")
+
+    def _configure(self) -> None:
+        (self.folder / "devices.toml").touch()
+        if self._use_tls:
+            self._bringup("pki", "setup", "--dev")
+        for redis_port, sentinel_port in zip(self.ports, self._sentinels_for_each(), strict=True):
+            arguments = ["--folder", str(self.folder / f"host-{redis_port}"), "--address", f"127.0.0.1:{redis_port}"]
+            self._bringup("redis-conf", *arguments, "--sentinel-address", f"127.0.0.1:{sentinel_port}")
+
+    def _sentinels_for_each(self) -> list[int]:
+        """One beside each Redis; what is beyond the third has its file, and is not started."""
+        return [*self._sentinels, *[self._sentinels[0]] * len(self.ports)][: len(self.ports)]
+
+    def _name(self, port: int) -> str:
+        beside = dict(zip(self._sentinels, self.ports, strict=False))
+        return f"host-{beside.get(port, port)}"
+
+    def _bringup(self, *arguments: str) -> None:
+        env = {"PATH": "/usr/bin:/bin", "BRINGUP_ENV_FILE": str(self._no_file())} | self.variables
+        command = [sys.executable, "-m", "bringup", *arguments]
+        # The certificates that REDIS_USE_TLS asks for are made by the first of these commands.
+        done = subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def _no_file(self) -> Path:
+        path = self.folder / "empty.env"
+        path.touch()
+        return path
+
+    def _is_whole(self) -> bool:
+        manager = Sentinels(self.settings(), tls.ClientContexts(), name="tests").manager
+        name = self.settings().redis_sentinel_name
+        states = [cast("dict[str, Any]", one.sentinel_master(name)) for one in manager.sentinels]
+        others, replicas = len(self._sentinels) - 1, len(self.ports) - 1
+        return all(one["num-other-sentinels"] == others and one["num-slaves"] == replicas for one in states)
+
+    def _follow(self, count: int) -> bool:
+        return len(self.view().following) >= count
+
+    def _is_master_other_than(self, port: int) -> bool:
+        return bool(self._quietly(lambda: self.view().master[1] != port))
+
+    @staticmethod
+    def _quietly(ask: Callable[[], object]) -> object:
+        try:
+            return ask()
+        except redis.RedisError:
+            return None
+
+    def _await(self, what: str, holds: Callable[[], object], within_s: float = _START_S) -> None:
+        deadline = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+            time.sleep(0.02)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
