@@ -5,14 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
+
+_LONGEST_DEATH_S = 2.0  # from SIGKILL to the end of a process that can end
 
 
 class Outcome(NamedTuple):
-    """How a program ended. ``code`` is None where it did not end in time, or is not there."""
+    """How a program ended: ``code`` is negative for a signal, and None where it did not end in time, or is not there.
+
+    ``problem`` says which of these.
+    """
 
     code: int | None
     output: str
+    problem: str = ""
 
 
 class Effects(NamedTuple):
@@ -50,24 +57,31 @@ def execute(command: Sequence[str], timeout_s: float) -> Outcome:
     """
     descriptor = os.memfd_create("output")
     try:
-        code = _run(command, descriptor, timeout_s)
-        return Outcome(code, os.pread(descriptor, 1024**2, 0).decode("utf-8", "replace"))
+        code, problem = _run(command, descriptor, timeout_s)
+        return Outcome(code, os.pread(descriptor, 1024**2, 0).decode("utf-8", "replace"), problem)
     finally:
         os.close(descriptor)
 
 
-def _run(command: Sequence[str], descriptor: int, timeout_s: float) -> int | None:
+def _run(command: Sequence[str], descriptor: int, timeout_s: float) -> tuple[int | None, str]:
     try:
-        return subprocess.run(  # noqa: S603 - a fixed command with names of the kernel's devices
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
-        ).returncode
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+        process = subprocess.Popen(  # noqa: S603 - a fixed command with names of the kernel's devices
+            command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=subprocess.DEVNULL
+        )
+    except OSError as error:
+        return None, f"cannot be started: {error.strerror or type(error).__name__}"
+    try:
+        return process.wait(timeout_s), ""
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return None, f"did not end within {timeout_s:g} s"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it, and do not wait for ever: the kernel ends no process that waits for a dead disk."""
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_LONGEST_DEATH_S)
 
 
 def _write_line(line: str) -> None:

@@ -37,9 +37,9 @@ def examine(machine: Machine, heartbeats: Heartbeats, neighbours: Neighbours) ->
 
 def _look(machine: Machine, heartbeats: Heartbeats) -> tuple[inventory.Collected, list[dict[str, str]]]:
     heartbeats.enter("inventory")
-    found = inventory.collect(machine.root, machine.kernel)
+    found = inventory.collect(machine.root, machine.kernel, machine.effects)
     heartbeats.enter("checks")
-    return found, checks.run_all(machine.root, machine.effects, found)
+    return found, checks.run_all(machine.root, found)
 
 
 def _devices(machine: Machine) -> tuple[list[str], list[str]]:

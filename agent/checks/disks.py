@@ -1,39 +1,34 @@
-"""Whether every disk can be read, and what it says of its own health. Nothing is ever written."""
+"""Whether every disk can be read. Nothing is ever written."""
 
-import json
 import threading
 from pathlib import Path
 
 from agent.checks.reading import read_samples
 from agent.checks.result import Result, failed, passed, warned, worst
-from agent.effects import Effects
 from agent.inventory.disks import block_devices
 from agent.inventory.pci import scan
 from agent.text import read_number
 
 _READ_S = 20.0  # a spinning disk answers within 10 s even when it wakes up
-_SMART_S = 30.0
 _STORAGE = "01"  # base class of PCI
 
 
-def check_disks(root: Path, effects: Effects) -> Result:
+def check_disks(root: Path) -> Result:
     """Every disk that the kernel has.
 
     No disk at all is a pass: diskless machines exist, and how many disks there must be is for the inventory to say.
     What would hide disks, a storage controller without a driver, is a warning.
     """
     found = block_devices(root)
-    results = [_check(root, name, effects) for name in found] + _undriven(root)
+    results = [_check(root, name) for name in found] + _undriven(root)
     return worst(results) if results else passed("no disks")
 
 
-def _check(root: Path, name: str, effects: Effects) -> Result:
+def _check(root: Path, name: str) -> Result:
     device = name.replace("!", "/")
     size = (read_number(root / "sys/block" / name / "size") or 0) * 512
     problem = _read(root / "dev" / device, size)
-    if problem:
-        return failed(f"{device} cannot be read: {problem}")
-    return _smart(device, effects)
+    return failed(f"{device} cannot be read: {problem}") if problem else passed(f"{device} read")
 
 
 def _read(path: Path, size: int) -> str:
@@ -52,16 +47,6 @@ def _read(path: Path, size: int) -> str:
     reader.start()
     reader.join(_READ_S)
     return found[0]
-
-
-def _smart(device: str, effects: Effects) -> Result:
-    """The disk's own opinion. Source: smartctl(8), --json; exit bits 0 and 1: it could not ask."""
-    outcome = effects.execute(["smartctl", "--json", "-H", "-i", f"/dev/{device}"], _SMART_S)
-    try:
-        healthy = json.loads(outcome.output)["smart_status"]["passed"]
-    except (ValueError, KeyError, TypeError):
-        return passed(f"{device} read, no SMART")
-    return passed(f"{device} read, SMART passed") if healthy is True else failed(f"{device} SMART says: failing")
 
 
 def _undriven(root: Path) -> list[Result]:

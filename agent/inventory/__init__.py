@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from agent import lldp
+from agent.effects import Effects
 from agent.inventory.cpu import cpu
 from agent.inventory.disks import disks
-from agent.inventory.firmware import boot, hostname, system_vendor
+from agent.inventory.firmware import boot, firmware, hostname, system_vendor
 from agent.inventory.interfaces import interfaces
-from agent.inventory.memory import memory
-from agent.inventory.pci import pci_devices
+from agent.inventory.memory import memory, smbios_table
+from agent.inventory.pci import pci_devices, pcie_links
+from agent.inventory.tpm import tpm
 from agent.kernel import Kernel
 from agent.text import device_text
 
@@ -33,7 +35,7 @@ class Collected:
             self.problems.append(device_text(f"{name}: {type(error).__name__}: {error}"))
 
 
-def collect(root: Path, kernel: Kernel) -> Collected:
+def collect(root: Path, kernel: Kernel, effects: Effects) -> Collected:
     """Look at the machine. Never raises.
 
     Args:
@@ -42,13 +44,16 @@ def collect(root: Path, kernel: Kernel) -> Collected:
     found = Collected()
     found.add("cpu", lambda: cpu(root), {"count": 0})
     found.add("memory", lambda: memory(root), {"total": 0, "physical_mb": 0})
-    found.add("disks", lambda: disks(root), [])
+    found.add("disks", lambda: disks(root, effects), [])
     found.add("interfaces", lambda: interfaces(root, kernel), [])
     found.add("system_vendor", lambda: system_vendor(root), {})
     found.add("boot", lambda: boot(root), {"current_boot_mode": "bios"})
     found.add("hostname", lambda: hostname(root), "")
     found.add("bmc_address", kernel.bmc_address, None)
     found.add("pci_devices", lambda: pci_devices(root), [])
+    found.add("pcie_links", lambda: pcie_links(root), None)
+    found.add("firmware", lambda: firmware(root, kernel), None)
+    found.add("tpm", lambda: tpm(root, smbios_table(root)), None)
     return found
 
 

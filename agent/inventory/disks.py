@@ -3,15 +3,17 @@
 import re
 from pathlib import Path
 
+from agent.effects import Effects
+from agent.inventory.smart import smart
 from agent.text import device_text, names, read_number, read_text
 
 _SECTOR = 512  # the unit of /sys/block/*/size, whatever the disk's own
 _NO_DISK = re.compile(r"(ram|loop|sr|fd|zram|dm-|md|nbd|mtdblock)[0-9]+|mmcblk[0-9]+(boot[0-9]+|rpmb)")
 
 
-def disks(root: Path) -> list[dict[str, object]]:
+def disks(root: Path, effects: Effects) -> list[dict[str, object]]:
     """As `bringup.wire.Disk` has them, by name."""
-    return [_disk(root / "sys/block" / name) for name in block_devices(root)]
+    return [_disk(root / "sys/block" / name, effects) for name in block_devices(root)]
 
 
 def block_devices(root: Path) -> list[str]:
@@ -29,16 +31,25 @@ def _is_disk(place: Path) -> bool:
     return bool(read_number(place / "size")) and not any(read_number(flag) for flag in flags)
 
 
-def _disk(place: Path) -> dict[str, object]:
+def _disk(place: Path, effects: Effects) -> dict[str, object]:
     rotational = read_number(place / "queue/rotational")
+    path = f"/dev/{place.name.replace('!', '/')}"  # cciss!c0d0
     return {
-        "name": f"/dev/{place.name.replace('!', '/')}",  # cciss!c0d0
+        "name": path,
         "size": (read_number(place / "size") or 0) * _SECTOR,
         "model": device_text(read_text(place / "device/model")),
         "serial": device_text(_serial(place)),
         "wwn": device_text(_wwn(place)),
         "rotational": None if rotational is None else rotational == 1,
+        "type": _type(place.name, rotational),
+        **smart(path, effects),
     }
+
+
+def _type(name: str, rotational: int | None) -> str | None:
+    if name.startswith("nvme"):
+        return "nvme"
+    return None if rotational is None else "hdd" if rotational else "ssd"
 
 
 def _serial(place: Path) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agent.kernel import Kernel
 from agent.text import device_text, read_text
 
 _EFI = "sys/firmware/efi"
@@ -13,6 +14,12 @@ def system_vendor(root: Path) -> dict[str, object]:
     place = root / "sys/class/dmi/id"
     files = {"manufacturer": "sys_vendor", "product_name": "product_name", "serial_number": "product_serial"}
     return {key: device_text(read_text(place / name)) for key, name in files.items()}
+
+
+def firmware(root: Path, kernel: Kernel) -> dict[str, object]:
+    """As `bringup.wire.Firmware` has it; None for what could not be found out."""
+    bios = device_text(read_text(root / "sys/class/dmi/id/bios_version"))
+    return {"bios_version": bios or None, "bmc_version": kernel.bmc_version()}
 
 
 def boot(root: Path) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from agent import links
 from agent.inventory.pci import read_device
 from agent.kernel import Kernel
-from agent.text import read_number, read_text
+from agent.text import device_text, read_number, read_text
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _MOST = 1024
@@ -32,7 +32,13 @@ def _interface(root: Path, port: str, kernel: Kernel) -> dict[str, object] | Non
         "speed_mbps": speed if speed is not None and speed > 0 else None,
         "ipv4_address": kernel.ipv4_address(port),
         "product": _product(place / "device"),
+        "firmware_version": _firmware(kernel.firmware_version(port)),
     }
+
+
+def _firmware(version: str | None) -> str | None:
+    """Drivers write "" or N/A where there is none."""
+    return device_text(version) if version not in (None, "", "N/A") else None
 
 
 def _product(device: Path) -> str:

@@ -18,7 +18,7 @@ def memory(root: Path) -> dict[str, object]:
     the kernel and the firmware keep a part for themselves. ``modules`` is empty then, and the check `memory` says so.
     """
     total = _total(root)
-    found = smbios.modules(_table(root))
+    found = smbios.modules(smbios_table(root))
     physical_mb = sum(module.size_mb for module in found) or _rounded_mb(total)
     return {"total": total, "physical_mb": physical_mb, "modules": [_as_reported(m) for m in found[:_MOST_MODULES]]}
 
@@ -28,6 +28,7 @@ def _as_reported(module: smbios.Module) -> dict[str, object]:
         "slot": device_text(module.slot),
         "size_mb": module.size_mb,
         "serial": device_text(module.serial),
+        "speed_mts": module.speed_mts,
     }
 
 
@@ -38,7 +39,8 @@ def _total(root: Path) -> int:
     return int(match[1]) * 1024
 
 
-def _table(root: Path) -> bytes:
+def smbios_table(root: Path) -> bytes:
+    """The firmware's table; empty where there is none."""
     try:
         return (root / TABLE).read_bytes()
     except OSError:

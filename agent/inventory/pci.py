@@ -1,12 +1,14 @@
 """The PCI devices. Source: Linux Documentation/ABI/testing/sysfs-bus-pci."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.text import device_text, names, read_text
+from agent.text import device_text, names, read_number, read_text
 
 _FOLDER = "sys/bus/pci/devices"
 _MOST = 4096
+_SPEED = re.compile(r"([0-9]{1,3}(\.[0-9])?) GT/s")  # "16.0 GT/s PCIe"; "Unknown" without a link
 
 
 class PciDevice(NamedTuple):
@@ -26,6 +28,22 @@ class PciDevice(NamedTuple):
 def pci_devices(root: Path) -> list[str]:
     """Each as ``slot vendor:device class``, by slot."""
     return [device_text(str(device)) for device in scan(root)[:_MOST]]
+
+
+def pcie_links(root: Path) -> list[dict[str, object]]:
+    """As `bringup.wire.PcieLink` has them: of each function on PCI Express, by slot."""
+    places = (root / _FOLDER / slot for slot in names(root / _FOLDER)[:_MOST])
+    return [_link(place) for place in places if (place / "current_link_width").is_file()]
+
+
+def _link(place: Path) -> dict[str, object]:
+    speed = _SPEED.match(read_text(place / "current_link_speed"))
+    width = read_number(place / "current_link_width")
+    return {
+        "slot": device_text(place.name),
+        "width": width if width is None or width >= 0 else None,
+        "speed_gts": float(speed[1]) if speed else None,
+    }
 
 
 def scan(root: Path) -> list[PciDevice]:

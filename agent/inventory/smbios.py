@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_MEMORY_ARRAY, _MEMORY_DEVICE, _END_OF_TABLE = 16, 17, 127
+_MEMORY_ARRAY, _MEMORY_DEVICE, _TPM_DEVICE, _END_OF_TABLE = 16, 17, 43, 127
 _SYSTEM_MEMORY = 3  # table 72, Use
 _UNKNOWN_WORD, _EXTENDED = 0xFFFF, 0x7FFF
 _PERSISTENT = range(4, 8)  # table 82, Memory Technology: NVDIMM-N, -F, -P, Optane
@@ -35,6 +35,7 @@ class Module(NamedTuple):
     slot: str
     size_mb: int  # MiB
     serial: str
+    speed_mts: int | None = None  # MT/s that it is set to run at
 
 
 def structures(table: bytes) -> Iterator[Structure]:
@@ -59,8 +60,23 @@ def modules(table: bytes) -> list[Module]:
     other = {s.handle for s in found if s.kind == _MEMORY_ARRAY and s.number(5, 1) != _SYSTEM_MEMORY}
     devices = (s for s in found if s.kind == _MEMORY_DEVICE and s.number(4, 2) not in other)
     return [
-        Module(device.text(0x10), size_mb, device.text(0x18)) for device in devices if (size_mb := _size_mb(device))
+        Module(device.text(0x10), size_mb, device.text(0x18), _speed_mts(device))
+        for device in devices
+        if (size_mb := _size_mb(device))
     ]
+
+
+def tpm_major(table: bytes) -> int | None:
+    """The major version of the TPM's specification (s.7.44); None where the table lists no TPM."""
+    return next((device.number(0x08, 1) for device in structures(table) if device.kind == _TPM_DEVICE), None)
+
+
+def _speed_mts(device: Structure) -> int | None:
+    """Configured Memory Speed, or its extended field (s.7.18.4); not the speed that the module could run at."""
+    speed = device.number(0x20, 2)
+    if speed == _UNKNOWN_WORD:
+        speed = (device.number(0x58, 4) or 0) & 0x7FFFFFFF
+    return speed or None
 
 
 def _size_mb(device: Structure) -> int:

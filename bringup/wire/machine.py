@@ -1,9 +1,9 @@
 """What a machine says: that it lives, and what it found."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from bringup.model import DeviceText, FailureReason, Mac, RunId, RunState
 from bringup.wire.base import Message
@@ -27,6 +27,7 @@ class MemoryModule(Message):
     slot: DeviceText = ""
     size_mb: Count
     serial: DeviceText = ""
+    speed_mts: Count | None = None  # MT/s that it runs at; None: the firmware does not report it
 
 
 class Memory(Message):
@@ -37,8 +38,32 @@ class Memory(Message):
     modules: tuple[MemoryModule, ...] = Field(default=(), fail_fast=True, max_length=256)
 
 
+class SmartCounter(StrEnum):
+    """A number that a disk keeps of its own health; `bringup.verdict.smart` has the limits, each with its source."""
+
+    CRITICAL_WARNING = "critical_warning"  # NVMe: bits
+    AVAILABLE_SPARE = "available_spare"  # NVMe: percent
+    SPARE_THRESHOLD = "spare_threshold"  # NVMe: percent
+    PERCENTAGE_USED = "percentage_used"  # of the rated endurance; may exceed 100
+    MEDIA_ERRORS = "media_errors"  # NVMe
+    REALLOCATED_SECTORS = "reallocated_sectors"  # ATA
+    REPORTED_UNCORRECTABLE = "reported_uncorrectable"  # ATA
+    PENDING_SECTORS = "pending_sectors"  # ATA
+    OFFLINE_UNCORRECTABLE = "offline_uncorrectable"  # ATA
+    GROWN_DEFECTS = "grown_defects"  # SCSI
+    UNCORRECTED_ERRORS = "uncorrected_errors"  # SCSI
+
+
+class Smart(Message):
+    """What a disk reports of its own health, as raw values. A counter of None: this disk keeps no such counter."""
+
+    protocol: Literal["nvme", "ata", "scsi"]
+    passed: bool | None = None  # the disk's own opinion
+    counters: dict[SmartCounter, Count | None]
+
+
 class Disk(Message):
-    """``size`` in bytes."""
+    """``size`` in bytes. Without ``smart``, ``smart_problem`` says why it could not be read."""
 
     name: DeviceText
     size: Count
@@ -46,6 +71,15 @@ class Disk(Message):
     serial: DeviceText = ""
     wwn: DeviceText = ""
     rotational: bool | None = None
+    type: Literal["hdd", "ssd", "nvme"] | None = None
+    smart: Smart | None = None
+    smart_problem: DeviceText = ""
+
+    @model_validator(mode="after")
+    def _was_read_or_was_not(self) -> Self:
+        if self.smart is not None and self.smart_problem:
+            raise ValueError("smart and smart_problem exclude each other")
+        return self
 
 
 class Interface(Message):
@@ -57,6 +91,7 @@ class Interface(Message):
     speed_mbps: Count | None = None
     ipv4_address: DeviceText | None = None
     product: DeviceText = ""
+    firmware_version: DeviceText | None = None  # as ``ethtool -i`` shows it
     lldp: tuple[tuple[int, DeviceText], ...] = Field(default=(), fail_fast=True, max_length=256)
 
 
@@ -75,8 +110,23 @@ class Boot(Message):
     secure_boot: bool | None = None
 
 
+class Firmware(Message):
+    """Versions of the machine's own firmware; None: not found out."""
+
+    bios_version: DeviceText | None = None  # SMBIOS, DSP0134 s.7.1
+    bmc_version: DeviceText | None = None  # IPMI Get Device ID, as ``ipmitool mc info`` shows it
+
+
+class PcieLink(Message):
+    """The link of one PCI function, as negotiated now."""
+
+    slot: DeviceText
+    width: Count | None = None  # lanes
+    speed_gts: Annotated[float, Field(ge=0, le=1024)] | None = None  # GT/s
+
+
 class HardwareInventory(Message):
-    """What the machine is made of."""
+    """What the machine is made of. A part that an older agent does not know is None: it was not looked at."""
 
     cpu: Cpu
     memory: Memory
@@ -87,6 +137,9 @@ class HardwareInventory(Message):
     hostname: DeviceText = ""
     bmc_address: DeviceText | None = None
     pci_devices: tuple[DeviceText, ...] = Field(default=(), fail_fast=True, max_length=4096)
+    pcie_links: tuple[PcieLink, ...] | None = Field(default=None, fail_fast=True, max_length=4096)
+    firmware: Firmware | None = None
+    tpm: Literal["2.0", "1.2", "none"] | None = None
 
 
 class CheckStatus(StrEnum):

@@ -1,6 +1,5 @@
 """What each check passes, warns of and fails; and that a broken check is a failed one."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +9,13 @@ import pytest
 from agent import checks, inventory
 from agent.checks import reading
 from agent.effects import Outcome
-from tests.unit.agent.tree import END, KERNEL, Stage, Tree, module
+from tests.unit.agent.tree import END, KERNEL, Stage, Tree, module, smartctl
 
 DMI = "sys/firmware/dmi/tables/DMI"
 
 
 def results(tree: Tree, stage: Stage) -> dict[str, tuple[str, str]]:
-    found = checks.run_all(tree.root, stage.effects, inventory.collect(tree.root, KERNEL))
+    found = checks.run_all(tree.root, inventory.collect(tree.root, KERNEL, stage.effects))
     return {check["name"]: (check["status"], check["detail"]) for check in found}
 
 
@@ -24,13 +23,9 @@ def status(tree: Tree, stage: Stage, name: str) -> str:
     return results(tree, stage)[name][0]
 
 
-def smart(answer: dict[str, object]) -> Outcome:
-    return Outcome(0, json.dumps(answer))
-
-
-def test_a_machine_with_nothing_wrong_passes_the_four_checks(tree: Tree, stage: Stage) -> None:
+def test_a_machine_with_nothing_wrong_passes_every_check(tree: Tree, stage: Stage) -> None:
     found = results(tree, stage)
-    assert list(found) == ["memory", "disks", "links", "machine-checks"]
+    assert list(found) == ["memory", "disks", "smart", "links", "machine-checks", "inventory"]
     assert {word for word, _ in found.values()} == {"pass"}
 
 
@@ -69,32 +64,35 @@ def test_a_disk_that_cannot_be_read_to_its_end_fails(tree: Tree, stage: Stage) -
 
 
 def test_a_disk_is_asked_for_its_own_opinion(tree: Tree, stage: Stage) -> None:
-    stage.answers = lambda _: smart({"smart_status": {"passed": True}})
-    assert results(tree, stage)["disks"] == ("pass", "vda read, SMART passed")
-    stage.answers = lambda _: smart({"smart_status": {"passed": False}})
-    assert results(tree, stage)["disks"] == ("fail", "vda SMART says: failing")
-    assert stage.commands[0] == ["smartctl", "--json", "-H", "-i", "/dev/vda"]
+    assert results(tree, stage)["smart"] == ("pass", "/dev/vda SMART passed")
+    failing = Outcome(8, smartctl("sata-ssd", "/dev/vda", smart_status={"passed": False}))
+    stage.answers = lambda _: failing
+    assert results(tree, stage)["smart"] == ("fail", "/dev/vda SMART says: failing")
 
 
-def test_no_smart_is_said_and_is_no_failure(tree: Tree, stage: Stage) -> None:
-    for answer in (Outcome(None, ""), smart({}), Outcome(2, "[]"), Outcome(1, "smartctl: no such option")):
-        stage.answers = lambda _, answer=answer: answer  # type: ignore[misc]
-        assert results(tree, stage)["disks"] == ("pass", "vda read, no SMART")
+def test_a_disk_whose_health_was_not_read_is_no_pass(tree: Tree, stage: Stage) -> None:
+    stage.answers = lambda _: Outcome(None, "", "did not end within 30 s")
+    found = results(tree, stage)
+    assert found["smart"] == ("skip", "/dev/vda SMART was not read: smartctl did not end within 30 s")
+    assert found["disks"] == ("pass", "vda read")
+    stage.answers = lambda _: Outcome(0, smartctl("sata-ssd", "/dev/vda", smart_status={}))
+    assert results(tree, stage)["smart"][0] == "skip"
 
 
 def test_the_worst_disk_is_named_first(tree: Tree, stage: Stage) -> None:
     tree.disk("vdb")
 
     def answer(command: Sequence[str]) -> Outcome:
-        return smart({"smart_status": {"passed": command[-1] != "/dev/vdb"}})
+        return Outcome(0, smartctl("sata-ssd", command[-1], smart_status={"passed": command[-1] != "/dev/vdb"}))
 
     stage.answers = answer
-    assert results(tree, stage)["disks"] == ("fail", "vdb SMART says: failing; vda read, SMART passed")
+    assert results(tree, stage)["smart"] == ("fail", "/dev/vdb SMART says: failing; /dev/vda SMART passed")
 
 
 def test_a_diskless_machine_passes_and_a_controller_without_driver_is_a_warning(tmp_path: Path, stage: Stage) -> None:
     tree = Tree(tmp_path)
-    assert results(tree, stage)["disks"] == ("pass", "no disks")
+    found = results(tree, stage)
+    assert found["disks"] == found["smart"] == ("pass", "no disks")
     tree.pci("0000:00:05.0", "1000", "0097", "010700", driven=False)
     assert results(tree, stage)["disks"][0] == "warn"
 
@@ -157,12 +155,11 @@ def test_with_nothing_to_look_at_machine_checks_are_skipped(tree: Tree, stage: S
 
 
 def test_a_check_that_breaks_has_failed_and_the_others_go_on(tree: Tree, stage: Stage) -> None:
-    def broken(_: Sequence[str]) -> Outcome:
-        raise RuntimeError("no \x1b")
-
-    stage.answers = broken
-    found = results(tree, stage)
-    assert found["disks"] == ("fail", r"the check broke: RuntimeError: no \x1b")
+    collected = inventory.collect(tree.root, KERNEL, stage.effects)
+    collected.parts["disks"] = [{"name": "no \x1b", "smart": 7}]
+    found = {check["name"]: (check["status"], check["detail"]) for check in checks.run_all(tree.root, collected)}
+    assert found["smart"][0] == "fail"
+    assert found["smart"][1].startswith("the check broke: TypeError")
     assert found["links"][0] == "pass"
 
 

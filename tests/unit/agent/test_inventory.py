@@ -6,11 +6,11 @@ from typing import Any
 
 from agent import inventory
 from bringup.wire import HardwareInventory
-from tests.unit.agent.tree import END, KERNEL, MAC, Tree, array, module
+from tests.unit.agent.tree import END, KERNEL, MAC, PCI, Stage, Tree, array, module, structure
 
 
 def found(tree: Tree) -> dict[str, Any]:
-    collected = inventory.collect(tree.root, KERNEL)
+    collected = inventory.collect(tree.root, KERNEL, Stage().effects)
     assert collected.problems == []
     return inventory.with_neighbours(collected.parts, {"eth0": [(1, b"\x04\x02"), (127, b"\x00\x1b")]})
 
@@ -52,7 +52,10 @@ def test_only_the_machines_own_disks_are_disks(tree: Tree) -> None:
 
 def test_the_address_that_a_port_was_made_with_counts(tree: Tree) -> None:
     kernel = KERNEL._replace(permanent_mac=lambda _: "02:00:00:00:0A:FF")
-    assert inventory.collect(tree.root, kernel).parts["interfaces"][0]["mac_address"] == "02:00:00:00:0a:ff"
+    assert (
+        inventory.collect(tree.root, kernel, Stage().effects).parts["interfaces"][0]["mac_address"]
+        == "02:00:00:00:0a:ff"
+    )
 
 
 def test_a_port_of_unknown_speed_has_none(tree: Tree) -> None:
@@ -75,7 +78,7 @@ def test_what_a_device_says_of_itself_cannot_break_the_report(tree: Tree) -> Non
 def test_a_part_that_breaks_is_named_and_costs_no_other(tree: Tree) -> None:
     tree.put("proc/meminfo", "nonsense")
     kernel = KERNEL._replace(bmc_address=lambda: str(1 // 0))
-    collected = inventory.collect(tree.root, kernel)
+    collected = inventory.collect(tree.root, kernel, Stage().effects)
     assert len(collected.problems) == 2
     assert collected.problems[0].startswith("memory: ValueError")
     HardwareInventory.model_validate_json(json.dumps(collected.parts), strict=True)
@@ -84,5 +87,48 @@ def test_a_part_that_breaks_is_named_and_costs_no_other(tree: Tree) -> None:
 def test_a_machine_of_which_nothing_can_be_read_has_an_inventory_too(tree: Tree) -> None:
     for path in ("proc", "sys", "dev"):
         os.rename(tree.root / path, tree.root / f"no-{path}")  # noqa: PTH104 - a whole tree
-    collected = inventory.collect(tree.root, KERNEL)
+    collected = inventory.collect(tree.root, KERNEL, Stage().effects)
     HardwareInventory.model_validate_json(json.dumps(collected.parts), strict=True)
+
+
+def test_disks_are_told_apart_by_type(tree: Tree) -> None:
+    tree.disk("sda")
+    tree.put("sys/block/sda/queue/rotational", "1")
+    tree.disk("sdb")
+    tree.disk("nvme0n1")
+    (tree.root / "sys/block/vda/queue/rotational").unlink()
+    types = {disk["name"]: disk["type"] for disk in found(tree)["disks"]}
+    assert types == {"/dev/nvme0n1": "nvme", "/dev/sda": "hdd", "/dev/sdb": "ssd", "/dev/vda": None}
+
+
+def test_the_link_of_a_pcie_device_is_as_negotiated_now(tree: Tree) -> None:
+    tree.put(f"{PCI}/current_link_width", "8\n")
+    tree.put(f"{PCI}/current_link_speed", "16.0 GT/s PCIe\n")
+    assert found(tree)["pcie_links"] == [{"slot": "0000:00:03.0", "width": 8, "speed_gts": 16.0}]
+    tree.put(f"{PCI}/current_link_speed", "Unknown\n")
+    assert found(tree)["pcie_links"] == [{"slot": "0000:00:03.0", "width": 8, "speed_gts": None}]
+
+
+def test_versions_of_firmware_are_reported_where_there_are_any(tree: Tree) -> None:
+    assert found(tree)["firmware"] == {"bios_version": None, "bmc_version": None}
+    tree.put("sys/class/dmi/id/bios_version", "2.19.1\n")
+    kernel = KERNEL._replace(bmc_version=lambda: "7.10", firmware_version=lambda _: "22.31.1014 (MT_0000000359)")
+    parts = inventory.collect(tree.root, kernel, Stage().effects).parts
+    assert parts["firmware"] == {"bios_version": "2.19.1", "bmc_version": "7.10"}
+    assert parts["interfaces"][0]["firmware_version"] == "22.31.1014 (MT_0000000359)"
+    none = KERNEL._replace(firmware_version=lambda _: "N/A")
+    assert inventory.collect(tree.root, none, Stage().effects).parts["interfaces"][0]["firmware_version"] is None
+
+
+def test_a_tpm_is_found_by_its_driver_its_acpi_table_or_smbios(tree: Tree) -> None:
+    assert found(tree)["tpm"] is None, "there is nothing to ask"
+    tree.put("sys/firmware/acpi/tables/FACP")
+    assert found(tree)["tpm"] == "none"
+    tree.put("sys/firmware/dmi/tables/DMI", structure(43, 1, b"INTC\x02\x00" + bytes(21)) + END)
+    assert found(tree)["tpm"] == "2.0"
+    tree.put("sys/firmware/acpi/tables/TCPA")
+    assert found(tree)["tpm"] == "1.2"
+    tree.put("sys/firmware/acpi/tables/TPM2")
+    assert found(tree)["tpm"] == "2.0"
+    tree.put("sys/class/tpm/tpm0/tpm_version_major", "1\n")
+    assert found(tree)["tpm"] == "1.2"

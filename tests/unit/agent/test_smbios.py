@@ -1,9 +1,10 @@
 """The firmware's list of modules: real sizes, and tables that are broken or hostile."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.inventory.smbios import Module, modules, structures
+from agent.inventory.smbios import Module, modules, structures, tpm_major
 from tests.unit.agent.tree import END, array, module, structure
 
 
@@ -70,3 +71,17 @@ def test_no_damage_to_a_real_table_breaks_the_reader(noise: bytes, at: int) -> N
     table = array(0x1000) + module(192) + END
     modules(table[:at] + noise + table[at:])
     modules(table[:at])
+
+
+@pytest.mark.parametrize(
+    ("speed", "extended", "reported"), [(4800, 0, 4800), (0, 0, None), (0xFFFF, 70000, 70000), (0xFFFF, 0, None)]
+)
+def test_a_module_has_the_speed_that_it_is_set_to(speed: int, extended: int, reported: int | None) -> None:
+    (found,) = modules(module(16384, speed=speed, extended_speed=extended))
+    assert found.speed_mts == reported
+
+
+def test_a_tpm_is_known_by_the_major_version_of_its_specification() -> None:
+    assert tpm_major(module(192) + structure(43, 1, b"INTC\x02\x00" + bytes(21)) + END) == 2
+    assert tpm_major(module(192) + END) is None
+    assert tpm_major(structure(43, 1, b"INT") + END) is None

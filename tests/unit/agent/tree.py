@@ -1,5 +1,6 @@
 """A machine made of files, and a clock that only pauses move."""
 
+import json
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,23 +92,43 @@ def module(
     extended: int = 0,
     technology: int = 3,
     volatile: int = 0,
+    speed: int = 0,
+    extended_speed: int = 0,
     slot: str = "DIMM 0",
     serial: str = "ABC123",
 ) -> bytes:
-    """A type 17 structure of SMBIOS 3.2. ``size``, ``extended``, ``technology``, ``volatile``: as in the table."""
-    area = bytearray(0x54 - 4)
+    """A type 17 structure of SMBIOS 3.3. ``size``, ``extended``, ``technology``, ``volatile``: as in the table."""
+    area = bytearray(0x5C - 4)
     struct.pack_into("<H", area, 0x04 - 4, array)
     struct.pack_into("<H", area, 0x0C - 4, size)
     area[0x10 - 4], area[0x18 - 4] = 1, 2
     struct.pack_into("<I", area, 0x1C - 4, extended)
+    struct.pack_into("<H", area, 0x20 - 4, speed)
+    struct.pack_into("<I", area, 0x58 - 4, extended_speed)
     area[0x28 - 4] = technology
     struct.pack_into("<Q", area, 0x3C - 4, volatile)
     return structure(17, 0x1100, bytes(area), slot, serial)
 
 
 END = structure(127, 0x7F00, b"")
-NO_KERNEL = Kernel(lambda _: None, lambda _: None, lambda: None)
+NO_KERNEL = Kernel(lambda _: None, lambda _: None, lambda: None, lambda _: None, lambda: None)
 KERNEL = NO_KERNEL._replace(ipv4_address=lambda port: "192.0.2.7" if port == "eth0" else None)
+
+
+SMARTCTL = Path(__file__).parents[2] / "data/smartctl"
+
+
+def smartctl(name: str, path: str = "", **changes: object) -> str:
+    """An answer of smartctl, by the name of its file. ``path``: of another disk than it was written for."""
+    answer = json.loads((SMARTCTL / f"{name}.json").read_text())
+    if path and "device" in answer:
+        answer["device"]["name"] = path
+    return json.dumps(answer | changes)
+
+
+def healthy(command: Sequence[str]) -> Outcome:
+    """Every program succeeds and says nothing, but smartctl: every disk is a healthy SSD."""
+    return Outcome(0, smartctl("sata-ssd", command[-1]) if command[0] == "smartctl" else "")
 
 
 class Ended(BaseException):  # the agent outlives every Exception
@@ -124,7 +145,7 @@ class Stage:
         self.clock = at
         self.passed = 0.0
         self.pauses: list[float] = []
-        self.answers: Callable[[Sequence[str]], Outcome] = lambda _: Outcome(0, "")
+        self.answers: Callable[[Sequence[str]], Outcome] = healthy
         self._patience_s = patience_s
 
     @property

@@ -1,0 +1,140 @@
+"""What a disk reports of its own health: raw values, as `bringup.wire.Smart` has them. The API judges them.
+
+Source: smartctl(8) 7.3 with --json, whose exit status has bit 0 set for a wrong call and bit 1 for a device that could
+not be opened or identified. What it could not read never looks like a healthy disk: the reason is reported instead.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from agent.effects import Effects, Outcome
+from agent.text import device_text
+
+# The overall health, the counters, the error counters of SCSI, the wear of ATA SSDs (device statistics).
+_ARGUMENTS = ("--json", "-H", "-i", "-A", "-l", "error", "-l", "devstat")
+_LONGEST_S = 30.0  # a spinning disk answers within 10 s even when it wakes up
+_NOT_ASKED = 0b11
+_LARGEST = 2**63 - 1  # what the wire takes; NVMe counts with 128 bits
+
+_NVME = {
+    "critical_warning": "critical_warning",
+    "available_spare": "available_spare",
+    "spare_threshold": "available_spare_threshold",
+    "percentage_used": "percentage_used",
+    "media_errors": "media_errors",
+}
+_ATA = {"reallocated_sectors": 5, "reported_uncorrectable": 187, "pending_sectors": 197, "offline_uncorrectable": 198}
+_SSD_PAGE, _PERCENTAGE_USED = 7, 8  # ACS-4 s.9.5: page of the device statistics, offset in it
+
+Counters = dict[str, int | None]
+
+
+def smart(path: str, effects: Effects) -> dict[str, object]:
+    """``smart`` with what the disk reports, or ``smart_problem`` with why it could not be read.
+
+    Args:
+        path: the device node, such as /dev/sda.
+    """
+    outcome = effects.execute(["smartctl", *_ARGUMENTS, path], _LONGEST_S)
+    answer = _parsed(outcome)
+    problem = _problem(outcome, answer, path)
+    if answer is None or problem:
+        return {"smart_problem": device_text(problem)}
+    protocol = str(_at(answer, "device", "protocol")).lower()
+    passed = _at(answer, "smart_status", "passed")
+    counters = _READERS[protocol](answer)
+    if not isinstance(passed, bool) and not any(value is not None for value in counters.values()):
+        return {"smart_problem": "the disk reports no SMART data (a RAID volume or a virtual disk?)"}
+    return {
+        "smart": {
+            "protocol": protocol,
+            "passed": passed if isinstance(passed, bool) else None,
+            "counters": counters,
+        }
+    }
+
+
+def _parsed(outcome: Outcome) -> Mapping[str, Any] | None:
+    try:
+        answer = json.loads(outcome.output)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _problem(outcome: Outcome, answer: Mapping[str, Any] | None, path: str) -> str:
+    """Why this answer shows nothing; "" where it does."""
+    if outcome.code is None:
+        return f"smartctl {outcome.problem or 'did not end in time, or is not there'}"
+    if outcome.code < 0:
+        return f"smartctl was ended by signal {-outcome.code}"
+    if answer is None:
+        return f"the output of smartctl is no JSON (exit status {outcome.code})"
+    if outcome.code & _NOT_ASKED:
+        return _refusal(answer) or f"smartctl could not open the disk (exit status {outcome.code})"
+    if _at(answer, "device", "name") != path:
+        return f"smartctl answered for {_at(answer, 'device', 'name') or 'no disk'}"
+    protocol = str(_at(answer, "device", "protocol"))
+    return "" if protocol.lower() in _READERS else f"smartctl speaks {protocol} to the disk, which is not known here"
+
+
+def _refusal(answer: Mapping[str, Any]) -> str:
+    messages = _at(answer, "smartctl", "messages")
+    texts = [_at(message, "string") for message in messages] if isinstance(messages, list) else []
+    return "; ".join(text for text in texts if isinstance(text, str))
+
+
+def _nvme(answer: Mapping[str, Any]) -> Counters:
+    return {ours: _number(_at(answer, "nvme_smart_health_information_log", theirs)) for ours, theirs in _NVME.items()}
+
+
+def _ata(answer: Mapping[str, Any]) -> Counters:
+    raw = {_at(row, "id"): _raw(row) for row in _rows(_at(answer, "ata_smart_attributes", "table"))}
+    return {ours: raw.get(number) for ours, number in _ATA.items()} | {"percentage_used": _ata_percentage(answer)}
+
+
+def _raw(row: object) -> int | None:
+    """The number that the text begins with: for some attributes vendors pack other things into the upper bytes."""
+    text = _at(row, "raw", "string")
+    found = re.match("[0-9]+", text) if isinstance(text, str) else None
+    return _number(int(found[0][:20])) if found else _number(_at(row, "raw", "value"))
+
+
+def _ata_percentage(answer: Mapping[str, Any]) -> int | None:
+    pages = _rows(_at(answer, "ata_device_statistics", "pages"))
+    rows = (row for page in pages if _at(page, "number") == _SSD_PAGE for row in _rows(_at(page, "table")))
+    return next((_number(_at(row, "value")) for row in rows if _at(row, "offset") == _PERCENTAGE_USED), None)
+
+
+def _scsi(answer: Mapping[str, Any]) -> Counters:
+    logs = (_at(answer, "scsi_error_counter_log", name) for name in ("read", "write", "verify"))
+    errors = [count for log in logs if (count := _number(_at(log, "total_uncorrected_errors"))) is not None]
+    used = _number(_at(answer, "scsi_percentage_used_endurance_indicator"))
+    return {
+        "grown_defects": _number(_at(answer, "scsi_grown_defect_list")),
+        "uncorrected_errors": min(sum(errors), _LARGEST) if errors else None,
+        # smartctl 7.4 and later have it under this name.
+        "percentage_used": used if used is not None else _number(_at(answer, "endurance_used", "current_percent")),
+    }
+
+
+_READERS = {"nvme": _nvme, "ata": _ata, "scsi": _scsi}
+
+
+def _at(part: object, *keys: str) -> Any:
+    """What stands there; None where the answer has another form."""
+    for key in keys:
+        part = part.get(key) if isinstance(part, dict) else None
+    return part
+
+
+def _rows(part: object) -> list[Any]:
+    return part if isinstance(part, list) else []
+
+
+def _number(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        return None
+    return min(value, _LARGEST)
