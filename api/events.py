@@ -12,7 +12,7 @@ from api.records import Change, ImageRead, Job, KnownDevice
 from api.transitions import move
 from api.trouble import in_words
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
-from bringup.inventory import Expectation
+from bringup.expectation import Expectation
 from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.verdict import judge

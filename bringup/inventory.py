@@ -5,33 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bringup.errors import InventoryError
+from bringup.expectation import Expectation
 from bringup.model import DeviceState, Fingerprint, Mac
-
-GIB = 1024**3
-
-
-class ExpectedDisk(BaseModel):
-    """A disk that must be there: at least ``size_gb`` (10^9 bytes), any number of the same by ``count``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size_gb: PositiveInt
-    count: PositiveInt = 1
-
-
-class Expectation(BaseModel):
-    """What the machine must report. What is left out is not compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    memory_gib: PositiveFloat | None = None
-    cpu_count: PositiveInt | None = None  # logical CPUs, as the agent counts them
-    disks: tuple[ExpectedDisk, ...] = ()
-    nics: PositiveInt | None = None
-    serial: str | None = None
 
 
 class Device(BaseModel):

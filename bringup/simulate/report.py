@@ -1,13 +1,16 @@
 """The report of a simulated machine: what its inventory entry expects, less what its fault takes away."""
 
-from bringup.inventory import GIB, Device
+from bringup.expectation import GIB, Expectation, ExpectedDimms, ExpectedPort
+from bringup.inventory import Device
+from bringup.simulate.disks import disks_of
 from bringup.simulate.faults import Fault
+from bringup.simulate.pci import functions_of, links_of
 from bringup.wire import (
     AgentCheck,
     Boot,
     CheckStatus,
     Cpu,
-    Disk,
+    Firmware,
     HardwareInventory,
     Interface,
     Memory,
@@ -17,6 +20,7 @@ from bringup.wire import (
 )
 
 _MODULE_MB = 16 * 1024
+_SPEED_MTS, _SPEED_MBPS = 4800, 25_000
 _KERNEL_SHARE = 0.98  # of the physical memory; the rest the firmware keeps
 
 
@@ -35,45 +39,59 @@ def report_of(device: Device, fault: Fault, boot_id: str) -> Report:
 def _hardware(device: Device, fault: Fault) -> HardwareInventory:
     expected = device.expected
     memory_gib = (expected.memory_gib or 64) / (2 if fault is Fault.WRONG_MEMORY else 1)
+    functions = functions_of(expected)
     return HardwareInventory(
         cpu=Cpu(count=expected.cpu_count or 16, model_name="Simulated CPU @ 2.40GHz", architecture="x86_64"),
-        memory=_memory(memory_gib),
-        disks=_disks(device),
+        memory=_memory(memory_gib, expected.dimms or ExpectedDimms(speed_mts=_SPEED_MTS)),
+        disks=disks_of(expected.disks, fault),
         interfaces=_interfaces(device, fault),
         system_vendor=SystemVendor(
             manufacturer="Simulated", product_name="Simulated server", serial_number=expected.serial or "SIM0"
         ),
-        boot=Boot(current_boot_mode="uefi", secure_boot=False),
+        boot=Boot(current_boot_mode=expected.boot_mode or "uefi", secure_boot=bool(expected.secure_boot)),
         hostname=device.name,
+        pci_devices=tuple(f"{f.slot} {f.id} {f.pci_class}" for f in functions),
+        pcie_links=links_of(functions, expected, fault),
+        firmware=_firmware(expected, fault),
+        tpm=expected.tpm or "2.0",
     )
 
 
-def _memory(gib: float) -> Memory:
+def _firmware(expected: Expectation, fault: Fault) -> Firmware:
+    bios = "0.0-old" if fault is Fault.OLD_FIRMWARE else expected.bios_version or "1.0-simulated"
+    return Firmware(bios_version=bios, bmc_version=expected.bmc_version or "1.00")
+
+
+def _memory(gib: float, dimms: ExpectedDimms) -> Memory:
     physical_mb = int(gib * 1024)
-    modules = tuple(MemoryModule(slot=f"DIMM{n}", size_mb=_MODULE_MB) for n in range(max(1, physical_mb // _MODULE_MB)))
+    count = dimms.count or max(1, physical_mb // _MODULE_MB)
+    modules = tuple(
+        MemoryModule(slot=f"DIMM{n}", size_mb=physical_mb // count, speed_mts=dimms.speed_mts or _SPEED_MTS)
+        for n in range(count)
+    )
     return Memory(total=int(gib * GIB * _KERNEL_SHARE), physical_mb=physical_mb, modules=modules)
 
 
-def _disks(device: Device) -> tuple[Disk, ...]:
-    sizes = [disk.size_gb for disk in device.expected.disks for _ in range(disk.count)]
+def _interfaces(device: Device, fault: Fault) -> tuple[Interface, ...]:
+    known = list(dict.fromkeys([*device.nic_macs, *(port.mac for port in device.expected.ports)]))
+    wanted = max(device.expected.nics or 0, len(known), 1)
+    invented = [f"02:5a:00:00:{n:02x}:{sum(device.name.encode()) % 256:02x}" for n in range(wanted - len(known))]
+    if fault is Fault.MISSING_PORT:
+        known = known[:-1]
+    ports = {port.mac: port for port in device.expected.ports}
     return tuple(
-        Disk(name=f"/dev/sd{chr(ord('a') + n)}", size=size * 10**9, model="Simulated disk", rotational=False)
-        for n, size in enumerate(sizes)
+        _interface(n, mac, ports.get(mac), has_carrier=not (fault is Fault.LINK_DOWN and n == 0))
+        for n, mac in enumerate(known + invented)
     )
 
 
-def _interfaces(device: Device, fault: Fault) -> tuple[Interface, ...]:
-    known = list(device.nic_macs)
-    wanted = max(device.expected.nics or 0, len(known), 1)
-    invented = [f"02:5a:00:00:{n:02x}:{sum(device.name.encode()) % 256:02x}" for n in range(wanted - len(known))]
-    return tuple(
-        Interface(
-            name=f"eth{n}",
-            mac_address=mac,
-            has_carrier=not (fault is Fault.LINK_DOWN and n == 0),
-            speed_mbps=25_000,
-        )
-        for n, mac in enumerate(known + invented)
+def _interface(number: int, mac: str, expected: ExpectedPort | None, *, has_carrier: bool) -> Interface:
+    return Interface(
+        name=f"eth{number}",
+        mac_address=mac,
+        has_carrier=has_carrier,
+        speed_mbps=(expected and expected.speed_mbps) or _SPEED_MBPS,
+        firmware_version=(expected and expected.firmware) or "1.0-simulated",
     )
 
 
@@ -83,5 +101,8 @@ def _checks(fault: Fault) -> tuple[AgentCheck, ...]:
     return (
         AgentCheck(name="memory", status=CheckStatus.PASS, detail="no machine-check events"),
         AgentCheck(name="disks", status=CheckStatus.PASS, detail="all readable"),
+        AgentCheck(name="smart", status=CheckStatus.PASS, detail="all disks answered"),
+        AgentCheck(name="machine-checks", status=CheckStatus.PASS, detail="no hardware error in the kernel's log"),
+        AgentCheck(name="inventory", status=CheckStatus.PASS, detail="everything was found out"),
         AgentCheck(name="links", status=links, detail="eth0 has no carrier" if link_down else "all up"),
     )

@@ -7,14 +7,24 @@ from typing import Any
 
 import pytest
 
+from agent.effects import Outcome
 from bringup.wire import Report
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.agent.site import Booted, Ca, Door, long_ago, served
 from tests.integration.api.conftest import RUN_A, Api
-from tests.unit.agent.tree import BOOT_ID, Ended
+from tests.unit.agent.tree import BOOT_ID, Ended, smartctl
 
 Boot = Callable[..., Booted]
+WORN_OUT = {
+    "nvme_smart_health_information_log": {
+        "critical_warning": 0,
+        "available_spare": 100,
+        "available_spare_threshold": 10,
+        "percentage_used": 250,
+        "media_errors": 0,
+    }
+}
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +57,37 @@ def test_a_run_goes_from_parameters_to_a_verdict(api: Api, boot: Boot) -> None:
     assert (run["state"], run["boot_ids"]) == ("failed", [BOOT_ID])
     assert {c["name"]: c["status"] for c in run["verdict"]["checks"]} == {
         "memory": "fail",
+        "SMART": "pass",
         "identity": "pass",
         "agent memory": "pass",
         "agent disks": "pass",
+        "agent smart": "pass",
         "agent links": "pass",
         "agent machine-checks": "pass",
+        "agent inventory": "pass",
     }
     assert machine.stage.ended == ["power off", "halt"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "shown"),
+    [
+        (Outcome(0, smartctl("sata-ssd", "/dev/vda")), "passed", "healthy"),
+        (Outcome(None, "", "cannot be started: No such file or directory"), "degraded", "cannot be started"),
+        (Outcome(-9, ""), "degraded", "ended by signal 9"),
+        (Outcome(2, smartctl("refused")), "degraded", "Permission denied"),
+        (Outcome(0, smartctl("nvme", "/dev/vda", **WORN_OUT)), "failed", "percentage used 250"),
+    ],
+)
+def test_a_disk_in_bad_or_unknown_health_passes_no_machine(
+    api: Api, boot: Boot, answer: Outcome, state: str, shown: str
+) -> None:
+    api.inventory.write_text(api.inventory.read_text().replace("memory_gib = 64", "memory_gib = 0.1875"))
+    machine = boot()
+    machine.stage.answers = lambda command: answer if command[0] == "smartctl" else Outcome(0, "")
+    assert f"the run is {state}" in machine.run()
+    smart = next(check for check in api.run()["verdict"]["checks"] if check["name"] == "SMART")
+    assert shown in smart["observed"]
 
 
 def test_the_report_is_strictly_what_the_wire_asks_for(api: Api, boot: Boot) -> None:

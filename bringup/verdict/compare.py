@@ -1,0 +1,45 @@
+"""One expected value beside the observed one, as a line of the verdict."""
+
+from collections.abc import Iterable
+
+from bringup.wire import CheckResult, CheckStatus
+
+# A machine may report thousands of parts; its verdict must fit in a table.
+_LONGEST = 400
+_ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS)
+NOT_REPORTED = "not reported by the machine"
+
+
+def compare(name: str, expected: object, observed: object) -> CheckResult:
+    """Equal passes and different fails; what was not collected (None) is a skip, which never passes."""
+    if observed is None:
+        return skipped(name, in_words(expected), NOT_REPORTED)
+    status = CheckStatus.PASS if expected == observed else CheckStatus.FAIL
+    return CheckResult(name=name, status=status, expected=in_words(expected), observed=shorten(in_words(observed)))
+
+
+def skipped(name: str, expected: str, why: str) -> CheckResult:
+    """It was expected, and could not be looked at."""
+    return CheckResult(name=name, status=CheckStatus.SKIP, expected=expected, observed=why)
+
+
+def in_words(value: object) -> str:
+    """The value as people write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def shorten(text: str) -> str:
+    """The text, cut where it would not fit."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def worst(statuses: Iterable[CheckStatus]) -> CheckStatus:
+    """The one that decides: any failure first; a pass only where all passed."""
+    return min(statuses, key=_ORDER.index)
+
+
+def severity(status: CheckStatus) -> int:
+    """A sort key: what decides comes first."""
+    return _ORDER.index(status)

@@ -1,0 +1,64 @@
+"""Whether the disks are the expected ones: each of them, and no other."""
+
+from collections.abc import Sequence
+
+from bringup.expectation import ExpectedDisk
+from bringup.verdict.assignment import assign
+from bringup.verdict.compare import shorten
+from bringup.wire import CheckResult, CheckStatus, Disk
+
+GB = 10**9
+# Disks of one nominal size differ by up to 0.1 % between vendors (IDEMA LBA1-03 rounds up; RAID controllers round
+# down). The nearest sizes on sale differ by 2.4 % (500 and 512 GB, 1000 and 1024 GB): 1 % lies well between.
+SIZE_TOLERANCE = 0.01
+# The inventory's sizes are whole GB as a rule: half of the last digit, which counts only below 50 GB.
+SIZE_ROUNDING_GB = 0.5
+
+
+def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> CheckResult:
+    """Every expected disk needs a disk of its own that fits in all that is given of it.
+
+    A missing disk fails. A disk that nobody expects is a warning: it may hold somebody's data, or belong to another
+    machine.
+    """
+    wanted = [disk for disk in expected for _ in range(disk.count)]
+    given = assign([[number for number, disk in enumerate(found) if fits(disk, want)] for want in wanted])
+    missing = [_wanted_in_words(want) for number, want in enumerate(wanted) if number not in given]
+    surplus = [_found_in_words(disk) for number, disk in enumerate(found) if number not in given.values()]
+    return CheckResult(
+        name="disks",
+        status=CheckStatus.FAIL if missing else CheckStatus.WARN if surplus else CheckStatus.PASS,
+        expected=shorten(", ".join(map(_wanted_in_words, wanted))),
+        observed=_observed(found, missing, surplus),
+    )
+
+
+def fits(disk: Disk, want: ExpectedDisk) -> bool:
+    """Size within the tolerance, and everything else that is given of it exactly."""
+    asked = {"type": want.type, "model": want.model, "serial": want.serial}
+    return size_fits(disk.size, want.size_gb) and all(
+        value is None or getattr(disk, name) == value for name, value in asked.items()
+    )
+
+
+def size_fits(size: int, expected_gb: float) -> bool:
+    """Args: size in bytes, expected_gb in 10^9 bytes."""
+    return abs(size - expected_gb * GB) <= max(expected_gb * SIZE_TOLERANCE, SIZE_ROUNDING_GB) * GB
+
+
+def _observed(found: Sequence[Disk], missing: list[str], surplus: list[str]) -> str:
+    differences = [
+        f"{what}: {shorten(', '.join(disks))}"
+        for what, disks in (("missing", missing), ("not expected", surplus))
+        if disks
+    ]
+    every = shorten(", ".join(map(_found_in_words, found)) or "none")
+    return f"{every} ({'; '.join(differences)})" if differences else every
+
+
+def _wanted_in_words(want: ExpectedDisk) -> str:
+    return " ".join(filter(None, (f"{want.size_gb:g} GB", want.type, want.model, want.serial)))
+
+
+def _found_in_words(disk: Disk) -> str:
+    return " ".join(filter(None, (f"{disk.size / GB:.0f} GB", disk.type, disk.model, disk.serial)))
