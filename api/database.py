@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bringup.connections import redis_errors
+from bringup.connections import check_writes, redis_errors
+from bringup.errors import BringupError
+from bringup.outages import Outages, Service
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,11 +22,12 @@ class Database:
     def __init__(self, settings: Settings, connection: "Redis") -> None:
         self._settings = settings
         self.connection = connection
+        self._outages = Outages("api")
 
-    def ping(self) -> None:
-        """Ask whether it is there."""
-        with self.errors():
-            self.connection.ping()
+    def check_writes(self) -> None:
+        """Ask whether it is there and takes writes. Raises RedisRefusesWrites, too."""
+        with self.errors(Service.REDIS, Service.REDIS_WRITES):
+            check_writes(self.connection)
 
     def fields(self, key: str, *, within: "Pipeline | None" = None) -> dict[str, bytes]:
         """A hash; empty when there is none."""
@@ -75,12 +78,33 @@ class Database:
 
         ``body`` reads from the pipeline, calls its ``multi()``, then writes to it.
         """
+        run: Any = self.connection.transaction
+        began_at, writes = self._outages.now(), False
+
+        def counted(pipe: "Pipeline") -> _Result:
+            nonlocal writes
+            result = body(pipe)
+            writes = len(pipe) > 0
+            return result
+
         with self.errors():
-            run: Any = self.connection.transaction
-            return cast("_Result", run(body, *watched, value_from_callable=True))
+            result = cast("_Result", run(counted, *watched, value_from_callable=True))
+        if writes:
+            self._outages.worked((Service.REDIS_WRITES,), began_at)
+        return result
 
     @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Redis's errors in our words."""
-        with redis_errors(self._settings):
-            yield
+    def errors(self, *services: Service) -> Iterator[None]:
+        """Redis's errors as ours; an outage is logged once, not by each request that meets it.
+
+        Args:
+            services: what works when the block does; by default that Redis answers.
+        """
+        began_at = self._outages.now()
+        try:
+            with redis_errors(self._settings):
+                yield
+        except BringupError as error:
+            self._outages.failed(error, began_at)
+            raise
+        self._outages.worked(services or (Service.REDIS,), began_at)

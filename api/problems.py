@@ -7,7 +7,15 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
-from bringup.errors import CorruptRecord, InventoryError, PermanentError, RedisUnavailable
+from bringup.errors import (
+    CorruptRecord,
+    InventoryError,
+    PermanentError,
+    RedisRefused,
+    RedisRefusesWrites,
+    RedisUnavailable,
+    SettingsError,
+)
 from bringup.wire import Problem
 
 _MEDIA_TYPE = "application/problem+json"
@@ -138,9 +146,12 @@ def unavailable(detail: str, retry_after_s: int = RETRY_AFTER_S) -> Refusal:
 def register(app: Flask) -> None:
     """Answer every error of ``app`` with a problem document."""
     app.register_error_handler(Refusal, _answer)
-    app.register_error_handler(RedisUnavailable, _told_in_the_log("Redis does not answer the API"))
+    app.register_error_handler(RedisUnavailable, _of_an_outage("Redis does not answer the API"))
+    app.register_error_handler(RedisRefusesWrites, _of_an_outage("Redis refuses the writes of the API"))
+    app.register_error_handler(RedisRefused, _of_an_outage("Redis refuses the API: check its REDIS_PASSWORD"))
+    app.register_error_handler(SettingsError, _of_an_outage("the API cannot read what its settings name"))
     app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
-    app.register_error_handler(PermanentError, _told_in_the_log("Redis refuses the API: check its REDIS_PASSWORD"))
+    app.register_error_handler(PermanentError, _told_in_the_log("the API cannot answer this"))
     app.register_error_handler(InventoryError, _told_in_the_log("the inventory of the API cannot be read"))
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_bug)
@@ -168,6 +179,15 @@ def _told_in_the_log(what: str) -> Callable[[Exception], Response]:
 
     def answer(error: Exception) -> Response:
         structlog.stdlib.get_logger("api").warning(what, why=str(error))
+        return _answer(unavailable(f"{what}; its log says more"))
+
+    return answer
+
+
+def _of_an_outage(what: str) -> Callable[[Exception], Response]:
+    """`api.database` has logged it, once: a line for each request would fill the disk."""
+
+    def answer(_error: Exception) -> Response:
         return _answer(unavailable(f"{what}; its log says more"))
 
     return answer

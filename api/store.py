@@ -52,9 +52,9 @@ class Store:
 
     # --- reading
 
-    def ping(self) -> None:
-        """Ask Redis whether it is there."""
-        self._database.ping()
+    def check_writes(self) -> None:
+        """Ask Redis whether it is there and takes writes. Raises RedisRefusesWrites, too."""
+        self._database.check_writes()
 
     def inventory(self) -> Inventory:
         """The inventory as it stands. Raises InventoryError."""

@@ -12,11 +12,13 @@
     │   ├── RedisUnavailable
     │   │   ├── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
     │   │   └── NotReplicated        it has a change that its replicas have not confirmed
+    │   ├── HostShortage     this host is short of file descriptors, memory or disk
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
     │   ├── PermitExpired    the permit ran out before the BMC was sent anything
     │   └── NotYet           nothing is wrong, it is only too early
     └── PermanentError       trying again cannot help: never retried
+        ├── RedisRefused     Redis does not let us in, or not do what we must
         ├── CorruptRecord    what Redis holds cannot be read as a record of ours
         ├── ApiRejected
         ├── BmcRejected
@@ -86,6 +88,10 @@ class NotReplicated(RedisUnavailable):
     """Redis has a change that its replicas have not confirmed in time; repeating it is harmless, and needed."""
 
 
+class HostShortage(TransientError):
+    """This host is short of file descriptors, memory, threads or disk: no fault of what was being done."""
+
+
 class ApiUnavailable(TransientError):
     """The callback API does not answer, or asks to come back later."""
 
@@ -111,6 +117,10 @@ class NotYet(TransientError):
 
 class PermanentError(BringupError):
     """Trying again cannot help."""
+
+
+class RedisRefused(PermanentError):
+    """Redis does not let us in, or does not let us do what we must; only a person can help."""
 
 
 class CorruptRecord(PermanentError):

@@ -1,55 +1,79 @@
-"""Waiting for a Redis that is away: as long as it takes, said once."""
+"""Waiting for a Redis that is away or takes no writes: as long as it takes."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from bringup import log
-from bringup.errors import RedisUnavailable
+from bringup.errors import TransientError
+from bringup.outages import Outages, Service
 from dhcp_tailer.stop import Interrupted, Stop
 
 _Result = TypeVar("_Result")
-_log = log.get(__name__)
 _LOOK_S = 0.05  # how often a wait looks whether it is asked to stop
+_PROBE_EVERY_S = 1.0  # while it is not yet certain that an outage is over
+_SERVICES = (Service.REDIS, Service.REDIS_WRITES)
 
 
 class Patience:
     """Repeats an action until Redis is there.
 
     Args:
+        probe: asks whether Redis takes writes; raises what `bringup.connections.redis_errors` raises.
         first_s: seconds before the second try; each wait is twice the one before.
         longest_s: seconds that no wait exceeds.
     """
 
     def __init__(
-        self, stop: Stop, *, first_s: float = 0.5, longest_s: float = 5.0, sleep: Callable[[float], None] = time.sleep
+        self,
+        stop: Stop,
+        probe: Callable[[], None],
+        outages: Outages,
+        *,
+        first_s: float = 0.5,
+        longest_s: float = 5.0,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._stop = stop
+        self._probe = probe
+        self._outages = outages
         self._first_s = first_s
         self._longest_s = longest_s
         self._sleep = sleep
+        self._probe_at = 0.0
 
     def insist(self, action: Callable[[], _Result]) -> _Result:
-        """The result of ``action``, which must be harmless to repeat.
+        """The result of ``action``, which must write to Redis and be harmless to repeat.
 
         Raises:
             Interrupted: asked to stop before it succeeded; it may or may not have had its effect.
             PermanentError: waiting cannot help.
         """
-        wait_s = 0.0
+        wait_s = self._first_s
         while True:
             try:
-                with self._stop.interruptible():
-                    result = action()
-            except RedisUnavailable as error:
-                if not wait_s:
-                    _log.warning("waiting for Redis; no lease is lost meanwhile", why=str(error))
-                wait_s = min(2 * wait_s or self._first_s, self._longest_s)
+                return self._once(action)
+            except TransientError:
                 self._pause(wait_s)
-            else:
-                if wait_s:
-                    _log.info("Redis is back")
-                return result
+                wait_s = min(2 * wait_s, self._longest_s)
+
+    def settle(self) -> None:
+        """After an outage: look whether Redis stays, also while there is no lease to deliver.
+
+        Raises:
+            Interrupted: asked to stop meanwhile.
+            PermanentError: waiting cannot help.
+        """
+        if not self._outages.is_open() or self._outages.now() < self._probe_at:
+            return
+        self._probe_at = self._outages.now() + _PROBE_EVERY_S
+        try:
+            self._once(self._probe)
+        except TransientError:
+            return  # logged when the outage began
+
+    def _once(self, action: Callable[[], _Result]) -> _Result:
+        with self._stop.interruptible(), self._outages.watching(*_SERVICES):
+            return action()
 
     def _pause(self, seconds: float) -> None:
         while seconds > 0:

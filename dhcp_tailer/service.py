@@ -6,8 +6,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bringup import log
-from bringup.connections import connect_redis, redis_errors
+from bringup.connections import check_writes, connect_redis, redis_errors
 from bringup.model import LeaseEvent
+from bringup.outages import Outages
 from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
@@ -42,12 +43,12 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
     policy = policy_of(settings)
     file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
     with locked(file.with_suffix(".lock")), watched(settings.dhcp_path) as changes:
-        source, tally, patience = SOURCES[settings.dhcp_source](), Tally(), Patience(stop)
+        source, tally = SOURCES[settings.dhcp_source](), Tally()
         following = _following(settings.dhcp_path, source, tally, file, from_end=from_end)
         saver = Saver(file, source=source.name, path=settings.dhcp_path, memory=source.memory, tally=tally)
         metrics = Metrics(file.with_suffix(".prom"), source.name, tally)
         try:
-            deliver = _delivery(settings, patience)
+            deliver, patience = _delivery(settings, stop)
             tail = Tail(following, source, deliver, saver, patience, changes, stop, tally, policy, metrics)
             tail.run(once=once)
         except Interrupted:
@@ -56,21 +57,25 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
             following.close()
 
 
-def _delivery(settings: Settings, patience: Patience) -> Callable[[LeaseEvent], bool]:
-    """What puts a lease on the queue. Redis is asked at once: a wrong password must not wait for the first lease."""
+def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bool], Patience]:
+    """What puts a lease on the queue, and what waits until that is possible.
+
+    Redis is asked at once: a wrong password must not wait for the first lease.
+    """
     connection = connect_redis(settings, ClientContexts(), name="tail")
     queues = Queues(connection)
 
-    def ping() -> None:
+    def probe() -> None:
         with redis_errors(settings):
-            connection.ping()
+            check_writes(connection)
 
     def deliver(event: LeaseEvent) -> bool:
         with redis_errors(settings):
             return queues.add_lease(event)
 
-    patience.insist(ping)
-    return deliver
+    patience = Patience(stop, probe, Outages("tail"))
+    patience.insist(probe)
+    return deliver, patience
 
 
 def _following(path: Path, source: Source, tally: Tally, file: Path, *, from_end: bool) -> Following:

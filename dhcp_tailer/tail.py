@@ -81,6 +81,7 @@ class Tail:
     def _nothing_more(self, *, once: bool) -> bool:
         if once and self.follower.unavailable:
             raise PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
+        self.patience.settle()
         if not once:
             self.changes.wait()
         return once

@@ -5,19 +5,22 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from threading import Event, Thread
 
 from bringup import log, tls
-from bringup.connections import ApiClient, connect_redis, redis_errors
-from bringup.errors import BringupError, TransientError
+from bringup.connections import ApiClient, check_writes, connect_redis, redis_errors
+from bringup.errors import TransientError
 from bringup.model import JobKind
+from bringup.outages import Outages, Service
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
 from workers import delayed, held, housekeeping, liveness
 from workers.callback import Callback
+from workers.complaints import Complaints
+from workers.host import host_errors
 from workers.job import job_class
 from workers.jobs import job_functions
-from workers.outages import Outages, Side
 from workers.sweep import Sweep
 from workers.tools import Tools
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
@@ -52,7 +55,8 @@ class Runner:
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()
-        self._outages = Outages()
+        self._outages = Outages("workers")
+        self._complaints = Complaints("workers")
 
     def stop(self) -> None:
         """Finish the jobs in hand and end; callable from a signal handler."""
@@ -65,7 +69,7 @@ class Runner:
         loops = [
             self._start("delayed jobs", 0.5, lambda: delayed.enqueue_due(self._connection, self._queues)),
             self._start("sweep of held jobs", 1, self._sweep.put_back_held),
-            self._start("sweep of owed jobs", 5, self._put_back_owed, Side.REDIS, Side.API),
+            self._start("sweep of owed jobs", 5, self._put_back_owed, Service.REDIS, Service.API),
             self._start("housekeeping", housekeeping.EVERY_S, lambda: housekeeping.forget_the_old(self._queues)),
         ]
         beats = Thread(target=self._keep_beating, name="liveness", daemon=True)
@@ -80,49 +84,43 @@ class Runner:
 
     def _check_redis(self) -> None:
         """A wrong password is told at once; a Redis that is away is waited for."""
-        began_at = self._outages.now()
-        try:
-            with redis_errors(self._settings):
-                self._connection.ping()
-        except TransientError as error:
-            self._outages.met(error, began_at)
+        with suppress(TransientError), self._outages.watching(Service.REDIS), redis_errors(self._settings):
+            self._connection.ping()
 
     def _slots(self) -> list[tuple[JobKind, str]]:
         counts = threads_of(self._settings.worker_concurrency)
         return [(kind, f"{QUEUE_OF[kind]}.{n}") for kind, count in counts.items() for n in range(count)]
 
-    def _start(self, what: str, every_s: float, step: Callable[[], object], *sides: Side) -> Thread:
-        args = (what, every_s, step, sides or (Side.REDIS,))
+    def _start(self, what: str, every_s: float, step: Callable[[], object], *services: Service) -> Thread:
+        args = (what, every_s, step, services or (Service.REDIS,))
         thread = Thread(target=self._repeat, args=args, name=what, daemon=True)
         thread.start()
         return thread
 
-    def _repeat(self, what: str, every_s: float, step: Callable[[], object], sides: tuple[Side, ...]) -> None:
-        """Take ``step`` again and again; an error is told and waited out, and never ends the thread."""
+    def _repeat(self, what: str, every_s: float, step: Callable[[], object], services: tuple[Service, ...]) -> None:
+        """Take ``step`` again and again; an error is logged and waited out, and never ends the thread."""
         wait_s = every_s
         while not self._stopping.is_set():
-            done = self._try(what, step, sides)
+            done = self._try(what, step, services)
             wait_s = every_s if done else min(max(wait_s, 0.25) * 2, _LONGEST_WAIT_S)
             self._stopping.wait(wait_s)
 
     def _keep_beating(self) -> None:
         """Speak for the jobs in hand until the last has ended; never late, or they would be given away."""
         while not self._jobs_ended.is_set():
-            self._try("liveness", self._beat, (Side.REDIS,))
+            self._try("liveness", self._beat, (Service.REDIS, Service.REDIS_WRITES))
             self._jobs_ended.wait(liveness.BEAT_EVERY_S)
 
-    def _try(self, what: str, step: Callable[[], object], sides: tuple[Side, ...]) -> bool:
+    def _try(self, what: str, step: Callable[[], object], services: tuple[Service, ...]) -> bool:
         began_at = self._outages.now()
         try:
-            with redis_errors(self._settings):
+            with redis_errors(self._settings), host_errors():
                 step()
-        except BringupError as error:
-            self._outages.met(error, began_at)
+        except Exception as error:  # noqa: BLE001 - a bug in one job or loop must not end the service
+            if not self._outages.failed(error, began_at):
+                self._complaints.report(what, error)
             return False
-        except Exception:  # noqa: BLE001 - a bug in one job or loop must not end the service
-            log.get("workers").exception("this loop failed and goes on", loop=what)
-            return False
-        self._outages.got_through(sides, began_at)
+        self._outages.worked(services, began_at)
         return True
 
     def _work_on(self, kind: JobKind, slot: str) -> Callable[[], None]:
@@ -144,6 +142,7 @@ class Runner:
     def _beat(self) -> None:
         in_hand = [execution for worker in list(self._workers.values()) for execution in worker.running()]
         liveness.beat(self._connection, in_hand)
+        check_writes(self._connection)  # so that it shows, without a job, when Redis takes writes again
 
     def _put_back_owed(self) -> None:
         self._sweep.put_back_owed(self._callback.open_runs)

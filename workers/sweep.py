@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rq import Queue
 
 from bringup import log
+from bringup.connections import check_writes
 from bringup.model import JobKind
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.wire import Run
@@ -56,6 +57,8 @@ class Sweep:
     def put_back_held(self) -> list[str]:
         """Put back the jobs that silent workers hold; returns their ids."""
         try:
+            # While Redis takes no writes no worker can show that it lives.
+            check_writes(self._connection)
             lost = {f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for kind in JobKind for entry in self._lost(kind)}
             confirmed = [lost[name] for name in self._held.confirmed(lost)]
             return [entry.partition(":")[0] for kind, entry in confirmed if self._put_back(kind, entry)]

@@ -9,7 +9,7 @@ from api.audience import Audience, audience
 from api.openapi import documented
 from api.services import services
 from bringup import __version__
-from bringup.errors import InventoryError, PermanentError, RedisUnavailable
+from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable
 from bringup.wire import Health, Readiness
 
 bp = Blueprint("public", __name__)
@@ -27,10 +27,12 @@ def health() -> Response:
 @audience(Audience.ANYONE)
 @documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
 def ready() -> Response:
-    """Whether the API can do its work: Redis answers and the inventory can be read."""
+    """Whether the API can do its work: Redis answers and takes writes, and the inventory can be read."""
     problems = []
     try:
-        services().store.ping()
+        services().store.check_writes()
+    except RedisRefusesWrites:
+        problems.append("Redis refuses writes")
     except (RedisUnavailable, PermanentError):
         problems.append("Redis does not answer")
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from bringup.errors import BringupError, CorruptRecord, PermanentError, RedisRefusesWrites, RedisUnavailable
+from bringup.errors import BringupError, CorruptRecord, RedisRefused, RedisRefusesWrites, RedisUnavailable
 from bringup.settings import Settings
 
 # Reads work, writes are refused.
@@ -67,7 +67,7 @@ def redis_errors(settings: Settings) -> Iterator[None]:
         RedisUnavailable: it does not answer, or cannot work now; waiting helps.
         RedisRefusesWrites: the same, while reads work.
         CorruptRecord: a key of ours holds another type.
-        PermanentError: it refuses us; only a person can help.
+        RedisRefused: it refuses us; only a person can help.
     """
     try:
         yield
@@ -96,11 +96,11 @@ def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings)
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
         # Redis answers a missing password with a long text about HELLO; what counts is that ours is wrong.
         why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
-        return PermanentError(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
+        return RedisRefused(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
     if code == "NOPERM" or _REFUSED_IN_A_SCRIPT in str(error):
-        return PermanentError(f"{where} refused us ({error}); check REDIS_USERNAME and its rights")
+        return RedisRefused(f"{where} refused us ({error}); check REDIS_USERNAME and its rights")
     if str(error).startswith("DB index"):  # the code is ERR, as of many other errors
-        return PermanentError(f"{where} has no database {settings.redis_db}; check REDIS_DB")
+        return RedisRefused(f"{where} has no database {settings.redis_db}; check REDIS_DB")
     return None
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from redis import Redis
 
+from bringup import tls
+from bringup.connections import connect_redis
 from bringup.settings import Settings
 from tests.conftest import MakeSettings, RedisServer
 from tests.integration.api.conftest import EPOCH, RUN_A, Api
@@ -158,6 +161,33 @@ def test_without_redis_the_api_says_so_and_asks_to_come_back(
     assert api.call("GET", "/ready", token=None).json == {"ready": False, "problems": ["Redis does not answer"]}
     assert api.call("GET", "/health", token=None).status_code == 200
     own_redis.start()
+    assert api.lease().status_code == 201
+
+
+def changes_in(redis: Redis) -> int:
+    """How many changes Redis has made to its data."""
+    return int(redis.info("persistence")["rdb_changes_since_last_save"])
+
+
+FULL = {"ready": False, "problems": ["Redis refuses writes"]}
+
+
+def test_while_redis_is_full_the_api_is_not_ready_and_leaves_no_data_behind(
+    settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api, keeper = make_api(settings), connect_redis(settings, tls.ClientContexts(), name="keeper")
+    assert api.call("GET", "/ready", token=None).status_code == 200
+    before, changes = keeper.keys(), changes_in(keeper)
+    keeper.config_set("maxmemory", "1")
+    try:
+        refused = api.lease()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        ready = api.call("GET", "/ready", token=None)
+        assert (ready.status_code, ready.json) == (503, FULL)
+    finally:
+        keeper.config_set("maxmemory", "0")
+    assert api.call("GET", "/ready", token=None).json == {"ready": True, "problems": []}
+    assert (keeper.keys(), changes_in(keeper)) == (before, changes)
     assert api.lease().status_code == 201
 
 

@@ -70,6 +70,7 @@ def test_redis_down_at_start_is_waited_for(tailer: Any, own_redis: Any, acks: An
     time.sleep(1.6)  # two more tries
     own_redis.start()
     until(lambda: tailer.runs() == ids(range(5)))
+    until(lambda: "Redis is back" in tailer.said())
     assert tailer.said().count("waiting for Redis") == 1
     assert tailer.said().count("Redis is back") == 1
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from bringup.cli.root import cli
 from bringup.errors import PermanentError
+from bringup.outages import Outages
 from dhcp_tailer.changes import Polling
 from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
 from dhcp_tailer.dry_run import dry_run
@@ -59,9 +60,18 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
         def deliver(event: Any) -> bool:
             return event.run_id not in seen and not seen.add(event.run_id)  # type: ignore[func-returns-value]
 
-        Tail(following, parser, deliver, saver, Patience(stop), Polling(), stop, tally, Policy(), metrics).run(
-            once=True
-        )
+        Tail(
+            following,
+            parser,
+            deliver,
+            saver,
+            Patience(stop, lambda: None, Outages("tests")),
+            Polling(),
+            stop,
+            tally,
+            Policy(),
+            metrics,
+        ).run(once=True)
         following.close()
         return settings
 

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from bringup.errors import RedisUnavailable
+from bringup.outages import Outages
 from dhcp_tailer.patience import Patience
 from dhcp_tailer.stop import Interrupted, Stop, stop_on_signals
 
@@ -50,5 +51,5 @@ def test_a_stop_ends_the_wait_for_redis_within_a_twentieth_of_a_second() -> None
         raise RedisUnavailable("gone")
 
     with pytest.raises(Interrupted):
-        Patience(stop, sleep=sleep).insist(away)
+        Patience(stop, away, Outages("tests"), sleep=sleep).insist(away)
     assert slept == [0.05]

@@ -11,6 +11,7 @@ import pytest
 
 from bringup.errors import PermanentError, RedisUnavailable
 from bringup.model import LeaseEvent
+from bringup.outages import STEADY_S, Outages
 from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.follow import Follower
 from dhcp_tailer.outcome import Outcome
@@ -23,6 +24,8 @@ from dhcp_tailer.stop import Interrupted, Stop
 from dhcp_tailer.tail import Tail
 
 New = Callable[[], DnsmasqLog]
+LOST = "waiting for Redis; nothing is lost"
+BACK = "Redis is back; working again"
 
 
 def ack(number: int) -> bytes:
@@ -38,10 +41,13 @@ class Redis:
     refusal: Exception = field(default_factory=lambda: RedisUnavailable("connection refused"))
     runs: list[str] = field(default_factory=list)
 
-    def deliver(self, event: LeaseEvent) -> bool:
+    def probe(self) -> None:
         if self.away:
             self.away -= 1
             raise self.refusal
+
+    def deliver(self, event: LeaseEvent) -> bool:
+        self.probe()
         new = event.run_id not in self.runs
         self.runs += [event.run_id] if new else []
         return new
@@ -73,7 +79,8 @@ class World:
             memory=self.source.memory,
             clock=lambda: self.now,
         )
-        patience = Patience(self.stop, sleep=self.sleep)
+        outages = Outages("tests", clock=lambda: self.now)
+        patience = Patience(self.stop, self.redis.probe, outages, sleep=self.sleep)
         self.tail = Tail(self.follower, self.source, self.redis.deliver, saver, patience, self, self.stop, self.tally)
 
     def wait(self) -> None:
@@ -144,12 +151,26 @@ def test_a_burst_of_a_thousand_leases_is_a_thousand_runs(log_file: Path, world: 
 def test_redis_away_is_waited_for_with_backoff_and_said_once(log_file: Path, world: Any, said: Any) -> None:
     log_file.write_bytes(ack(1) + ack(2))
     w = world(redis=Redis(away=6))
+    w.then = [lambda: None] * int(STEADY_S + 1)
     w.tail.run()
     assert len(w.redis.runs) == 2
     assert sum(w.waits) == pytest.approx(0.5 + 1 + 2 + 4 + 5 + 5)
-    events = [line["event"] for line in said]
-    assert events.count("waiting for Redis; no lease is lost meanwhile") == 1
-    assert events.count("Redis is back") == 1
+    assert waits_in(said) == [LOST, BACK]
+
+
+def test_redis_that_flaps_is_one_outage_also_when_no_lease_comes(log_file: Path, world: Any, said: Any) -> None:
+    def away_again() -> None:
+        w.redis.away = 1
+
+    log_file.write_bytes(ack(1))
+    w = world(redis=Redis(away=1))
+    w.then = [away_again, lambda: None, lambda: None] * 10
+    w.tail.run()
+    assert waits_in(said) == [LOST]
+
+
+def waits_in(said: Any) -> list[str]:
+    return [line["event"] for line in said if line["event"] in {LOST, BACK}]
 
 
 def test_a_refusal_ends_the_tail_and_keeps_the_lease_for_later(log_file: Path, world: Any) -> None:

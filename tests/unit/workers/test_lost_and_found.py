@@ -1,13 +1,10 @@
-"""The small parts that decide what is lost, what is away, and how threads are shared out."""
+"""The small parts that decide what is lost and how threads are shared out."""
 
 import threading
 
 import pytest
-import structlog
 
-from bringup.errors import ApiUnavailable, RedisUnavailable
 from bringup.model import JobKind
-from workers.outages import Outages, Side
 from workers.runner import threads_of
 from workers.sweep import Suspects
 from workers.worker import QueueWorker
@@ -50,78 +47,6 @@ def test_after_an_error_nothing_seen_before_it_counts() -> None:
     suspects.clear()
     clock.now += 60
     assert suspects.confirmed(["a"]) == []
-
-
-@pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    said: list[str] = []
-
-    class Log:
-        def warning(self, event: str, **_: object) -> None:
-            said.append(event)
-
-        info = warning
-
-    monkeypatch.setattr(structlog.stdlib, "get_logger", lambda _name: Log())
-    return said
-
-
-def test_an_outage_is_told_once_and_its_end_once_however_many_threads_meet_it(lines: list[str]) -> None:
-    outages = Outages()
-    began_at = outages.now()
-    barrier = threading.Barrier(16)
-
-    def meet() -> None:
-        barrier.wait(5)
-        outages.met(RedisUnavailable("away"), began_at)
-        barrier.wait(5)
-        outages.got_through([Side.REDIS], outages.now())
-
-    threads = [threading.Thread(target=meet) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert lines == ["waiting; nothing is lost", "working again"]
-
-
-def test_every_outage_is_told(lines: list[str]) -> None:
-    clock = Clock()
-    outages = Outages(clock)
-    for _ in range(3):
-        clock.now += 1
-        outages.met(RedisUnavailable("away"), clock.now)
-        clock.now += 1
-        outages.got_through([Side.REDIS], clock.now)
-    assert len(lines) == 6
-
-
-def test_a_step_that_began_before_the_outage_does_not_end_it(lines: list[str]) -> None:
-    clock = Clock()
-    outages = Outages(clock)
-    began_before = clock.now
-    clock.now += 1
-    outages.met(RedisUnavailable("away"), clock.now)
-    outages.got_through([Side.REDIS], began_before)
-    assert lines == ["waiting; nothing is lost"]
-
-
-def test_a_step_that_began_before_the_end_of_the_outage_does_not_tell_it_again(lines: list[str]) -> None:
-    clock = Clock()
-    outages = Outages(clock)
-    outages.met(RedisUnavailable("away"), clock.now)
-    began_in_it = clock.now
-    clock.now += 5
-    outages.got_through([Side.REDIS], clock.now)
-    outages.met(RedisUnavailable("away"), began_in_it)
-    assert lines == ["waiting; nothing is lost", "working again"]
-
-
-def test_redis_that_answers_says_nothing_of_the_api(lines: list[str]) -> None:
-    outages = Outages()
-    outages.met(ApiUnavailable("away"), outages.now())
-    outages.got_through([Side.REDIS], outages.now())
-    assert lines == ["waiting; nothing is lost"]
 
 
 @pytest.mark.parametrize("concurrency", [4, 5, 7, 8, 16, 33, 256])
