@@ -23,9 +23,20 @@ from bringup.simulate import Fault, Fleet
 @click.option("--boot-seconds", default=3.0, show_default=True, help="From power to a machine's first call.")
 @click.option("--check-seconds", default=2.0, show_default=True, help="How long its checks take.")
 @click.option("--machines", type=click.IntRange(1, 200), help="Write DEVICES_FILE with so many, if there is none.")
+@click.option(
+    "--power-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append a JSON line to this file each time that a machine is switched on.",
+)
 @click.pass_obj
 def simulate(
-    context: Context, faults: tuple[str, ...], boot_seconds: float, check_seconds: float, machines: int | None
+    context: Context,
+    *,
+    faults: tuple[str, ...],
+    boot_seconds: float,
+    check_seconds: float,
+    machines: int | None,
+    power_log: Path | None,
 ) -> None:
     """Play the SIMULATED machines of DEVICES_FILE (those whose bmc is simulated://...)."""
     settings = context.settings
@@ -39,6 +50,7 @@ def simulate(
         dict(_parse_fault(text) for text in faults),
         boot_s=boot_seconds,
         check_s=check_seconds,
+        power_log=power_log,
     )
     server = fleet.serve()
     for number in (signal.SIGTERM, signal.SIGINT):

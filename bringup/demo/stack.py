@@ -90,9 +90,14 @@ class Stack:
 
     def start(self, service: str, *arguments: str) -> None:
         """A service of bringup: ``api``, ``work``, ``tail`` or ``simulate``."""
-        self._spawn(service, [sys.executable, "-m", "bringup", service, *arguments])
+        self.spawn(service, *arguments)
         if service == "api":
             self._await("api", lambda: self.api.get("/health", Health))
+
+    def spawn(self, service: str, *arguments: str, name: str = "") -> None:
+        """Start a service and do not wait for it. ``name``: one for each, where a service runs more than once."""
+        command = [sys.executable, "-m", "bringup", service, *arguments]
+        self._spawn(name or service, command, role=_ROLE_OF.get(service, ""))
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
         """End one process and wait for it; returns its exit status."""
@@ -107,6 +112,10 @@ class Stack:
     def pid(self, name: str) -> int:
         """The process id of a part that runs."""
         return self._processes[name].pid
+
+    def runs(self, name: str) -> bool:
+        """Whether a part that was started has not ended."""
+        return self._processes[name].poll() is None
 
     def check_all_run(self) -> None:
         """Raises StackError when a part has ended by itself."""
@@ -134,12 +143,12 @@ class Stack:
         for name in reversed(list(self._processes)):
             self.stop(name)
 
-    def _spawn(self, name: str, command: list[str]) -> None:
+    def _spawn(self, name: str, command: list[str], role: str = "") -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 command,
                 cwd=self.folder,
-                env=self.environment(_ROLE_OF.get(name, "")),
+                env=self.environment(role),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

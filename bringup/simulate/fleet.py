@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ class Fleet:
 
     Args:
         faults: by device name; machines that are not named are sound.
+        power_log: a file that gets one JSON line for each time that a machine is switched on.
 
     Raises:
         InventoryError: no machine is simulated, or they do not all share one address.
@@ -33,7 +36,14 @@ class Fleet:
     """
 
     def __init__(
-        self, settings: Settings, inventory: Inventory, faults: Mapping[str, Fault], *, boot_s: float, check_s: float
+        self,
+        settings: Settings,
+        inventory: Inventory,
+        faults: Mapping[str, Fault],
+        *,
+        boot_s: float,
+        check_s: float,
+        power_log: Path | None = None,
     ) -> None:
         contexts, certificates = tls.ClientContexts(), RunCertificates(settings)
 
@@ -45,7 +55,12 @@ class Fleet:
         self.address = _address(devices)
         self.machines = {
             urlsplit(device.bmc).path: SimulatedMachine(
-                device, faults.get(device.name, Fault.NONE), client_of, boot_s=boot_s, check_s=check_s
+                device,
+                faults.get(device.name, Fault.NONE),
+                client_of,
+                boot_s=boot_s,
+                check_s=check_s,
+                powered=partial(_write_line, power_log),
             )
             for device in devices
         }
@@ -57,6 +72,13 @@ class Fleet:
         except OSError as error:
             where = f"{self.address[0]}:{self.address[1]}"
             raise SettingsError([f"the simulated BMCs cannot listen on {where}: {error.strerror}"]) from None
+
+
+def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
+    """What has been written before the process was killed counts: one write for each line, none of it buffered."""
+    if path:
+        with path.open("ab", buffering=0) as file:
+            file.write(json.dumps({"machine": name, "run_id": run_id, "at": time.time()}).encode() + b"\n")
 
 
 def _simulated(inventory: Inventory) -> list[Device]:

@@ -23,12 +23,20 @@ class SimulatedMachine:
 
     Args:
         client_of: the API client for a run that bears a given token.
+        powered: called with the machine's name and the run of its medium each time that it is switched on.
         boot_s: seconds from power to the agent's first call.
         check_s: seconds that the agent's checks take.
     """
 
     def __init__(
-        self, device: Device, fault: Fault, client_of: Callable[[str, str], ApiClient], *, boot_s: float, check_s: float
+        self,
+        device: Device,
+        fault: Fault,
+        client_of: Callable[[str, str], ApiClient],
+        *,
+        boot_s: float,
+        check_s: float,
+        powered: Callable[[str, str | None], None] = lambda *_: None,
     ) -> None:
         self.device = device
         self.fault = fault
@@ -36,6 +44,7 @@ class SimulatedMachine:
         self._client_of = client_of
         self._boot_s = boot_s
         self._check_s = check_s
+        self._powered = powered
         self._lock = Lock()
         self._off: Event | None = None  # set when the power goes off; None while it is off
         self._media: RunMedia | None = None
@@ -77,6 +86,7 @@ class SimulatedMachine:
                 self._power_off()
                 return
             self.power_on_count += 1
+            self._powered(self.device.name, self._media.run_id if self._media else None)
             self._off = Event()
             self._boot(self._off)
 

@@ -1,0 +1,121 @@
+"""A site as shipped: Redis by `bringup redis-conf`, every service, SIMULATED machines, and leases that arrive."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.demo.stack import Stack, free_port
+from bringup.errors import TransientError
+from bringup.wire import Run, RunList
+from tests.e2e.chaos.leases import Leases, mac_of, name_of
+from tests.e2e.chaos.record import Record
+from tests.e2e.chaos.supervisor import Supervisor
+
+TLS = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
+ADMINISTRATOR = "chaos"
+_TIMES = {
+    "ENVIRONMENT": "development",  # simulated machines have no place in production
+    "LOG_LEVEL": "INFO",
+    # A machine outlives every disturbance of this test; what ends sooner was ended by the site.
+    "BOOT_TIMEOUT_S": "90",
+    "HEARTBEAT_LOST_S": "90",
+    "RUN_TIMEOUT_S": "180",
+    "HEARTBEAT_INTERVAL_S": "2",
+    "RETRY_MIN_S": "1",
+    "RETRY_MAX_S": "2",
+    "BMC_TRIES": "20",  # the simulated fleet is killed, too: its BMCs are away for a second or two each time
+    "MAX_CONCURRENT_BOOTS": "100",
+}
+_SERVICES = {
+    "api": ("api",),
+    "simulate": ("simulate", "--boot-seconds", "1", "--check-seconds", "0.5", "--power-log", "power.jsonl"),
+    "worker-1": ("work",),
+    "worker-2": ("work",),
+    "tail": ("tail",),
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything of one site, running."""
+
+    stack: Stack
+    services: Supervisor
+    leases: Leases
+    record: Record
+
+    def runs(self) -> tuple[Run, ...]:
+        """Every run; none while the API is away."""
+        try:
+            return self.stack.api.get("/runs?limit=10000", RunList).runs
+        except TransientError:
+            return ()
+
+    def settle(self, within_s: float) -> tuple[Run, ...]:
+        """Wait until every lease has a run and every run is closed, or the time is up; returns the runs."""
+        expected = {lease.run_id for lease in self.record.leases}
+
+        def settled() -> bool:
+            runs = self.runs()
+            return expected <= {run.run_id for run in runs} and all(run.closed_at for run in runs)
+
+        wait_for(settled, within_s)
+        return self.runs()
+
+
+@contextmanager
+def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines: int, rate: float) -> Iterator[Site]:
+    """A site under ``folder`` that runs while the body does.
+
+    Args:
+        settings: on top of those of the test.
+        machines: how many the inventory has, each of which gets one lease.
+        rate: leases of known machines per second.
+    """
+    folder.mkdir(parents=True)
+    path = folder / "leases.jsonl"
+    path.touch()
+    (folder / "devices.toml").write_text(_inventory(machines, free_port()))
+    more = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(path)}
+    with Stack(folder, {**_TIMES, **more, **settings}) as stack:
+        stack.command("redis-conf", "--force")
+        if stack.settings.redis_use_tls:
+            _add_administrator(stack)
+        stack.run_redis()
+        services = Supervisor(stack, _SERVICES, record)
+        leases = Leases(path, machines, rate, record)
+        services.start()
+        leases.start()
+        yield Site(stack, services, leases, record)
+        leases.stop()
+        services.stop()
+
+
+def _add_administrator(stack: Stack) -> None:
+    """The test fills Redis, which no role of ours may do: a user of its own beside those that are shipped."""
+    password = stack.settings.redis_password
+    secret = password.get_secret_value() if password else ""
+    with (stack.folder / "redis/users.acl").open("a") as acl:
+        acl.write(f"user {ADMINISTRATOR} on >{secret} ~* &* +@all\n")
+
+
+def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
+    """Wait until ``holds``; False when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _inventory(machines: int, bmc_port: int) -> str:
+    return "".join(
+        f'[[device]]\nname = "{name_of(number)}"\nbmc_mac = "{mac_of(number)}"\n'
+        f'nic_macs = ["{mac_of(number).replace("02:00", "02:0a")}"]\n'
+        f'bmc = "simulated://127.0.0.1:{bmc_port}/{name_of(number)}"\n'
+        "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480 }] }\n"
+        for number in range(machines)
+    )
