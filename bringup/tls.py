@@ -4,41 +4,81 @@ Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers
 """
 
 import ssl
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from bringup import log
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_Signature = tuple[tuple[str, int, int, int], ...]
+_RETRY_S = 1.0  # files that cannot be used are read once a second at most, not for every connection
+_Signature = tuple[tuple[int, ...], ...]
 
 
 class ContextCache:
     """One context per set of files, built once and again only when a file has changed.
 
-    Building one costs more than a handshake; keeping one for ever would make renewal pointless.
+    Building one costs more than a handshake; keeping one forever would make renewal pointless. While the new files
+    cannot be used (one is half-written, or only one of certificate and key is renewed), the last good context stays.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._built: dict[tuple[Path, ...], tuple[_Signature, ssl.SSLContext]] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()  # many threads connect at once; one of them builds
+        self._entries: dict[tuple[Path, ...], _Entry] = {}
 
     def get(self, files: tuple[Path, ...], build: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """The context for ``files``. Raises SettingsError when a file is missing or does not fit."""
-        signature = _signature(files)
-        with self._lock:
-            known = self._built.get(files)
-            if known is None or known[0] != signature:
-                known = (signature, build())
-                self._built[files] = known
-            return known[1]
+        """The context for ``files``; the last good one while they cannot be used.
 
-    def last_good(self, files: tuple[Path, ...]) -> ssl.SSLContext | None:
-        """The context that was built last for ``files``, whatever they hold now."""
-        known = self._built.get(files)
-        return known[1] if known else None
+        Raises:
+            SettingsError: they cannot be used, and never could.
+        """
+        with self._lock:
+            entry = self._entries.setdefault(files, _Entry(files))
+            signature = _signature(files)
+            if entry.must_build(signature, self._clock()):
+                entry.build(signature, build, self._clock())
+            return entry.usable()
+
+
+@dataclass
+class _Entry:
+    """What was built from one set of files, and what their last change led to."""
+
+    files: tuple[Path, ...]
+    context: ssl.SSLContext | None = None
+    signature: _Signature | None = None
+    problems: tuple[str, ...] = ()
+    retry_at: float = 0.0
+
+    def must_build(self, signature: _Signature, now: float) -> bool:
+        """Whether the files have changed, or what failed may work by now: the process was out of file descriptors."""
+        return signature != self.signature or (bool(self.problems) and now >= self.retry_at)
+
+    def build(self, signature: _Signature, build: Callable[[], ssl.SSLContext], now: float) -> None:
+        """Replace the context; when that fails keep it, and log a warning once."""
+        renewed, warned = self.context is not None, bool(self.problems)
+        self.signature = signature
+        try:
+            self.context, self.problems = build(), ()
+        except SettingsError as error:
+            self.problems, self.retry_at = error.problems, now + _RETRY_S
+            if renewed and not warned:
+                text = "certificate files are not usable: the last good ones stay in use"
+                log.get("tls").warning(text, problem="; ".join(self.problems))
+        else:
+            if renewed:
+                log.get("tls").info("new certificate files are in use", files=", ".join(map(str, self.files)))
+
+    def usable(self) -> ssl.SSLContext:
+        """The last good context. Raises SettingsError when there never was one."""
+        if self.context is None:
+            raise SettingsError(self.problems)
+        return self.context
 
 
 class ClientContexts:
@@ -50,8 +90,10 @@ class ClientContexts:
     def get(self, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
         """A context that trusts ``ca`` alone, checks host names, and presents ``cert``.
 
+        Ask for it at each connection: it is another one when the files were renewed.
+
         Raises:
-            SettingsError: a file is missing, unreadable, or the key does not fit the certificate.
+            SettingsError: a file is missing, unreadable, or the key does not fit the certificate, and always was.
         """
         return self._cache.get((ca, cert, key), lambda: _client_context(ca, cert, key))
 
@@ -79,13 +121,7 @@ class ServerContexts:
         crl = self._settings.path_of("api_tls_crl")
         self._enforces_crl = self._enforces_crl or crl.exists()
         watched = (*files, crl) if self._enforces_crl else files
-        try:
-            return self._cache.get(watched, lambda: self._build(*watched))
-        except SettingsError:
-            last = self._cache.last_good(watched)
-            if last is None:
-                raise
-            return last
+        return self._cache.get(watched, lambda: self._build(*watched))
 
     def _build(self, ca: Path, cert: Path, key: Path, crl: Path | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -128,6 +164,8 @@ def _client_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)
+    for path in (ca, cert, key):
+        _require(path)
     try:
         context.load_verify_locations(cafile=ca)
     except (OSError, ssl.SSLError) as error:
@@ -136,6 +174,14 @@ def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
+
+
+def _require(path: Path) -> None:
+    """OpenSSL does not name the file that is missing; this does."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
 
 
 def _load_crl(context: ssl.SSLContext, crl: Path) -> None:
@@ -148,14 +194,16 @@ def _load_crl(context: ssl.SSLContext, crl: Path) -> None:
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:
-    def stat_of(path: Path) -> tuple[str, int, int, int]:
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
-        return (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
+    return tuple(_stat(path) for path in files)
 
-    return tuple(stat_of(path) for path in files)
+
+def _stat(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file does: ctime covers its contents and its mode, which may have kept us out."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (error.errno or 0,)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _reason(error: Exception) -> str:

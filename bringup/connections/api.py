@@ -1,5 +1,7 @@
 """Connections to the callback API: HTTP or HTTPS with a client certificate, as ``API_USE_TLS`` says."""
 
+import functools
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,16 +19,30 @@ _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 
 
 class _TlsAdapter(HTTPAdapter):
-    """Takes the shared context; requests would trust every public CA besides ours."""
+    """Connects with the certificate files as they are now; connections made with earlier ones end."""
 
     def __init__(self, settings: Settings, contexts: tls.ClientContexts) -> None:
-        self._settings = settings
-        self._contexts = contexts
+        self._context_now = functools.partial(tls.for_api_client, settings, contexts)
+        self._context = self._context_now()
+        self._lock = Lock()  # a thread with the earlier context must not open a pool after it was dropped
         super().__init__(max_retries=_retry_once())
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        context = tls.for_api_client(self._settings, self._contexts)
-        super().init_poolmanager(*args, ssl_context=context, **kwargs)
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As in requests. A change of the files ends idle connections now, busy ones after their answer."""
+        with self._lock:
+            context = self._context_now()
+            if context is not self._context:
+                self._context = context
+                self.poolmanager.clear()
+            return super().get_connection_with_tls_context(*args, **kwargs)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        """As in requests, with our context."""
+        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {**pool, "ssl_context": self._context}
+
+    def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
+        """Nothing: requests would load every public CA into our context here, and trust them besides ours."""
 
 
 class ApiClient:

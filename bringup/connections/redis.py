@@ -3,7 +3,7 @@
 from redis import ConnectionPool, Redis
 
 from bringup import tls
-from bringup.connections.redis_transport import PlainConnection, TlsConnection, login, options
+from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import Sentinels, master_pool
 from bringup.settings import Settings
@@ -20,8 +20,9 @@ def connect_redis(settings: Settings, contexts: tls.ClientContexts, *, name: str
         sentinels = Sentinels(settings, contexts, name=name)
         pool = master_pool(settings, contexts, sentinels, name=name)
         return ReplicatedRedis(pool, sentinels) if replicated else Redis(connection_pool=pool)
+    pool_class = TlsPool if settings.redis_use_tls else ConnectionPool
     return Redis(
-        connection_pool=ConnectionPool(
+        connection_pool=pool_class(
             connection_class=TlsConnection if settings.redis_use_tls else PlainConnection,
             host=settings.redis_host,
             port=settings.redis_port,

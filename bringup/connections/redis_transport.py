@@ -28,10 +28,40 @@ class TlsConnection(KeepsErrorCodes, redis.SSLConnection):
 
     def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._context = context
+        self._context_now = context
+        self._context: ssl.SSLContext | None = None
+
+    def is_outdated(self) -> bool:
+        """Whether it was made with certificate files that have been replaced since."""
+        return self.is_connected and self._context is not self._context_now()
 
     def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
-        return self._context().wrap_socket(sock, server_hostname=self.host)
+        self._context = self._context_now()
+        return self._context.wrap_socket(sock, server_hostname=self.host)
+
+
+class TlsPool(redis.ConnectionPool):
+    """Ends connections that were made with replaced certificate files.
+
+    Idle ones end at the next use of the pool. A busy one ends when it is given back: ended earlier, it would take
+    the answer to its command with it.
+    """
+
+    _context: "ssl.SSLContext | None" = None
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """As in redis-py."""
+        context = self.connection_kwargs["context"]()
+        if context is not self._context:
+            self._context = context
+            self.disconnect(inuse_connections=False)
+        return super().get_connection(*args, **kwargs)
+
+    def release(self, connection: Any) -> None:
+        """As in redis-py."""
+        if connection.is_outdated():
+            connection.disconnect()
+        super().release(connection)
 
 
 def options(settings: Settings, contexts: tls.ClientContexts, *, name: str, timeout_s: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
 from bringup import tls
-from bringup.connections.redis_transport import PlainConnection, TlsConnection, login, options
+from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.settings import Address, Settings
 
 # A sentinel answers within milliseconds. One whose host is gone must not hold up the question to the next one.
@@ -128,11 +128,16 @@ class _TlsAtTheMaster(_AtTheMaster, TlsConnection):
     """Mutual TLS; the name that is checked is the one that the sentinel gave."""
 
 
+class _TlsMasterPool(TlsPool, SentinelConnectionPool):
+    """Ends connections that were made with replaced certificate files, too."""
+
+
 def master_pool(
     settings: Settings, contexts: tls.ClientContexts, sentinels: Sentinels, *, name: str
 ) -> SentinelConnectionPool:
     """Connections to the master. One that is given back after the master has changed is closed by redis-py."""
-    made: SentinelConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+    pool_class = _TlsMasterPool if settings.redis_use_tls else SentinelConnectionPool
+    made: SentinelConnectionPool = pool_class(  # type: ignore[no-untyped-call]
         sentinels.name,
         sentinels.manager,
         connection_class=_TlsAtTheMaster if settings.redis_use_tls else _PlainAtTheMaster,
@@ -146,7 +151,8 @@ def _client(settings: Settings, contexts: tls.ClientContexts, address: Address, 
     """A client for one sentinel. It tries once: the next one is asked instead."""
     password = settings.redis_sentinel_password
     made = options(settings, contexts, name=name, timeout_s=min(_ANSWER_WITHIN_S, settings.redis_timeout_s))
-    pool = redis.ConnectionPool(
+    pool_class = TlsPool if settings.redis_use_tls else redis.ConnectionPool
+    pool = pool_class(
         connection_class=TlsConnection if settings.redis_use_tls else PlainConnection,
         host=address[0],
         port=address[1],

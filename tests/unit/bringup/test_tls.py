@@ -1,0 +1,169 @@
+"""The context of a connection follows the certificate files, and a broken file never takes its place."""
+
+import io
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup import log, tls
+from bringup.errors import SettingsError
+from pki.names import STANDARD
+from pki.renew import carry_out, plan
+from tests.unit.pki.kit import found, sitting
+
+WORKER = STANDARD[1]
+RETRY_S = 1.0
+Break = Callable[[Path], None]
+
+
+class Side:
+    """A client's files, and a cache whose clock and builds a test controls."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = found(root)
+        files = self.store.files(WORKER)
+        self.files = (self.store.ca_certificate, files.certificate, files.key)
+        self.now = 0.0
+        self.builds = 0
+        self._cache = tls.ContextCache(lambda: self.now)
+
+    def get(self) -> ssl.SSLContext:
+        """The context for a connection that is made now."""
+        return self._cache.get(self.files, self._build)
+
+    def _build(self) -> ssl.SSLContext:
+        self.builds += 1
+        return tls.ClientContexts().get(*self.files)
+
+    def renew(self, *, rekey: bool = False) -> None:
+        """As `bringup pki renew worker --force` does."""
+        with sitting(self.store) as opened:
+            carry_out(opened, list(plan(opened, [WORKER], renew_days=30, force=True, rekey=rekey)), rekey=rekey)
+            opened.commit()
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> Side:
+    return Side(tmp_path / "pki")
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    log.configure("INFO", "console", stream)
+    yield stream
+    log.configure("INFO", "console", io.StringIO())
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _swap_for_another_key(path: Path) -> None:
+    other = found(path.parent.parent.parent / "other")
+    path.write_bytes(other.files(WORKER).key.read_bytes())
+
+
+def test_one_context_serves_all_connections_while_the_files_stay(side: Side) -> None:
+    assert {side.get() for _ in range(50)} == {side.get()}
+    assert side.builds == 1
+
+
+@pytest.mark.parametrize("rekey", [False, True])
+def test_the_next_connection_after_a_renewal_uses_the_new_files(
+    side: Side, logged: io.StringIO, *, rekey: bool
+) -> None:
+    before = side.get()
+    side.renew(rekey=rekey)
+    assert side.get() is not before
+    assert str(side.files[1]) in logged.getvalue()
+
+
+def test_a_file_that_changes_only_its_mode_is_read_again(side: Side) -> None:
+    side.get()
+    side.files[2].chmod(0o640)
+    side.get()
+    assert side.builds == 2
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("damage", [_empty, _half, Path.unlink])
+def test_the_last_good_files_serve_while_one_is_broken(side: Side, which: int, damage: Break) -> None:
+    good, content = side.get(), side.files[which].read_bytes()
+    damage(side.files[which])
+    assert side.get() is good
+    side.files[which].write_bytes(content)
+    assert side.get() is not good
+
+
+def test_the_last_good_files_serve_while_key_and_certificate_do_not_match(side: Side) -> None:
+    good = side.get()
+    _swap_for_another_key(side.files[2])
+    assert side.get() is good
+
+
+def test_a_broken_file_is_logged_once_and_its_repair_too(side: Side, logged: io.StringIO) -> None:
+    side.get()
+    content = side.files[1].read_bytes()
+    _empty(side.files[1])
+    for second in range(5):
+        side.now = second * RETRY_S
+        side.get()
+    assert logged.getvalue().count("the last good ones stay in use") == 1
+    assert str(side.files[1]) in logged.getvalue()
+    side.files[1].write_bytes(content)
+    side.get()
+    assert logged.getvalue().count("new certificate files are in use") == 1
+    _empty(side.files[1])
+    side.get()
+    assert logged.getvalue().count("the last good ones stay in use") == 2
+
+
+def test_a_broken_file_is_not_read_for_every_connection(side: Side) -> None:
+    side.get()
+    _empty(side.files[1])
+    for _ in range(50):
+        side.get()
+    assert side.builds == 2
+
+
+def test_files_that_could_not_be_read_for_a_moment_are_read_again(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = side.get()
+    side.renew()
+    with monkeypatch.context() as patched:
+        patched.setattr(Side, "_build", _fail)  # the process has no file descriptor left
+        assert side.get() is before
+        side.now += RETRY_S / 2
+        assert side.get() is before
+    assert side.get() is before
+    side.now += RETRY_S / 2
+    assert side.get() is not before
+
+
+def _fail(_side: Side) -> ssl.SSLContext:
+    raise SettingsError(["Too many open files"])
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_files_that_never_were_good_are_an_error_that_names_them(side: Side, which: int) -> None:
+    content = side.files[which].read_bytes()
+    side.files[which].unlink()
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=f"{side.files[which].name}.*bringup pki setup"):
+            side.get()
+    side.files[which].write_bytes(content)
+    side.get()
+
+
+def test_a_client_trusts_our_ca_alone_and_checks_names(side: Side) -> None:
+    context = side.get()
+    assert len(context.get_ca_certs()) == 1
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
