@@ -137,12 +137,13 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
         step(f"switch {path.name}")
         with writing(path), contextlib.suppress(FileNotFoundError):
             staged_name(path).replace(path)
-    for path in (root / name for name in listed["drop"]):
+    gone = [root / name for name in listed["drop"]]
+    for path in gone:
         step(f"drop {path.name}")
         with writing(path):
             path.unlink(missing_ok=True)
     with writing(journal):
-        for directory in {path.parent for path in paths}:
+        for directory in {path.parent for path in (*paths, *gone)}:
             sync_directory(directory)
         step("close")
         journal.unlink()

@@ -65,7 +65,6 @@ def rebuild_record(sitting: Ceremony) -> None:
     entries += [gone for one in lists for gone in _only_revoked(one) if gone.serial not in known]
     record = Record(tuple(entries), crl_number=max(map(_number, lists), default=0))
     sitting.record = _with_revocations(record, lists)
-    sitting.record = _with_revocations(record, lists)
 
 
 def _certificates(sitting: Ceremony) -> Iterator[x509.Certificate]:

@@ -11,6 +11,7 @@ from bringup import log, tls
 from bringup.errors import SettingsError
 from pki.names import STANDARD
 from pki.renew import carry_out, plan
+from tests.conftest import MakeSettings
 from tests.unit.pki.kit import found, sitting
 
 WORKER = STANDARD[1]
@@ -167,3 +168,48 @@ def test_a_client_trusts_our_ca_alone_and_checks_names(side: Side) -> None:
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+@pytest.fixture
+def served(side: Side, make_settings: MakeSettings) -> tls.ServerContexts:
+    """The API's own contexts, for the PKI of ``side``."""
+    return tls.ServerContexts(make_settings(api_use_tls="true", pki_dir=side.store.root))
+
+
+def checks_revocation(context: ssl.SSLContext) -> bool:
+    return bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
+
+
+def test_a_list_that_was_there_stays_in_force_when_it_is_deleted(side: Side, served: tls.ServerContexts) -> None:
+    assert checks_revocation(served.get())
+    side.store.ca_crl.unlink()
+    assert checks_revocation(served.get())
+
+
+def test_a_list_that_was_deleted_stays_in_force_when_the_certificate_is_renewed_then(
+    side: Side, served: tls.ServerContexts
+) -> None:
+    served.get()
+    side.store.ca_crl.unlink()
+    side.renew()
+    side.files[0].touch()
+    assert checks_revocation(served.get())
+
+
+def test_a_list_that_appears_is_in_force_from_then_on(side: Side, served: tls.ServerContexts) -> None:
+    content = side.store.ca_crl.read_bytes()
+    side.store.ca_crl.unlink()
+    assert not checks_revocation(served.get())
+    side.store.ca_crl.write_bytes(content)
+    assert checks_revocation(served.get())
+
+
+def test_a_list_that_cannot_be_read_lets_nobody_in(side: Side, served: tls.ServerContexts) -> None:
+    content = side.store.ca_crl.read_bytes()
+    side.store.ca_crl.unlink()
+    served.get()
+    side.store.ca_crl.write_bytes(b"no list")
+    with pytest.raises(SettingsError, match="revocation list"):
+        served.get()
+    side.store.ca_crl.write_bytes(content)
+    assert checks_revocation(served.get())

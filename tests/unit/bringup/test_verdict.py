@@ -61,6 +61,19 @@ def test_a_difference_fails_and_is_shown(report: Report, difference: str) -> Non
     assert verdict(report) == (RunState.FAILED, difference)
 
 
+@pytest.mark.parametrize(
+    ("observed_mib", "state"),
+    [
+        (64 * 1024 - 1967, RunState.FAILED),
+        (64 * 1024 - 1966, RunState.PASSED),  # 3 % of 65,536 MiB are 1,966.08 MiB
+        (64 * 1024 + 1966, RunState.PASSED),
+        (64 * 1024 + 1967, RunState.FAILED),
+    ],
+)
+def test_memory_may_differ_by_three_percent_and_by_no_mebibyte_more(observed_mib: int, state: RunState) -> None:
+    assert verdict(changed(memory__physical_mb=observed_mib))[0] is state
+
+
 def test_memory_that_the_firmware_keeps_for_itself_is_not_missing() -> None:
     assert verdict(changed(memory__physical_mb=64 * 1024 - 1024))[0] is RunState.PASSED
 
