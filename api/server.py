@@ -1,22 +1,21 @@
-"""Serving the API, and the images, with gunicorn: threads, no control socket, no debug server."""
+"""Serving the API, and the images, with gunicorn and gevent: no control socket, no debug server."""
 
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask
+from gevent import monkey
 from gunicorn.app.base import BaseApplication
 
 from api.app import create_app, create_images_app
-from api.deadlines import DeadlineWorker
 from bringup import tls
 from bringup.errors import SettingsError
 from bringup.settings import Settings
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _PREDECESSOR_S = 10
 _GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
@@ -37,35 +36,28 @@ class Server(BaseApplication):
     """gunicorn, configured from our settings alone: no configuration file, no environment, no arguments."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
-        self._settings = settings
+        self.settings = settings
         self._listener = listener
         super().__init__()
 
     def load_config(self) -> None:
         """Translate our settings into gunicorn's."""
-        for name, value in _options(self._settings, self._listener).items():
+        for name, value in _options(self.settings, self._listener).items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
         """The application, made in each worker process."""
-        return closing(self._listener.make_app(self._settings))
+        return self._listener.make_app(self.settings)
 
 
-def closing(app: "WSGIApplication") -> "WSGIApplication":
-    """gunicorn drops a response's ``Connection: close``; this makes it end the connection and say so.
+def restart_cooperative() -> None:
+    """Run this command anew in a process where every wait is gevent's; returns where that is so already.
 
-    Without it a body that nobody reads is waited for, five seconds in a thread of the service.
+    The patch must come before redis, requests and ssl are imported, and must never reach another command.
     """
-
-    def closes(environ: "WSGIEnvironment", start_response: Any) -> Any:
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if ("Connection", "close") in headers:
-                start_response.__self__.force_close()
-            return start_response(status, headers, exc_info)
-
-        return app(environ, start)
-
-    return closes
+    if not monkey.is_module_patched("socket"):
+        command = [sys.executable, "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
+        os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, with the arguments that it was given
 
 
 def serve(settings: Settings, *, accept_redis: bool = False) -> None:
@@ -133,11 +125,9 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
     host = settings.callback_api_host
     return {
         "bind": f"{f'[{host}]' if ':' in host else host}:{listener.port}",
-        "worker_class": type("Worker", (DeadlineWorker,), {"header_timeout_s": settings.api_header_timeout_s}),
+        "worker_class": "api.worker.Worker",
         "workers": settings.api_workers,
-        "threads": settings.api_threads,
-        "worker_connections": 1000,
-        "keepalive": 5,
+        "keepalive": settings.api_header_timeout_s,
         "timeout": 60,
         "graceful_timeout": _GRACEFUL_S,
         "control_socket_disable": True,
@@ -165,5 +155,5 @@ def _tls_options(settings: Settings, listener: Listener) -> dict[str, object]:
         "certfile": str(settings.path_of("api_tls_cert")),
         "keyfile": str(settings.path_of("api_tls_key")),
         "ssl_context": lambda _config, _default: contexts.get(),
-        "do_handshake_on_connect": False,  # so that a stalled handshake meets the deadline too
+        "do_handshake_on_connect": False,  # the worker does it, against the clock
     }

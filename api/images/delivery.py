@@ -10,13 +10,12 @@ from api.images.overlay import RunImage
 from bringup import log
 
 CHUNK_BYTES = 64 * 1024
-STALL_S = 20  # for one chunk: who takes less than some 5 KiB a second is cut off
 ASK_EVERY_S = 5.0
 _TELL_EVERY_BYTES = 4 * 1024**2
 
 Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
-MoreTime = Callable[[float], None]
+Progress = Callable[[], None]
 
 
 def send_in_small_parts(connection: socket.socket) -> None:
@@ -27,19 +26,19 @@ def send_in_small_parts(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * CHUNK_BYTES)
 
 
-def deliver(image: RunImage, span: range, delivered: Delivered, more_time: MoreTime) -> Content:
+def deliver(image: RunImage, span: range, delivered: Delivered, progress: Progress) -> Content:
     """The bytes of ``span``.
 
     Args:
         delivered: told the first byte, and the one behind the last, of each piece that the other side has taken.
-        more_time: given the seconds that the next chunk may take.
+        progress: called whenever the other side has taken another chunk; the next one has time of its own.
     """
     image.seek(span.start)
     told = position = span.start
     try:
         while position < span.stop:
             chunk = _read(image, min(CHUNK_BYTES, span.stop - position))
-            more_time(STALL_S)
+            progress()
             yield chunk
             position += len(chunk)
             if position - told >= _TELL_EVERY_BYTES:

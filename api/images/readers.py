@@ -1,4 +1,4 @@
-"""Who reads images now: a broken BMC, or many slow ones, must leave threads for the machines that call back."""
+"""Who reads images now: a broken BMC that opens connection after connection must leave places for all others."""
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -8,16 +8,16 @@ MOST_OF_ONE = 4  # connections that read one image; a BMC has one or two
 
 
 class Readers:
-    """Counts the answers with bytes of an image that this process is sending; each of them holds a thread."""
+    """Counts the answers with bytes of an image that this process is sending."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._now: Counter[str] = Counter()
 
-    def begin(self, image: str, most: int) -> bool:
-        """One more reads ``image``; or False: it has too many, or there are ``most`` of all images already."""
+    def begin(self, image: str) -> bool:
+        """One more reads ``image``; or False: it has too many already."""
         with self._lock:
-            may = self._now[image] < MOST_OF_ONE and self._now.total() < most
+            may = self._now[image] < MOST_OF_ONE
             self._now[image] += may
             return may
 
@@ -47,8 +47,3 @@ class Reading:
         ended, self._ended = self._ended, None
         if ended:
             ended()
-
-
-def most_readers(threads: int, *, alone: bool) -> int:
-    """How many may read at once, of any image: three quarters of the threads, where calls are served there too."""
-    return threads if alone else max(1, threads - max(1, threads // 4))

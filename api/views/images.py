@@ -11,7 +11,7 @@ from api.images.delivery import Content, deliver, send_in_small_parts, while_it_
 from api.images.overlay import RunImage
 from api.images.parameters import area_of
 from api.images.range import wanted
-from api.images.readers import Reading, most_readers
+from api.images.readers import Reading
 from api.images.record import ImageRecord
 from api.openapi import documented
 from api.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
@@ -82,16 +82,14 @@ def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage
         response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
     response.content_length = len(span)
     record = ImageRecord(services(), known.run_id, base.area_at, request.remote_addr or "")
-    more_time = request.environ.get("bringup.more_time", _no_clock)
-    return deliver(file, span, record.delivered, more_time)
+    progress = request.environ.get("bringup.progress", _no_clock)
+    return deliver(file, span, record.delivered, progress)
 
 
 def _counted(content: Content, images: Images, known: KnownImage) -> Reading:
-    """A reader holds a thread for as long as it likes; the threads are for all."""
-    settings = services().settings
-    most = most_readers(settings.api_threads, alone=bool(settings.image_port))
-    if not images.readers.begin(known.etag, most):
-        raise unavailable("too many read images at this moment")
+    """A BMC that opens one connection after the other must not take the places of all."""
+    if not images.readers.begin(known.etag):
+        raise unavailable("too many read this image at this moment")
     return Reading(content, lambda: images.readers.end(known.etag))
 
 
@@ -106,5 +104,5 @@ def _part(size: int, etag: str) -> range | None:
     return part
 
 
-def _no_clock(_seconds: float) -> None:
+def _no_clock() -> None:
     """A server without deadlines."""

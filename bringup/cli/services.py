@@ -4,7 +4,7 @@ import signal
 
 import click
 
-from api.server import serve, serve_images
+from api.server import restart_cooperative, serve, serve_images
 from bringup.cli.context import Context
 from workers.runner import Runner
 
@@ -14,6 +14,7 @@ from workers.runner import Runner
 @click.pass_obj
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
+    restart_cooperative()
     serve(context.settings, accept_redis=accept_redis)
 
 
@@ -21,6 +22,7 @@ def api(context: Context, *, accept_redis: bool) -> None:
 @click.pass_obj
 def images(context: Context) -> None:
     """Serve the validation images on IMAGE_PORT, to BMCs that have no certificate."""
+    restart_cooperative()
     serve_images(context.settings)
 
 

@@ -87,10 +87,22 @@ class Settings(BaseModel):
     )
     api_client_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
     api_workers: int = Field(2, ge=1, le=64, description="processes that serve the API")
-    api_threads: int = Field(16, ge=1, le=256, description="threads in each of them")
+    api_threads: int = Field(16, ge=1, le=256, description="requests that each of them works on at the same time")
     api_timeout_s: Seconds = Field(30, description="waiting for an answer of the API")
     api_header_timeout_s: Seconds = Field(
-        10, description="a client that has not sent its request header by then is cut off"
+        10, description="a client that has not sent its request header by then is cut off; bodies have more by size"
+    )
+    api_stall_timeout_s: Seconds = Field(
+        20, description="a client that does not take an answer, or the next 64 KiB of an image, by then is cut off"
+    )
+    # 10,000 machines behind one address that send a heartbeat a minute leave 1,700 connections open over 2 processes.
+    # With more, the longest silent one is closed, which a machine that still wants something does not notice.
+    api_connections_per_address: int = Field(
+        1000,
+        ge=10,
+        le=100_000,
+        description="connections of one address that may wait for their client in each process; one more closes "
+        "that which was silent for longest",
     )
     validation_image: Path | None = Field(
         None, description="the ISO of scripts/iso/build, which real machines boot; the API serves it, each run its own"

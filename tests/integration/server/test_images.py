@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -48,14 +46,6 @@ LEASE = LeaseEvent.model_validate(
 MIB = 1024**2
 AREA_AT = 5 * MIB + 4096
 DEVICE = '[[device]]\nname = "real"\nbmc_mac = "02:00:00:00:00:05"\nbmc = "https://10.0.0.5"\ncredential = "rack"\n'
-IMPATIENT = """
-from api import deadlines
-from api.images import delivery
-deadlines.DeadlineWorker.work_s = 1
-delivery.STALL_S = 3
-from bringup.cli import main
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -228,18 +218,9 @@ def rest(reader: socket.socket) -> bytes:
 
 
 @pytest.fixture
-def impatient(start_afresh: StartApi, tmp_path: Path) -> ServedApi:
-    """The same server, with a second for an answer and three for each piece of an image."""
-    served = start_afresh(api_header_timeout_s="1")
-    served.await_health()
-    served.process.terminate()
-    served.process.wait(10)
-    environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(tmp_path / "empty.env"), **served.variables}
-    with served.log.open("ab") as log:
-        served.process = subprocess.Popen(
-            [sys.executable, "-c", IMPATIENT, "api"], cwd=tmp_path, env=environ, stdout=log, stderr=log
-        )
-    return served
+def impatient(start_afresh: StartApi) -> ServedApi:
+    """The same server, with three seconds for each piece of an image."""
+    return start_afresh(api_header_timeout_s="1", api_stall_timeout_s="3")
 
 
 def test_a_bmc_that_reads_slowly_is_served_as_long_as_it_reads(

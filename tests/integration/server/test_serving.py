@@ -33,7 +33,7 @@ def test_clients_that_never_finish_their_header_do_not_stop_the_service(start_ap
 
 
 def test_strangers_who_announce_bodies_and_send_none_do_not_stop_the_service(start_api: StartApi) -> None:
-    served = start_api(api_threads="4")
+    served = start_api(api_threads="4", api_header_timeout_s="2")
     served.await_health()
     head = b"POST /api/v1/runs/x/report HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{"
     stalled = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(30)]

@@ -48,8 +48,8 @@ def test_any_read_equals_that_of_the_patched_file(image: tuple[RunImage, bytes],
 def test_any_delivery_is_that_part_and_is_told_whole(image: tuple[RunImage, bytes], start: int, stop: int) -> None:
     file, patched = image
     told: list[tuple[int, int]] = []
-    granted: list[float] = []
-    chunks = list(deliver(file, range(start, stop), lambda a, b: told.append((a, b)), granted.append))
+    granted: list[None] = []
+    chunks = list(deliver(file, range(start, stop), lambda a, b: told.append((a, b)), lambda: granted.append(None)))
     assert b"".join(chunks) == patched[start:stop]
     assert told == ([(start, stop)] if start < stop else [])
     assert len(granted) == len(chunks), "each chunk has its own time"
@@ -57,7 +57,7 @@ def test_any_delivery_is_that_part_and_is_told_whole(image: tuple[RunImage, byte
 
 def test_only_what_was_taken_is_told(image: tuple[RunImage, bytes]) -> None:
     told: list[tuple[int, int]] = []
-    delivery = deliver(image[0], range(WHOLE), lambda a, b: told.append((a, b)), lambda _s: None)
+    delivery = deliver(image[0], range(WHOLE), lambda a, b: told.append((a, b)), lambda: None)
     next(delivery)
     next(delivery)
     getattr(delivery, "close")()  # noqa: B009 - an Iterator by its type, closed by the server as WSGI has it
@@ -67,7 +67,7 @@ def test_only_what_was_taken_is_told(image: tuple[RunImage, bytes]) -> None:
 def test_long_deliveries_are_told_while_they_go_on(tmp_path: Path) -> None:
     base = BaseImageFile(base_file(tmp_path, bytes(9 * 1024**2), b"")).current()
     told: list[tuple[int, int]] = []
-    for _ in deliver(RunImage(base, AREA), range(base.size), lambda a, b: told.append((a, b)), lambda _s: None):
+    for _ in deliver(RunImage(base, AREA), range(base.size), lambda a, b: told.append((a, b)), lambda: None):
         pass
     mib = 1024**2
     assert told == [(0, 4 * mib), (4 * mib, 8 * mib), (8 * mib, base.size)]
@@ -93,7 +93,7 @@ def test_a_file_put_in_its_place_does_not_change_an_image_that_is_being_read(tmp
 def test_a_file_that_is_written_over_is_not_read_on(tmp_path: Path) -> None:
     path = base_file(tmp_path, b"old" * 1000, b"")
     base = BaseImageFile(path).current()
-    delivery = deliver(RunImage(base, AREA), range(base.size), lambda _a, _b: None, lambda _s: None)
+    delivery = deliver(RunImage(base, AREA), range(base.size), lambda _a, _b: None, lambda: None)
     assert next(delivery)[:3] == b"old"
     with path.open("r+b") as file:
         file.write(b"new" * 10)

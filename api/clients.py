@@ -1,0 +1,135 @@
+"""The open connections of one process: none makes us wait for ever, and no address holds all the places."""
+
+import contextlib
+import math
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bringup import log
+
+_REPORT_EVERY_S = 60  # one line per address and minute: a flood of connections is not a flood of lines
+
+
+@dataclass(eq=False)
+class Client:
+    """One connection.
+
+    Args:
+        deadline: by this time (monotonic clock, s) the client must have done its part; infinite while we work.
+    """
+
+    fileno: int
+    address: str
+    deadline: float = field(default=math.inf)
+
+
+class Clients:
+    """Knows for which clients this process waits, and since when; closes those that take too long or are too many.
+
+    A closed connection is shut down in both directions: whatever reads or writes it then finds its end.
+
+    Args:
+        most: connections in all.
+        most_per_address: connections of one address that may wait for their client at the same time.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, most: int, most_per_address: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self._clock = clock
+        self._open: dict[int, Client] = {}
+        # Both in the order in which the clients last did something: the first has been silent for longest.
+        self._waiting: dict[Client, None] = {}
+        self._of_address: defaultdict[str, dict[Client, None]] = defaultdict(dict)
+        self._reported: dict[str, float] = {}
+
+    @contextmanager
+    def connected(self, fileno: int, address: str, seconds: float) -> Iterator[Client]:
+        """A new connection, until the end of the block.
+
+        Args:
+            seconds: until its client must have sent something complete.
+        """
+        client = Client(fileno, address)
+        self._open[fileno] = client
+        if len(self._open) > self._most:
+            self._close_oldest(self._waiting)
+        self.expect(client, seconds)
+        try:
+            yield client
+        finally:
+            self._forget(client)
+            if self._open.get(fileno) is client:
+                del self._open[fileno]
+
+    def of(self, fileno: int) -> Client:
+        """The connection with this descriptor."""
+        return self._open[fileno]
+
+    def expect(self, client: Client, seconds: float) -> None:
+        """It is the client's turn, for so many seconds: to send, or to take what we send."""
+        self._forget(client)
+        of_address = self._of_address[client.address]
+        if len(of_address) >= self._most_per_address:
+            self._close_oldest(of_address)
+        of_address[client] = self._waiting[client] = None
+        client.deadline = self._clock() + seconds
+
+    def at_work(self, client: Client) -> None:
+        """It is our turn: the client waits for us, and may."""
+        self._forget(client)
+        client.deadline = math.inf
+
+    def close_overdue(self) -> None:
+        """Close every connection whose client did not do its part in time."""
+        now = self._clock()
+        self.close(client for client in list(self._waiting) if client.deadline < now)
+
+    def close_waiting(self) -> None:
+        """Close every connection but those that we work for."""
+        self.close(list(self._waiting))
+
+    def close(self, clients: Iterable[Client]) -> None:
+        """Close these connections now."""
+        for client in clients:
+            self._forget(client)
+            _shut_down(client.fileno)
+
+    def _close_oldest(self, waiting: dict[Client, None]) -> None:
+        oldest = next(iter(waiting), None)
+        if oldest is not None:
+            self._report(oldest.address)
+            self.close([oldest])
+
+    def _forget(self, client: Client) -> None:
+        self._waiting.pop(client, None)
+        of_address = self._of_address.get(client.address, {})
+        of_address.pop(client, None)
+        if not of_address:
+            self._of_address.pop(client.address, None)
+
+    def _report(self, address: str) -> None:
+        now = self._clock()
+        if now < self._reported.get(address, -math.inf) + _REPORT_EVERY_S:
+            return
+        self._reported = {known: at for known, at in self._reported.items() if now < at + _REPORT_EVERY_S}
+        self._reported[address] = now
+        log.get("api").warning(
+            "too many connections wait for their client: those of this address that were silent for longest are closed",
+            address=address,
+            hint="if these are honest machines behind one address, raise API_CONNECTIONS_PER_ADDRESS",
+        )
+
+
+def _shut_down(fileno: int) -> None:
+    """Shut the connection itself, not our socket object: a greenlet that waits in it wakes and finds the end.
+
+    `SSLSocket.shutdown` would take the object's TLS state away under that greenlet.
+    """
+    with contextlib.suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as same:
+        same.shutdown(socket.SHUT_RDWR)
