@@ -8,10 +8,10 @@ from flask import Flask
 from api import audience, problems
 from api.artifacts import Artifacts
 from api.body import close_unread
-from api.continuity import Continuity
 from api.database import Database
 from api.images import Images
 from api.images.base import BaseImageFile
+from api.installation import Installation
 from api.inventory_file import InventoryFile
 from api.openapi import document
 from api.run_certificate import check_command
@@ -25,7 +25,6 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 PREFIX = "/api/v1"
-INSTALLATION_FILE = "api-installation"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -73,17 +72,17 @@ def _serving(name: str, *views: ModuleType) -> Flask:
 
 def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
     database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api"))
-    continuity = Continuity(database, settings.state_dir / INSTALLATION_FILE)
+    installation = Installation(database, settings)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     return Services(
         settings=settings,
-        store=Store(database, InventoryFile(settings.devices_file), continuity, keep),
+        store=Store(database, InventoryFile(settings.devices_file), installation, keep),
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         images=Images(database, BaseImageFile(image), keep) if image else None,
         serves_images=serves_images,
-        continuity=continuity,
+        installation=installation,
         views=app.view_functions,
         openapi=document(app),
     )

@@ -78,20 +78,23 @@ class Database:
 
         ``body`` reads from the pipeline, calls its ``multi()``, then writes to it.
         """
+        outcome: list[_Result] = []
+
+        def keeping(pipe: "Pipeline") -> None:
+            outcome[:] = [body(pipe)]
+
+        self.execute(keeping, *watched)
+        return outcome[0]
+
+    def execute(self, body: "Callable[[Pipeline], None]", *watched: str) -> list[Any]:
+        """The same, for the replies of Redis to what ``body`` wrote, in its order."""
         run: Any = self.connection.transaction
-        began_at, writes = self._outages.now(), False
-
-        def counted(pipe: "Pipeline") -> _Result:
-            nonlocal writes
-            result = body(pipe)
-            writes = len(pipe) > 0
-            return result
-
+        began_at = self._outages.now()
         with self.errors():
-            result = cast("_Result", run(counted, *watched, value_from_callable=True))
-        if writes:
+            replies = cast("list[Any]", run(body, *watched))
+        if replies:
             self._outages.worked((Service.REDIS_WRITES,), began_at)
-        return result
+        return replies
 
     @contextmanager
     def errors(self, *services: Service) -> Iterator[None]:

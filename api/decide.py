@@ -11,6 +11,7 @@ _WHY_NOT = {
     DeviceState.VALIDATED: "the machine has been validated; to repeat: bringup device set {name} --state approved",
     DeviceState.FAILED: "the machine has failed validation; to repeat: bringup device set {name} --state approved",
     DeviceState.ACTIVE: "the machine is in service",
+    DeviceState.UNKNOWN: "a newer version of bringup has put the machine in a state that this API does not know",
 }
 
 
@@ -44,6 +45,8 @@ def power_refusal(device: KnownDevice, run_id: str) -> str | None:
         return f"the machine is in maintenance: {device.maintenance}"
     if device.state is DeviceState.ACTIVE:
         return "the machine is in service"
+    if device.state is DeviceState.UNKNOWN:
+        return _WHY_NOT[DeviceState.UNKNOWN]
     if device.entry is None:
         return "the machine is no longer in the inventory"
     if device.record.active_run != run_id:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from api import keys
 from api.database import Database
+from api.records import RunRecord
 from bringup.model import FailureReason, RunState
-from bringup.wire import Run
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
@@ -15,10 +15,10 @@ _REASONS = ("", *(reason.value for reason in FailureReason))
 _WAYS = [(state.value, reason) for state in RunState if state.ended for reason in _REASONS]
 
 
-def count(pipe: "Pipeline", run: Run) -> None:
+def count(pipe: "Pipeline", run: RunRecord) -> None:
     """Count a run as it is written, if it ends with this very write; what follows its end is later."""
     if run.ended_at is not None and run.ended_at == run.updated_at:
-        pipe.incr(keys.ended_runs(run.state.value, run.reason.value if run.reason else ""))
+        pipe.incr(keys.ended_runs(run.state.value, str(run.reason or "")))
 
 
 def counts(database: Database) -> Iterator[tuple[tuple[str, str], int]]:

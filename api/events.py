@@ -8,7 +8,7 @@ from datetime import datetime
 from api import permits
 from api.decide import cleanup_refusal, power_refusal
 from api.expiry import deadline_of, reason_of
-from api.records import Change, ImageRead, Job, KnownDevice
+from api.records import Change, ImageRead, Job, KnownDevice, RunRecord
 from api.transitions import move
 from api.trouble import in_words
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
@@ -16,7 +16,7 @@ from bringup.expectation import Expectation
 from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.verdict import judge
-from bringup.wire import EventType, Heartbeat, Report, Run, RunEvent, TimelineEntry, Trouble
+from bringup.wire import EventType, Heartbeat, Report, RunEvent, TimelineEntry, Trouble
 
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,
@@ -51,14 +51,14 @@ PERMITS = {
 class Moment:
     """A run and its device as they stand now."""
 
-    run: Run
+    run: RunRecord
     device: KnownDevice
     now: datetime
     settings: Settings
     refused_callbacks: int = 0
     image_read: ImageRead | None = None
 
-    def entry(self, trigger: str, after: Run, detail: str = "") -> TimelineEntry:
+    def entry(self, trigger: str, after: RunRecord, detail: str = "") -> TimelineEntry:
         """A line of the timeline."""
         return TimelineEntry(at=self.now, type=trigger, state=after.state, applied=True, detail=detail)
 
@@ -78,7 +78,7 @@ class Moment:
             device = device.with_record(state=_DEVICE_STATE_AFTER[after.state])
         return Change(after, device, self.entry(trigger, after, detail), (Job(JobKind.FINISH),))
 
-    def _with_deadline(self, run: Run) -> Run:
+    def _with_deadline(self, run: RunRecord) -> RunRecord:
         return run.model_copy(update={"deadline_at": None if run.state.ended else deadline_of(run, self.settings)})
 
 
@@ -182,7 +182,7 @@ def _permitting(refusal: Callable[[KnownDevice, str], str | None], *marks: str) 
         permits.refuse_while_in_use(moment.run, event.owner, moment.now, moment.settings)
         changes = permits.given(event.owner, moment.now)
         changes |= {mark: getattr(moment.run, mark) or moment.now for mark in marks}
-        return moment.step(event.type.value, event.detail, **changes)
+        return replace(moment.step(event.type.value, event.detail, **changes), permits_power=True)
 
     return permit
 

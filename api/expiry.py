@@ -2,16 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from api.records import ImageRead
+from api.records import ImageRead, RunRecord
 from bringup.model import FailureReason, RunState
 from bringup.settings import Settings
-from bringup.wire import Run
 
 CRASH_LOOP_BOOTS = 3
 PROBE_BYTES = 64 * 1024  # a BMC looks at a few sectors of what it is given, whether or not a machine boots from it
 
 
-def deadline_of(run: Run, settings: Settings) -> datetime | None:
+def deadline_of(run: RunRecord, settings: Settings) -> datetime | None:
     """The time by which the run must have moved on; None while it waits in the queue.
 
     The whole run has RUN_TIMEOUT_S from its boot on; within that the first sign of life has BOOT_TIMEOUT_S
@@ -27,7 +26,7 @@ def deadline_of(run: Run, settings: Settings) -> datetime | None:
     return min(limits)
 
 
-def reason_of(run: Run, refused_callbacks: int, image: ImageRead | None = None) -> tuple[FailureReason, str]:
+def reason_of(run: RunRecord, refused_callbacks: int, image: ImageRead | None = None) -> tuple[FailureReason, str]:
     """Why a run that has timed out did not come to its end.
 
     Args:

@@ -1,6 +1,9 @@
 """Where state lies in Redis: every key of bringup itself (rq's own begin with ``rq:``)."""
 
-INSTALLATION = "bringup:installation"  # string: the id that api.continuity compares
+INSTALLATION = "bringup:installation"  # string: the id that api.installation compares
+CHANGE_NUMBER = "bringup:change-number"  # counter: see api.changes, which alone increments it
+CHANGE_TIME = "bringup:change-time"  # string: when that was, ISO 8601
+LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until a person accepts it
 RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from api.decide import decide
-from api.records import Change, Job, KnownDevice
+from api.records import Change, Job, KnownDevice, RunRecord
 from bringup.inventory import Device
 from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
-from bringup.wire import Run, TimelineEntry
+from bringup.wire import TimelineEntry
 
 
 def opened_by(event: LeaseEvent, device: KnownDevice, now: datetime) -> Change | None:
@@ -26,11 +26,11 @@ def started_by_operator(run_id: str, device: KnownDevice, why: str, now: datetim
     return _recorded(run, device, why, now)
 
 
-def _new_run(run_id: str, device: KnownDevice, decision: Decision, reason: str, now: datetime) -> Run:
+def _new_run(run_id: str, device: KnownDevice, decision: Decision, reason: str, now: datetime) -> RunRecord:
     """A run at its beginning; for an audit that is its end too."""
     starts = decision is Decision.START
     entry = device.entry
-    return Run(
+    return RunRecord(
         run_id=run_id,
         device=device.record.name,
         mac=entry.macs[0] if entry else str(device.record.seen_mac),
@@ -53,7 +53,7 @@ def bmc_on_record(entry: Device | None) -> dict[str, object]:
     return {name: getattr(entry, name) for name in fields}
 
 
-def _recorded(run: Run, device: KnownDevice, detail: str, now: datetime) -> Change:
+def _recorded(run: RunRecord, device: KnownDevice, detail: str, now: datetime) -> Change:
     starts = run.decision is Decision.START
     changes: dict[str, object] = {"last_run": run.run_id}
     if starts:

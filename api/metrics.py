@@ -31,6 +31,7 @@ class _Standing(Collector):
         yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boots_in_progress())
         yield from self._devices()
         yield self._jobs()
+        yield from self._installation()
 
     def _ended(self) -> Metric:
         family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
@@ -55,6 +56,12 @@ class _Standing(Collector):
         yield family
         resting = sum(device.maintenance is not None for device in devices)
         yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that nobody may touch.", resting)
+
+    def _installation(self) -> Iterator[Metric]:
+        status = self._store.installation()
+        yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
+        yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
+        yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
 
     def _jobs(self) -> Metric:
         family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])

@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 from api.events import Moment
 from api.problems import power_refused, stale, unknown_run
-from api.records import Change, KnownDevice
+from api.records import Change, KnownDevice, RunRecord
 from api.services import services
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import utc_now
-from bringup.wire import Run
 
 
 def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
@@ -21,7 +20,7 @@ def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
     given = services()
     refused = given.tokens.refused(run_id)
 
-    def at_this_moment(run: Run, device: KnownDevice) -> Change:
+    def at_this_moment(run: RunRecord, device: KnownDevice) -> Change:
         return compute(Moment(run, device, utc_now(), given.settings, refused))
 
     change = given.store.change_run(run_id, at_this_moment)

@@ -7,9 +7,10 @@ as long as an answer may take.
 
 from datetime import datetime, timedelta
 
+from api.records import RunRecord
 from bringup.errors import NotYet
 from bringup.settings import Settings
-from bringup.wire import PERMIT_S, Run
+from bringup.wire import PERMIT_S
 
 # Unacknowledged data is given up by the kernel after this time: `workers.redfish.gate`.
 _ON_ITS_WAY_S = 5.0
@@ -23,14 +24,14 @@ def given(owner: str, now: datetime) -> dict[str, object]:
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
 
-def refuse_while_in_use(run: Run, owner: str, now: datetime, settings: Settings) -> None:
+def refuse_while_in_use(run: RunRecord, owner: str, now: datetime, settings: Settings) -> None:
     """Raises NotYet while a request of another owner may still reach the BMC or be done by it."""
     wait_s = in_use_for_s(run, owner, now, settings)
     if wait_s is not None:
         raise NotYet("a request of the worker before may still reach the BMC", retry_in_s=wait_s)
 
 
-def in_use_for_s(run: Run, owner: str, now: datetime, settings: Settings) -> float | None:
+def in_use_for_s(run: RunRecord, owner: str, now: datetime, settings: Settings) -> float | None:
     """Seconds for which a permit of another owner may still have an effect; None: none has."""
     if run.permit_ends_at is None or run.permit_owner == owner:
         return None

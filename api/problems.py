@@ -15,6 +15,7 @@ from bringup.errors import (
     RedisRefusesWrites,
     RedisUnavailable,
     SettingsError,
+    StateDirUnavailable,
 )
 from bringup.wire import Problem
 
@@ -152,6 +153,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(SettingsError, _of_an_outage("the API cannot read what its settings name"))
     app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
     app.register_error_handler(PermanentError, _told_in_the_log("the API cannot answer this"))
+    app.register_error_handler(StateDirUnavailable, _told_in_the_log("the API cannot use its STATE_DIR"))
     app.register_error_handler(InventoryError, _told_in_the_log("the inventory of the API cannot be read"))
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_bug)

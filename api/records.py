@@ -1,22 +1,92 @@
-"""What the API remembers: runs, devices, and the change that one event makes to them."""
+"""What the API remembers: runs, devices, and the change that one event makes to them.
+
+A record may have been written by a newer version, before a rollback. So it is read tolerantly: a field that we do
+not know is left where it is, a value that we do not know reads as UNKNOWN, and `api.store` writes only what changed.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from bringup.inventory import Device
-from bringup.model import DeviceState, JobKind
-from bringup.wire import DeviceView, Run, TimelineEntry
+from bringup.model import (
+    AnyDecision,
+    AnyDeviceState,
+    AnyFailureReason,
+    AnyRunState,
+    DeviceState,
+    Fingerprint,
+    JobKind,
+    Mac,
+    RunId,
+    RunState,
+)
+from bringup.wire import DeviceView, Run, TimelineEntry, Verdict
+
+_STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
 
 
-class DeviceRecord(BaseModel):
-    """A device as the API has seen it; what the inventory says of it stays in the inventory."""
+class Record(BaseModel):
+    """Base of what is stored: one field of a Redis hash for each field here. New fields need a default."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+
+class RunRecord(Record):
+    """A run as it is stored."""
+
+    run_id: RunId
+    device: str
+    mac: Mac
+    ip: str
+    hostname: str | None = None
+    decision: AnyDecision
+    state: AnyRunState
+    reason: AnyFailureReason | None = None
+    detail: str = ""
+    bmc: str | None = None
+    boot_method: str = "cd"
+    credential: str | None = None
+    bmc_ca: str | None = None
+    bmc_fingerprint: Fingerprint | None = None
+    bmc_verify: bool = True
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    deadline_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    boot_owner: str = ""
+    boot_started_at: AwareDatetime | None = None
+    media_at: AwareDatetime | None = None
+    write_permitted_at: AwareDatetime | None = None
+    power_requested_at: AwareDatetime | None = None
+    power_on_requested_at: AwareDatetime | None = None
+    permit_owner: str = ""
+    permit_ends_at: AwareDatetime | None = None
+    powered_off_at: AwareDatetime | None = None
+    powered_on_at: AwareDatetime | None = None
+    last_heartbeat_at: AwareDatetime | None = None
+    boot_ids: tuple[str, ...] = ()
+    stage: str = ""
+    report_sha256: str | None = None
+    verdict: Verdict | None = None
+
+    def view(self) -> Run:
+        """For workers and people."""
+        return Run.model_validate(self)
+
+
+def read_state(stored: bytes) -> RunState:
+    """A run's state, from the field of its record alone."""
+    return _STATE.validate_json(stored)
+
+
+class DeviceRecord(Record):
+    """A device as the API has seen it; what the inventory says of it stays in the inventory."""
+
     name: str
-    state: DeviceState
+    state: AnyDeviceState
     unapproved: bool = False  # an operator took the approval of the inventory back
     maintenance: str | None = None
     seen_mac: str | None = None
@@ -39,7 +109,8 @@ class KnownDevice:
     def state(self) -> DeviceState:
         """Active if either side says so; without an entry in the inventory nothing is approved."""
         if self.entry is None:
-            return DeviceState.ACTIVE if self.record.state is DeviceState.ACTIVE else DeviceState.DISCOVERED
+            guarded = {DeviceState.ACTIVE, DeviceState.UNKNOWN}
+            return self.record.state if self.record.state in guarded else DeviceState.DISCOVERED
         return DeviceState.ACTIVE if self.entry.state is DeviceState.ACTIVE else self.record.state
 
     @property
@@ -87,9 +158,9 @@ class Job:
 class Change:
     """Everything that one event changes. It is written in one transaction, its jobs included, or not at all."""
 
-    run: Run
+    run: RunRecord
     device: KnownDevice
-    entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss
+    entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss, such as a heartbeat
     jobs: tuple[Job, ...] = ()
-    run_token_sha256: str | None = None
     report: bytes | None = None
+    permits_power: bool = False  # answered only when the change cannot be lost any more

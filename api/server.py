@@ -64,14 +64,14 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
     """Serve until SIGTERM.
 
     Args:
-        accept_redis: see `api.continuity`.
+        accept_redis: see `api.installation`.
 
     Raises:
         SettingsError, InventoryError: found before anything listens.
     """
     app = create_app(settings)
     if accept_redis:
-        app.extensions["bringup"].continuity.accept()
+        app.extensions["bringup"].installation.accept()
     _listen(settings, Listener("api", "CALLBACK_API_PORT", settings.callback_api_port, create_app))
 
 

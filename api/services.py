@@ -7,8 +7,8 @@ from typing import Any
 from flask import current_app
 
 from api.artifacts import Artifacts
-from api.continuity import Continuity
 from api.images import Images
+from api.installation import Installation
 from api.store import Store
 from api.tokens import RunTokens
 from bringup.settings import Settings
@@ -26,7 +26,7 @@ class Services:
     artifacts: Artifacts
     images: Images | None  # None: VALIDATION_IMAGE is not set
     serves_images: bool  # on this port; they may have one of their own
-    continuity: Continuity
+    installation: Installation
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]
 

@@ -1,6 +1,7 @@
 """Runs and devices: read them, and change them in one transaction together with the jobs that this calls for.
 
 Every change watches what it was computed from (compare and set): of two at once, the second is computed anew.
+Every change that counts is numbered in its transaction (`api.changes`).
 """
 
 import json
@@ -8,26 +9,28 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import ValidationError
 
 from api import ended_runs, keys
-from api.continuity import Continuity
+from api.changes import Changes
 from api.database import Database
+from api.installation import Installation, Status
 from api.inventory_file import InventoryFile
-from api.records import Change, DeviceRecord, KnownDevice
+from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from bringup import log
 from bringup.errors import CorruptRecord, InvalidTransition
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, RunState, utc_now
 from bringup.queues import Queues
-from bringup.wire import Run, TimelineEntry
+from bringup.wire import TimelineEntry
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
 
-_Record = TypeVar("_Record", bound=BaseModel)
-_Found = TypeVar("_Found", Run, KnownDevice)
-_Outcome = TypeVar("_Outcome", bound=Change | Run)
+_Record = TypeVar("_Record", bound=Record)
+_Result = TypeVar("_Result")
+_Found = TypeVar("_Found", RunRecord, KnownDevice)
+_Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
 _LONGEST_TIMELINE = 1000
 _OF_A_RUN = (
     *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
@@ -43,10 +46,13 @@ class Store:
         keep: how long a run stays on record after it was closed.
     """
 
-    def __init__(self, database: Database, inventory: InventoryFile, continuity: Continuity, keep: timedelta) -> None:
+    def __init__(
+        self, database: Database, inventory: InventoryFile, installation: Installation, keep: timedelta
+    ) -> None:
         self._database = database
         self._inventory = inventory
-        self._continuity = continuity
+        self._installation = installation
+        self._changes = Changes(database)
         self._keep = keep
         self._queues = Queues(database.connection)
 
@@ -56,25 +62,31 @@ class Store:
         """Ask Redis whether it is there and takes writes. Raises RedisRefusesWrites, too."""
         self._database.check_writes()
 
+    def installation(self) -> Status:
+        """How Redis stands to what this host remembers."""
+        return self._installation.status()
+
     def inventory(self) -> Inventory:
         """The inventory as it stands. Raises InventoryError."""
         return self._inventory.current()
 
-    def run(self, run_id: str) -> Run | None:
+    def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
-        return _record(Run, self._database.fields(keys.run(run_id)))
+        return _record(RunRecord, self._database.fields(keys.run(run_id)))
 
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
-        return self._device(name, self._database.fields(keys.device(name)))
+        return self._stored_device(name, self._installation.withheld())
 
-    def runs(self, run_ids: Iterable[str]) -> list[Run]:
+    def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
         return [run for run in map(_readable(self.run), run_ids) if run]
 
     def devices(self) -> list[KnownDevice]:
         """Every device, likewise."""
-        return [device for device in map(_readable(self.device), self.device_names()) if device]
+        withheld = self._installation.withheld()
+        read = _readable(lambda name: self._stored_device(name, withheld))
+        return [device for device in map(read, self.device_names()) if device]
 
     def device_names(self) -> list[str]:
         """Every device of the inventory and every one that was seen."""
@@ -95,7 +107,7 @@ class Store:
     def timeline(self, run_id: str) -> list[TimelineEntry]:
         """What happened in a run, oldest first."""
         entries = self._database.stream(keys.events(run_id))
-        return [TimelineEntry.model_validate_json(fields[b"entry"]) for fields in entries]
+        return [entry for fields in entries if (entry := _timeline_entry(run_id, fields))]
 
     def report(self, run_id: str) -> bytes | None:
         """The stored report, as JSON."""
@@ -112,7 +124,7 @@ class Store:
 
     # --- changing
 
-    def change_run(self, run_id: str, compute: Callable[[Run, KnownDevice], Change]) -> Change | None:
+    def change_run(self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change]) -> Change | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
 
         Raises:
@@ -122,14 +134,14 @@ class Store:
         if known is None:
             return None
         try:
-            return self._transact(known.device, run_id, lambda run, device: compute(run or known, device))
+            return self._transact(known.device, run_id, lambda run, device: compute(run, device) if run else None)
         except InvalidTransition as refused:
             self.note(known, "refused", str(refused), applied=False)
             raise
 
     def open_run(
-        self, run_id: str, device_name: str, compute: Callable[[Run | None, KnownDevice], Change | Run]
-    ) -> Change | Run:
+        self, run_id: str, device_name: str, compute: Callable[[RunRecord | None, KnownDevice], Change | RunRecord]
+    ) -> Change | RunRecord:
         """Apply the change that ``compute`` makes of a device; a run that it answers with changes nothing."""
         return self._transact(device_name, run_id, compute)
 
@@ -137,16 +149,17 @@ class Store:
         """Apply what ``compute`` makes of a device; None when there is no such device."""
 
         def body(pipe: "Pipeline") -> KnownDevice | None:
-            device = self._device(name, self._database.fields(keys.device(name), within=pipe))
+            before = _record(DeviceRecord, self._database.fields(keys.device(name), within=pipe))
+            device = self._device(name, before, self._installation.withheld())
             changed = compute(device) if device else None
             pipe.multi()
             if changed:
-                _write_device(pipe, changed)
+                _write_device(pipe, changed.record, before)
             return changed
 
-        return self._database.transact(body, keys.device(name))
+        return self._apply(body, keys.device(name), counts=lambda changed: changed is not None)
 
-    def note(self, run: Run, trigger: str, detail: str, *, applied: bool = True) -> None:
+    def note(self, run: RunRecord, trigger: str, detail: str, *, applied: bool = True) -> None:
         """Write a line on a run's timeline that changes nothing else."""
         entry = TimelineEntry(at=utc_now(), type=trigger, state=run.state, applied=applied, detail=detail)
 
@@ -154,26 +167,43 @@ class Store:
             pipe.multi()
             _append(pipe, run.run_id, entry)
 
-        self._database.transact(write)
+        self._apply(write, counts=lambda _: True)
 
     def _transact(
-        self, device_name: str, run_id: str, compute: Callable[[Run | None, KnownDevice], _Outcome]
+        self, device_name: str, run_id: str, compute: Callable[[RunRecord | None, KnownDevice], _Outcome]
     ) -> _Outcome:
         def body(pipe: "Pipeline") -> _Outcome:
-            run = _record(Run, self._database.fields(keys.run(run_id), within=pipe))
-            fields = self._database.fields(keys.device(device_name), within=pipe)
-            outcome = compute(run, self._device(device_name, fields) or self._new_device(device_name))
+            run = _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
+            record = _record(DeviceRecord, self._database.fields(keys.device(device_name), within=pipe))
+            withheld = self._installation.withheld()
+            device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
+            outcome = compute(run, device)
             pipe.multi()
             if isinstance(outcome, Change):
-                self._write(pipe, outcome)
+                _write_device(pipe, outcome.device.record, record)
+                self._write(pipe, outcome, run)
             return outcome
 
-        return self._database.transact(body, keys.run(run_id), keys.device(device_name))
+        return self._apply(body, keys.run(run_id), keys.device(device_name), counts=_counts)
 
-    def _write(self, pipe: "Pipeline", change: Change) -> None:
+    def _apply(
+        self, body: "Callable[[Pipeline], _Result]", *watched: str, counts: Callable[[_Result], bool]
+    ) -> _Result:
+        """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
+
+        Raises:
+            TransientError: it is in Redis, but may be lost still; the same call again makes it sure.
+        """
+        outcome, number = self._changes.apply(body, *watched, counts=counts)
+        if number is not None:
+            self._installation.saw(number)
+            if isinstance(outcome, Change) and outcome.permits_power:
+                self._installation.secure(number)
+        return outcome
+
+    def _write(self, pipe: "Pipeline", change: Change, before: RunRecord | None) -> None:
         run, run_id = change.run, change.run.run_id
-        _write(pipe, keys.run(run_id), run)
-        _write_device(pipe, change.device)
+        _write(pipe, keys.run(run_id), run, before)
         if change.entry:
             _append(pipe, run_id, change.entry)
         pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
@@ -192,19 +222,26 @@ class Store:
             pipe.expire(key(run_id), self._keep)
         pipe.zremrangebyscore(keys.RUNS, 0, (utc_now() - self._keep).timestamp())
 
-    def _device(self, name: str, fields: dict[str, bytes]) -> KnownDevice | None:
-        record = _record(DeviceRecord, fields)
+    def _stored_device(self, name: str, withheld: str | None) -> KnownDevice | None:
+        return self._device(name, _record(DeviceRecord, self._database.fields(keys.device(name))), withheld)
+
+    def _device(self, name: str, record: DeviceRecord | None, withheld: str | None) -> KnownDevice | None:
         entry = self.inventory().by_name.get(name)
         if record is None:
-            return self._new_device(name) if entry else None
+            return self._new_device(name, withheld) if entry else None
         if entry and record.state is DeviceState.DISCOVERED and not record.unapproved:
             record = record.model_copy(update={"state": entry.state})  # it has come into the inventory since
-        return KnownDevice(record, entry, self._continuity.problem())
+        return KnownDevice(record, entry, withheld)
 
-    def _new_device(self, name: str) -> KnownDevice:
+    def _new_device(self, name: str, withheld: str | None) -> KnownDevice:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
-        return KnownDevice(DeviceRecord(name=name, state=state), entry, self._continuity.problem())
+        return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld)
+
+
+def _counts(outcome: Change | RunRecord | None) -> bool:
+    """A change that is not on the timeline, such as a heartbeat, may be forgotten."""
+    return isinstance(outcome, Change) and outcome.entry is not None
 
 
 def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | None]:
@@ -219,22 +256,38 @@ def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | 
 
 
 def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
+    """The record in the fields of a hash. What a newer version added is skipped, at every depth."""
     if not fields:
         return None
+    known = {name: value for name, value in fields.items() if name in model.model_fields}
     try:
-        return model.model_validate({name: json.loads(value) for name, value in fields.items()})
+        return model.model_validate({name: json.loads(value) for name, value in known.items()}, extra="ignore")
     except ValueError as error:
         raise CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
 
 
-def _write(pipe: "Pipeline", key: str, record: BaseModel) -> None:
-    fields: dict[str, Any] = record.model_dump(mode="json", exclude={"owes"})
-    pipe.hset(key, mapping={name: json.dumps(value) for name, value in fields.items()})
+def _timeline_entry(run_id: str, fields: dict[bytes, bytes]) -> TimelineEntry | None:
+    try:
+        return TimelineEntry.model_validate_json(fields.get(b"entry", b""), extra="ignore")
+    except ValidationError as error:
+        log.get("api").error("a line of a timeline cannot be read: left out", run_id=run_id, why=str(error))
+        return None
 
 
-def _write_device(pipe: "Pipeline", device: KnownDevice) -> None:
-    _write(pipe, keys.device(device.record.name), device.record)
-    pipe.sadd(keys.DEVICES, device.record.name)
+def _write(pipe: "Pipeline", key: str, record: Record, before: Record | None) -> None:
+    """Only what changed: what a newer version has written beside it, and we cannot read, stays as it is."""
+    old = before.model_dump(mode="json") if before else {}
+    new = record.model_dump(mode="json")
+    changed: dict[Any, Any] = {
+        name: json.dumps(value) for name, value in new.items() if name not in old or old[name] != value
+    }
+    if changed:
+        pipe.hset(key, mapping=changed)
+
+
+def _write_device(pipe: "Pipeline", record: DeviceRecord, before: DeviceRecord | None) -> None:
+    _write(pipe, keys.device(record.name), record, before)
+    pipe.sadd(keys.DEVICES, record.name)
 
 
 def _append(pipe: "Pipeline", run_id: str, entry: TimelineEntry) -> None:

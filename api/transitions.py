@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
+from api.records import RunRecord
 from bringup.errors import InvalidTransition
 from bringup.model import FailureReason, RunState
-from bringup.wire import Run
 
 _Q, _B, _W, _R = RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING
 _STARTED_AND_ENDED = (RunState.PASSED, RunState.DEGRADED, RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED)
@@ -37,7 +37,8 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "failed": _all_to(RunState.FAILED, _B, _W, _R),
     "trouble": _all_to(RunState.FAILED, _B, _W, _R),
     "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
-    "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R),
+    # The one way out of a state that only a newer version knows, after a rollback.
+    "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R, RunState.UNKNOWN),
     "lease_seen": {state: state for state in RunState},
     "permit_returned": {state: state for state in RunState},
     # After the end only the clean-up may speak.
@@ -49,14 +50,14 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
 
 
 def move(
-    run: Run,
+    run: RunRecord,
     trigger: str,
     now: datetime,
     marks: Mapping[str, object] = MappingProxyType({}),
     *,
     reason: FailureReason | None = None,
     detail: str = "",
-) -> Run:
+) -> RunRecord:
     """The run after ``trigger``; ``marks`` are further fields that it sets.
 
     Raises:
@@ -71,5 +72,5 @@ def move(
     return run.model_copy(update=changes)
 
 
-def _standing(run: Run) -> str:
+def _standing(run: RunRecord) -> str:
     return f"{run.state} and closed" if run.closed_at else str(run.state)

@@ -16,6 +16,7 @@
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
     │   ├── PermitExpired    the permit ran out before the BMC was sent anything
+    │   ├── StateDirUnavailable  the API's own files cannot be read or written
     │   └── NotYet           nothing is wrong, it is only too early
     └── PermanentError       trying again cannot help: never retried
         ├── RedisRefused     Redis does not let us in, or not do what we must
@@ -109,6 +110,10 @@ class BmcUnavailable(TransientError):
 
 class PermitExpired(TransientError):
     """The permit for a write to a BMC ran out before the request was sent: it was not sent."""
+
+
+class StateDirUnavailable(TransientError):
+    """A file that the API keeps in STATE_DIR cannot be read or written: a full disk, a damaged file."""
 
 
 class NotYet(TransientError):

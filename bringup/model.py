@@ -87,6 +87,7 @@ class RunState(StrEnum):
     TIMED_OUT = "timed_out"
     ABORTED = "aborted"
     AUDITED = "audited"  # the lease is on record; nothing was, or will be, powered
+    UNKNOWN = "unknown"  # what a newer version wrote, as this one reads it; no event but an abort applies
 
     @property
     def ended(self) -> bool:
@@ -94,7 +95,7 @@ class RunState(StrEnum):
         return self not in _OPEN_STATES
 
 
-_OPEN_STATES = frozenset({RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING})
+_OPEN_STATES = frozenset({RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING, RunState.UNKNOWN})
 
 
 class DeviceState(StrEnum):
@@ -106,6 +107,7 @@ class DeviceState(StrEnum):
     VALIDATED = "validated"
     FAILED = "failed"
     ACTIVE = "active"  # in service: never powered by bringup
+    UNKNOWN = "unknown"  # what a newer version wrote, as this one reads it: never powered either
 
 
 class Decision(StrEnum):
@@ -114,6 +116,7 @@ class Decision(StrEnum):
     START = "start"
     AUDIT_ONLY = "audit_only"
     RUNNING = "running"
+    UNKNOWN = "unknown"  # what a newer version wrote, as this one reads it
 
 
 class FailureReason(StrEnum):
@@ -140,6 +143,20 @@ class JobKind(StrEnum):
     BOOT = "boot"
     FINISH = "finish"
     EXPIRE = "expire"
+
+
+def or_else(fallback: StrEnum) -> BeforeValidator:
+    """Read a value that only a newer version knows as ``fallback``."""
+    known = frozenset(type(fallback))
+    return BeforeValidator(lambda value: fallback if isinstance(value, str) and value not in known else value)
+
+
+# For records and replies alone: they may come from a newer version, and one new word must not hide the rest.
+# Requests take the enumerations themselves. What is only shown keeps its text; what is acted upon becomes UNKNOWN.
+AnyRunState = Annotated[RunState, or_else(RunState.UNKNOWN)]
+AnyDeviceState = Annotated[DeviceState, or_else(DeviceState.UNKNOWN)]
+AnyDecision = Annotated[Decision, or_else(Decision.UNKNOWN)]
+AnyFailureReason = Annotated[FailureReason | str, Field(union_mode="left_to_right")]
 
 
 def utc_now() -> datetime:

@@ -1,6 +1,5 @@
 """The images of runs: one address for each minting, good for its run alone and as long as that goes on."""
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +13,7 @@ from api.images.base import BaseImageFile
 from api.images.parameters import area_of
 from api.images.readers import Readers
 from api.images.reads import ImageReads
-from api.records import ImageRead
+from api.records import ImageRead, read_state
 from bringup.errors import CorruptRecord, RedisUnavailable
 from bringup.model import RunState
 from bringup.wire import IMAGE_FILE, RunParameters
@@ -100,7 +99,7 @@ class Images:
         if not found or not all(cast("list[bytes | None]", found)):
             return None  # the run itself may be forgotten already
         run_id, base, sealed, state = cast("list[bytes]", found)
-        return KnownImage(run_id.decode(), locator[:32], RunState(json.loads(state)), base.decode(), sealed)
+        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), sealed)
 
     def lives(self, secret: str) -> bool:
         """Whether the image may be read still; where that cannot be asked it may, for its run may well go on."""
@@ -113,7 +112,8 @@ class Images:
     def parameters(self, image: KnownImage, secret: str) -> RunParameters:
         """What the run's machine will know. Raises CorruptRecord: somebody else has written it."""
         try:
-            return RunParameters.model_validate_json(seal.unseal(secret, image.sealed))
+            # What a newer version has added is for its agent: it is handed on as it is.
+            return RunParameters.model_validate_json(seal.unseal(secret, image.sealed), extra="allow")
         except (InvalidToken, ValueError):
             raise CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
 

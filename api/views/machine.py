@@ -11,11 +11,12 @@ from api.audience import Audience, audience
 from api.body import REPORT_LIMIT, read_body
 from api.moment import change_run
 from api.openapi import documented
-from api.problems import conflict, finished, invalid, unknown_run
+from api.problems import conflict, finished, invalid, unavailable, unknown_run
+from api.records import RunRecord
 from api.services import services
 from bringup.errors import InvalidTransition
 from bringup.model import RunState
-from bringup.wire import Heartbeat, HeartbeatReply, Report, ReportReply, Run
+from bringup.wire import Heartbeat, HeartbeatReply, Report, ReportReply
 
 bp = Blueprint("machine", __name__)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -75,14 +76,16 @@ def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
     return _replayed(run, message)
 
 
-def _replayed(run: Run, message: Report) -> Response:
+def _replayed(run: RunRecord, message: Report) -> Response:
     if events.report_digest(message) != run.report_sha256:
         raise conflict("another report of this run is on record; a run has one report")
     return answer(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
 
 
-def _own_run(run_id: str) -> Run:
+def _own_run(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
         raise unknown_run()
+    if run.state is RunState.UNKNOWN:
+        raise unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
     return run

@@ -14,7 +14,7 @@ from api.moment import change_run_or_refuse
 from api.openapi import documented
 from api.owed import with_owed_jobs
 from api.problems import conflict, invalid, unknown_device, unknown_run
-from api.records import Change, KnownDevice
+from api.records import Change, KnownDevice, RunRecord
 from api.services import services
 from bringup.model import Decision, DeviceState, run_id_of, utc_now
 from bringup.wire import (
@@ -90,7 +90,7 @@ def abort_run(run_id: str) -> Response:
     """End a run. The machine is told at its next heartbeat; the clean-up begins at once."""
     why = read_body(AbortRequest).reason
     change = change_run_or_refuse(run_id, lambda moment: events.abort(moment, why))
-    return answer(change.run, HTTPStatus.ACCEPTED)
+    return answer(change.run.view(), HTTPStatus.ACCEPTED)
 
 
 @bp.get("/devices")
@@ -171,7 +171,7 @@ def start_run(name: str) -> Response:
     return answer(decision, HTTPStatus.ACCEPTED)
 
 
-def _start(run_id: str, why: str, known: Run | None, device: KnownDevice) -> Change | Run:
+def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
     if known is not None and known.closed_at is not None:
         raise conflict("a run of this very second was closed already; try again")
     if known is not None:

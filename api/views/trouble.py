@@ -12,11 +12,12 @@ from api.body import KIB, read_body
 from api.moment import change_run
 from api.openapi import documented
 from api.problems import finished, unauthorized
+from api.records import RunRecord
 from api.services import services
 from api.trouble import proves
 from bringup.errors import InvalidTransition
 from bringup.model import RUN_ID
-from bringup.wire import Run, Trouble, TroubleReply
+from bringup.wire import Trouble, TroubleReply
 
 bp = Blueprint("trouble", __name__)
 _LIMIT = 16 * KIB
@@ -44,7 +45,7 @@ def trouble(run_id: str) -> Response:
     return answer(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
 
 
-def _proven_run(run_id: str, message: Trouble) -> Run:
+def _proven_run(run_id: str, message: Trouble) -> RunRecord:
     """One answer to a wrong proof, an unknown run and what is no run id at all: a guess must teach nothing."""
     known = re.fullmatch(RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
@@ -55,7 +56,7 @@ def _proven_run(run_id: str, message: Trouble) -> Run:
     return run
 
 
-def _after_the_end(run: Run, message: Trouble) -> Response:
+def _after_the_end(run: RunRecord, message: Trouble) -> Response:
     """The answer to the first delivery was lost, or the run has come to another end."""
     if run.reason is not message.reason:
         raise finished(f"the run is {run.state}")

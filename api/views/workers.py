@@ -15,7 +15,7 @@ from api.images.parameters import ParametersTooLarge, run_parameters
 from api.moment import change_run_or_refuse
 from api.openapi import documented
 from api.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run
-from api.records import Change, KnownDevice
+from api.records import Change, KnownDevice, RunRecord
 from api.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
 from api.services import services
 from bringup import log
@@ -25,7 +25,6 @@ from bringup.wire import (
     PERMIT_S,
     EventType,
     MediaRequest,
-    Run,
     RunDecision,
     RunEvent,
     RunEventReply,
@@ -57,7 +56,7 @@ def put_run(run_id: str) -> Response:
     return answer(_decision(outcome))
 
 
-def _open(event: LeaseEvent, known: Run | None, device: KnownDevice) -> Change | Run:
+def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
     if known is not None:
         return known
     change = leases.opened_by(event, device, utc_now())
@@ -75,12 +74,12 @@ def _device_name(mac: str) -> str:
     return device.name if device else mac.replace(":", "-")
 
 
-def _decision(run: Run) -> RunDecision:
+def _decision(run: RunRecord) -> RunDecision:
     reason = run.detail or "the machine is approved"
     return RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=reason)
 
 
-def _running(run: Run) -> RunDecision:
+def _running(run: RunRecord) -> RunDecision:
     reason = "the machine has a run that is not closed"
     return RunDecision(run_id=run.run_id, decision=Decision.RUNNING, state=run.state, reason=reason)
 
@@ -108,7 +107,7 @@ def post_event(run_id: str) -> Response:
     return answer(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
 
 
-def _event_reply(run: Run, event: RunEvent) -> RunEventReply:
+def _event_reply(run: RunRecord, event: RunEvent) -> RunEventReply:
     is_permit = run.permit_ends_at is not None and event.type in events.PERMITS
     return RunEventReply(state=run.state, **({"permit_s": PERMIT_S} if is_permit else {}))
 
@@ -120,7 +119,7 @@ def _wait_for_a_boot_slot(run_id: str) -> None:
         raise busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
 
 
-def _known(run_id: str) -> Run:
+def _known(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
         raise unknown_run()
@@ -151,7 +150,7 @@ def mint_media(run_id: str) -> Response:
     return answer(media, HTTPStatus.CREATED)
 
 
-def _certificate(run: Run) -> RunCertificate | None:
+def _certificate(run: RunRecord) -> RunCertificate | None:
     """What the machine must present; None: it need not, or learns nothing from us."""
     given = services()
     if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
@@ -173,7 +172,7 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
         raise misconfigured("the API cannot read what machines must trust; its log says why") from None
 
 
-def _image_url(run: Run, parameters: RunParameters, secret: str) -> str | None:
+def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | None:
     """Where the BMC finds the run's image; None: the machine does not boot from one of ours."""
     given = services()
     if given.images is None or not _boots_ours(run):
@@ -185,5 +184,5 @@ def _image_url(run: Run, parameters: RunParameters, secret: str) -> str | None:
         raise misconfigured("the run's parameters do not fit into the image; the API's log says why") from None
 
 
-def _boots_ours(run: Run) -> bool:
+def _boots_ours(run: RunRecord) -> bool:
     return run.boot_method != "pxe" and not (run.bmc or "").startswith("simulated:")

@@ -13,6 +13,7 @@ from urllib3.util import Retry
 from bringup import tls
 from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.settings import Settings
+from bringup.wire import read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
@@ -89,7 +90,7 @@ class ApiClient:
 
     def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
         try:
-            return reply.model_validate_json(self._send(method, path, body).content)
+            return read_reply(reply, self._send(method, path, body).content)
         except ValidationError:
             raise _foreign(self._base) from None
 

@@ -9,9 +9,9 @@ _HEAD = """\
 bind {bind}
 protected-mode yes
 dir {data}
-# A lease is acknowledged only when it is on disk.
+# A lease is acknowledged only when it is on disk; with everysec a power failure may cost the last two seconds.
 appendonly yes
-appendfsync always
+appendfsync {appendfsync}
 save ""
 # Jobs must never be evicted: a full Redis refuses writes, and every service waits and says so.
 maxmemory-policy noeviction
@@ -73,7 +73,7 @@ def configuration(
         replica_password: with REDIS_SENTINELS what this server, as a replica, logs in with at its master.
     """
     folder, address = folder.resolve(), address or (settings.redis_host, settings.redis_port)
-    text = _HEAD.format(bind=bind, data=quoted(folder / "data"))
+    text = _HEAD.format(bind=bind, data=quoted(folder / "data"), appendfsync=settings.redis_appendfsync)
     if settings.redis_use_tls:
         text += _TLS.format(port=address[1]) + certificates(settings) + _USERS.format(acl=quoted(folder / "users.acl"))
     else:

@@ -45,6 +45,10 @@ class Settings(BaseModel):
     redis_db: int = Field(0, ge=0, le=1023, description="its database number")
     redis_username: str | None = Field(None, description="ACL user; empty: the default user")
     redis_password: Secret | None = Field(None, description="its password; `bringup init` makes one")
+    redis_appendfsync: Literal["always", "everysec"] = Field(
+        "always",
+        description="when Redis writes to disk; `redis-conf` writes it, the API relies on it",
+    )
     redis_use_tls: Switch = Field(default=False, description="mutual TLS on every Redis connection")
     redis_tls_cert: Path | None = Field(
         None, description="our client certificate; empty: PKI_DIR/workers/worker-cert.pem"

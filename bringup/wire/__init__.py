@@ -1,8 +1,10 @@
 """The messages of the callback API: what a worker, a machine, an operator and the API say to each other.
 
-Unknown fields are refused everywhere: a misspelt field that is silently dropped would be a false green.
+Requests are read strictly: a misspelt field that is silently dropped would be a false green. Replies are read
+tolerantly (`read_reply`), for the API is upgraded before its clients.
 """
 
+from bringup.wire.base import read_reply
 from bringup.wire.image import AREA_HEAD, AREA_SIZE, IMAGE_FILE, RunParameters
 from bringup.wire.machine import (
     AgentCheck,
@@ -108,4 +110,5 @@ __all__ = [
     "Trouble",
     "TroubleReply",
     "Verdict",
+    "read_reply",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from bringup.model import DeviceText, FailureReason, Mac, RunId, RunState
+from bringup.model import AnyRunState, DeviceText, FailureReason, Mac, RunId
 from bringup.wire.base import Message
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # of anything: bytes among them
@@ -190,7 +190,7 @@ class ReportReply(Message):
     """The report is on record."""
 
     run_id: RunId
-    state: RunState
+    state: AnyRunState
     replay: bool
 
 
@@ -211,4 +211,4 @@ class TroubleReply(Message):
     """The trouble is on record, and the run has ended with it."""
 
     run_id: RunId
-    state: RunState
+    state: AnyRunState

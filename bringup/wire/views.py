@@ -2,9 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
 
-from bringup.model import Decision, DeviceState, FailureReason, Fingerprint, JobKind, Mac, RunId, RunState
+from bringup.model import (
+    AnyDecision,
+    AnyDeviceState,
+    AnyFailureReason,
+    AnyRunState,
+    Fingerprint,
+    JobKind,
+    Mac,
+    RunId,
+    or_else,
+)
 from bringup.wire.base import Message
 from bringup.wire.machine import CheckStatus
 
@@ -13,7 +23,7 @@ class CheckResult(Message):
     """One line of a verdict: what was expected, what was found."""
 
     name: str
-    status: CheckStatus
+    status: Annotated[CheckStatus, or_else(CheckStatus.SKIP)]  # what we do not know is no pass
     expected: str = ""
     observed: str = ""
 
@@ -21,7 +31,7 @@ class CheckResult(Message):
 class Verdict(Message):
     """What the API concluded from a report."""
 
-    state: Literal[RunState.PASSED, RunState.DEGRADED, RunState.FAILED]
+    state: AnyRunState  # passed, degraded or failed
     checks: tuple[CheckResult, ...]
 
     @property
@@ -39,22 +49,30 @@ class TimelineEntry(Message):
 
     at: AwareDatetime
     type: str
-    state: RunState
+    state: AnyRunState
     applied: bool
     detail: str = ""
 
 
+def _known_jobs(value: object) -> object:
+    """A job that only a newer version knows is for its workers to do."""
+    known = frozenset(JobKind)
+    return tuple(kind for kind in value if kind in known) if isinstance(value, list | tuple) else value
+
+
 class Run(Message):
-    """A run as it stands."""
+    """A run as the API shows it; how it is stored is `api.records`."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     run_id: RunId
     device: str
     mac: Mac
     ip: str
     hostname: str | None = None
-    decision: Decision
-    state: RunState
-    reason: FailureReason | None = None
+    decision: AnyDecision
+    state: AnyRunState
+    reason: AnyFailureReason | None = None
     detail: str = ""
     bmc: str | None = None
     boot_method: str = "cd"
@@ -82,7 +100,8 @@ class Run(Message):
     stage: str = ""  # what the machine said last that it does
     report_sha256: str | None = None
     verdict: Verdict | None = None
-    owes: tuple[JobKind, ...] = ()  # jobs that must exist while the run stands like this
+    # Jobs that must exist while the run stands like this.
+    owes: Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)] = ()
 
 
 class Artifact(Message):
@@ -104,7 +123,7 @@ class DeviceView(Message):
     """A device as it stands."""
 
     name: str
-    state: DeviceState
+    state: AnyDeviceState
     maintenance: str | None = None
     macs: tuple[Mac, ...] = ()
     ip: str | None = None

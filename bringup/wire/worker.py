@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field, NonNegativeFloat
 
-from bringup.model import Decision, DeviceText, FailureReason, RunId, RunState
+from bringup.model import AnyDecision, AnyRunState, DeviceText, FailureReason, RunId
 from bringup.wire.base import Message
 
 # A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
@@ -50,7 +50,7 @@ class RunEventReply(Message):
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
     """
 
-    state: RunState
+    state: AnyRunState
     next_s: NonNegativeFloat | None = None
     permit_s: NonNegativeFloat | None = None
 
@@ -59,8 +59,8 @@ class RunDecision(Message):
     """The answer to a lease. ``run_id`` is the active run when the decision is ``running``."""
 
     run_id: RunId
-    decision: Decision
-    state: RunState
+    decision: AnyDecision
+    state: AnyRunState
     reason: str
 
 

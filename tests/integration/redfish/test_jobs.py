@@ -30,7 +30,7 @@ def boot_it(world: World) -> None:
     boot(world.tools, world.task(), run_id=RUN_ID)
 
 
-def outcome(world: World) -> tuple[RunState, FailureReason | None]:
+def outcome(world: World) -> tuple[RunState, str | None]:
     """Where the run ends when the boot job is tried as often as it may be."""
     while world.api.state.state in {RunState.QUEUED, RunState.BOOTING}:
         try:

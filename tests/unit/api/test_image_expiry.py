@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from api.expiry import PROBE_BYTES, reason_of
-from api.records import ImageRead
+from api.records import ImageRead, RunRecord
 from bringup.model import Decision, FailureReason, RunState
-from bringup.wire import Run
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-WAITING = Run(
+WAITING = RunRecord(
     run_id="02-00-00-00-00-01-1795426896",
     device="a",
     mac="02:00:00:00:00:01",

@@ -53,6 +53,7 @@ def test_every_state_is_open_or_ended() -> None:
         RunState.BOOTING,
         RunState.WAITING,
         RunState.RUNNING,
+        RunState.UNKNOWN,
     }
 
 

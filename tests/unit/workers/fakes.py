@@ -242,7 +242,7 @@ class FakeApi:
         if run_id != RUN_ID:
             raise ApiRejected("there is no such run", kind="unknown_run")
         return RunDetail(
-            **dict(self.state), timeline=tuple(self.timeline), media_sha256=self.device.record.media_sha256
+            **dict(self.state.view()), timeline=tuple(self.timeline), media_sha256=self.device.record.media_sha256
         )
 
     def _mint(self, run_id: str, owner: str) -> RunMedia:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from api.continuity import Continuity
+from api.changes import Changes, Found
 from api.database import Database
+from api.installation import Installation
 from api.services import Services
 from bringup import tls
 from bringup.connections import connect_redis
@@ -43,24 +44,26 @@ def test_once_a_person_has_accepted_it_work_goes_on(api: Api, settings: Settings
     forget(settings)
     api.lease()
     given: Services = api.client.application.extensions["bringup"]
-    given.continuity.accept()
+    given.installation.accept()
     assert api.lease(RUN_B).json["decision"] == "start"
 
 
 def test_of_two_processes_that_start_at_once_neither_withholds_a_machine(settings: Settings) -> None:
     redis = connect_redis(settings, tls.ClientContexts(), name="tests")
-    path = settings.state_dir / "an-installation"
-    other = Continuity(Database(settings, redis), path)
+    other = Installation(Database(settings, redis), settings)
 
-    class Overtaken(Database):
+    class Overtaken(Changes):
         """What it reads is old at once: the other process is faster."""
 
-        def string(self, key: str) -> bytes | None:
-            found = super().string(key)
-            assert other.problem() is None
+        def found(self) -> Found:
+            found = super().found()
+            assert other.withheld() is None
             return found
 
-    assert Continuity(Overtaken(settings, redis), path).problem() is None
+    overtaken = Installation(Database(settings, redis), settings)
+    overtaken._changes = Overtaken(Database(settings, redis))
+    assert overtaken.withheld() is None
+    assert overtaken.withheld() is None
 
 
 def test_another_api_host_joins_without_a_word(
