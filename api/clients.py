@@ -7,7 +7,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from cryptography import x509
 
 from bringup import log
 
@@ -20,11 +22,13 @@ class Client:
 
     Args:
         deadline: by this time (monotonic clock, s) the client must have done its part; infinite while we work.
+        certificate: what it presented, if anything.
     """
 
     fileno: int
     address: str
-    deadline: float = field(default=math.inf)
+    deadline: float = math.inf
+    certificate: x509.Certificate | None = None
 
 
 class Clients:
@@ -84,6 +88,14 @@ class Clients:
         """It is our turn: the client waits for us, and may."""
         self._forget(client)
         client.deadline = math.inf
+
+    def certificates(self) -> dict[x509.Certificate, list[Client]]:
+        """What the clients presented, and which connections they are."""
+        found: defaultdict[x509.Certificate, list[Client]] = defaultdict(list)
+        for client in self._open.values():
+            if client.certificate:
+                found[client.certificate].append(client)
+        return dict(found)
 
     def close_overdue(self) -> None:
         """Close every connection whose client did not do its part in time."""

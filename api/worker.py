@@ -10,21 +10,19 @@ import gevent
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn import util
-from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.clients import Client, Clients
 from api.jitter import up_to
+from api.tls_connections import LINGER_S, TlsConnections
 from api.unread_body import answered_after_body
 from api.work_slots import WorkSlots
-from bringup import log
 from bringup.settings import Settings
 
 # Waiting costs a descriptor and some 50 KiB. 4,096 is what 10 requests a second leave open at the default deadlines,
 # forty times over, and a limit that most systems let a process raise its descriptors to.
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 512  # Redis connections, images, log files, pipes of commands
-_LINGER_S = 0.3  # for the last answer to arrive before a connection is closed: many round trips
 _TICK_S = 1.0  # deadlines are in seconds, so one second late is early enough
 
 
@@ -47,6 +45,7 @@ class Worker(GeventWorker):
         """The application, behind its slots."""
         super().load_wsgi()
         settings: Settings = self.app.settings
+        self._tls = TlsConnections(self.cfg, settings, self._clients) if self.cfg.is_ssl else None
         slots = WorkSlots(
             self.wsgi,
             self._clients,
@@ -63,6 +62,8 @@ class Worker(GeventWorker):
         while self.alive:
             self.notify()
             self._clients.close_overdue()
+            if self._tls:
+                self._tls.close_refused()
             gevent.sleep(_TICK_S)
         for server in servers:
             server.close()
@@ -86,21 +87,10 @@ class Worker(GeventWorker):
     def _serve(self, listener: Any, sock: Any, address: Any) -> None:
         """One connection, in its own greenlet."""
         with self._clients.connected(sock.fileno(), str(address[0]), up_to(self._header_s)) as client:
-            if self.cfg.is_ssl:
-                sock = ssl_wrap_socket(sock, self.cfg)
-                if not self._shook_hands(sock):
-                    return
-            self._clients.expect(client, up_to(self._header_s))
-            self.handle(listener, sock, address)
-
-    def _shook_hands(self, sock: Any) -> bool:
-        try:
-            sock.do_handshake()
-        except OSError as error:  # ssl.SSLError is one
-            log.get("api.server").debug("no TLS connection was made", why=str(error))
-            util.close_graceful(sock, _LINGER_S)  # our alert must arrive: it says why
-            return False
-        return True
+            ready = self._tls.secured(sock, client) if self._tls else sock
+            if ready:
+                self._clients.expect(client, up_to(self._header_s))
+                self.handle(listener, ready, address)
 
     def timeout_ctx(self) -> Any:
         """gunicorn's own deadline for a header; ours covers it."""
@@ -112,7 +102,7 @@ class Worker(GeventWorker):
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except StopIteration:
-            util.close_graceful(sock, _LINGER_S)  # a body that nobody read would destroy the answer
+            util.close_graceful(sock, LINGER_S)  # a body that nobody read would destroy the answer
             raise
         finally:
             self._clients.expect(client, up_to(self._header_s))

@@ -60,6 +60,9 @@ class Mint:
     def good(self) -> Pair:
         return self._pair()
 
+    def ending(self, end: datetime) -> Pair:
+        return self._pair(end=end)
+
     def _pair(
         self,
         *,
