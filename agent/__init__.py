@@ -8,7 +8,7 @@ What the image must hold:
 - python3.11 with the files that ``python3 -S -m agent.needs`` prints (run it with Debian's own interpreter), and the
   shared libraries of the ``.so`` files among them (libssl and libcrypto for ``_ssl``). No site-packages.
 - busybox with ``ip``, ``udhcpc`` and ``poweroff``, and an executable /usr/share/udhcpc/default.script.
-- optional: ``smartctl`` (smartmontools); without it the report says that SMART was not asked.
+- ``smartctl`` (smartmontools); without it no machine with a disk passes: its health was not read.
 - mounted: /proc /sys /dev (devtmpfs) /run (tmpfs), and on UEFI machines efivarfs on /sys/firmware/efi/efivars.
 - kernel modules beside the drivers: ``af_packet`` (DHCP and LLDP), ``ipmi_si`` and ``ipmi_devintf`` (the BMC's
   address), the EDAC drivers (memory errors); a kernel that sets its clock from the RTC (CONFIG_RTC_HCTOSYS).

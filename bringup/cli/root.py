@@ -7,7 +7,7 @@ import click
 from pydantic import ValidationError
 
 from bringup import __version__
-from bringup.cli import demo, pki, redis_conf, selftest, services, show, simulate, tail
+from bringup.cli import demo, learn, pki, redis_conf, selftest, services, show, simulate, tail
 from bringup.cli import settings as settings_commands
 from bringup.cli.context import EXIT_FAILED, EXIT_USAGE, Context
 from bringup.errors import BringupError, InventoryError, SettingsError
@@ -39,6 +39,7 @@ cli.add_command(tail.tail)
 cli.add_command(simulate.simulate)
 cli.add_command(demo.demo)
 cli.add_command(selftest.selftest)
+show.device.add_command(learn.device_learn)
 for command in (show.devices, show.device, show.runs, show.run, show.explain):
     cli.add_command(command)
 

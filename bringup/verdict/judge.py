@@ -29,7 +29,7 @@ def judge(report: Report, expectation: Expectation, nic_macs: Iterable[str]) -> 
     """
     found = report.inventory
     checks = (
-        *_expected_parts(found, expectation),
+        *judge_expected(found, expectation),
         *judge_smart(found.disks, required=expectation.smart),
         judge_identity(found, frozenset(nic_macs)),
         *_agent_checks([check for check in report.checks if not _is_accepted(check, expectation)]),
@@ -47,7 +47,8 @@ def _state(
     return RunState.PASSED if statuses == {CheckStatus.PASS} else RunState.DEGRADED
 
 
-def _expected_parts(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
+def judge_expected(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
+    """What is expected of the machine's parts, each beside what was found."""
     yield from judge_hardware(found, expected)
     if expected.disks:
         yield judge_disks(found.disks, expected.disks)
