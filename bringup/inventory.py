@@ -1,15 +1,20 @@
 """The inventory file ``devices.toml``: which machines are ours, and what each must turn out to be."""
 
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bringup.bmc_address import host_key, system_key
 from bringup.errors import InventoryError
 from bringup.expectation import Expectation
+from bringup.identity import mac_keys, serial_key, uuid_key
 from bringup.model import DeviceState, Fingerprint, Mac
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
 class Device(BaseModel):
@@ -20,6 +25,8 @@ class Device(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
     bmc_mac: Mac | None = None
     nic_macs: tuple[Mac, ...] = ()
+    serial: str | None = Field(default=None, max_length=128)  # of the system, as its firmware and its BMC show it
+    uuid: str | None = None  # of the system (SMBIOS)
     bmc: str = Field(pattern=r"^(https|simulated)://[^\s@?#]+$")
     credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     bmc_ca: str | None = Field(default=None, min_length=1)  # a file on the workers' hosts
@@ -34,6 +41,41 @@ class Device(BaseModel):
     def macs(self) -> tuple[str, ...]:
         """Every address under which this machine may ask for a lease."""
         return ((self.bmc_mac,) if self.bmc_mac else ()) + self.nic_macs
+
+    @property
+    def serial_key(self) -> str | None:
+        """The serial number on record, in one spelling; None: none, or one that names no machine."""
+        return serial_key(self.serial) or serial_key(self.expected.serial)
+
+    @property
+    def uuid_key(self) -> str | None:
+        """The UUID on record, likewise."""
+        return uuid_key(self.uuid)
+
+    @property
+    def needs_identity(self) -> bool:
+        """Whether nothing on record proves who answers at its BMC's address: no certificate, no serial, no UUID."""
+        return not self.bmc_verify and self.serial_key is None and self.uuid_key is None
+
+    @field_validator("uuid")
+    @classmethod
+    def _is_a_uuid(cls, text: str | None) -> str | None:
+        if text is not None and not _UUID.fullmatch(text.strip()):
+            raise ValueError("must be a UUID such as 4c4c4544-0058-4b10-8032-b7c04f4d3133")
+        return text
+
+    @field_validator("bmc")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        host_key(text)
+        return text
+
+    @model_validator(mode="after")
+    def _has_one_serial(self) -> Self:
+        top, expected = serial_key(self.serial), serial_key(self.expected.serial)
+        if top and expected and top != expected:
+            raise ValueError(f"serial is {self.serial!r} and expected.serial {self.expected.serial!r}: give one")
+        return self
 
     @model_validator(mode="after")
     def _has_a_mac(self) -> Self:
@@ -50,26 +92,40 @@ class Device(BaseModel):
 
 
 class Inventory:
-    """The devices of one file, by name and by MAC."""
+    """The devices of one file, by name and by what names one machine.
+
+    A BMC, a serial number, a UUID and a MAC belong to one entry: by two, one machine would be approved under the
+    one name and in service under the other.
+
+    Raises:
+        InventoryError: something belongs to two; names both.
+    """
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self.by_name: dict[str, Device] = {}
-        self._by_mac: dict[str, Device] = {}
+        self._owners: dict[str, Device] = {}
         problems: list[str] = []
         for device in devices:
             if device.name in self.by_name:
                 problems.append(f"device {device.name}: the name is used twice")
             self.by_name[device.name] = device
-            for mac in device.macs:
-                other = self._by_mac.setdefault(mac, device)
+            for key, shown in _names_of(device):
+                other = self._owners.setdefault(key, device)
                 if other is not device:
-                    problems.append(f"device {device.name}: {mac} belongs to {other.name} too")
+                    problems.append(f"device {device.name}: {shown} belongs to {other.name} too")
+        problems += _shared_bmcs(self.by_name.values())
         if problems:
             raise InventoryError(problems)
 
     def device_of(self, mac: str) -> Device | None:
         """The machine that owns ``mac``, as its BMC or as a NIC."""
-        return self._by_mac.get(mac)
+        return self._owners.get(f"mac {mac}")
+
+    def device_with(self, *, serial: str | None, uuid: str | None, macs: Iterable[str]) -> Device | None:
+        """The machine of which one of these is on record, however it is spelt."""
+        keys = [f"serial {serial_key(serial)}", f"uuid {uuid_key(uuid)}"]
+        keys += [f"mac {':'.join(mac[n : n + 2] for n in range(0, 12, 2))}" for mac in sorted(mac_keys(macs))]
+        return next((self._owners[key] for key in keys if key in self._owners), None)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -85,6 +141,28 @@ class Inventory:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InventoryError([f"{path}: {error}"]) from None
         return cls(_devices_in(document, path))
+
+
+def _names_of(device: Device) -> Iterator[tuple[str, str]]:
+    """What may belong to one device only, in one spelling and as people wrote it."""
+    yield from ((f"mac {mac}", mac) for mac in device.macs)
+    if device.serial_key:
+        yield f"serial {device.serial_key}", f"serial {device.serial or device.expected.serial}"
+    if device.uuid_key:
+        yield f"uuid {device.uuid_key}", f"uuid {device.uuid}"
+
+
+def _shared_bmcs(devices: Iterable[Device]) -> Iterator[str]:
+    """One system of one BMC is one machine's. An entry without the path of a system claims all of its BMC."""
+    by_host: dict[str, dict[str, Device]] = {}
+    for device in devices:
+        known = by_host.setdefault(host_key(device.bmc), {})
+        system = system_key(device.bmc)
+        other = known.get(system) or known.get("") or (next(iter(known.values()), None) if system == "" else None)
+        if other:
+            hint = "" if system and system_key(other.bmc) else "; name the system of each by its path"
+            yield f"device {device.name}: the BMC {device.bmc} belongs to {other.name} ({other.bmc}) too{hint}"
+        known.setdefault(system, device)
 
 
 def _devices_in(document: dict[str, object], path: Path) -> list[Device]:
