@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from api import permits
+from api import identity, permits
 from api.decide import cleanup_refusal, power_refusal
 from api.expiry import deadline_of, reason_of
 from api.records import Change, ImageRead, Job, KnownDevice, RunRecord
@@ -13,10 +13,11 @@ from api.transitions import move
 from api.trouble import in_words
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.expectation import Expectation
+from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.verdict import judge
-from bringup.wire import EventType, Heartbeat, Report, RunEvent, TimelineEntry, Trouble
+from bringup.wire import EventType, Heartbeat, MachineIdentity, Report, RunEvent, TimelineEntry, Trouble
 
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,
@@ -57,6 +58,7 @@ class Moment:
     settings: Settings
     refused_callbacks: int = 0
     image_read: ImageRead | None = None
+    inventory: Inventory = field(default_factory=Inventory)
 
     def entry(self, trigger: str, after: RunRecord, detail: str = "") -> TimelineEntry:
         """A line of the timeline."""
@@ -173,11 +175,34 @@ def _deadline(moment: Moment, _event: RunEvent) -> Change:
     return moment.end("deadline", reason, detail)
 
 
-def _permitting(refusal: Callable[[KnownDevice, str], str | None], *marks: str) -> Callable[[Moment, RunEvent], Change]:
+def _machine_identified(moment: Moment, event: RunEvent) -> Change:
+    """The machine behind the BMC's address was read. When it is another, the run ends and nothing is touched."""
+    seen, known = event.identity or MachineIdentity(), moment.run.identity
+    why = identity.other_than(known, seen) if known else None
+    if moment.run.state.ended:
+        if why:
+            raise PowerRefused(f"another machine answers at {moment.run.bmc} now: {why}")
+        return _identified(moment, event.owner, known or seen)
+    _refuse_unless_owner(moment, event.owner)
+    why = why or identity.contradiction(moment.device, seen, moment.inventory)
+    if why:
+        return moment.end("wrong_machine", FailureReason.WRONG_MACHINE, f"at {moment.run.bmc}: {why}")
+    pinned = identity.first_contact(moment.device.record.identity, seen)
+    return _identified(replace(moment, device=moment.device.with_record(identity=pinned)), event.owner, known or seen)
+
+
+def _identified(moment: Moment, owner: str, began_with: MachineIdentity) -> Change:
+    change = moment.step("machine_identified", "", identity=began_with, identity_owner=owner)
+    return replace(change, entry=moment.entry("machine_identified", change.run, identity.shown(began_with)))
+
+
+def _permitting(
+    refusal: Callable[[KnownDevice, RunRecord], str | None], *marks: str
+) -> Callable[[Moment, RunEvent], Change]:
     """An event that asks for a permit, with a fresh look at the device; ``marks``: the times that it sets first."""
 
     def permit(moment: Moment, event: RunEvent) -> Change:
-        if why := refusal(moment.device, moment.run.run_id):
+        if why := refusal(moment.device, moment.run) or _unidentified(moment.run, event.owner):
             raise PowerRefused(why)
         permits.refuse_while_in_use(moment.run, event.owner, moment.now, moment.settings)
         changes = permits.given(event.owner, moment.now)
@@ -185,6 +210,14 @@ def _permitting(refusal: Callable[[KnownDevice, str], str | None], *marks: str) 
         return replace(moment.step(event.type.value, event.detail, **changes), permits_power=True)
 
     return permit
+
+
+def _unidentified(run: RunRecord, owner: str) -> str | None:
+    """Whoever wants a permit has read himself which machine answers now."""
+    is_needed = run.identity is not None or not run.bmc_verify
+    if is_needed and run.identity_owner != owner:
+        return "this worker has not read which machine answers at the BMC's address"
+    return None
 
 
 def _permit_returned(moment: Moment, event: RunEvent) -> Change:
@@ -215,6 +248,7 @@ _WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
     EventType.BOOT_STARTED: _boot_started,
     EventType.MEDIA_INSERTED: _marking("media_at"),
     EventType.BOOT_OVERRIDE_SET: _marking(None),
+    EventType.MACHINE_IDENTIFIED: _machine_identified,
     EventType.WRITE_REQUESTED: _permitting(power_refusal, "write_permitted_at"),
     EventType.POWER_REQUESTED: _permitting(power_refusal, "power_requested_at"),
     EventType.POWER_ON_REQUESTED: _permitting(power_refusal, "power_requested_at", "power_on_requested_at"),

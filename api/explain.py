@@ -35,10 +35,10 @@ def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
 
 
 def _steps(entry: Device, settings: Settings) -> Iterator[str]:
-    yield f"ask the BMC at {entry.bmc} for the power state"
-    yield "eject what is in its virtual disc drive"
+    yield f"ask the BMC at {entry.bmc} which machine it is, and compare"
     if entry.boot_method == "cd":
         yield f"insert the image that is served for this run under {settings.image_base}"
+    yield "switch the machine off if it is on"
     yield f"set the boot override to {entry.boot_method}, once"
-    yield "switch the machine off if it is on, then on"
+    yield "switch the machine on"
     yield f"after the run eject the image{' and switch the machine off' if settings.power_off_after_run else ''}"

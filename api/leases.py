@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from api import pins
 from api.decide import decide
 from api.records import Change, Job, KnownDevice, RunRecord
-from bringup.inventory import Device
 from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
 from bringup.wire import TimelineEntry
 
@@ -42,15 +42,7 @@ def _new_run(run_id: str, device: KnownDevice, decision: Decision, reason: str, 
         updated_at=now,
         ended_at=None if starts else now,
         closed_at=None if starts else now,
-    ).model_copy(update=bmc_on_record(entry))
-
-
-def bmc_on_record(entry: Device | None) -> dict[str, object]:
-    """How the machine's BMC is reached, by the inventory: credentials go there, whatever a stored run says."""
-    if entry is None:
-        return {"bmc": None, "credential": None}
-    fields = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify")
-    return {name: getattr(entry, name) for name in fields}
+    ).model_copy(update=pins.on_record(entry))
 
 
 def _recorded(run: RunRecord, device: KnownDevice, detail: str, now: datetime) -> Change:

@@ -21,7 +21,7 @@ def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
     refused = given.tokens.refused(run_id)
 
     def at_this_moment(run: RunRecord, device: KnownDevice) -> Change:
-        return compute(Moment(run, device, utc_now(), given.settings, refused))
+        return compute(Moment(run, device, utc_now(), given.settings, refused, inventory=given.store.inventory()))
 
     change = given.store.change_run(run_id, at_this_moment)
     if change is None:

@@ -22,7 +22,7 @@ from bringup.model import (
     RunId,
     RunState,
 )
-from bringup.wire import DeviceView, Run, TimelineEntry, Verdict
+from bringup.wire import DeviceView, MachineIdentity, Run, TimelineEntry, Verdict
 
 _STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
 
@@ -51,6 +51,7 @@ class RunRecord(Record):
     bmc_ca: str | None = None
     bmc_fingerprint: Fingerprint | None = None
     bmc_verify: bool = True
+    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.pins`
     created_at: AwareDatetime
     updated_at: AwareDatetime
     deadline_at: AwareDatetime | None = None
@@ -59,11 +60,13 @@ class RunRecord(Record):
     boot_owner: str = ""
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None
+    identity_owner: str = ""  # who has read it last
     write_permitted_at: AwareDatetime | None = None
     power_requested_at: AwareDatetime | None = None
     power_on_requested_at: AwareDatetime | None = None
-    permit_owner: str = ""
-    permit_ends_at: AwareDatetime | None = None
+    permit_owner: str = ""  # who was given the last permit, and may still be using it
+    permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
@@ -94,6 +97,7 @@ class DeviceRecord(Record):
     active_run: str | None = None
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # as seen at the first contact; the inventory's word goes before it
     media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
 
 
@@ -131,6 +135,7 @@ class KnownDevice:
             active_run=self.record.active_run,
             last_run=self.record.last_run,
             last_seen_at=self.record.last_seen_at,
+            identity=self.record.identity,
         )
 
     def with_record(self, **changes: object) -> "KnownDevice":

@@ -16,11 +16,13 @@ def _all_to(to: RunState, *froms: RunState) -> Mapping[RunState, RunState]:
     return dict.fromkeys(froms, to)
 
 
-_STAY_BOOTING = _all_to(_B, _B)
+_STAY_BOOTING = {_B: _B}
 _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 
 MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "boot_started": _all_to(_B, _Q, _B),
+    "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
+    "wrong_machine": _all_to(RunState.FAILED, _B),
     "media_minted": _STAY_BOOTING,
     "media_inserted": _STAY_BOOTING,
     "boot_override_set": _STAY_BOOTING,

@@ -33,10 +33,12 @@ def system_key(address: str) -> str:
 
 
 def same_bmc(one: str | None, other: str | None) -> bool:
-    """Whether both name the same system of the same BMC."""
-    if one is None or other is None:
-        return one == other
-    return (host_key(one), system_key(one)) == (host_key(other), system_key(other))
+    """Whether both name the same system of the same BMC; what is no address is nobody's."""
+    try:
+        keys = [(host_key(address or ""), system_key(address or "")) for address in (one, other)]
+    except ValueError:
+        return False
+    return keys[0] == keys[1]
 
 
 def _host(name: str) -> str:

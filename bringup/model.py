@@ -133,6 +133,7 @@ class FailureReason(StrEnum):
     CALLBACK_REFUSED = "callback_refused"
     CHECK_FAILED = "check_failed"
     WORKER_LOST = "worker_lost"
+    WRONG_MACHINE = "wrong_machine"  # what answers at the BMC's address is not the machine on record
     ABORTED = "aborted"
 
 

@@ -66,7 +66,12 @@ def bmc_of(run: Run, settings: Settings) -> Bmc:
     Raises:
         BmcRejected: there is no way to drive this address.
     """
-    address = urlsplit(run.bmc or "")
+    if run.bmc is None:
+        message = (
+            "the API names no BMC for this run: the device has left the inventory, or the run's seal is not the API's"
+        )
+        raise BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
+    address = urlsplit(run.bmc)
     if address.scheme == "simulated" and settings.environment != "production":
         return SimulatedBmc(address.netloc, address.path, settings)
     if address.scheme == "https":

@@ -45,7 +45,8 @@ def _boot(tools: Tools, task: Task, run: RunDetail) -> None:
     if run.powered_on_at:
         return
     with closing(tools.bmc(run)) as bmc, tools.guard(run, bmc, task) as guard:
-        bmc.power_state()  # an absent or locked BMC shows here, before a token is made
+        if not guard.identify():  # an absent or locked BMC shows here, before a token is made
+            return
         power = tools.power(bmc, guard)
         if run.power_on_requested_at is None:  # from then on the machine may be reading the medium
             _insert(tools, task, run, bmc, guard)

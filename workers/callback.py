@@ -8,6 +8,7 @@ from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.model import FailureReason, LeaseEvent
 from bringup.wire import (
     EventType,
+    MachineIdentity,
     MediaRequest,
     Run,
     RunDecision,
@@ -53,9 +54,10 @@ class Callback:
         owner: str = "",
         detail: str = "",
         reason: FailureReason | None = None,
+        identity: MachineIdentity | None = None,
     ) -> RunEventReply:
         """Tell of a step, or ask leave for it. Raises ApiRejected when it does not apply any more."""
-        event = RunEvent(type=what, owner=owner, detail=detail[:1024], reason=reason)
+        event = RunEvent(type=what, owner=owner, detail=detail[:1024], reason=reason, identity=identity)
         with _waiting_for_a_person():
             return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
 

@@ -66,6 +66,7 @@ def _clean_up(tools: Tools, task: Task, run: RunDetail) -> None:
     if not _was_touched(run):
         return
     with closing(tools.bmc(run)) as bmc, tools.guard(run, bmc, task) as guard:
+        guard.identify()
         eject = EventType.CLEANUP_REQUESTED
         guard.write(eject, lambda permit: bmc.eject_media(own_media(run), permit), "eject our medium")
         tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)

@@ -47,6 +47,17 @@ class Guard:
             with suppress(ApiRejected, TransientError):  # then whoever comes next waits until nothing can arrive
                 self._callback.tell(self._run_id, EventType.PERMIT_RETURNED, owner=self._owner)
 
+    def identify(self) -> bool:
+        """Read which machine answers, and let the API compare; returns whether it is the run's.
+
+        Raises:
+            ApiRejected: it is another, and the run has ended before.
+        """
+        self._bmc.connect()
+        seen = self._bmc.identity().message()
+        reply = self._callback.tell(self._run_id, EventType.MACHINE_IDENTIFIED, owner=self._owner, identity=seen)
+        return not reply.state.ended
+
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
         """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
 

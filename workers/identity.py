@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from bringup import wire
+
+_LONGEST = 128  # of a value; escaped it grows up to eight times, and a message takes 1024
+_MOST_MACS = 128
+
 
 @dataclass(frozen=True)
 class MachineIdentity:
@@ -19,3 +24,18 @@ class MachineIdentity:
     uuid: str | None = None
     macs: tuple[str, ...] = ()
     system_path: str | None = None
+
+    def message(self) -> wire.MachineIdentity:
+        """For the API: what a BMC says may be of any length."""
+        return wire.MachineIdentity(
+            serial=_short(self.serial),
+            sku=_short(self.sku),
+            asset_tag=_short(self.asset_tag),
+            uuid=_short(self.uuid),
+            macs=tuple(filter(None, map(_short, self.macs[:_MOST_MACS]))),
+            system_path=_short(self.system_path),
+        )
+
+
+def _short(text: str | None) -> str | None:
+    return text[:_LONGEST] if text else None

@@ -1,10 +1,11 @@
 """What operators ask and decide."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from api import events, leases
+from api import events, leases, pins
 from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
@@ -65,7 +66,9 @@ def show_run(run_id: str) -> Response:
     if run is None:
         raise unknown_run()
     device = services().store.device(run.device)
-    current = with_owed_jobs(run).model_copy(update=leases.bmc_on_record(device.entry if device else None))
+    current = with_owed_jobs(run).model_copy(
+        update=pins.pinned(run, device.entry if device else None, services().settings)
+    )
     timeline = tuple(services().store.timeline(run_id))
     media = device.record.media_sha256 if device else ()
     artifacts = services().artifacts.of(run_id)
@@ -128,7 +131,10 @@ def explain_device(name: str) -> Response:
 @audience(Audience.OPERATOR)
 @documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def change_device(name: str) -> Response:
-    """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible."""
+    """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible.
+
+    During a run too: what the run did at the BMC until then is undone.
+    """
     wanted = read_body(DeviceChange)
     changed = services().store.change_device(name, lambda device: _changed(device, wanted))
     if changed is None:
@@ -139,19 +145,21 @@ def change_device(name: str) -> Response:
 def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
     if wanted.maintenance is not None:
         device = device.with_record(maintenance=wanted.maintenance or None)
+    if wanted.forget_identity:
+        device = device.with_record(identity=None)
     if wanted.state is None:
         return device
-    if wanted.state is not DeviceState.ACTIVE:
-        _refuse_to_expose(device, wanted.state)
+    if wanted.state is DeviceState.APPROVED:
+        _refuse_to_expose(device)
     return device.with_record(state=wanted.state, unapproved=wanted.state is DeviceState.DISCOVERED)
 
 
-def _refuse_to_expose(device: KnownDevice, wanted: DeviceState) -> None:
+def _refuse_to_expose(device: KnownDevice) -> None:
     if device.record.active_run:
         raise conflict(f"run {device.record.active_run} has not ended; abort it first")
-    if wanted is DeviceState.APPROVED and device.entry is None:
+    if device.entry is None:
         raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
-    if wanted is DeviceState.APPROVED and device.entry and device.entry.state is DeviceState.ACTIVE:
+    if device.entry.state is DeviceState.ACTIVE:
         raise conflict("the inventory says that the machine is active; change DEVICES_FILE first")
 
 
@@ -179,7 +187,11 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
     decision, reason = decide(device)
     if decision is not Decision.START:
         raise conflict(reason)
-    return leases.started_by_operator(run_id, device, why, utc_now())
+    return _sealed(leases.started_by_operator(run_id, device, why, utc_now()))
+
+
+def _sealed(change: Change) -> Change:
+    return replace(change, run=pins.sealed(change.run, services().settings))
 
 
 def _known_device(name: str) -> KnownDevice:

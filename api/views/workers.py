@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api import events, leases
+from api import events, leases, pins
 from api.answers import answer
 from api.audience import Audience, audience
 from api.body import read_body
@@ -61,7 +61,7 @@ def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Ch
         return known
     change = leases.opened_by(event, device, utc_now())
     if change is not None:
-        return change
+        return replace(change, run=pins.sealed(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise stale(f"device {device.record.name} names run {device.record.active_run}, which is not on record")

@@ -142,10 +142,13 @@ def device() -> None:
 @click.argument("name")
 @click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
 @click.option("--maintenance", metavar="REASON", help="Why nobody may touch it; an empty text ends it.")
+@click.option("--forget-identity", is_flag=True, help="After a new mainboard: the next contact is the first again.")
 @click.pass_obj
-def device_set(context: Context, name: str, state: str | None, maintenance: str | None) -> None:
+def device_set(
+    context: Context, name: str, *, state: str | None, maintenance: str | None, forget_identity: bool
+) -> None:
     """Change where a machine stands."""
-    wanted = {"state": state, "maintenance": maintenance}
+    wanted = {"state": state, "maintenance": maintenance, "forget_identity": forget_identity or None}
     change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
     found = _client(context).patch(f"/devices/{name}", change, DeviceView)
     say(f"Device {found.name}: {found.state}" + (f", in maintenance: {found.maintenance}" if found.maintenance else ""))

@@ -5,6 +5,7 @@ tolerantly (`read_reply`), for the API is upgraded before its clients.
 """
 
 from bringup.wire.base import read_reply
+from bringup.wire.identity import MachineIdentity
 from bringup.wire.image import AREA_HEAD, AREA_SIZE, IMAGE_FILE, RunParameters
 from bringup.wire.machine import (
     AgentCheck,
@@ -84,6 +85,7 @@ __all__ = [
     "Heartbeat",
     "HeartbeatReply",
     "Interface",
+    "MachineIdentity",
     "MediaRequest",
     "Memory",
     "MemoryModule",

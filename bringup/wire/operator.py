@@ -19,7 +19,13 @@ class StartRequest(Message):
 
 
 class DeviceChange(Message):
-    """What an operator may change of a device; what is left out stays. ``maintenance`` "" ends it."""
+    """What an operator may change of a device; what is left out stays.
+
+    Args:
+        maintenance: "" ends it.
+        forget_identity: what the BMC showed at the first contact is forgotten; the next contact is the first again.
+    """
 
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE, DeviceState.DISCOVERED] | None = None
     maintenance: DeviceText | None = None
+    forget_identity: bool = False

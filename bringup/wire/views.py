@@ -16,6 +16,7 @@ from bringup.model import (
     or_else,
 )
 from bringup.wire.base import Message
+from bringup.wire.identity import MachineIdentity
 from bringup.wire.machine import CheckStatus
 
 
@@ -88,11 +89,10 @@ class Run(Message):
     boot_owner: str = ""
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # of the machine that this run began with
     write_permitted_at: AwareDatetime | None = None  # the first permit to write to the BMC
     power_requested_at: AwareDatetime | None = None
     power_on_requested_at: AwareDatetime | None = None  # from here on the machine may be running the image
-    permit_owner: str = ""  # who was given the last permit, and may still be using it
-    permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
@@ -131,6 +131,7 @@ class DeviceView(Message):
     active_run: str | None = None
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # as its BMC showed it at the first contact
 
 
 class RunList(Message):

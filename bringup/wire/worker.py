@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat
 
 from bringup.model import AnyDecision, AnyRunState, DeviceText, FailureReason, RunId
 from bringup.wire.base import Message
+from bringup.wire.identity import MachineIdentity
 
 # A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
 # the device. Long enough for one request over a connection that stands already, and less than the time after which
@@ -19,6 +20,7 @@ class EventType(StrEnum):
     BOOT_STARTED = "boot_started"
     MEDIA_INSERTED = "media_inserted"
     BOOT_OVERRIDE_SET = "boot_override_set"
+    MACHINE_IDENTIFIED = "machine_identified"  # which machine answers at the BMC's address; before any permit
     WRITE_REQUESTED = "write_requested"  # asks for a permit to insert the medium or set the boot override
     POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
     POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
@@ -40,6 +42,7 @@ class RunEvent(Message):
     owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
     reason: FailureReason | None = None
     detail: DeviceText = ""
+    identity: MachineIdentity | None = None  # for `machine_identified`
 
 
 class RunEventReply(Message):

@@ -85,6 +85,7 @@ class _Door(Connector):  # type: ignore[misc]
             default_request_timeout=settings.bmc_read_timeout_s,
             connect_timeout=settings.bmc_connect_timeout_s,
         )
+        self._session.headers["User-Agent"] = "bringup"  # a BMC's log says who wrote to it
         self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
         self._session.max_redirects = 0  # a redirect would carry the session elsewhere
         self._session.adapters.clear()

@@ -23,7 +23,7 @@ from werkzeug.serving import run_simple
 
 from bringup.wire import AREA_SIZE
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER
-from tests.integration.redfish.emulator import UUID, Front, end_with
+from tests.integration.redfish.emulator import UUID, WRITES, Front, end_with
 
 _DISK_BYTES = 1_100_000_000
 
@@ -130,7 +130,7 @@ def serve(folder: Path) -> None:
     )
     QemuDriver.machine, QemuDriver.settings = machine, settings
     emulator.app.systems.set_boot_image(UUID, "Cd")
-    QemuDriver.front = Front(emulator.app)
+    QemuDriver.front = Front(emulator.app, folder / WRITES)
     signal.signal(signal.SIGTERM, lambda *_: _end(machine))
     certificate = (str(folder / "bmc.pem"), str(folder / "bmc.key"))
     run_simple("0.0.0.0", 443, QemuDriver.front, threaded=True, ssl_context=certificate)  # noqa: S104 - it has no address yet

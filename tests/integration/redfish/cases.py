@@ -11,6 +11,7 @@ from tests.integration.redfish.machines import Play
 from tests.unit.agent.tree import MAC
 
 FOREIGN_CA = "of a CA that did not sign its certificate"
+UUID_OF_ANOTHER = "4c4c4544-0058-4b10-8032-b7c04f4d3133"
 MEMORY = "expected.memory_gib"
 INSERT = "/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia"
 RESET = "/Actions/ComputerSystem.Reset"
@@ -65,8 +66,11 @@ CASES = {
     "the image is accepted and not put in": _at_the_bmc(
         FailureReason.MEDIA_REJECTED, "bringup-validation.iso and holds nothing", fault=("fetches_nothing", "")
     ),
-    "the old medium is stuck": _at_the_bmc(
-        FailureReason.MEDIA_REJECTED, "is stuck: it was ejected twice", fault=("stuck", ""), holds_a_disc=True
+    "somebody's medium is in": _at_the_bmc(
+        FailureReason.MEDIA_REJECTED, "a medium that is not ours is in every virtual drive", holds_a_disc=True
+    ),
+    "another machine answers": _at_the_bmc(
+        FailureReason.WRONG_MACHINE, f"the inventory says uuid {UUID_OF_ANOTHER}", entry={"uuid": UUID_OF_ANOTHER}
     ),
     "the image is shown and never read": Case(
         RunState.TIMED_OUT, FailureReason.MEDIA_NOT_READ, "of its image nothing was read", fault=("fetches_later", "")

@@ -24,7 +24,8 @@ from pki.authority import Authority
 from pki.keys import key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
-from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER
+from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER, WRITES
+from tests.integration.redfish.recorder import Write, recorded
 from workers.own_media import OwnMedia
 from workers.permit import Permit
 from workers.redfish import RedfishBmc
@@ -73,6 +74,11 @@ class Emulator:
             f"{self.address}/systems", verify=str(self.ca), timeout=30
         ).json()
         return found
+
+    @property
+    def writes(self) -> list[Write]:
+        """Every write that has ever reached it."""
+        return recorded(self.ca.parent / WRITES)
 
     def ask(self, path: str = "") -> dict[str, Any]:
         """What the real emulator says of its system, asked without our code."""

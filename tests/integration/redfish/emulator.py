@@ -26,11 +26,14 @@ from sushy_tools.emulator.resources.systems import fakedriver  # type: ignore[im
 from werkzeug import Request, Response
 from werkzeug.serving import run_simple
 
+from tests.integration.redfish.recorder import Write, record
+
 UUID = "27946b59-9e44-4fa7-8e91-f3527a1ef094"
 USER, PASSWORD = "root", "calvin-of-the-tests"
 SYSTEMS = "/redfish/v1/Systems/"
 SYSTEM = f"{SYSTEMS}{UUID}"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
+WRITES = "writes.jsonl"
 _WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -46,8 +49,9 @@ class Front:
     contains one of its words, a system's UUID as a rule.
     """
 
-    def __init__(self, app: _WSGI) -> None:
+    def __init__(self, app: _WSGI, writes: Path) -> None:
         self._app = app
+        self._writes = writes  # where every write is put on record, before anything is made of it
         self._locks: dict[str, Lock] = defaultdict(Lock)  # the emulator reads a system, changes it, writes it back
         self.faults: dict[str, Any] = {}
         self.sessions: dict[str, str] = {}  # id -> token
@@ -64,10 +68,17 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
+        self._record(request)
         late_s = self.faults.get("slow_s", 2) if self._has("slow", request) else 0
         answer = self._own(request) or self._faulty(request) or self._redfish(request)
         time.sleep(late_s)  # what was asked is done; only its answer comes too late
         return answer(environ, start_response)
+
+    def _record(self, request: Request) -> None:
+        is_ours = request.path.startswith(("/test", SESSIONS))
+        if request.method not in {"GET", "HEAD"} and not is_ours:
+            agent = request.headers.get("User-Agent", "")
+            record(self._writes, Write(time.time(), request.method, request.path, agent.partition("/")[0]))
 
     def _own(self, request: Request) -> Response | None:
         """What the tests ask, and the image that BMCs fetch."""
@@ -228,7 +239,7 @@ def serve(folder: Path, port: int, certificate: str, key: str, systems: int) -> 
         ],
     }
     emulator.app.configure(extra_config=extra)
-    run_simple("127.0.0.1", port, Front(emulator.app), threaded=True, ssl_context=(certificate, key))
+    run_simple("127.0.0.1", port, Front(emulator.app, folder / WRITES), threaded=True, ssl_context=(certificate, key))
 
 
 def end_with(parent: int) -> None:

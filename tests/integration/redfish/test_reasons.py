@@ -8,13 +8,15 @@ import pytest
 
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.settings import Settings
-from tests.integration.redfish.cases import CASES, faults
+from tests.integration.redfish.cases import CASES, UUIDS, faults
 from tests.integration.redfish.conftest import Emulator, emulated
 from tests.integration.redfish.playing import Outcome, play_all
 from tests.integration.redfish.rack import Rack, prepare
+from tests.integration.redfish.recorder import permits_of, without_a_permit
 
 _DOCS = Path(__file__).parents[3] / "docs"
-_IMPATIENT = {"BMC_READ_TIMEOUT_S": "60", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
+# Longer than its BMC takes for an answer, and no longer: so long waits who takes over from a killed worker.
+_IMPATIENT = {"BMC_READ_TIMEOUT_S": "12", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,16 @@ def test_the_machine_is_left_off_and_empty(outcomes: dict[str, Outcome], name: s
     assert machine["power"] == "Off"
     assert machine["inserted"] is case.holds_a_disc
     assert machine["override"]["BootSourceOverrideEnabled"] == "Disabled"
+
+
+def test_every_write_to_a_bmc_had_a_permit_that_was_not_older_than_its_bound(
+    outcomes: dict[str, Outcome], bmcs: Emulator
+) -> None:
+    writes = bmcs.writes
+    assert len(writes) > len(CASES)
+    for name, outcome in outcomes.items():
+        own = [write for write in writes if UUIDS[name] in write.path and write.by_a_worker]
+        assert without_a_permit(own, permits_of(outcome.run.timeline)) == [], name
 
 
 @pytest.mark.usefixtures("outcomes")

@@ -3,9 +3,9 @@
 import pytest
 
 from api.decide import decide, power_refusal
-from api.records import DeviceRecord, KnownDevice
+from api.records import DeviceRecord, KnownDevice, RunRecord
 from bringup.inventory import Device
-from bringup.model import Decision, DeviceState
+from bringup.model import Decision, DeviceState, RunState, utc_now
 
 ENTRY = Device.model_validate({"name": "a", "bmc_mac": "02:00:00:00:00:01", "bmc": "simulated://127.0.0.1:1/a"})
 APPROVED = KnownDevice(DeviceRecord(name="a", state=DeviceState.APPROVED), ENTRY)
@@ -44,11 +44,22 @@ def test_a_machine_with_a_run_that_is_not_closed_runs_already() -> None:
     assert decide(APPROVED.with_record(active_run="r"))[0] is Decision.RUNNING
 
 
-VALIDATING = APPROVED.with_record(state=DeviceState.VALIDATING, active_run="r")
+RUN = RunRecord(
+    run_id="02-00-00-00-00-01-1",
+    device="a",
+    mac="02:00:00:00:00:01",
+    ip="",
+    decision=Decision.START,
+    state=RunState.BOOTING,
+    bmc=ENTRY.bmc,
+    created_at=utc_now(),
+    updated_at=utc_now(),
+)
+VALIDATING = APPROVED.with_record(state=DeviceState.VALIDATING, active_run=RUN.run_id)
 
 
 def test_power_is_granted_to_the_run_that_owns_the_machine() -> None:
-    assert power_refusal(VALIDATING, "r") is None
+    assert power_refusal(VALIDATING, RUN) is None
 
 
 @pytest.mark.parametrize(
@@ -59,8 +70,11 @@ def test_power_is_granted_to_the_run_that_owns_the_machine() -> None:
         VALIDATING.with_record(state=DeviceState.ACTIVE),
         VALIDATING.with_record(maintenance="fan"),
         KnownDevice(VALIDATING.record, None),
+        VALIDATING.with_record(unapproved=True),
+        KnownDevice(VALIDATING.record, ENTRY, "Redis has forgotten"),
+        KnownDevice(VALIDATING.record, ENTRY.model_copy(update={"bmc": "https://10.0.0.99"})),
         KnownDevice(VALIDATING.record, ENTRY.model_copy(update={"state": DeviceState.ACTIVE})),
     ],
 )
 def test_power_is_refused_for_every_other_standing(device: KnownDevice) -> None:
-    assert power_refusal(device, "r")
+    assert power_refusal(device, RUN)

@@ -14,13 +14,14 @@ from api.events import Moment
 from api.leases import opened_by
 from api.records import Change, DeviceRecord, KnownDevice
 from bringup.errors import ApiRejected, InvalidTransition, NotYet, PowerRefused
-from bringup.inventory import Device
+from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
 from bringup.wire import (
     PERMIT_S,
     EventType,
     Heartbeat,
+    MachineIdentity,
     Run,
     RunDetail,
     RunEvent,
@@ -28,9 +29,9 @@ from bringup.wire import (
     RunMedia,
     TimelineEntry,
 )
+from workers import identity as identities
 from workers.bmc import Bmc
 from workers.callback import Callback
-from workers.identity import MachineIdentity
 from workers.job import Task
 from workers.own_media import OwnMedia
 from workers.permit import Permit
@@ -111,7 +112,7 @@ class FakeBmc:
     foreign: str | None = None
     override: str | None = None
     booted: RunMedia | None = None
-    is_machine: MachineIdentity = field(default_factory=MachineIdentity)
+    is_machine: identities.MachineIdentity = field(default_factory=identities.MachineIdentity)
     closed: int = 0
     _wanted: bool | None = None
     _looks: int = 0
@@ -119,7 +120,7 @@ class FakeBmc:
     def connect(self) -> None:
         """Always ready."""
 
-    def identity(self) -> MachineIdentity:
+    def identity(self) -> identities.MachineIdentity:
         return self.calls.through("identity", lambda: self.is_machine)
 
     def power_state(self) -> str:
@@ -217,8 +218,9 @@ class FakeApi:
         owner: str = "",
         detail: str = "",
         reason: FailureReason | None = None,
+        identity: MachineIdentity | None = None,
     ) -> RunEventReply:
-        event = RunEvent(type=what, owner=owner, detail=detail, reason=reason)
+        event = RunEvent(type=what, owner=owner, detail=detail, reason=reason, identity=identity)
         return self.calls.through(f"tell {what}", lambda: self._event(run_id, event))
 
     def heartbeat(self) -> None:
@@ -276,7 +278,7 @@ class FakeApi:
 
     def _moment(self) -> Moment:
         now = self._began_at + timedelta(seconds=self._clock())
-        return Moment(self.state, self.device, now, self.settings)
+        return Moment(self.state, self.device, now, self.settings, inventory=Inventory([self.entry]))
 
     def _apply(self, change: Change) -> None:
         self.state, self.device = change.run, change.device

@@ -1,0 +1,46 @@
+"""Which BMC a run began with: it stays with that one, whatever is edited in the inventory meanwhile.
+
+The address, the credential's name and what proves the BMC's certificate are pinned in the run when it is opened,
+under a seal that only the API can make. Credentials go to no address that the inventory has not named: who can
+write to Redis can write a run, but not its seal.
+"""
+
+import hashlib
+import hmac
+import json
+
+from api.records import RunRecord
+from bringup.inventory import Device
+from bringup.settings import Settings
+
+FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify")
+_NO_BMC: dict[str, object] = {"bmc": None, "credential": None}
+
+
+def on_record(entry: Device | None) -> dict[str, object]:
+    """How the machine's BMC is reached, by the inventory as it stands."""
+    return {name: getattr(entry, name) for name in FIELDS} if entry else _NO_BMC
+
+
+def sealed(run: RunRecord, settings: Settings) -> RunRecord:
+    """The run, with the seal on how its BMC is reached."""
+    return run.model_copy(update={"bmc_seal": _seal(run, settings)})
+
+
+def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str, object]:
+    """How the BMC that the run began with is reached; no address where the seal is not ours.
+
+    A run of a version that did not seal yet has what the inventory says now.
+    """
+    if not run.bmc_seal:
+        return on_record(entry)
+    is_ours = hmac.compare_digest(run.bmc_seal, _seal(run, settings))
+    return {name: getattr(run, name) for name in FIELDS} if is_ours else _NO_BMC
+
+
+def _seal(run: RunRecord, settings: Settings) -> str:
+    """HMAC-SHA256 under a key of its own, derived from API_TOKEN, which every host of the API has."""
+    token = settings.api_token.get_secret_value() if settings.api_token else ""
+    key = hmac.digest(token.encode(), b"bringup: the BMC of a run", "sha256")
+    content = json.dumps([run.run_id, run.device, *(getattr(run, name) for name in FIELDS)])
+    return hmac.new(key, content.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,78 @@
+"""What reached a BMC and when, against what the API had permitted: two records that know nothing of each other."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.wire import PERMIT_S, EventType, TimelineEntry
+from workers.redfish.gate import ARRIVAL_S
+
+# Which permit each kind of request needs; the last part of its path, or its method.
+_KINDS = {
+    "VirtualMedia.InsertMedia": {EventType.WRITE_REQUESTED},
+    "VirtualMedia.EjectMedia": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "PATCH": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "ComputerSystem.Reset": {
+        EventType.POWER_REQUESTED,
+        EventType.POWER_ON_REQUESTED,
+        EventType.POWER_OFF_REQUESTED,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that reached the BMC and may have changed it; ``at``: seconds since the epoch."""
+
+    at: float
+    method: str
+    path: str
+    agent: str
+
+    @property
+    def by_a_worker(self) -> bool:
+        """Not by a test that plays somebody else."""
+        return self.agent == WORKER
+
+    @property
+    def needs(self) -> set[EventType]:
+        """The kinds of permit that allow it; none for what we should never send."""
+        return _KINDS.get(self.path.rpartition("/")[2], _KINDS.get(self.method, set()))
+
+
+@dataclass(frozen=True)
+class Given:
+    """A permit as the API has it; ``at``: seconds since the epoch."""
+
+    at: float
+    kind: EventType
+
+
+WORKER = "bringup"
+
+
+def record(path: Path, write: Write) -> None:
+    """Put ``write`` on record; one line, so that several threads may."""
+    with path.open("a") as file:
+        file.write(json.dumps(vars(write)) + "\n")
+
+
+def recorded(path: Path) -> list[Write]:
+    """All that were put on record there."""
+    return [Write(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def permits_of(timeline: Iterable[TimelineEntry]) -> list[Given]:
+    """The permits that a run was given, by its timeline."""
+    kinds = set().union(*_KINDS.values())
+    return [Given(e.at.timestamp(), EventType(e.type)) for e in timeline if e.applied and e.type in kinds]
+
+
+def without_a_permit(writes: Iterable[Write], permits: list[Given]) -> list[Write]:
+    """Those that arrived without a permit of their kind, or later than it holds and a request travels."""
+    return [write for write in writes if not any(_allows(permit, write) for permit in permits)]
+
+
+def _allows(permit: Given, write: Write) -> bool:
+    return permit.kind in write.needs and 0 <= write.at - permit.at <= PERMIT_S + ARRIVAL_S
