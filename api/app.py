@@ -71,7 +71,7 @@ def _serving(name: str, *views: ModuleType) -> Flask:
 
 
 def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
-    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api"))
+    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image

@@ -7,7 +7,7 @@ remembers. There is one key, and this is the one place that increments it, in th
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from api import keys
 from api.database import Database
@@ -103,9 +103,27 @@ class Changes:
 
     def join(self) -> str:
         """The id of the installation. Of several processes that start at once, one names it."""
-        with self._database.errors():
-            self._database.connection.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
+
+        def write(pipe: "Pipeline") -> None:
+            pipe.multi()
+            pipe.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
+
+        self._database.transact(write)
         return str(self.found().installation)
+
+    def confirmed(self) -> int:
+        """The last change, when no failover can lose it: with Redis Sentinel, when the replicas have it.
+
+        Raises:
+            NotReplicated: they do not have it in time.
+        """
+
+        def look(pipe: "Pipeline") -> int:
+            number = int(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)) or 0)
+            pipe.multi()
+            return number
+
+        return self._database.transact(look, keys.INSTALLATION)
 
     def note_loss(self, host: str, remembered: int) -> Loss | None:
         """Note for all hosts that ``host`` remembers a change that Redis does not hold; None: it does by now."""

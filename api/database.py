@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bringup.connections import check_writes, redis_errors
+from bringup.connections import ReplicatedRedis, check_writes, redis_errors
 from bringup.errors import BringupError
 from bringup.outages import Outages, Service
 from bringup.settings import Settings
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Replicas of a Redis with Sentinel.
+
+    Args:
+        following: those that must confirm a change before it is acknowledged; 0: none can be.
+        known: those that the sentinels have heard of.
+    """
+
+    following: int
+    known: int
 
 
 class Database:
@@ -28,6 +42,13 @@ class Database:
         """Ask whether it is there and takes writes. Raises RedisRefusesWrites, too."""
         with self.errors(Service.REDIS, Service.REDIS_WRITES):
             check_writes(self.connection)
+
+    def replicas(self) -> Replicas | None:
+        """How many replicas there are; None: without Sentinel none is to be there."""
+        if not isinstance(self.connection, ReplicatedRedis):
+            return None
+        with self.errors():
+            return Replicas(self.connection.replicas(), self.connection.sentinels.view().known)
 
     def fields(self, key: str, *, within: "Pipeline | None" = None) -> dict[str, bytes]:
         """A hash; empty when there is none."""

@@ -35,15 +35,6 @@ class Durability:
         """Return when what Redis had confirmed at ``seen_at`` cannot be lost any more: after two seconds at most."""
         time.sleep(max(0.0, self._remaining_s(seen_at)))
 
-    def confirm(self) -> None:
-        """Return when no failover can lose what was seen: with Redis Sentinel, when the replicas have it.
-
-        Raises:
-            RedisUnavailable: they do not have it in time.
-        """
-        if self._settings.sentinels:
-            self._database.transact(lambda pipe: pipe.multi())  # waits for the replicas, as each transaction does
-
     def _remaining_s(self, seen_at: float) -> float:
         return 0.0 if self._fsync_policy() == "always" else seen_at + EVERYSEC_S - self._clock()
 

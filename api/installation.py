@@ -55,7 +55,7 @@ class Installation:
         self._changes = Changes(database)
         self._id_path = folder / ID_FILE
         self._memory = ChangeMemory(folder / MEMORY_FILE)
-        self._seen = SeenChanges(self._memory, Durability(database, settings))
+        self._seen = SeenChanges(self._memory, Durability(database, settings), self._changes.confirmed)
         self._logged: str | None = None
 
     def withheld(self) -> str | None:

@@ -32,6 +32,7 @@ class _Standing(Collector):
         yield from self._devices()
         yield self._jobs()
         yield from self._installation()
+        yield from self._replicas()
 
     def _ended(self) -> Metric:
         family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
@@ -56,6 +57,14 @@ class _Standing(Collector):
         yield family
         resting = sum(device.maintenance is not None for device in devices)
         yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that nobody may touch.", resting)
+
+    def _replicas(self) -> Iterator[Metric]:
+        """Only with Redis Sentinel."""
+        replicas = self._store.replicas()
+        if replicas:
+            following, known = "Replicas that follow the master.", "Replicas that the sentinels know."
+            yield GaugeMetricFamily("bringup_redis_replicas", following, replicas.following)
+            yield GaugeMetricFamily("bringup_redis_replicas_known", known, replicas.known)
 
     def _installation(self) -> Iterator[Metric]:
         status = self._store.installation()

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from threading import Lock, Timer
 
 from api.change_memory import ChangeMemory
@@ -14,11 +15,16 @@ _MOST_PENDING = 10_000  # while nothing can be remembered; to drop the oldest on
 
 
 class SeenChanges:
-    """Collects change numbers and writes the highest that cannot be lost any more."""
+    """Collects change numbers and writes the highest that cannot be lost any more.
 
-    def __init__(self, memory: ChangeMemory, durability: Durability) -> None:
+    Args:
+        confirmed: asks Redis for the last change that no failover can lose.
+    """
+
+    def __init__(self, memory: ChangeMemory, durability: Durability, confirmed: Callable[[], int]) -> None:
         self._memory = memory
         self._durability = durability
+        self._confirmed = confirmed
         self._lock = Lock()
         self._pending: deque[tuple[int, float]] = deque(maxlen=_MOST_PENDING)
         self._newest = 0
@@ -53,9 +59,7 @@ class SeenChanges:
     def _flush(self) -> None:
         try:
             if number := self._settled():
-                self._durability.confirm()  # others' changes, which we have only read, may not be on a replica yet
-                self._memory.raise_to(number)
-                self._drop_up_to(number)
+                self._remember(number)
             self._log(None)
         except StateDirUnavailable as error:
             self._log(str(error))
@@ -65,6 +69,15 @@ class SeenChanges:
             with self._lock:
                 self._timer = None
                 self._schedule()
+
+    def _remember(self, number: int) -> None:
+        """Others' changes, which we have only read, may not be on a replica; and a failover may have lost them."""
+        confirmed = min(number, self._confirmed())
+        self._memory.raise_to(confirmed)
+        self._drop_up_to(number)
+        if confirmed < number:
+            with self._lock:
+                self._newest = confirmed  # the numbers above it are given again
 
     def _settled(self) -> int:
         """The highest number that cannot be lost any more; 0: there is none."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from api import ended_runs, keys
 from api.changes import Changes
-from api.database import Database
+from api.database import Database, Replicas
 from api.installation import Installation, Status
 from api.inventory_file import InventoryFile
 from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
@@ -62,6 +62,10 @@ class Store:
         """Ask Redis whether it is there and takes writes. Raises RedisRefusesWrites, too."""
         self._database.check_writes()
 
+    def replicas(self) -> Replicas | None:
+        """How many replicas Redis has; None: it is not to have any."""
+        return self._database.replicas()
+
     def installation(self) -> Status:
         """How Redis stands to what this host remembers."""
         return self._installation.status()
@@ -73,6 +77,20 @@ class Store:
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
         return _record(RunRecord, self._database.fields(keys.run(run_id)))
+
+    def confirmed_run(self, run_id: str) -> RunRecord | None:
+        """The same, when no failover can take it back: with Redis Sentinel, when the replicas have it.
+
+        Raises:
+            NotReplicated: they do not have it in time.
+        """
+
+        def look(pipe: "Pipeline") -> RunRecord | None:
+            run = _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
+            pipe.multi()
+            return run
+
+        return self._database.transact(look, keys.run(run_id))
 
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""

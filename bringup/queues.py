@@ -59,6 +59,18 @@ class Queues:
             return False
         return True
 
+    def has_lease(self, event: LeaseEvent) -> bool:
+        """Whether the lease's job is there; on a `ReplicatedRedis`, at the replicas, too."""
+        key = Job.key_for(event.run_id)
+
+        def look(pipe: "Pipeline") -> bool:
+            is_there = bool(pipe.exists(key))
+            pipe.multi()
+            return is_there
+
+        transaction: Any = self._connection.transaction
+        return bool(transaction(look, key, value_from_callable=True))
+
     def add(
         self, kind: JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
     ) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from bringup import log
 from bringup.connections import check_writes, connect_redis, redis_errors
+from bringup.errors import NotReplicated
 from bringup.model import LeaseEvent
 from bringup.outages import Outages
 from bringup.queues import Queues
@@ -62,7 +63,7 @@ def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bo
 
     Redis is asked at once: a wrong password must not wait for the first lease.
     """
-    connection = connect_redis(settings, ClientContexts(), name="tail")
+    connection = connect_redis(settings, ClientContexts(), name="tail", replicated=True)
     queues = Queues(connection)
 
     def probe() -> None:
@@ -71,7 +72,10 @@ def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bo
 
     def deliver(event: LeaseEvent) -> bool:
         with redis_errors(settings):
-            return queues.add_lease(event)
+            is_new = queues.add_lease(event)
+            if settings.sentinels and not queues.has_lease(event):
+                raise NotReplicated("a failover has lost the lease; it is delivered again")
+            return is_new
 
     patience = Patience(stop, probe, Outages("tail"))
     patience.insist(probe)

@@ -142,6 +142,10 @@ class SentinelSet:
         settings = self.settings("api", redis_port=port, redis_sentinels="")
         return connect_redis(settings, tls.ClientContexts(), name="tests")
 
+    def offset(self, port: int) -> int:
+        """How far the server at ``port`` is in the stream of changes."""
+        return int(self.admin(port).info("replication")["master_repl_offset"])
+
     def log_of(self, port: int) -> str:
         """What a server has logged."""
         return (self.folder / f"{port}.log").read_text(errors="replace")

@@ -58,7 +58,7 @@ def report(run_id: str) -> Response:
         raise invalid("a simulated report has no place in production")
     run = _own_run(run_id)
     if run.report_sha256 is not None:
-        return _replayed(run, message)
+        return _replayed(run_id, message)
     if run.state.ended:
         raise finished(f"the run has ended: {run.state}")
     try:
@@ -73,10 +73,14 @@ def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
     run = _own_run(run_id)
     if run.report_sha256 is None:
         raise finished(str(error)) from None
-    return _replayed(run, message)
+    return _replayed(run_id, message)
 
 
-def _replayed(run: RunRecord, message: Report) -> Response:
+def _replayed(run_id: str, message: Report) -> Response:
+    """The first delivery may have been stored and not confirmed: a failover could lose it still."""
+    run = services().store.confirmed_run(run_id)
+    if run is None or run.report_sha256 is None:
+        raise unavailable("a failover of Redis has lost the report; send it again")
     if events.report_digest(message) != run.report_sha256:
         raise conflict("another report of this run is on record; a run has one report")
     return answer(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)

@@ -27,10 +27,13 @@ def health() -> Response:
 @audience(Audience.ANYONE)
 @documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
 def ready() -> Response:
-    """Whether the API can do its work: Redis answers and takes writes, and the inventory can be read."""
+    """Whether the API can do its work: Redis takes writes, with Sentinel has a replica, and the inventory is there."""
     problems = []
     try:
         services().store.check_writes()
+        replicas = services().store.replicas()
+        if replicas and not replicas.following:
+            problems.append("no replica of Redis follows the master")
     except RedisRefusesWrites:
         problems.append("Redis refuses writes")
     except (RedisUnavailable, PermanentError):

@@ -11,7 +11,7 @@ from api.audience import Audience, audience
 from api.body import KIB, read_body
 from api.moment import change_run
 from api.openapi import documented
-from api.problems import finished, unauthorized
+from api.problems import finished, unauthorized, unavailable
 from api.records import RunRecord
 from api.services import services
 from api.trouble import proves
@@ -37,11 +37,11 @@ def trouble(run_id: str) -> Response:
     message = read_body(Trouble, _LIMIT)
     run = _proven_run(run_id, message)
     if run.state.ended:
-        return _after_the_end(run, message)
+        return _after_the_end(run_id, message)
     try:
         change = change_run(run_id, lambda moment: events.trouble(moment, message))
     except InvalidTransition:
-        return _after_the_end(services().store.run(run_id) or run, message)
+        return _after_the_end(run_id, message)
     return answer(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
 
 
@@ -56,8 +56,11 @@ def _proven_run(run_id: str, message: Trouble) -> RunRecord:
     return run
 
 
-def _after_the_end(run: RunRecord, message: Trouble) -> Response:
+def _after_the_end(run_id: str, message: Trouble) -> Response:
     """The answer to the first delivery was lost, or the run has come to another end."""
+    run = services().store.confirmed_run(run_id)
+    if run is None or not run.state.ended:
+        raise unavailable("a failover of Redis has lost the end of the run; send it again")
     if run.reason is not message.reason:
         raise finished(f"the run is {run.state}")
     return answer(TroubleReply(run_id=run.run_id, state=run.state), HTTPStatus.OK)

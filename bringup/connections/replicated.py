@@ -10,9 +10,8 @@ import redis
 from redis.client import Pipeline
 from redis.utils import str_if_bytes
 
-from bringup.connections.sentinel import Sentinels
+from bringup.connections.sentinel import Sentinels, View
 from bringup.errors import NotReplicated
-from bringup.settings import Address
 
 BARRIER = (
     "bringup:barrier"  # string: written where a transaction had nothing to write, so that there is what to wait for
@@ -31,6 +30,14 @@ class ReplicatedRedis(redis.Redis):
     def __init__(self, pool: redis.ConnectionPool, sentinels: Sentinels) -> None:
         super().__init__(connection_pool=pool)
         self.sentinels = sentinels
+
+    def replicas(self) -> int:
+        """How many replicas must confirm a change now; 0: there is none, and nothing can be confirmed.
+
+        Raises what redis-py raises when neither the master nor a sentinel answers.
+        """
+        role: list[Any] = self.execute_command("ROLE")  # type: ignore[no-untyped-call]
+        return _count(self.sentinels.view(), role)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:  # noqa: FBT001, FBT002 - redis-py's
         """A pipeline; one with ``transaction`` ends with the replicas' confirmation."""
@@ -76,15 +83,19 @@ class _ReplicatedPipeline(Pipeline):
             view = self._sentinels.view(fresh=True)
         if view.master != master:
             raise redis.ConnectionError("the server that it was made at is the master no more")
-        return max(1, len(view.following), len(_attached(connection) - view.silent))
+        return max(1, _count(view, _ask(connection, "ROLE")))
 
 
-def _attached(connection: Any) -> set[Address]:
-    """The replicas that receive every change. Source: https://redis.io/docs/latest/commands/role/"""
-    role, *state = _ask(connection, "ROLE")
-    if role not in {b"master", "master"}:
+def _count(view: View, role: list[Any]) -> int:
+    """The replicas that must have a change.
+
+    Args:
+        role: the master's reply to ROLE. Source: https://redis.io/docs/latest/commands/role/
+    """
+    if str_if_bytes(role[0]) != "master":
         raise redis.ConnectionError("the server that it was made at is a replica now")
-    return {(str_if_bytes(host), int(port)) for host, port, _offset in state[1]}
+    attached = {(str_if_bytes(host), int(port)) for host, port, _offset in role[2]}
+    return max(len(view.following), len(attached - view.silent))
 
 
 def _ask(connection: Any, *command: Any) -> Any:

@@ -1,0 +1,89 @@
+"""With Redis Sentinel the API acknowledges only what every replica has: no failover takes it back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bringup.settings import Settings
+from tests.integration.api.conftest import RUN_A, Api
+from tests.integration.workers.site import eventually
+from tests.sentinel_set import SentinelSet
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    """One set for the tests of this file; each leaves it whole."""
+    with SentinelSet(tmp_path_factory.mktemp("sentinel")) as made:
+        yield made
+
+
+@pytest.fixture
+def api(servers: SentinelSet, make_api: Callable[[Settings], Api], tmp_path: Path) -> Api:
+    """The application on an empty Redis."""
+    servers.admin(servers.master()).flushall()
+    return make_api(servers.settings("api", state_dir=tmp_path / "state", devices_file=tmp_path / "devices.toml"))
+
+
+@contextmanager
+def behind(servers: SentinelSet, *ports: int) -> Iterator[None]:
+    """These replicas do not get anything for a while."""
+    for port in ports:
+        servers.pause(port)
+    try:
+        yield
+    finally:
+        for port in ports:
+            servers.resume(port)
+        servers.await_replicas(2)
+        eventually(lambda: len({servers.offset(port) for port in servers.ports}) == 1, 30, "the replicas catch up")
+
+
+def test_a_run_is_opened_only_when_every_replica_has_it_and_a_repeat_is_no_false_success(
+    servers: SentinelSet, api: Api
+) -> None:
+    with behind(servers, servers.replicas()[0]):
+        first, again = api.lease(), api.lease()
+        assert (first.status_code, again.status_code) == (503, 503)
+        assert first.headers["Retry-After"]
+    assert api.lease().status_code == 200  # the first one had its effect, once
+    assert api.jobs()["boots"] == 1
+
+
+def test_power_is_permitted_only_when_every_replica_has_the_permit(servers: SentinelSet, api: Api) -> None:
+    api.lease()
+    assert api.tell(RUN_A, "boot_started").status_code == 202
+    assert api.tell(RUN_A, "media_inserted").status_code == 202
+    with behind(servers, servers.replicas()[1]):
+        assert [api.tell(RUN_A, "power_requested").status_code for _ in range(2)] == [503, 503]
+    assert api.tell(RUN_A, "power_requested").status_code == 202
+
+
+def test_a_report_that_is_stored_and_not_confirmed_is_not_acknowledged_when_it_comes_again(
+    servers: SentinelSet, api: Api
+) -> None:
+    token = api.booted()
+
+    def send() -> int:
+        return int(api.call("POST", f"/runs/{RUN_A}/report", api.report(), token).status_code)
+
+    with behind(servers, servers.replicas()[0]):
+        assert [send(), send()] == [503, 503]
+    assert send() == 200
+    assert api.run()["state"] == "passed"
+
+
+def test_without_any_replica_the_api_is_not_ready_and_says_so(servers: SentinelSet, api: Api) -> None:
+    assert api.call("GET", "/ready", token=None).status_code == 200
+    assert "bringup_redis_replicas 2.0" in api.call("GET", "/metrics").text
+    ports = servers.replicas()
+    for port in ports:
+        servers.kill(port)
+    eventually(lambda: api.call("GET", "/ready", token=None).status_code == 503, 30, "not ready")
+    assert api.lease().status_code == 503
+    for port in ports:
+        servers.start(port)
+    servers.await_replicas(2)
+    assert api.call("GET", "/ready", token=None).status_code == 200
+    assert api.lease().status_code == 201
