@@ -24,8 +24,9 @@ def firmware(root: Path, kernel: Kernel) -> dict[str, object]:
 
 def boot(root: Path) -> dict[str, object]:
     """As `bringup.wire.Boot` has it."""
-    mode = "uefi" if (root / _EFI).is_dir() else "bios"
-    return {"current_boot_mode": mode, "secure_boot": _secure_boot(root)}
+    if (root / _EFI).is_dir():
+        return {"current_boot_mode": "uefi", "secure_boot": _secure_boot(root)}
+    return {"current_boot_mode": "bios", "secure_boot": False}  # there is none without UEFI
 
 
 def _secure_boot(root: Path) -> bool | None:

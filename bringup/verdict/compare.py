@@ -1,6 +1,6 @@
 """One expected value beside the observed one, as a line of the verdict."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bringup.wire import CheckResult, CheckStatus
 
@@ -16,6 +16,23 @@ def compare(name: str, expected: object, observed: object) -> CheckResult:
         return skipped(name, in_words(expected), NOT_REPORTED)
     status = CheckStatus.PASS if expected == observed else CheckStatus.FAIL
     return CheckResult(name=name, status=status, expected=in_words(expected), observed=shorten(in_words(observed)))
+
+
+def compare_all(name: str, expected: object, observed: Sequence[tuple[str, object]]) -> CheckResult:
+    """One line for the same value of many parts, however many a machine reports; those that differ are named.
+
+    Args:
+        observed: each part's name and its value; None: not collected. Without any part, nothing was collected.
+    """
+    different = [f"{part} {in_words(value)}" for part, value in observed if value not in (None, expected)]
+    silent = [part for part, value in observed if value is None]
+    if different:
+        return CheckResult(
+            name=name, status=CheckStatus.FAIL, expected=in_words(expected), observed=shorten(", ".join(different))
+        )
+    if silent or not observed:
+        return skipped(name, in_words(expected), shorten(f"{NOT_REPORTED}: {', '.join(silent) or 'any part'}"))
+    return CheckResult(name=name, status=CheckStatus.PASS, expected=in_words(expected), observed=in_words(expected))
 
 
 def skipped(name: str, expected: str, why: str) -> CheckResult:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bringup.expectation import GIB, Expectation, ExpectedDimms
-from bringup.verdict.compare import compare, in_words, shorten, skipped
+from bringup.verdict.compare import compare, compare_all, shorten
 from bringup.wire import CheckResult, CheckStatus, HardwareInventory, MemoryModule
 
 # Firmware and kernel keep some memory for themselves; a missing DIMM is far more than this share.
@@ -36,18 +36,7 @@ def _dimms(found: tuple[MemoryModule, ...], expected: ExpectedDimms) -> Iterator
     if expected.count is not None:
         yield compare("DIMMs", expected.count, len(found) or None)
     if expected.speed_mts is not None:
-        yield _dimm_speed(found, expected.speed_mts)
-
-
-def _dimm_speed(found: tuple[MemoryModule, ...], expected_mts: int) -> CheckResult:
-    name, wanted = "DIMM speed", f"{expected_mts} MT/s"
-    other = [f"{m.slot or 'a module'} {m.speed_mts}" for m in found if m.speed_mts not in (None, expected_mts)]
-    if other:
-        return CheckResult(name=name, status=CheckStatus.FAIL, expected=wanted, observed=shorten(", ".join(other)))
-    silent = [module.slot or "a module" for module in found if module.speed_mts is None]
-    if silent or not found:
-        return skipped(name, wanted, shorten(f"not reported of {', '.join(silent) or 'any module'}"))
-    return CheckResult(name=name, status=CheckStatus.PASS, expected=wanted, observed=f"{in_words(expected_mts)} MT/s")
+        yield compare_all("DIMM speed", expected.speed_mts, [(m.slot or "a module", m.speed_mts) for m in found])
 
 
 def judge_identity(found: HardwareInventory, macs: frozenset[str]) -> CheckResult:

@@ -14,7 +14,7 @@ from bringup.verdict.smart import judge_smart
 from bringup.wire import AgentCheck, CheckResult, CheckStatus, HardwareInventory, Report, Verdict
 
 # The agent must at least have run these; a report without them proves nothing.
-REQUIRED_AGENT_CHECKS = ("memory", "disks", "links", "machine-checks", "inventory")
+_REQUIRED_AGENT_CHECKS = ("memory", "disks", "links", "machine-checks", "inventory")
 
 
 def judge(report: Report, expectation: Expectation, nic_macs: Iterable[str]) -> Verdict:
@@ -66,7 +66,7 @@ def _is_accepted(check: AgentCheck, expected: Expectation) -> bool:
 
 def _agent_checks(checks: Iterable[AgentCheck]) -> list[CheckResult]:
     results = [CheckResult(name=f"agent {c.name}", status=c.status, observed=c.detail) for c in checks]
-    missing = set(REQUIRED_AGENT_CHECKS) - {c.name for c in checks}
+    missing = set(_REQUIRED_AGENT_CHECKS) - {c.name for c in checks}
     return results + [
         CheckResult(name=f"agent {name}", status=CheckStatus.SKIP, observed="the agent did not report this check")
         for name in sorted(missing)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bringup.expectation import ExpectedGpus, ExpectedPcie
-from bringup.verdict.compare import compare, in_words, skipped
+from bringup.verdict.compare import compare, compare_all, skipped
 from bringup.wire import CheckResult, CheckStatus, HardwareInventory, PcieLink
 
 _DEVICE = re.compile(r"(\S+) ([0-9a-f]{4}:[0-9a-f]{4}) ([0-9a-f]{6})")  # as the agent writes it
@@ -64,8 +64,14 @@ def _selected(found: HardwareInventory, want: ExpectedPcie, links: dict[str, Pci
         yield compare(f"{name} count", want.count, len(chosen))
     elif not chosen:
         yield CheckResult(name=name, status=CheckStatus.FAIL, expected="present", observed="missing")
-    for function in chosen:
-        yield from _link(function.slot, want, links.get(function.slot) or PcieLink(slot=function.slot))
+    if chosen and want.width is not None:
+        yield compare_all(f"{name} width", want.width, [(f.slot, _link(links, f).width) for f in chosen])
+    if chosen and want.speed_gts is not None:
+        yield compare_all(f"{name} GT/s", want.speed_gts, [(f.slot, _link(links, f).speed_gts) for f in chosen])
+
+
+def _link(links: dict[str, PcieLink], function: PciFunction) -> PcieLink:
+    return links.get(function.slot) or PcieLink(slot=function.slot)
 
 
 def is_selected(function: PciFunction, want: ExpectedPcie) -> bool:
@@ -75,11 +81,3 @@ def is_selected(function: PciFunction, want: ExpectedPcie) -> bool:
         and want.id in (None, function.id)
         and function.pci_class.startswith(want.pci_class or "")
     )
-
-
-def _link(slot: str, want: ExpectedPcie, link: PcieLink) -> Iterator[CheckResult]:
-    if want.width is not None:
-        yield compare(f"PCIe {slot} width", f"x{want.width}", None if link.width is None else f"x{link.width}")
-    if want.speed_gts is not None:
-        observed = None if link.speed_gts is None else f"{in_words(link.speed_gts)} GT/s"
-        yield compare(f"PCIe {slot} speed", f"{in_words(want.speed_gts)} GT/s", observed)

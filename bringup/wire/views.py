@@ -19,6 +19,9 @@ from bringup.wire.base import Message
 from bringup.wire.identity import MachineIdentity
 from bringup.wire.machine import CheckStatus
 
+# A run carries its summary in every list of runs. A report may hold 1,024 checks of 1,024 characters.
+_LONGEST_SUMMARY = 4000
+
 
 class CheckResult(Message):
     """One line of a verdict: what was expected, what was found."""
@@ -37,12 +40,16 @@ class Verdict(Message):
 
     @property
     def summary(self) -> str:
-        """The checks that did not pass, in one line."""
-        return "; ".join(
+        """The checks that did not pass, in one line, as many as a line may hold."""
+        differences = [
             f"{c.name}: expected {c.expected}, found {c.observed}" if c.expected else f"{c.name}: {c.observed}"
             for c in self.checks
             if c.status is not CheckStatus.PASS
-        )
+        ]
+        whole = "; ".join(differences)
+        if len(whole) <= _LONGEST_SUMMARY:
+            return whole
+        return f"{whole[:_LONGEST_SUMMARY]}... and more, of {len(differences)} differences"
 
 
 class TimelineEntry(Message):

@@ -62,7 +62,7 @@ class Machine:
             "ip", "netns", "exec", given["network"], "qemu-system-x86_64", "-accel", "tcg", "-smp", "1",
             "-m", str(given["memory_mb"]), "-display", "none", "-monitor", "none", "-no-reboot",
             "-serial", f"file:{self._folder / 'console.log'}", "-smbios", f"type=1,serial=SN-{given['tap']}",
-            "-drive", drive, "-device", "virtio-blk-pci,drive=d0,serial=DISK0",
+            "-drive", drive, "-device", "ide-hd,drive=d0,bus=ide.0,serial=DISK0",
             "-netdev", network, "-device", f"{given['nic']},netdev=n0,mac={given['nic_mac']}", *given["qemu"], *boot,
         ]  # fmt: skip
 

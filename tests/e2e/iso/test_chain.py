@@ -25,7 +25,7 @@ from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, 
 BOOT_TO_REPORT_S = 60
 PORT_DESCRIPTION = 4  # IEEE 802.1AB s.8.5.5
 LONGEST_S = 300  # for a machine that shares two cores with others
-_ENOUGH = 'memory_gib = 0.1875, cpu_count = 1, nics = 1, disks = [{ size_gb = 1 }], serial = "SN-tap-m1", smart = false'
+_ENOUGH = 'memory_gib = 0.1875, cpu_count = 1, nics = 1, disks = [{ size_gb = 1 }], serial = "SN-tap-m1"'
 
 
 def _foreign_ca() -> str:

@@ -30,6 +30,7 @@ def test_the_whole_inventory_is_as_the_wire_has_it(tree: Tree) -> None:
 
 
 def test_secure_boot_is_the_fifth_byte_of_its_variable(tree: Tree) -> None:
+    assert found(tree)["boot"] == {"current_boot_mode": "bios", "secure_boot": False}
     variable = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
     for value, secure in ((b"\6\0\0\0\1", True), (b"\6\0\0\0\0", False), (b"\1", None)):
         tree.put(variable, value)

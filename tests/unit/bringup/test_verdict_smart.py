@@ -1,9 +1,14 @@
 """What the disks report of their health: nothing that was not read, and no worn disk, is a pass."""
 
 import pytest
+from pydantic import ValidationError
 
+from bringup.expectation import Expectation
+from bringup.model import RunState
+from bringup.verdict import judge
 from bringup.verdict.smart import LIMITS, judge_smart
-from bringup.wire import CheckStatus, Disk, Smart, SmartCounter
+from bringup.wire import AgentCheck, CheckStatus, Disk, Smart, SmartCounter
+from tests.unit.bringup.test_verdict import DEVICE, SOUND
 
 PASS, WARN, FAIL, SKIP = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.SKIP
 NVME: dict[str, int | None] = {
@@ -134,3 +139,23 @@ def test_a_machine_without_disks_has_nothing_to_judge() -> None:
 def test_every_counter_is_judged() -> None:
     seen = set(LIMITS) | {SmartCounter.CRITICAL_WARNING, SmartCounter.AVAILABLE_SPARE, SmartCounter.SPARE_THRESHOLD}
     assert seen == set(SmartCounter)
+
+
+def test_a_report_that_has_smart_data_and_a_reason_for_having_none_is_refused() -> None:
+    document = disk().model_dump() | {"smart_problem": "a RAID volume"}
+    with pytest.raises(ValidationError, match="exclude each other"):
+        Disk.model_validate(document)
+
+
+def test_a_skip_of_the_agents_own_check_counts_unless_the_inventory_accepts_disks_without_smart() -> None:
+    silent = Disk(name="/dev/sda", size=480 * 10**9, smart_problem="a RAID volume")
+    own = AgentCheck(name="smart", status=SKIP, detail="/dev/sda SMART was not read")
+    checks = tuple(check for check in SOUND.checks if check.name != "smart")
+    inventory = SOUND.inventory.model_copy(update={"disks": (silent,)})
+    report = SOUND.model_copy(update={"inventory": inventory, "checks": (*checks, own)})
+    for smart, state in ((True, RunState.DEGRADED), (False, RunState.PASSED)):
+        assert judge(report, Expectation(cpu_count=16, smart=smart), DEVICE.nic_macs).state is state
+    healthy = SOUND.model_copy(update={"checks": (*checks, own)})
+    assert judge(healthy, DEVICE.expected, DEVICE.nic_macs).state is RunState.DEGRADED, "whatever the raw values say"
+    failing = report.model_copy(update={"checks": (*checks, own.model_copy(update={"status": FAIL}))})
+    assert judge(failing, Expectation(cpu_count=16, smart=False), DEVICE.nic_macs).state is RunState.FAILED
