@@ -12,48 +12,71 @@ from tests.e2e.chaos import phases
 from tests.e2e.chaos.record import Record
 from tests.e2e.chaos.site import TLS, Site, site
 from tests.e2e.chaos.table import Line, lines, show
+from tests.sentinel_set import SentinelSet
 
 _RATE = 2.0  # known machines per second; with strangers and repeats about seven leases
 _SETTLE_S = 240.0  # longer than RUN_TIMEOUT_S: a run that is not closed by then never will be
 _SECONDS_A_KILL = 3  # at most, the restart included
-_OTHER_PHASES_S = 90
+_SECONDS_A_FAILOVER = 60  # at most, the return of the old master included
+_OTHER_PHASES_S = 150
+_OF_THE_SITE = {"STATE_DIR", "DEVICES_FILE", "API_TOKEN"}  # what the Sentinel set names for itself alone
 
 
 @click.command()
 @click.option("--tls", is_flag=True, help="Mutual TLS on Redis and API.")
 @click.option("--kills", default=40, show_default=True, type=click.IntRange(0, 10000), help="How many SIGKILLs.")
+@click.option("--failovers", default=1, show_default=True, type=click.IntRange(1, 100), help="How many failovers.")
 @click.option("--seed", default=1, show_default=True, help="Chooses what is killed when.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("var/e2e-chaos"), show_default=True)
-def main(*, tls: bool, kills: int, seed: int, folder: Path) -> None:
+def main(*, tls: bool, kills: int, failovers: int, seed: int, folder: Path) -> None:
     """Disturb a site with leases flowing; exit 1 when a lease is lost, a machine powered twice or a run stuck."""
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    choose = random.Random(seed)  # noqa: S311 - a repeatable choice, no secret
+    one, first = _with_one_redis(folder.resolve() / "one-redis", kills, choose, tls=tls)
+    other, second = _with_sentinel(folder.resolve() / "sentinel", failovers, tls=tls)
+    table, problems = [*first, *second], [*one.problems, *other.problems]
+    show(f"{'mutual TLS' if tls else 'plain'}, {kills} kills, {failovers} failovers, seed {seed}", table, problems)
+    sys.exit(0 if all(line.holds for line in table) and not problems else 1)
+
+
+def _with_one_redis(folder: Path, kills: int, choose: random.Random, *, tls: bool) -> tuple[Record, list[Line]]:
+    """Everything that may happen to a site with one Redis server."""
     record = Record()
-    settings = TLS if tls else {}
     machines = int(_RATE * (kills * _SECONDS_A_KILL + _OTHER_PHASES_S))
-    with site(folder.resolve(), record, settings=settings, machines=machines, rate=_RATE) as one:
-        _play(one, kills, random.Random(seed))  # noqa: S311 - a repeatable choice, no secret
-        one.leases.stop()
-        table = lines(record, one.settle(_SETTLE_S), folder / "power.jsonl")
-    title = f"{'mutual TLS' if tls else 'plain'}, {kills} kills, seed {seed}"
-    show(title, table, record.problems)
-    sys.exit(0 if _holds(table, record) else 1)
+    with site(folder, record, settings=TLS if tls else {}, machines=machines, rate=_RATE) as one:
+        _phase(one, f"{kills} kills", lambda: phases.kills(one, kills, choose))
+        _phase(one, "Redis restarted", lambda: phases.clean_restart(one))
+        _phase(one, "Redis full", lambda: phases.full_redis(one))
+        _phase(one, "Redis paused 30 s", lambda: phases.pause(one))
+        if tls:
+            _phase(one, "renewal, old leaves end", lambda: phases.renewal(one))
+        return record, _settled(one)
 
 
-def _play(one: Site, kills: int, choose: random.Random) -> None:
-    _phase(one, f"{kills} kills", lambda: phases.kills(one, kills, choose))
-    _phase(one, "Redis restarted", lambda: phases.clean_restart(one))
-    _phase(one, "Redis full", lambda: phases.full_redis(one))
-    _phase(one, "Redis paused 30 s", lambda: phases.pause(one))
+def _with_sentinel(folder: Path, failovers: int, *, tls: bool) -> tuple[Record, list[Line]]:
+    """Failovers of a site whose Redis has replicas and sentinels."""
+    record = Record()
+    redis_folder = folder / "redis"
+    redis_folder.mkdir(parents=True)
+    with SentinelSet(redis_folder, use_tls=tls) as redis:
+        settings = {name: value for name, value in redis.variables.items() if name not in _OF_THE_SITE}
+        settings |= {"API_USE_TLS": str(tls).lower()}
+        machines = int(_RATE * (failovers * _SECONDS_A_FAILOVER + _OTHER_PHASES_S))
+        with site(folder, record, settings=settings, machines=machines, rate=_RATE) as one:
+            _phase(one, f"{failovers} failovers", lambda: phases.failover(one, redis, failovers))
+            return record, _settled(one)
+
+
+def _settled(one: Site) -> list[Line]:
+    one.leases.stop()
+    return lines(one.record, one.settle(_SETTLE_S), one.stack.folder / "power.jsonl")
 
 
 def _phase(one: Site, name: str, play: Callable[[], None]) -> None:
     click.echo(f"{name} ...", err=True)
     one.record.phase = name
     play()
-
-
-def _holds(table: list[Line], record: Record) -> bool:
-    return bool(table) and all(line.holds for line in table) and not record.problems
 
 
 if __name__ == "__main__":

@@ -70,20 +70,18 @@ def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines:
     """A site under ``folder`` that runs while the body does.
 
     Args:
-        settings: on top of those of the test.
+        settings: on top of those of the test; with REDIS_SENTINELS the Redis that they name is used.
         machines: how many the inventory has, each of which gets one lease.
         rate: leases of known machines per second.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "leases.jsonl"
     path.touch()
     (folder / "devices.toml").write_text(_inventory(machines, free_port()))
     more = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(path)}
     with Stack(folder, {**_TIMES, **more, **settings}) as stack:
-        stack.command("redis-conf", "--force")
-        if stack.settings.redis_use_tls:
-            _add_administrator(stack)
-        stack.run_redis()
+        if "REDIS_SENTINELS" not in settings:
+            _start_redis(stack)
         services = Supervisor(stack, _SERVICES, record)
         leases = Leases(path, machines, rate, record)
         services.start()
@@ -91,6 +89,13 @@ def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines:
         yield Site(stack, services, leases, record)
         leases.stop()
         services.stop()
+
+
+def _start_redis(stack: Stack) -> None:
+    stack.command("redis-conf", "--force")
+    if stack.settings.redis_use_tls:
+        _add_administrator(stack)
+    stack.run_redis()
 
 
 def _add_administrator(stack: Stack) -> None:
