@@ -7,15 +7,35 @@ import click
 from pydantic import ValidationError
 
 from bringup import __version__
-from bringup.cli import demo, learn, pki, redis_conf, selftest, services, show, simulate, tail
-from bringup.cli import settings as settings_commands
 from bringup.cli.context import EXIT_FAILED, EXIT_USAGE, Context
+from bringup.cli.lazy import LazyGroup
 from bringup.errors import BringupError, InventoryError, SettingsError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
+# Where each command is: module, and its name there. A command imports what it needs, and nothing for the others:
+# Flask, sushy and rq together take longer to import than most commands take to run.
+COMMANDS = {
+    "api": ("bringup.cli.services", "api"),
+    "config": ("bringup.cli.settings", "config"),
+    "demo": ("bringup.cli.demo", "demo"),
+    "device": ("bringup.cli.show", "device"),
+    "devices": ("bringup.cli.show", "devices"),
+    "explain": ("bringup.cli.show", "explain"),
+    "images": ("bringup.cli.services", "images"),
+    "init": ("bringup.cli.settings", "init"),
+    "pki": ("bringup.cli.pki", "pki"),
+    "redis-conf": ("bringup.cli.redis_conf", "redis_conf"),
+    "run": ("bringup.cli.show", "run"),
+    "runs": ("bringup.cli.show", "runs"),
+    "selftest": ("bringup.cli.selftest", "selftest"),
+    "simulate": ("bringup.cli.simulate", "simulate"),
+    "tail": ("bringup.cli.tail", "tail"),
+    "work": ("bringup.cli.work", "work"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bringup")
 @click.option(
     "--env-file",
@@ -26,22 +46,6 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def cli(context: click.Context, env_file: Path | None) -> None:
     """Turn a DHCP lease into a validated server."""
     context.obj = Context(env_file)
-
-
-cli.add_command(settings_commands.config)
-cli.add_command(settings_commands.init)
-cli.add_command(redis_conf.redis_conf)
-cli.add_command(pki.pki)
-cli.add_command(services.api)
-cli.add_command(services.images)
-cli.add_command(services.work)
-cli.add_command(tail.tail)
-cli.add_command(simulate.simulate)
-cli.add_command(demo.demo)
-cli.add_command(selftest.selftest)
-show.device.add_command(learn.device_learn)
-for command in (show.devices, show.device, show.runs, show.run, show.explain):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import click
 
 from bringup import tls
 from bringup.cli.context import EXIT_FAILED, Context
+from bringup.cli.learn import device_learn
 from bringup.cli.output import Output, output_option, say, show_json, show_table
 from bringup.connections import ApiClient
 from bringup.wire import (
@@ -136,6 +137,9 @@ def run_abort(context: Context, run_id: str, reason: str) -> None:
 @click.group()
 def device() -> None:
     """Approve a machine, put it in service or in maintenance, or start a run of it."""
+
+
+device.add_command(device_learn)
 
 
 @device.command("set")
