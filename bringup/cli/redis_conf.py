@@ -13,6 +13,7 @@ from bringup.redis_conf import (
     REPLICATION_ROLES,
     ROLES,
     acl_file,
+    added_users,
     configuration,
     sentinel_acl_file,
     sentinel_configuration,
@@ -39,7 +40,7 @@ class _AddressType(click.ParamType[Address]):
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("redis"), show_default=True)
 @click.option("--bind", default="127.0.0.1", show_default=True, help="Addresses that Redis listens on.")
 @click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
-@click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option("--force", is_flag=True, help="Write over what is there; users that people have added stay.")
 @click.option(
     "--address",
     type=_AddressType(),
@@ -74,6 +75,7 @@ def redis_conf(
         files["users.acl"] = acl_file({role: passwords[role] for role in _redis_roles(settings)})
     if settings.sentinels:
         files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, own), passwords)
+    files |= {name: text + _added(folder / name) for name, text in files.items() if name.endswith(".acl")}
     if separate_passwords:
         files |= {f"{role}.env": _env_text(role, passwords[role]) for role in _roles(settings)}
     _write(folder, files, force=force)
@@ -128,6 +130,17 @@ def _sentinel_files(
 def _sentinel_beside(settings: Settings, redis: Address) -> Address:
     beside = [address for address in settings.sentinels if address[0] == redis[0]]
     return beside[0] if len(beside) == 1 else (redis[0], _SENTINEL_PORT)
+
+
+def _added(path: Path) -> str:
+    """What people have added to an ACL file that is written anew."""
+    try:
+        present = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise SettingsError([f"{path} cannot be read: {error}; the users in it would be lost"]) from None
+    return "".join(f"{line}\n" for line in added_users(present))
 
 
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:

@@ -1,14 +1,24 @@
 """The configuration of the Redis server, and of Sentinel, that fits our settings."""
 
-from bringup.redis_conf.acl import REPLICATION_ROLES, ROLES, SENTINEL_ROLES, acl_file, sentinel_acl_file
+from bringup.redis_conf.acl import (
+    DEFAULT_USER,
+    REPLICATION_ROLES,
+    ROLES,
+    SENTINEL_ROLES,
+    acl_file,
+    added_users,
+    sentinel_acl_file,
+)
 from bringup.redis_conf.conf import configuration
 from bringup.redis_conf.sentinel import sentinel_configuration
 
 __all__ = [
+    "DEFAULT_USER",
     "REPLICATION_ROLES",
     "ROLES",
     "SENTINEL_ROLES",
     "acl_file",
+    "added_users",
     "configuration",
     "sentinel_acl_file",
     "sentinel_configuration",

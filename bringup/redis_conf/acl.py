@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from bringup.connections import BARRIER
 
-_CONNECTION = "hello auth ping select info time role client|setname client|info"
+# The self-test asks by ACL DRYRUN what the default user may do; it shows the rights of others, and no secret.
+_CONNECTION = "hello auth ping select info time role client|setname client|info acl|dryrun"
 _TRANSACTION = "multi exec discard watch unwatch"
 _SCRIPT = "eval evalsha script|load script|exists"
 _OWN = "~bringup:selftest:*"  # what `bringup selftest` writes and removes
@@ -32,6 +33,11 @@ class RedisRole:
     commands: str
     channels: tuple[str, ...] = ()
 
+
+# Off and without a password, so that nobody gets in as the default user; but it may do everything. At its start
+# Redis replays the append-only file as this user, and EXEC checks its rights: a transaction that it may not run is
+# left out without an error, and what was on record is gone. Source: execCommand() in Redis's multi.c.
+DEFAULT_USER = "user default off resetpass ~* &* +@all"
 
 ROLES: Mapping[str, RedisRole] = {
     "tailer": RedisRole(
@@ -93,7 +99,18 @@ def acl_file(passwords: Mapping[str, str]) -> str:
     """
     roles = {name: role for name, role in {**ROLES, **REPLICATION_ROLES}.items() if name in passwords}
     users = [_user(name, role, passwords[name], own=_OWN if name in ROLES else "") for name, role in roles.items()]
-    return "\n".join(["user default off nopass nocommands resetchannels", *users]) + "\n"
+    return "\n".join([DEFAULT_USER, *users]) + "\n"
+
+
+def added_users(text: str) -> list[str]:
+    """The lines of an ACL file whose users are not ours: people have added them.
+
+    Args:
+        text: of the file that is there.
+    """
+    ours = {"default", *ROLES, *REPLICATION_ROLES, *SENTINEL_ROLES}
+    lines = [line for line in text.splitlines() if line.startswith("user ")]
+    return [line for line in lines if line.split()[1:2] and line.split()[1] not in ours]
 
 
 def sentinel_acl_file(passwords: Mapping[str, str]) -> str:
