@@ -27,10 +27,11 @@ def health() -> Response:
 @audience(Audience.ANYONE)
 @documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
 def ready() -> Response:
-    """Whether the API can do its work: Redis takes writes, with Sentinel has a replica, and the inventory is there."""
-    problems = []
+    """Whether the API can do its work: Redis takes writes, has a replica if it needs one, and has lost nothing."""
+    problems, withheld = [], None
     try:
         services().store.check_writes()
+        withheld = services().installation.withheld()
         replicas = services().store.replicas()
         if replicas and not replicas.following:
             problems.append("no replica of Redis follows the master")
@@ -42,8 +43,9 @@ def ready() -> Response:
         services().store.inventory()
     except InventoryError:
         problems.append("the inventory cannot be read")
+    problems += filter(None, (withheld, services().installation.not_remembering))
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return answer(Readiness(ready=not problems, problems=tuple(problems)), status)
+    return answer(Readiness(ready=not problems, problems=tuple(problems), withheld=withheld), status)
 
 
 @bp.get("/openapi.json")

@@ -13,9 +13,10 @@ from urllib3.util import Retry
 from bringup import tls
 from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.settings import Settings
-from bringup.wire import read_reply
+from bringup.wire import Readiness, read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
+_NOT_READY = 503
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 
 
@@ -88,13 +89,21 @@ class ApiClient:
             raise _foreign(self._base)
         return response.content
 
+    def readiness(self) -> Readiness:
+        """``GET /api/v1/ready``, whether or not it is ready."""
+        try:
+            return read_reply(Readiness, self._send("GET", "/ready", None, also=_NOT_READY).content)
+        except ValidationError:
+            raise _foreign(self._base) from None
+
     def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
         try:
             return read_reply(reply, self._send(method, path, body).content)
         except ValidationError:
             raise _foreign(self._base) from None
 
-    def _send(self, method: str, path: str, body: BaseModel | None) -> requests.Response:
+    def _send(self, method: str, path: str, body: BaseModel | None, *, also: int = 0) -> requests.Response:
+        """The response with a status of success, or ``also``."""
         url = f"{self._base}/api/v1{path}"
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         try:
@@ -110,7 +119,7 @@ class ApiClient:
             raise ApiUnavailable(
                 f"the API at {self._base} does not answer ({_cause(error)}); is `bringup api` running there?"
             ) from error
-        if not 200 <= response.status_code < 300:
+        if not 200 <= response.status_code < 300 and response.status_code != also:
             raise _refusal(response, self._base)
         return response
 

@@ -165,9 +165,11 @@ def always(_subject: Subject) -> bool:
 
 _NEEDS = (lambda subject: subject.redis_hindrance,)
 
-CHECKS = (
+SERVER = (
     Check("1a", _GROUP_1, "Redis asks for a password", _password, always),
     Check("1b", _GROUP_1, "Redis by mutual TLS with redis-cli", _by_redis_cli, redis_tls, needs=_NEEDS),
+)
+CLIENT = (
     Check("2a", _GROUP_2, "Worker connection, plain", _plain_worker, redis_plain, needs=_NEEDS),
     Check("2b", _GROUP_2, "Worker connection, mutual TLS", _mtls_worker, redis_tls, needs=_NEEDS),
 )

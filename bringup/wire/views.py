@@ -191,6 +191,8 @@ class Readiness(Message):
 
     ready: bool
     problems: tuple[str, ...] = ()
+    # One of the problems: why no machine is touched, after Redis has lost changes.
+    withheld: str | None = Field(None, exclude_if=lambda why: why is None)
 
 
 class Problem(Message):

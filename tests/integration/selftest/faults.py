@@ -8,6 +8,9 @@ from threading import Thread
 
 from pydantic import SecretStr
 
+from api.change_memory import ChangeMemory
+from api.installation import MEMORY_FILE
+from bringup.redis_conf import DEFAULT_USER
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.selftest.bad import Mint, Pair
@@ -175,6 +178,30 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
+def a_default_user_that_may_nothing(site: Site) -> Iterator[Changes]:
+    """As older versions of redis-conf wrote it."""
+    site.keeper.execute_command("ACL", "SETUSER", "default", "reset", "nopass")  # type: ignore[no-untyped-call]
+    try:
+        yield {}
+    finally:
+        rules = DEFAULT_USER.split()[2:]
+        site.keeper.execute_command("ACL", "SETUSER", "default", "reset", *rules)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def lost_changes(site: Site) -> Iterator[Changes]:
+    """Redis holds less than the API remembers."""
+    number = int(site.keeper.get("bringup:change-number") or 0)
+    memory = ChangeMemory(site.settings.state_dir / MEMORY_FILE)
+    memory.replace(number + 7)
+    try:
+        yield {}
+    finally:
+        memory.replace(number)
+        site.keeper.delete("bringup:loss")
+
+
+@contextmanager
 def an_api_that_checked_no_list(site: Site) -> Iterator[Changes]:
     """The list of revoked certificates was never carried to it."""
     with site.api(API_TLS_CRL=str(site.old_crl)) as changes:
@@ -184,6 +211,8 @@ def an_api_that_checked_no_list(site: Site) -> Iterator[Changes]:
 WRONG_PASSWORD = here(redis_password=SecretStr("not-the-password"))
 
 WITH_TLS = (
+    fault("the default user may replay nothing", a_default_user_that_may_nothing, {"1c"}, "1c", "exec", "ACL SETUSER"),
+    fault("Redis has lost changes", lost_changes, {"3e"}, "3e", "has lost 7 changes", "--accept-redis"),
     fault(
         "wrong password",
         WRONG_PASSWORD,
@@ -300,6 +329,7 @@ WITH_TLS = (
 )
 
 WITHOUT_TLS = (
+    fault("Redis has lost changes", lost_changes, {"3e"}, "3e", "has lost 7 changes", "--accept-redis"),
     fault("wrong password", WRONG_PASSWORD, {"1a", "2a"}, "1a", "invalid username-password pair", "REDIS_PASSWORD"),
     fault("Redis is down", redis_is_down, {"1a", "2a", "3a"}, "1a", "nothing listens", "it is not running"),
     fault("Redis asks for no password", redis_set(requirepass=""), {"1a"}, "1a", "answers without a password"),
