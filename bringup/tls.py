@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from bringup import log
+from bringup.crl import CrlLife, CrlWatch
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -109,6 +110,8 @@ class ServerContexts:
         self._settings = settings
         self._asks_clients = asks_clients
         self._cache = ContextCache()
+        self._crl_life: CrlLife | None = None
+        self._crl_watch = CrlWatch()
         self._enforces_crl = False  # once it was there, deleting the list does not let the revoked in again
 
     def get(self) -> ssl.SSLContext:
@@ -121,14 +124,17 @@ class ServerContexts:
         crl = self._settings.path_of("api_tls_crl")
         self._enforces_crl = self._enforces_crl or crl.exists()
         watched = (*files, crl) if self._enforces_crl else files
-        return self._cache.get(watched, lambda: self._build(*watched))
+        context = self._cache.get(watched, lambda: self._build(*watched))
+        if self._crl_life and self._asks_clients:
+            self._crl_watch.look(crl, self._crl_life)
+        return context
 
     def _build(self, ca: Path, cert: Path, key: Path, crl: Path | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ecdh_curve("prime256v1")
         _load(context, ca, cert, key)
         if crl is not None:
-            _load_crl(context, crl)
+            self._crl_life = _load_crl(context, crl)
         # Machines bear a run token and may come without a certificate; workers and operators may not, which
         # api.audience sees to. A certificate that is presented must be ours in either case.
         required = self._settings.api_require_client_cert
@@ -184,13 +190,15 @@ def _require(path: Path) -> None:
         raise SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
 
 
-def _load_crl(context: ssl.SSLContext, crl: Path) -> None:
+def _load_crl(context: ssl.SSLContext, crl: Path) -> CrlLife:
     """From then on a certificate that the list names is refused, and everybody when the list has run out."""
     try:
         context.load_verify_locations(cafile=crl)
-    except (OSError, ssl.SSLError) as error:
+        life = CrlLife.read(crl)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise SettingsError([f"{crl}: no usable revocation list: {_reason(error)}; run bringup pki crl"]) from None
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return life
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

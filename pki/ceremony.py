@@ -115,7 +115,7 @@ class Ceremony:
     def publish_crl(self) -> None:
         """Sign a new CRL for every CA that is trusted."""
         record = Record(self.record.entries, self.record.crl_number + 1)
-        lists = [one.crl(record, self.validity.leaf_days, self.now) for one in self._publishers()]
+        lists = [one.crl(record, self.validity.crl_days, self.now) for one in self._publishers()]
         self.record = record
         self._change.put(self.store.ca_crl, pem(*lists))
 

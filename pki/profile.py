@@ -20,10 +20,11 @@ BACKDATE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Validity:
-    """How long certificates live, in days from now."""
+    """How long certificates, and the list of those that were revoked, live: in days from now."""
 
     leaf_days: float = 3650
     ca_days: int = 3650
+    crl_days: float = 7
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

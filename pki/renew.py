@@ -59,19 +59,19 @@ def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) ->
             _renew(sitting, renewal.identity, renewal.certificate, rekey=rekey)
 
 
-def crl_is_due(sitting: Ceremony, renew_days: int) -> bool:
-    """Whether a CRL is missing, past two thirds of its life, or near its end."""
+def crl_is_due(sitting: Ceremony) -> bool:
+    """Whether a CRL is missing, or no longer lasts for two thirds of what a new one would, or lasts longer than one.
+
+    So a daily timer replaces it long before it ends, and one that was made under a longer CRL_DAYS.
+    """
     path = sitting.store.ca_crl
     if not path.exists():
         return True
-    lists = read_all(read(path), str(path))
-    ends = [(one.last_update_utc, one.next_update_utc or one.last_update_utc) for one in lists]
-    return any(is_due(start, end, sitting.now, renew_days) for start, end in ends) and _crl_can_gain(sitting, ends)
-
-
-def _crl_can_gain(sitting: Ceremony, ends: Sequence[tuple[datetime, datetime]]) -> bool:
-    """A CRL lasts no longer than its CA: one that ends with it is as fresh as it can be."""
-    return min(end for _, end in ends) < sitting.authority.certificate.not_valid_after_utc
+    end = min(one.next_update_utc or one.last_update_utc for one in read_all(read(path), str(path)))
+    left, fresh = end - sitting.now, timedelta(days=sitting.validity.crl_days)
+    if fresh * TWO_THIRDS <= left <= fresh:
+        return False
+    return left > fresh or end < sitting.authority.certificate.not_valid_after_utc  # it never outlives its CA
 
 
 def _present(sitting: Ceremony, identity: Identity) -> x509.Certificate:

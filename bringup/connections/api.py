@@ -1,6 +1,7 @@
 """Connections to the callback API: HTTP or HTTPS with a client certificate, as ``API_USE_TLS`` says."""
 
 import functools
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib3.util import Retry
 
 from bringup import tls
 from bringup.errors import ApiRejected, ApiUnavailable
+from bringup.openssl_errors import explained, is_tls
 from bringup.settings import Settings
 from bringup.wire import Readiness, read_reply
 
@@ -59,6 +61,7 @@ class ApiClient:
         own = settings.api_token
         bearer = token or (own.get_secret_value() if own else "")
         self._base = settings.api_url
+        self._certificate = settings.path_of("api_client_cert")
         self._timeout = (settings.redis_timeout_s, settings.api_timeout_s)
         self._session = requests.Session()
         self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
@@ -116,9 +119,7 @@ class ApiClient:
                 allow_redirects=False,  # a redirect would carry our token elsewhere
             )
         except requests.RequestException as error:
-            raise ApiUnavailable(
-                f"the API at {self._base} does not answer ({_cause(error)}); is `bringup api` running there?"
-            ) from error
+            raise _unreachable(error, self._base, self._certificate) from error
         if not 200 <= response.status_code < 300 and response.status_code != also:
             raise _refusal(response, self._base)
         return response
@@ -158,14 +159,26 @@ def _problem(response: requests.Response) -> dict[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def _cause(error: requests.RequestException) -> str:
-    """The innermost reason, without the nesting and the memory addresses that requests prints."""
+def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> ApiUnavailable:
+    cause = _innermost(error)
+    if is_tls(cause):
+        return ApiUnavailable(f"no TLS connection to the API at {base}: {explained(cause, certificate)}")
+    return ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
+
+
+def _innermost(error: requests.RequestException) -> BaseException:
+    """The reason, without the nesting that requests adds."""
     cause: BaseException = error
     while (inner := _inner(cause)) is not None:
         cause = inner
-    return (
-        f"{cause.__class__.__name__}: {cause}".split("(")[0].strip(": ") if "object at 0x" in str(cause) else str(cause)
-    )
+    return cause
+
+
+def _text(cause: BaseException) -> str:
+    """Without the memory addresses that requests prints."""
+    if "object at 0x" not in str(cause):
+        return str(cause)
+    return f"{cause.__class__.__name__}: {cause}".split("(")[0].strip(": ")
 
 
 def _inner(error: BaseException) -> BaseException | None:

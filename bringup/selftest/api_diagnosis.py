@@ -3,6 +3,7 @@
 import re
 
 from bringup.errors import ApiRejected, BringupError, SettingsError
+from bringup.openssl_errors import which_expired
 from bringup.selftest.check import Finding, fail
 from bringup.selftest.diagnosis import wrong_language
 from bringup.selftest.explain import cause_and_mend, unusable
@@ -23,7 +24,7 @@ def why_not_reached(subject: Subject, error: BringupError) -> Finding:
     """Why there is no healthy answer: the failure, its likely cause and what mends it."""
     if isinstance(error, SettingsError):
         return fail("; ".join(error.problems), expected="usable certificate files", mend="bringup pki verify")
-    said = _by_hand(subject).first_line if subject.settings.api_use_tls else ""
+    said = _by_hand(subject) if subject.settings.api_use_tls else ""
     cause, mend = cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")
     return fail(f"{subject.api}: {said or error}", expected="a healthy answer", cause=cause, mend=mend)
 
@@ -64,8 +65,9 @@ def _foreign(subject: Subject) -> Finding | None:
     )
 
 
-def _by_hand(subject: Subject) -> Answer:
+def _by_hand(subject: Subject) -> str:
     try:
-        return subject.api.secured(trusting(subject.api_identity), subject.health_request)
+        said = subject.api.secured(trusting(subject.api_identity), subject.health_request).first_line
     except OSError as error:
-        return Answer(accepted=False, said=unusable(error))
+        return unusable(error)
+    return which_expired(said, subject.settings.path_of("api_client_cert"))

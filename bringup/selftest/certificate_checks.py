@@ -11,9 +11,12 @@ from bringup.selftest.check import Check, Finding, Status, fail, info, ok, skip,
 from bringup.selftest.probe import looking
 from bringup.selftest.subject import Subject
 from bringup.selftest.target import API, REDIS, Target
+from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.checks import whole
+from pki.crl import read_all
 from pki.errors import PkiError
+from pki.files import read
 from pki.names import Role
 from pki.store import read_certificates
 from pki.verify import Result, run
@@ -41,7 +44,8 @@ def _judged(wanted: Callable[[Result], bool]) -> Callable[[Subject], Finding]:
 def _results(subject: Subject) -> list[Result]:
     """The PKI directory, and besides it every file that a setting names elsewhere."""
     results = whole.verify(subject.store, hosts_of(subject.settings), subject.now())
-    return results + [result for one in _configured(subject) for result in run(one[0], one[1], of_leaf.CHECKS)]
+    results += [result for one in _configured(subject) for result in run(one[0], one[1], of_leaf.CHECKS)]
+    return results + list(_configured_list(subject))
 
 
 def _configured(subject: Subject) -> Iterable[tuple[str, of_leaf.Leaf]]:
@@ -82,6 +86,16 @@ def _configured(subject: Subject) -> Iterable[tuple[str, of_leaf.Leaf]]:
                     hosts=hosts_of(settings).get(role, ()) if role is Role.API else (),
                 ),
             )
+
+
+def _configured_list(subject: Subject) -> Iterable[Result]:
+    """The list of revoked certificates, where it lies outside of the PKI directory."""
+    path = subject.settings.api_tls_crl
+    if path is None or not path.exists():
+        return
+    for one in read_all(read(path), str(path)):
+        found = of_ca.judge_list(one, subject.now(), "bringup pki crl")
+        yield Result("API_TLS_CRL", "crl", "Revocation list", found.status, found.message, found.mend)
 
 
 def _read(path: Path) -> list[x509.Certificate]:

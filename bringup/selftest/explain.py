@@ -1,39 +1,8 @@
-"""OpenSSL's riddles, in words that say what to do."""
+"""What the self-test says of a connection that failed: the likely cause, and the command that fixes it."""
 
-import ssl
+from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE, STALE_LIST, explained
 
-SILENCE = "no answer in time"
-OUR_OWN_LIMIT = "this host's own OpenSSL does not speak this TLS version"
-_RIDDLES = {
-    "CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
-    "TLSV1_ALERT_UNKNOWN_CA": "the server does not trust the CA of our certificate (unknown CA)",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "the server refuses our certificate (bad certificate)",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the server says that our certificate has expired, or is not valid yet",
-    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the server says that our certificate was revoked",
-    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the server says that our certificate is for another purpose (EKU)",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refuses the handshake (no common cipher, or no client certificate)",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the server refuses this TLS version",
-    "TLSV1_ALERT_DECRYPT_ERROR": "the signature of our certificate does not fit the CA that the server trusts",
-    "WRONG_VERSION_NUMBER": "what answers there does not speak TLS (it speaks plain text)",
-    "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection in the middle of TLS",
-    "NO_PROTOCOLS_AVAILABLE": OUR_OWN_LIMIT,
-}
-
-
-def explained(error: Exception) -> str:
-    """What an error of a connection means."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is refused by us: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return _RIDDLES.get(error.reason or "", f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}")
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there (connection refused)"
-    if isinstance(error, TimeoutError):
-        return SILENCE
-    if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "the server cut the connection (reset)"
-    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+__all__ = ["OUR_OWN_LIMIT", "SILENCE", "cause_and_mend", "explained", "unusable"]
 
 
 def unusable(error: Exception) -> str:
@@ -52,6 +21,7 @@ def cause_and_mend(said: str, *, cert: str, ca: str) -> tuple[str, str]:
         ("got none", f"you sent no client certificate; set {cert}", f"bringup config, then set {cert}"),
         ("unknown CA", "our certificate and the server come from different CAs", "bringup pki verify"),
         ("another purpose", "our certificate is for servers, not for clients", f"set {cert} to a worker certificate"),
+        (STALE_LIST, "the copy of ca/ca-crl.pem that the API has was not renewed in time", "bringup pki crl"),
         ("expired", "a certificate is past its end, or a clock is wrong", "bringup pki renew; date"),
         ("not yet valid", "a certificate begins in the future, or a clock is wrong", "date; bringup pki show"),
         (

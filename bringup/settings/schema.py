@@ -33,6 +33,12 @@ class Settings(BaseModel):
         3650, ge=1, le=7300, description="life of new certificates; 90 is better once `bringup pki renew` runs daily"
     )
     ca_validity_days: int = Field(3650, ge=1, le=10950, description="life of a new CA; no certificate outlives its CA")
+    crl_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="life of the list of revoked certificates; the API refuses everybody when its copy has ended",
+    )
     renew_days: int = Field(30, ge=0, le=3650, description="`bringup pki renew` renews what ends in fewer days")
     ca_key_passphrase: Secret | None = Field(None, description="encrypts the CA key; empty: it is not encrypted")
     devices_file: Path = Field(Path("devices.toml"), description="the inventory: docs/inventory.md")

@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pki.names import Identity, Role
 from pki.record import serial_text
 from pki.rollover_state import RolloverState
 from pki.store import Store
-from pki.verify import Check, Finding, Findings, fail, info, ok, warn
+from pki.verify import Check, Finding, Findings, Status, fail, info, ok, warn
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,17 @@ def _crl(ca: Ca) -> Findings:
         if own is None:
             yield fail(f"{path} holds no list signed by {name}", "bringup pki crl")
             continue
-        end = own.next_update_utc or own.last_update_utc
-        yield life.judge(own.last_update_utc, end, ca.now, "bringup pki crl")
+        here = "bringup pki crl" if ca.signs_here else "run `bringup pki renew` on the CA's host, carry ca/ca-crl.pem"
+        yield judge_list(own, ca.now, here)
     yield from _forgotten(ca, lists)
+
+
+def judge_list(own: x509.CertificateRevocationList, now: datetime, hint: str) -> Finding:
+    """How long a list is good for. It is named: "expired" alone would be taken for the CA's certificate."""
+    end = own.next_update_utc or own.last_update_utc
+    found = life.judge(own.last_update_utc, end, now, hint, warn_days=0)
+    then = ": the API refuses every client certificate" if found.status is Status.FAIL else ""
+    return replace(found, message=f"list of revoked certificates (CRL): {found.message}{then}")
 
 
 def _no_list(ca: Ca) -> Finding:

@@ -8,8 +8,8 @@ from pki.verify import Finding, fail, ok, warn
 WARN_DAYS = 30
 
 
-def judge(start: datetime, end: datetime, now: datetime, mend: str) -> Finding:
-    """Fail before its start and after its end; warn under 30 days and past two thirds of its life."""
+def judge(start: datetime, end: datetime, now: datetime, mend: str, *, warn_days: int = WARN_DAYS) -> Finding:
+    """Fail before its start and after its end; warn under ``warn_days`` days and past two thirds of its life."""
     if now < start:
         return fail(
             f"not valid before {start:%Y-%m-%d %H:%M} UTC, and the clock here says {now:%Y-%m-%d %H:%M} UTC",
@@ -18,7 +18,7 @@ def judge(start: datetime, end: datetime, now: datetime, mend: str) -> Finding:
     if now >= end:
         return fail(f"expired on {end:%Y-%m-%d %H:%M} UTC, {_days(now - end)} ago", mend)
     left = f"{_days(end - now)} left, until {end:%Y-%m-%d}"
-    if is_due(start, end, now, WARN_DAYS):
+    if is_due(start, end, now, warn_days):
         return warn(f"{left}: it is time", mend)
     return ok(left)
 

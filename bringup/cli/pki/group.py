@@ -90,7 +90,7 @@ def sitting(
         store_of(settings),
         click.get_current_context().command_path,
         now(),
-        validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days),
+        validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days, settings.crl_days),
         passphrase=passphrase_of(settings),
         founding=founding,
         wait_s=wait_s,

@@ -23,14 +23,17 @@ from pki.renew import Renewal
 def renew(
     context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
 ) -> None:
-    """Renew what is past two thirds of its life or ends in fewer than RENEW_DAYS days; run it daily."""
+    """Renew what is past two thirds of its life or ends in fewer than RENEW_DAYS days; run it daily.
+
+    The list of revoked certificates, which lives for CRL_DAYS, is renewed with them.
+    """
     settings = settings_of(context)
     store = store_of(settings)
     chosen = [store.named(name) for name in identities] or store.identities()
     with sitting(settings) as opened:
         renewals = list(renewing.plan(opened, chosen, renew_days=settings.renew_days, force=force, rekey=rekey))
         due = [one for one in renewals if one.due]
-        refresh = bool(due) or renewing.crl_is_due(opened, settings.renew_days)
+        refresh = bool(due) or renewing.crl_is_due(opened)
         if not dry_run:
             renewing.carry_out(opened, due, rekey=rekey)
             if refresh:

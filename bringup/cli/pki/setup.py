@@ -39,7 +39,7 @@ def setup(
     with sitting(settings, founding=True) as opened:
         act = founding.start_over if force else founding.set_up
         outcome = act(opened, wanted, passphrase=passphrase)
-    _tell(store_of(settings), outcome)
+    _tell(store_of(settings), outcome, crl_days=settings.crl_days)
 
 
 def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool) -> list[Wanted]:
@@ -64,7 +64,7 @@ def _passphrase(settings: Settings, store: Store, *, encrypt: bool, force: bool)
     return None
 
 
-def _tell(store: Store, outcome: Outcome) -> None:
+def _tell(store: Store, outcome: Outcome, *, crl_days: int) -> None:
     if outcome.made:
         click.echo(f"Made in {store.root}: {', '.join(outcome.made)}")
     if outcome.kept:
@@ -78,6 +78,7 @@ def _tell(store: Store, outcome: Outcome) -> None:
     if outcome.made:
         show_table("Certificates", ("Identity", "Valid until", "Names"), _rows(store))
         click.echo("Next: bringup pki verify; then docs/PKI.md tells how Redis, the API and the workers get theirs.")
+        click.echo(f"Run bringup pki renew every day: the list of revoked certificates ends after {crl_days} days.")
 
 
 def _rows(store: Store) -> list[tuple[str, str, str]]:

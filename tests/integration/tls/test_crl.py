@@ -3,10 +3,19 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bringup import tls
+from bringup.connections import ApiClient
+from bringup.crl import CrlLife
+from bringup.errors import ApiUnavailable
+from bringup.wire import Health
+from pki.opening import ceremony
+from pki.profile import Validity
+from pki.store import Store
 from tests.integration.tls.conftest import Caller, Served
 
 
@@ -54,3 +63,56 @@ def test_deleting_the_list_does_not_let_the_revoked_in_again(strict: Served, rev
         assert not lets_in(revoked)
         assert lets_in(strict.by("worker"))
     assert not lets_in(revoked)
+
+
+@contextmanager
+def ending_in(store: Store, life: timedelta) -> Iterator[None]:
+    """The list on the disk was made an hour ago, for an hour and ``life``."""
+    ago = timedelta(hours=1)
+    kept = store.ca_crl.read_bytes()
+    crl_days = (ago + life) / timedelta(days=1)
+    with ceremony(store, "a test", datetime.now(UTC) - ago, validity=Validity(crl_days=crl_days)) as opened:
+        opened.publish_crl()
+        opened.commit()
+    try:
+        yield
+    finally:
+        store.ca_crl.with_suffix(".new").write_bytes(kept)
+        store.ca_crl.with_suffix(".new").replace(store.ca_crl)
+
+
+def test_an_expired_list_is_named_by_the_api_by_its_clients_and_by_the_self_test(strict: Served) -> None:
+    site = strict.site
+    with ending_in(site.store, -timedelta(minutes=1)):
+        for _ in range(3):
+            with pytest.raises(ApiUnavailable, match=r"CRL\) has expired.*bringup pki renew") as refused:
+                ApiClient(site.settings, tls.ClientContexts()).get("/health", Health)
+        found = site.tested()
+    assert "our certificate" not in str(refused.value)
+    assert "list of revoked certificates (CRL): expired" in found["5a"].observed
+    assert "list of revoked certificates (CRL) has expired" in found["3b"].observed
+    assert found["3b"].mend == "bringup pki crl"
+    assert lets_in(strict.by("worker")), "a new list is in force at once"
+    lines = [line for line in site.stack.log_of("api").splitlines() if "(CRL) has expired" in line]
+    assert len(lines) == 1
+    assert "every client certificate is refused" in lines[0]
+    assert "bringup pki renew" in lines[0]
+    assert str(site.store.ca_crl) in lines[0]
+
+
+def test_a_list_that_ends_soon_is_announced_while_everybody_still_gets_in(strict: Served) -> None:
+    with ending_in(strict.site.store, timedelta(hours=1)):
+        assert lets_in(strict.by("worker"))
+        assert lets_in(strict.by("worker"))
+        found = strict.site.tested()
+    lines = [line for line in strict.site.stack.log_of("api").splitlines() if "(CRL) ends soon" in line]
+    assert len(lines) == 1
+    assert "bringup pki renew" in lines[0]
+    assert "list of revoked certificates (CRL): 0 days left" in found["5a"].observed
+
+
+def test_a_list_is_made_for_crl_days(strict: Served) -> None:
+    strict.site.stack.command("pki", "crl")
+    before = CrlLife.read(strict.site.store.ca_crl)
+    assert before.end - datetime.now(UTC) < timedelta(days=7)
+    assert before.end - datetime.now(UTC) > timedelta(days=7) - timedelta(hours=1)

@@ -5,6 +5,7 @@ import pytest
 
 from pki import profile, renew
 from pki.authority import Authority
+from pki.crl import read_all
 from pki.issue import issue
 from pki.keys import key_pem
 from pki.names import Identity, sans_of
@@ -23,7 +24,7 @@ def renewed(
     with kit.sitting(store, NOW + days * DAY, ca_days=ca_days) as opened:
         plan = list(renew.plan(opened, only or tuple(store.identities()), renew_days=30, force=force, rekey=rekey))
         renew.carry_out(opened, [one for one in plan if one.due], rekey=rekey)
-        if renew.crl_is_due(opened, 30):
+        if renew.crl_is_due(opened):
             opened.publish_crl()
         opened.commit(keep_replaced=rekey)
     return {str(one.identity): one for one in plan}
@@ -62,6 +63,34 @@ def test_renewal_keeps_key_and_names(store: Store) -> None:
 def test_renewal_renews_the_list_of_revoked_certificates(store: Store) -> None:
     renewed(store, 61)
     assert store.record().crl_number == 2
+
+
+@pytest.mark.parametrize(
+    ("hours", "due"),
+    [(0, False), (55, False), (57, True), (7 * 24 + 1, True)],  # a third of 7 days is 56 hours
+)
+def test_the_list_of_seven_days_is_renewed_after_a_third_of_them(tmp_path: Path, *, hours: int, due: bool) -> None:
+    store = kit.found(tmp_path / "pki", crl_days=7)
+    with kit.sitting(store, NOW + timedelta(hours=hours), crl_days=7) as opened:
+        assert renew.crl_is_due(opened) is due
+
+
+def test_a_list_that_was_made_for_longer_than_is_wanted_now_is_renewed(tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", crl_days=3650)
+    with kit.sitting(store, crl_days=7) as opened:
+        assert renew.crl_is_due(opened)
+        opened.publish_crl()
+        opened.commit()
+    (fresh,) = read_all(store.ca_crl.read_bytes(), "crl")
+    assert fresh.next_update_utc == NOW + 7 * DAY
+    with kit.sitting(store, crl_days=7) as opened:
+        assert not renew.crl_is_due(opened)
+
+
+def test_a_list_that_ends_with_its_ca_is_not_renewed_again_and_again(tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", ca_days=3, crl_days=7)
+    with kit.sitting(store, NOW + DAY, ca_days=3, crl_days=7) as opened:
+        assert not renew.crl_is_due(opened)
 
 
 def test_rekey_makes_a_new_key_and_keeps_the_old_one_aside(store: Store) -> None:

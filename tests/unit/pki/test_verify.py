@@ -219,8 +219,20 @@ def test_a_clock_before_the_certificates_is_named_as_the_cause(store: Store) -> 
     assert all("clock" in one.message and "timedatectl" in one.mend for one in expiry)
 
 
-def test_a_stale_list_of_revoked_certificates_is_found(store: Store) -> None:
-    assert "expired" in failures(store, NOW + timedelta(days=91))[("ca", "crl")]
+def test_a_stale_list_of_revoked_certificates_is_found_and_not_taken_for_an_expired_ca(store: Store) -> None:
+    found = failures(store, NOW + timedelta(days=91))[("ca", "crl")]
+    assert found.startswith("list of revoked certificates (CRL): expired on 2026-08-30")
+    assert "the API refuses every client certificate" in found
+
+
+@pytest.mark.parametrize(
+    ("hours", "status"),  # 24 hours back and 168 on: the last third begins 104 hours from now
+    [(0, Status.OK), (103, Status.OK), (105, Status.WARN), (167, Status.WARN), (168, Status.FAIL)],
+)
+def test_a_list_of_seven_days_warns_in_its_last_third(tmp_path: Path, hours: int, status: Status) -> None:
+    store = kit.found(tmp_path / "pki", crl_days=7)
+    results = verified(store, NOW + timedelta(hours=hours))
+    assert next(one.status for one in results if (one.target, one.check) == ("ca", "crl")) is status
 
 
 def test_a_missing_list_of_revoked_certificates_is_found(store: Store) -> None:

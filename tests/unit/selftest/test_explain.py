@@ -1,10 +1,15 @@
 """OpenSSL's riddles become sentences, and a sentence leads to a command."""
 
 import ssl
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bringup.selftest.explain import SILENCE, cause_and_mend, explained
+from tests.unit.pki.kit import WORKER, found
+
+DATES = {"good": datetime.now(UTC), "ended": datetime(2020, 1, 1, tzinfo=UTC)}
 
 
 def _ssl_error(reason: str) -> ssl.SSLError:
@@ -18,7 +23,11 @@ def _ssl_error(reason: str) -> ssl.SSLError:
     [
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate and got none", "set REDIS_TLS_CERT"),
         ("TLSV1_ALERT_UNKNOWN_CA", "does not trust the CA of our certificate", "bringup pki verify"),
-        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "our certificate has expired", "bringup pki renew"),
+        (
+            "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+            "or its own list of revoked certificates (CRL), has expired",
+            "bringup pki renew",
+        ),
         ("SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "for another purpose", "set REDIS_TLS_CERT to a worker certificate"),
         ("WRONG_VERSION_NUMBER", "does not speak TLS", "bringup pki verify"),
         ("SOMETHING_NEW", "TLS failed: something new", "bringup pki verify"),
@@ -41,3 +50,16 @@ def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
     cause, mend = cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")
     assert "API_TLS_CA" in cause
     assert "API_TLS_CA" in mend
+
+
+def test_an_expired_list_of_the_server_is_not_taken_for_our_own_certificate(tmp_path: Path) -> None:
+    good, ended = (found(tmp_path / name, at).files(WORKER).certificate for name, at in DATES.items())
+    error = _ssl_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")
+    said = explained(error, good)
+    assert "list of revoked certificates (CRL) has expired" in said
+    assert "our certificate" not in said
+    assert cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")[1] == "bringup pki crl"
+    said = explained(error, ended)
+    assert f"our certificate {ended} has expired (2020-" in said
+    assert "CRL" not in said
+    assert explained(error, tmp_path / "none") == explained(error)

@@ -1,0 +1,68 @@
+"""What an error of OpenSSL means, in words that say what to do."""
+
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+
+from bringup.model import utc_now
+
+SILENCE = "no answer in time"
+OUR_OWN_LIMIT = "this host's own OpenSSL does not speak this TLS version"
+# One alert for two causes; `which_expired` tells them apart.
+# Source: ssl_x509err2alert() in OpenSSL's ssl/statem/statem_lib.c.
+EXPIRED = "the server says that our certificate, or its own list of revoked certificates (CRL), has expired"
+STALE_LIST = "the server's list of revoked certificates (CRL) has expired, so that it refuses every certificate"
+_MEANING = {
+    "CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate and got none (certificate required)",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server does not trust the CA of our certificate (unknown CA)",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server refuses our certificate (bad certificate)",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": EXPIRED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the server says that our certificate was revoked",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the server says that our certificate is for another purpose (EKU)",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refuses the handshake (no common cipher, or no client certificate)",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the server refuses this TLS version",
+    "TLSV1_ALERT_DECRYPT_ERROR": "the signature of our certificate does not fit the CA that the server trusts",
+    "WRONG_VERSION_NUMBER": "what answers there does not speak TLS (it speaks plain text)",
+    "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection in the middle of TLS",
+    "NO_PROTOCOLS_AVAILABLE": OUR_OWN_LIMIT,
+}
+
+
+def explained(error: BaseException, certificate: Path | None = None) -> str:
+    """What an error of a connection means.
+
+    Args:
+        certificate: what we presented.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused by us: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        said = _MEANING.get(error.reason or "", f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}")
+        return which_expired(said, certificate) if certificate else said
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    if isinstance(error, TimeoutError):
+        return SILENCE
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "the server cut the connection (reset)"
+    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+
+
+def which_expired(said: str, certificate: Path) -> str:
+    """``said``; where it is `EXPIRED`, which of the two it is."""
+    if said != EXPIRED:
+        return said
+    try:
+        end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return said
+    if utc_now() < end:
+        return f"{STALE_LIST}: run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to the API's host"
+    return f"our certificate {certificate} has expired ({end:%Y-%m-%d %H:%M} UTC): run `bringup pki renew`"
+
+
+def is_tls(error: BaseException) -> bool:
+    """Whether an error is one of OpenSSL's."""
+    return isinstance(error, ssl.SSLError)
