@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.settings import Settings, load
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+hypothesis.settings.register_profile("without-deadline", deadline=None)
+hypothesis.settings.load_profile("without-deadline")
 
 PASSWORD = "a-password-of-the-tests"
 TOKEN = "an-api-token-of-the-tests"

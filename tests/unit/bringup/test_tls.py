@@ -213,3 +213,50 @@ def test_a_list_that_cannot_be_read_lets_nobody_in(side: Side, served: tls.Serve
         served.get()
     side.store.ca_crl.write_bytes(content)
     assert checks_revocation(served.get())
+
+
+def tls12_ciphers(context: ssl.SSLContext) -> set[str]:
+    return {one["name"] for one in context.get_ciphers() if one["protocol"] == "TLSv1.2"}
+
+
+def test_both_sides_offer_forward_secrecy_and_authenticated_encryption_alone(
+    side: Side, served: tls.ServerContexts
+) -> None:
+    for context in (side.get(), served.get()):
+        assert tls12_ciphers(context)
+        for name in tls12_ciphers(context):
+            assert name.startswith("ECDHE-")
+            assert "GCM" in name or "CHACHA20" in name
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(
+    ("required", "asks", "mode"),
+    [
+        ("true", True, ssl.CERT_REQUIRED),
+        ("false", True, ssl.CERT_OPTIONAL),
+        ("true", False, ssl.CERT_NONE),
+        ("false", False, ssl.CERT_NONE),
+    ],
+)
+def test_who_must_have_a_certificate(
+    side: Side, make_settings: MakeSettings, *, required: str, asks: bool, mode: ssl.VerifyMode
+) -> None:
+    settings = make_settings(
+        api_use_tls="true",
+        pki_dir=side.store.root,
+        api_require_client_cert=required,
+        run_certificate_command="bringup pki issue run --name {name} --stdout",
+    )
+    assert tls.ServerContexts(settings, asks_clients=asks).get().verify_mode is mode
+
+
+@pytest.mark.parametrize(("asks", "lines"), [(True, 1), (False, 0)])
+def test_an_expired_list_is_logged_once_by_those_who_enforce_it(
+    side: Side, make_settings: MakeSettings, logged: io.StringIO, *, asks: bool, lines: int
+) -> None:
+    settings = make_settings(api_use_tls="true", pki_dir=side.store.root)  # the list of `found` ended in 2026
+    served = tls.ServerContexts(settings, asks_clients=asks)
+    for _ in range(3):
+        served.get()
+    assert logged.getvalue().count("(CRL) has expired") == lines
