@@ -15,6 +15,7 @@
     │   ├── HostShortage     this host is short of file descriptors, memory or disk
     │   ├── ApiUnavailable
     │   ├── BmcUnavailable
+    │   │   └── BmcBusy      waits for its host or for a job of its own: no try is used up
     │   ├── PermitExpired    the permit ran out before the BMC was sent anything
     │   ├── StateDirUnavailable  the API's own files cannot be read or written
     │   └── NotYet           nothing is wrong, it is only too early
@@ -106,6 +107,13 @@ class BmcUnavailable(TransientError):
     def __init__(self, message: str, *, retry_in_s: float | None = None, reason: str = "bmc_unreachable") -> None:
         self.reason = reason
         super().__init__(message, retry_in_s=retry_in_s)
+
+
+class BmcBusy(BmcUnavailable):
+    """The BMC waits for its host (POST) or for a job of its own; it is asked again until the run's time for that is up.
+
+    ``reason``: as in BmcUnavailable, for when it lasts that long.
+    """
 
 
 class PermitExpired(TransientError):

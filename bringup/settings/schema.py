@@ -153,6 +153,12 @@ class Settings(BaseModel):
     max_concurrent_boots: int = Field(20, ge=1, le=1000, description="machines booting at once")
     bmc_connect_timeout_s: Seconds = Field(30, description="connecting to a BMC")
     bmc_read_timeout_s: Seconds = Field(60, description="waiting for its answer")
+    bmc_power_settle_s: int = Field(
+        0, ge=0, le=3600, description="from a power switch until the BMC must show it; 0: by model, docs/redfish.md"
+    )
+    bmc_media_s: int = Field(
+        0, ge=0, le=3600, description="from an insert or eject until the BMC must show it; 0: by model, docs/redfish.md"
+    )
     bmc_tries: int = Field(5, ge=1, le=20, description="how often a BMC is tried before the run fails")
     retry_min_s: Seconds = Field(5, description="shortest wait before a job is tried again")
     retry_max_s: Seconds = Field(30, description="longest wait before a job is tried again")

@@ -4,10 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sushy import ResetType
-from sushy.resources.system.system import System
-
-from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run, RunMedia
@@ -15,10 +12,14 @@ from workers.credentials import read_credential
 from workers.identity import MachineIdentity
 from workers.own_media import OwnMedia
 from workers.permit import Permit
-from workers.redfish import drives, override
+from workers.redfish import media as virtual_media
+from workers.redfish import power
+from workers.redfish.boot_settings import BootSettings
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.errors import redfish_errors
 from workers.redfish.identity import identity_of
+from workers.redfish.machine import Machine
+from workers.redfish.session import Login
 
 
 class RedfishBmc:
@@ -30,32 +31,34 @@ class RedfishBmc:
         self._sleep = sleep
         self._image_url: str | None = None
         self._opened: RedfishConnection | None = None
-        self._logged_in: System | None = None
+        self._login: Login | None = None
+        self._known: Machine | None = None
+        self._insertion: virtual_media.Insertion | None = None
 
     def connect(self) -> None:
-        """Log in where that is not done, and have a connection ready for the next request."""
+        """Log in where that is not done, read what a write needs, and have a connection ready for the next request."""
         with self._asked_to("connect", refused=FailureReason.BMC_UNREACHABLE):
+            if self._run.boot_method == "cd":
+                self._machine.read_slots()
             self._connection.connect()
 
     def identity(self) -> MachineIdentity:
         """Which machine this is, by its own words, read now."""
         with self._asked_to("say which machine it is", refused=FailureReason.BMC_UNREACHABLE):
-            return identity_of(self._system)
+            return identity_of(self._connection, self._connection.get(self._machine.system.path))
 
     def power_state(self) -> str:
         """Whether the machine is on, asked now."""
         with self._asked_to("tell the power state", refused=FailureReason.BMC_UNREACHABLE):
-            self._system.invalidate()
-            self._system.refresh()
-            state = self._system.power_state
-        if state is None:
-            raise BmcUnavailable(f"the BMC at {self._run.bmc} does not know whether the machine is on")
-        return str(state.value)
+            return power.power_state(self._connection, self._machine.system.path)
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take out our own disc; none is fine."""
         with self._writing(permit, "eject the medium", refused=FailureReason.MEDIA_REJECTED):
-            drives.eject(self._system, own, self._sleep)
+            for slot in self._machine.read_slots():
+                if not slot.is_empty and own.owns(slot.image):
+                    virtual_media.eject(self._connection, slot, self._machine.timing.media_s)
+            self._machine.forget_slots()
 
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
         """Put the image in, where the machine boots from a disc; otherwise only remember its address."""
@@ -66,34 +69,49 @@ class RedfishBmc:
         self._image_url = media.image_url
         if self._run.boot_method == "cd" and media.image_url:
             with self._writing(permit, f"insert {media.image_url}", refused=FailureReason.MEDIA_REJECTED):
-                drives.insert(self._system, media.image_url, self._sleep)
+                self._insertion_of(media.image_url).run()
+                self._machine.forget_slots()
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot the image at the next start, and only then."""
         with self._writing(permit, f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
-            override.boot_once(self._system, boot_method, self._image_url)
+            self._boot.boot_once(boot_method, self._image_url)
 
     def restore_boot(self, permit: Permit) -> None:
         """Leave no override of ours behind."""
         with self._writing(permit, "restore the boot order", refused=FailureReason.NO_BOOT):
-            override.restore(self._system, self._run.boot_method)
+            self._boot.restore(self._run.boot_method)
 
     def power_on(self, permit: Permit) -> None:
         """Switch on. Only `workers.power` calls this."""
-        self._reset(ResetType.ON, permit)
+        self._switch(power.ON, permit)
 
     def power_off(self, permit: Permit) -> None:
         """Switch off at once. Only `workers.power` calls this."""
-        self._reset(ResetType.FORCE_OFF, permit)
+        self._switch(power.OFF, permit)
 
     def close(self) -> None:
         """End the session, if there is one."""
+        if self._login:
+            self._login.close()
         if self._opened:
             self._opened.close()
 
-    def _reset(self, how: ResetType, permit: Permit) -> None:
-        with self._writing(permit, f"reset with {how.value}", refused=FailureReason.NO_BOOT):
-            self._system.reset_system(how)
+    def _switch(self, wanted: str, permit: Permit) -> None:
+        with self._writing(permit, f"switch {wanted.lower()}", refused=FailureReason.NO_BOOT):
+            power.switch(self._connection, self._machine.system, wanted, self._machine.timing.power_settle_s)
+
+    def _insertion_of(self, image_url: str) -> virtual_media.Insertion:
+        """The same one again after a permit that ran out midway: it knows which slots have refused."""
+        if self._insertion is None or self._insertion.image_url != image_url:
+            slots = self._machine.usable_slots()
+            timing = self._machine.timing
+            self._insertion = virtual_media.Insertion(self._connection, slots, image_url, timing.media_s)
+        return self._insertion
+
+    @property
+    def _boot(self) -> BootSettings:
+        return BootSettings(self._connection, self._machine.system)
 
     @contextmanager
     def _writing(self, permit: Permit, do: str, *, refused: FailureReason) -> Iterator[None]:
@@ -103,8 +121,8 @@ class RedfishBmc:
     @contextmanager
     def _asked_to(self, do: str, *, refused: FailureReason) -> Iterator[None]:
         """Errors of the BMC in our words; a busy BMC that will not take the image is the image's failure."""
-        _ = self._system
-        busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
+        _ = self._machine
+        busy = refused if refused is not FailureReason.BMC_UNREACHABLE else FailureReason.BMC_UNREACHABLE
         with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 
@@ -113,14 +131,16 @@ class RedfishBmc:
     @property
     def _connection(self) -> RedfishConnection:
         if self._opened is None:
-            credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
-            self._opened = RedfishConnection(self._run, credential, self._settings)
+            self._opened = RedfishConnection(self._run, self._settings, sleep=self._sleep)
         return self._opened
 
     @property
-    def _system(self) -> System:
-        if self._logged_in is None:
+    def _machine(self) -> Machine:
+        if self._known is None:
             refused = FailureReason.BMC_UNREACHABLE
+            credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
+            self._login = Login(self._connection, credential)
             with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
-                self._logged_in = self._connection.system()
-        return self._logged_in
+                root = self._login.open()
+                self._known = Machine.of(self._connection, root, self._run, self._settings)
+        return self._known

@@ -51,6 +51,9 @@ class BoundedAdapter(HTTPAdapter):
             content = self._whole(response)
         finally:
             response.close()
+            # We asked for `Connection: close`: nothing more may be sent on it (RFC 9112 s.9.6). urllib3 would, and
+            # the write that meets the BMC's close is lost.
+            self.poolmanager.clear()
         response._content = content  # noqa: SLF001 - where requests itself keeps what it has read
         return response
 

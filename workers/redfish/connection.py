@@ -1,54 +1,78 @@
-"""The connection to one BMC: its certificate checked, one session, and nothing sent to anybody else."""
+"""The connection to one BMC: its certificate checked, one login, and nothing sent to anybody else.
 
-from collections.abc import Iterator
+Reads are tried again by themselves: BMCs drop connections and answer 503 between two good answers, and a read
+changes nothing. A write is sent once. Whether it may be sent again is the job's decision, which looks first.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import SecretStr
-from sushy import Sushy
-from sushy.auth import SessionAuth
 from sushy.connector import Connector
-from sushy.exceptions import ConnectionError as SushyConnectionError
-from sushy.resources.system.system import System
+from sushy.exceptions import ConnectionError as NoAnswer
 
-from bringup import log
-from bringup.errors import BmcRejected, BmcUnavailable
-from bringup.model import FailureReason
+from bringup.errors import PermitExpired
 from bringup.settings import Settings
 from bringup.wire import Run
-from workers.credentials import Credential
 from workers.permit import Permit
-from workers.redfish.errors import redfish_errors
+from workers.redfish.errors import is_hopeless
 from workers.redfish.gate import Gate
+from workers.redfish.refusal import Refusal, raise_for_refusal
+from workers.redfish.resource import Resource, local_path
 from workers.redfish.trust import adapter_of, verify_of
+
+# A BMC that restarts a service of its own is back within seconds; one that is away is the job's retry.
+READ_TRIES = 3
+_READ_PAUSE_S = 1.0
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ABSENT = frozenset({404, 405, 410, 501})
+# The longest collections that are read, of network ports on a large machine, have some dozen members.
+_MOST_MEMBERS = 256
+_MOST_PAGES = 32
+
+Sleep = Callable[[float], None]
 
 
 class RedfishConnection:
-    """Opened by `system`, closed by `close`; both may be called at any time.
+    """One BMC.
 
     Args:
         run: its `bmc` is the address on record, which may carry the path of one system.
     """
 
-    def __init__(self, run: Run, credential: Credential, settings: Settings) -> None:
+    def __init__(self, run: Run, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
         address = urlsplit(run.bmc or "")
         self.base = f"{address.scheme}://{address.netloc}"
-        self._system_path = address.path.rstrip("/") or None
-        self._gate = Gate()
-        self._door = _Door(self.base, run, settings, self._gate)
-        self._login = _Login(credential.username, credential.password)
+        self.system_path = address.path.rstrip("/") or None
+        self.gate = Gate()
+        self.door = _Door(self.base, run, settings, self.gate)
+        self.sleep = sleep
+        self._ahead: dict[str, Resource] = {}
+        self._budget_s = 2.0 * settings.bmc_read_timeout_s  # of one read: a timeout is tried again once
 
-    def system(self) -> System:
-        """The system behind this BMC, after logging in. Raises SushyError."""
-        with self._gate.login():
-            root = Sushy(self.base, auth=self._login, connector=self._door)
-        return root.get_system(self._system_path)
+    def get(self, path: str) -> Resource:
+        """The resource at ``path``.
+
+        Raises:
+            Refusal, NoAnswer: after the last try.
+            ValueError: what came is not a JSON object, after the last try.
+        """
+        started = time.monotonic()
+        for number in range(1, READ_TRIES + 1):
+            try:
+                return self._read(path)
+            except (Refusal, NoAnswer, ValueError) as error:
+                if number == READ_TRIES or time.monotonic() - started > self._budget_s or not _may_pass(error):
+                    raise
+            self.sleep(_READ_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
 
     def connect(self) -> None:
-        """Have a connection ready, so that the next request can be sent at once. Raises SushyError."""
-        self._door.connect()
+        """Have a connection ready, so that the next request can be sent at once. Raises NoAnswer."""
+        self.door.connect()
 
     @contextmanager
     def writing(self, permit: Permit) -> Iterator[None]:
@@ -57,30 +81,104 @@ class RedfishConnection:
         Raises:
             PermitExpired: it has run out; the request was not sent.
         """
-        with self._gate.writing(permit):
+        with self.gate.writing(permit):
             yield
 
+    def get_ahead(self, path: str) -> Resource:
+        """As `get`, for the write that follows: what was read for one whose permit ran out is not read again."""
+        if path not in self._ahead:
+            self._ahead[path] = self.get(path)
+        return self._ahead[path]
+
+    def find_ahead(self, path: str | None) -> Resource | None:
+        """As `get_ahead`; None where the BMC has no such resource."""
+        if path is None:
+            return None
+        return _or_none(lambda: self.get_ahead(path))
+
+    def find(self, path: str | None) -> Resource | None:
+        """As `get`; None where the BMC has no such resource."""
+        if path is None:
+            return None
+        return _or_none(lambda: self.get(path))
+
+    def members(self, path: str | None) -> list[Resource]:
+        """The members of a collection, over all of its pages; those that are not there are left out."""
+        return [found for member in self._member_paths(path) if (found := self.find(member))]
+
+    def post(self, path: str, body: Mapping[str, Any] | None) -> requests.Response:
+        """Send an action, once. Raises Refusal, NoAnswer, PermitExpired."""
+        return self._write("POST", path, body, {})
+
+    def patch(self, path: str, body: Mapping[str, Any], *, etag: str | None = None) -> requests.Response:
+        """Change a resource, once. Raises Refusal, NoAnswer, PermitExpired."""
+        return self._write("PATCH", path, body, {"If-Match": etag} if etag else {})
+
     def close(self) -> None:
-        """Log out. A BMC that cannot even do that ends the session by its own timeout."""
+        """Close the sockets."""
+        self.door.close()
+
+    def _read(self, path: str) -> Resource:
+        answer = self.door.get(path)
+        body = answer.json()
+        if not isinstance(body, dict):
+            raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - a defect of the BMC, not of our call
+        return Resource(path, body, answer.headers.get("ETag") or Resource(path, body).text("@odata.etag") or None)
+
+    def _write(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]
+    ) -> requests.Response:
         try:
-            with redfish_errors(self.base, "log out", refused=FailureReason.BMC_UNREACHABLE), self._gate.login():
-                self._login.close()
-        except (BmcRejected, BmcUnavailable) as error:
-            log.get("workers").warning("could not log out of the BMC", bmc=self.base, why=str(error))
-        self._door.close()
+            answer: requests.Response = self.door.send(method, path, body, headers)
+        except PermitExpired:  # not sent: what was read for it still holds
+            raise
+        except Exception:
+            self._ahead.clear()
+            raise
+        self._ahead.clear()
+        return answer
+
+    def _member_paths(self, path: str | None) -> Iterator[str]:
+        seen: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            page = self.find(path)
+            if page is None:
+                return
+            for member in page.links("Members"):
+                if member not in seen and len(seen) < _MOST_MEMBERS:
+                    seen.add(member)
+                    yield member
+            # Source: DSP0266 s.7.7.1 (Members@odata.nextLink).
+            path = page.link("Members@odata.nextLink") or page.link("@odata.nextLink")
+
+
+def _or_none(read: Callable[[], Resource]) -> Resource | None:
+    try:
+        return read()
+    except Refusal as refusal:
+        if refusal.status_code in _ABSENT:
+            return None
+        raise
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, Refusal):
+        return error.status_code in _PASSING
+    return not is_hopeless(error)
 
 
 class _Door(Connector):  # type: ignore[misc]
-    """sushy's connector that speaks to one address only, and says everything once.
+    """sushy's connector that speaks to one address only, and sends everything once.
 
-    sushy would repeat a request that got no answer; a power switch must not come twice, or late. Repeating is
-    the job's affair, which looks at the machine again before.
+    sushy would repeat a request that got no answer; a power switch must not come twice, or late. Its reading of
+    refusals is replaced by `Refusal`, before it acts on its own.
     """
 
     def __init__(self, base: str, run: Run, settings: Settings, gate: Gate) -> None:
         super().__init__(
             base,
             verify=verify_of(run),
+            response_callback=raise_for_refusal,
             server_side_retries=1,  # 0 means three to it
             default_request_timeout=settings.bmc_read_timeout_s,
             connect_timeout=settings.bmc_connect_timeout_s,
@@ -94,31 +192,22 @@ class _Door(Connector):  # type: ignore[misc]
         self._session.mount(f"{base}/", self._adapter)
 
     def connect(self) -> None:
-        """Connect ahead of the next request. Raises sushy's ConnectionError."""
+        """Connect ahead of the next request. Raises NoAnswer."""
         try:
             self._adapter.connect(f"{self._base}/", verify=self._verify, connect_s=self._connect_timeout)
         except requests.RequestException as error:
-            raise SushyConnectionError(url=self._base, error=error) from error
+            raise NoAnswer(url=self._base, error=error) from error
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]) -> Any:
+        """One request. Not sushy's `patch`: after a 412 that one sends again by itself."""
+        return self._op(method, path, data=None if body is None else dict(body), headers=headers)
+
+    def forget(self) -> None:
+        """Send no login of any kind from now on."""
+        self._session.auth = None
+        self._session.headers.pop("X-Auth-Token", None)
 
     def _op(self, method: str, path: str = "", **kwargs: Any) -> Any:
         """Whatever host a link of the BMC names, only its path counts."""
-        target = urlsplit(str(path))  # a BMC may put anything in its place
-        local = "/" + target.path.lstrip("/") + (f"?{target.query}" if target.query else "")
         kwargs |= {"server_side_retries_left": 0, "allow_reauth": False}
-        return super()._op(method, local, **kwargs)
-
-
-class _Login(SessionAuth):  # type: ignore[misc]
-    """A session where the BMC has them, else Basic; a refused password is never tried a second time.
-
-    Source: DSP0266 s.13.3 (authentication).
-    """
-
-    def __init__(self, username: str, password: SecretStr) -> None:
-        super().__init__(username, password.get_secret_value())
-
-    def _do_authenticate(self) -> None:
-        if "Sessions" in (self._root_resource.json.get("Links") or {}):
-            super()._do_authenticate()
-        else:
-            self._connector.set_http_basic_auth(self._username, self._password)
+        return super()._op(method, local_path(path) or "/", **kwargs)

@@ -1,5 +1,6 @@
-"""What a refusal or a silence of a BMC means: try again, or give the run up and why."""
+"""What a refusal or a silence of a BMC means: wait, try again, or give the run up and why."""
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +8,15 @@ from contextlib import contextmanager
 import requests
 from sushy import exceptions as sushy_errors
 
-from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.text import without_image_secret
+from workers.redfish.refusal import Refusal
+from workers.redfish.waiting import busy_with, retry_after_s
 
 _LATER_STATUS = frozenset({408, 409, 423, 425, 429})
 _NOT_IMPLEMENTED = 501
-# Source: DSP0268, Base message registry.
+# Source: DSP0268, Base message registry; RAC0218 is iDRAC's session limit.
 _LATER_MESSAGES = frozenset(
     {
         "CreateLimitReachedForResource",
@@ -22,10 +25,13 @@ _LATER_MESSAGES = frozenset(
         "ServiceShuttingDown",
         "ServiceTemporarilyUnavailable",
         "SessionLimitExceeded",
+        "RAC0218",
     }
 )
 _READERS = frozenset({"sushy", "json", "requests", "urllib"})
 _DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "Fingerprints did not match")
+# iLO LicenseKeyRequired, Supermicro OemLicenseNotPassed, iDRAC LIC501 "... license is missing", and whoever is next.
+_LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
 
 
 @contextmanager
@@ -37,7 +43,7 @@ def redfish_errors(
     busy: FailureReason = FailureReason.BMC_UNREACHABLE,
     logging_in: bool = False,
 ) -> Iterator[None]:
-    """Translate everything that sushy raises inside.
+    """Translate everything that a request raises inside.
 
     Args:
         bmc: its address on record, for people.
@@ -51,9 +57,9 @@ def redfish_errors(
         yield
     except sushy_errors.ConnectionError as error:
         raise _of_connection(told, error) from error
-    except sushy_errors.HTTPError as error:
+    except Refusal as refusal:
         # Without its cause, which may name the image's address: rq keeps tracebacks in Redis.
-        raise _of_answer(told, error, refused, busy, logging_in=logging_in) from None
+        raise _of_refusal(told, refusal, refused, busy, logging_in=logging_in) from None
     except sushy_errors.SushyError as error:
         raise BmcRejected(f"{told} cannot: {without_image_secret(str(error))}", reason=refused) from None
     except ValueError as error:  # no JSON: many BMCs answer with a page for people while they start
@@ -65,9 +71,40 @@ def redfish_errors(
 
 
 def tripped_over_an_answer(error: Exception) -> bool:
-    """Whether it was raised by what reads the answers for us, and so by an answer: sushy checks the form of none."""
+    """Whether it was raised by what reads the answers for us, and so by an answer."""
     *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__")).partition(".")[0] in _READERS
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether asking once more cannot help: a foreign certificate, a redirect, an endless answer, nobody there."""
+    causes = list(_causes(error))
+    hopeless = (
+        requests.TooManyRedirects,
+        requests.ConnectTimeout,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.ContentDecodingError,
+    )
+    return any(isinstance(cause, hopeless) for cause in causes) or _names_distrust(causes)
+
+
+def licence_in(refusal: Refusal) -> str | None:
+    """What the BMC says about the licence that it wants; None when the refusal is about something else."""
+    about = [str(one) for one in refusal.messages if _LICENCE.search(one.id) or _LICENCE.search(one.text)]
+    return "; ".join(about) or None
+
+
+def is_passing(refusal: Refusal) -> bool:
+    """Whether the same request may be answered otherwise later."""
+    if refusal.status_code in _LATER_STATUS:
+        return True
+    return (refusal.status_code >= 500 and refusal.status_code != _NOT_IMPLEMENTED) or bool(
+        refusal.ids & _LATER_MESSAGES
+    )
+
+
+def _names_distrust(causes: list[BaseException]) -> bool:
+    return any(word in str(cause) for cause in causes for word in _DISTRUST)
 
 
 def _of_connection(told: str, error: BaseException) -> BmcUnavailable | BmcRejected:
@@ -75,36 +112,34 @@ def _of_connection(told: str, error: BaseException) -> BmcUnavailable | BmcRejec
     if any(isinstance(cause, requests.TooManyRedirects) for cause in causes):
         message = f"{told} answered with a redirect, which is never followed; put its real address in the inventory"
         return BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
-    if any(word in str(cause) for cause in causes for word in _DISTRUST):
+    if _names_distrust(causes):
         message = f"{told} showed a certificate that is not trusted: {causes[-1]}; see bmc_ca and bmc_fingerprint"
         return BmcRejected(message, reason=FailureReason.BMC_AUTH)
-    return BmcUnavailable(f"{told} does not answer: {causes[-1]}")
+    return BmcUnavailable(f"{told} does not answer: {without_image_secret(str(causes[-1]))}")
 
 
-def _of_answer(
-    told: str, error: sushy_errors.HTTPError, refused: FailureReason, busy: FailureReason, *, logging_in: bool
+def _of_refusal(
+    told: str, refusal: Refusal, refused: FailureReason, busy: FailureReason, *, logging_in: bool
 ) -> BmcUnavailable | BmcRejected:
     # Some name the image that they could not fetch.
-    reason = without_image_secret(str(error.detail or "without a reason"))
-    message = f"{told} answered {error.status_code}: {reason}"
-    if _is_later(error):
+    message = f"{told} {without_image_secret(refusal.summary)}"
+    if licence_in(refusal):
+        return BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
+    if waits_for := busy_with(refusal):
+        return BmcBusy(f"{message}; waiting for {waits_for}", reason=busy, retry_in_s=retry_after_s(refusal.response))
+    if is_passing(refusal):
         return BmcUnavailable(message, reason=busy)
-    if isinstance(error, sushy_errors.AccessError):
-        is_unknown = error.status_code == requests.codes.unauthorized
-        if is_unknown and not logging_in:
-            return BmcUnavailable(f"{message} (the session has ended)")
-        look_at = "the username and password of the device's credential" if is_unknown else "the account's role"
-        return BmcRejected(f"{message}; look at {look_at}", reason=FailureReason.BMC_AUTH)
+    if refusal.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
+        return _of_account(message, refusal, logging_in=logging_in)
     return BmcRejected(message, reason=refused)
 
 
-def _is_later(error: sushy_errors.HTTPError) -> bool:
-    status = int(error.status_code)
-    if status in _LATER_STATUS or (status >= 500 and status != _NOT_IMPLEMENTED):
-        return True
-    listed = error.extended_info if isinstance(error.extended_info, list) else [error.extended_info or {}]
-    ids = [error.code, *(entry.get("MessageId") for entry in listed if isinstance(entry, dict))]
-    return any(str(one).rpartition(".")[2] in _LATER_MESSAGES for one in ids)
+def _of_account(message: str, refusal: Refusal, *, logging_in: bool) -> BmcUnavailable | BmcRejected:
+    is_unknown = refusal.status_code == requests.codes.unauthorized
+    if is_unknown and not logging_in:
+        return BmcUnavailable(f"{message} (the session has ended)")
+    look_at = "the username and password of the device's credential" if is_unknown else "the account's role"
+    return BmcRejected(f"{message}; look at {look_at}", reason=FailureReason.BMC_AUTH)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

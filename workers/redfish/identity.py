@@ -1,41 +1,114 @@
-"""Which machine a Redfish system is. Source: Redfish schema ComputerSystem, EthernetInterface."""
+"""Which machine a Redfish system is, by everything that its BMC says of it.
 
-from contextlib import suppress
-from typing import Any
+Source: Redfish schema ComputerSystem, EthernetInterface, NetworkAdapter and NetworkDeviceFunction, Chassis.
+"""
+
+from collections.abc import Iterator
 
 from sushy.exceptions import SushyError
-from sushy.resources.system.system import System
 
+from bringup.model import normalise_mac
 from workers.identity import MachineIdentity
+from workers.redfish.connection import RedfishConnection
+from workers.redfish.resource import Resource
 
 _MOST_PORTS = 64  # a request each: more than any host has, less than would hold up a boot
+# What vendors leave in place of a value that nobody has set.
+_PLACEHOLDERS = frozenset(
+    {
+        "",
+        "0",
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "unknown",
+        "not specified",
+        "not available",
+        "default string",
+        "to be filled by o.e.m.",
+        "system serial number",
+        "chassis serial number",
+        "0123456789",
+        "123456789",
+        "1234567890",
+    }
+)
+_NO_MACS = frozenset({"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"})
 
 
-def identity_of(system: System) -> MachineIdentity:
-    """What the system says of itself now; what it does not say is left out. Raises SushyError."""
-    system.invalidate()
-    system.refresh()
-    body = system.json
+def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdentity:
+    """What the BMC says of this system; placeholders and what it does not say are left out.
+
+    Args:
+        system: as it was just read.
+    """
+    chassis = _chassis_of(connection, system)
     return MachineIdentity(
-        serial=_text(body.get("SerialNumber")),
-        sku=_text(body.get("SKU")),
-        asset_tag=_text(body.get("AssetTag")),
-        uuid=_text(body.get("UUID")),
-        macs=_macs(system),
+        serial=_said(system, "SerialNumber") or next(filter(None, (_said(c, "SerialNumber") for c in chassis)), None),
+        sku=_said(system, "SKU"),
+        asset_tag=_said(system, "AssetTag"),
+        uuid=_uuid(system),
+        macs=tuple(dict.fromkeys(_macs(connection, system, chassis))),
         system_path=system.path,
     )
 
 
-def _macs(system: System) -> tuple[str, ...]:
+def _said(resource: Resource, name: str) -> str | None:
+    text = resource.text(name)
+    is_blank = text.casefold() in _PLACEHOLDERS or not text.strip("0 -.")
+    return None if is_blank else text
+
+
+def _uuid(system: Resource) -> str | None:
+    """None for the nil UUID and the one of all ones. Source: RFC 9562 s.5.9, s.5.10."""
+    text = _said(system, "UUID")
+    return None if text is None or not text.casefold().strip("f-") else text
+
+
+def _chassis_of(connection: RedfishConnection, system: Resource) -> list[Resource]:
+    found = (_readable(connection, path) for path in system.links("Links", "Chassis"))
+    return [chassis for chassis in found if chassis]
+
+
+def _macs(connection: RedfishConnection, system: Resource, chassis: list[Resource]) -> Iterator[str]:
     """Of the host's ports, as far as they are shown: many BMCs know them only once the host has booted."""
-    found: list[str] = []
-    with suppress(SushyError):
-        paths = system.ethernet_interfaces.members_identities
-        for path in paths[:_MOST_PORTS]:
-            port = system.ethernet_interfaces.get_member(path).json
-            found += filter(None, (_text(port.get("PermanentMACAddress")), _text(port.get("MACAddress"))))
-    return tuple(dict.fromkeys(found))
+    for port in _members(connection, system.link("EthernetInterfaces")):
+        yield from _macs_in(port)
+    for interface in _members(connection, system.link("NetworkInterfaces")):
+        for function in _members(connection, interface.link("NetworkDeviceFunctions")):
+            yield from _macs_in(function)
+    for case in chassis:
+        for adapter in _members(connection, case.link("NetworkAdapters")):
+            for function in _members(connection, adapter.link("NetworkDeviceFunctions")):
+                yield from _macs_in(function)
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _macs_in(port: Resource) -> Iterator[str]:
+    for keys in (
+        ("PermanentMACAddress",),
+        ("MACAddress",),
+        ("Ethernet", "PermanentMACAddress"),
+        ("Ethernet", "MACAddress"),
+    ):
+        try:
+            mac = normalise_mac(port.text(*keys))
+        except ValueError:
+            continue
+        if mac not in _NO_MACS:
+            yield mac
+
+
+def _members(connection: RedfishConnection, path: str | None) -> list[Resource]:
+    """Bounded, and forgiving: a port that cannot be read says nothing, which is no contradiction."""
+    try:
+        return connection.members(path)[:_MOST_PORTS]
+    except (SushyError, ValueError):
+        return []
+
+
+def _readable(connection: RedfishConnection, path: str) -> Resource | None:
+    try:
+        return connection.find(path)
+    except (SushyError, ValueError):
+        return None

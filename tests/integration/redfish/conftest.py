@@ -144,12 +144,12 @@ def emulator(emulator_process: Emulator) -> Emulator:
     return emulator_process
 
 
-def write_credential(folder: Path, password: str = PASSWORD, *, name: str = "rack1") -> Path:
+def write_credential(folder: Path, password: str = PASSWORD, *, name: str = "rack1", username: str = USER) -> Path:
     """The file of a credential."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.toml"
     path.touch(0o600)
-    path.write_text(f'username = "{USER}"\npassword = "{password}"\n')
+    path.write_text(f'username = "{username}"\npassword = "{password}"\n')
     return path
 
 

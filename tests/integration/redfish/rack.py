@@ -21,19 +21,13 @@ _SETTINGS = {
     "API_WORKERS": "1",
     "BMC_TRIES": "3",
     "BMC_READ_TIMEOUT_S": "6",
+    "BMC_MEDIA_S": "1",
     "RETRY_MIN_S": "1",
     "RETRY_MAX_S": "1",
     "BOOT_TIMEOUT_S": "15",
     "HEARTBEAT_INTERVAL_S": "3",
     "HEARTBEAT_LOST_S": "10",
 }
-# It looks at a drive as often as any, but not a second apart.
-_BRISK_WORKER = """
-from workers.redfish import drives
-drives._LOOK_EVERY_S = 0.05
-from bringup.cli import main
-main()
-"""
 
 
 class Rack:
@@ -56,7 +50,7 @@ class Rack:
 
     def start_worker(self) -> None:
         """A real worker process."""
-        self.stack._spawn("work", [sys.executable, "-c", _BRISK_WORKER, "work"])
+        self.stack._spawn("work", [sys.executable, "-m", "bringup", "work"])
 
     def lease(self, names: Iterable[str]) -> None:
         """The machines of these cases get their addresses."""

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -21,7 +22,7 @@ Serve = Callable[[socket.socket], None]
 
 @pytest.fixture
 def bmc(request: pytest.FixtureRequest, make_settings: MakeSettings, credentials: Path) -> Iterator[RedfishBmc]:
-    """A BMC that answers its first request as the test says."""
+    """A BMC that answers every request as the test says."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         Thread(target=_answer, args=(door, request.param), daemon=True).start()
         settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
@@ -31,12 +32,11 @@ def bmc(request: pytest.FixtureRequest, make_settings: MakeSettings, credentials
 
 
 def _answer(door: socket.socket, serve: Serve) -> None:
-    with door.accept()[0] as caller:
-        caller.recv(65536)
-        try:
-            serve(caller)
-        except OSError:
-            return  # it has let go of us
+    while True:
+        with door.accept()[0] as caller:
+            caller.recv(65536)
+            with suppress(OSError):  # it lets go of us
+                serve(caller)
 
 
 def _run_at(port: int) -> Run:

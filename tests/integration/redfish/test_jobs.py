@@ -87,7 +87,7 @@ def test_a_reset_that_is_accepted_and_not_done_is_an_error_of_the_bmc(world: Wor
     ("refusal", "reason"),
     [
         (("GET", SYSTEM, 503, "GeneralError"), FailureReason.BMC_UNREACHABLE),
-        (("POST", SESSIONS, 503, "SessionLimitExceeded"), FailureReason.BMC_UNREACHABLE),
+        (("POST", SESSIONS, 503, "GeneralError"), FailureReason.BMC_UNREACHABLE),
         (("POST", SESSIONS, 401, "ResourceAtUriUnauthorized"), FailureReason.BMC_AUTH),
         (("POST", "VirtualMedia.InsertMedia", 403, "InsufficientPrivilege"), FailureReason.BMC_AUTH),
         (("POST", "VirtualMedia.InsertMedia", 400, "ActionParameterValueError"), FailureReason.MEDIA_REJECTED),

@@ -14,6 +14,7 @@ from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.conftest import OWN, PERMIT, Emulator, MakeBmc, media_of, run_on, write_credential
 from tests.integration.redfish.emulator import PASSWORD, SESSIONS, SYSTEM
 from workers.redfish import RedfishBmc
+from workers.redfish.connection import READ_TRIES
 
 INSERT, EJECT = "VirtualMedia.InsertMedia", "VirtualMedia.EjectMedia"
 
@@ -48,25 +49,45 @@ def test_a_bmc_that_keeps_silent_holds_up_no_other(
             assert isinstance(asked.exception(), BmcUnavailable)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 409, 429])
-def test_a_busy_bmc_is_tried_again(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
-    emulator.refuse("GET", SYSTEM, status)
-    with pytest.raises(BmcUnavailable, match=str(status)):
-        bmc.power_state()
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+def test_a_read_that_fails_is_tried_again_by_itself(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
+    emulator.refuse("GET", SYSTEM, status, times=READ_TRIES - 1)
     assert bmc.power_state() == "Off"
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 409, 429])
+def test_a_bmc_that_stays_busy_is_tried_again_later(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
+    emulator.refuse("GET", SYSTEM, status, times=READ_TRIES)
+    with pytest.raises(BmcUnavailable, match=str(status)):
+        bmc.power_state()
+    emulator.fail()
+    assert bmc.power_state() == "Off"
+
+
+@pytest.mark.parametrize("status", [500, 503, 409])
+def test_a_write_that_fails_is_never_repeated_by_itself(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
+    emulator.refuse("POST", "ComputerSystem.Reset", status)
+    with pytest.raises(BmcUnavailable, match=str(status)):
+        bmc.power_on(PERMIT)
+    assert len([line for line in emulator.seen["log"] if line.endswith("ComputerSystem.Reset")]) == 1
+
+
 def test_a_page_for_people_is_an_answer_of_a_bmc_that_starts(emulator: Emulator, bmc: RedfishBmc) -> None:
-    emulator.refuse("GET", SYSTEM, 200, page="<h1>Starting</h1>")
+    emulator.refuse("GET", SYSTEM, 200, page="<h1>Starting</h1>", times=READ_TRIES)
     with pytest.raises(BmcUnavailable, match="not Redfish"):
         bmc.power_state()
 
 
 @pytest.mark.parametrize("status", [503, 400, 403])
-def test_a_bmc_with_too_many_sessions_is_tried_again(emulator: Emulator, bmc: RedfishBmc, status: int) -> None:
+def test_a_bmc_with_too_many_sessions_is_spoken_to_with_basic_authentication_and_it_is_logged(
+    emulator: Emulator, bmc: RedfishBmc, status: int
+) -> None:
     emulator.refuse("POST", SESSIONS, status, "SessionLimitExceeded")
-    with pytest.raises(BmcUnavailable, match="SessionLimitExceeded"):
-        bmc.power_state()
+    with capture_logs() as logged:
+        assert bmc.power_state() == "Off"
+    assert [line["why"] for line in logged if line["event"] == "Basic authentication is used"] == [
+        "the BMC opens no session: This BMC says SessionLimitExceeded"
+    ]
 
 
 def test_a_wrong_password_is_refused_and_tried_once(emulator: Emulator, bmc: RedfishBmc, credentials: Path) -> None:

@@ -1,0 +1,171 @@
+"""The boot source override: written where this BMC keeps it, read back there, and undone there.
+
+Many BMCs take it on the system itself. Where ``@Redfish.Settings`` names a settings object that holds ``Boot``
+(AMI FutureState's ``SD``, iDRAC 10, GB300), it is taken there, and the live resource changes at the next boot only.
+
+Source: Redfish schema ComputerSystem (Boot), DSP0266 s.9.10 (Settings resource).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bringup.errors import BmcRejected
+from bringup.model import FailureReason
+from workers.redfish.connection import RedfishConnection
+from workers.redfish.etags import patch_current
+from workers.redfish.refusal import Refusal
+from workers.redfish.resource import Resource
+
+_TARGET, _ENABLED, _MODE = "BootSourceOverrideTarget", "BootSourceOverrideEnabled", "BootSourceOverrideMode"
+_ALLOWABLE = f"{_TARGET}@Redfish.AllowableValues"
+# The names under which a disc, the network and an address are found; the first that is allowed is taken.
+_TARGETS = {"cd": ("Cd", "UsbCd"), "uefi-http": ("UefiHttp",), "pxe": ("Pxe",)}
+_TRIES = 2
+_ELSEWHERE = frozenset({400, 403, 404, 405, 501})  # this resource does not take it; the other one may
+
+
+@dataclass(frozen=True)
+class Override:
+    """What the machine boots next, as one resource shows it."""
+
+    enabled: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.enabled or 'nothing'}/{self.target or 'nothing'}"
+
+
+class BootSettings:
+    """The boot override of one system.
+
+    Args:
+        system: as it was just read.
+    """
+
+    def __init__(self, connection: RedfishConnection, system: Resource) -> None:
+        self._connection = connection
+        self._places = list(_places(connection, system))
+
+    @property
+    def place(self) -> str:
+        """The path of the resource that is written first."""
+        return self._places[0].path
+
+    def allowed_targets(self) -> tuple[str, ...]:
+        """What the BMC says that it can boot from; () when it does not say."""
+        return next((found for place in self._places if (found := place.words("Boot", _ALLOWABLE))), ())
+
+    def target_of(self, boot_method: str) -> str:
+        """This BMC's name for what is booted. Raises BmcRejected: no_boot, with the names that it has."""
+        allowed = {value.casefold(): value for value in self.allowed_targets()}
+        wanted = _TARGETS[boot_method]
+        if boot_method == "cd" and self._is_supermicro:
+            # Its Cd is a drive that is not there; only UsbCd is the virtual one. Source: sushy, System.
+            wanted = ("UsbCd", "Cd")
+        found = next((allowed[name.casefold()] for name in wanted if name.casefold() in allowed), None)
+        if found:
+            return found
+        if allowed:
+            raise BmcRejected(
+                f"the BMC cannot boot from {boot_method}: it offers {', '.join(self.allowed_targets())}"
+                + ('; boot_method = "uefi-http" works there' if "uefihttp" in allowed else ""),
+                reason=FailureReason.NO_BOOT,
+            )
+        return wanted[-1]
+
+    def boot_once(self, boot_method: str, image_url: str | None) -> None:
+        """Boot from the medium, the image's address or the network at the next start, and only then.
+
+        Raises:
+            BmcRejected: no_boot; it reads back differently after a second try: the machine would boot something else.
+            Refusal: by each resource that could take it.
+        """
+        target = self.target_of(boot_method)
+        wanted = {_ENABLED: "Once", _TARGET: target}
+        if boot_method == "uefi-http":
+            wanted["HttpBootUri"] = image_url or ""
+        for place in self._each_place_that_takes(wanted):
+            if self._is_set(place, target):
+                return
+        raise BmcRejected(
+            f"the boot override was set to Once/{target} and reads back as {self._shown()}",
+            reason=FailureReason.NO_BOOT,
+        )
+
+    def restore(self, boot_method: str) -> None:
+        """Take back an override of ours that no boot has used; the BMC ends a used one by itself."""
+        ours = {target.casefold() for target in _TARGETS[boot_method]}
+        for place in self._places:
+            now = self._connection.get_ahead(place.path)
+            found = _override(now)
+            if found.enabled == "Once" and found.target.casefold() in ours:
+                self._disable(now)
+
+    @property
+    def _is_supermicro(self) -> bool:
+        return any("supermicro" in place.text("Manufacturer").casefold() for place in self._places)
+
+    def _each_place_that_takes(self, wanted: dict[str, Any]) -> Iterator[Resource]:
+        """Each try that was accepted: twice at the first place, once at the other. Raises Refusal of the last."""
+        accepted, last = False, None
+        for place in [*self._places[:1] * _TRIES, *self._places[1:]]:
+            try:
+                self._write(place, wanted)
+            except Refusal as refusal:
+                if refusal.status_code not in _ELSEWHERE:
+                    raise
+                last = last or refusal
+                continue
+            accepted = True
+            yield place
+        if last and not accepted:
+            raise last
+
+    def _write(self, place: Resource, wanted: dict[str, Any]) -> None:
+        """Set it with the mode that is set: a Supermicro that is not told one falls back to Legacy."""
+        current = self._connection.get_ahead(place.path)
+        mode = current.text("Boot", _MODE)
+        if "HttpBootUri" in wanted and mode:
+            mode = "UEFI"  # a legacy BIOS cannot boot from an address
+        try:
+            patch_current(self._connection, current, {"Boot": wanted | ({_MODE: mode} if mode else {})})
+        except Refusal as refusal:
+            if not mode or refusal.status_code != 400 or not refusal.names(_MODE):
+                raise
+            patch_current(
+                self._connection, self._connection.get_ahead(place.path), {"Boot": wanted}
+            )  # it cannot be written
+
+    def _disable(self, place: Resource) -> None:
+        mode = place.text("Boot", _MODE)
+        kept = {_MODE: mode} if mode else {}
+        try:
+            patch_current(self._connection, place, {"Boot": {_ENABLED: "Disabled"} | kept})
+        except Refusal as refusal:
+            if refusal.status_code != 400:
+                raise
+            patch_current(self._connection, place, {"Boot": {_ENABLED: "Disabled", _TARGET: "None"}})
+
+    def _is_set(self, place: Resource, target: str) -> bool:
+        """Read back where it was written; a BMC that has taken it over already shows it on the system."""
+        shown = [_override(one) for one in self._reread() if one.path == place.path or one is not place]
+        return any(one.enabled == "Once" and one.target.casefold() == target.casefold() for one in shown)
+
+    def _reread(self) -> list[Resource]:
+        return [now for place in self._places if (now := self._connection.find(place.path))]
+
+    def _shown(self) -> str:
+        return ", ".join(f"{_override(place)} at {place.path}" for place in self._reread())
+
+
+def _places(connection: RedfishConnection, system: Resource) -> Iterator[Resource]:
+    """Where the override may be written, the settings object first where it holds one."""
+    settings = connection.find(system.link("@Redfish.Settings", "SettingsObject"))
+    if settings and (settings.value("Boot", _TARGET) is not None or settings.value("Boot", _ENABLED) is not None):
+        yield settings
+    yield system
+
+
+def _override(place: Resource) -> Override:
+    return Override(place.text("Boot", _ENABLED), place.text("Boot", _TARGET))

@@ -1,0 +1,47 @@
+"""The machine behind a BMC, as far as the driver must know it: its system, its managers, its slots, its pace."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from bringup.settings import Settings
+from bringup.wire import Run
+from workers.redfish.connection import RedfishConnection
+from workers.redfish.resource import Resource
+from workers.redfish.slots import Slot, slots_of, usable
+from workers.redfish.systems import managers_of, system_of
+from workers.redfish.timing import Timing, timing_of
+
+
+@dataclass
+class Machine:
+    """What was read at the login; slots are read when they are first needed, and again after they were changed."""
+
+    connection: RedfishConnection
+    root: Resource
+    system: Resource
+    timing: Timing
+    _slots: list[Slot] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, connection: RedfishConnection, root: Resource, run: Run, settings: Settings) -> Self:
+        """The run's machine. Raises BmcRejected: it cannot be told which of several systems it is."""
+        system = system_of(connection, root)
+        return cls(connection, root, system, timing_of(system, settings))
+
+    def managers(self) -> list[Resource]:
+        """The managers of this machine."""
+        return managers_of(self.connection, self.root, self.system)
+
+    def read_slots(self) -> list[Slot]:
+        """Every slot, as it was read last."""
+        if self._slots is None:
+            self._slots = slots_of(self.connection, self.system, self.managers())
+        return self._slots
+
+    def usable_slots(self) -> list[Slot]:
+        """Those that can hold our disc, in the order in which they are tried."""
+        return usable(self.read_slots())
+
+    def forget_slots(self) -> None:
+        """They were changed: the next question reads them."""
+        self._slots = None
