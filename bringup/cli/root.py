@@ -17,6 +17,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Flask, sushy and rq together take longer to import than most commands take to run.
 COMMANDS = {
     "api": ("bringup.cli.services", "api"),
+    "bmc": ("bringup.cli.bmc", "bmc"),
     "config": ("bringup.cli.settings", "config"),
     "demo": ("bringup.cli.demo", "demo"),
     "device": ("bringup.cli.show", "device"),

@@ -142,5 +142,5 @@ class RedfishBmc:
             self._login = Login(self._connection, credential)
             with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
                 root = self._login.open()
-                self._known = Machine.of(self._connection, root, self._run, self._settings)
+                self._known = Machine.of(self._connection, root, self._settings)
         return self._known

@@ -52,6 +52,21 @@ class BootSettings:
         """The path of the resource that is written first."""
         return self._places[0].path
 
+    @property
+    def mode(self) -> str:
+        """The boot mode that is set where it is written; "" where there is none."""
+        return self._places[0].text("Boot", _MODE)
+
+    @property
+    def shown(self) -> str:
+        """What is set now, in each place."""
+        return ", ".join(f"{_override(place)} at {place.path}" for place in self._places)
+
+    @property
+    def is_usb_cd(self) -> bool:
+        """Whether a virtual disc boots under another name than Cd."""
+        return bool(self.allowed_targets()) and self.target_of("cd") != "Cd"
+
     def allowed_targets(self) -> tuple[str, ...]:
         """What the BMC says that it can boot from; () when it does not say."""
         return next((found for place in self._places if (found := place.words("Boot", _ALLOWABLE))), ())

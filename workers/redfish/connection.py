@@ -16,8 +16,8 @@ from sushy.exceptions import ConnectionError as NoAnswer
 
 from bringup.errors import PermitExpired
 from bringup.settings import Settings
-from bringup.wire import Run
 from workers.permit import Permit
+from workers.redfish.address import BmcAddress
 from workers.redfish.errors import is_hopeless
 from workers.redfish.gate import Gate
 from workers.redfish.refusal import Refusal, raise_for_refusal
@@ -40,15 +40,15 @@ class RedfishConnection:
     """One BMC.
 
     Args:
-        run: its `bmc` is the address on record, which may carry the path of one system.
+        address: on record; it may carry the path of one system.
     """
 
-    def __init__(self, run: Run, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
-        address = urlsplit(run.bmc or "")
-        self.base = f"{address.scheme}://{address.netloc}"
-        self.system_path = address.path.rstrip("/") or None
+    def __init__(self, address: BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
+        parts = urlsplit(address.bmc or "")
+        self.base = f"{parts.scheme}://{parts.netloc}"
+        self.system_path = parts.path.rstrip("/") or None
         self.gate = Gate()
-        self.door = _Door(self.base, run, settings, self.gate)
+        self.door = _Door(self.base, address, settings, self.gate)
         self.sleep = sleep
         self._ahead: dict[str, Resource] = {}
         self._budget_s = 2.0 * settings.bmc_read_timeout_s  # of one read: a timeout is tried again once
@@ -104,7 +104,7 @@ class RedfishConnection:
 
     def members(self, path: str | None) -> list[Resource]:
         """The members of a collection, over all of its pages; those that are not there are left out."""
-        return [found for member in self._member_paths(path) if (found := self.find(member))]
+        return [found for member in self.member_paths(path) if (found := self.find(member))]
 
     def post(self, path: str, body: Mapping[str, Any] | None) -> requests.Response:
         """Send an action, once. Raises Refusal, NoAnswer, PermitExpired."""
@@ -138,7 +138,8 @@ class RedfishConnection:
         self._ahead.clear()
         return answer
 
-    def _member_paths(self, path: str | None) -> Iterator[str]:
+    def member_paths(self, path: str | None) -> Iterator[str]:
+        """The paths of a collection's members, over all of its pages, each once."""
         seen: set[str] = set()
         for _ in range(_MOST_PAGES):
             page = self.find(path)
@@ -174,10 +175,10 @@ class _Door(Connector):  # type: ignore[misc]
     refusals is replaced by `Refusal`, before it acts on its own.
     """
 
-    def __init__(self, base: str, run: Run, settings: Settings, gate: Gate) -> None:
+    def __init__(self, base: str, address: BmcAddress, settings: Settings, gate: Gate) -> None:
         super().__init__(
             base,
-            verify=verify_of(run),
+            verify=verify_of(address),
             response_callback=raise_for_refusal,
             server_side_retries=1,  # 0 means three to it
             default_request_timeout=settings.bmc_read_timeout_s,
@@ -188,7 +189,7 @@ class _Door(Connector):  # type: ignore[misc]
         self._session.max_redirects = 0  # a redirect would carry the session elsewhere
         self._session.adapters.clear()
         self._base = base
-        self._adapter = adapter_of(run, settings.bmc_read_timeout_s, gate)
+        self._adapter = adapter_of(address, settings.bmc_read_timeout_s, gate)
         self._session.mount(f"{base}/", self._adapter)
 
     def connect(self) -> None:

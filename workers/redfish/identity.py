@@ -54,10 +54,14 @@ def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdent
     )
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether it stands where nobody has set a value."""
+    return text.strip().casefold() in _PLACEHOLDERS or not text.strip("0 -.")
+
+
 def _said(resource: Resource, name: str) -> str | None:
     text = resource.text(name)
-    is_blank = text.casefold() in _PLACEHOLDERS or not text.strip("0 -.")
-    return None if is_blank else text
+    return None if is_placeholder(text) else text
 
 
 def _uuid(system: Resource) -> str | None:

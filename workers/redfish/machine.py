@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from bringup.settings import Settings
-from bringup.wire import Run
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Resource
 from workers.redfish.slots import Slot, slots_of, usable
@@ -20,13 +19,22 @@ class Machine:
     root: Resource
     system: Resource
     timing: Timing
+    because: str  # this system is the machine
     _slots: list[Slot] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, connection: RedfishConnection, root: Resource, run: Run, settings: Settings) -> Self:
-        """The run's machine. Raises BmcRejected: it cannot be told which of several systems it is."""
-        system = system_of(connection, root)
-        return cls(connection, root, system, timing_of(system, settings))
+    def of(
+        cls,
+        connection: RedfishConnection,
+        root: Resource,
+        settings: Settings,
+        *,
+        serial: str | None = None,
+        uuid: str | None = None,
+    ) -> Self:
+        """The machine with this serial or UUID. Raises BmcRejected: it cannot be told which of several it is."""
+        system, because = system_of(connection, root, serial=serial, uuid=uuid)
+        return cls(connection, root, system, timing_of(system, settings), because)
 
     def managers(self) -> list[Resource]:
         """The managers of this machine."""

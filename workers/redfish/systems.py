@@ -11,25 +11,25 @@ from workers.redfish.resource import Resource
 
 def system_of(
     connection: RedfishConnection, root: Resource, *, serial: str | None = None, uuid: str | None = None
-) -> Resource:
-    """The machine's system: as the address names it, else the only one, else the one with this serial or UUID.
+) -> tuple[Resource, str]:
+    """The machine's system, and why it is this one: named by the address, the only one, or with this serial or UUID.
 
     Raises:
         BmcRejected: there is none, or it cannot be told which; names them all.
     """
     if connection.system_path:
-        return connection.get(connection.system_path)
+        return connection.get(connection.system_path), "the address names it"
     systems = connection.members(root.link("Systems"))
     if len(systems) == 1:
-        return systems[0]
+        return systems[0], "it is the only one"
     if not systems:
         raise BmcRejected("the BMC lists no system", reason=FailureReason.BMC_UNREACHABLE)
     fitting = [system for system in systems if _fits(system, serial, uuid)]
     if len(fitting) == 1:
-        return fitting[0]
+        return fitting[0], "its serial or UUID is the one on record"
     raise BmcRejected(
         f"there are {len(systems)} systems behind this BMC, and the inventory does not say which is this machine. "
-        f"Set its serial or uuid, or put one of these paths into bmc: {'; '.join(map(_described, systems))}",
+        f"Set its serial or uuid, or put one of these paths into bmc: {'; '.join(map(described, systems))}",
         reason=FailureReason.BMC_UNREACHABLE,
     )
 
@@ -53,6 +53,7 @@ def _plain(text: str) -> str:
     return text.strip().casefold()
 
 
-def _described(system: Resource) -> str:
+def described(system: Resource) -> str:
+    """A system in one line: its path, and what tells it from others."""
     facts = [f"{name} {text}" for name in ("SerialNumber", "UUID", "Model") if (text := system.text(name))]
     return f"{system.path} ({', '.join(facts) or 'says nothing of itself'})"

@@ -6,37 +6,39 @@ from typing import Any
 from bringup import log
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
-from bringup.wire import Run
+from workers.redfish.address import BmcAddress
 from workers.redfish.bounded import BoundedAdapter
 from workers.redfish.gate import Gate
 
 
-def verify_of(run: Run) -> bool | str:
+def verify_of(address: BmcAddress) -> bool | str:
     """What requests is to verify with. A switched-off check is told each time: nobody must forget it.
 
     Raises:
         BmcRejected: the CA file cannot be read.
     """
-    if not run.bmc_verify:
-        log.get("workers").warning("INSECURE: this BMC's certificate is not checked (bmc_verify)", bmc=run.bmc)
+    if not address.bmc_verify:
+        log.get("workers").warning("INSECURE: this BMC's certificate is not checked (bmc_verify)", bmc=address.bmc)
         return False
-    if run.bmc_fingerprint:
+    if address.bmc_fingerprint:
         return False  # the adapter compares the certificate itself, whoever signed it
-    if run.bmc_ca and not os.access(run.bmc_ca, os.R_OK):
-        message = f"the CA file {run.bmc_ca} of the BMC at {run.bmc} cannot be read; see bmc_ca in the inventory"
+    if address.bmc_ca and not os.access(address.bmc_ca, os.R_OK):
+        message = (
+            f"the CA file {address.bmc_ca} of the BMC at {address.bmc} cannot be read; see bmc_ca in the inventory"
+        )
         raise BmcRejected(message, reason=FailureReason.BMC_AUTH)
-    return run.bmc_ca or True
+    return address.bmc_ca or True
 
 
-def adapter_of(run: Run, longest_s: float, gate: Gate) -> BoundedAdapter:
-    """The transport for ``run``'s BMC.
+def adapter_of(address: BmcAddress, longest_s: float, gate: Gate) -> BoundedAdapter:
+    """The transport for the BMC at ``address``.
 
     Args:
         longest_s: for the body of one answer.
         gate: what every request passes.
     """
-    if run.bmc_fingerprint:
-        return _PinnedAdapter(run.bmc_fingerprint, longest_s, gate)
+    if address.bmc_fingerprint:
+        return _PinnedAdapter(address.bmc_fingerprint, longest_s, gate)
     return BoundedAdapter(longest_s, gate)
 
 

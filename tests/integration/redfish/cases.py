@@ -64,10 +64,10 @@ CASES = {
         FailureReason.MEDIA_REJECTED, "/images/***/bringup-validation.iso, answered 400", refuses=("POST", INSERT, 400)
     ),
     "the image is accepted and not put in": _at_the_bmc(
-        FailureReason.MEDIA_REJECTED, "bringup-validation.iso and holds nothing", fault=("fetches_nothing", "")
+        FailureReason.MEDIA_REJECTED, "accepted it and holds nothing", fault=("fetches_nothing", "")
     ),
     "somebody's medium is in": _at_the_bmc(
-        FailureReason.MEDIA_REJECTED, "a medium that is not ours is in every virtual drive", holds_a_disc=True
+        FailureReason.MEDIA_REJECTED, "holds a medium that is not ours", holds_a_disc=True
     ),
     "another machine answers": _at_the_bmc(
         FailureReason.WRONG_MACHINE, f"the inventory says uuid {UUID_OF_ANOTHER}", entry={"uuid": UUID_OF_ANOTHER}
