@@ -126,7 +126,7 @@ def heartbeat(moment: Moment, beat: Heartbeat) -> Change:
 def report(moment: Moment, message: Report) -> Change:
     """The machine's report: the verdict is made here, from what was found, and the run ends."""
     entry = moment.device.entry
-    verdict = judge(message, entry.expected if entry else Expectation(), entry.nic_macs if entry else ())
+    verdict = judge(message, entry.expectation if entry else Expectation(), entry.host_macs if entry else ())
     reason = FailureReason.CHECK_FAILED if verdict.state is RunState.FAILED else None
     change = moment.end(
         verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)

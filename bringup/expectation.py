@@ -108,8 +108,8 @@ class Expectation(_Expected):
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is compared: ``smart`` alone expects nothing of a machine."""
-        return self.model_copy(update={"smart": True}) == Expectation()
+        """No part is compared: ``smart`` expects nothing, and ``serial`` says which machine it is, not what it has."""
+        return self.model_copy(update={"smart": True, "serial": None}) == Expectation()
 
 
 def _needs_one_of(entry: _EntryT, *names: str) -> _EntryT:

@@ -43,6 +43,16 @@ class Device(BaseModel):
         return ((self.bmc_mac,) if self.bmc_mac else ()) + self.nic_macs
 
     @property
+    def host_macs(self) -> tuple[str, ...]:
+        """The ports of the host, each of which its report must show: never the BMC's."""
+        return tuple(mac for mac in self.nic_macs if mac != self.bmc_mac)
+
+    @property
+    def expectation(self) -> Expectation:
+        """What its report is compared with: ``expected``, and the serial number that the entry itself has."""
+        return self.expected.model_copy(update={"serial": self.expected.serial or self.serial})
+
+    @property
     def serial_key(self) -> str | None:
         """The serial number on record, in one spelling; None: none, or one that names no machine."""
         return serial_key(self.serial) or serial_key(self.expected.serial)

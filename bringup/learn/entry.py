@@ -1,6 +1,6 @@
 """The entry of a machine: what is added to it, or the whole block of a machine that has none yet."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
 import tomlkit
@@ -71,7 +71,8 @@ def new_entry(name: str, learned: Learned) -> Table:
         entry["bmc_mac"] = learned.bmc_mac
     entry["nic_macs"] = _item(list(learned.nic_macs))
     entry["bmc"] = _bmc(learned.bmc_address)
-    entry["bmc"].comment("as the machine reports it: check it" if learned.bmc_address else "unknown: fill it in")
+    is_known = entry["bmc"] != _UNKNOWN_BMC
+    entry["bmc"].comment("as the machine reports it: check it" if is_known else "unknown: fill it in")
     entry["state"] = "active"
     entry["state"].comment("never powered; set it to approved when you have read this entry")
     entry["expected"] = tomlkit.table()
@@ -81,7 +82,7 @@ def new_entry(name: str, learned: Learned) -> Table:
 
 def _bmc(address: str | None) -> str:
     try:
-        return f"https://{ip_address(address or '')}"
+        return f"https://{IPv4Address(address or '')}"
     except ValueError:
         return _UNKNOWN_BMC
 

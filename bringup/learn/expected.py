@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bringup.expectation import Expectation
+from bringup.identity import serial_key
 from bringup.learn.links import pcie_of
 from bringup.verdict.disks import GB, size_fits
 from bringup.verdict.pci import functions, is_gpu
@@ -18,13 +19,13 @@ def expected_of(found: HardwareInventory) -> Table:
 
     ``smart`` is never in it: that SMART data could not be read is a fault until a person says otherwise.
     """
-    firmware = found.firmware
+    firmware, serial = found.firmware, found.system_vendor.serial_number
     table: Table = {
         "memory_gib": _plain(found.memory.physical_mb / 1024),
         "dimms": _dimms(found.memory.modules),
         "cpu_count": found.cpu.count,
         "nics": len(found.interfaces),
-        "serial": found.system_vendor.serial_number,
+        "serial": serial if serial_key(serial) else None,
         "disks": _disks(found.disks),
         "ports": [port for interface in found.interfaces if len(port := _port(interface)) > 1],
         "pcie": pcie_of(found),

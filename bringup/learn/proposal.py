@@ -12,7 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
 from bringup.errors import InventoryError
-from bringup.inventory import Inventory
+from bringup.inventory import Device, Inventory
 from bringup.learn.entry import Change, extend, new_entry
 from bringup.learn.learned import Learned
 
@@ -72,10 +72,18 @@ def _extended(before: str, name: str, learned: Learned, *, replace: bool) -> tup
 
 
 def _check(path: Path, before: str, after: str, name: str) -> None:
-    """Whatever the form of the file: of the inventory that the patch leads to, only this entry may have changed."""
+    """Whatever the form of the file: the patch must lead to an inventory of which only this entry has changed.
+
+    The inventory itself refuses two entries with one MAC: a report of another machine is not learned.
+    """
     old, new = _others(before, name), _others(after, name)
     if old is None or old != new:
         raise InventoryError([f"{path}: its form cannot be edited here; add the lines by hand"])
+    try:
+        Inventory(Device.model_validate(entry) for entry in tomllib.loads(after)["device"])
+    except InventoryError as error:
+        what = "these lines make the inventory unusable; is the report of another machine?"
+        raise InventoryError([f"{path}: {what}", *error.problems]) from None
 
 
 def _others(text: str, name: str) -> list[dict[str, Any]] | None:

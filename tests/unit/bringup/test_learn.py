@@ -148,7 +148,11 @@ def test_a_machine_that_has_no_entry_gets_one_that_nothing_powers(tmp_path: Path
 
 def test_the_address_of_a_bmc_is_taken_only_if_it_is_one(tmp_path: Path) -> None:
     path = written(tmp_path, "")
-    for address, bmc in (("10.1.2.3", "https://10.1.2.3"), ("evil.example/x", "https://bmc.invalid")):
+    for address, bmc in (
+        ("10.1.2.3", "https://10.1.2.3"),
+        ("evil.example/x", "https://bmc.invalid"),
+        ("fe80::1", "https://bmc.invalid"),
+    ):
         learned = learn(RUN, changed("bmc_address", address), MACS)
         assert f'+bmc = "{bmc}"' in propose(path, "new-1", learned).patch
 
@@ -169,6 +173,18 @@ def test_a_serial_of_the_entry_is_not_learned_a_second_time() -> None:
     entry = tomlkit.table()
     entry["serial"] = "S1"
     assert "expected.serial" not in {change.field for change in extend(entry, LEARNED, replace=False)}
+
+
+def test_a_placeholder_is_no_serial_to_learn() -> None:
+    for serial, learned in (("7XK2M13", "7XK2M13"), ("To be filled by O.E.M.", None), ("0000", None)):
+        assert expected_of(changed("system_vendor.serial_number", serial).inventory).get("serial") == learned
+
+
+def test_the_report_of_a_machine_that_another_entry_has_is_not_learned(tmp_path: Path) -> None:
+    other = '[[device]]\nname = "b"\nnic_macs = ["02:00:00:00:00:99"]\nbmc = "https://10.0.0.2"\n'
+    path = written(tmp_path, ENTRY + other)
+    with pytest.raises(InventoryError, match="is the report of another machine"):
+        propose(path, "b", LEARNED, replace=True)
 
 
 def test_entries_in_one_list_are_extended_too(tmp_path: Path) -> None:

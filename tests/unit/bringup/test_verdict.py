@@ -108,9 +108,22 @@ def test_a_check_that_was_not_reported_is_never_green() -> None:
 
 
 def test_a_machine_of_which_nothing_is_expected_is_never_green() -> None:
-    for nothing in (Expectation(), Expectation(smart=False)):
+    for nothing in (Expectation(), Expectation(smart=False), Expectation(serial="S1")):
         assert verdict(SOUND, nothing)[0] is RunState.DEGRADED
 
 
 def test_a_device_without_a_port_on_record_is_never_green() -> None:
     assert judge(SOUND, DEVICE.expected, ()).state is RunState.DEGRADED
+
+
+def test_the_serial_of_the_entry_is_compared_as_the_one_that_is_expected() -> None:
+    device = DEVICE.model_copy(update={"serial": "s 1x", "expected": Expectation(cpu_count=16)})
+    for serial, state in (("S  1X", RunState.PASSED), ("S 1Y", RunState.FAILED), ("", RunState.FAILED)):
+        report = changed(system_vendor__serial_number=serial)
+        assert judge(report, device.expectation, device.host_macs).state is state, serial
+
+
+def test_the_address_of_the_bmc_is_no_port_that_the_report_must_show() -> None:
+    assert DEVICE.bmc_mac
+    device = DEVICE.model_copy(update={"nic_macs": (*DEVICE.nic_macs, DEVICE.bmc_mac)})
+    assert judge(SOUND, device.expectation, device.host_macs).state is RunState.PASSED
