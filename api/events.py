@@ -249,6 +249,7 @@ _WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
     EventType.MEDIA_INSERTED: _marking("media_at"),
     EventType.BOOT_OVERRIDE_SET: _marking(None),
     EventType.MACHINE_IDENTIFIED: _machine_identified,
+    EventType.BMC_BUSY: _marking(None),
     EventType.WRITE_REQUESTED: _permitting(power_refusal, "write_permitted_at"),
     EventType.POWER_REQUESTED: _permitting(power_refusal, "power_requested_at"),
     EventType.POWER_ON_REQUESTED: _permitting(power_refusal, "power_requested_at", "power_on_requested_at"),

@@ -13,7 +13,7 @@ from api.records import RunRecord
 from bringup.inventory import Device
 from bringup.settings import Settings
 
-FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify")
+FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify", "serial", "uuid")
 _NO_BMC: dict[str, object] = {"bmc": None, "credential": None}
 
 

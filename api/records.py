@@ -51,6 +51,8 @@ class RunRecord(Record):
     bmc_ca: str | None = None
     bmc_fingerprint: Fingerprint | None = None
     bmc_verify: bool = True
+    serial: str | None = None
+    uuid: str | None = None
     bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.pins`
     created_at: AwareDatetime
     updated_at: AwareDatetime

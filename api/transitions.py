@@ -24,6 +24,7 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
     "wrong_machine": _all_to(RunState.FAILED, _B),
     "media_minted": _STAY_BOOTING,
+    "bmc_busy": _STAY_BOOTING | _STAY_ENDED,
     "media_inserted": _STAY_BOOTING,
     "boot_override_set": _STAY_BOOTING,
     "write_requested": _STAY_BOOTING,

@@ -29,6 +29,10 @@ class Bmc(Protocol):
     What takes none only reads; logging in and out are the exceptions.
     """
 
+    @property
+    def power_settle_s(self) -> float:
+        """Seconds from an accepted power switch until the state must show it; known after `connect`."""
+
     def connect(self) -> None:
         """Be ready to send a request at once: connected, certificate checked, logged in."""
 

@@ -8,7 +8,15 @@ run again, and goes on.
 
 from contextlib import closing
 
-from bringup.errors import ApiRejected, BmcRejected, BmcUnavailable, PermanentError, PermitExpired, TransientError
+from bringup.errors import (
+    ApiRejected,
+    BmcBusy,
+    BmcRejected,
+    BmcUnavailable,
+    PermanentError,
+    PermitExpired,
+    TransientError,
+)
 from bringup.model import FailureReason
 from bringup.wire import EventType, RunDetail
 from workers.bmc import Bmc, PowerState
@@ -27,7 +35,7 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
     except ApiRejected as error:
         _end_if_refused(tools, run_id, error)
     except (BmcUnavailable, PermitExpired) as error:
-        if task.count("bmc_tries") < tools.settings.bmc_tries:
+        if _may_be_tried_again(tools, task, error):
             raise
         reason = error.reason if isinstance(error, BmcUnavailable) else FailureReason.BMC_UNREACHABLE
         _fail(tools, run_id, FailureReason(reason), str(error))
@@ -39,6 +47,17 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
         # Without this the machine would be held until the run's time is up.
         _fail(tools, run_id, FailureReason.WORKER_LOST, f"the boot job failed: {type(bug).__name__}: {bug}")
         raise
+
+
+def _may_be_tried_again(tools: Tools, task: Task, error: TransientError) -> bool:
+    """Whether a BMC that did not do it gets another chance.
+
+    To wait for a host in POST, or for a job of the BMC's own, costs no try: every rack that is powered up starts so.
+    A machine has BOOT_TIMEOUT_S to boot, and its BMC no longer than that.
+    """
+    if isinstance(error, BmcBusy):
+        return task.seconds_since_first("bmc_busy") < tools.settings.boot_timeout_s
+    return task.count("bmc_tries") < tools.settings.bmc_tries
 
 
 def _boot(tools: Tools, task: Task, run: RunDetail) -> None:

@@ -5,12 +5,13 @@ clock of the permit starts when the question is sent. A worker that was stopped 
 must not act upon what was true then.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from bringup.errors import ApiRejected, NotYet, PermitExpired, TransientError
+from bringup.errors import ApiRejected, BmcBusy, NotYet, PermitExpired, TransientError
 from bringup.wire import PERMIT_S, EventType
 from workers.bmc import Bmc
 from workers.callback import Callback
@@ -19,6 +20,10 @@ from workers.permit import Clock, Permit, boot_clock
 # A slow BMC may use up a permit before it is sent anything. So often a new one is asked for before the try has
 # failed; what the driver has read by then it need not read again.
 _PERMITS_A_WRITE = 3
+# A BMC that is busy for moments (On right after off, a job that ends) is waited for here; one that is busy for minutes
+# gives the worker back, and the job comes again. So a thread is held no longer than by a slow virtual medium.
+_BUSY_S = 60.0
+_BUSY_LOOK_EVERY_S = 5.0
 
 
 class Guard:
@@ -28,13 +33,24 @@ class Guard:
         owner: the execution; see `bringup.wire.RunEvent`.
     """
 
-    def __init__(self, run_id: str, bmc: Bmc, callback: Callback, owner: str, *, clock: Clock = boot_clock) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        bmc: Bmc,
+        callback: Callback,
+        owner: str,
+        *,
+        clock: Clock = boot_clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._run_id = run_id
         self._bmc = bmc
         self._callback = callback
         self._owner = owner
         self._clock = clock
+        self._sleep = sleep
         self._is_used = False
+        self._posted: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +74,13 @@ class Guard:
         reply = self._callback.tell(self._run_id, EventType.MACHINE_IDENTIFIED, owner=self._owner, identity=seen)
         return not reply.state.ended
 
+    def _wait(self, busy: BmcBusy) -> None:
+        """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run has gone on without us."""
+        if str(busy) not in self._posted:  # a line of the timeline for each reason, not for each look
+            self._posted.add(str(busy))
+            self._callback.tell(self._run_id, EventType.BMC_BUSY, owner=self._owner, detail=str(busy))
+        self._sleep(busy.retry_in_s or _BUSY_LOOK_EVERY_S)
+
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
         """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
 
@@ -65,7 +88,18 @@ class Guard:
             ApiRejected: the permit was refused; nothing was written by this call.
             NotYet: an earlier permit may still be in use elsewhere.
             PermitExpired: the BMC is too slow to be written to while a permit holds.
+            BmcBusy: it waits for its host or for a job of its own, for longer than we wait with it here.
         """
+        deadline = self._clock() + _BUSY_S
+        while True:
+            try:
+                return self._write(what, act, detail)
+            except BmcBusy as busy:
+                if self._clock() >= deadline:
+                    raise
+                self._wait(busy)
+
+    def _write(self, what: EventType, act: Callable[[Permit], None], detail: str) -> None:
         for _ in range(_PERMITS_A_WRITE - 1):
             with suppress(PermitExpired):
                 return act(self._ask(what, detail))

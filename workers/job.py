@@ -7,6 +7,7 @@ call (an instance, callbacks, webhooks) is ignored.
 
 import random
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -33,6 +34,12 @@ class Task:
         self._job.meta[what] = int(self._job.meta.get(what, 0)) + 1
         self._job.save_meta()  # type: ignore[no-untyped-call]
         return int(self._job.meta[what])
+
+    def seconds_since_first(self, what: str) -> float:
+        """Seconds since an execution of this job first asked this; 0 for the first. By the clock of the wall."""
+        first = self._job.meta.setdefault(f"first_{what}", time.time())
+        self._job.save_meta()  # type: ignore[no-untyped-call]
+        return max(0.0, time.time() - float(first))
 
 
 JobFunction = Callable[..., None]

@@ -15,7 +15,6 @@ from workers.bmc import Bmc, PowerState
 from workers.guard import Guard
 from workers.permit import Clock, Permit, boot_clock
 
-_SETTLE_S = 20.0
 _LOOK_EVERY_S = 0.5
 
 
@@ -52,7 +51,7 @@ class Power:
 
     def _await(self, wanted: PowerState) -> None:
         """A BMC may accept and be slow, or accept and do nothing: only its state counts."""
-        deadline = self._clock() + _SETTLE_S
+        deadline = self._clock() + self._bmc.power_settle_s
         while self._bmc.power_state() != wanted:
             if self._clock() > deadline:
                 raise BmcUnavailable(f"the BMC accepted power {wanted} but the machine is not {wanted}")

@@ -29,6 +29,11 @@ class SimulatedBmc:
         self._session.trust_env = False  # a proxy of the environment must not see the run's token
         self._timeout = (settings.bmc_connect_timeout_s, settings.bmc_read_timeout_s)
 
+    @property
+    def power_settle_s(self) -> float:
+        """A simulated machine is quick."""
+        return 20.0
+
     def connect(self) -> None:
         """A simulated BMC is always ready, and knows no sessions."""
 

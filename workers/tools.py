@@ -43,7 +43,7 @@ class Tools:
 
     def guard(self, run: Run, bmc: Bmc, task: Task) -> Guard:
         """Permits for what one execution of a job writes to the run's BMC."""
-        return Guard(run.run_id, bmc, self.callback, task.owner, clock=self.clock)
+        return Guard(run.run_id, bmc, self.callback, task.owner, clock=self.clock, sleep=self.sleep)
 
     def power(self, bmc: Bmc, guard: Guard) -> Power:
         """The machine's power switch."""

@@ -9,7 +9,7 @@ import click
 
 from bringup.cli.context import EXIT_FAILED, Context
 from bringup.cli.output import Output, output_option, say, show_json, show_table
-from bringup.inventory import Device, Inventory
+from bringup.inventory import Inventory
 from bringup.model import normalise_fingerprint
 from bringup.settings import Settings
 from workers.credentials import Credential, read_credential
@@ -28,6 +28,7 @@ class _Subject:
     credential: Credential
     boot_method: str
     serial: str | None = None
+    uuid: str | None = None
 
 
 @click.group()
@@ -84,7 +85,14 @@ def check(
             raise click.UsageError("--ca, --fingerprint and --insecure are for an address; the inventory has its own")
         subject = _in_inventory(context.settings, name_or_address, credential_file, boot_method, serial)
     with _connected(context.settings, subject, basic=basic) as (connection, login):
-        found = survey(connection, login, context.settings, serial=subject.serial, boot_method=subject.boot_method)
+        found = survey(
+            connection,
+            login,
+            context.settings,
+            serial=subject.serial,
+            uuid=subject.uuid,
+            boot_method=subject.boot_method,
+        )
         if capture:
             write_mockup(anonymised(read_all(connection)), capture)
     if output == "json":
@@ -124,11 +132,7 @@ def _in_inventory(
         if credential_file
         else read_credential(device.credential, settings.bmc_credentials_dir)
     )
-    return _Subject(device, credential, boot_method or device.boot_method, serial or _serial_of(device))
-
-
-def _serial_of(device: Device) -> str | None:
-    return device.expected.serial
+    return _Subject(device, credential, boot_method or device.boot_method, serial or device.serial, device.uuid)
 
 
 def _show(found: Survey, capture: Path | None) -> None:

@@ -88,6 +88,8 @@ class Run(Message):
     bmc_ca: str | None = None
     bmc_fingerprint: Fingerprint | None = None
     bmc_verify: bool = True
+    serial: str | None = None  # of the machine, on record; tells it from others behind the same BMC
+    uuid: str | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     deadline_at: AwareDatetime | None = None

@@ -24,6 +24,7 @@ class EventType(StrEnum):
     WRITE_REQUESTED = "write_requested"  # asks for a permit to insert the medium or set the boot override
     POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
     POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
+    BMC_BUSY = "bmc_busy"  # what the BMC has to wait for; the job waits with it
     POWERED_OFF = "powered_off"
     POWERED_ON = "powered_on"
     BOOT_FAILED = "boot_failed"

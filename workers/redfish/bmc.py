@@ -35,6 +35,11 @@ class RedfishBmc:
         self._known: Machine | None = None
         self._insertion: virtual_media.Insertion | None = None
 
+    @property
+    def power_settle_s(self) -> float:
+        """By the machine's model, or as BMC_POWER_SETTLE_S says."""
+        return self._machine.timing.power_settle_s
+
     def connect(self) -> None:
         """Log in where that is not done, read what a write needs, and have a connection ready for the next request."""
         with self._asked_to("connect", refused=FailureReason.BMC_UNREACHABLE):
@@ -142,5 +147,7 @@ class RedfishBmc:
             self._login = Login(self._connection, credential)
             with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
                 root = self._login.open()
-                self._known = Machine.of(self._connection, root, self._settings)
+                self._known = Machine.of(
+                    self._connection, root, self._settings, serial=self._run.serial, uuid=self._run.uuid
+                )
         return self._known

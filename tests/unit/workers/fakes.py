@@ -13,7 +13,7 @@ from api import events
 from api.events import Moment
 from api.leases import opened_by
 from api.records import Change, DeviceRecord, KnownDevice
-from bringup.errors import ApiRejected, InvalidTransition, NotYet, PowerRefused
+from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
@@ -114,6 +114,8 @@ class FakeBmc:
     booted: RunMedia | None = None
     is_machine: identities.MachineIdentity = field(default_factory=identities.MachineIdentity)
     closed: int = 0
+    power_settle_s: float = 20.0
+    busy: int = 0  # so many writes are refused because the host is in POST
     _wanted: bool | None = None
     _looks: int = 0
 
@@ -151,6 +153,9 @@ class FakeBmc:
     def _write(self, name: str, permit: Permit, act: Callable[[], None]) -> None:
         def act_with_permit() -> None:
             permit.require()
+            if self.busy:
+                self.busy -= 1
+                raise BmcBusy("waiting for the host to leave POST", reason=FailureReason.NO_BOOT)
             act()
 
         self.calls.through(name, act_with_permit)

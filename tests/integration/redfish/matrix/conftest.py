@@ -46,7 +46,7 @@ def settings(make_settings: MakeSettings, tmp_path: Path) -> Settings:
 def driver(simulated: Simulated, settings: Settings) -> Iterator[RedfishBmc]:
     """The driver, as the boot job has it."""
     family, bmc = simulated
-    made = RedfishBmc(run_of(bmc, bmc=bmc.address + family.address), settings, sleep=lambda _s: None)
+    made = RedfishBmc(run_of(bmc, **family.record), settings, sleep=lambda _s: None)
     yield made
     made.close()
 

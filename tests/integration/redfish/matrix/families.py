@@ -22,7 +22,7 @@ class Family:
         target: the override target that must be set.
         says: stands in the reason where the boot cannot work.
         reason: the failure reason then.
-        address: what follows the host in the inventory's ``bmc``, where the BMC has several systems.
+        record: what the inventory says of the machine, where the BMC has several.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Family:
     target: str = "Cd"
     says: str = ""
     reason: str = ""
-    address: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.name
@@ -284,7 +284,7 @@ FAMILIES = [
         f"{_SYSTEMS}/System_0",
         Behaviour(takes_boot_at="settings"),
         used="USB1",
-        address=f"{_SYSTEMS}/System_0",
+        record={"serial": "S-System_0"},
     ),
     Family(
         "NVIDIA DGX",

@@ -28,9 +28,9 @@ NAMED = {family.name: family for family in FAMILIES}
 
 @contextmanager
 def logged_in(
-    bmc: SimulatedRedfish, settings: Settings, address: str = "", *, basic: bool = False
+    bmc: SimulatedRedfish, settings: Settings, *, basic: bool = False
 ) -> Iterator[tuple[RedfishConnection, Login]]:
-    connection = RedfishConnection(GivenAddress(bmc.address + address), settings, sleep=lambda _s: None)
+    connection = RedfishConnection(GivenAddress(bmc.address), settings, sleep=lambda _s: None)
     login = Login(connection, read_credential("rack1", settings.bmc_credentials_dir), basic_only=basic)
     try:
         yield connection, login
@@ -40,8 +40,8 @@ def logged_in(
 
 def look_at(simulated: Simulated, settings: Settings, *, basic: bool = False) -> Survey:
     family, bmc = simulated
-    with logged_in(bmc, settings, family.address, basic=basic) as (connection, login):
-        return survey(connection, login, settings)
+    with logged_in(bmc, settings, basic=basic) as (connection, login):
+        return survey(connection, login, settings, **family.record)
 
 
 def only(name: str) -> pytest.MarkDecorator:
@@ -124,7 +124,7 @@ def test_a_capture_boots_as_its_bmc_does(simulated: Simulated, settings: Setting
     system = next(path for path in tree if path.startswith("/redfish/v1/Systems/") and "Reset" in str(tree[path]))
     system = family.system if family.system in tree else system
     with served(SimulatedRedfish(tree, family.behaviour, system)) as again:
-        run = run_of(again, bmc=again.address + (system if family.address else ""))
+        run = run_of(again, bmc=again.address + (system if family.record else ""))
         driver = RedfishBmc(run, settings, sleep=lambda _s: None)
         boot_it(driver)
         driver.close()

@@ -65,3 +65,25 @@ def test_of_several_systems_none_is_guessed(simulated: Simulated, settings: Sett
         undecided.power_state()
     undecided.close()
     assert bmc.writes == []
+
+
+@pytest.mark.parametrize("simulated", [f for f in FAMILIES if f.name == "NVIDIA GB300"], ids=str, indirect=True)
+@pytest.mark.parametrize(
+    ("record", "is_found"),
+    [
+        ({"serial": "s-system_0"}, True),
+        ({"uuid": "4C4C4544-0001-4001-8001-B4C04F000001"}, True),
+        ({"serial": "S"}, False),
+    ],
+)
+def test_the_system_of_the_machine_is_found_by_serial_or_uuid(
+    simulated: Simulated, settings: Settings, record: dict[str, str], *, is_found: bool
+) -> None:
+    family, bmc = simulated
+    driver = RedfishBmc(run_of(bmc, **record), settings, sleep=lambda _s: None)
+    if is_found:
+        assert driver.identity().system_path == family.system
+    else:
+        with pytest.raises(BmcRejected, match="2 systems behind this BMC"):
+            driver.identity()
+    driver.close()
