@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 from bringup.errors import (
     CorruptRecord,
     InventoryError,
+    NotReplicated,
     PermanentError,
     RedisRefused,
     RedisRefusesWrites,
@@ -21,6 +22,7 @@ from bringup.wire import Problem
 
 _MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+_AFTER_AN_OUTAGE_S = 1  # a failover of Redis takes a few seconds: whoever waits longer adds to it
 _TELLING_HEADERS = {"Allow", "Content-Range"}
 
 
@@ -149,6 +151,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(Refusal, _answer)
     app.register_error_handler(RedisUnavailable, _of_an_outage("Redis does not answer the API"))
     app.register_error_handler(RedisRefusesWrites, _of_an_outage("Redis refuses the writes of the API"))
+    app.register_error_handler(NotReplicated, _of_an_outage("the replicas of Redis have not confirmed the change yet"))
     app.register_error_handler(RedisRefused, _of_an_outage("Redis refuses the API: check its REDIS_PASSWORD"))
     app.register_error_handler(SettingsError, _of_an_outage("the API cannot read what its settings name"))
     app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
@@ -190,7 +193,7 @@ def _of_an_outage(what: str) -> Callable[[Exception], Response]:
     """`api.database` has logged it, once: a line for each request would fill the disk."""
 
     def answer(_error: Exception) -> Response:
-        return _answer(unavailable(f"{what}; its log says more"))
+        return _answer(unavailable(f"{what}; its log says more", retry_after_s=_AFTER_AN_OUTAGE_S))
 
     return answer
 

@@ -1,13 +1,15 @@
 """A real installation of Redis with Sentinel, for tests: one master, replicas and three sentinels on 127.0.0.1.
 
-    with SentinelSet(folder, make_settings, use_tls=True) as redis:
+    with SentinelSet(folder, use_tls=True) as redis:
         settings = redis.settings()       # what a service is configured with; redis.settings("tailer") as that user
         redis.variables                   # the same, as environment variables for `bringup` in a process of its own
+        redis.redis_variables             # of these, what concerns Redis and its certificates
         old = redis.master()              # the server that the sentinels name now
         redis.kill(old)                   # SIGKILL; the sentinels make another one the master
         seconds = redis.await_master(old) # until they name another master that takes writes
         redis.start(old)                  # comes back, and follows the new master
         redis.await_replicas(2)           # until so many replicas follow
+        redis.promote()                   # a failover although the master lives
         redis.pause(old); redis.resume(old)   # SIGSTOP and SIGCONT: alive for the kernel, silent for everybody else
 
 Everything is configured by ``bringup redis-conf``, as a user does it on three hosts. The servers end with the block.
@@ -33,6 +35,7 @@ from bringup.settings import Settings, load
 from tests.conftest import PASSWORD, TOKEN, free_port
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
+ADMINISTRATOR = "administrator"
 _START_S = 30.0
 _FAILOVER_S = 60.0  # generous: these machines are shared
 
@@ -45,20 +48,23 @@ class SentinelSet:
         self.ports = [free_port() for _ in range(1 + replicas)]
         self._sentinels = [free_port() for _ in range(3)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self.variables = {
+        self.redis_variables = {
             "REDIS_PORT": str(self.ports[0]),
             "REDIS_PASSWORD": PASSWORD,
             "REDIS_SENTINELS": ",".join(f"127.0.0.1:{port}" for port in self._sentinels),
             "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD,
             "REDIS_USE_TLS": str(use_tls).lower(),
-            "API_TOKEN": TOKEN,
             "PKI_DIR": str(folder / "pki"),
+        }
+        self.variables = self.redis_variables | {
+            "API_TOKEN": TOKEN,
             "STATE_DIR": str(folder / "state"),
             "DEVICES_FILE": str(folder / "devices.toml"),
         }
         self._use_tls = use_tls
 
     def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._configure()
         for port in [*self.ports, *self._sentinels]:
             self.start(port)
@@ -137,9 +143,18 @@ class SentinelSet:
         self.kill(old)
         return old, self.await_master(old)
 
+    def promote(self) -> int:
+        """Ask a sentinel for a failover although the master lives; the port of the master that has to go."""
+        old = self.master()
+        settings = self.settings()
+        sentinel = Sentinels(settings, tls.ClientContexts(), name="tests").manager.sentinels[0]
+        sentinel.connection_pool.connection_kwargs |= {"username": ADMINISTRATOR, "password": PASSWORD}
+        sentinel.execute_command("SENTINEL FAILOVER", settings.redis_sentinel_name)  # type: ignore[no-untyped-call]
+        return old
+
     def admin(self, port: int) -> "redis.Redis":
         """The server at ``port`` itself, whatever its role, with every right that the set's own user has."""
-        settings = self.settings("api", redis_port=port, redis_sentinels="")
+        settings = self.settings(ADMINISTRATOR, redis_port=port, redis_sentinels="")
         return connect_redis(settings, tls.ClientContexts(), name="tests")
 
     def offset(self, port: int) -> int:
@@ -157,6 +172,14 @@ class SentinelSet:
         for redis_port, sentinel_port in zip(self.ports, self._sentinels_for_each(), strict=True):
             arguments = ["--folder", str(self.folder / f"host-{redis_port}"), "--address", f"127.0.0.1:{redis_port}"]
             self._bringup("redis-conf", *arguments, "--sentinel-address", f"127.0.0.1:{sentinel_port}")
+            self._add_administrator(self.folder / f"host-{redis_port}")
+
+    def _add_administrator(self, folder: Path) -> None:
+        """The test does what no role of ours may do: a user of its own beside those that are shipped."""
+        for path in (folder / "users.acl", folder / "sentinel.acl"):
+            if path.exists():
+                with path.open("a") as acl:
+                    acl.write(f"user {ADMINISTRATOR} on >{PASSWORD} ~* &* +@all\n")
 
     def _sentinels_for_each(self) -> list[int]:
         """One beside each Redis; what is beyond the third has its file, and is not started."""

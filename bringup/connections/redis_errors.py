@@ -35,6 +35,10 @@ _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; ex
 _REFUSED_IN_A_SCRIPT = "The user executing the script can't"  # Redis 7.0 sends the code ERR; later ones NOPERM
 
 
+class SentinelRefused(redis.AuthenticationError):
+    """Every sentinel refuses our password."""
+
+
 class KeepsErrorCodes:
     """Base of our connection classes: every error of the server keeps its code in ``status_code``.
 
@@ -93,6 +97,8 @@ def translate(error: redis.RedisError, settings: Settings) -> BringupError | Non
 
 def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings) -> BringupError | None:
     """It knows what we want, and does not let us."""
+    if isinstance(error, SentinelRefused):
+        return RedisRefused(f"{where}: {error}; set the one that `bringup redis-conf` was run with")
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
         # Redis answers a missing password with a long text about HELLO; what counts is that ours is wrong.
         why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)

@@ -61,6 +61,7 @@ class _ReplicatedPipeline(Pipeline):
         try:
             self._confirm(connection)
         except (redis.RedisError, OSError) as error:
+            connection.disconnect()  # it may lead to a former master; the next one is made where the sentinels say
             # Not redis-py's own error: it would repeat the transaction, perhaps at another master, without its WATCH.
             raise NotReplicated(f"no replica has confirmed a change: {error}") from error
         return response

@@ -14,11 +14,14 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
 from bringup import tls
+from bringup.connections.redis_errors import SentinelRefused
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.settings import Address, Settings
 
 # A sentinel answers within milliseconds. One whose host is gone must not hold up the question to the next one.
 _ANSWER_WITHIN_S = 1.0
+_SILENT = "does not answer"
+_REFUSED = "refuses REDIS_SENTINEL_PASSWORD"
 _VIEW_KEPT_S = 1.0  # how old our picture of the replicas may be; a failover takes several seconds at least
 
 
@@ -45,12 +48,56 @@ class View:
         return time.monotonic() - self.seen_at > _VIEW_KEPT_S
 
 
+class NoSentinelAnswers(MasterNotFoundError):
+    """Not one of them."""
+
+
+class _Manager(Sentinel):
+    """The sentinels, asked in turn. redis-py's own swaps them in its list, and two threads at once can lose one."""
+
+    preferred = 0  # index of the one that has helped last
+
+    def discover_master(self, service_name: str) -> Address:
+        """The master. Raises MasterNotFoundError, or SentinelRefused when nothing but our password is wrong."""
+        reasons: dict[str, str] = {}
+        first, count = self.preferred, len(self.sentinels)
+        for number in [(first + step) % count for step in range(count)]:
+            sentinel = self.sentinels[number]
+            reason, master = self._ask(sentinel, service_name)
+            if master:
+                self.preferred = number
+                return master
+            where = sentinel.connection_pool.connection_kwargs
+            reasons[f"{where['host']}:{where['port']}"] = reason
+        raise _no_master(reasons)
+
+    def _ask(self, sentinel: "redis.Redis", name: str) -> tuple[str, Address | None]:
+        try:
+            masters = cast("dict[str, dict[str, Any]]", sentinel.sentinel_masters())
+        except redis.AuthenticationError:
+            return _REFUSED, None
+        except (redis.ConnectionError, redis.TimeoutError):
+            return _SILENT, None
+        if name not in masters:
+            return "knows no master of this name (REDIS_SENTINEL_NAME)", None
+        if not self.check_master_state(masters[name], name):  # type: ignore[no-untyped-call]
+            return "sees no master that works", None
+        return "", _address(masters[name])
+
+
+def _no_master(reasons: dict[str, str]) -> redis.ConnectionError:
+    if set(reasons.values()) == {_REFUSED}:
+        return SentinelRefused("the sentinels refuse REDIS_SENTINEL_PASSWORD")
+    kind = NoSentinelAnswers if set(reasons.values()) == {_SILENT} else MasterNotFoundError
+    return kind("; ".join(f"the sentinel at {where} {reason}" for where, reason in reasons.items()))
+
+
 class Sentinels:
     """The sentinels of ``settings``, asked over the same transport as Redis itself."""
 
     def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, name: str) -> None:
         self.name = settings.redis_sentinel_name
-        self.manager = Sentinel([])  # type: ignore[no-untyped-call]
+        self.manager = _Manager([])  # type: ignore[no-untyped-call]
         # Given to it ready-made: it would make clients that trust every public CA.
         self.manager.sentinels = [_client(settings, contexts, one, name) for one in settings.sentinels]
         self._looking = Lock()
@@ -73,15 +120,15 @@ class Sentinels:
         with self._looking:
             try:
                 self._view = self._look()
-            except redis.ConnectionError:
-                if not view or fresh or not self._all_silent():
+            except NoSentinelAnswers:
+                if not view or fresh:
                     raise
                 self._view = view
         return self._view
 
     def _look(self) -> View:
-        self.manager.discover_master(self.name)  # type: ignore[no-untyped-call]
-        asked = self.manager.sentinels[0]  # discover_master has put one that answers there
+        self.manager.discover_master(self.name)
+        asked = self.manager.sentinels[self.manager.preferred]
         master = cast("dict[str, Any]", asked.sentinel_master(self.name))
         replicas = asked.sentinel_slaves(self.name)
         if "failover_in_progress" in master["flags"]:
@@ -91,10 +138,6 @@ class Sentinels:
         return View(
             _address(master), frozenset(map(_address, following)), frozenset(map(_address, silent)), len(replicas)
         )
-
-    def _all_silent(self) -> bool:
-        """Whether no sentinel answers at all: then nobody makes another server the master that we could ask about."""
-        return not any(map(_answers, self.manager.sentinels))
 
 
 class _AtTheMaster(SentinelManagedConnection):
@@ -117,7 +160,12 @@ class _AtTheMaster(SentinelManagedConnection):
 
     def read_response(self, disable_decoding: Any = False, **kwargs: Any) -> Any:  # noqa: FBT002 - redis-py's signature
         """As any other connection, closed after an error: redis-py's own leaves the answer to whoever comes next."""
-        return super().read_response(disable_decoding, **({"disconnect_on_error": True} | kwargs))
+        try:
+            return super().read_response(disable_decoding, **({"disconnect_on_error": True} | kwargs))
+        except redis.ResponseError as error:
+            if error.status_code == "NOREPLICAS":  # so speaks a master whose replicas follow another one, until it does
+                self.mark_for_reconnect()  # type: ignore[no-untyped-call]
+            raise
 
 
 class _PlainAtTheMaster(_AtTheMaster, PlainConnection):
@@ -164,11 +212,3 @@ def _client(settings: Settings, contexts: tls.ClientContexts, address: Address, 
 
 def _address(state: dict[str, Any]) -> Address:
     return state["ip"], state["port"]
-
-
-def _answers(sentinel: "redis.Redis") -> bool:
-    try:
-        sentinel.ping()
-    except (redis.ConnectionError, redis.TimeoutError):
-        return False
-    return True

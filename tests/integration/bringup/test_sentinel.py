@@ -1,14 +1,17 @@
 """Redis Sentinel: connections follow the master, and a transaction counts only when every replica has it."""
 
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 import redis
 
 from bringup import tls
-from bringup.connections import ReplicatedRedis, connect_redis
-from bringup.errors import NotReplicated
+from bringup.connections import ReplicatedRedis, connect_redis, redis_errors
+from bringup.connections.sentinel import Sentinels
+from bringup.errors import NotReplicated, PermanentError, RedisUnavailable
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
 
@@ -80,3 +83,115 @@ def test_a_transaction_is_not_acknowledged_while_one_replica_of_two_lacks_it(ser
         servers.resume(behind)
     eventually(lambda: at(servers, behind) == at(servers, servers.master()), 30, "the replica catches up")
     servers.await_replicas(2)
+
+
+def test_a_repeat_that_changes_nothing_is_not_acknowledged_while_a_replica_lacks_what_it_saw(
+    servers: SentinelSet,
+) -> None:
+    connection, behind = client(servers), servers.replicas()[0]
+    servers.pause(behind)
+    try:
+        with pytest.raises(NotReplicated):
+            count(connection)
+        with pytest.raises(NotReplicated):
+            look(connection)
+    finally:
+        servers.resume(behind)
+    servers.await_replicas(2)
+
+
+class Load:
+    """Counts up in several threads, and keeps the highest number that was acknowledged."""
+
+    def __init__(self, servers: SentinelSet, threads: int = 4) -> None:
+        self._settings = servers.settings("api")
+        self._connection = client(servers)
+        self._stopping = Event()
+        self.acknowledged: list[tuple[float, int]] = []
+        self._threads = [Thread(target=self._count, daemon=True) for _ in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def first_after(self, at: float) -> float:
+        """Seconds from ``at`` (monotonic) to the first transaction that was acknowledged after it."""
+        eventually(lambda: self.acknowledged[-1][0] > at, 30, "transactions go on")
+        return min(when for when, _ in self.acknowledged if when > at) - at
+
+    def _count(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with redis_errors(self._settings):
+                    number = count(self._connection)
+            except RedisUnavailable:
+                self._stopping.wait(0.02)
+            else:
+                self.acknowledged.append((time.monotonic(), number))
+
+
+@pytest.mark.parametrize("how", ["the master is killed", "the master lives"])
+def test_a_failover_under_load_loses_no_acknowledged_transaction(servers: SentinelSet, how: str) -> None:
+    with Load(servers) as load:
+        eventually(lambda: len(load.acknowledged) > 20, 30, "transactions are acknowledged")
+        if how == "the master is killed":
+            old, since = servers.fail_over()
+            servers.start(old)
+        else:
+            old = servers.promote()
+            since = servers.await_master(old)
+        assert load.first_after(since) < 2
+        servers.await_replicas(2)
+    numbers = [number for _, number in load.acknowledged]
+    assert len(set(numbers)) == len(numbers)  # none was given twice: none was taken back
+    assert at(servers, servers.master()) >= max(numbers)
+
+
+def test_a_blocked_worker_is_let_go_when_its_master_is_demoted_and_finds_the_next_one(servers: SentinelSet) -> None:
+    worker = connect_redis(servers.settings("worker", redis_timeout_s=30), tls.ClientContexts(), name="tests")
+    old, waiting = servers.master(), Thread(target=lambda: outcome.append(_blocked(servers, worker)), daemon=True)
+    outcome: list[object] = []
+    waiting.start()
+    eventually(lambda: servers.admin(old).info("clients")["blocked_clients"] == 1, 10, "the worker is blocked")
+    servers.promote()
+    waiting.join(30)
+    assert isinstance(outcome[0], RedisUnavailable)
+    servers.await_master(old)
+    worker.lpush("rq:queue:tests", "job")
+    assert worker.lmove("rq:queue:tests", "rq:queue:tests:taken") == b"job"
+    servers.await_replicas(2)
+
+
+def _blocked(servers: SentinelSet, worker: "redis.Redis") -> object:
+    try:
+        with redis_errors(servers.settings("worker")):
+            return worker.blmove("rq:queue:tests", "rq:queue:tests:taken", 25)
+    except RedisUnavailable as error:
+        return error
+
+
+def test_a_wrong_password_of_the_sentinels_is_named(servers: SentinelSet) -> None:
+    wrong = servers.settings("api", redis_sentinel_password="wrong-password")
+    with pytest.raises(PermanentError, match="refuse REDIS_SENTINEL_PASSWORD"), redis_errors(wrong):
+        connect_redis(wrong, tls.ClientContexts(), name="tests").ping()
+
+
+def test_a_name_that_no_sentinel_knows_is_named(servers: SentinelSet) -> None:
+    wrong = servers.settings("api", redis_sentinel_name="mymaster")
+    with pytest.raises(RedisUnavailable, match="knows no master of this name"), redis_errors(wrong):
+        connect_redis(wrong, tls.ClientContexts(), name="tests").ping()
+
+
+def test_the_password_of_the_services_neither_reconfigures_a_sentinel_nor_starts_a_failover(
+    servers: SentinelSet,
+) -> None:
+    sentinel = Sentinels(servers.settings("api"), tls.ClientContexts(), name="tests").manager.sentinels[0]
+    for command in ("SENTINEL FAILOVER bringup", "SENTINEL SET bringup quorum 1", "SENTINEL RESET *", "SHUTDOWN"):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            sentinel.execute_command(*command.split())  # type: ignore[no-untyped-call]
