@@ -1,6 +1,7 @@
 """Why Redis does not let us in: what our client could not say, seen by hand."""
 
 from bringup.errors import BringupError, PermanentError, SettingsError
+from bringup.openssl_errors import which_expired
 from bringup.selftest.check import Finding, fail
 from bringup.selftest.diagnosis import wrong_language
 from bringup.selftest.explain import cause_and_mend, unusable
@@ -21,7 +22,7 @@ def why_not(subject: Subject, error: BringupError) -> Finding:
     if isinstance(error, PermanentError):
         return fail(str(error), expected="our password is accepted", mend="set REDIS_PASSWORD (and REDIS_USERNAME)")
     tls = subject.settings.redis_use_tls
-    said = by_hand(subject).first_line
+    said = which_expired(by_hand(subject).first_line, subject.settings.path_of("redis_tls_cert"))
     cause, mend = cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA") if tls else ("", "")
     return fail(
         f"{subject.redis}: {said if tls else error}",

@@ -296,7 +296,8 @@ WITH_TLS = (
         worker_with(Mint.expired),
         {*REDIS_SHUT, *API_SHUT, "5a"},
         "2b",
-        "our certificate has expired",
+        "our certificate",
+        "has expired",
     ),
     fault(
         "we: a server's certificate",
