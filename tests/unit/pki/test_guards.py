@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from pki import csr, profile
+from pki import csr, profile, rollover
 from pki.authority import Authority
 from pki.crl import read_all
-from pki.errors import InvalidInput, Refused, Unwritable
+from pki.errors import Damaged, InvalidInput, Refused, Unwritable
 from pki.files import owner_to_be
 from pki.issue import issue
 from pki.keys import pem
@@ -159,3 +159,34 @@ def test_a_file_of_another_user_is_not_replaced(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1 or 1)
     with pytest.raises(Unwritable, match=f"belongs to user {owner}"):
         owner_to_be(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no list", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"])
+def test_a_file_without_a_list_is_damaged_and_not_an_empty_list(data: bytes) -> None:
+    with pytest.raises(Damaged, match="holds no readable CRL"):
+        read_all(data, "ca-crl.pem")
+
+
+def test_a_rollover_certifies_nobody_whose_key_was_revoked_under_an_older_certificate(store: Store) -> None:
+    first = kit.certificate_of(store, WORKER)
+    with kit.sitting(store) as opened:
+        opened.certify(WORKER, (), first.public_key())
+        opened.commit()
+    with kit.sitting(store) as opened:
+        revoke(opened, f"{first.serial_number:X}", "key-compromise")
+    present = kit.certificate_of(store, WORKER)
+    for step in (rollover.start, rollover.advance):
+        with kit.sitting(store) as opened:
+            moved = step(opened)
+    assert moved.reissued == []
+    assert kit.certificate_of(store, WORKER) == present
+
+
+def test_a_rollover_brings_nobody_back_whose_certificate_has_ended(tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", days=10)
+    ended = kit.certificate_of(store, WORKER)
+    for step in (rollover.start, rollover.advance):
+        with kit.sitting(store, NOW + timedelta(days=10)) as opened:
+            moved = step(opened)
+    assert moved.reissued == []
+    assert kit.certificate_of(store, WORKER) == ended

@@ -1,0 +1,139 @@
+"""What the self-test concludes from what it sees: each conclusion at both of its sides."""
+
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bringup.selftest import api_checks, certificate_checks, probe, refusal_checks, runner
+from bringup.selftest.check import Status
+from bringup.selftest.language import Language, hear
+from bringup.selftest.probe import Answer, Reached
+from bringup.selftest.subject import Subject
+from pki.revoke import revoke
+from tests.unit.pki import kit
+
+NOW = datetime.now(UTC)
+
+
+class Port:
+    """What a port answers in plain text, and how far TLS gets there."""
+
+    host = "192.0.2.1"
+
+    def __init__(self, plain: Answer, tls: Reached = Reached.PORT) -> None:
+        self._plain = plain
+        self._tls = tls
+
+    def plain(self, _request: bytes) -> Answer:
+        return self._plain
+
+    def handshake(self, _context: ssl.SSLContext) -> Answer:
+        return Answer(accepted=False, said="as far as that", reached=self._tls)
+
+
+@pytest.mark.parametrize(
+    ("port", "language"),
+    [
+        (Port(Answer(accepted=True, said="+PONG", reached=Reached.PORT)), Language.PLAIN),
+        (Port(Answer(accepted=True, said="HTTP/1.1 400 x", reached=Reached.PORT), Reached.TLS), Language.TLS),
+        (Port(Answer(accepted=True, said="HTTP/1.1 400 x", reached=Reached.PORT)), Language.PLAIN),
+        (Port(Answer(accepted=False, said="reset", reached=Reached.PORT), Reached.TLS), Language.TLS),
+        (Port(Answer(accepted=False, said="silent", reached=Reached.PORT)), Language.SILENCE),
+        (Port(Answer(accepted=False, said="refused", reached=Reached.NOTHING)), Language.SILENCE),
+    ],
+)
+def test_what_a_port_speaks_is_seen_from_both_answers(port: Any, language: Language) -> None:
+    assert hear(port, b"PING\r\n").language is language
+
+
+@pytest.mark.parametrize(
+    ("reason", "reached"), [("TLSV13_ALERT_CERTIFICATE_REQUIRED", Reached.TLS), ("WRONG_VERSION_NUMBER", Reached.PORT)]
+)
+def test_an_alert_shows_that_the_other_side_speaks_tls(reason: str, reached: Reached) -> None:
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+    assert probe._refused(Answer(accepted=False, said="", reached=Reached.PORT), error).reached is reached
+
+
+class Connection:
+    """Has something to say before it is asked; or has not."""
+
+    def __init__(self, first: bytes | None) -> None:
+        self._first = first
+        self.sent = b""
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+    def recv(self, _size: int) -> bytes:
+        if self._first is not None:
+            return self._first
+        if not self.sent:
+            raise TimeoutError
+        return b"+PONG"
+
+    def sendall(self, data: bytes) -> None:
+        self.sent += data
+
+
+def test_a_refusal_is_heard_before_anything_is_written() -> None:
+    refusing: Any = Connection(b"-DENIED")
+    assert probe._converse(refusing, b"PING\r\n", 1, 1) == b"-DENIED"
+    assert refusing.sent == b""
+
+
+def test_who_says_nothing_is_asked() -> None:
+    waiting: Any = Connection(None)
+    assert probe._converse(waiting, b"PING\r\n", 1, 1) == b"+PONG"
+    assert waiting.sent == b"PING\r\n"
+
+
+def test_the_certificate_in_use_must_be_the_one_on_disk(tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", NOW)
+    path = store.files(kit.REDIS).certificate
+    own, other = (kit.certificate_of(store, one).public_bytes(Encoding.DER) for one in (kit.REDIS, kit.API))
+    assert certificate_checks._compared(own, path).status is Status.OK
+    found = certificate_checks._compared(other, path)
+    assert found.status is Status.FAIL
+    assert found.cause == "it was renewed and not loaded"
+
+
+@pytest.mark.parametrize(
+    ("redis", "api", "status"),
+    [
+        (0.1, -0.1, Status.OK),
+        (api_checks._SKEW_WARN_S - 0.1, 0.0, Status.OK),
+        (0.0, api_checks._SKEW_WARN_S + 0.1, Status.WARN),
+        (-api_checks._SKEW_WARN_S - 0.1, 0.0, Status.WARN),
+        (api_checks._SKEW_FAIL_S + 0.1, 0.0, Status.FAIL),
+        (0.0, -api_checks._SKEW_FAIL_S - 0.1, Status.FAIL),
+        (None, 0.0, Status.SKIP),
+        (None, api_checks._SKEW_FAIL_S + 0.1, Status.FAIL),
+    ],
+)
+def test_clocks_that_differ_are_found_in_both_directions(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch, redis: float | None, api: float | None, status: Status
+) -> None:
+    monkeypatch.setattr(api_checks, "_redis_skew", lambda _subject: redis)
+    monkeypatch.setattr(api_checks, "_api_skew", lambda _subject: api)
+    assert api_checks._clocks(subject).status is status
+
+
+def test_where_nothing_was_revoked_there_is_nothing_to_refuse(subject: Subject, tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", NOW)
+    changes = {"api_use_tls": True, "pki_dir": store.root}
+    subject.settings = subject.settings.model_copy(update=changes)
+    assert refusal_checks._revoked(subject).status is Status.INFO
+    with kit.sitting(store, NOW) as opened:
+        revoke(opened, "worker", "superseded")
+    assert refusal_checks._revoked(subject).status is not Status.INFO
+
+
+def test_the_whole_ends_before_half_a_minute_is_over(subject: Subject) -> None:
+    outcomes = runner.run(subject, [])
+    assert outcomes == []
+    assert runner.LONGEST_S + subject.timeout_s < 30
