@@ -13,6 +13,7 @@ from api.images import Images
 from api.images.base import BaseImageFile
 from api.installation import Installation
 from api.inventory_file import InventoryFile
+from api.inventory_hosts import InventoryHosts
 from api.openapi import document
 from api.run_certificate import check_command
 from api.services import Services
@@ -75,9 +76,11 @@ def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Service
     installation = Installation(database, settings)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
+    inventory = InventoryFile(settings.devices_file)
+    hosts = InventoryHosts(database, inventory, settings)
     return Services(
         settings=settings,
-        store=Store(database, InventoryFile(settings.devices_file), installation, keep),
+        store=Store(database, inventory, hosts, installation, keep),
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         images=Images(database, BaseImageFile(image), keep) if image else None,

@@ -7,7 +7,13 @@ LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, un
 RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
+INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: what each API host says of its inventory (api.inventory_hosts)
 DEVICES = "bringup:devices"  # set: device names
+
+
+def inventory_of(host_id: str) -> str:
+    """String: the entries of one API host's inventory in short, as JSON."""
+    return f"bringup:inventory:of:{host_id}"
 
 
 def ended_runs(state: str, reason: str) -> str:

@@ -33,6 +33,12 @@ class _Standing(Collector):
         yield self._jobs()
         yield from self._installation()
         yield from self._replicas()
+        yield self._differing_hosts()
+
+    def _differing_hosts(self) -> Metric:
+        told = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
+        differing = len(self._store.inventory_differences().others)
+        return GaugeMetricFamily("bringup_inventory_hosts_differing", told, differing)
 
     def _ended(self) -> Metric:
         family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])

@@ -109,7 +109,7 @@ class KnownDevice:
 
     record: DeviceRecord
     entry: Device | None
-    withheld: str | None = None  # a reason that concerns all machines
+    withheld: str | None = None  # a reason that is neither in its record nor in the inventory
 
     @property
     def state(self) -> DeviceState:

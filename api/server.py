@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from flask import Flask
@@ -13,6 +14,7 @@ from gevent import monkey
 from gunicorn.app.base import BaseApplication
 
 from api.app import create_app, create_images_app
+from api.inventory_beat import keep_comparing
 from bringup import tls
 from bringup.errors import SettingsError
 from bringup.settings import Settings
@@ -47,7 +49,10 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """The application, made in each worker process."""
-        return self._listener.make_app(self.settings)
+        app = self._listener.make_app(self.settings)
+        if self._listener.name == "api":
+            Thread(target=keep_comparing, args=(app.extensions["bringup"].store,), daemon=True).start()
+        return app
 
 
 def restart_cooperative() -> None:

@@ -16,6 +16,7 @@ from api.changes import Changes
 from api.database import Database, Replicas
 from api.installation import Installation, Status
 from api.inventory_file import InventoryFile
+from api.inventory_hosts import Differences, InventoryHosts
 from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from bringup import log
 from bringup.errors import CorruptRecord, InvalidTransition
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _Record = TypeVar("_Record", bound=Record)
 _Result = TypeVar("_Result")
+Withheld = Callable[[str], str | None]
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
 _Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
 _LONGEST_TIMELINE = 1000
@@ -47,10 +49,16 @@ class Store:
     """
 
     def __init__(
-        self, database: Database, inventory: InventoryFile, installation: Installation, keep: timedelta
+        self,
+        database: Database,
+        inventory: InventoryFile,
+        hosts: InventoryHosts,
+        installation: Installation,
+        keep: timedelta,
     ) -> None:
         self._database = database
         self._inventory = inventory
+        self._hosts = hosts
         self._installation = installation
         self._changes = Changes(database)
         self._keep = keep
@@ -74,6 +82,10 @@ class Store:
         """The inventory as it stands. Raises InventoryError."""
         return self._inventory.current()
 
+    def inventory_differences(self) -> Differences:
+        """Where other API hosts have another inventory; says that ours lives, too. Raises InventoryError."""
+        return self._hosts.differences()
+
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
         return _record(RunRecord, self._database.fields(keys.run(run_id)))
@@ -94,7 +106,7 @@ class Store:
 
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
-        return self._stored_device(name, self._installation.withheld())
+        return self._stored_device(name, self._withheld())
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
@@ -102,7 +114,7 @@ class Store:
 
     def devices(self) -> list[KnownDevice]:
         """Every device, likewise."""
-        withheld = self._installation.withheld()
+        withheld = self._withheld()
         read = _readable(lambda name: self._stored_device(name, withheld))
         return [device for device in map(read, self.device_names()) if device]
 
@@ -168,7 +180,7 @@ class Store:
 
         def body(pipe: "Pipeline") -> KnownDevice | None:
             before = _record(DeviceRecord, self._database.fields(keys.device(name), within=pipe))
-            device = self._device(name, before, self._installation.withheld())
+            device = self._device(name, before, self._withheld())
             changed = compute(device) if device else None
             pipe.multi()
             if changed:
@@ -193,7 +205,7 @@ class Store:
         def body(pipe: "Pipeline") -> _Outcome:
             run = _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
             record = _record(DeviceRecord, self._database.fields(keys.device(device_name), within=pipe))
-            withheld = self._installation.withheld()
+            withheld = self._withheld()
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
             pipe.multi()
@@ -240,21 +252,26 @@ class Store:
             pipe.expire(key(run_id), self._keep)
         pipe.zremrangebyscore(keys.RUNS, 0, (utc_now() - self._keep).timestamp())
 
-    def _stored_device(self, name: str, withheld: str | None) -> KnownDevice | None:
+    def _withheld(self) -> Withheld:
+        """Why a machine must not be touched now, by its name."""
+        everything, differences = self._installation.withheld(), self._hosts.differences()
+        return lambda name: everything or differences.withheld(name)
+
+    def _stored_device(self, name: str, withheld: Withheld) -> KnownDevice | None:
         return self._device(name, _record(DeviceRecord, self._database.fields(keys.device(name))), withheld)
 
-    def _device(self, name: str, record: DeviceRecord | None, withheld: str | None) -> KnownDevice | None:
+    def _device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice | None:
         entry = self.inventory().by_name.get(name)
         if record is None:
             return self._new_device(name, withheld) if entry else None
         if entry and record.state is DeviceState.DISCOVERED and not record.unapproved:
             record = record.model_copy(update={"state": entry.state})  # it has come into the inventory since
-        return KnownDevice(record, entry, withheld)
+        return KnownDevice(record, entry, withheld(name))
 
-    def _new_device(self, name: str, withheld: str | None) -> KnownDevice:
+    def _new_device(self, name: str, withheld: Withheld) -> KnownDevice:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
-        return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld)
+        return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
 
 
 def _counts(outcome: Change | RunRecord | None) -> bool:
