@@ -3,6 +3,7 @@
 Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers).
 """
 
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -159,6 +160,24 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
         settings.path_of("api_client_cert"),
         settings.path_of("api_client_key"),
     )
+
+
+def has_only_session_data(connection: socket.socket) -> bool:
+    """Whether what waits to be read is session tickets alone: the other side has neither closed nor said anything.
+
+    Source: RFC 8446 s.4.6.1.
+    """
+    timeout_s = connection.gettimeout()
+    connection.settimeout(0)
+    try:
+        connection.recv(1)  # the end, or something that nobody has asked for
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.settimeout(timeout_s)
+    return False
 
 
 def _client_context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from bringup import tls
 from workers.permit import Permit
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class Gate:
     def __init__(self) -> None:
         self._permit: Permit | None = None
         self._is_login = False
-        self._before_sending: Callable[[], None] = _nothing
+        self._is_write = False
+        self._is_let_through = False
 
     @contextmanager
     def writing(self, permit: Permit) -> Iterator[None]:
@@ -58,14 +61,28 @@ class Gate:
     @contextmanager
     def request(self, method: str | None) -> Iterator[None]:
         """One request. A write without a permit is a defect of ours: RuntimeError, and nothing is sent."""
-        if method not in READS and not self._is_login:
-            if self._permit is None:
-                raise RuntimeError(f"{method} to a BMC without a permit")
-            self._before_sending = self._permit.require
+        self._is_write = method not in READS and not self._is_login
+        self._is_let_through = False
+        if self._is_write and self._permit is None:
+            raise RuntimeError(f"{method} to a BMC without a permit")
         try:
             yield
+        except requests.RequestException:
+            self._raise_if_too_late()
+            raise
         finally:
-            self._before_sending = _nothing
+            self._is_write = False
+
+    def let_through(self) -> None:
+        """The request is sent when this returns. Raises PermitExpired."""
+        if self._is_write and self._permit:
+            self._permit.require()
+        self._is_let_through = True
+
+    def _raise_if_too_late(self) -> None:
+        """Connecting was cut short by the end of the permit: nothing was sent, and a new permit helps."""
+        if self._is_write and self._permit and not self._is_let_through:
+            self._permit.require()
 
     def connect_timeout_s(self, method: str | None, otherwise_s: float) -> float:
         """How long connecting may take for a request: for a write, not beyond its permit."""
@@ -80,12 +97,14 @@ class Gate:
         class Pool(HTTPConnectionPool):
             def _validate_conn(self, conn: "BaseHTTPConnection") -> None:
                 super()._validate_conn(conn)
-                gate._before_sending()
+                gate.let_through()
 
         class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = _Connection
+
             def _validate_conn(self, conn: "BaseHTTPConnection") -> None:
                 super()._validate_conn(conn)  # connects, where that is not done yet
-                gate._before_sending()
+                gate.let_through()
 
         return {"http": Pool, "https": SecurePool}
 
@@ -108,5 +127,14 @@ def connect_ahead(pool: HTTPConnectionPool, timeout_s: float) -> None:
         pool._put_conn(connection)  # noqa: SLF001
 
 
-def _nothing() -> None:
-    """A read needs no permit."""
+class _Connection(HTTPSConnection):
+    """A connection that waits for its first request, and is not taken for closed because of session tickets.
+
+    With TLS 1.3 a server sends tickets after the handshake: urllib3 sees something to read, and connects anew.
+    Source: RFC 8446 s.4.6.1.
+    """
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other side has kept it open."""
+        return super().is_connected or (self.sock is not None and tls.has_only_session_data(self.sock))

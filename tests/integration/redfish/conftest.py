@@ -192,8 +192,9 @@ def make_bmc(emulator: Emulator, make_settings: MakeSettings, credentials: Path)
     """A BMC as jobs get it, but one that does not sleep; it is closed at the end."""
     made: list[RedfishBmc] = []
 
-    def make(**changes: Any) -> RedfishBmc:
-        settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
+    def make(timeout_s: float = 1, **changes: Any) -> RedfishBmc:
+        timeouts = {"bmc_connect_timeout_s": 2 * timeout_s, "bmc_read_timeout_s": timeout_s}
+        settings = make_settings(bmc_credentials_dir=credentials, **timeouts)
         made.append(RedfishBmc(run_on(emulator, **changes), settings, sleep=lambda _s: None))
         return made[-1]
 
