@@ -204,7 +204,7 @@ def _permitting(
     def permit(moment: Moment, event: RunEvent) -> Change:
         if why := refusal(moment.device, moment.run) or _unidentified(moment.run, event.owner):
             raise PowerRefused(why)
-        permits.refuse_while_in_use(moment.run, event.owner, moment.now, moment.settings)
+        permits.refuse_while_in_use(moment.run, event.owner, moment.now)
         changes = permits.given(event.owner, moment.now)
         changes |= {mark: getattr(moment.run, mark) or moment.now for mark in marks}
         return replace(moment.step(event.type.value, event.detail, **changes), permits_power=True)

@@ -14,12 +14,11 @@ from bringup.inventory import Device
 from bringup.settings import Settings
 
 FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify", "serial", "uuid")
-_NO_BMC: dict[str, object] = {"bmc": None, "credential": None}
 
 
 def on_record(entry: Device | None) -> dict[str, object]:
     """How the machine's BMC is reached, by the inventory as it stands."""
-    return {name: getattr(entry, name) for name in FIELDS} if entry else _NO_BMC
+    return {name: getattr(entry, name) for name in FIELDS} if entry else {"bmc": None, "credential": None}
 
 
 def sealed(run: RunRecord, settings: Settings) -> RunRecord:
@@ -28,14 +27,12 @@ def sealed(run: RunRecord, settings: Settings) -> RunRecord:
 
 
 def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str, object]:
-    """How the BMC that the run began with is reached; no address where the seal is not ours.
+    """How the BMC that the run began with is reached; where the seal is not ours, what the inventory says now.
 
-    A run of a version that did not seal yet has what the inventory says now.
+    That is so for a run of a version that did not seal yet, and for one that somebody else has written.
     """
-    if not run.bmc_seal:
-        return on_record(entry)
     is_ours = hmac.compare_digest(run.bmc_seal, _seal(run, settings))
-    return {name: getattr(run, name) for name in FIELDS} if is_ours else _NO_BMC
+    return {name: getattr(run, name) for name in FIELDS} if is_ours else on_record(entry)
 
 
 def _seal(run: RunRecord, settings: Settings) -> str:

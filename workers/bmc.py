@@ -71,9 +71,7 @@ def bmc_of(run: Run, settings: Settings) -> Bmc:
         BmcRejected: there is no way to drive this address.
     """
     if run.bmc is None:
-        message = (
-            "the API names no BMC for this run: the device has left the inventory, or the run's seal is not the API's"
-        )
+        message = "the API names no BMC for this run: the device has left the inventory"
         raise BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
     address = urlsplit(run.bmc)
     if address.scheme == "simulated" and settings.environment != "production":

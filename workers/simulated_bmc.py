@@ -40,7 +40,7 @@ class SimulatedBmc:
     def identity(self) -> MachineIdentity:
         """What the inventory says of the simulated machine: it is never another."""
         found = self._call("GET", "identity")
-        return MachineIdentity(serial=found["serial"], macs=tuple(found["macs"]))
+        return MachineIdentity(serial=found.get("serial"), macs=tuple(found.get("macs", ())))
 
     def power_state(self) -> str:
         """Whether the simulated machine is on."""
@@ -52,7 +52,7 @@ class SimulatedBmc:
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take the simulated medium out, if it is this run's."""
-        if self._call("GET", "media")["run_id"] == own.run_id:
+        if self._call("GET", "media").get("run_id") == own.run_id:
             self._write(permit, "DELETE", "media")
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:

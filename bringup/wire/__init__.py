@@ -52,6 +52,7 @@ from bringup.wire.views import (
     Verdict,
 )
 from bringup.wire.worker import (
+    ARRIVAL_S,
     PERMIT_S,
     EventType,
     MediaRequest,
@@ -64,6 +65,7 @@ from bringup.wire.worker import (
 __all__ = [
     "AREA_HEAD",
     "AREA_SIZE",
+    "ARRIVAL_S",
     "IMAGE_FILE",
     "PERMIT_S",
     "AbortRequest",

@@ -12,6 +12,10 @@ from bringup.wire.identity import MachineIdentity
 # the device. Long enough for one request over a connection that stands already, and less than the time after which
 # a silent worker's job is given to another (`workers.liveness`).
 PERMIT_S = 5.0
+# What was sent and not acknowledged is given up by the worker's kernel after this time, also when the worker has been
+# killed: a request reaches the BMC at most this long after its permit has ended. Together with PERMIT_S about the
+# time after which a killed worker's job is given to another, which then need not wait. Source: RFC 5482; tcp(7).
+ARRIVAL_S = 5.0
 
 
 class EventType(StrEnum):

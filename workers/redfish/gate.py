@@ -14,15 +14,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bringup import tls
+from bringup.wire import ARRIVAL_S
 from workers.permit import Permit
 
 if TYPE_CHECKING:
     from urllib3._base_connection import BaseHTTPConnection
 
 READS = frozenset({"GET", "HEAD"})
-# What was sent and not acknowledged is given up by the kernel after this time, also when the process is gone. So a
-# request reaches the BMC at most this long after its permit has ended. Source: RFC 5482; tcp(7).
-ARRIVAL_S = 5.0
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 SOCKET_OPTIONS = [
     *HTTPConnection.default_socket_options,

@@ -72,6 +72,14 @@ def it_is_not_what_was_expected(api: Api) -> str:
     return RUN_A
 
 
+def another_machine_answers(api: Api) -> str:
+    api.inventory.write_text(INVENTORY + REAL_MACHINE + 'serial = "A1"\n')
+    api.lease(REAL)
+    api.tell(REAL, "boot_started")
+    api.tell(REAL, "machine_identified", identity={"serial": "B2"})
+    return REAL
+
+
 def no_worker_goes_on(api: Api) -> str:
     api.lease()
     api.tell(RUN_A, "boot_started")
@@ -96,6 +104,7 @@ ENDINGS: dict[FailureReason, Ending] = {
     FailureReason.CALLBACK_REFUSED: it_bears_another_token,
     FailureReason.CHECK_FAILED: it_is_not_what_was_expected,
     FailureReason.WORKER_LOST: no_worker_goes_on,
+    FailureReason.WRONG_MACHINE: another_machine_answers,
     FailureReason.ABORTED: the_operator_ends_it,
 }
 

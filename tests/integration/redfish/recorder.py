@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.wire import PERMIT_S, EventType, TimelineEntry
-from workers.redfish.gate import ARRIVAL_S
+from bringup.wire import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
 
 # Which permit each kind of request needs; the last part of its path, or its method.
 _KINDS = {

@@ -11,11 +11,11 @@ import pytest
 from sushy import ResetType
 
 from bringup.errors import PermitExpired
+from bringup.wire import ARRIVAL_S
 from tests.integration.redfish.conftest import OWN, SECRET, Emulator, MakeBmc, media_of
 from tests.integration.redfish.emulator import SYSTEM
 from workers.permit import Permit, boot_clock
 from workers.redfish import RedfishBmc
-from workers.redfish.gate import ARRIVAL_S
 
 PERMIT_S = 1.0
 HANDSHAKE_S = 1.5

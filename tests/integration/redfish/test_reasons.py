@@ -15,8 +15,7 @@ from tests.integration.redfish.rack import Rack, prepare
 from tests.integration.redfish.recorder import permits_of, without_a_permit
 
 _DOCS = Path(__file__).parents[3] / "docs"
-# Longer than its BMC takes for an answer, and no longer: so long waits who takes over from a killed worker.
-_IMPATIENT = {"BMC_READ_TIMEOUT_S": "12", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
+_IMPATIENT = {"BMC_READ_TIMEOUT_S": "60", "BOOT_TIMEOUT_S": "12", "RUN_TIMEOUT_S": "12"}
 
 
 @pytest.fixture(scope="module")

@@ -105,13 +105,13 @@ class Machine:
 
     def act(self, method: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
         """One call of its BMC."""
-        if what == "media":
+        if what == "media" and method != "GET":
             self.media = body["run_id"] if method == "PUT" else None
         if (method, what) == ("PUT", "power") and (body["state"] == "On") != self.on:
             self.on = not self.on
             self.on_count += self.on
             self.off_count += not self.on
-        return {"state": "On" if self.on else "Off"}
+        return {"state": "On" if self.on else "Off", "run_id": self.media}
 
 
 class _Bmcs(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ from tests.integration.workers.site import Hold, Site, eventually
 WITHIN_S = 15
 BOOTS = {  # machine: where its boot is held
     0: ("after", "boot_started"),
-    1: ("before", "BMC DELETE", "media"),
+    1: ("before", "BMC PUT", "media"),
     2: ("after", "BMC PUT", "media"),
     3: ("after", "media_inserted"),
     4: ("after", "BMC PUT", "'Off'"),
