@@ -123,6 +123,9 @@ def serve(folder: Path) -> None:
     emulator.app.configure(
         extra_config={
             "SUSHY_EMULATOR_FAKE_DRIVER": True,
+            "SUSHY_EMULATOR_FAKE_SYSTEMS": [
+                {"uuid": UUID, "name": "fake", "power_state": "Off", "nics": [{"mac": settings["nic_mac"]}]}
+            ],
             "SUSHY_EMULATOR_STATE_DIR": str(folder),
             "SUSHY_EMULATOR_AUTH_FILE": str(users),
             "SUSHY_EMULATOR_VMEDIA_VERIFY_SSL": True,  # as a BMC that was given our CA (REQUESTS_CA_BUNDLE)

@@ -21,6 +21,8 @@ from bringup.wire import AREA_HEAD, CheckStatus, Report, RunDetail, RunList
 from pki.authority import Authority
 from pki.keys import pem
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, rack, until
+from tests.integration.redfish.emulator import WRITES
+from tests.integration.redfish.recorder import permits_of, recorded, without_a_permit
 
 BOOT_TO_REPORT_S = 60
 PORT_DESCRIPTION = 4  # IEEE 802.1AB s.8.5.5
@@ -132,6 +134,13 @@ def test_a_foreign_ca_in_the_image_is_told_as_such_and_missing_memory_is_shown(s
     assert (distrustful.state, distrustful.reason) == (RunState.FAILED, FailureReason.TLS_TRUST), distrustful.detail
     assert "does not show a certificate of our CA" in site.rack.console(DISTRUSTFUL)
     print(f"\n{TOO_SMALL.name}, beside another: power to report in {_seconds(small):.0f} s")  # noqa: T201
+
+
+def test_every_write_to_a_bmc_had_a_permit_that_was_not_older_than_its_bound(site: Site) -> None:
+    for machine in MACHINES:
+        writes = recorded(site.rack.folder / machine.name / WRITES)
+        assert len(writes) > 3, machine.name
+        assert without_a_permit(writes, permits_of(site.run_of(machine).timeline)) == []
 
 
 def test_no_secret_of_a_run_is_in_a_log_or_on_a_console(site: Site) -> None:
