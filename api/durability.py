@@ -31,9 +31,16 @@ class Durability:
         """Whether what Redis had confirmed at ``seen_at`` (monotonic, seconds) cannot be lost any more."""
         return self._remaining_s(seen_at) <= 0
 
-    def await_settled(self, seen_at: float) -> None:
-        """Return when what Redis had confirmed at ``seen_at`` cannot be lost any more: after two seconds at most."""
-        time.sleep(max(0.0, self._remaining_s(seen_at)))
+    def await_settled(self, seen_at: float) -> bool:
+        """Return when what Redis had confirmed at ``seen_at`` cannot be lost any more: after two seconds at most.
+
+        Returns:
+            Whether that took time, in which Redis may have lost it.
+        """
+        remaining_s = self._remaining_s(seen_at)
+        if remaining_s > 0:
+            time.sleep(remaining_s)
+        return remaining_s > 0
 
     def _remaining_s(self, seen_at: float) -> float:
         return 0.0 if self._fsync_policy() == "always" else seen_at + EVERYSEC_S - self._clock()

@@ -107,10 +107,11 @@ class Installation:
         return Status(found.number)
 
     def _forgotten(self, found: Found, remembered: int) -> Status:
-        """Nothing is noted in a Redis that may belong to another installation."""
-        missing = 0 if found.installation else max(0, remembered - found.number)
-        lost = f"; {missing} changes are missing" if missing else ""
-        return Status(found.number, missing, f"{_FORGOTTEN}{lost}; {_HINT}")
+        """Another id is left as it is: that Redis may belong to another installation. An empty one is ours to note."""
+        loss = None if found.installation else self._loss(found, remembered)
+        if loss is None:
+            return Status(found.number, 0, f"{_FORGOTTEN}; {_HINT}")
+        return Status(found.number, loss.missing, f"{_FORGOTTEN}; {_told(loss)}")
 
     def _loss(self, found: Found, remembered: int) -> Loss | None:
         if found.number >= remembered:

@@ -46,7 +46,8 @@ class SeenChanges:
         Raises:
             TransientError: it is not; nothing may rest on it.
         """
-        self._durability.await_settled(time.monotonic())
+        if self._durability.await_settled(time.monotonic()) and self._confirmed() < number:
+            raise RedisUnavailable("Redis has lost a change that was not on its disk yet")
         self._memory.raise_to(number)
 
     def _schedule(self) -> None:

@@ -28,7 +28,8 @@ def job_functions(tools: Tools) -> Mapping[str, JobFunction]:
 
 def discover(tools: Tools, _task: Task, *, lease: dict[str, object]) -> None:
     """Tell the API of a lease. What follows from it, the API enqueues in the same transaction."""
-    decision = tools.callback.put_run(LeaseEvent.model_validate(lease))
+    event = LeaseEvent.model_validate(lease, extra="ignore")  # a newer tailer, since rolled back, may have queued it
+    decision = tools.callback.put_run(event)
     log.get("workers").info("lease told", decision=str(decision.decision), reason=decision.reason)
 
 

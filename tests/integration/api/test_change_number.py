@@ -1,0 +1,298 @@
+"""Every change that counts has a number, and a Redis that is behind what this host remembers is not trusted."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api import seen_changes
+from api.change_memory import ChangeMemory
+from api.durability import EVERYSEC_S
+from api.installation import ID_FILE, MEMORY_FILE
+from api.services import Services
+from bringup import tls
+from bringup.connections import connect_redis
+from bringup.settings import Settings
+from tests.integration.api.conftest import RUN_A, RUN_B, Api
+from tests.integration.workers.site import eventually
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NUMBER = "bringup:change-number"
+
+
+@pytest.fixture
+def redis(settings: Settings) -> Iterator["Redis"]:
+    made = connect_redis(settings, tls.ClientContexts(), name="tests")
+    yield made
+    made.config_set("appendfsync", "always")
+
+
+def number(redis: "Redis") -> int:
+    return int(redis.get(NUMBER) or 0)
+
+
+def memory(settings: Settings) -> ChangeMemory:
+    return ChangeMemory(settings.state_dir / MEMORY_FILE)
+
+
+def remembered(settings: Settings) -> int:
+    found = memory(settings).read()
+    return found.number if found else 0
+
+
+def await_remembered(settings: Settings, number: int) -> None:
+    eventually(lambda: remembered(settings) == number, 10, f"change {number} is remembered")
+
+
+def withheld(api: Api) -> str:
+    return str(api.ok("GET", "/devices/b")["maintenance"] or "")
+
+
+def accept(api: Api) -> None:
+    given: Services = api.client.application.extensions["bringup"]
+    given.installation.accept()
+
+
+def test_each_change_of_a_run_or_a_device_counts_once(api: Api, redis: "Redis") -> None:
+    counted = []
+
+    def count(act: Callable[[], object]) -> None:
+        before = number(redis)
+        act()
+        counted.append(number(redis) - before)
+
+    count(api.lease)
+    count(lambda: api.tell(RUN_A, "boot_started"))
+    count(lambda: api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"}))
+    count(lambda: api.tell(RUN_A, "power_on_requested"))
+    count(lambda: api.ok("PATCH", "/devices/b", {"maintenance": "x"}))
+    count(lambda: api.lease(starts="2026-11-23T10:41:36Z", run_id=f"02-00-00-00-00-01-{1795430496}"))
+    count(lambda: api.ok("POST", f"/runs/{RUN_A}/abort", {}))
+    assert counted == [1] * 7
+
+
+def test_what_changes_nothing_or_may_be_forgotten_does_not_count(api: Api, redis: "Redis") -> None:
+    token = api.booted()
+    beat = {"boot_id": "b", "uptime_s": 1}
+    api.ok("POST", f"/runs/{RUN_A}/heartbeat", beat, token)
+    before = number(redis)
+    for _ in range(3):
+        api.ok("POST", f"/runs/{RUN_A}/heartbeat", beat, token)
+    api.lease()  # known already
+    api.ok("GET", "/devices")
+    api.call("POST", f"/runs/{RUN_A}/heartbeat", beat, "a-wrong-token")
+    assert api.call("PATCH", "/devices/none", {"maintenance": "x"}).status_code == 404
+    assert number(redis) == before
+
+
+def test_a_change_and_its_number_are_one_transaction(api: Api, redis: "Redis") -> None:
+    api.ok("GET", "/devices")
+    seen: list[str] = []
+    with redis.monitor() as monitor:  # type: ignore[no-untyped-call]
+        api.ok("PATCH", "/devices/b", {"maintenance": "x"})
+        while not seen or seen[-1] != "EXEC":
+            seen.append(str(monitor.next_command()["command"]).split()[0])
+    inside = seen[seen.index("MULTI") :]
+    assert "HSET" in inside
+    assert inside[-2:] == ["INCRBY", "EXEC"]
+
+
+def test_the_highest_number_is_on_disk_within_a_second(api: Api, redis: "Redis", settings: Settings) -> None:
+    api.lease()
+    api.lease(RUN_B)
+    began = time.monotonic()
+    await_remembered(settings, number(redis))
+    assert time.monotonic() - began < seen_changes.FLUSH_S + 2
+
+
+def test_a_permit_is_answered_only_when_it_is_remembered(
+    api: Api, redis: "Redis", settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_changes, "FLUSH_S", 3600)  # what happens in the background is no help
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    assert remembered(settings) < number(redis)
+    assert api.tell(RUN_A, "power_on_requested").status_code == 202
+    assert remembered(settings) == number(redis)
+
+
+def test_while_the_disk_is_full_no_permit_is_given_and_the_rest_goes_on(
+    api: Api, redis: "Redis", settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _no_space)
+        assert api.tell(RUN_A, "power_on_requested").status_code == 503
+        assert api.lease(RUN_B).json["decision"] == "start"
+        eventually(lambda: "cannot be written" in api.call("GET", "/ready").text, 10, "it says so")
+    assert api.tell(RUN_A, "power_on_requested").status_code == 202
+    assert remembered(settings) == number(redis)
+    assert not list(settings.state_dir.glob(".*"))
+
+
+def _no_space(_descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_redis_that_is_behind_withholds_and_says_how_many_and_since_when(
+    api: Api, redis: "Redis", settings: Settings
+) -> None:
+    api.lease()
+    api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    await_remembered(settings, number(redis))
+    at = redis.get("bringup:change-time")
+    assert isinstance(at, bytes)
+    redis.set(NUMBER, number(redis) - 2)
+    for said in (withheld(api), api.ok("GET", "/devices/b/explain")["obstacles"][0], api.call("GET", "/ready").text):
+        assert "lost 2 changes" in said
+        assert at.decode() in said
+    assert api.call("GET", "/ready").status_code == 503
+    assert api.lease(RUN_B).json["decision"] == "audit_only"
+    assert "bringup_changes_missing 2.0" in api.call("GET", "/metrics").text
+    assert "bringup_withheld 1.0" in api.call("GET", "/metrics").text
+
+
+def test_new_changes_that_make_up_the_number_end_nothing(
+    api: Api, redis: "Redis", settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    for _ in range(3):
+        api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    await_remembered(settings, 3)
+    redis.set(NUMBER, 2)
+    assert "lost 1 changes" in withheld(api)
+    for _ in range(3):
+        api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    assert number(redis) > remembered(settings)
+    assert "lost 1 changes" in withheld(api)
+    assert "lost 1 changes" in withheld(make_api(settings))
+    elsewhere = make_api(settings.model_copy(update={"state_dir": settings.state_dir / "of-another-host"}))
+    assert "lost 1 changes" in withheld(elsewhere)
+    accept(elsewhere)
+    assert withheld(api) == withheld(elsewhere) == ""
+    assert number(redis) >= 5
+
+
+def test_after_it_was_accepted_no_number_is_given_twice(api: Api, redis: "Redis", settings: Settings) -> None:
+    for _ in range(5):
+        api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    await_remembered(settings, 5)
+    redis.flushall()
+    assert withheld(api)
+    accept(api)
+    assert withheld(api) == ""
+    assert number(redis) == 5
+    assert api.lease().json["decision"] == "start"
+    assert number(redis) == 6
+
+
+def test_an_empty_redis_withholds_for_a_host_that_remembers_nothing_too(
+    api: Api, redis: "Redis", settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api.lease()
+    await_remembered(settings, 1)
+    redis.flushall()
+    assert "lost 1 changes" in withheld(api)
+    elsewhere = make_api(settings.model_copy(update={"state_dir": settings.state_dir / "of-another-host"}))
+    assert "lost 1 changes" in withheld(elsewhere)
+    accept(api)
+    assert withheld(api) == withheld(elsewhere) == ""
+
+
+@pytest.mark.parametrize("content", ["", '{"number": 1', '{"number": -1, "at": "2026-11-23T00:00:00Z"}', "\0" * 64])
+def test_a_damaged_memory_withholds_until_a_person_accepts(
+    api: Api, redis: "Redis", settings: Settings, content: str
+) -> None:
+    api.lease()
+    await_remembered(settings, 1)
+    (settings.state_dir / MEMORY_FILE).write_text(content)
+    assert "is damaged" in withheld(api)
+    api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    time.sleep(2 * seen_changes.FLUSH_S)  # the background must not repair it by itself
+    assert "is damaged" in withheld(api)
+    accept(api)
+    assert withheld(api) == ""
+    assert remembered(settings) == number(redis)
+
+
+def test_a_host_that_was_upgraded_joins_at_the_number_that_redis_has(
+    api: Api, settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api.lease()
+    await_remembered(settings, 1)
+    (settings.state_dir / MEMORY_FILE).unlink()
+    assert (settings.state_dir / ID_FILE).exists()
+    assert withheld(make_api(settings)) == ""
+    await_remembered(settings, 1)
+
+
+def test_with_everysec_what_is_younger_than_two_seconds_is_not_relied_on(
+    api: Api, redis: "Redis", settings: Settings
+) -> None:
+    redis.config_set("appendfsync", "everysec")
+    api.lease()
+    began = time.monotonic()
+    await_remembered(settings, 1)
+    assert time.monotonic() - began > EVERYSEC_S - 0.2
+    api.ok("PATCH", "/devices/b", {"maintenance": ""})
+    redis.set(NUMBER, 1)  # a power failure, before the next fsync
+    time.sleep(EVERYSEC_S + 2 * seen_changes.FLUSH_S)
+    assert withheld(api) == ""
+    redis.set(NUMBER, 0)
+    assert "lost 1 changes" in withheld(api)
+
+
+def test_with_everysec_a_permit_waits_until_it_cannot_be_lost(api: Api, redis: "Redis", settings: Settings) -> None:
+    redis.config_set("appendfsync", "everysec")
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    began = time.monotonic()
+    assert api.tell(RUN_A, "power_on_requested").status_code == 202
+    assert time.monotonic() - began > EVERYSEC_S - 0.2
+    assert remembered(settings) == number(redis)
+
+
+def test_with_everysec_a_permit_that_was_lost_meanwhile_is_not_given(
+    api: Api, redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis.config_set("appendfsync", "everysec")
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    wait = time.sleep
+
+    def power_failure(seconds: float) -> None:
+        wait(seconds)
+        redis.set(NUMBER, 1)
+
+    monkeypatch.setattr("api.durability.time.sleep", power_failure)
+    assert api.tell(RUN_A, "power_on_requested").status_code == 503
+
+
+def test_a_read_only_state_dir_at_the_first_call_withholds(
+    settings: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", _no_space)
+    assert "cannot be written" in withheld(make_api(settings))
+
+
+def test_the_log_says_it_once(api: Api, redis: "Redis", settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    api.lease()
+    await_remembered(settings, 1)
+    redis.set(NUMBER, 0)
+    for _ in range(5):
+        api.ok("GET", "/devices")
+    said = "".join(capfd.readouterr())
+    assert said.count("every machine is withheld") == 1
+
+
+def test_the_files_are_private(api: Api, settings: Settings) -> None:
+    api.lease()
+    await_remembered(settings, 1)
+    folder: Path = settings.state_dir
+    assert {path.name for path in folder.iterdir()} == {ID_FILE, MEMORY_FILE, "api-change-number.lock"}
