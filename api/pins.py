@@ -18,7 +18,9 @@ FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_
 
 def on_record(entry: Device | None) -> dict[str, object]:
     """How the machine's BMC is reached, by the inventory as it stands."""
-    return {name: getattr(entry, name) for name in FIELDS} if entry else {"bmc": None, "credential": None}
+    if entry is None:
+        return {"bmc": None, "credential": None}
+    return {name: getattr(entry, name) for name in FIELDS} | {"serial": entry.serial or entry.expected.serial}
 
 
 def sealed(run: RunRecord, settings: Settings) -> RunRecord:

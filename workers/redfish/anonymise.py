@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from workers.redfish.identity import is_placeholder
+from bringup.identity import serial_key
 
 _KEYS = {
     "serial": re.compile(r"^(.*serial.*|.*assettag|sku|.*servicetag|.*servicecode|nodeid|imei)$", re.IGNORECASE),
-    "host": re.compile(r"^(hostname|fqdn|.*domainname|dnsname)$", re.IGNORECASE),
+    "host": re.compile(r"^(hostname|fqdn|dnsracname|.*domainname|dnsname)$", re.IGNORECASE),
     "user": re.compile(r"^(username|user|.*account.*name|emailaddress|createdby)$", re.IGNORECASE),
     "place": re.compile(r"^(location|rack|row|room|building|postaladdress|contactinfo.*)$", re.IGNORECASE),
     "secret": re.compile(r"^(.*password.*|token|.*secret.*|.*licensekey.*|.*licensestring.*)$", re.IGNORECASE),
@@ -126,11 +126,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _is_name(text: str) -> bool:
-    return len(text.strip()) >= _SHORTEST and not is_placeholder(text)
+    return len(text.strip()) >= _SHORTEST and serial_key(text) is not None
 
 
 def _kind(key: str) -> str | None:
-    return next((kind for kind, pattern in _KEYS.items() if pattern.match(key)), None)
+    last = key.rpartition(".")[2]  # Dell's attributes are called Users.2.UserName
+    return next((kind for kind, pattern in _KEYS.items() if pattern.match(last)), None)
 
 
 def _is_ipv6(text: str) -> bool:

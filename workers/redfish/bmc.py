@@ -18,7 +18,9 @@ from workers.redfish.boot_settings import BootSettings
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.errors import redfish_errors
 from workers.redfish.identity import identity_of
+from workers.redfish.image_trust import image_server_ca
 from workers.redfish.machine import Machine
+from workers.redfish.oem import OemBoot
 from workers.redfish.session import Login
 
 
@@ -80,11 +82,17 @@ class RedfishBmc:
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot the image at the next start, and only then."""
         with self._writing(permit, f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
-            self._boot.boot_once(boot_method, self._image_url)
+            oem = self._oem_boot
+            if oem:
+                oem.boot_once()
+            else:
+                self._boot.boot_once(boot_method, self._image_url)
 
     def restore_boot(self, permit: Permit) -> None:
         """Leave no override of ours behind."""
         with self._writing(permit, "restore the boot order", refused=FailureReason.NO_BOOT):
+            if oem := self._oem_boot:
+                oem.restore()
             self._boot.restore(self._run.boot_method)
 
     def power_on(self, permit: Permit) -> None:
@@ -111,8 +119,13 @@ class RedfishBmc:
         if self._insertion is None or self._insertion.image_url != image_url:
             slots = self._machine.usable_slots()
             timing = self._machine.timing
-            self._insertion = virtual_media.Insertion(self._connection, slots, image_url, timing.media_s)
+            ca = image_server_ca(self._settings)
+            self._insertion = virtual_media.Insertion(self._connection, slots, image_url, timing.media_s, ca_pem=ca)
         return self._insertion
+
+    @property
+    def _oem_boot(self) -> OemBoot | None:
+        return self._machine.oem_boot() if self._run.boot_method == "cd" else None
 
     @property
     def _boot(self) -> BootSettings:

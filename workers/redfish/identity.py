@@ -7,34 +7,12 @@ from collections.abc import Iterator
 
 from sushy.exceptions import SushyError
 
-from bringup.model import normalise_mac
+from bringup.identity import mac_keys, serial_key, uuid_key
 from workers.identity import MachineIdentity
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Resource
 
 _MOST_PORTS = 64  # a request each: more than any host has, less than would hold up a boot
-# What vendors leave in place of a value that nobody has set.
-_PLACEHOLDERS = frozenset(
-    {
-        "",
-        "0",
-        "n/a",
-        "na",
-        "none",
-        "null",
-        "unknown",
-        "not specified",
-        "not available",
-        "default string",
-        "to be filled by o.e.m.",
-        "system serial number",
-        "chassis serial number",
-        "0123456789",
-        "123456789",
-        "1234567890",
-    }
-)
-_NO_MACS = frozenset({"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"})
 
 
 def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdentity:
@@ -48,26 +26,15 @@ def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdent
         serial=_said(system, "SerialNumber") or next(filter(None, (_said(c, "SerialNumber") for c in chassis)), None),
         sku=_said(system, "SKU"),
         asset_tag=_said(system, "AssetTag"),
-        uuid=_uuid(system),
+        uuid=system.text("UUID") if uuid_key(system.text("UUID")) else None,
         macs=tuple(dict.fromkeys(_macs(connection, system, chassis))),
         system_path=system.path,
     )
 
 
-def is_placeholder(text: str) -> bool:
-    """Whether it stands where nobody has set a value."""
-    return text.strip().casefold() in _PLACEHOLDERS or not text.strip("0 -.")
-
-
 def _said(resource: Resource, name: str) -> str | None:
     text = resource.text(name)
-    return None if is_placeholder(text) else text
-
-
-def _uuid(system: Resource) -> str | None:
-    """None for the nil UUID and the one of all ones. Source: RFC 9562 s.5.9, s.5.10."""
-    text = _said(system, "UUID")
-    return None if text is None or not text.casefold().strip("f-") else text
+    return text if serial_key(text) else None
 
 
 def _chassis_of(connection: RedfishConnection, system: Resource) -> list[Resource]:
@@ -95,12 +62,8 @@ def _macs_in(port: Resource) -> Iterator[str]:
         ("Ethernet", "PermanentMACAddress"),
         ("Ethernet", "MACAddress"),
     ):
-        try:
-            mac = normalise_mac(port.text(*keys))
-        except ValueError:
-            continue
-        if mac not in _NO_MACS:
-            yield mac
+        if mac_keys([port.text(*keys)]):
+            yield port.text(*keys)
 
 
 def _members(connection: RedfishConnection, path: str | None) -> list[Resource]:

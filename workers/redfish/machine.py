@@ -5,6 +5,7 @@ from typing import Self
 
 from bringup.settings import Settings
 from workers.redfish.connection import RedfishConnection
+from workers.redfish.oem import OemBoot, boot_of_managers
 from workers.redfish.resource import Resource
 from workers.redfish.slots import Slot, slots_of, usable
 from workers.redfish.systems import managers_of, system_of
@@ -21,6 +22,7 @@ class Machine:
     timing: Timing
     because: str  # this system is the machine
     _slots: list[Slot] | None = field(default=None, repr=False)
+    _managers: list[Resource] | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -38,7 +40,13 @@ class Machine:
 
     def managers(self) -> list[Resource]:
         """The managers of this machine."""
-        return managers_of(self.connection, self.root, self.system)
+        if self._managers is None:
+            self._managers = managers_of(self.connection, self.root, self.system)
+        return self._managers
+
+    def oem_boot(self) -> OemBoot | None:
+        """The vendor's way to boot the virtual disc, where the standard way does not."""
+        return boot_of_managers(self.connection, self.system, self.managers())
 
     def read_slots(self) -> list[Slot]:
         """Every slot, as it was read last."""

@@ -15,6 +15,7 @@ from bringup.text import without_image_secret
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.errors import is_passing, licence_in
 from workers.redfish.etags import patch_current
+from workers.redfish.image_trust import trust_image_server
 from workers.redfish.refusal import Refusal
 from workers.redfish.resource import Action
 from workers.redfish.slots import Slot
@@ -37,13 +38,23 @@ class Insertion:
     Args:
         slots: in the order in which they are tried.
         media_s: seconds from an accepted insert until it must show.
+        ca_pem: of the image server, for a slot that can check it.
     """
 
-    def __init__(self, connection: RedfishConnection, slots: list[Slot], image_url: str, media_s: float) -> None:
+    def __init__(
+        self,
+        connection: RedfishConnection,
+        slots: list[Slot],
+        image_url: str,
+        media_s: float,
+        *,
+        ca_pem: str | None = None,
+    ) -> None:
         self.image_url = image_url
         self._connection = connection
         self._slots = slots
         self._media_s = media_s
+        self._ca_pem = ca_pem
         self._why: dict[str, str] = {}  # by the path of each slot that did not take it
         self._refusals: list[Refusal] = []
         self._accepted = False
@@ -67,6 +78,7 @@ class Insertion:
             self._why[slot.path] = f"holds a medium that is not ours ({shown_image(slot)}): eject it there"
             return False
         try:
+            trust_image_server(self._connection, slot, self.image_url, self._ca_pem)
             follow(self._connection, _send(self._connection, slot, self.image_url), self._media_s)
         except Refusal as refusal:
             self._note(slot, refusal)

@@ -39,6 +39,8 @@ def quirks_of(connection: RedfishConnection, machine: Machine, login: Login) -> 
 
 def _of_system(connection: RedfishConnection, machine: Machine) -> Iterator[str]:
     boot = BootSettings(connection, machine.system)
+    if oem := machine.oem_boot():
+        yield f"Cd means a drive of the machine: the virtual disc is booted by Dell's VCD-DVD, set at {oem.place}"
     if boot.place != machine.system.path:
         yield f"the boot override is written to the settings object {boot.place}, and read back there"
     if boot.mode:

@@ -147,8 +147,10 @@ def _view(slot: Slot, order: int | None) -> SlotView:
 
 def _look_at_boot(found: Survey, connection: RedfishConnection, machine: Machine, boot_method: str) -> None:
     with _noting(found, "the boot override"):
-        boot = BootSettings(connection, machine.system)
+        boot, oem = BootSettings(connection, machine.system), machine.oem_boot()
         found.boot_written_at, found.boot_mode, found.boot_now = boot.place, boot.mode, boot.shown
+        if oem:
+            found.boot_written_at = oem.place
         for method in _METHODS:
             try:
                 found.boot_targets[method] = boot.target_of(method)

@@ -4,6 +4,7 @@ Source: Redfish schema ComputerSystem (SerialNumber, UUID, Links.ManagedBy).
 """
 
 from bringup.errors import BmcRejected
+from bringup.identity import serial_key, uuid_key
 from bringup.model import FailureReason
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Resource
@@ -42,15 +43,10 @@ def managers_of(connection: RedfishConnection, root: Resource, system: Resource)
 
 
 def _fits(system: Resource, serial: str | None, uuid: str | None) -> bool:
-    by_serial = serial is not None and _plain(serial) in {
-        _plain(system.text("SerialNumber")),
-        _plain(system.text("SKU")),
-    }
-    return by_serial or (uuid is not None and _plain(system.text("UUID")) == _plain(uuid))
-
-
-def _plain(text: str) -> str:
-    return text.strip().casefold()
+    # As the API compares an identity: a Dell's service tag is its SKU.
+    shown = {serial_key(system.text(name)) for name in ("SerialNumber", "SKU", "AssetTag")} - {None}
+    by_uuid = uuid_key(uuid) is not None and uuid_key(system.text("UUID")) == uuid_key(uuid)
+    return serial_key(serial) in shown or by_uuid
 
 
 def described(system: Resource) -> str:

@@ -23,3 +23,17 @@ class OemMedia(Protocol):
 
     def eject(self, connection: RedfishConnection) -> Response:
         """Take it out."""
+
+
+class OemBoot(Protocol):
+    """A vendor's own one-time boot from the virtual disc. Both raise BmcRejected, Refusal, NoAnswer."""
+
+    @property
+    def place(self) -> str:
+        """The path that is written, for people."""
+
+    def boot_once(self) -> None:
+        """Boot the virtual disc at the next start, and only then."""
+
+    def restore(self) -> None:
+        """Take it back where no boot has used it."""

@@ -25,7 +25,8 @@ class Behaviour:
     Args:
         boots_from: the override targets with which this firmware boots the virtual disc.
         bootable_slots: the ids of the slots that it boots from; empty: any.
-        takes_boot_at: "system", or "settings" where the live resource changes at the next boot only.
+        takes_boot_at: "system", or "settings" where the live resource changes at the next boot only, or
+            the path of Dell's attributes.
         shows_boot_live: whether the system itself shows an override that was set in the settings object.
         resets_mode: falls back to Legacy when a PATCH leaves the mode out.
         needs_etag: refuses a PATCH without the right If-Match; "strong": shows a weak one and wants the strong.

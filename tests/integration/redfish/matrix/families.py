@@ -75,7 +75,9 @@ def _idrac9_old() -> Tree:
         "FirmwareVersion": "4.22.00.53",
         "Actions": {"Oem": {"OemManager.v1_1_0#OemManager.ImportSystemConfiguration": {"target": action}}},
     }
-    return tree
+    attributes = {"ServerBoot.1.BootOnce": "Disabled", "ServerBoot.1.FirstBootDevice": "Normal"}
+    tree[by]["Links"] = {"Oem": {"Dell": {"DellAttributes": [link(f"{by}/Attributes")]}}}
+    return tree | {f"{by}/Attributes": link(f"{by}/Attributes") | {"Attributes": attributes}}
 
 
 def _idrac10() -> Tree:
@@ -166,6 +168,7 @@ def _huawei() -> Tree:
 def _openbmc() -> Tree:
     media = f"{_MANAGERS}/bmc/VirtualMedia"
     slots = [slot(f"{media}/Legacy_0", "CD", "USBStick", insert=False, Actions={}), slot(f"{media}/Slot_0", "CD")]
+    slots[1] |= {"VerifyCertificate": False, "Certificates": link(f"{media}/Slot_0/Certificates")}
     slots[1]["Actions"]["#VirtualMedia.InsertMedia"]["@Redfish.ActionInfo"] = f"{media}/Slot_0/InsertMediaActionInfo"
     tree = tree_of("", system="system", manager="bmc", slots=slots, boot=boot("Cd", "Pxe", mode="UEFI"))
     parameters: list[dict[str, Any]] = [
@@ -174,7 +177,8 @@ def _openbmc() -> Tree:
         {"Name": "WriteProtected", "Required": False},
     ]
     info = f"{media}/Slot_0/InsertMediaActionInfo"
-    return tree | {info: link(info) | {"Parameters": parameters}}
+    certificates = collection(f"{media}/Slot_0/Certificates", [])
+    return tree | {info: link(info) | {"Parameters": parameters}, certificates["@odata.id"]: certificates}
 
 
 def _intel() -> Tree:
@@ -233,6 +237,14 @@ FAMILIES = [
         f"{_SYSTEMS}/System.Embedded.1",
         Behaviour(sessions="limit", bootable_slots=frozenset({"2"})),
         used="2",
+    ),
+    Family(
+        "Dell iDRAC 9 with old firmware",
+        _idrac9_old,
+        f"{_SYSTEMS}/System.Embedded.1",
+        Behaviour(boots_from=frozenset({"VCD-DVD"}), takes_boot_at=f"{_MANAGERS}/iDRAC.Embedded.1/Attributes"),
+        used="CD",
+        target="VCD-DVD",
     ),
     Family(
         "Dell iDRAC 10",

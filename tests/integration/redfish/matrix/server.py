@@ -147,6 +147,8 @@ class SimulatedRedfish:
             return self._patch_image(path, body)
         if "Boot" in body:
             return self._patch_boot(path, body["Boot"])
+        if "Attributes" in body:
+            body = {"Attributes": self.tree[path]["Attributes"] | body["Attributes"]}
         self.tree[path] |= body
         return 204, {}, None
 
@@ -176,6 +178,11 @@ class SimulatedRedfish:
     def _post(self, path: str, body: Any) -> Answer:
         if path.endswith("ComputerSystem.Reset"):
             return self._reset(body)
+        if path.endswith("/Certificates"):
+            number = f"{path}/{len(self.tree[path]['Members']) + 1}"
+            self.tree[path]["Members"].append({"@odata.id": number})
+            self.tree[number] = {"@odata.id": number} | body
+            return 201, {"Location": number}, self.tree[number]
         slot, _, name = path.partition("/Actions/")
         if name.endswith("VirtualMedia.InsertMedia"):
             return self._insert(slot, body)
@@ -261,13 +268,31 @@ class SimulatedRedfish:
     def _boot_place(self) -> dict[str, Any]:
         if self.behaviour.takes_boot_at == "system":
             return self.tree[self.system]
+        if self.behaviour.takes_boot_at.startswith("/"):
+            return self._dell_attributes()
         return self.tree[str(self.tree[self.system]["@Redfish.Settings"]["SettingsObject"]["@odata.id"]).rstrip("/")]
+
+    def _dell_attributes(self) -> dict[str, Any]:
+        """Dell's attributes in the words of the standard, to look at."""
+        attributes = self.tree[self.behaviour.takes_boot_at]["Attributes"]
+        is_once = attributes["ServerBoot.1.BootOnce"] == "Enabled"
+        device = attributes["ServerBoot.1.FirstBootDevice"]
+        is_set = is_once and device != "Normal"
+        return {
+            "Boot": {
+                "BootSourceOverrideEnabled": "Once" if is_set else "Disabled",
+                "BootSourceOverrideTarget": device,
+            }
+        }
 
     def _boot_once(self) -> str:
         """What the machine boots; a Once ends with it."""
         boot = self._boot_place()["Boot"]
         if boot.get("BootSourceOverrideEnabled") != "Once":
             return _DISK
+        if self.behaviour.takes_boot_at.startswith("/"):
+            attributes = self.tree[self.behaviour.takes_boot_at]["Attributes"]
+            attributes |= {"ServerBoot.1.FirstBootDevice": "Normal", "ServerBoot.1.BootOnce": "Disabled"}
         for place in (self._boot_place(), self.tree[self.system]):
             place["Boot"] = dict(place.get("Boot") or {}) | {"BootSourceOverrideEnabled": "Disabled"}
         if boot.get("BootSourceOverrideTarget") == "UefiHttp":
