@@ -7,6 +7,7 @@ import ctypes
 import os
 import select
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +42,11 @@ class Inotify:
 
     def wait(self) -> None:
         """Return when the file has changed, and at the latest after `LONGEST_WAIT_S`."""
-        while self._poll.poll(LONGEST_WAIT_S * 1000):
+        deadline = time.monotonic() + LONGEST_WAIT_S  # for all: in a busy directory the next change is always near
+        while self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             if any(name.startswith(self._name) for name in _names(os.read(self._descriptor, _ENOUGH))):
+                return
+            if time.monotonic() >= deadline:
                 return
 
     def close(self) -> None:

@@ -57,6 +57,24 @@ def test_a_change_during_the_wait_ends_it_at_once(log_file: Path) -> None:
         assert waited(changes) < 10
 
 
+def test_a_busy_directory_does_not_prolong_the_wait(log_file: Path) -> None:
+    """Others log beside the leases without a pause; what must be done in between still comes to its turn."""
+    over = threading.Event()
+
+    def log_without_pause() -> None:
+        while not over.is_set():
+            log_file.with_name("another.log").write_bytes(b"x")
+
+    busy = threading.Thread(target=log_without_pause)
+    with watched(log_file) as changes:
+        busy.start()
+        threading.Timer(10, over.set).start()
+        took_s = waited(changes)
+        over.set()
+        busy.join(10)
+    assert took_s < 5
+
+
 def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
     with watched(log_file) as changes:
         log_file.with_name("syslog").touch()
