@@ -15,11 +15,12 @@ from api.installation import Installation
 from api.inventory_file import InventoryFile
 from api.inventory_hosts import InventoryHosts
 from api.openapi import document
+from api.quarantine import JobQuarantine
 from api.run_certificate import check_command
 from api.services import Services
 from api.store import Store
 from api.tokens import RunTokens
-from api.views import artifacts, images, machine, metrics, operators, public, trouble, workers
+from api.views import artifacts, images, machine, metrics, operators, public, queues, trouble, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators, metrics)
+    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators, queues, metrics)
     given = _services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)
@@ -83,6 +84,7 @@ def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Service
         store=Store(database, inventory, hosts, installation, keep),
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
+        quarantine=JobQuarantine(database),
         images=Images(database, BaseImageFile(image), keep) if image else None,
         serves_images=serves_images,
         installation=installation,

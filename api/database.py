@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bringup.connections import ReplicatedRedis, check_writes, redis_errors
+from bringup.connections import ReplicatedRedis, check_writes, redis_errors, redis_now
 from bringup.errors import BringupError
 from bringup.outages import Outages, Service
 from bringup.settings import Settings
@@ -37,6 +38,11 @@ class Database:
         self._settings = settings
         self.connection = connection
         self._outages = Outages("api")
+
+    def now(self) -> datetime:
+        """The time by Redis's clock: deadlines that one API host computes are judged by another."""
+        with self.errors():
+            return redis_now(self.connection)
 
     def check_writes(self) -> None:
         """Ask whether it is there and takes writes. Raises RedisRefusesWrites, too."""

@@ -7,22 +7,24 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.quarantine import JobQuarantine
 from api.store import Store
 from bringup.model import DeviceState, RunState
 
-_STANDINGS = ("queued", "started", "scheduled", "failed")
+_STANDINGS = ("queued", "started", "scheduled", "failed", "quarantined")
 
 
-def exposition(store: Store) -> bytes:
+def exposition(store: Store, quarantine: JobQuarantine) -> bytes:
     """All metrics as Prometheus reads them. Raises RedisUnavailable, InventoryError."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Standing(store))
+    registry.register(_Standing(store, quarantine))
     return generate_latest(registry)
 
 
 class _Standing(Collector):
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, quarantine: JobQuarantine) -> None:
         self._store = store
+        self._quarantine = quarantine
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -80,7 +82,9 @@ class _Standing(Collector):
 
     def _jobs(self) -> Metric:
         family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])
-        for queue in self._store.queue_counts():
+        quarantined = self._quarantine.count_by_queue()
+        for counts in self._store.queue_counts():
+            queue = counts | {"quarantined": quarantined[counts["name"]]}
             for standing in _STANDINGS:
                 family.add_metric([queue["name"], standing], queue[standing])
         return family

@@ -7,7 +7,6 @@ from api.problems import power_refused, stale, unknown_run
 from api.records import Change, KnownDevice, RunRecord
 from api.services import services
 from bringup.errors import InvalidTransition, PowerRefused
-from bringup.model import utc_now
 
 
 def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
@@ -18,10 +17,10 @@ def change_run(run_id: str, compute: Callable[[Moment], Change]) -> Change:
         InvalidTransition, NotYet: from ``compute``.
     """
     given = services()
-    refused = given.tokens.refused(run_id)
+    refused, now = given.tokens.refused(run_id), given.store.now()
 
     def at_this_moment(run: RunRecord, device: KnownDevice) -> Change:
-        return compute(Moment(run, device, utc_now(), given.settings, refused, inventory=given.store.inventory()))
+        return compute(Moment(run, device, now, given.settings, refused, inventory=given.store.inventory()))
 
     change = given.store.change_run(run_id, at_this_moment)
     if change is None:

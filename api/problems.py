@@ -96,6 +96,11 @@ def misconfigured(detail: str) -> Refusal:
     return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "misconfigured", detail)
 
 
+def unknown_job() -> Refusal:
+    """404 for a job in quarantine."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_job", "there is no such job in quarantine")
+
+
 def unknown_device() -> Refusal:
     """404 for a device."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_device", "there is no such device")

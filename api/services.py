@@ -9,6 +9,7 @@ from flask import current_app
 from api.artifacts import Artifacts
 from api.images import Images
 from api.installation import Installation
+from api.quarantine import JobQuarantine
 from api.store import Store
 from api.tokens import RunTokens
 from bringup.settings import Settings
@@ -24,6 +25,7 @@ class Services:
     store: Store
     tokens: RunTokens
     artifacts: Artifacts
+    quarantine: JobQuarantine
     images: Images | None  # None: VALIDATION_IMAGE is not set
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation

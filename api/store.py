@@ -6,7 +6,7 @@ Every change that counts is numbered in its transaction (`api.changes`).
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from bringup import log
 from bringup.errors import CorruptRecord, InvalidTransition
 from bringup.inventory import Inventory
-from bringup.model import DeviceState, RunState, utc_now
+from bringup.model import DeviceState, RunState
 from bringup.queues import Queues
 from bringup.wire import TimelineEntry
 
@@ -65,6 +65,10 @@ class Store:
         self._queues = Queues(database.connection)
 
     # --- reading
+
+    def now(self) -> datetime:
+        """The time by Redis's clock, by which everything is dated and scheduled."""
+        return self._database.now()
 
     def check_writes(self) -> None:
         """Ask Redis whether it is there and takes writes. Raises RedisRefusesWrites, too."""
@@ -191,7 +195,7 @@ class Store:
 
     def note(self, run: RunRecord, trigger: str, detail: str, *, applied: bool = True) -> None:
         """Write a line on a run's timeline that changes nothing else."""
-        entry = TimelineEntry(at=utc_now(), type=trigger, state=run.state, applied=applied, detail=detail)
+        entry = TimelineEntry(at=self.now(), type=trigger, state=run.state, applied=applied, detail=detail)
 
         def write(pipe: "Pipeline") -> None:
             pipe.multi()
@@ -245,12 +249,12 @@ class Store:
         if change.report is not None:
             pipe.set(keys.report(run_id), change.report)
         if run.closed_at:
-            self._forget_later(pipe, run_id)
+            self._forget_later(pipe, run_id, run.closed_at)
 
-    def _forget_later(self, pipe: "Pipeline", run_id: str) -> None:
+    def _forget_later(self, pipe: "Pipeline", run_id: str, closed_at: datetime) -> None:
         for key in _OF_A_RUN:
             pipe.expire(key(run_id), self._keep)
-        pipe.zremrangebyscore(keys.RUNS, 0, (utc_now() - self._keep).timestamp())
+        pipe.zremrangebyscore(keys.RUNS, 0, (closed_at - self._keep).timestamp())
 
     def _withheld(self) -> Withheld:
         """Why a machine must not be touched now, by its name."""

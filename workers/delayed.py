@@ -2,12 +2,14 @@
 
 rq's own scheduler is a forked process that guards each queue by a lock of a minute; a killed worker would
 stop all retries for that long. Here each job moves in one transaction, so any number of processes may do it.
+What is due is decided by Redis's clock, by which the API and the workers have scheduled it.
 """
 
 from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue
 
+from bringup.connections import redis_now
 from bringup.model import JobKind
 from bringup.queues import Queues
 from workers import held
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
 def enqueue_due(connection: "Redis", queues: Queues) -> int:
     """Move every job whose time has come; returns how many this call has moved."""
     moved = 0
+    now = int(redis_now(connection).timestamp())
     for kind in JobKind:
         queue = queues.queue(kind)
-        for job_id in queue.scheduled_job_registry.get_jobs_to_schedule():
+        for job_id in queue.scheduled_job_registry.get_jobs_to_schedule(now):
             moved += _move(connection, queue, job_id)
     return moved
 

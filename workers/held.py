@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, cast
 from rq import Queue
 from rq.job import Job, JobStatus
 
-from bringup import log
-from bringup.queues import FAILURE_KEPT_S
-
 if TYPE_CHECKING:
     from redis.client import Pipeline
 
@@ -46,18 +43,6 @@ def put_on(queue: Queue, job_id: str, pipe: "Pipeline", *, at_front: bool = Fals
     """Put a job that exists on its queue, within a transaction."""
     pipe.hset(Job.key_for(job_id), "status", JobStatus.QUEUED.value)
     queue.push_job_id(job_id, pipeline=pipe, at_front=at_front)
-
-
-def set_aside(queue: Queue, job_id: str, why: Exception) -> None:
-    """Take a job that cannot be read out of the way, and keep it for people under another key."""
-    kept_as = f"bringup:unreadable:{job_id}"
-    pipe = queue.connection.pipeline()
-    pipe.lrem(queue.intermediate_queue.key, 0, job_id)
-    if exists(queue, job_id):
-        pipe.rename(Job.key_for(job_id), kept_as)
-        pipe.expire(kept_as, FAILURE_KEPT_S)
-    pipe.execute()
-    log.get("workers").error("a job cannot be read: set aside", job_id=job_id, why=str(why), kept_as=kept_as)
 
 
 def _readable(stored: Iterable[bytes], drop: Callable[[bytes], object]) -> list[str]:

@@ -8,18 +8,33 @@ call (an instance, callbacks, webhooks) is ignored.
 import random
 import re
 import time
+import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from rq.job import Job, Retry
+from rq.exceptions import DeserializationError
+from rq.job import Job, Retry, parse_job_id
 
 from bringup import log
-from bringup.errors import JobRefused, TransientError
+from bringup.errors import HostShortage, JobRefused, SettingsError, TransientError
 from bringup.model import RUN_ID
 from bringup.settings import Settings
+from workers.host import host_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _FOR_EVER = 1_000_000_000
+# What rq writes for a job of ours. Without the others it can import or call nothing (callbacks, webhooks), tries
+# nothing again by itself (retries_left, repeats_left), and unpacks nothing but the data (exc_info, result).
+_FIELDS = {
+    *(b"data", b"created_at", b"origin", b"description", b"worker_name", b"status", b"meta"),
+    *(b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat"),
+    *(b"timeout", b"result_ttl", b"failure_ttl", b"ttl", b"number_of_retries"),
+}
+_MOST_DATA = 256 * 1024  # bytes, unpacked; a lease of which every field is as long as it may be takes 10 KB
 
 
 class Task:
@@ -52,27 +67,53 @@ class AllowedJob(Job):
     retry_min_s: ClassVar[float]
     retry_max_s: ClassVar[float]
 
-    def restore(self, raw_data: Any) -> None:
-        """Read the job from Redis, without what could make rq import or call anything, or try it again by itself.
+    @classmethod
+    def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "AllowedJob":  # noqa: A002
+        """Read a job from Redis.
 
         Raises:
-            JobRefused: it cannot be read.
+            JobRefused: it cannot be read, or may not be run, by whoever tries.
         """
         try:
-            super().restore(raw_data)
+            job = cls(parse_job_id(id), connection=connection, serializer=serializer)
+        except (TypeError, ValueError) as error:
+            raise JobRefused(f"{id!r} is no id of a job: {error}") from error
+        job.refresh()  # type: ignore[no-untyped-call]
+        job._check()
+        return job
+
+    def restore(self, raw_data: Any) -> None:
+        """Read the job from the fields of its hash: only from those that a job of ours has.
+
+        Raises:
+            JobRefused: they cannot be read.
+        """
+        fields = {name: value for name, value in raw_data.items() if name in _FIELDS}
+        try:
+            _check_size(fields.get(b"data", b""))
+            super().restore(fields)
+        except (MemoryError, OSError, ImportError):
+            raise  # of this host, and not of the job
         except Exception as error:
             raise JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
-        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
-        self.webhooks = []
-        self.repeats_left = self.retries_left = None
-        self.rate_limit_key = self.rate_limit_concurrency = None
+
+    def _check(self) -> None:
+        """Raises JobRefused: what it wants to run cannot be read, or is not on the allow-list."""
+        try:
+            self._allowed_function()
+            self._allowed_arguments()
+        except DeserializationError as error:
+            raise JobRefused(f"job {self.id} cannot be read: its data is no JSON of a job") from error
 
     def _execute(self) -> Retry | None:
         with log.bound(job_id=self.id, run_id=self.id.partition("_")[0]):
             try:
-                self._allowed_function()(Task(self), **self._allowed_arguments())
+                with host_errors():
+                    self._allowed_function()(Task(self), **self._allowed_arguments())
             except TransientError as error:
                 return self._retry_after(error)
+            except SettingsError as error:  # a file of this host cannot be read: no fault of the job
+                return self._retry_after(HostShortage(str(error)))
         return None
 
     def _allowed_function(self) -> JobFunction:
@@ -95,6 +136,15 @@ class AllowedJob(Job):
         wait_s = error.retry_in_s if error.retry_in_s is not None else backoff_s * random.uniform(0.75, 1.25)  # noqa: S311
         log.get("workers").info("will be tried again", why=str(error), in_s=round(wait_s, 1), tries=tries + 1)
         return Retry(max=_FOR_EVER, interval=max(1, round(wait_s)))
+
+
+def _check_size(data: bytes) -> None:
+    """Raises ValueError: unpacked it would be larger than any job of ours, a zlib bomb perhaps."""
+    unpacked = len(data)
+    with suppress(zlib.error):  # rq takes what is not compressed as it is
+        unpacked = len(zlib.decompressobj().decompress(data, _MOST_DATA + 1))
+    if max(len(data), unpacked) > _MOST_DATA:
+        raise ValueError(f"its data is larger than {_MOST_DATA} bytes")
 
 
 def job_class(settings: Settings, functions: Mapping[str, JobFunction]) -> type[AllowedJob]:

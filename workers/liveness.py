@@ -5,6 +5,8 @@ Redis's clock is the only one that counts, so that hosts need not agree about th
 
 from typing import TYPE_CHECKING, Any
 
+from bringup.connections import redis_now
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,7 +20,7 @@ _FORGET_AFTER_S = 3600
 
 def beat(connection: "Redis", executions: "Iterable[str]") -> None:
     """Say that ``executions`` are alive now."""
-    now = _redis_time(connection)
+    now = redis_now(connection).timestamp()
     marks: dict[str, Any] = dict.fromkeys(executions, now)
     if marks:
         connection.zadd(ALIVE, marks)
@@ -30,11 +32,6 @@ def silent(connection: "Redis", executions: "Iterable[str]") -> set[str]:
     names = list(executions)
     if not names:
         return set()
-    now = _redis_time(connection)
+    now = redis_now(connection).timestamp()
     seen = connection.zmscore(ALIVE, names)
     return {name for name, at in zip(names, seen, strict=True) if at is None or abs(now - at) > SILENT_AFTER_S}
-
-
-def _redis_time(connection: "Redis") -> float:
-    seconds, microseconds = connection.time()
-    return seconds + microseconds / 1e6

@@ -7,9 +7,12 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.timeouts import TimerDeathPenalty
 
-from bringup.connections import redis_errors
-from bringup.errors import BringupError, CorruptRecord
-from workers import held
+from bringup import log
+from bringup.connections import check_writes, redis_errors
+from bringup.errors import CorruptRecord, JobRefused, RedisRefused, RedisUnavailable
+from bringup.quarantine import Quarantine
+from workers.host import is_shortage
+from workers.schedule import RedisClockQueue
 
 if TYPE_CHECKING:
     from rq.executions import Execution
@@ -40,10 +43,12 @@ class QueueWorker(SimpleWorker):
     """
 
     death_penalty_class = _Deadline
+    queue_class = RedisClockQueue
 
     def __init__(self, queue: Queue, settings: "Settings", *, name: str, **kwargs: Any) -> None:
         self._settings = settings
-        super().__init__([queue], name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
+        own = RedisClockQueue(queue.name, connection=queue.connection, serializer=queue.serializer)
+        super().__init__([own], name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
 
     @property
     def connection_timeout(self) -> int:
@@ -77,24 +82,33 @@ class QueueWorker(SimpleWorker):
         except DequeueTimeout:
             return None
         except Exception as error:
+            # Only what no worker could read at any time is quarantined. Whatever else went wrong went wrong here and
+            # now: the job stays in hand, and the sweep puts it back.
             job_id = getattr(error, "job_id", None)  # rq says which job it could not read
-            if job_id is None or self._is_of_redis(error):
+            if job_id is None or not isinstance(self._translated(error), JobRefused | CorruptRecord):
                 raise
-            held.set_aside(self.queues[0], job_id, error)
+            self._put_in_quarantine(job_id, error)
             return None
 
+    def _put_in_quarantine(self, job_id: str, error: Exception) -> None:
+        kept = Quarantine(self.connection).put(self.queues[0], job_id, str(error))
+        log.get("workers").error("a job cannot be read: put in quarantine", job_id=job_id, why=str(error), kept=kept)
+
     def _finalize_failure(self, job: "Job", queue: Queue, execution: "Execution", exc_info: Any) -> None:
-        """Record that a job failed; but when Redis did, the job did not: it falls silent and is put back."""
-        if self._is_of_redis(exc_info[1]):
-            raise exc_info[1]
+        """Record that a job failed; but when Redis or this host did, the job did not: it falls silent and is put back.
+
+        Asked first whether it can be recorded, for rq would log a traceback and go on.
+        """
+        error = exc_info[1]
+        if isinstance(self._translated(error), RedisUnavailable | RedisRefused) or is_shortage(error):
+            raise error
+        check_writes(self.connection)
         super()._finalize_failure(job, queue, execution, exc_info)
 
-    def _is_of_redis(self, error: BaseException) -> bool:
-        """Whether ``error`` means that Redis cannot work now, whoever met it."""
+    def _translated(self, error: BaseException) -> BaseException:
+        """The error of ours that an error of redis-py means; any other as it is."""
         try:
             with redis_errors(self._settings):
                 raise error  # noqa: TRY301 - the translator takes what is raised in it
-        except BringupError as translated:
-            return translated is not error and not isinstance(translated, CorruptRecord)
-        except BaseException:  # noqa: BLE001 - it is only looked at
-            return False
+        except BaseException as translated:  # noqa: BLE001 - it is only looked at
+            return translated

@@ -18,4 +18,4 @@ bp = Blueprint("metrics", __name__)
 @documented((HTTPStatus.OK, Text))
 def metrics() -> Response:
     """How runs, devices and queues stand, in Prometheus' text format."""
-    return Response(exposition(services().store), content_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(services().store, services().quarantine), content_type=CONTENT_TYPE_LATEST)

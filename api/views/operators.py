@@ -17,15 +17,13 @@ from api.owed import with_owed_jobs
 from api.problems import conflict, invalid, unknown_device, unknown_run
 from api.records import Change, KnownDevice, RunRecord
 from api.services import services
-from bringup.model import Decision, DeviceState, run_id_of, utc_now
+from bringup.model import Decision, DeviceState, run_id_of
 from bringup.wire import (
     AbortRequest,
     DeviceChange,
     DeviceList,
     DeviceView,
     Explanation,
-    QueueList,
-    QueueView,
     Report,
     Run,
     RunDecision,
@@ -172,7 +170,7 @@ def start_run(name: str) -> Response:
     device = _known_device(name)
     if device.entry is None:
         raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
-    run_id = run_id_of(device.entry.macs[0], utc_now())
+    run_id = run_id_of(device.entry.macs[0], services().store.now())
     outcome = services().store.open_run(run_id, name, lambda run, dev: _start(run_id, why, run, dev))
     run = outcome.run if isinstance(outcome, Change) else outcome
     decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
@@ -187,7 +185,7 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
     decision, reason = decide(device)
     if decision is not Decision.START:
         raise conflict(reason)
-    return _sealed(leases.started_by_operator(run_id, device, why, utc_now()))
+    return _sealed(leases.started_by_operator(run_id, device, why, services().store.now()))
 
 
 def _sealed(change: Change) -> Change:
@@ -199,11 +197,3 @@ def _known_device(name: str) -> KnownDevice:
     if device is None:
         raise unknown_device()
     return device
-
-
-@bp.get("/queues")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, QueueList))
-def list_queues() -> Response:
-    """How full the queues are."""
-    return answer(QueueList(queues=tuple(QueueView(**counts) for counts in services().store.queue_counts())))

@@ -20,7 +20,7 @@ from api.run_certificate import NoRunCertificate, RunCertificate, make_run_certi
 from api.services import services
 from bringup import log
 from bringup.errors import NotYet
-from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState, utc_now
+from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
 from bringup.wire import (
     PERMIT_S,
     EventType,
@@ -59,7 +59,7 @@ def put_run(run_id: str) -> Response:
 def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
     if known is not None:
         return known
-    change = leases.opened_by(event, device, utc_now())
+    change = leases.opened_by(event, device, services().store.now())
     if change is not None:
         return replace(change, run=pins.sealed(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")

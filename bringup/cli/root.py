@@ -26,6 +26,7 @@ COMMANDS = {
     "images": ("bringup.cli.services", "images"),
     "init": ("bringup.cli.settings", "init"),
     "pki": ("bringup.cli.pki", "pki"),
+    "queues": ("bringup.cli.queues", "queues"),
     "redis-conf": ("bringup.cli.redis_conf", "redis_conf"),
     "run": ("bringup.cli.show", "run"),
     "runs": ("bringup.cli.show", "runs"),

@@ -32,6 +32,7 @@ from bringup.wire.machine import (
 from bringup.wire.operator import (
     AbortRequest,
     DeviceChange,
+    JobRequest,
     StartRequest,
 )
 from bringup.wire.views import (
@@ -42,6 +43,7 @@ from bringup.wire.views import (
     Explanation,
     Health,
     Problem,
+    QuarantinedJob,
     QueueList,
     QueueView,
     Readiness,
@@ -87,12 +89,14 @@ __all__ = [
     "Heartbeat",
     "HeartbeatReply",
     "Interface",
+    "JobRequest",
     "MachineIdentity",
     "MediaRequest",
     "Memory",
     "MemoryModule",
     "PcieLink",
     "Problem",
+    "QuarantinedJob",
     "QueueList",
     "QueueView",
     "Readiness",

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from bringup.model import DeviceState, DeviceText
 from bringup.wire.base import Message
 
@@ -29,3 +31,9 @@ class DeviceChange(Message):
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE, DeviceState.DISCOVERED] | None = None
     maintenance: DeviceText | None = None
     forget_identity: bool = False
+
+
+class JobRequest(Message):
+    """Names a job in quarantine; its id may be anything that somebody has written to a queue."""
+
+    job_id: str = Field(min_length=1, max_length=1024)

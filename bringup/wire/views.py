@@ -173,12 +173,23 @@ class QueueView(Message):
     started: int
     scheduled: int
     failed: int
+    quarantined: int = 0
+
+
+class QuarantinedJob(Message):
+    """A job that no worker can read or may run, and why."""
+
+    job_id: str
+    queue: str
+    reason: str
+    at: AwareDatetime
 
 
 class QueueList(Message):
-    """Every queue of bringup."""
+    """Every queue of bringup, and the jobs in quarantine, oldest first."""
 
     queues: tuple[QueueView, ...]
+    quarantine: tuple[QuarantinedJob, ...] = ()
 
 
 class Health(Message):

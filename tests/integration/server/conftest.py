@@ -16,14 +16,19 @@ from bringup.settings import load
 from bringup.wire import Health
 from tests.conftest import PASSWORD, TOKEN, RedisServer, free_port
 from tests.integration.api.conftest import INVENTORY
+from tests.integration.workers.site import with_clock
 
 StartApi = Callable[..., "ServedApi"]
 
 
 class ServedApi:
-    """One API server process."""
+    """One API server process.
 
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+    Args:
+        clock: see `tests.integration.workers.site.with_clock`.
+    """
+
+    def __init__(self, folder: Path, variables: dict[str, str], clock: str = "") -> None:
         self.port = int(variables["CALLBACK_API_PORT"])
         self.variables = variables
         self._folder = folder
@@ -31,7 +36,11 @@ class ServedApi:
         environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(folder / "empty.env"), **variables}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bringup", "api"], cwd=folder, env=environ, stdout=log, stderr=log
+                [*with_clock(clock), sys.executable, "-m", "bringup", "api"],
+                cwd=folder,
+                env=environ,
+                stdout=log,
+                stderr=log,
             )
 
     def await_health(self) -> ApiClient:
@@ -56,7 +65,7 @@ def start_api(tmp_path: Path, shared_redis: RedisServer) -> Iterator[StartApi]:
     (tmp_path / "empty.env").touch()
     started: list[ServedApi] = []
 
-    def start(**variables: str) -> ServedApi:
+    def start(*, clock: str = "", **variables: str) -> ServedApi:
         given = {
             "REDIS_PORT": str(shared_redis.port),
             "REDIS_PASSWORD": PASSWORD,
@@ -65,7 +74,7 @@ def start_api(tmp_path: Path, shared_redis: RedisServer) -> Iterator[StartApi]:
             "CALLBACK_API_PORT": str(free_port()),
             **{name.upper(): value for name, value in variables.items()},
         }
-        started.append(ServedApi(tmp_path, given))
+        started.append(ServedApi(tmp_path, given, clock))
         return started[-1]
 
     yield start

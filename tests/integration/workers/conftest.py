@@ -10,7 +10,7 @@ from tests.conftest import PASSWORD, TOKEN, RedisServer
 from tests.integration.workers.site import Site, WorkerProcess
 
 MakeSite = Callable[..., Site]
-StartWorker = Callable[[Site], WorkerProcess]
+StartWorker = Callable[..., WorkerProcess]
 DEVICES = 16
 
 
@@ -49,8 +49,8 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
     """Starts worker processes."""
     started: list[WorkerProcess] = []
 
-    def start(site: Site) -> WorkerProcess:
-        started.append(WorkerProcess(tmp_path, site.variables, f"worker-{len(started)}"))
+    def start(site: Site, *, clock: str = "") -> WorkerProcess:
+        started.append(WorkerProcess(tmp_path, site.variables, f"worker-{len(started)}", clock=clock))
         return started[-1]
 
     yield start

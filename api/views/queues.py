@@ -1,0 +1,68 @@
+"""The queues, and the jobs in quarantine."""
+
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+
+from api.answers import answer
+from api.audience import Audience, audience
+from api.body import read_body
+from api.openapi import documented
+from api.problems import conflict, unknown_job
+from api.services import services
+from bringup import log
+from bringup.quarantine import AlreadyQueued, Entry
+from bringup.wire import JobRequest, QuarantinedJob, QueueList, QueueView
+
+bp = Blueprint("queues", __name__)
+_MOST_JOBS = 1000  # in one answer; the counts are of all
+
+
+@bp.get("/queues")
+@audience(Audience.STAFF)
+@documented((HTTPStatus.OK, QueueList))
+def list_queues() -> Response:
+    """How full the queues are, and which jobs are in quarantine: the oldest 1000."""
+    given = services()
+    jobs = given.quarantine.jobs()
+    quarantined = Counter(job.queue for job in jobs)
+    queues = tuple(
+        QueueView(**counts, quarantined=quarantined[counts["name"]]) for counts in given.store.queue_counts()
+    )
+    return answer(QueueList(queues=queues, quarantine=tuple(map(_view, jobs[:_MOST_JOBS]))))
+
+
+@bp.post("/queues/requeue")
+@audience(Audience.OPERATOR)
+@documented(
+    (HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+)
+def requeue() -> Response:
+    """Put a job back on its queue. One that still cannot be read comes back into quarantine."""
+    return _moved("put back on its queue", services().quarantine.requeue)
+
+
+@bp.post("/queues/discard")
+@audience(Audience.OPERATOR)
+@documented((HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND,))
+def discard() -> Response:
+    """Delete a job in quarantine for good."""
+    return _moved("discarded", services().quarantine.discard)
+
+
+def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:
+    job_id = read_body(JobRequest).job_id
+    try:
+        job = move(job_id)
+    except AlreadyQueued:
+        raise conflict("another job has this id now: it was enqueued anew; discard the one in quarantine") from None
+    if job is None:
+        raise unknown_job()
+    log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
+    return answer(_view(job), HTTPStatus.ACCEPTED)
+
+
+def _view(job: Entry) -> QuarantinedJob:
+    return QuarantinedJob(**dict(job))

@@ -1,0 +1,125 @@
+"""Jobs that no worker can read or may run: kept out of the way until a person puts them back or discards them."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rq import Queue
+from rq.job import Job
+
+from bringup.connections import redis_now
+from bringup.text import printable
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+# Hash: job id by what is known of it. These names are in the ACL files that installations have already.
+_INDEX = "bringup:unreadable:index"
+_LONGEST_REASON = 500  # characters; what is wrong, without the whole of what is wrong with it
+
+
+class Entry(BaseModel):
+    """What is on record of a job in quarantine.
+
+    Args:
+        at: when it was put there, by Redis's clock.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    queue: str
+    reason: str
+    at: datetime
+
+
+class AlreadyQueued(Exception):
+    """Another job has the id of the one in quarantine now."""
+
+
+class Quarantine:
+    """The quarantine of one Redis. Every move is one transaction."""
+
+    def __init__(self, connection: "Redis") -> None:
+        self._connection = connection
+
+    def put(self, queue: Queue, job_id: str, reason: str) -> bool:
+        """Take a job that a worker has in hand out of its queue; False when there is nothing of it to keep."""
+        known = Entry(
+            job_id=job_id, queue=queue.name, reason=printable(reason)[:_LONGEST_REASON], at=redis_now(self._connection)
+        )
+
+        def body(pipe: "Pipeline") -> bool:
+            is_there = bool(pipe.exists(Job.key_for(job_id)))
+            pipe.multi()
+            pipe.lrem(queue.intermediate_queue.key, 0, job_id)
+            if is_there:
+                pipe.rename(Job.key_for(job_id), _kept_as(job_id))
+                pipe.persist(_kept_as(job_id))
+                pipe.hset(_INDEX, job_id, known.model_dump_json())
+            return is_there
+
+        return bool(self._transact(body, Job.key_for(job_id)))
+
+    def jobs(self) -> list[Entry]:
+        """All of them, oldest first."""
+        stored = cast("dict[bytes, bytes]", self._connection.hgetall(_INDEX))
+        found = [_known(job_id.decode(errors="replace"), entry) for job_id, entry in stored.items()]
+        return sorted(found, key=lambda job: job.at)
+
+    def requeue(self, job_id: str) -> Entry | None:
+        """Put a job back at the end of its queue; None when it is not in quarantine.
+
+        Raises:
+            AlreadyQueued: a job of this id was enqueued since.
+        """
+
+        def body(pipe: "Pipeline") -> Entry | None:
+            known = self._entry(pipe, job_id)
+            is_there, is_queued = bool(pipe.exists(_kept_as(job_id))), bool(pipe.exists(Job.key_for(job_id)))
+            pipe.multi()
+            if known is None:
+                return None
+            if is_queued:
+                raise AlreadyQueued
+            pipe.hdel(_INDEX, job_id)
+            if is_there:
+                pipe.rename(_kept_as(job_id), Job.key_for(job_id))
+                pipe.rpush(Queue.redis_queue_namespace_prefix + known.queue, job_id)
+            return known
+
+        return cast("Entry | None", self._transact(body, _INDEX, _kept_as(job_id), Job.key_for(job_id)))
+
+    def discard(self, job_id: str) -> Entry | None:
+        """Delete a job for good; None when it is not in quarantine."""
+
+        def body(pipe: "Pipeline") -> Entry | None:
+            known = self._entry(pipe, job_id)
+            pipe.multi()
+            pipe.hdel(_INDEX, job_id)
+            pipe.delete(_kept_as(job_id))
+            return known
+
+        return cast("Entry | None", self._transact(body, _INDEX))
+
+    def _entry(self, pipe: "Pipeline", job_id: str) -> Entry | None:
+        stored = cast("bytes | None", pipe.hget(_INDEX, job_id))
+        return _known(job_id, stored) if stored is not None else None
+
+    def _transact(self, body: Any, *watched: str) -> object:
+        transaction: Any = self._connection.transaction
+        return cast("object", transaction(body, *watched, value_from_callable=True))
+
+
+def _kept_as(job_id: str) -> str:
+    return f"bringup:unreadable:job:{job_id}"
+
+
+def _known(job_id: str, stored: bytes) -> Entry:
+    """An entry that cannot be read must not hide the others."""
+    try:
+        return Entry.model_validate_json(stored)
+    except ValidationError:
+        never = datetime.fromtimestamp(0, UTC)
+        return Entry(job_id=job_id, queue="", reason="its entry in the quarantine cannot be read", at=never)
