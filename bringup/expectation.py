@@ -92,7 +92,7 @@ class Expectation(_Expected):
     memory_gib: PositiveFloat | None = None
     cpu_count: PositiveInt | None = None  # logical CPUs, as the agent counts them
     disks: tuple[ExpectedDisk, ...] = ()
-    # False: a disk whose SMART data cannot be read is accepted. A disk that answers is judged all the same.
+    # False: a disk that has no SMART data is accepted. A disk that answers is judged all the same.
     smart: bool = True
     nics: PositiveInt | None = None
     serial: str | None = None

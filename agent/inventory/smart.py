@@ -16,6 +16,8 @@ from agent.text import device_text
 _ARGUMENTS = ("--json", "-H", "-i", "-A", "-l", "error", "-l", "devstat")
 _LONGEST_S = 30.0  # a spinning disk answers within 10 s even when it wakes up
 _NOT_ASKED = 0b11
+# How smartctl 7.3 refuses a virtual disk, and one that a RAID controller hides (os_linux.cpp, smartctl.cpp).
+_HIDDEN = re.compile(r"Unable to detect device type|please try adding '-d|requires option '-d")
 _LARGEST = 2**63 - 1  # what the wire takes; NVMe counts with 128 bits
 
 _NVME = {
@@ -34,6 +36,8 @@ Counters = dict[str, int | None]
 def smart(path: str, effects: Effects) -> dict[str, object]:
     """``smart`` with what the disk reports, or ``smart_problem`` with why it could not be read.
 
+    ``smart_unavailable``: because the disk has none, or its RAID controller hides it.
+
     Args:
         path: the device node, such as /dev/sda.
     """
@@ -41,12 +45,13 @@ def smart(path: str, effects: Effects) -> dict[str, object]:
     answer = _parsed(outcome)
     problem = _problem(outcome, answer, path)
     if answer is None or problem:
-        return {"smart_problem": device_text(problem)}
+        return {"smart_problem": device_text(problem), "smart_unavailable": _is_hidden(outcome, problem)}
     protocol = str(_at(answer, "device", "protocol")).lower()
     passed = _at(answer, "smart_status", "passed")
     counters = _READERS[protocol](answer)
     if not isinstance(passed, bool) and not any(value is not None for value in counters.values()):
-        return {"smart_problem": "the disk reports no SMART data (a RAID volume or a virtual disk?)"}
+        no_data = "the disk reports no SMART data (a RAID volume or a virtual disk?)"
+        return {"smart_problem": no_data, "smart_unavailable": _has_none(protocol, answer)}
     return {
         "smart": {
             "protocol": protocol,
@@ -78,6 +83,17 @@ def _problem(outcome: Outcome, answer: Mapping[str, Any] | None, path: str) -> s
         return f"smartctl answered for {_at(answer, 'device', 'name') or 'no disk'}"
     protocol = str(_at(answer, "device", "protocol"))
     return "" if protocol.lower() in _READERS else f"smartctl speaks {protocol} to the disk, which is not known here"
+
+
+def _has_none(protocol: str, answer: Mapping[str, Any]) -> bool:
+    """Every NVMe disk has SMART data; an ATA disk says that it has none; a RAID volume (SCSI) may not even say that."""
+    available = _at(answer, "smart_support", "available")
+    return {"nvme": False, "ata": available is False, "scsi": available is not True}[protocol]
+
+
+def _is_hidden(outcome: Outcome, problem: str) -> bool:
+    """There is nothing to read, which is no fault of the disk or of smartctl."""
+    return outcome.code is not None and outcome.code > 0 and _HIDDEN.search(problem) is not None
 
 
 def _refusal(answer: Mapping[str, Any]) -> str:

@@ -84,7 +84,8 @@ def judge_smart(disks: Iterable[Disk], *, required: bool) -> list[CheckResult]:
     """One line for all disks, the worst first; none where there is no disk.
 
     Args:
-        required: a disk whose SMART data could not be read is a skip; otherwise the inventory accepts it.
+        required: a disk that has no SMART data is a skip; otherwise the inventory accepts it. One whose data could
+            not be read for another reason is a skip always.
     """
     findings = sorted(
         ((status, f"{disk.name}: {text}") for disk in disks for status, text in _judged(disk, required=required)),
@@ -100,7 +101,7 @@ def judge_smart(disks: Iterable[Disk], *, required: bool) -> list[CheckResult]:
 def _judged(disk: Disk, *, required: bool) -> list[Finding]:
     if disk.smart is not None:
         return list(_problems(disk.smart)) or [(_PASS, "healthy")]
-    if disk.smart_problem and not required:
+    if disk.smart_unavailable and not required:
         return [(_PASS, "no SMART data, which the inventory accepts")]
     return [(_SKIP, disk.smart_problem or "the agent reported no SMART data")]
 

@@ -63,7 +63,10 @@ class Smart(Message):
 
 
 class Disk(Message):
-    """``size`` in bytes. Without ``smart``, ``smart_problem`` says why it could not be read."""
+    """``size`` in bytes. Without ``smart``, ``smart_problem`` says why it could not be read.
+
+    ``smart_unavailable``: because there is none to read: a virtual disk, or one that its RAID controller hides.
+    """
 
     name: DeviceText
     size: Count
@@ -74,11 +77,12 @@ class Disk(Message):
     type: Literal["hdd", "ssd", "nvme"] | None = None
     smart: Smart | None = None
     smart_problem: DeviceText = ""
+    smart_unavailable: bool = False
 
     @model_validator(mode="after")
     def _was_read_or_was_not(self) -> Self:
-        if self.smart is not None and self.smart_problem:
-            raise ValueError("smart and smart_problem exclude each other")
+        if self.smart is not None and (self.smart_problem or self.smart_unavailable):
+            raise ValueError("smart excludes smart_problem and smart_unavailable")
         return self
 
 

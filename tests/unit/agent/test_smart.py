@@ -79,20 +79,23 @@ def test_the_raw_values_of_each_kind_of_disk(name: str, protocol: str, counters:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "unavailable", "reason"),
     [
-        ("raid-volume", "the disk reports no SMART data (a RAID volume or a virtual disk?)"),
+        ("raid-volume", True, "the disk reports no SMART data (a RAID volume or a virtual disk?)"),
         (
             "behind-a-raid-controller",
+            True,
             "Smartctl open device: /dev/sde failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'",
         ),
-        ("refused", "Smartctl open device: /dev/sdf failed: Permission denied"),
-        ("unknown-device", "/dev/vda: Unable to detect device type"),
+        ("refused", False, "Smartctl open device: /dev/sdf failed: Permission denied"),
+        ("unknown-device", True, "/dev/vda: Unable to detect device type"),
     ],
 )
-def test_a_disk_that_could_not_be_asked_has_the_reason_and_no_values(name: str, reason: str) -> None:
+def test_a_disk_that_could_not_be_asked_has_the_reason_and_no_values(
+    name: str, reason: str, *, unavailable: bool
+) -> None:
     output, code, path = stored(name)
-    assert read(Outcome(code, output), path) == {"smart_problem": reason}
+    assert read(Outcome(code, output), path) == {"smart_problem": reason, "smart_unavailable": unavailable}
 
 
 GOOD = smartctl("nvme")
@@ -119,7 +122,8 @@ GOOD = smartctl("nvme")
 )
 def test_no_broken_answer_looks_like_a_healthy_disk(outcome: Outcome, reason: str) -> None:
     found = read(outcome, "/dev/nvme0n1")
-    assert found.keys() == {"smart_problem"}
+    assert "smart" not in found
+    assert not found["smart_unavailable"], "this disk may have SMART data"
     assert found["smart_problem"].startswith(reason)
 
 
@@ -155,3 +159,23 @@ def test_no_part_of_an_answer_in_another_form_breaks_the_reader(which: tuple[str
     name, part = which
     output, code, path = stored(name)
     read(Outcome(code, json.dumps(json.loads(output) | {part: instead})), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "support", "unavailable"),
+    [
+        ("nvme", {"available": False}, False),
+        ("sata-hdd", {"available": False}, True),
+        ("sata-hdd", {"available": True}, False),
+        ("sata-hdd", {}, False),
+        ("sas-hdd", {"available": False}, True),
+        ("sas-hdd", {}, True),
+        ("sas-hdd", {"available": True}, False),
+    ],
+)
+def test_a_disk_that_should_have_smart_data_and_gave_none_is_not_a_disk_without(
+    name: str, support: dict[str, bool], *, unavailable: bool
+) -> None:
+    answer = json.loads(smartctl(name))
+    kept = {"device": answer["device"], "smart_support": support}
+    assert read(Outcome(4, json.dumps(kept)), answer["device"]["name"])["smart_unavailable"] is unavailable

@@ -102,8 +102,11 @@ def test_a_disk_that_was_not_asked_is_a_skip_with_the_reason() -> None:
 
 
 def test_the_inventory_may_accept_disks_that_have_no_smart_and_no_others() -> None:
-    silent = Disk(name="/dev/sdb", size=10**12, smart_problem="a RAID volume")
+    silent = Disk(name="/dev/sdb", size=10**12, smart_problem="a RAID volume", smart_unavailable=True)
     assert judged(silent, required=False)[0] is PASS
+    assert judged(silent, required=True)[0] is SKIP
+    dead = Disk(name="/dev/sdb", size=10**12, smart_problem="smartctl did not end within 30 s")
+    assert judged(dead, required=False)[0] is SKIP, "it may have SMART data"
     assert judged(silent, disk(percentage_used=250), required=False)[0] is FAIL
     assert judged(Disk(name="/dev/sdb", size=1), required=False)[0] is SKIP, "an old agent did not look"
 
@@ -142,13 +145,13 @@ def test_every_counter_is_judged() -> None:
 
 
 def test_a_report_that_has_smart_data_and_a_reason_for_having_none_is_refused() -> None:
-    document = disk().model_dump() | {"smart_problem": "a RAID volume"}
-    with pytest.raises(ValidationError, match="exclude each other"):
-        Disk.model_validate(document)
+    for reason in ({"smart_problem": "a RAID volume"}, {"smart_unavailable": True}):
+        with pytest.raises(ValidationError, match="smart excludes"):
+            Disk.model_validate(disk().model_dump() | reason)
 
 
 def test_a_skip_of_the_agents_own_check_counts_unless_the_inventory_accepts_disks_without_smart() -> None:
-    silent = Disk(name="/dev/sda", size=480 * 10**9, smart_problem="a RAID volume")
+    silent = Disk(name="/dev/sda", size=480 * 10**9, smart_problem="a RAID volume", smart_unavailable=True)
     own = AgentCheck(name="smart", status=SKIP, detail="/dev/sda SMART was not read")
     checks = tuple(check for check in SOUND.checks if check.name != "smart")
     inventory = SOUND.inventory.model_copy(update={"disks": (silent,)})
