@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bringup.errors import BmcRejected
+from bringup.errors import BmcRejected, PermitExpired
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire import Run, RunMedia
@@ -76,8 +76,7 @@ class RedfishBmc:
         self._image_url = media.image_url
         if self._run.boot_method == "cd" and media.image_url:
             with self._writing(permit, f"insert {media.image_url}", refused=FailureReason.MEDIA_REJECTED):
-                self._insertion_of(media.image_url).run()
-                self._machine.forget_slots()
+                self._insert(media.image_url)
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot the image at the next start, and only then."""
@@ -114,8 +113,19 @@ class RedfishBmc:
         with self._writing(permit, f"switch {wanted.lower()}", refused=FailureReason.NO_BOOT):
             power.switch(self._connection, self._machine.system, wanted, self._machine.timing.power_settle_s)
 
+    def _insert(self, image_url: str) -> None:
+        """After a permit that ran out midway the same insertion goes on: it knows which slots have refused."""
+        try:
+            self._insertion_of(image_url).run()
+        except PermitExpired:
+            raise
+        except Exception:
+            self._insertion = None
+            raise
+        finally:
+            self._machine.forget_slots()
+
     def _insertion_of(self, image_url: str) -> virtual_media.Insertion:
-        """The same one again after a permit that ran out midway: it knows which slots have refused."""
         if self._insertion is None or self._insertion.image_url != image_url:
             slots = self._machine.usable_slots()
             timing = self._machine.timing
@@ -140,7 +150,7 @@ class RedfishBmc:
     def _asked_to(self, do: str, *, refused: FailureReason) -> Iterator[None]:
         """Errors of the BMC in our words; a busy BMC that will not take the image is the image's failure."""
         _ = self._machine
-        busy = refused if refused is not FailureReason.BMC_UNREACHABLE else FailureReason.BMC_UNREACHABLE
+        busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
         with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 

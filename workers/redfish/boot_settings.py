@@ -6,7 +6,7 @@ Many BMCs take it on the system itself. Where ``@Redfish.Settings`` names a sett
 Source: Redfish schema ComputerSystem (Boot), DSP0266 s.9.10 (Settings resource).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ class BootSettings:
                 + ('; boot_method = "uefi-http" works there' if "uefihttp" in allowed else ""),
                 reason=FailureReason.NO_BOOT,
             )
-        return wanted[-1]
+        return wanted[0]
 
     def boot_once(self, boot_method: str, image_url: str | None) -> None:
         """Boot from the medium, the image's address or the network at the next start, and only then.
@@ -176,8 +176,9 @@ class BootSettings:
 
 def _places(connection: RedfishConnection, system: Resource) -> Iterator[Resource]:
     """Where the override may be written, the settings object first where it holds one."""
-    settings = connection.find(system.link("@Redfish.Settings", "SettingsObject"))
-    if settings and (settings.value("Boot", _TARGET) is not None or settings.value("Boot", _ENABLED) is not None):
+    settings = connection.find_ahead(system.link("@Redfish.Settings", "SettingsObject"))
+    boot = settings.value("Boot") if settings else None
+    if settings and isinstance(boot, Mapping) and boot.keys() & {_TARGET, _ENABLED, _ALLOWABLE}:
         yield settings
     yield system
 

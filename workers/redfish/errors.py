@@ -49,7 +49,7 @@ def redfish_errors(
         bmc: its address on record, for people.
         doing: what is being done, to stand after "to".
         refused: what a refusal means for the run.
-        busy: what it means for the run when the BMC stays busy until the last try.
+        busy: what it means for the run when the BMC has no answer but a 5xx until the last try.
         logging_in: a 401 means a wrong password; later it means that the session has ended.
     """
     told = f"the BMC at {bmc}, asked to {without_image_secret(doing)},"
@@ -126,7 +126,9 @@ def _of_refusal(
     if licence_in(refusal):
         return BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
     if waits_for := busy_with(refusal):
-        return BmcBusy(f"{message}; waiting for {waits_for}", reason=busy, retry_in_s=retry_after_s(refusal.response))
+        return BmcBusy(
+            f"{message}; waiting for {waits_for}", reason=refused, retry_in_s=retry_after_s(refusal.response)
+        )
     if is_passing(refusal):
         return BmcUnavailable(message, reason=busy)
     if refusal.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:

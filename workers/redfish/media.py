@@ -20,7 +20,7 @@ from workers.redfish.refusal import Refusal
 from workers.redfish.resource import Action
 from workers.redfish.slots import Slot
 from workers.redfish.tasks import follow
-from workers.redfish.waiting import comes_true
+from workers.redfish.waiting import busy_with, comes_true
 
 _LOOK_EVERY_S = 1.0
 _MOST_ADDITIONS = 4  # each of the parameters below can be asked for once
@@ -98,7 +98,9 @@ class Insertion:
         log.get("workers").info("a slot did not take the image", slot=slot.path, why=self._why[slot.path])
 
     def _raise_outcome(self) -> NoReturn:
-        """What may pass counts before what will not."""
+        """What waits counts before what may pass, and that before what will not."""
+        if waiting := next((refusal for refusal in self._refusals if busy_with(refusal)), None):
+            raise waiting
         if len(self._why) == 1 and self._refusals:
             raise self._refusals[0]
         tried = "; ".join(f"slot {path} {why}" for path, why in self._why.items())

@@ -3,6 +3,8 @@
 Source: DSP0266 s.13.3 (authentication).
 """
 
+import re
+
 from pydantic import SecretStr
 from requests import Response, codes
 from sushy.exceptions import SushyError
@@ -17,6 +19,8 @@ _ROOT = "/redfish/v1/"
 _NO_SESSIONS = frozenset({404, 405, 501})
 # Base registry, and what iDRAC answers with its 503. Source: DSP0268; Dell, message RAC0218.
 _LIMIT = frozenset({"SessionLimitExceeded", "CreateLimitReachedForResource", "RAC0218"})
+
+_LIMIT_IN_WORDS = re.compile(r"(maximum|limit|too many).{0,40}session|session.{0,40}(maximum|limit)", re.IGNORECASE)
 
 
 class Login:
@@ -79,11 +83,21 @@ class Login:
                     path, {"UserName": self._username, "Password": self._password.get_secret_value()}
                 )
         except Refusal as refusal:
-            if not (refusal.status_code in _NO_SESSIONS or refusal.ids & _LIMIT):
+            if not (refusal.status_code in _NO_SESSIONS or _is_limit(refusal)):
                 raise
             self._use_basic(f"the BMC opens no session: {refusal.detail or refusal.status_code}")
+            self._try_basic(root, refusal)
         else:
             self._use_session(answer)
+
+    def _try_basic(self, root: Resource, refusal: Refusal) -> None:
+        """A BMC that takes no Basic authentication has not refused the password: it has refused the session."""
+        try:
+            self._connection.find(root.link("Systems"))
+        except Refusal as second:
+            if second.status_code == codes.unauthorized and _is_limit(refusal):
+                raise refusal from None
+            raise
 
     def _sessions_path(self, root: Resource) -> str | None:
         if direct := root.link("Links", "Sessions") or root.link("SessionService", "Sessions"):
@@ -104,6 +118,10 @@ class Login:
         self.basic_because = why
         log.get("workers").warning("Basic authentication is used", bmc=self._connection.base, why=why)
         self._connection.door.set_http_basic_auth(self._username, self._password.get_secret_value())
+
+
+def _is_limit(refusal: Refusal) -> bool:
+    return bool(refusal.ids & _LIMIT) or any(_LIMIT_IN_WORDS.search(message.text) for message in refusal.messages)
 
 
 def _path_in(answer: Response) -> str | None:

@@ -51,7 +51,7 @@ class Slot:
             return "action"
         if self.oem:
             return self.oem.name
-        return "patch" if "Image" in self.resource.body and not self.resource.value("Actions") else "none"
+        return "patch" if "Image" in self.resource.body else "none"
 
     @property
     def is_disc(self) -> bool | None:

@@ -9,6 +9,8 @@ from bringup.model import FailureReason
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Resource
 
+_SYSTEMS = "/redfish/v1/Systems"  # where the service root names none. Source: DSP0266 s.6.4.1
+
 
 def system_of(
     connection: RedfishConnection, root: Resource, *, serial: str | None = None, uuid: str | None = None
@@ -20,7 +22,7 @@ def system_of(
     """
     if connection.system_path:
         return connection.get(connection.system_path), "the address names it"
-    systems = connection.members(root.link("Systems"))
+    systems = connection.members(root.link("Systems") or _SYSTEMS)
     if len(systems) == 1:
         return systems[0], "it is the only one"
     if not systems:

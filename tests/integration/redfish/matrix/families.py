@@ -137,7 +137,10 @@ def _futurestate() -> Tree:
 def _xcc() -> Tree:
     media = f"{_MANAGERS}/1/VirtualMedia"
     refusing = [slot(f"{media}/RDOC{n}", "CD", "DVD", insert=False) for n in (1, 2)]
-    patched = [slot(f"{media}/EXT{n}", "CD", "DVD", insert=False, WriteProtected=True) for n in (1, 2, 3, 4)]
+    patched = [
+        slot(f"{media}/EXT{n}", "CD", "DVD", insert=False, WriteProtected=True, Actions={"Oem": {}})
+        for n in (1, 2, 3, 4)
+    ]
     remote = [slot(f"{media}/Remote{n}", "USBStick", insert=False) for n in (1, 2, 3, 4)]
     return tree_of(
         "Lenovo", system="1", manager="1", slots=[*refusing, *patched, *remote], boot=boot("Cd", "Usb", "Pxe")
@@ -195,6 +198,19 @@ def _intel() -> Tree:
     return tree
 
 
+def _bare() -> Tree:
+    """A BMC that says as little as it may."""
+    tree = tree_of("", system="1", manager="1", slots=[slot(f"{_MANAGERS}/1/VirtualMedia/a")], boot=boot(mode=None))
+    system = tree[f"{_SYSTEMS}/1"]
+    for name in ("Manufacturer", "Model", "SerialNumber", "UUID", "Links", "Id"):
+        del system[name]
+    del system["Actions"]["#ComputerSystem.Reset"]["ResetType@Redfish.AllowableValues"]
+    tree[ROOT] |= {"Links": None, "Id": None}
+    disc = tree[f"{_MANAGERS}/1/VirtualMedia/a"]
+    del disc["Inserted"], disc["Image"]
+    return tree
+
+
 def _fujitsu() -> Tree:
     tree = tree_of("FUJITSU", system="0", manager="iRMC", slots=[], boot=boot("Cd", "Pxe", "UefiHttp"))
     media = f"{_MANAGERS}/iRMC/VirtualMedia"
@@ -223,6 +239,7 @@ FAMILIES = [
             mounts_after=5,
             ejects_after=25,
             first_refusals={
+                ("POST", "InsertMedia"): (1, refusal(400, "x", MessageId="IDRAC.2.8.SYS011", Message="Pending.")),
                 ("PATCH", "System.Embedded.1"): (
                     2,
                     refusal(400, "x", MessageId="IDRAC.2.8.SYS011", Message="Pending."),
@@ -359,5 +376,6 @@ FAMILIES = [
         says='boot_method = "uefi-http"',
         reason="media_rejected",
     ),
+    Family("a BMC that shows as little as it may", _bare, f"{_SYSTEMS}/1", used="a"),
     Family("Fujitsu iRMC, two pages and absolute links", _fujitsu, f"{_SYSTEMS}/0", used="0"),
 ]

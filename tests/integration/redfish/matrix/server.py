@@ -37,6 +37,7 @@ class SimulatedRedfish:
     log: list[tuple[str, str, Any]] = field(default_factory=list)
     booted: list[str] = field(default_factory=list)
     address: str = ""
+    refuses_basic: bool = False
 
     def __post_init__(self) -> None:
         self.tree = copy.deepcopy(self.tree)
@@ -107,7 +108,8 @@ class SimulatedRedfish:
         return 201, {"X-Auth-Token": _TOKEN, "Location": f"https://bmc.invalid{SESSIONS}/1"}, {"Id": "1"}
 
     def _is_in(self, headers: dict[str, str]) -> bool:
-        return headers.get("X-Auth-Token") == _TOKEN or headers.get("Authorization", "").startswith("Basic ")
+        is_basic = headers.get("Authorization", "").startswith("Basic ") and not self.refuses_basic
+        return headers.get("X-Auth-Token") == _TOKEN or is_basic
 
     def _get(self, path: str) -> Answer:
         self._ripen(path)

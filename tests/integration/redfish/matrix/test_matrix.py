@@ -87,3 +87,11 @@ def test_the_system_of_the_machine_is_found_by_serial_or_uuid(
         with pytest.raises(BmcRejected, match="2 systems behind this BMC"):
             driver.identity()
     driver.close()
+
+
+@pytest.mark.parametrize("simulated", [f for f in FAMILIES if "session limit" in f.name], ids=str, indirect=True)
+def test_a_session_limit_without_basic_is_no_wrong_password(simulated: Simulated, driver: RedfishBmc) -> None:
+    _family, bmc = simulated
+    bmc.refuses_basic = True
+    with pytest.raises(BmcUnavailable, match="RAC0218"):
+        driver.power_state()
