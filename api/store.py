@@ -19,7 +19,7 @@ from api.inventory_file import InventoryFile
 from api.inventory_hosts import Differences, InventoryHosts
 from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from bringup import log
-from bringup.errors import CorruptRecord, InvalidTransition
+from bringup.errors import CorruptRecord, InvalidTransition, NotYet
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, RunState
 from bringup.queues import Queues
@@ -34,6 +34,7 @@ Withheld = Callable[[str], str | None]
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
 _Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
 _LONGEST_TIMELINE = 1000
+_LOST_AGAIN_S = 30.0  # a person has to look first; each worker that waits asks as often as this
 _OF_A_RUN = (
     *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
     *(keys.artifacts, keys.artifact_sizes),
@@ -212,6 +213,7 @@ class Store:
             withheld = self._withheld()
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
+            self._refuse_permits_after_a_loss(outcome)
             pipe.multi()
             if isinstance(outcome, Change):
                 _write_device(pipe, outcome.device.record, record)
@@ -219,6 +221,15 @@ class Store:
             return outcome
 
         return self._apply(body, keys.run(run_id), keys.device(device_name), counts=_counts)
+
+    def _refuse_permits_after_a_loss(self, outcome: Change | RunRecord | None) -> None:
+        """No permit at all, not even to clean up: what is on record of the machine may be old.
+
+        Raises:
+            NotYet: Redis has lost changes, and nobody has accepted that.
+        """
+        if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
+            raise NotYet(lost, retry_in_s=_LOST_AGAIN_S)
 
     def _apply(
         self, body: "Callable[[Pipeline], _Result]", *watched: str, counts: Callable[[_Result], bool]

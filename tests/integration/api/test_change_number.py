@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -296,3 +297,32 @@ def test_the_files_are_private(api: Api, settings: Settings) -> None:
     await_remembered(settings, 1)
     folder: Path = settings.state_dir
     assert {path.name for path in folder.iterdir()} == {ID_FILE, MEMORY_FILE, "api-change-number.lock"}
+
+
+def test_while_changes_are_lost_not_even_a_clean_up_may_write_and_it_comes_back_later(
+    api: Api, redis: "Redis", settings: Settings
+) -> None:
+    """What Redis knows of the machine is old: the medium in it may be another run's."""
+    api.booted()
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    await_remembered(settings, number(redis))
+    redis.set(NUMBER, 1)
+    early = api.tell(RUN_A, "cleanup_requested")
+    assert (early.status_code, early.json.get("permit_s")) == (202, None)
+    assert early.json["next_s"] > 0
+    accept(api)
+    assert api.tell(RUN_A, "cleanup_requested").json["permit_s"]
+
+
+def test_what_is_remembered_survives_a_power_failure(
+    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file and its name in the folder are both synced, the file first."""
+    synced: list[str] = []
+
+    def record(descriptor: int) -> None:
+        synced.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+
+    monkeypatch.setattr(os, "fsync", record)
+    memory(settings).replace(1)
+    assert synced == ["file", "folder"]
