@@ -12,7 +12,7 @@ from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.text import without_image_secret
 from workers.redfish.refusal import Refusal
-from workers.redfish.waiting import busy_with, retry_after_s
+from workers.redfish.waiting import busy_with, is_busy, retry_after_s
 
 _LATER_STATUS = frozenset({408, 409, 423, 425, 429})
 _NOT_IMPLEMENTED = 501
@@ -125,10 +125,12 @@ def _of_refusal(
     message = f"{told} {without_image_secret(refusal.summary)}"
     if licence_in(refusal):
         return BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
-    if waits_for := busy_with(refusal):
-        return BmcBusy(
-            f"{message}; waiting for {waits_for}", reason=refused, retry_in_s=retry_after_s(refusal.response)
-        )
+    if is_busy(refusal):
+        waits_for = busy_with(refusal)
+        message = f"{message}; waiting for {waits_for or 'the BMC to be free'}"
+        # Where nobody says what for, the BMC is as good as away.
+        reason = refused if waits_for else busy
+        return BmcBusy(message, reason=reason, retry_in_s=retry_after_s(refusal.response))
     if is_passing(refusal):
         return BmcUnavailable(message, reason=busy)
     if refusal.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:

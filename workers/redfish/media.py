@@ -20,7 +20,7 @@ from workers.redfish.refusal import Refusal
 from workers.redfish.resource import Action
 from workers.redfish.slots import Slot
 from workers.redfish.tasks import follow
-from workers.redfish.waiting import busy_with, comes_true
+from workers.redfish.waiting import comes_true, is_busy
 
 _LOOK_EVERY_S = 1.0
 _MOST_ADDITIONS = 4  # each of the parameters below can be asked for once
@@ -99,7 +99,7 @@ class Insertion:
 
     def _raise_outcome(self) -> NoReturn:
         """What waits counts before what may pass, and that before what will not."""
-        if waiting := next((refusal for refusal in self._refusals if busy_with(refusal)), None):
+        if waiting := next((refusal for refusal in self._refusals if is_busy(refusal)), None):
             raise waiting
         if len(self._why) == 1 and self._refusals:
             raise self._refusals[0]

@@ -48,7 +48,12 @@ def busy_with(refusal: Refusal) -> str | None:
     for pattern, reason in _IN_WORDS.items():
         if refusal.status_code < 500 and any(pattern.search(message.text) for message in refusal.messages):
             return reason
-    return "the BMC to be free" if refusal.status_code in {_CONFLICT, _LOCKED} else None
+    return None
+
+
+def is_busy(refusal: Refusal) -> bool:
+    """Whether waiting may help, with or without a reason that we know."""
+    return refusal.status_code in {_CONFLICT, _LOCKED} or busy_with(refusal) is not None
 
 
 def retry_after_s(response: Response | None) -> float | None:

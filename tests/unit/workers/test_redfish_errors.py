@@ -1,12 +1,13 @@
 """What each answer of a BMC means: the class decides whether it is tried again, the reason what the run gets."""
 
+import json
 from typing import Any
 
 import pytest
 import requests
 from sushy import exceptions as sushy_errors
 
-from bringup.errors import BmcRejected, BmcUnavailable
+from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from workers.redfish.errors import redfish_errors
 from workers.redfish.refusal import Refusal, raise_for_refusal
@@ -111,3 +112,37 @@ def test_a_reason_that_is_no_text_is_shown() -> None:
 def test_a_bug_of_ours_is_not_taken_for_an_answer() -> None:
     with pytest.raises(KeyError), redfish_errors("b", "act", refused=REFUSED):
         raise KeyError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("message_id", "waits_for"),
+    [
+        ("iLO.2.14.UnableToModifyDuringSystemPOST", "the host to leave POST"),
+        ("IDRAC.2.8.SYS011", "a pending lifecycle job"),
+        ("IDRAC.2.8.RAC0679", "a running lifecycle job"),
+    ],
+)
+def test_a_busy_host_is_waited_for_by_name_and_is_what_the_step_says(message_id: str, waits_for: str) -> None:
+    found = of_status(400, json.dumps({"error": {"@Message.ExtendedInfo": [{"MessageId": message_id}]}}))
+    assert isinstance(found, BmcBusy)
+    assert found.reason == REFUSED
+    assert waits_for in str(found)
+
+
+@pytest.mark.parametrize("status", [409, 423])
+def test_a_bmc_that_is_not_free_is_waited_for(status: int) -> None:
+    assert isinstance(of_status(status), BmcBusy)
+
+
+@pytest.mark.parametrize("message_id", ["iLO.2.14.LicenseKeyRequired", "SMC.1.0.OemLicenseNotPassed"])
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_missing_licence_is_named_and_is_not_the_account(status: int, message_id: str) -> None:
+    found = of_status(status, json.dumps({"error": {"@Message.ExtendedInfo": [{"MessageId": message_id}]}}))
+    assert isinstance(found, BmcRejected)
+    assert found.reason == REFUSED
+    assert message_id.rpartition(".")[2] in str(found)
+
+
+def test_messages_beside_the_error_count_too() -> None:
+    found = of_status(400, json.dumps({"@Message.ExtendedInfo": [{"Message": "no such image"}], "error": {}}))
+    assert "no such image" in str(found)
