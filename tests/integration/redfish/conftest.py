@@ -25,10 +25,11 @@ from pki.keys import key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER, WRITES
-from tests.integration.redfish.recorder import Write, recorded
+from tests.integration.redfish.recorder import Held, Write, recorded
 from workers.own_media import OwnMedia
 from workers.permit import Permit
 from workers.redfish import RedfishBmc
+from workers.redfish.gate import Gate
 
 SECRET = "q7nq1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"
 PERMIT = Permit("for a test", math.inf)
@@ -142,6 +143,19 @@ def emulator(emulator_process: Emulator) -> Emulator:
     """The emulator as it is fresh: no faults, empty, off, no override."""
     emulator_process.fail(reset=True)
     return emulator_process
+
+
+@pytest.fixture(autouse=True)
+def every_write_had_a_permit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The whole suite: nothing of ours reached the emulator but while a permit held, by the emulator's own record."""
+    if "emulator" not in request.fixturenames:
+        yield
+        return
+    held, opens, bmc = Held(), Gate.writing, request.getfixturevalue("emulator")
+    monkeypatch.setattr(Gate, "writing", lambda gate, permit: held.noting(permit, opens(gate, permit)))
+    before = len(bmc.writes)
+    yield
+    assert held.not_covering([write for write in bmc.writes[before:] if write.by_a_worker]) == []
 
 
 def write_credential(folder: Path, password: str = PASSWORD, *, name: str = "rack1", username: str = USER) -> Path:

@@ -1,11 +1,14 @@
 """What reached a BMC and when, against what the API had permitted: two records that know nothing of each other."""
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.wire import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
+from workers.permit import Permit
 
 # Which permit each kind of request needs; the last part of its path, or its method.
 _KINDS = {
@@ -46,6 +49,27 @@ class Given:
 
     at: float
     kind: EventType
+
+
+class Held:
+    """When permits held in this process, whoever gave them."""
+
+    def __init__(self) -> None:
+        self._from_to: list[tuple[float, float]] = []
+
+    @contextmanager
+    def noting(self, permit: Permit, writing: AbstractContextManager[None]) -> Iterator[None]:
+        """Note ``permit`` for the length of ``writing``, and no longer than it holds."""
+        began, ends = time.time(), time.time() + permit.remaining_s()
+        try:
+            with writing:
+                yield
+        finally:
+            self._from_to.append((began, min(ends, time.time())))
+
+    def not_covering(self, writes: Iterable[Write]) -> list[Write]:
+        """Those that arrived while no permit held, and later than a request travels."""
+        return [w for w in writes if not any(begin <= w.at <= end + ARRIVAL_S for begin, end in self._from_to)]
 
 
 WORKER = "bringup"
