@@ -32,6 +32,7 @@ _OWNED = {
     EventType.MEDIA_INSERTED,
     EventType.BOOT_OVERRIDE_SET,
     EventType.WRITE_REQUESTED,
+    EventType.OVERRIDE_REQUESTED,
     EventType.POWER_REQUESTED,
     EventType.POWERED_OFF,
     EventType.POWER_ON_REQUESTED,
@@ -41,6 +42,7 @@ _OWNED = {
 
 PERMITS = {
     EventType.WRITE_REQUESTED,
+    EventType.OVERRIDE_REQUESTED,
     EventType.POWER_REQUESTED,
     EventType.POWER_ON_REQUESTED,
     EventType.CLEANUP_REQUESTED,
@@ -251,6 +253,7 @@ _WORKER_EVENTS: dict[EventType, Callable[[Moment, RunEvent], Change]] = {
     EventType.MACHINE_IDENTIFIED: _machine_identified,
     EventType.BMC_BUSY: _marking(None),
     EventType.WRITE_REQUESTED: _permitting(power_refusal, "write_permitted_at"),
+    EventType.OVERRIDE_REQUESTED: _permitting(power_refusal, "write_permitted_at", "override_requested_at"),
     EventType.POWER_REQUESTED: _permitting(power_refusal, "power_requested_at"),
     EventType.POWER_ON_REQUESTED: _permitting(power_refusal, "power_requested_at", "power_on_requested_at"),
     EventType.PERMIT_RETURNED: _permit_returned,

@@ -66,6 +66,7 @@ class RunRecord(Record):
     identity_owner: str = ""  # who has read it last
     write_permitted_at: AwareDatetime | None = None
     power_requested_at: AwareDatetime | None = None
+    override_requested_at: AwareDatetime | None = None
     power_on_requested_at: AwareDatetime | None = None
     permit_owner: str = ""  # who was given the last permit, and may still be using it
     permit_ends_at: AwareDatetime | None = None  # None: nothing is under way

@@ -29,6 +29,7 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "boot_override_set": _STAY_BOOTING,
     "write_requested": _STAY_BOOTING,
     "power_requested": _STAY_BOOTING,
+    "override_requested": _STAY_BOOTING,
     "power_on_requested": _STAY_BOOTING,
     "powered_off": _STAY_BOOTING,
     # The machine may call back before the worker has told that it switched it on.

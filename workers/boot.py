@@ -84,7 +84,7 @@ def _insert(tools: Tools, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) ->
 def _switch_on(tools: Tools, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
     if run.power_on_requested_at is None or bmc.power_state() != PowerState.ON:
         set_once = lambda permit: bmc.set_boot_once(run.boot_method, permit)  # noqa: E731
-        guard.write(EventType.WRITE_REQUESTED, set_once, "set the boot override")
+        guard.write(EventType.OVERRIDE_REQUESTED, set_once)
         tools.callback.tell(run.run_id, EventType.BOOT_OVERRIDE_SET, owner=task.owner, detail=run.boot_method)
         tools.power(bmc, guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
     tools.callback.tell(run.run_id, EventType.POWERED_ON, owner=task.owner)

@@ -70,9 +70,16 @@ def _clean_up(tools: Tools, task: Task, run: RunDetail) -> None:
         eject = EventType.CLEANUP_REQUESTED
         guard.write(eject, lambda permit: bmc.eject_media(own_media(run), permit), "eject our medium")
         tools.callback.tell(run.run_id, EventType.MEDIA_EJECTED)
-        guard.write(eject, bmc.restore_boot, "take our boot override back")
+        if _may_have_an_override(run):
+            guard.write(eject, bmc.restore_boot, "take our boot override back")
         if tools.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
             tools.power(bmc, guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+
+
+def _may_have_an_override(run: RunDetail) -> bool:
+    """Whether the override may be ours: one that this run has not set is somebody else's."""
+    told = any(entry.type == EventType.BOOT_OVERRIDE_SET for entry in run.timeline)  # by a worker of an older version
+    return told or run.override_requested_at is not None
 
 
 def _was_touched(run: RunDetail) -> bool:

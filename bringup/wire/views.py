@@ -101,6 +101,7 @@ class Run(Message):
     identity: MachineIdentity | None = None  # of the machine that this run began with
     write_permitted_at: AwareDatetime | None = None  # the first permit to write to the BMC
     power_requested_at: AwareDatetime | None = None
+    override_requested_at: AwareDatetime | None = None
     power_on_requested_at: AwareDatetime | None = None  # from here on the machine may be running the image
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None

@@ -25,7 +25,8 @@ class EventType(StrEnum):
     MEDIA_INSERTED = "media_inserted"
     BOOT_OVERRIDE_SET = "boot_override_set"
     MACHINE_IDENTIFIED = "machine_identified"  # which machine answers at the BMC's address; before any permit
-    WRITE_REQUESTED = "write_requested"  # asks for a permit to insert the medium or set the boot override
+    WRITE_REQUESTED = "write_requested"  # asks for a permit to take out an old medium of ours, or insert the new one
+    OVERRIDE_REQUESTED = "override_requested"  # asks for a permit to set the boot override
     POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
     POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
     BMC_BUSY = "bmc_busy"  # what the BMC has to wait for; the job waits with it

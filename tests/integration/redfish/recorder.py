@@ -14,7 +14,7 @@ from workers.permit import Permit
 _KINDS = {
     "VirtualMedia.InsertMedia": {EventType.WRITE_REQUESTED},
     "VirtualMedia.EjectMedia": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
-    "PATCH": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "PATCH": {EventType.OVERRIDE_REQUESTED, EventType.CLEANUP_REQUESTED},
     "ComputerSystem.Reset": {
         EventType.POWER_REQUESTED,
         EventType.POWER_ON_REQUESTED,

@@ -68,7 +68,7 @@ def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None
     finish_it(world)
     names = world.calls.names
     before = {name: names[n - 1] for n, name in enumerate(names)}
-    assert before["insert_media"] == before["set_boot_once"] == "tell write_requested"
+    assert (before["insert_media"], before["set_boot_once"]) == ("tell write_requested", "tell override_requested")
     assert (before["power_off"], before["power_on"]) == ("tell power_off_requested", "tell power_on_requested")
     assert names[names.index("power_off") - 1] == "tell power_requested"
     assert names[names.index("eject_media") - 1] == "tell write_requested"

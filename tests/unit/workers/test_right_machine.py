@@ -122,6 +122,15 @@ def test_the_clean_up_switches_off_no_machine_that_this_run_did_not_start(world:
     assert world.bmc.media is None
 
 
+def test_the_clean_up_takes_back_no_boot_override_that_this_run_has_not_set(world: World) -> None:
+    kill_at(world, "power_state")
+    world.bmc.override = "somebody's"
+    world.api.abort()
+    finish_it(world)
+    assert world.bmc.media is None
+    assert world.bmc.override == "somebody's"
+
+
 def test_a_corrected_address_ends_the_run_and_redirects_nothing(world: World) -> None:
     kill_at(world, "power_on")
     expect(world, bmc="simulated://127.0.0.1:9/another")
