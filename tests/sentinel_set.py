@@ -15,6 +15,7 @@
 Everything is configured by ``bringup redis-conf``, as a user does it on three hosts. The servers end with the block.
 """
 
+import random
 import shutil
 import signal
 import socket
@@ -32,11 +33,12 @@ from bringup import tls
 from bringup.connections import connect_redis
 from bringup.connections.sentinel import Sentinels, View
 from bringup.settings import Settings, load
-from tests.conftest import PASSWORD, TOKEN, free_port
+from tests.conftest import PASSWORD, TOKEN
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
 ADMINISTRATOR = "administrator"
 _START_S = 30.0
+_PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
 _FAILOVER_S = 60.0  # generous: these machines are shared
 
 
@@ -45,13 +47,13 @@ class SentinelSet:
 
     def __init__(self, folder: Path, *, use_tls: bool = False, replicas: int = 2) -> None:
         self.folder = folder
-        self.ports = [free_port() for _ in range(1 + replicas)]
-        self._sentinels = [free_port() for _ in range(3)]
+        ports = _free_ports(3 + 1 + replicas)
+        self.sentinels, self.ports = ports[:3], ports[3:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.redis_variables = {
             "REDIS_PORT": str(self.ports[0]),
             "REDIS_PASSWORD": PASSWORD,
-            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{port}" for port in self._sentinels),
+            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{port}" for port in self.sentinels),
             "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD,
             "REDIS_USE_TLS": str(use_tls).lower(),
             "PKI_DIR": str(folder / "pki"),
@@ -66,7 +68,7 @@ class SentinelSet:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._configure()
-        for port in [*self.ports, *self._sentinels]:
+        for port in [*self.ports, *self.sentinels]:
             self.start(port)
         self.await_replicas(len(self.ports) - 1)
         self._await("all sentinels know each other", self._is_whole)
@@ -119,9 +121,7 @@ class SentinelSet:
         binary = shutil.which("redis-server")
         assert binary, "redis-server is not installed; run scripts/setup"
         folder = self.folder / self._name(port)
-        what = (
-            [str(folder / "sentinel.conf"), "--sentinel"] if port in self._sentinels else [str(folder / "redis.conf")]
-        )
+        what = [str(folder / "sentinel.conf"), "--sentinel"] if port in self.sentinels else [str(folder / "redis.conf")]
         with (self.folder / f"{port}.log").open("ab") as log:
             self._processes[port] = subprocess.Popen([binary, *what], stdout=log, stderr=log)
         self._await(f"port {port}", lambda: _listens(port))
@@ -183,10 +183,10 @@ class SentinelSet:
 
     def _sentinels_for_each(self) -> list[int]:
         """One beside each Redis; what is beyond the third has its file, and is not started."""
-        return [*self._sentinels, *[self._sentinels[0]] * len(self.ports)][: len(self.ports)]
+        return [*self.sentinels, *[self.sentinels[0]] * len(self.ports)][: len(self.ports)]
 
     def _name(self, port: int) -> str:
-        beside = dict(zip(self._sentinels, self.ports, strict=False))
+        beside = dict(zip(self.sentinels, self.ports, strict=False))
         return f"host-{beside.get(port, port)}"
 
     def _bringup(self, *arguments: str) -> None:
@@ -205,7 +205,7 @@ class SentinelSet:
         manager = Sentinels(self.settings(), tls.ClientContexts(), name="tests").manager
         name = self.settings().redis_sentinel_name
         states = [cast("dict[str, Any]", one.sentinel_master(name)) for one in manager.sentinels]
-        others, replicas = len(self._sentinels) - 1, len(self.ports) - 1
+        others, replicas = len(self.sentinels) - 1, len(self.ports) - 1
         return all(one["num-other-sentinels"] == others and one["num-slaves"] == replicas for one in states)
 
     def _follow(self, count: int) -> bool:
@@ -226,6 +226,17 @@ class SentinelSet:
         while not holds():
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
             time.sleep(0.02)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on, and that no outgoing connection takes until we do."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(*_PORTS)  # noqa: S311 - no secret
+        with socket.socket() as probe:
+            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
+    return ports
 
 
 def _listens(port: int) -> bool:

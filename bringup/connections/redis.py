@@ -3,9 +3,10 @@
 from redis import ConnectionPool, Redis
 
 from bringup import tls
+from bringup.connections.master import master_pool
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.connections.replicated import ReplicatedRedis
-from bringup.connections.sentinel import Sentinels, master_pool
+from bringup.connections.sentinel import Sentinels
 from bringup.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""Redis Sentinel: where the master is, which replicas follow it, and connections that never stay at a former master.
+"""Redis Sentinel: where the master is, and which replicas follow it.
 
 Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
@@ -11,11 +11,11 @@ from typing import Any, cast
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from bringup import tls
 from bringup.connections.redis_errors import SentinelRefused
-from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
+from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, options
 from bringup.settings import Address, Settings
 
 # A sentinel answers within milliseconds. One whose host is gone must not hold up the question to the next one.
@@ -48,6 +48,23 @@ class View:
         return time.monotonic() - self.seen_at > _VIEW_KEPT_S
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What one sentinel says.
+
+    Args:
+        sentinel: where it is.
+        problem: why it does not help; empty if it does.
+        master: where it sees the master; None: see ``problem``.
+        others: how many other sentinels it knows.
+    """
+
+    sentinel: Address
+    problem: str = ""
+    master: Address | None = None
+    others: int = 0
+
+
 class NoSentinelAnswers(MasterNotFoundError):
     """Not one of them."""
 
@@ -59,37 +76,42 @@ class _Manager(Sentinel):
 
     def discover_master(self, service_name: str) -> Address:
         """The master. Raises MasterNotFoundError, or SentinelRefused when nothing but our password is wrong."""
-        reasons: dict[str, str] = {}
+        opinions: list[Opinion] = []
         first, count = self.preferred, len(self.sentinels)
         for number in [(first + step) % count for step in range(count)]:
-            sentinel = self.sentinels[number]
-            reason, master = self._ask(sentinel, service_name)
-            if master:
+            opinion = self.ask(number, service_name)
+            if opinion.master:
                 self.preferred = number
-                return master
-            where = sentinel.connection_pool.connection_kwargs
-            reasons[f"{where['host']}:{where['port']}"] = reason
-        raise _no_master(reasons)
+                return opinion.master
+            opinions.append(opinion)
+        raise _no_master(opinions)
 
-    def _ask(self, sentinel: "redis.Redis", name: str) -> tuple[str, Address | None]:
+    def ask(self, number: int, name: str) -> Opinion:
+        """What the sentinel with this index says of the master ``name``."""
+        sentinel = self.sentinels[number]
+        where = sentinel.connection_pool.connection_kwargs
+        address = (where["host"], where["port"])
         try:
             masters = cast("dict[str, dict[str, Any]]", sentinel.sentinel_masters())
         except redis.AuthenticationError:
-            return _REFUSED, None
+            return Opinion(address, _REFUSED)
         except (redis.ConnectionError, redis.TimeoutError):
-            return _SILENT, None
+            return Opinion(address, _SILENT)
         if name not in masters:
-            return "knows no master of this name (REDIS_SENTINEL_NAME)", None
-        if not self.check_master_state(masters[name], name):  # type: ignore[no-untyped-call]
-            return "sees no master that works", None
-        return "", _address(masters[name])
+            return Opinion(address, "knows no master of this name (REDIS_SENTINEL_NAME)")
+        state = masters[name]
+        if not self.check_master_state(state, name):  # type: ignore[no-untyped-call]
+            return Opinion(address, "sees no master that works")
+        return Opinion(address, "", _address(state), state["num-other-sentinels"])
 
 
-def _no_master(reasons: dict[str, str]) -> redis.ConnectionError:
-    if set(reasons.values()) == {_REFUSED}:
+def _no_master(opinions: list[Opinion]) -> redis.ConnectionError:
+    problems = {opinion.problem for opinion in opinions}
+    if problems == {_REFUSED}:
         return SentinelRefused("the sentinels refuse REDIS_SENTINEL_PASSWORD")
-    kind = NoSentinelAnswers if set(reasons.values()) == {_SILENT} else MasterNotFoundError
-    return kind("; ".join(f"the sentinel at {where} {reason}" for where, reason in reasons.items()))
+    kind = NoSentinelAnswers if problems == {_SILENT} else MasterNotFoundError
+    told = (f"the sentinel at {one.sentinel[0]}:{one.sentinel[1]} {one.problem}" for one in opinions)
+    return kind("; ".join(told))
 
 
 class Sentinels:
@@ -102,6 +124,10 @@ class Sentinels:
         self.manager.sentinels = [_client(settings, contexts, one, name) for one in settings.sentinels]
         self._looking = Lock()
         self._view: View | None = None
+
+    def opinions(self) -> list[Opinion]:
+        """What each sentinel says now, in the order of REDIS_SENTINELS."""
+        return [self.manager.ask(number, self.name) for number in range(len(self.manager.sentinels))]
 
     def view(self, *, fresh: bool = False) -> View:
         """What a sentinel sees: not older than a second, or if none answers what one has seen last.
@@ -138,61 +164,6 @@ class Sentinels:
         return View(
             _address(master), frozenset(map(_address, following)), frozenset(map(_address, silent)), len(replicas)
         )
-
-
-class _AtTheMaster(SentinelManagedConnection):
-    """A connection to whatever server is the master when it is opened, and that ends when this one is so no more.
-
-    Sentinel closes the connections of a master that it demotes; this sees to those that it could not close.
-    """
-
-    def connect(self) -> None:
-        """Ask the sentinels and connect, once: who has a command to send tries again with its next connection."""
-        self._connect_retry()  # type: ignore[no-untyped-call]
-
-    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
-        """Log in, and make sure that this is a master: a sentinel may not know yet what the others have decided."""
-        super().on_connect_check_health(check_health)
-        self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
-        role = cast("list[Any]", self.read_response())[0]
-        if role not in {b"master", "master"}:
-            raise redis.ConnectionError(f"{self.host}:{self.port} was named as the master and is none")
-
-    def read_response(self, disable_decoding: Any = False, **kwargs: Any) -> Any:  # noqa: FBT002 - redis-py's signature
-        """As any other connection, closed after an error: redis-py's own leaves the answer to whoever comes next."""
-        try:
-            return super().read_response(disable_decoding, **({"disconnect_on_error": True} | kwargs))
-        except redis.ResponseError as error:
-            if error.status_code == "NOREPLICAS":  # so speaks a master whose replicas follow another one, until it does
-                self.mark_for_reconnect()  # type: ignore[no-untyped-call]
-            raise
-
-
-class _PlainAtTheMaster(_AtTheMaster, PlainConnection):
-    """Plain text."""
-
-
-class _TlsAtTheMaster(_AtTheMaster, TlsConnection):
-    """Mutual TLS; the name that is checked is the one that the sentinel gave."""
-
-
-class _TlsMasterPool(TlsPool, SentinelConnectionPool):
-    """Ends connections that were made with replaced certificate files, too."""
-
-
-def master_pool(
-    settings: Settings, contexts: tls.ClientContexts, sentinels: Sentinels, *, name: str
-) -> SentinelConnectionPool:
-    """Connections to the master. One that is given back after the master has changed is closed by redis-py."""
-    pool_class = _TlsMasterPool if settings.redis_use_tls else SentinelConnectionPool
-    made: SentinelConnectionPool = pool_class(  # type: ignore[no-untyped-call]
-        sentinels.name,
-        sentinels.manager,
-        connection_class=_TlsAtTheMaster if settings.redis_use_tls else _PlainAtTheMaster,
-        **options(settings, contexts, name=name, timeout_s=settings.redis_timeout_s),
-        **login(settings),
-    )
-    return made
 
 
 def _client(settings: Settings, contexts: tls.ClientContexts, address: Address, name: str) -> "redis.Redis":

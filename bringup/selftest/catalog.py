@@ -9,12 +9,14 @@ from bringup.selftest import (
     loss_checks,
     redis_checks,
     refusal_checks,
+    sentinel_checks,
 )
 from bringup.selftest.check import Check
 
 CATALOG: tuple[Check, ...] = (
     *redis_checks.SERVER,
     *acl_checks.CHECKS,
+    *sentinel_checks.CHECKS,
     *redis_checks.CLIENT,
     *api_checks.CHECKS,
     *image_checks.CHECKS,

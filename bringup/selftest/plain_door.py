@@ -22,14 +22,14 @@ def plain_door(subject: Subject) -> Finding:
             told = int(connected(subject).info("server")["tcp_port"])
     except BringupError as error:
         return skip(f"inconclusive: Redis does not tell its ports ({error})", mend="see 1a and 2b")
-    if told != settings.redis_port and _answers(subject, told):
+    if told != subject.redis.port and _answers(subject, told):
         return fail(
             f"Redis answers in plain text on port {told}",
             expected="no plain-text port",
             cause="`port` is not 0 in its configuration",
             mend="bringup redis-conf writes `port 0`; until then: CONFIG SET port 0",
         )
-    return _others(subject, sorted(_USUAL | {settings.redis_port - 1} - {settings.redis_port, told}))
+    return _others(subject, sorted(_USUAL | {subject.redis.port - 1} - {subject.redis.port, told}))
 
 
 def _others(subject: Subject, ports: list[int]) -> Finding:
@@ -42,4 +42,4 @@ def _others(subject: Subject, ports: list[int]) -> Finding:
 
 def _answers(subject: Subject, port: int) -> bool:
     """Redis speaks RESP: its answers begin with ``+`` or ``-``."""
-    return Endpoint("Redis", subject.settings.redis_host, port, _WAIT_S).plain(PING).said.startswith(("+", "-"))
+    return Endpoint("Redis", subject.redis.host, port, _WAIT_S).plain(PING).said.startswith(("+", "-"))

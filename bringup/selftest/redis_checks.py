@@ -79,7 +79,7 @@ def _by_redis_cli(subject: Subject) -> Finding:
 def _arguments(subject: Subject) -> list[str]:
     identity, settings = subject.redis_identity, subject.settings
     user = ["--user", settings.redis_username] if settings.redis_username else []
-    where = ["-h", settings.redis_host, "-p", str(settings.redis_port), "--no-auth-warning", *user]
+    where = ["-h", subject.redis.host, "-p", str(subject.redis.port), "--no-auth-warning", *user]
     files = ["--cert", str(identity.cert), "--key", str(identity.key), "--cacert", str(identity.ca)]
     return [*where, "--tls", *files]
 

@@ -3,17 +3,20 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit
 
 from bringup import tls
+from bringup.connections import Sentinels, redis_errors
+from bringup.errors import BringupError
 from bringup.model import utc_now
 from bringup.selftest.forged import Forger
 from bringup.selftest.language import Heard, hear
 from bringup.selftest.probe import PING, Endpoint, Identity
-from bringup.settings import Settings
+from bringup.settings import Address, Settings
 from pki.store import Store
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -60,7 +63,20 @@ class Subject:
     @property
     def redis(self) -> Endpoint:
         """Where Redis must listen."""
-        return Endpoint("Redis", self.settings.redis_host, self.settings.redis_port, self.wait_s)
+        return Endpoint("Redis", *self._redis_address, self.wait_s)
+
+    @cached_property
+    def sentinels(self) -> Sentinels:
+        """The sentinels, asked in a hurry."""
+        return Sentinels(self.hurried, self.contexts, name="selftest")
+
+    @cached_property
+    def _redis_address(self) -> Address:
+        """With Sentinel where the master is now; where no sentinel knows that, REDIS_HOST is as good as any."""
+        if self.settings.sentinels:
+            with suppress(BringupError), redis_errors(self.settings):
+                return self.sentinels.view().master
+        return self.settings.redis_host, self.settings.redis_port
 
     @property
     def api(self) -> Endpoint:

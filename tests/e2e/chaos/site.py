@@ -119,7 +119,7 @@ def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
 def _inventory(machines: int, bmc_port: int) -> str:
     return "".join(
         f'[[device]]\nname = "{name_of(number)}"\nbmc_mac = "{mac_of(number)}"\n'
-        f'nic_macs = ["{mac_of(number).replace("02:00", "02:0a")}"]\n'
+        f'nic_macs = ["{mac_of(number).replace("02:00", "02:0a", 1)}"]\n'
         f'bmc = "simulated://127.0.0.1:{bmc_port}/{name_of(number)}"\n'
         "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480 }] }\n"
         for number in range(machines)

@@ -1,0 +1,72 @@
+"""The self-test with Redis Sentinel: it finds the master, and sees what a failover would not survive."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bringup.selftest.catalog import CATALOG
+from bringup.selftest.check import Finding, Status
+from bringup.selftest.subject import Subject
+from tests.integration.workers.site import eventually
+from tests.sentinel_set import SentinelSet
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    """One set for the tests of this file; each leaves it whole."""
+    with SentinelSet(tmp_path_factory.mktemp("sentinel"), use_tls=request.param) as made:
+        yield made
+
+
+def finding(servers: SentinelSet, check_id: str, **settings: object) -> Finding:
+    check = next(check for check in CATALOG if check.id == check_id)
+    return check.run(Subject(servers.settings("worker", **settings)))
+
+
+def test_a_whole_set_is_as_it_must_be(servers: SentinelSet) -> None:
+    found = finding(servers, "1d")
+    assert (found.status, found.observed.split(" at ")[0]) == (
+        Status.OK,
+        "3 sentinels agree; 2 of 2 replicas follow the master",
+    )
+    assert finding(servers, "1a").status is Status.OK
+    assert finding(servers, "2b" if servers.settings().redis_use_tls else "2a").status is Status.OK
+
+
+def test_the_master_is_asked_wherever_it_is(servers: SentinelSet) -> None:
+    elsewhere = {"redis_host": "192.0.2.1", "redis_port": 1}
+    assert finding(servers, "1a", **elsewhere).status is Status.OK
+
+
+def test_a_missing_replica_is_seen(servers: SentinelSet) -> None:
+    away = servers.replicas()[0]
+    servers.kill(away)
+    eventually(lambda: finding(servers, "1d").status is Status.WARN, 30, "the self-test sees it")
+    assert "1 of 2 replicas" in finding(servers, "1d").observed
+    servers.start(away)
+    servers.await_replicas(2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"redis_sentinel_password": "wrong-password"}, "refuses REDIS_SENTINEL_PASSWORD"),
+        ({"redis_sentinel_name": "mymaster"}, "knows no master of this name"),
+    ],
+)
+def test_a_setting_that_no_sentinel_accepts_is_named(servers: SentinelSet, wrong: dict[str, str], says: str) -> None:
+    found = finding(servers, "1d", **wrong)
+    assert found.status is Status.FAIL
+    assert says in found.observed
+
+
+def test_a_sentinel_that_is_not_there_is_named(servers: SentinelSet) -> None:
+    sentinels = f"{servers.settings().redis_sentinels},127.0.0.1:1"
+    found = finding(servers, "1d", redis_sentinels=sentinels)
+    assert (found.status, found.observed) == (Status.FAIL, "of 4 sentinels the one at 127.0.0.1:1 does not answer")
+
+
+def test_without_sentinels_nothing_is_asked(servers: SentinelSet) -> None:
+    check = next(check for check in CATALOG if check.id == "1d")
+    subject = Subject(servers.settings("worker", redis_sentinels=""))
+    assert (check.run(subject).status, check.required(subject)) == (Status.INFO, False)
