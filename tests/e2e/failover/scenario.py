@@ -12,7 +12,7 @@ from tests.e2e.chaos.table import Line, lines
 from tests.sentinel_set import SentinelSet
 
 RESUMES_WITHIN_S = 2.0  # from the moment at which a sentinel names the new master to the next run
-_RATE = 2.0  # known machines per second; with strangers and repeats about seven leases
+_RATE = 0.7  # known machines per second; with strangers and repeats about two leases and a half
 _SECONDS_EACH = 60  # at most, until the former master follows the new one
 _FIRST_RUN_S = 90.0
 _SETTLE_S = 240.0
