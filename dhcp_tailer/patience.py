@@ -30,7 +30,7 @@ class Patience:
         outages: Outages,
         *,
         first_s: float = 0.5,
-        longest_s: float = 1.0,
+        longest_s: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._stop = stop

@@ -27,7 +27,7 @@ from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 _JOBS_STOP_WITHIN_S = 7.0
 _LOOPS_STOP_WITHIN_S = 1.0
-_LONGEST_WAIT_S = 1.0  # after a failover the new master is used within this time; each try asks one sentinel
+_LONGEST_WAIT_S = 0.5  # a new master is used within 2 s, what the tailer and the API wait included
 _SHARE = {JobKind.BOOT: 0.5, JobKind.FINISH: 0.25, JobKind.DISCOVER: 0.125, JobKind.EXPIRE: 0.125}
 
 
