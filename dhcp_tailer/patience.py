@@ -19,8 +19,7 @@ class Patience:
 
     Args:
         probe: asks whether Redis takes writes; raises what `bringup.connections.redis_errors` raises.
-        first_s: seconds before the second try; each wait is twice the one before.
-        longest_s: seconds that no wait exceeds.
+        retry_s: seconds between two tries. One process asks, so no backoff is needed; and a new master is used at once.
     """
 
     def __init__(
@@ -29,15 +28,13 @@ class Patience:
         probe: Callable[[], None],
         outages: Outages,
         *,
-        first_s: float = 0.5,
-        longest_s: float = 0.5,
+        retry_s: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._stop = stop
         self._probe = probe
         self._outages = outages
-        self._first_s = first_s
-        self._longest_s = longest_s
+        self._retry_s = retry_s
         self._sleep = sleep
         self._probe_at = 0.0
 
@@ -48,13 +45,11 @@ class Patience:
             Interrupted: asked to stop before it succeeded; it may or may not have had its effect.
             PermanentError: waiting cannot help.
         """
-        wait_s = self._first_s
         while True:
             try:
                 return self._once(action)
             except TransientError:
-                self._pause(wait_s)
-                wait_s = min(2 * wait_s, self._longest_s)
+                self._pause(self._retry_s)
 
     def settle(self) -> None:
         """After an outage: look whether Redis stays, also while there is no lease to deliver.
