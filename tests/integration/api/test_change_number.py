@@ -292,11 +292,13 @@ def test_the_log_says_it_once(api: Api, redis: "Redis", settings: Settings, capf
     assert said.count("every machine is withheld") == 1
 
 
-def test_the_files_are_private(api: Api, settings: Settings) -> None:
+def test_nothing_temporary_is_left_in_a_folder_of_our_own(api: Api, settings: Settings) -> None:
     api.lease()
     await_remembered(settings, 1)
     folder: Path = settings.state_dir
-    assert {path.name for path in folder.iterdir()} == {ID_FILE, MEMORY_FILE, "api-change-number.lock"}
+    assert {ID_FILE, MEMORY_FILE} <= {path.name for path in folder.iterdir()}
+    assert list(folder.glob(".*")) == []
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_while_changes_are_lost_not_even_a_clean_up_may_write_and_it_comes_back_later(
