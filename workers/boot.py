@@ -22,6 +22,7 @@ from bringup.wire import EventType, RunDetail
 from workers.bmc import Bmc, PowerState
 from workers.callback import is_stale
 from workers.guard import Guard
+from workers.host import is_shortage
 from workers.job import Task
 from workers.own_media import own_media
 from workers.tools import Tools
@@ -44,6 +45,8 @@ def boot(tools: Tools, task: Task, *, run_id: str) -> None:
     except (TransientError, PermanentError):
         raise
     except Exception as bug:
+        if is_shortage(bug):
+            raise  # this host's, not the machine's: `workers.job` has it tried again
         # Without this the machine would be held until the run's time is up.
         _fail(tools, run_id, FailureReason.WORKER_LOST, f"the boot job failed: {type(bug).__name__}: {bug}")
         raise

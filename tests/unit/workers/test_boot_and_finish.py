@@ -1,5 +1,6 @@
 """What the boot and finish jobs make of a BMC or an API that does not do as it is told."""
 
+import errno
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -115,6 +116,16 @@ def test_a_bug_in_boot_ends_the_run_as_worker_lost_at_once(world: World, call: s
         boot_it(world)
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.WORKER_LOST)
     assert "a bug" in world.api.state.detail
+
+
+@pytest.mark.parametrize("shortage", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_worker_that_is_short_of_something_does_not_end_the_run(world: World, shortage: Exception) -> None:
+    fail_at(world, "power_state", shortage)
+    with pytest.raises(type(shortage)):
+        boot_it(world)
+    assert not world.api.state.state.ended
+    boot_it(world)
+    assert world.api.state.state is RunState.WAITING
 
 
 def test_a_refusal_that_is_not_about_the_run_does_not_end_it(world: World) -> None:

@@ -1,5 +1,6 @@
 """What is tried again, when, and what is not: decided by the class of the error."""
 
+import errno
 from typing import cast
 
 import pytest
@@ -16,6 +17,7 @@ from bringup.errors import (
     NotYet,
     PermanentError,
     RedisUnavailable,
+    SettingsError,
     TransientError,
 )
 from bringup.settings import Settings
@@ -73,6 +75,25 @@ def test_the_wait_doubles_up_to_its_limit_with_jitter(fast_settings: Settings, t
     assert min(waits) >= int(base_s * 0.75)
     assert max(waits) <= round(base_s * 1.25)
     assert len(waits) > 1, "without jitter all come back at once"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        SettingsError(["API_TLS_CA: cannot be read"]),
+    ],
+)
+def test_what_this_host_is_short_of_is_waited_for(fast_settings: Settings, error: Exception) -> None:
+    assert wait_s(fast_settings, error) > 0
+
+
+@pytest.mark.parametrize("bug", [OSError(errno.ENOENT, "No such file"), RuntimeError("a bug"), KeyError("a bug")])
+def test_a_bug_is_not_taken_for_a_shortage(fast_settings: Settings, bug: Exception) -> None:
+    with pytest.raises(type(bug)):
+        job_that_raises(fast_settings, bug).perform()
 
 
 @pytest.mark.parametrize(("said_s", "waited_s"), [(0, 1), (0.2, 1), (7, 7), (119.6, 120), (3600, 3600)])
