@@ -92,7 +92,7 @@ def _running(run: RunRecord) -> RunDecision:
     refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
 )
 def post_event(run_id: str) -> Response:
-    """A step of a run was taken, or leave to take it is asked. 409: it does not apply (any more)."""
+    """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
     event = read_body(RunEvent)
     if event.type is EventType.BOOT_STARTED:
         _wait_for_a_boot_slot(run_id)

@@ -135,6 +135,20 @@ def test_a_write_without_any_permit_is_a_defect_and_is_not_sent(emulator: Emulat
     assert len(emulator.writes) == before
 
 
+def test_a_permit_that_runs_out_between_two_requests_ends_with_the_first(emulator: Emulator, make_bmc: MakeBmc) -> None:
+    bmc, now = make_bmc(), 0.0
+    bmc.connect()
+    reset = f"{SYSTEM}/Actions/ComputerSystem.Reset"
+    before = len(emulator.writes)
+    with bmc._connection.writing(Permit("for a test", PERMIT_S, lambda: now)):
+        bmc._connection.post(reset, {"ResetType": "On"})
+        now = PERMIT_S
+        with pytest.raises(PermitExpired):
+            bmc._connection.post(reset, {"ResetType": "ForceOff"})
+    assert len(emulator.writes) == before + 1
+    assert emulator.ask()["PowerState"] == "On"
+
+
 def test_what_is_not_acknowledged_is_given_up_by_the_kernel(emulator: Emulator, make_bmc: MakeBmc) -> None:
     opened: list[int] = []
     connect = ssl.SSLSocket.do_handshake

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.decide import decide, power_refusal
+from api.decide import cleanup_refusal, decide, power_refusal
 from api.records import DeviceRecord, KnownDevice, RunRecord
 from bringup.inventory import Device
 from bringup.model import Decision, DeviceState, RunState, utc_now
@@ -60,6 +60,12 @@ VALIDATING = APPROVED.with_record(state=DeviceState.VALIDATING, active_run=RUN.r
 
 def test_power_is_granted_to_the_run_that_owns_the_machine() -> None:
     assert power_refusal(VALIDATING, RUN) is None
+
+
+def test_the_run_that_owns_the_machine_may_undo_what_it_did_also_on_one_in_service() -> None:
+    assert cleanup_refusal(VALIDATING.with_record(state=DeviceState.ACTIVE, maintenance="fan"), RUN) is None
+    assert cleanup_refusal(KnownDevice(VALIDATING.record, None), RUN) is None
+    assert cleanup_refusal(VALIDATING.with_record(active_run="other"), RUN)
 
 
 @pytest.mark.parametrize(
