@@ -22,7 +22,7 @@ def deadline_of(run: RunRecord, settings: Settings) -> datetime | None:
     if run.last_heartbeat_at:
         limits.append(run.last_heartbeat_at + timedelta(seconds=settings.heartbeat_lost_s))
     elif run.powered_on_at:
-        limits.append(run.powered_on_at + timedelta(seconds=settings.boot_timeout_s))
+        limits.append(run.powered_on_at + timedelta(seconds=run.boot_timeout_s or settings.boot_timeout_s))
     return min(limits)
 
 

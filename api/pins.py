@@ -13,7 +13,17 @@ from api.records import RunRecord
 from bringup.inventory import Device
 from bringup.settings import Settings
 
-FIELDS = ("bmc", "boot_method", "credential", "bmc_ca", "bmc_fingerprint", "bmc_verify", "serial", "uuid")
+FIELDS = (
+    "bmc",
+    "boot_method",
+    "credential",
+    "bmc_ca",
+    "bmc_fingerprint",
+    "bmc_verify",
+    "serial",
+    "uuid",
+    "boot_timeout_s",
+)
 
 
 def on_record(entry: Device | None) -> dict[str, object]:

@@ -53,6 +53,7 @@ class RunRecord(Record):
     bmc_verify: bool = True
     serial: str | None = None
     uuid: str | None = None
+    boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
     bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.pins`
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -33,6 +33,7 @@ class Device(BaseModel):
     bmc_fingerprint: Fingerprint | None = None
     bmc_verify: bool = True
     boot_method: Literal["cd", "uefi-http", "pxe"] = "cd"
+    boot_timeout_s: int | None = Field(default=None, ge=1, le=24 * 3600)  # None: BOOT_TIMEOUT_S
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE] = DeviceState.APPROVED
     maintenance: str | None = None  # the reason; set: audit only
     expected: Expectation = Expectation()

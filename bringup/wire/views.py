@@ -90,6 +90,7 @@ class Run(Message):
     bmc_verify: bool = True
     serial: str | None = None  # of the machine, on record; tells it from others behind the same BMC
     uuid: str | None = None
+    boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
     created_at: AwareDatetime
     updated_at: AwareDatetime
     deadline_at: AwareDatetime | None = None

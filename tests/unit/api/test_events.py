@@ -188,6 +188,12 @@ def test_the_deadline_follows_the_machine() -> None:
     assert heard.deadline_at == heard.last_heartbeat_at + timedelta(seconds=SETTINGS.heartbeat_lost_s)
 
 
+def test_a_slow_machine_has_a_boot_time_of_its_own() -> None:
+    slow = waiting().run.model_copy(update={"boot_timeout_s": SETTINGS.boot_timeout_s + 900})
+    assert slow.powered_on_at is not None
+    assert deadline_of(slow, SETTINGS) == slow.powered_on_at + timedelta(seconds=SETTINGS.boot_timeout_s + 900)
+
+
 def test_heartbeats_do_not_carry_a_run_beyond_its_own_time() -> None:
     run = beat(waiting()).run
     assert run.boot_started_at is not None
