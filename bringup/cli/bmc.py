@@ -1,5 +1,6 @@
 """``bringup bmc check``: what a BMC can do for a run, found out by reading alone."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.session import Login
 from workers.redfish.survey import Survey, survey
+
+_IP_ADDRESS = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ def check(
 ) -> None:
     """Show what the BMC of a machine can do, which system and slot a run would use, and what would fail.
 
-    NAME_OR_ADDRESS is a machine of the inventory, or https://ADDRESS with --credential-file. Nothing is written to
-    the BMC: it sees GET requests, and a login and logout (none with --basic).
+    NAME_OR_ADDRESS is a machine of the inventory, or an address (https://...) with --credential-file. Nothing is
+    written to the BMC: it sees GET requests, and a login and logout (none with --basic).
     """
+    if _IP_ADDRESS.fullmatch(name_or_address):
+        name_or_address = f"https://{name_or_address}"
     if "://" in name_or_address:
         if not name_or_address.startswith("https://"):
             raise click.UsageError("the address must begin with https://: a password is sent there")

@@ -65,7 +65,7 @@ class BootSettings:
     @property
     def is_usb_cd(self) -> bool:
         """Whether a virtual disc boots under another name than Cd."""
-        return bool(self.allowed_targets()) and self.target_of("cd") != "Cd"
+        return self._offered("cd") not in {None, "Cd"}
 
     def allowed_targets(self) -> tuple[str, ...]:
         """What the BMC says that it can boot from; () when it does not say."""
@@ -73,21 +73,16 @@ class BootSettings:
 
     def target_of(self, boot_method: str) -> str:
         """This BMC's name for what is booted. Raises BmcRejected: no_boot, with the names that it has."""
-        allowed = {value.casefold(): value for value in self.allowed_targets()}
-        wanted = _TARGETS[boot_method]
-        if boot_method == "cd" and self._is_supermicro:
-            # Its Cd is a drive that is not there; only UsbCd is the virtual one. Source: sushy, System.
-            wanted = ("UsbCd", "Cd")
-        found = next((allowed[name.casefold()] for name in wanted if name.casefold() in allowed), None)
-        if found:
+        if found := self._offered(boot_method):
             return found
-        if allowed:
-            raise BmcRejected(
-                f"the BMC cannot boot from {boot_method}: it offers {', '.join(self.allowed_targets())}"
-                + ('; boot_method = "uefi-http" works there' if "uefihttp" in allowed else ""),
-                reason=FailureReason.NO_BOOT,
-            )
-        return wanted[0]
+        allowed = self.allowed_targets()
+        if not allowed:
+            return self._wanted(boot_method)[0]
+        instead = '; boot_method = "uefi-http" works there' if self._offered("uefi-http") else ""
+        raise BmcRejected(
+            f"the BMC cannot boot from {boot_method}: it offers {', '.join(allowed)}{instead}",
+            reason=FailureReason.NO_BOOT,
+        )
 
     def boot_once(self, boot_method: str, image_url: str | None) -> None:
         """Boot from the medium, the image's address or the network at the next start, and only then.
@@ -116,6 +111,18 @@ class BootSettings:
             found = _override(now)
             if found.enabled == "Once" and found.target.casefold() in ours:
                 self._disable(now)
+
+    def _wanted(self, boot_method: str) -> tuple[str, ...]:
+        if boot_method == "cd" and self._is_supermicro:
+            # Its Cd is a drive that is not there; only UsbCd is the virtual one. Source: sushy, System.
+            return "UsbCd", "Cd"
+        return _TARGETS[boot_method]
+
+    def _offered(self, boot_method: str) -> str | None:
+        """The BMC's own spelling of the best target that it lists."""
+        spelling = {value.casefold(): value for value in self.allowed_targets()}
+        found = (spelling.get(name.casefold()) for name in self._wanted(boot_method))
+        return next(filter(None, found), None)
 
     @property
     def _is_supermicro(self) -> bool:

@@ -40,6 +40,11 @@ def test_an_address_is_looked_at_and_nothing_is_written(emulator: Emulator) -> N
     assert PASSWORD not in result.output
 
 
+def test_an_ip_address_alone_is_enough(emulator: Emulator) -> None:
+    plain = emulator.address.removeprefix("https://")
+    assert check(plain, "--credential-file", "credentials/rack1.toml", "--ca", str(emulator.ca)).exit_code == 0
+
+
 def test_with_basic_only_reads_are_sent(emulator: Emulator) -> None:
     assert address_of(emulator, "--basic").exit_code == 0
     assert {line.split()[0] for line in emulator.seen["log"]} == {"GET"}

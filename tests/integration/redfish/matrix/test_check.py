@@ -198,3 +198,17 @@ def test_the_password_is_in_nothing_that_is_shown(settings: Settings) -> None:
     family = NAMED["HPE iLO 5"]
     with served(SimulatedRedfish(family.tree(), family.behaviour, family.system)) as bmc:
         assert PASSWORD not in json.dumps(look_at((family, bmc), settings).as_json())
+
+
+@only("HPE iLO 5")
+def test_a_bmc_that_offers_no_disc_to_boot_is_shown_with_what_it_offers(
+    simulated: Simulated, settings: Settings
+) -> None:
+    _family, bmc = simulated
+    boot = bmc.tree["/redfish/v1/Systems/1"]["Boot"]
+    boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = ["Pxe", "UefiHttp"]
+    found = look_at(simulated, settings)
+    assert [line for line in found.problems if "it offers Pxe, UefiHttp" in line]
+    assert len(found.problems) == 1
+    assert any("uefi-http" in line for line in found.alternatives)
+    assert found.quirks
