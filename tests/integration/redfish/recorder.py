@@ -14,7 +14,9 @@ from workers.permit import Permit
 _KINDS = {
     "VirtualMedia.InsertMedia": {EventType.WRITE_REQUESTED},
     "VirtualMedia.EjectMedia": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "Certificates": {EventType.WRITE_REQUESTED},  # the CA of the image server, for a slot that can check it
     "PATCH": {EventType.OVERRIDE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "PATCH of a slot": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
     "ComputerSystem.Reset": {
         EventType.POWER_REQUESTED,
         EventType.POWER_ON_REQUESTED,
@@ -40,7 +42,8 @@ class Write:
     @property
     def needs(self) -> set[EventType]:
         """The kinds of permit that allow it; none for what we should never send."""
-        return _KINDS.get(self.path.rpartition("/")[2], _KINDS.get(self.method, set()))
+        kind = f"{self.method} of a slot" if "/VirtualMedia/" in self.path else self.method
+        return _KINDS.get(self.path.rpartition("/")[2], _KINDS.get(kind, set()))
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,12 @@ def test_a_session_limit_without_basic_is_no_wrong_password(simulated: Simulated
     bmc.refuses_basic = True
     with pytest.raises(BmcUnavailable, match="RAC0218"):
         driver.power_state()
+
+
+@pytest.mark.parametrize("simulated", [f for f in FAMILIES if f.name == "HPE iLO 5"], ids=str, indirect=True)
+def test_a_second_on_that_is_refused_because_the_machine_is_on_is_no_failure(
+    simulated: Simulated, driver: RedfishBmc
+) -> None:
+    written(driver, driver.power_on)
+    assert driver.power_state() == "On"
+    assert [body["ResetType"] for method, path, body in simulated[1].log if path.endswith("Reset")] == ["On"]
