@@ -15,9 +15,11 @@ from tests.conftest import MakeSettings
 from tests.integration.redfish.conftest import write_credential
 from tests.integration.redfish.matrix.families import Family
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish, served
+from tests.integration.redfish.recorder import Held
 from workers.own_media import OwnMedia
 from workers.permit import Permit, boot_clock
 from workers.redfish import RedfishBmc
+from workers.redfish.gate import Gate
 
 SECRET = "q7nq1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"
 IMAGE = f"https://images.example/images/{SECRET}/bringup-validation.iso"
@@ -33,6 +35,20 @@ def simulated(request: pytest.FixtureRequest) -> Iterator[Simulated]:
     family: Family = request.param
     with served(SimulatedRedfish(family.tree(), family.behaviour, family.system)) as bmc:
         yield family, bmc
+
+
+@pytest.fixture(autouse=True)
+def every_write_had_a_permit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As for the emulator: nothing reached the simulated BMC but while a permit held, by the BMC's own record."""
+    if "simulated" not in request.fixturenames:
+        yield
+        return
+    held, opens = Held(), Gate.writing
+    _family, bmc = request.getfixturevalue("simulated")
+    monkeypatch.setattr(Gate, "writing", lambda gate, permit: held.noting(permit, opens(gate, permit)))
+    yield
+    assert all(write.by_a_worker for write in bmc.recorded)
+    assert held.not_covering(bmc.recorded) == []
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ override names at that moment, if this firmware boots that: `booted` says what i
 import copy
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.integration.redfish.matrix.behaviour import Answer, Behaviour, refusal
+from tests.integration.redfish.recorder import Write
 
 USER, PASSWORD = "root", "of-the-matrix"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
@@ -38,6 +40,7 @@ class SimulatedRedfish:
     booted: list[str] = field(default_factory=list)
     address: str = ""
     refuses_basic: bool = False
+    recorded: list[Write] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tree = copy.deepcopy(self.tree)
@@ -72,6 +75,9 @@ class SimulatedRedfish:
         with self._lock:
             path = path.split("?", maxsplit=1)[0].rstrip("/")
             self.log.append((method, path, body))
+            if method not in {"GET", "HEAD"} and not path.startswith(SESSIONS):
+                agent = headers.get("User-Agent", "").partition("/")[0]
+                self.recorded.append(Write(time.time(), method, path, agent))
             self._counts[method] += 1
             every = self.behaviour.drops_reads
             if method == "GET" and every and self._counts["GET"] % every == 0:

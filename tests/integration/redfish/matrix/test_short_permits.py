@@ -14,9 +14,9 @@ NAMED = {family.name: family for family in FAMILIES}
 
 
 def permit_for(writes: int) -> Permit:
-    """A permit that ends after so many requests; each is looked at twice: when it is prepared, and when it is sent."""
+    """A permit that ends after so many looks at it: one of the recorder's, one before all writes, some for each."""
     looks = iter(range(10_000))
-    return Permit("test", ends_at=float(1 + writes), clock=lambda: float(next(looks)))
+    return Permit("test", ends_at=float(2 + writes), clock=lambda: float(next(looks)))
 
 
 def tried_until_done(driver: RedfishBmc, act: Callable[[Permit], None], writes: int) -> int:
