@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bringup.settings import Settings
-from tests.integration.api.conftest import RUN_A, Api
+from tests.integration.api.conftest import RUN_A, RUN_B, Api
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
 
@@ -87,3 +87,24 @@ def test_without_any_replica_the_api_is_not_ready_and_says_so(servers: SentinelS
     servers.await_replicas(2)
     assert api.call("GET", "/ready", token=None).status_code == 200
     assert api.lease().status_code == 201
+
+
+def test_a_failover_that_lost_only_what_was_not_acknowledged_withholds_no_machine(
+    servers: SentinelSet, api: Api
+) -> None:
+    assert api.lease(RUN_B).status_code == 201
+    old, replicas = servers.master(), servers.replicas()
+    servers.admin(old).config_set("min-replicas-to-write", 0)  # it takes a write that nobody else gets
+    for port in replicas:
+        servers.kill(port)
+    assert api.lease().status_code == 503
+    api.ok("GET", "/devices")  # which reads the number of the change that only the master has
+    servers.kill(old)
+    for port in replicas:
+        servers.start(port)
+    servers.await_master(old)
+    eventually(lambda: api.lease().status_code == 201, 30, "the lease is taken up")  # 201: it was lost
+    assert "withheld" not in api.call("GET", "/ready", token=None).json
+    assert "bringup_withheld 0.0" in api.call("GET", "/metrics").text
+    servers.start(old)
+    servers.await_replicas(2)
