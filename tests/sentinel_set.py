@@ -45,15 +45,17 @@ _FAILOVER_S = 60.0  # generous: these machines are shared
 class SentinelSet:
     """See the module."""
 
-    def __init__(self, folder: Path, *, use_tls: bool = False, replicas: int = 2) -> None:
+    def __init__(self, folder: Path, *, use_tls: bool = False, replicas: int = 2, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self._host = host
         ports = _free_ports(3 + 1 + replicas)
         self.sentinels, self.ports = ports[:3], ports[3:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.redis_variables = {
+            "REDIS_HOST": host,
             "REDIS_PORT": str(self.ports[0]),
             "REDIS_PASSWORD": PASSWORD,
-            "REDIS_SENTINELS": ",".join(f"127.0.0.1:{port}" for port in self.sentinels),
+            "REDIS_SENTINELS": ",".join(f"{host}:{port}" for port in self.sentinels),
             "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD,
             "REDIS_USE_TLS": str(use_tls).lower(),
             "PKI_DIR": str(folder / "pki"),
@@ -170,8 +172,8 @@ class SentinelSet:
         if self._use_tls:
             self._bringup("pki", "setup", "--dev")
         for redis_port, sentinel_port in zip(self.ports, self._sentinels_for_each(), strict=True):
-            arguments = ["--folder", str(self.folder / f"host-{redis_port}"), "--address", f"127.0.0.1:{redis_port}"]
-            self._bringup("redis-conf", *arguments, "--sentinel-address", f"127.0.0.1:{sentinel_port}")
+            arguments = ["--folder", str(self.folder / f"host-{redis_port}"), "--address", f"{self._host}:{redis_port}"]
+            self._bringup("redis-conf", *arguments, "--sentinel-address", f"{self._host}:{sentinel_port}")
             self._add_administrator(self.folder / f"host-{redis_port}")
 
     def _add_administrator(self, folder: Path) -> None:

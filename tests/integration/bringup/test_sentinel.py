@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -203,3 +204,21 @@ def test_the_password_of_the_services_neither_reconfigures_a_sentinel_nor_starts
     for command in ("SENTINEL FAILOVER bringup", "SENTINEL SET bringup quorum 1", "SENTINEL RESET *", "SHUTDOWN"):
         with pytest.raises(redis.exceptions.NoPermissionError):
             sentinel.execute_command(*command.split())  # type: ignore[no-untyped-call]
+
+
+def test_servers_that_are_known_by_name_are_checked_by_name(tmp_path: Path) -> None:
+    """With names in REDIS_HOST the sentinels hand out names, which are what the certificates must have."""
+    with SentinelSet(tmp_path, use_tls=True, host="localhost") as named:
+        connection = client(named)
+        assert connection.sentinels.view(fresh=True).master[0] == "localhost"
+        assert count(connection) == 1
+        named.fail_over()
+        eventually(lambda: _counts(named, connection), 30, "transactions go on at the next master")
+
+
+def _counts(servers: SentinelSet, connection: "redis.Redis") -> bool:
+    try:
+        with redis_errors(servers.settings("api")):
+            return count(connection) > 1
+    except RedisUnavailable:
+        return False
