@@ -1,5 +1,6 @@
 """How many requests are worked on at the same time; whoever waits for a client's bytes is not one of them."""
 
+import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -60,28 +61,23 @@ class WorkSlots:
             self._slots.acquire()
 
 
-class _Body:
+class _Body(io.RawIOBase):
     """A request's body. Source: PEP 3333, Input and Error Streams."""
 
     def __init__(self, stream: Any, reading: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__()
         self._stream = stream
         self._reading = reading
 
-    def read(self, size: int = -1) -> bytes:
-        with self._reading():
-            return bytes(self._stream.read(size))
+    def readable(self) -> bool:
+        return True
 
-    def readline(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, when they have come."""
         with self._reading():
-            return bytes(self._stream.readline(size))
-
-    def readlines(self, hint: int = -1) -> list[bytes]:
-        with self._reading():
-            return list(self._stream.readlines(hint))
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
+            piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _body_bytes(environ: "WSGIEnvironment") -> int:

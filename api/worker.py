@@ -14,8 +14,8 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from api.clients import Client, Clients
 from api.jitter import up_to
+from api.slow_bodies import after_its_body
 from api.tls_connections import LINGER_S, TlsConnections
-from api.unread_body import answered_after_body
 from api.work_slots import WorkSlots
 from bringup.settings import Settings
 
@@ -53,7 +53,7 @@ class Worker(GeventWorker):
             header_s=self._header_s,
             stall_s=settings.api_stall_timeout_s,
         )
-        self.wsgi: Any = answered_after_body(slots, self._header_s)
+        self.wsgi: Any = after_its_body(slots, self._header_s)
 
     def run(self) -> None:
         """Serve until told to stop; then finish what is under way."""
@@ -97,8 +97,9 @@ class Worker(GeventWorker):
         return contextlib.nullcontext()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """The header is there. Afterwards the client has as long for the next one."""
+        """The header is there; the body has as long to begin, and afterwards the next header."""
         client: Client = self._clients.of(sock.fileno())
+        self._clients.expect(client, self._header_s + _TICK_S)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except StopIteration:

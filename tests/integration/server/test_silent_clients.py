@@ -85,6 +85,19 @@ def test_each_is_cut_off_in_time(start_api: StartApi, silent: Silent) -> None:
                 pass
 
 
+def test_a_refusal_waits_for_the_body_so_that_refusing_is_not_asked_for_again_at_once(
+    start_api: StartApi, silent: Silent
+) -> None:
+    with serving(start_api, api_header_timeout_s="300") as served:
+        (refused,) = silent(served.port, BODY % b"report" + b"\r\n{", 1)
+        refused.settimeout(1)
+        with pytest.raises(TimeoutError):
+            refused.recv(1)
+        refused.settimeout(20)
+        refused.sendall(b" " * 9998)
+        assert refused.recv(4096).startswith(b"HTTP/1.1 401")
+
+
 def test_one_address_holds_so_many_connections_and_loses_the_longest_silent_one(
     start_api: StartApi, silent: Silent
 ) -> None:
