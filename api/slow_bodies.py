@@ -4,10 +4,12 @@ import contextlib
 import io
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gunicorn.http.errors import ParseException
+from werkzeug.wsgi import ClosingIterator
 
 from api.jitter import up_to
 
@@ -41,15 +43,16 @@ def after_its_body(app: "WSGIApplication", seconds: float) -> "WSGIApplication":
         if not _announces_body(environ):
             return app(environ, start)
         deadline = time.monotonic() + up_to(seconds)
-        with contextlib.closing(ArrivingBody(environ["wsgi.input"])) as body:
-            environ["wsgi.input"] = body
-            body.await_first(deadline)
-            answer = app(environ, start)
-            if not body.has_begun:
-                response.force_close()
-            elif response.should_close():
-                gevent.with_timeout(max(0.001, deadline - time.monotonic()), _discard, body, timeout_value=None)
-            return answer
+        body = environ["wsgi.input"] = ArrivingBody(environ["wsgi.input"])
+        body.await_first(deadline)
+        answer = app(environ, start)
+        if not body.has_begun:
+            # The client closes, or its time to take the answer ends. Closed by us, it would be back at once.
+            response.force_close()
+            return ClosingIterator(answer, [partial(_discard, body), body.close])
+        if response.should_close():
+            gevent.with_timeout(max(0.001, deadline - time.monotonic()), _discard, body, timeout_value=None)
+        return ClosingIterator(answer, body.close)
 
     return answers
 

@@ -79,7 +79,7 @@ def test_others_are_served_while_they_wait(start_api: StartApi, silent: Silent) 
 
 
 def test_each_is_cut_off_in_time(start_api: StartApi, silent: Silent) -> None:
-    with serving(start_api, api_header_timeout_s="1") as served:
+    with serving(start_api, api_header_timeout_s="1", api_stall_timeout_s="1") as served:
         for one in [one for sent in SENT.values() for one in silent(served.port, sent, 3)]:
             while one.recv(4096):  # a refusal, or nothing; then the end. After 20 s this raises TimeoutError
                 pass
