@@ -23,7 +23,7 @@ def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdent
     """
     chassis = _chassis_of(connection, system)
     return MachineIdentity(
-        serial=_said(system, "SerialNumber") or next(filter(None, (_said(c, "SerialNumber") for c in chassis)), None),
+        serial=_said(system, "SerialNumber"),
         sku=_said(system, "SKU"),
         asset_tag=_said(system, "AssetTag"),
         uuid=system.text("UUID") if uuid_key(system.text("UUID")) else None,
