@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import ssl
 
 _TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle; longer waits belong to the callers
+# Twice the most threads that a setting allows, and room for loops. redis-py's own bound of 100 raises an error for
+# each thread beyond it, as if Redis were away; who bounds the connections is WORKER_CONCURRENCY or API_THREADS.
+_MOST_CONNECTIONS = 1024
 
 
 class PlainConnection(KeepsErrorCodes, redis.Connection):
@@ -73,6 +76,7 @@ def options(settings: Settings, contexts: tls.ClientContexts, *, name: str, time
     """
     made: dict[str, Any] = {
         "client_name": f"bringup-{name}",
+        "max_connections": _MOST_CONNECTIONS,
         "socket_connect_timeout": timeout_s,
         "socket_timeout": timeout_s,
         "socket_keepalive": True,

@@ -6,12 +6,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from annotated_types import Le
 
 from bringup import tls
 from bringup.connections import ApiClient, connect_redis, redis_errors
 from bringup.errors import ApiRejected, ApiUnavailable, PermanentError, RedisUnavailable
+from bringup.settings import Settings
 from bringup.wire import Health
-from tests.conftest import MakeSettings, RedisServer, free_port
+from tests.conftest import PASSWORD, MakeSettings, RedisServer, free_port
 
 Serve = Callable[..., "Foreign"]
 
@@ -117,3 +119,15 @@ def test_a_wrong_password_is_permanent_and_an_absent_redis_is_not(
 def test_redis_shows_who_is_connected(make_settings: MakeSettings, shared_redis: RedisServer) -> None:
     redis = connect_redis(make_settings(redis_port=shared_redis.port), tls.ClientContexts(), name="tests")
     assert redis.client_getname() == "bringup-tests"
+
+
+@pytest.mark.parametrize("setting", ["worker_concurrency", "api_threads"])
+def test_redis_may_be_asked_by_as_many_threads_as_the_settings_allow(
+    make_settings: MakeSettings, shared_redis: RedisServer, setting: str
+) -> None:
+    most = next(int(str(one.le)) for one in Settings.model_fields[setting].metadata if isinstance(one, Le))
+    settings = make_settings(redis_port=shared_redis.port, redis_password=PASSWORD, **{setting: most})
+    pool: Any = connect_redis(settings, tls.ClientContexts(), name="crowd").connection_pool
+    for _ in range(2 * most):  # one listens or transacts, another one reads meanwhile
+        pool.get_connection()
+    pool.disconnect()
