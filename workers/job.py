@@ -7,7 +7,6 @@ call (an instance, callbacks, webhooks) is ignored.
 
 import random
 import re
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from rq.exceptions import DeserializationError
 from rq.job import Job, Retry, parse_job_id
 
 from bringup import log
+from bringup.connections import redis_now
 from bringup.errors import HostShortage, JobRefused, SettingsError, TransientError
 from bringup.model import RUN_ID
 from bringup.settings import Settings
@@ -51,10 +51,14 @@ class Task:
         return int(self._job.meta[what])
 
     def seconds_since_first(self, what: str) -> float:
-        """Seconds since an execution of this job first asked this; 0 for the first. By the clock of the wall."""
-        first = self._job.meta.setdefault(f"first_{what}", time.time())
+        """Seconds since an execution of this job first asked this; 0 for the first.
+
+        By Redis's clock: the next execution may be on another host, and hosts need not agree about the time.
+        """
+        now = redis_now(self._job.connection).timestamp()
+        first = self._job.meta.setdefault(f"first_{what}", now)
         self._job.save_meta()  # type: ignore[no-untyped-call]
-        return max(0.0, time.time() - float(first))
+        return max(0.0, now - float(first))
 
 
 JobFunction = Callable[..., None]

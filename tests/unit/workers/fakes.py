@@ -316,12 +316,22 @@ class World:
 
     def task(self) -> Task:
         """A new execution of the job."""
-        return Task(cast("Job", _FakeJob(self.meta)))
+        return Task(cast("Job", _FakeJob(self.meta, self.clock)))
 
 
 class _FakeJob:
-    def __init__(self, meta: dict[str, Any]) -> None:
+    def __init__(self, meta: dict[str, Any], clock: Clock) -> None:
         self.meta = meta
+        self.connection = _FakeRedis(clock)
 
     def save_meta(self) -> None:
         """Nothing is kept but in the dict."""
+
+
+class _FakeRedis:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def time(self) -> tuple[int, int]:
+        """Source: https://redis.io/docs/latest/commands/time/"""
+        return int(self._clock.now), int(self._clock.now % 1 * 1e6)
