@@ -22,12 +22,13 @@ class OwnMedia:
     def owns(self, shown: str) -> bool:
         """Whether what a BMC shows of a medium is one of ours.
 
-        A BMC that shortens addresses shows the name of the file alone: where no secret is shown, that must do.
+        A BMC that shortens addresses shows the name of the file alone: where nothing else is shown, that must do. An
+        address without our secret is somebody else's, whatever its file is called.
         """
         secret = image_secret(shown)
         if secret is not None:
             return hashlib.sha256(secret.encode()).hexdigest() in self.secrets_sha256
-        return bool(self.secrets_sha256) and shown.replace("\\", "/").rpartition("/")[2] == IMAGE_FILE
+        return bool(self.secrets_sha256) and shown == IMAGE_FILE
 
 
 def own_media(run: RunDetail) -> OwnMedia:

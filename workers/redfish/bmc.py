@@ -43,8 +43,12 @@ class RedfishBmc:
         return self._machine.timing.power_settle_s
 
     def connect(self) -> None:
-        """Log in where that is not done, read what a write needs, and have a connection ready for the next request."""
+        """Log in where that is not done, read what a write needs, and have a connection ready for the next request.
+
+        Raises BmcRejected: wrong_machine; another machine answers than the one that logged us in.
+        """
         with self._asked_to("connect", refused=FailureReason.BMC_UNREACHABLE):
+            self._machine.require_same()
             if self._run.boot_method == "cd":
                 self._machine.read_slots()
             self._connection.connect()
@@ -52,6 +56,7 @@ class RedfishBmc:
     def identity(self) -> MachineIdentity:
         """Which machine this is, by its own words, read now."""
         with self._asked_to("say which machine it is", refused=FailureReason.BMC_UNREACHABLE):
+            self._machine.forget_slots()  # a person may exchange a medium while this is read
             return identity_of(self._connection, self._connection.get(self._machine.system.path))
 
     def power_state(self) -> str:
@@ -62,10 +67,12 @@ class RedfishBmc:
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take out our own disc; none is fine."""
         with self._writing(permit, "eject the medium", refused=FailureReason.MEDIA_REJECTED):
-            for slot in self._machine.read_slots():
-                if not slot.is_empty and own.owns(slot.image):
-                    virtual_media.eject(self._connection, slot, self._machine.timing.media_s)
-            self._machine.forget_slots()
+            try:
+                for slot in self._machine.read_slots():
+                    if not slot.is_empty and own.owns(slot.image):
+                        virtual_media.eject(self._connection, slot, self._machine.timing.media_s)
+            finally:
+                self._machine.forget_slots()
 
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
         """Put the image in, where the machine boots from a disc; otherwise only remember its address."""

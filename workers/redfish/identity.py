@@ -32,6 +32,15 @@ def identity_of(connection: RedfishConnection, system: Resource) -> MachineIdent
     )
 
 
+def other_than(before: Resource, now: Resource) -> str | None:
+    """Why ``now`` is not the system that was read before; None: nothing speaks against it."""
+    for name, key in (("SerialNumber", serial_key), ("UUID", uuid_key)):
+        was, is_now = before.text(name), now.text(name)
+        if key(was) and key(is_now) not in {None, key(was)}:
+            return f"{name} was {was} and is {is_now}"
+    return None
+
+
 def _said(resource: Resource, name: str) -> str | None:
     text = resource.text(name)
     return text if serial_key(text) else None

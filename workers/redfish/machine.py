@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+from bringup.errors import BmcRejected
+from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.redfish.connection import RedfishConnection
+from workers.redfish.identity import other_than
 from workers.redfish.oem import OemBoot, boot_of_managers
 from workers.redfish.resource import Resource
 from workers.redfish.slots import Slot, slots_of, usable
@@ -37,6 +40,16 @@ class Machine:
         """The machine with this serial or UUID. Raises BmcRejected: it cannot be told which of several it is."""
         system, because = system_of(connection, root, serial=serial, uuid=uuid)
         return cls(connection, root, system, timing_of(system, settings), because)
+
+    def require_same(self) -> None:
+        """Raises BmcRejected: wrong_machine; the system names another machine than at the login.
+
+        A BMC may be exchanged, or its address given to another, while a job waits for it. With Basic authentication
+        no session would end.
+        """
+        if why := other_than(self.system, self.connection.get(self.system.path)):
+            message = f"another machine answers at {self.connection.base} now: {why}"
+            raise BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
 
     def managers(self) -> list[Resource]:
         """The managers of this machine."""

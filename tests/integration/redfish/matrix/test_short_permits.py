@@ -46,7 +46,7 @@ def test_a_slot_that_refused_under_one_permit_is_not_asked_under_the_next(
 def test_what_was_read_for_a_write_is_not_read_again_for_the_next_permit(
     simulated: Simulated, driver: RedfishBmc
 ) -> None:
-    _family, bmc = simulated
+    family, bmc = simulated
     written(driver, driver.power_off)
     driver.connect()
     with pytest.raises(PermitExpired):
@@ -54,4 +54,4 @@ def test_what_was_read_for_a_write_is_not_read_again_for_the_next_permit(
     bmc.log.clear()
     written(driver, lambda permit: driver.set_boot_once("cd", permit))
     before_the_patch = [path for method, path, _ in bmc.log[: [line[0] for line in bmc.log].index("PATCH")]]
-    assert before_the_patch == []
+    assert before_the_patch == [family.system], "only whether it is the same machine, before the permit"
