@@ -6,7 +6,7 @@ from bringup.connections import redis_errors
 from bringup.errors import BringupError, RedisRefused
 from bringup.redis_conf import DEFAULT_USER
 from bringup.selftest.check import Check, Finding, fail, ok, skip, warn
-from bringup.selftest.redis_checks import connected
+from bringup.selftest.redis_checks import always, connected
 from bringup.selftest.subject import Subject
 
 ACL_FILE = Path("redis/users.acl")  # where `bringup redis-conf` writes it
@@ -70,6 +70,7 @@ CHECKS = (
         "1 Redis",
         "Redis replays its transactions at the next start",
         _replays,
+        always,  # what was not asked may be lost at the next start: never a pass
         needs=(lambda subject: subject.redis_hindrance,),
     ),
 )

@@ -33,6 +33,12 @@ def test_it_exits_1_when_something_failed(tls_site: Site) -> None:
     assert "FAILED" in done.stdout
 
 
+def test_whether_redis_replays_is_never_passed_without_having_asked(tls_site: Site) -> None:
+    """Who restarts Redis on the strength of it would lose data."""
+    assert tls_site.selftest("--only", "1c").returncode == 0
+    assert tls_site.selftest("--only", "1c", REDIS_PASSWORD="not-the-password-of-the-site").returncode == 1
+
+
 @pytest.mark.parametrize("arguments", [["--only", "9"], ["--timeout", "0"], ["--output", "xml"]])
 def test_it_exits_2_on_wrong_usage(plain_site: Site, arguments: Sequence[str]) -> None:
     assert plain_site.selftest(*arguments).returncode == 2

@@ -28,7 +28,7 @@ def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -
     tested = tls_site.tested()
     assert tested.failing == set()
     assert tested.with_status(Status.SKIP) == set()
-    assert tested.with_status(Status.INFO) == {"2a", "3a", "3d"}
+    assert tested.with_status(Status.INFO) == {"1d", "2a", "3a", "3d"}
 
 
 def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_needs(plain_site: Site) -> None:
@@ -49,7 +49,7 @@ def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: F
 
 def test_tls_where_the_flags_say_plain_is_named_for_both(tls_site: Site) -> None:
     tested = tls_site.tested({"redis_use_tls": False, "api_use_tls": False})
-    assert tested.failing == {"1a", "2a", "3a", "7.api.wrong-token"}
+    assert tested.failing == {"1a", "1c", "2a", "3a", "7.api.wrong-token"}
     assert "set REDIS_USE_TLS=true" in tested.text("1a")
     assert "set API_USE_TLS=true" in tested.text("3a")
 
