@@ -148,7 +148,9 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
     if present and not force:
         raise SettingsError([f"{path} is there already; --force writes over it" for path in present])
     try:
-        (folder / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Redis and Sentinel write their files anew as 0644, passwords and all: only the folder keeps others out.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "data").mkdir(mode=0o700, exist_ok=True)
         for name, text in files.items():
             _write_private(folder / name, text)
     except OSError as error:
@@ -172,5 +174,7 @@ def _say_what_next(folder: Path, files: dict[str, str], *, tls: bool) -> None:
     click.echo(f"Start it:  redis-server {folder / 'redis.conf'}")
     if "sentinel.conf" in files:
         click.echo(f"and:       redis-server {folder / 'sentinel.conf'} --sentinel")
+    if folder.stat().st_mode & 0o077:
+        click.echo(f"First run: chmod 700 {folder} (Redis writes its files anew as 0644, with the passwords in them)")
     if tls:
         click.echo(f"Each service sets REDIS_USERNAME to its role: {', '.join(ROLES)}.")

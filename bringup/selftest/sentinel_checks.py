@@ -8,6 +8,7 @@ from bringup.selftest.probe import PING, Answer, Endpoint, trusting
 from bringup.selftest.subject import Subject
 from bringup.settings import Address
 
+_START_REPLICAS = "start the replicas; of those that have just started, the sentinels know after about 10 s"
 _FEWEST = 3  # of two, none can lose the other: the one that is left is no majority
 
 
@@ -66,7 +67,7 @@ def _replicas(subject: Subject, sentinels: int) -> Finding:
         return fail(str(error), expected="a master that works", mend="look at the log of the sentinels")
     following = f"{len(view.following)} of {view.known} replicas follow the master at {_text(view.master)}"
     if not view.following:
-        return fail(following, expected="one at least: without it nothing is acknowledged", mend="start the replicas")
+        return fail(following, expected="one at least: without it nothing is acknowledged", mend=_START_REPLICAS)
     if len(view.following) < view.known:
         return warn(following, mend="start the other, and look at its log")
     if sentinels < _FEWEST:

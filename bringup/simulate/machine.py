@@ -71,7 +71,7 @@ class SimulatedMachine:
     @property
     def identity(self) -> dict[str, object]:
         """What a real BMC would say of the machine."""
-        return {"serial": self.device.expected.serial, "macs": list(self.device.nic_macs)}
+        return {"serial": self.device.expectation.serial, "macs": list(self.device.nic_macs)}
 
     def set_boot_once(self, target: str | None) -> None:
         """What to boot from at the next start; None: as usual."""

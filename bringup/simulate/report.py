@@ -46,7 +46,9 @@ def _hardware(device: Device, fault: Fault) -> HardwareInventory:
         disks=disks_of(expected.disks, fault),
         interfaces=_interfaces(device, fault),
         system_vendor=SystemVendor(
-            manufacturer="Simulated", product_name="Simulated server", serial_number=expected.serial or "SIM0"
+            manufacturer="Simulated",
+            product_name="Simulated server",
+            serial_number=device.expectation.serial or f"SIM-{device.name}",  # one serial number belongs to one machine
         ),
         boot=Boot(current_boot_mode=expected.boot_mode or "uefi", secure_boot=bool(expected.secure_boot)),
         hostname=device.name,

@@ -331,7 +331,9 @@ WITH_TLS = (
 
 WITHOUT_TLS = (
     fault("Redis has lost changes", lost_changes, {"3e"}, "3e", "has lost 7 changes", "--accept-redis"),
-    fault("wrong password", WRONG_PASSWORD, {"1a", "1c", "2a"}, "1a", "invalid username-password pair", "REDIS_PASSWORD"),
+    fault(
+        "wrong password", WRONG_PASSWORD, {"1a", "1c", "2a"}, "1a", "invalid username-password pair", "REDIS_PASSWORD"
+    ),
     fault("Redis is down", redis_is_down, {"1a", "1c", "2a", "3a"}, "1a", "nothing listens", "it is not running"),
     fault("Redis asks for no password", redis_set(requirepass=""), {"1a"}, "1a", "answers without a password"),
     fault("a stranger on the API's port", a_stranger, {"3a", "7.api.wrong-token"}, "3a", "SimpleHTTP"),

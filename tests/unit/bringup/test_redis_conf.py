@@ -1,6 +1,7 @@
 """What `bringup redis-conf` writes for replicas and sentinels, seen without a server."""
 
 import hashlib
+import stat
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,14 @@ def test_an_address_without_host_or_port_is_a_usage_error(tmp_path: Path, addres
 
 def _users(acl: str) -> set[str]:
     return {line.split()[1] for line in acl.splitlines() if line.startswith("user ")}
+
+
+def test_only_its_owner_may_enter_the_folder_where_redis_writes_passwords(tmp_path: Path) -> None:
+    """Sentinel writes sentinel.conf anew as 0644 as soon as it starts, and so does Redis after a failover."""
+    assert "chmod" not in run(tmp_path).output
+    assert stat.S_IMODE((tmp_path / "redis").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_others_may_enter_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir(mode=0o755)
+    assert f"chmod 700 {tmp_path / 'redis'}" in run(tmp_path).output
