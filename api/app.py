@@ -1,6 +1,7 @@
 """The application factory: settings in, a Flask application out."""
 
 from datetime import timedelta
+from threading import BoundedSemaphore
 from types import ModuleType
 
 from flask import Flask
@@ -86,6 +87,8 @@ def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Service
         artifacts=Artifacts(database, keep),
         quarantine=JobQuarantine(database),
         images=Images(database, BaseImageFile(image), keep) if image else None,
+        # A command may take 20 s, and its request holds a slot meanwhile: three quarters are left for all others.
+        certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
         serves_images=serves_images,
         installation=installation,
         views=app.view_functions,

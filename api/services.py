@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import current_app
@@ -27,6 +28,7 @@ class Services:
     artifacts: Artifacts
     quarantine: JobQuarantine
     images: Images | None  # None: VALIDATION_IMAGE is not set
+    certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
     views: Mapping[str, Callable[..., object]]

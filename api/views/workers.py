@@ -155,6 +155,8 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
     given = services()
     if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
         return None
+    if not given.certificate_commands.acquire(blocking=False):
+        raise unavailable("the run has no image yet: RUN_CERTIFICATE_COMMAND runs for as many others as it may")
     try:
         return make_run_certificate(given.settings.run_certificate_command, run.run_id)
     except NoRunCertificate as error:
@@ -162,6 +164,8 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
         told = "RUN_CERTIFICATE_COMMAND made no certificate; the API's log says why"
         given.store.note(run, "no_certificate", told)
         raise unavailable(f"the run has no image yet: {told}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
+    finally:
+        given.certificate_commands.release()
 
 
 def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> RunParameters:

@@ -15,6 +15,16 @@ from tests.integration.selftest.site import Site
 
 PREFIX = "/api/v1"
 
+# Machines with a BMC of their own: those of the other inventory are simulated, and boot no image of ours.
+REAL_MACHINE = """
+[[device]]
+name = "real-{number}"
+bmc_mac = "02:00:00:00:07:{number:02}"
+bmc = "https://192.0.2.{number}"
+credential = "rack"
+"""
+REAL_MACHINES = range(1, 5)
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -64,8 +74,10 @@ class Served:
 
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("tls"), use_tls=True)
-    (made.folder / "devices.toml").write_text(INVENTORY)
+    folder = tmp_path_factory.mktemp("tls")
+    real = "".join(REAL_MACHINE.format(number=number) for number in REAL_MACHINES)
+    (folder / "devices.toml").write_text(INVENTORY + real)  # before the first API: every API must have the same
+    made = Site(folder, use_tls=True)
     with made.stack:
         for role, name in (("operator", "some"), ("run", "some"), ("run", RUN_A), ("run", RUN_B)):
             made.stack.command("pki", "issue", role, "--name", name)

@@ -3,6 +3,7 @@
 import ssl
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +16,9 @@ from tests.conftest import free_port
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.selftest.site import Site
 from tests.integration.tls.conftest import Caller, Served
+from tests.integration.workers.site import eventually
 
 ISSUE = f"{sys.executable} -m bringup pki issue run --name {{name}} --hours 1 --stdout"
-MACHINE = """
-[[device]]
-name = "real-{number}"
-bmc_mac = "02:00:00:00:07:{number:02}"
-bmc = "https://192.0.2.{number}"
-credential = "rack"
-"""
 
 
 def run_of(number: int) -> str:
@@ -31,12 +26,11 @@ def run_of(number: int) -> str:
 
 
 @contextmanager
-def serving(site: Site, command: str) -> Iterator[Served]:
+def serving(site: Site, command: str, **more: str) -> Iterator[Served]:
     """An API with an image, which asks machines for certificates."""
-    image, inventory = site.folder / "validation.iso", site.folder / "real.toml"
+    image = site.folder / "validation.iso"
     image.write_bytes(bytes(32_768) + AREA_HEAD.ljust(AREA_SIZE))
-    inventory.write_text("".join(MACHINE.format(number=number) for number in (1, 2)))
-    variables = {"VALIDATION_IMAGE": str(image), "DEVICES_FILE": str(inventory), "IMAGE_PORT": str(free_port())}
+    variables = {"VALIDATION_IMAGE": str(image), "IMAGE_PORT": str(free_port()), **more}
     with site.api(**variables, RUN_CERTIFICATE_COMMAND=command) as changes:
         yield Served(site, int(str(changes["callback_api_port"])))
 
@@ -91,3 +85,21 @@ def test_without_a_certificate_no_image_is_handed_out_and_the_worker_may_come_ba
     assert "RUN_CERTIFICATE_COMMAND made no certificate" in log
     assert "it ended with status 4: the CA is away" in log
     assert site.keeper.get(keys.run_token(run_of(2))) is None
+
+
+def test_a_command_that_hangs_leaves_room_for_every_other_request(site: Site, tmp_path: Path) -> None:
+    began, may_end = tmp_path / "began", tmp_path / "may-end"
+    hanging = f"sh -c 'touch {began}; until [ -e {may_end} ]; do sleep 0.05; done; exit 4' {{name}}"
+    with serving(site, hanging, API_THREADS="2") as served, ThreadPoolExecutor(1) as first:
+        waiting = first.submit(minted, served, run_of(3))
+        try:
+            eventually(began.exists, 15, "the command runs")
+            status, problem = minted(served, run_of(4))
+            assert (status, problem["type"]) == (503, "urn:bringup:unavailable")
+            assert "RUN_CERTIFICATE_COMMAND" in problem["detail"]
+            assert not waiting.done()
+        finally:
+            may_end.touch()
+        assert waiting.result()[0] == 503
+        status, problem = served.by("worker").call("POST", f"/runs/{run_of(4)}/media", {"owner": "w"})
+        assert (status, "the API's log says why" in problem["detail"]) == (503, True), "now it has its turn"
