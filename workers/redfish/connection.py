@@ -5,7 +5,7 @@ changes nothing. A write is sent once. Whether it may be sent again is the job's
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,9 @@ import requests
 from sushy.connector import Connector
 from sushy.exceptions import ConnectionError as NoAnswer
 
-from bringup.errors import PermitExpired
+from bringup.bmc_address import system_key
+from bringup.errors import BmcRejected, PermitExpired
+from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.permit import Permit
 from workers.redfish.address import BmcAddress
@@ -46,11 +48,12 @@ class RedfishConnection:
     def __init__(self, address: BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
         parts = urlsplit(address.bmc or "")
         self.base = f"{parts.scheme}://{parts.netloc}"
-        self.system_path = parts.path.rstrip("/") or None
+        self.system_path = parts.path if system_key(parts.path) else None
         self.gate = Gate()
         self.door = _Door(self.base, address, settings, self.gate)
         self.sleep = sleep
         self._ahead: dict[str, Resource] = {}
+        self._off_limits: frozenset[str] = frozenset()
         self._budget_s = 2.0 * settings.bmc_read_timeout_s  # of one read: a timeout is tried again once
 
     def get(self, path: str) -> Resource:
@@ -90,6 +93,10 @@ class RedfishConnection:
             self._ahead[path] = self.get(path)
         return self._ahead[path]
 
+    def keep_off(self, systems: Iterable[str]) -> None:
+        """From now on write to nothing of the systems at these paths, wherever a link or an action leads."""
+        self._off_limits = frozenset(map(system_key, systems))
+
     def find_ahead(self, path: str | None) -> Resource | None:
         """As `get_ahead`; None where the BMC has no such resource."""
         if path is None:
@@ -107,11 +114,11 @@ class RedfishConnection:
         return [found for member in self.member_paths(path) if (found := self.find(member))]
 
     def post(self, path: str, body: Mapping[str, Any] | None) -> requests.Response:
-        """Send an action, once. Raises Refusal, NoAnswer, PermitExpired."""
+        """Send an action, once. Raises Refusal, NoAnswer, PermitExpired; BmcRejected: it leads to another system."""
         return self._write("POST", path, body, {})
 
     def patch(self, path: str, body: Mapping[str, Any], *, etag: str | None = None) -> requests.Response:
-        """Change a resource, once. Raises Refusal, NoAnswer, PermitExpired."""
+        """Change a resource, once. Raises as `post`."""
         return self._write("PATCH", path, body, {"If-Match": etag} if etag else {})
 
     def close(self) -> None:
@@ -128,6 +135,7 @@ class RedfishConnection:
     def _write(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]
     ) -> requests.Response:
+        self._refuse_off_limits(path)
         try:
             answer: requests.Response = self.door.send(method, path, body, headers)
         except PermitExpired:  # not sent: what was read for it still holds
@@ -137,6 +145,12 @@ class RedfishConnection:
             raise
         self._ahead.clear()
         return answer
+
+    def _refuse_off_limits(self, path: str) -> None:
+        there = f"{system_key(path)}/"
+        if any(there.startswith(f"{system}/") for system in self._off_limits):
+            message = f"a link of the BMC at {self.base} leads to another system, {path}: nothing is written there"
+            raise BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
 
     def member_paths(self, path: str | None) -> Iterator[str]:
         """The paths of a collection's members, over all of its pages, each once."""
