@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from api.database import Database
-from bringup.errors import PermanentError
+from bringup.connections import fsync_policy
 from bringup.settings import Settings
 
 # With appendfsync everysec Redis writes on while an fsync is running, for up to two seconds.
@@ -46,7 +46,7 @@ class Durability:
         return 0.0 if self._fsync_policy() == "always" else seen_at + EVERYSEC_S - self._clock()
 
     def _fsync_policy(self) -> str:
-        """As Redis says; the roles of `bringup redis-conf` may not ask, then as REDIS_APPENDFSYNC says."""
+        """As Redis says; as REDIS_APPENDFSYNC says where Redis may not be asked, as by the roles of `redis-conf`."""
         if self._clock() >= self._ask_at:
             self._fsync = self._asked()
             self._ask_at = self._clock() + _ASK_AGAIN_S
@@ -55,8 +55,6 @@ class Durability:
     def _asked(self) -> str:
         if self._settings.redis_username is not None:
             return self._settings.redis_appendfsync  # a denied CONFIG would fill the ACL log of Redis
-        try:
-            with self._database.errors():
-                return str(self._database.connection.config_get("appendfsync").get("appendfsync", ""))
-        except PermanentError:
-            return self._settings.redis_appendfsync
+        with self._database.errors():
+            policy = fsync_policy(self._database.connection)
+        return self._settings.redis_appendfsync if policy is None else policy
