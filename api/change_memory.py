@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, NonNegativeInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from bringup.errors import StateDirUnavailable
 from bringup.model import utc_now
+
+# A thousand changes a second for 280,000 years. A file that says more is damaged; and from the end of its 64 bits
+# Redis could not count on.
+_HIGHEST = 2**53
 
 
 class Remembered(BaseModel):
     """One change and when it was written down."""
 
-    number: NonNegativeInt
+    number: int = Field(ge=0, le=_HIGHEST)
     at: AwareDatetime
 
 

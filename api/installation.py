@@ -9,8 +9,10 @@ so that it holds for all hosts, also when new changes have made up the number.
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from api.change_memory import ChangeMemory, write_durably
 from api.changes import Changes, Found, Loss
@@ -21,6 +23,7 @@ from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
 from bringup.settings import Settings
 
+_Content = TypeVar("_Content")
 ID_FILE = "api-installation"
 MEMORY_FILE = "api-change-number"
 _HINT = "look at `bringup devices`, then start the API once with --accept-redis"
@@ -86,7 +89,7 @@ class Installation:
 
     def accept(self) -> None:
         """A person has looked at what Redis holds now, and answers for it."""
-        found = self._changes.accept(self._own_id(), self._remembered_or_nothing())
+        found = self._changes.accept(_unless_damaged(self._own_id), self._remembered_or_nothing())
         self._adopt(str(found.installation))
         self._memory.replace(found.number)
 
@@ -123,10 +126,7 @@ class Installation:
             return found.loss or Loss("", host, found.number, found.at, remembered)
 
     def _remembered_or_nothing(self) -> int:
-        try:
-            memory = self._memory.read()
-        except StateDirUnavailable:
-            return 0  # it is replaced: a person answers for it
+        memory = _unless_damaged(self._memory.read)
         return memory.number if memory else 0
 
     def _own_id(self) -> str | None:
@@ -150,6 +150,14 @@ class Installation:
         elif self._logged and not withheld:
             log.get("api").info("machines are no longer withheld")
         self._logged = withheld
+
+
+def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:
+    """What a file says; None when it cannot be read: it is replaced, and a person answers for it."""
+    try:
+        return read()
+    except StateDirUnavailable:
+        return None
 
 
 def _told(loss: Loss) -> str:

@@ -18,6 +18,7 @@ from api.services import Services
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.settings import Settings
+from tests.conftest import RedisServer
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
 from tests.integration.workers.site import eventually
 
@@ -206,7 +207,16 @@ def test_an_empty_redis_withholds_for_a_host_that_remembers_nothing_too(
     assert withheld(api) == withheld(elsewhere) == ""
 
 
-@pytest.mark.parametrize("content", ["", '{"number": 1', '{"number": -1, "at": "2026-11-23T00:00:00Z"}', "\0" * 64])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"number": 1',
+        '{"number": -1, "at": "2026-11-23T00:00:00Z"}',
+        '{"number": 9223372036854775807, "at": "2026-11-23T00:00:00Z"}',
+        "\0" * 64,
+    ],
+)
 def test_a_damaged_memory_withholds_until_a_person_accepts(
     api: Api, redis: "Redis", settings: Settings, content: str
 ) -> None:
@@ -220,6 +230,30 @@ def test_a_damaged_memory_withholds_until_a_person_accepts(
     accept(api)
     assert withheld(api) == ""
     assert remembered(settings) == number(redis)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", bytes(33)])
+def test_a_damaged_installation_id_withholds_until_a_person_accepts(
+    api: Api, redis: "Redis", settings: Settings, content: bytes
+) -> None:
+    api.lease()
+    (settings.state_dir / ID_FILE).write_bytes(content)
+    assert "--accept-redis" in withheld(api)
+    accept(api)
+    assert withheld(api) == ""
+    assert (settings.state_dir / ID_FILE).read_bytes().strip() == redis.get("bringup:installation")
+
+
+def test_where_redis_has_no_config_command_permits_are_given_all_the_same(
+    own_redis: RedisServer, settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    """Redis as a service of a cloud has none."""
+    own_redis.kill()
+    own_redis.start("--rename-command", "CONFIG", "")
+    api = make_api(settings.model_copy(update={"redis_port": own_redis.port}))
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    assert api.tell(RUN_A, "power_on_requested").status_code == 202
 
 
 def test_a_host_that_was_upgraded_joins_at_the_number_that_redis_has(
