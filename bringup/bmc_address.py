@@ -13,7 +13,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 def host_key(address: str) -> str:
     """Scheme, host and port in one spelling: case, default port, IPv6, percent-encoding, a dot at the end.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for what is no address, or has a host that is not ASCII.
     """
     parts = urlsplit(address)
     host = _host(unquote(parts.hostname or ""))
@@ -42,6 +42,8 @@ def same_bmc(one: str | None, other: str | None) -> bool:
 
 
 def _host(name: str) -> str:
+    if not name.isascii():
+        raise ValueError("must have its host in ASCII: one name has several spellings in Unicode; write xn--...")
     plain = name.lower().rstrip(".")
     try:
         found = ip_address(plain.partition("%")[0])

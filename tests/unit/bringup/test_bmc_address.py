@@ -43,7 +43,13 @@ def test_two_bmcs_are_not_the_same(one: str, other: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("address", "why"),
-    [("https://", "host"), ("https://:443", "host"), ("https://h:99999", "[Pp]ort"), ("https://[::1", "IPv6")],
+    [
+        ("https://", "host"),
+        ("https://:443", "host"),
+        ("https://h:99999", "[Pp]ort"),
+        ("https://[::1", "IPv6"),
+        ("https://bmcé.example", "ASCII"),
+    ],
 )
 def test_what_is_no_address_is_refused(address: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
