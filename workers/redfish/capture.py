@@ -17,6 +17,7 @@ from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import local_path
 
 ROOT = "/redfish/v1"
+_FILE = "index.json"
 _MOST_RESOURCES = 4000  # the largest public mockups, of machines with eight GPUs, have some 3,000
 # What is long and says nothing about booting, and whatever holds people or keys.
 _LEFT_OUT = (
@@ -68,14 +69,16 @@ def write_mockup(resources: Mapping[str, Any], folder: Path) -> None:
     for path, body in resources.items():
         place = folder.joinpath(*path.strip("/").split("/"))
         place.mkdir(parents=True, exist_ok=True)
-        (place / "index.json").write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+        # Half a character of UTF-16, as JSON may have it, is no text: its escape is the same JSON.
+        (place / _FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_mockup(folder: Path) -> dict[str, Any]:
     """The resources of a mockup, by path."""
     return {
         "/" + file.parent.relative_to(folder).as_posix(): json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted(folder.rglob("index.json"))
+        for file in sorted(folder.rglob(_FILE))
     }
 
 
@@ -103,6 +106,8 @@ def _links(value: Any) -> Iterator[str]:
 def _is_wanted(path: str) -> bool:
     """A path becomes a folder's name: nothing in it may lead elsewhere."""
     parts = path.split("/")[1:]
-    is_plain = all(part and part not in {".", ".."} and "\\" not in part and part.isprintable() for part in parts)
-    is_short = len(path) < 1000 and all(len(part) < 200 for part in parts)
+    is_plain = all(
+        part and part not in {".", "..", _FILE} and "\\" not in part and part.isprintable() for part in parts
+    )
+    is_short = len(path) < 1000 and all(len(part.encode(errors="replace")) < 200 for part in parts)
     return is_plain and is_short and path.startswith(f"{ROOT}/") and not any(w in path.casefold() for w in _LEFT_OUT)

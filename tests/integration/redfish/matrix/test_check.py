@@ -176,7 +176,15 @@ def test_a_capture_is_written_into_a_new_folder_only(tmp_path: Path) -> None:
 
 @only("HPE iLO 5")
 @pytest.mark.parametrize(
-    "link", ["/redfish/v1/../../../outside", "/redfish/v1/a\\..\\b", "/redfish/v1/a\x00b", "/etc/x"]
+    "link",
+    [
+        "/redfish/v1/../../../outside",
+        "/redfish/v1/a\\..\\b",
+        "/redfish/v1/a\x00b",
+        "/etc/x",
+        "/redfish/v1/Systems/index.json",
+        f"/redfish/v1/{'€' * 199}",
+    ],
 )
 def test_a_link_of_a_bmc_leads_to_no_file_outside(
     simulated: Simulated, settings: Settings, tmp_path: Path, link: str
@@ -212,3 +220,12 @@ def test_a_bmc_that_offers_no_disc_to_boot_is_shown_with_what_it_offers(
     assert len(found.problems) == 1
     assert any("uefi-http" in line for line in found.alternatives)
     assert found.quirks
+
+
+@only("HPE iLO 5")
+def test_half_a_character_is_captured_as_it_was_sent(simulated: Simulated, settings: Settings, tmp_path: Path) -> None:
+    simulated[1].tree["/redfish/v1/Systems/1"]["Model"] = "\ud800"
+    with logged_in(simulated[1], settings) as (connection, login):
+        login.open()
+        write_mockup(read_all(connection), tmp_path / "capture")
+    assert read_mockup(tmp_path / "capture")["/redfish/v1/Systems/1"]["Model"] == "\ud800"
