@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from bringup.connections import ApiClient
 from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.model import FailureReason, LeaseEvent
+from bringup.text import printable
 from bringup.wire import (
     EventType,
     MachineIdentity,
@@ -18,6 +19,8 @@ from bringup.wire import (
     RunList,
     RunMedia,
 )
+
+_LONGEST = 1024  # characters of a detail, escaped as `bringup.wire.RunEvent` has it
 
 
 class Callback:
@@ -57,7 +60,7 @@ class Callback:
         identity: MachineIdentity | None = None,
     ) -> RunEventReply:
         """Tell of a step, or ask leave for it. Raises ApiRejected when it does not apply any more."""
-        event = RunEvent(type=what, owner=owner, detail=detail[:1024], reason=reason, identity=identity)
+        event = RunEvent(type=what, owner=owner, detail=printable(detail)[:_LONGEST], reason=reason, identity=identity)
         with _waiting_for_a_person():
             return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from bringup import wire
+from bringup.text import printable
 
-_LONGEST = 128  # of a value; escaped it grows up to eight times, and a message takes 1024
+_LONGEST = 128  # characters of a value, escaped as messages have it
 _MOST_MACS = 128
 
 
@@ -38,4 +39,4 @@ class MachineIdentity:
 
 
 def _short(text: str | None) -> str | None:
-    return text[:_LONGEST] if text else None
+    return printable(text)[:_LONGEST] if text else None

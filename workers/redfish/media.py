@@ -207,7 +207,8 @@ def _required(connection: RedfishConnection, action: Action, image_url: str) -> 
     """The parameters that the action's own description calls required."""
     info = connection.find_ahead(action.info_path)
     listed = info.value("Parameters") if info else None
-    named = [p.get("Name") for p in listed if isinstance(p, Mapping) and p.get("Required")] if listed else []
+    described = listed if isinstance(listed, list) else []
+    named = [p.get("Name") for p in described if isinstance(p, Mapping) and p.get("Required")]
     defaults = _extras(image_url) | {"Inserted": True, "WriteProtected": True}
     return {name: value for name, value in defaults.items() if name in named}
 

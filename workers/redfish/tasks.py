@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from sushy.exceptions import ConnectionError as NoAnswer
 
 from workers.redfish.connection import RedfishConnection
+from workers.redfish.errors import is_hopeless
 from workers.redfish.refusal import Refusal, TaskFailed, messages_in
 from workers.redfish.resource import Resource, local_path
 from workers.redfish.waiting import comes_true
 
 _LOOK_EVERY_S = 1.0
 _FAILED = frozenset({"exception", "killed", "cancelled", "interrupted", "failed", "completedwitherrors", "error"})
+_ASK_AGAIN = frozenset({408, 425, 429, 503})  # of the BMC, and not of the task
 _DONE = frozenset({"completed", "completedok"})
 
 
@@ -56,11 +59,15 @@ class _Task:
         """Ask once. Raises TaskFailed."""
         try:
             self.last = connection.door.get(self.path)
+        except NoAnswer as error:
+            if is_hopeless(error):
+                raise
+            return False  # asked again; the time for the whole task bounds it
         except Refusal as refusal:
             if refusal.status_code in {404, 410}:  # the BMC has forgotten a task that is over
                 return True
-            if refusal.status_code >= 500 and not refusal.messages:
-                return False  # asked again; the time for the whole task bounds it
+            if refusal.status_code in _ASK_AGAIN or (refusal.status_code >= 500 and not refusal.messages):
+                return False
             # DSP0266 s.11.5: the monitor answers with the outcome of the request itself.
             raise TaskFailed(self.path, f"{refusal.status_code}", refusal.response) from None
         body = _object_in(self.last)

@@ -59,7 +59,7 @@ def is_busy(refusal: Refusal) -> bool:
 def retry_after_s(response: Response | None) -> float | None:
     """Seconds after which the BMC wants to be asked again. Source: RFC 9110 s.10.2.3 (seconds; dates are ignored)."""
     text = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(text), _LONGEST_RETRY_AFTER_S) if text.isdigit() else None
+    return min(float(text), _LONGEST_RETRY_AFTER_S) if text.isascii() and text.isdigit() else None
 
 
 def comes_true(

@@ -11,6 +11,7 @@ from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from workers.redfish.errors import redfish_errors
 from workers.redfish.refusal import Refusal, raise_for_refusal
+from workers.redfish.waiting import retry_after_s
 
 REFUSED = FailureReason.MEDIA_REJECTED
 LATER, AUTH = FailureReason.BMC_UNREACHABLE, FailureReason.BMC_AUTH
@@ -146,3 +147,13 @@ def test_a_missing_licence_is_named_and_is_not_the_account(status: int, message_
 def test_messages_beside_the_error_count_too() -> None:
     found = of_status(400, json.dumps({"@Message.ExtendedInfo": [{"Message": "no such image"}], "error": {}}))
     assert "no such image" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("7", 7.0), ("9" * 400, 120.0), ("", None), ("\xb2", None), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+)
+def test_a_retry_after_of_any_form_is_a_bounded_number_of_seconds_or_none(text: str, seconds: float | None) -> None:
+    response = answer(503)
+    response.headers["Retry-After"] = text
+    assert retry_after_s(response) == seconds

@@ -1,0 +1,30 @@
+"""What a BMC says may be of any length and of any characters: what a worker posts of it is a message all the same."""
+
+import pytest
+
+from bringup.wire import EventType, RunEvent
+from workers.callback import Callback
+from workers.identity import MachineIdentity
+
+HOSTILE = ["\n" * 2000, "\u2028" * 2000, "\ud800" * 2000, "\U000e0001" * 2000, "x" * 2000]
+
+
+class Kept:
+    """Keeps what would be sent."""
+
+    def post(self, _path: str, event: RunEvent, _reply: object) -> None:
+        self.sent = event.model_dump_json()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_detail_is_escaped_before_it_is_cut(text: str) -> None:
+    kept = Kept()
+    Callback(kept).tell("02-00-00-00-00-01-1", EventType.BOOT_FAILED, detail=text)  # type: ignore[arg-type]
+    assert len(RunEvent.model_validate_json(kept.sent).detail) == 1024
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_identity_is_escaped_before_it_is_cut(text: str) -> None:
+    message = MachineIdentity(serial=text, uuid=text, macs=(text,), system_path=text).message()
+    assert len(message.serial or "") == 128
+    message.model_dump_json()
