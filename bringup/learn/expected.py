@@ -7,7 +7,8 @@ from typing import Any
 from bringup.expectation import Expectation
 from bringup.identity import serial_key
 from bringup.learn.links import pcie_of
-from bringup.verdict.disks import GB, size_fits
+from bringup.verdict.disks import GB, distinct, size_fits
+from bringup.verdict.hardware import port_count
 from bringup.verdict.pci import functions, is_gpu
 from bringup.wire import Disk, HardwareInventory, Interface, MemoryModule
 
@@ -24,10 +25,10 @@ def expected_of(found: HardwareInventory) -> Table:
         "memory_gib": _plain(found.memory.physical_mb / 1024),
         "dimms": _dimms(found.memory.modules),
         "cpu_count": found.cpu.count,
-        "nics": len(found.interfaces),
+        "nics": port_count(found),
         "serial": serial if serial_key(serial) else None,
         "disks": _disks(found.disks),
-        "ports": [port for interface in found.interfaces if len(port := _port(interface)) > 1],
+        "ports": _ports(found.interfaces),
         "pcie": pcie_of(found),
         "gpus": _gpus(found),
         "bios_version": firmware.bios_version if firmware else None,
@@ -53,7 +54,7 @@ def _dimms(modules: tuple[MemoryModule, ...]) -> Table:
 
 def _disks(disks: Iterable[Disk]) -> list[Table]:
     """Without serial numbers: a disk that is replaced by another of its kind is no difference."""
-    kinds = Counter((_size_gb(disk.size), disk.type, disk.model) for disk in disks if disk.size)
+    kinds = Counter((_size_gb(disk.size), disk.type, disk.model) for disk in distinct(disks) if disk.size)
     return [
         _given(size_gb=size_gb, count=count, type=kind, model=model) for (size_gb, kind, model), count in kinds.items()
     ]
@@ -63,6 +64,11 @@ def _size_gb(size: int) -> float | int:
     """As the disk was sold, where that is a whole number of GB."""
     whole = round(size / GB)
     return whole if whole and size_fits(size, whole) else size / GB
+
+
+def _ports(interfaces: Iterable[Interface]) -> list[Table]:
+    ports = {interface.mac_address: _port(interface) for interface in interfaces}
+    return [port for port in ports.values() if len(port) > 1]
 
 
 def _port(interface: Interface) -> Table:

@@ -1,8 +1,9 @@
 """Whether the disks are the expected ones: each of them, and no other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bringup.expectation import ExpectedDisk
+from bringup.identity import serial_key
 from bringup.verdict.assignment import assign
 from bringup.verdict.compare import shorten
 from bringup.wire import CheckResult, CheckStatus, Disk
@@ -18,9 +19,12 @@ SIZE_ROUNDING_GB = 0.5
 def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> CheckResult:
     """Every expected disk needs a disk of its own that fits in all that is given of it.
 
+    One disk that two paths lead to (multipath SAS) is one disk.
+
     A missing disk fails. A disk that nobody expects is a warning: it may hold somebody's data, or belong to another
     machine.
     """
+    found = distinct(found)
     wanted = [disk for disk in expected for _ in range(disk.count)]
     given = assign([[number for number, disk in enumerate(found) if fits(disk, want)] for want in wanted])
     missing = [_wanted_in_words(want) for number, want in enumerate(wanted) if number not in given]
@@ -31,6 +35,18 @@ def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> Chec
         expected=shorten(", ".join(map(_wanted_in_words, wanted))),
         observed=_observed(found, missing, surplus),
     )
+
+
+def distinct(disks: Iterable[Disk]) -> list[Disk]:
+    """Each disk once, by its WWN, else by model and serial number; one that has neither is a disk of its own."""
+    return list({_name_of(disk) or number: disk for number, disk in enumerate(disks)}.values())
+
+
+def _name_of(disk: Disk) -> tuple[str | None, ...] | None:
+    if wwn := serial_key(disk.wwn.removeprefix("0x")):
+        return ("wwn", wwn)
+    serial = serial_key(disk.serial)
+    return ("serial", disk.model, serial) if serial else None
 
 
 def fits(disk: Disk, want: ExpectedDisk) -> bool:

@@ -26,9 +26,9 @@ class PciFunction(NamedTuple):
 
 
 def functions(found: HardwareInventory) -> list[PciFunction]:
-    """What the report lists."""
+    """What the report lists, each slot once."""
     matches = (_DEVICE.fullmatch(line) for line in found.pci_devices)
-    return [PciFunction(*match.groups()) for match in matches if match]
+    return list({match[1]: PciFunction(*match.groups()) for match in matches if match}.values())
 
 
 def is_gpu(function: PciFunction) -> bool:

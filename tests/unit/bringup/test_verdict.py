@@ -79,7 +79,10 @@ def test_memory_that_the_firmware_keeps_for_itself_is_not_missing() -> None:
 
 
 def test_the_report_of_another_machine_does_not_pass_this_one() -> None:
-    others = [nic.model_copy(update={"mac_address": "02:ff:00:00:00:01"}) for nic in SOUND.inventory.interfaces]
+    others = [
+        nic.model_copy(update={"mac_address": f"02:ff:00:00:00:{number:02x}"})
+        for number, nic in enumerate(SOUND.inventory.interfaces)
+    ]
     state, summary = verdict(changed(interfaces=others))
     assert state is RunState.FAILED
     assert summary.startswith("identity: expected all of 02:00:00:00:00:02")

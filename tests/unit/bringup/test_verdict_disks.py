@@ -118,3 +118,18 @@ def test_an_assignment_gives_only_what_fits_and_nothing_twice(fits_of: list[list
 
 def test_thousands_of_disks_are_assigned_at_once() -> None:
     assert len(assign([list(range(4096))] * 300)) == 300
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"wwn": "0x5000c500a1b2c3d4", "serial": "S1"}, {"wwn": "", "serial": "S1"}, {"wwn": "naa.6a", "serial": ""}],
+)
+def test_one_disk_that_two_paths_lead_to_is_not_two_disks(names: dict[str, str]) -> None:
+    paths = [disk(480, name=name, model="MZ7", **names) for name in ("/dev/sda", "/dev/sdb")]
+    assert status(paths, [want(480, count=2)]) is FAIL
+    assert status(paths, [want(480)]) is PASS
+
+
+@pytest.mark.parametrize("names", [{}, {"serial": "0000000000"}, {"wwn": "0x0000000000000000"}])
+def test_two_disks_without_a_name_of_their_own_are_two(names: dict[str, str]) -> None:
+    assert status([disk(480, **names)] * 2, [want(480, count=2)]) is PASS

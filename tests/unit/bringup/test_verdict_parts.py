@@ -151,3 +151,16 @@ def test_however_much_a_machine_reports_its_verdict_fits_in_a_table() -> None:
     assert made.summary.endswith("differences")
     assert all(len(check.observed) <= 1024 for check in made.checks)
     assert len([check for check in made.checks if check.name.startswith("PCIe")]) < 10
+
+
+def test_a_part_that_is_listed_twice_is_one_part() -> None:
+    inventory = SOUND.inventory
+    gpus = [line for line in inventory.pci_devices if GPU in line]
+    report = changed("pci_devices", [line for line in inventory.pci_devices if GPU not in line] + gpus[:1] * 2)
+    assert differences(report)[f"GPUs {GPU}"] == (CheckStatus.FAIL, "2", "1")
+    nics = judge(
+        changed("interfaces", [inventory.interfaces[0].model_dump(mode="json")] * 2),
+        DEVICE.expected.model_copy(update={"nics": 2}),
+        DEVICE.nic_macs,
+    )
+    assert [check.observed for check in nics.checks if check.name == "NICs"] == ["1"]
