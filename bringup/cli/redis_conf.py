@@ -15,6 +15,7 @@ from bringup.redis_conf import (
     acl_file,
     added_users,
     configuration,
+    monitored_master,
     sentinel_acl_file,
     sentinel_configuration,
 )
@@ -67,6 +68,7 @@ def redis_conf(
     With REDIS_SENTINELS sentinel.conf, too. Run it on each of the Redis hosts, with --address and the same settings.
     """
     settings = context.settings
+    _refuse_former_master(settings, folder / "sentinel.conf")
     passwords = _passwords(settings, folder, separate=separate_passwords)
     own = address or (settings.redis_host, settings.redis_port)
     replica = passwords["replica"] if settings.redis_use_tls else passwords[""]
@@ -75,7 +77,7 @@ def redis_conf(
         files["users.acl"] = acl_file({role: passwords[role] for role in _redis_roles(settings)})
     if settings.sentinels:
         files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, own), passwords)
-    files |= {name: text + _added(folder / name) for name, text in files.items() if name.endswith(".acl")}
+    files |= {name: text + _added(folder / name, text) for name, text in files.items() if name.endswith(".acl")}
     if separate_passwords:
         files |= {f"{role}.env": _env_text(role, passwords[role]) for role in _roles(settings)}
     _write(folder, files, force=force)
@@ -132,15 +134,33 @@ def _sentinel_beside(settings: Settings, redis: Address) -> Address:
     return beside[0] if len(beside) == 1 else (redis[0], _SENTINEL_PORT)
 
 
-def _added(path: Path) -> str:
+def _refuse_former_master(settings: Settings, sentinel_conf: Path) -> None:
+    """After a failover REDIS_HOST names a server that may lack changes: the others would follow it and lose theirs."""
+    first = (settings.redis_host, settings.redis_port)
+    master = monitored_master(_present(sentinel_conf), settings.redis_sentinel_name)
+    if settings.sentinels and master not in {None, first}:
+        host, port = master or first
+        problem = (
+            f"REDIS_HOST, REDIS_PORT: they say that {first[0]}:{first[1]} is the master, and {sentinel_conf} that "
+            f"{host}:{port} is, since a failover; written like this, every server would follow the former one and "
+            f"lose what it lacks; set REDIS_HOST={host} and REDIS_PORT={port}, on all hosts, and run this again"
+        )
+        raise SettingsError([problem])
+
+
+def _added(path: Path, written: str) -> str:
     """What people have added to an ACL file that is written anew."""
+    return "".join(f"{line}\n" for line in added_users(_present(path), written))
+
+
+def _present(path: Path) -> str:
+    """What is there now, if anything."""
     try:
-        present = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
-        raise SettingsError([f"{path} cannot be read: {error}; the users in it would be lost"]) from None
-    return "".join(f"{line}\n" for line in added_users(present))
+        raise SettingsError([f"{path} cannot be read: {error}; what others have written to it would be lost"]) from None
 
 
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:

@@ -10,7 +10,7 @@ from bringup.redis_conf.acl import (
     sentinel_acl_file,
 )
 from bringup.redis_conf.conf import configuration
-from bringup.redis_conf.sentinel import sentinel_configuration
+from bringup.redis_conf.sentinel import monitored_master, sentinel_configuration
 
 __all__ = [
     "DEFAULT_USER",
@@ -20,6 +20,7 @@ __all__ = [
     "acl_file",
     "added_users",
     "configuration",
+    "monitored_master",
     "sentinel_acl_file",
     "sentinel_configuration",
 ]

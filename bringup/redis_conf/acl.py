@@ -102,15 +102,31 @@ def acl_file(passwords: Mapping[str, str]) -> str:
     return "\n".join([DEFAULT_USER, *users]) + "\n"
 
 
-def added_users(text: str) -> list[str]:
-    """The lines of an ACL file whose users are not ours: people have added them.
+def added_users(present: str, written: str) -> list[str]:
+    """The lines of an ACL file whose users are not written anew: people have added them.
 
     Args:
-        text: of the file that is there.
+        present: text of the file that is there.
+        written: text that takes its place.
     """
-    ours = {"default", *ROLES, *REPLICATION_ROLES, *SENTINEL_ROLES}
-    lines = [line for line in text.splitlines() if line.startswith("user ")]
-    return [line for line in lines if line.split()[1:2] and line.split()[1] not in ours]
+    ours = _users(written).keys()
+    return [line for name, line in _users(present).items() if name not in ours and not _is_for_replication(name, line)]
+
+
+def _is_for_replication(name: str, line: str) -> bool:
+    """Whether we wrote the line while REDIS_SENTINELS was set; another user of the same name is somebody else's."""
+    role = REPLICATION_ROLES.get(name)
+    return role is not None and _without_password(line) == _without_password(_user(name, role, ""))
+
+
+def _without_password(line: str) -> list[str]:
+    return [word for word in line.split() if not word.startswith("#")]
+
+
+def _users(text: str) -> dict[str, str]:
+    """Lines by the name of their user. Redis reads no file with two lines for one user, and skips leading blanks."""
+    lines = (line.strip() for line in text.splitlines())
+    return {words[1]: line for line in lines if len(words := line.split()) > 1 and words[0] == "user"}
 
 
 def sentinel_acl_file(passwords: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ protected-mode yes
 dir {data}
 aclfile {acl}
 """
+_MONITOR_WORDS = 6  # sentinel monitor NAME HOST PORT QUORUM
 # 3 s: long enough for a busy host and for fresh replication offsets, by which the next master is chosen (docs/ha.md).
 # 6 s: a failover that does not succeed in this time is tried again after twice as long.
 _MASTER = """\
@@ -61,6 +62,18 @@ def sentinel_configuration(
         peer_password=quoted(peer_password),
     )
     return text + (f"sentinel auth-user {settings.redis_sentinel_name} sentinel\n" if settings.redis_use_tls else "")
+
+
+def monitored_master(text: str, name: str) -> Address | None:
+    """The master in a ``sentinel.conf``, which a sentinel writes anew at each failover; None: it names none.
+
+    Args:
+        text: of the file.
+        name: REDIS_SENTINEL_NAME.
+    """
+    lines = [line.split() for line in text.splitlines()]
+    found = [words for words in lines if words[:3] == ["sentinel", "monitor", name] and len(words) == _MONITOR_WORDS]
+    return (found[-1][3].strip('"'), int(found[-1][4])) if found else None
 
 
 def _is_address(host: str) -> bool:

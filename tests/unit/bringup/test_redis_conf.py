@@ -140,3 +140,38 @@ def test_only_its_owner_may_enter_the_folder_where_redis_writes_passwords(tmp_pa
 def test_a_folder_that_others_may_enter_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir(mode=0o755)
     assert f"chmod 700 {tmp_path / 'redis'}" in run(tmp_path).output
+
+
+def after_a_failover_to(host: str, tmp_path: Path) -> None:
+    path = tmp_path / "redis" / "sentinel.conf"
+    path.write_text(path.read_text().replace("monitor bringup r1.example.net", f"monitor bringup {host}"))
+
+
+def test_after_a_failover_nothing_is_written_that_follows_the_former_master(tmp_path: Path) -> None:
+    address = ("--address", "r2.example.net:6379")
+    before = written(tmp_path, *address)
+    after_a_failover_to("r3.example.net", tmp_path)
+    refused = run(tmp_path, *address, "--force")
+    assert refused.exit_code != 0
+    assert "REDIS_HOST=r3.example.net and REDIS_PORT=6379" in str(refused.exception)
+    assert (tmp_path / "redis" / "redis.conf").read_text() == before["redis.conf"]
+
+
+def test_after_a_failover_the_new_master_may_be_named(tmp_path: Path) -> None:
+    written(tmp_path)
+    after_a_failover_to("r3.example.net", tmp_path)
+    now = written(tmp_path, "--address", "r1.example.net:6379", "--force", REDIS_HOST="r3.example.net")
+    assert "replicaof r3.example.net 6379\n" in now["redis.conf"]
+    assert "sentinel monitor bringup r3.example.net 6379 2\n" in now["sentinel.conf"]
+
+
+@pytest.mark.parametrize("line", ["user replica on >x ~* +@all", "  user peer on >x ~* +get", "user keeper off"])
+def test_users_that_people_have_added_stay_whatever_their_name(tmp_path: Path, line: str) -> None:
+    more = tls_files(tmp_path) | {"REDIS_SENTINELS": ""}
+    written(tmp_path, **more)
+    with (tmp_path / "redis" / "users.acl").open("a") as acl:
+        acl.write(f"{line}\n")
+    for _ in range(2):
+        lines = written(tmp_path, "--force", **more)["users.acl"].splitlines()
+        assert lines.count(line.strip()) == 1
+        assert len(lines) == 1 + len(ROLES) + 1
