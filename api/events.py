@@ -180,17 +180,21 @@ def _deadline(moment: Moment, _event: RunEvent) -> Change:
 def _machine_identified(moment: Moment, event: RunEvent) -> Change:
     """The machine behind the BMC's address was read. When it is another, the run ends and nothing is touched."""
     seen, known = event.identity or MachineIdentity(), moment.run.identity
-    why = identity.other_than(known, seen) if known else None
     if moment.run.state.ended:
-        if why:
+        if why := identity.other_than_cleaned_up(moment.device, known, seen, moment.inventory):
             raise PowerRefused(f"another machine answers at {moment.run.bmc} now: {why}")
-        return _identified(moment, event.owner, known or seen)
+        return _identified(moment, event.owner, identity.first_contact(known, seen))
     _refuse_unless_owner(moment, event.owner)
+    why = identity.other_than(known, seen) if known else None
     why = why or identity.contradiction(moment.device, seen, moment.inventory)
     if why:
         return moment.end("wrong_machine", FailureReason.WRONG_MACHINE, f"at {moment.run.bmc}: {why}")
     pinned = identity.first_contact(moment.device.record.identity, seen)
-    return _identified(replace(moment, device=moment.device.with_record(identity=pinned)), event.owner, known or seen)
+    return _identified(
+        replace(moment, device=moment.device.with_record(identity=pinned)),
+        event.owner,
+        identity.first_contact(known, seen),
+    )
 
 
 def _identified(moment: Moment, owner: str, began_with: MachineIdentity) -> Change:

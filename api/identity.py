@@ -5,6 +5,7 @@ than is on record, or more: only what both sides have can contradict.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from api.records import KnownDevice
 from bringup.bmc_address import system_key
@@ -21,6 +22,22 @@ def contradiction(device: KnownDevice, seen: MachineIdentity, inventory: Invento
 def other_than(began_with: MachineIdentity, seen: MachineIdentity) -> str | None:
     """Why ``seen`` is not the machine that a run began with; None: nothing speaks against it."""
     return next(_differences(began_with, seen, "the run began with"), None)
+
+
+def other_than_cleaned_up(
+    device: KnownDevice, began_with: MachineIdentity | None, seen: MachineIdentity, inventory: Inventory
+) -> str | None:
+    """Why ``seen`` is not the machine whose run has ended; None: nothing speaks against it.
+
+    An edit of the inventory must not keep us from cleaning up the machine that the run began with. Where nothing of
+    that machine was seen when the run began, only the inventory can tell it from another.
+    """
+    if began_with and (why := other_than(began_with, seen)):
+        return why
+    if began_with and _is_named_alike(began_with, seen):
+        return None
+    from_entry = _against_the_inventory(device.entry, seen) if device.entry else iter(())
+    return next(chain(from_entry, _owned_by_another(device.record.name, seen, inventory)), None)
 
 
 def first_contact(known: MachineIdentity | None, seen: MachineIdentity) -> MachineIdentity:
@@ -43,10 +60,7 @@ def _contradictions(device: KnownDevice, seen: MachineIdentity, inventory: Inven
         yield "the machine is no longer in the inventory"
         return
     yield from _against_the_inventory(entry, seen)
-    owners = (inventory.device_with(serial=name, uuid=seen.uuid, macs=seen.macs) for name in (seen.serial, seen.sku))
-    owner = next((found for found in owners if found and found.name != entry.name), None)
-    if owner:
-        yield f"the BMC shows {shown(seen)}, which the inventory gives to {owner.name}"
+    yield from _owned_by_another(entry.name, seen, inventory)
     if device.record.identity:
         yield from _differences(_unless_on_record(device.record.identity, entry), seen, "at the first contact it was")
     if not entry.bmc_verify and not _is_confirmed(entry, seen):
@@ -63,6 +77,19 @@ def _against_the_inventory(entry: Device, seen: MachineIdentity) -> Iterator[str
         yield f"the inventory says uuid {entry.uuid}, the BMC shows {seen.uuid}"
     if _are_disjoint(entry.nic_macs, seen.macs):
         yield f"the inventory says nic_macs {', '.join(entry.nic_macs)}, the BMC shows {', '.join(seen.macs)}"
+
+
+def _owned_by_another(name: str, seen: MachineIdentity, inventory: Inventory) -> Iterator[str]:
+    owners = inventory.devices_with(serials=(seen.serial, seen.sku), uuid=seen.uuid, macs=seen.macs)
+    for owner in owners:
+        if owner.name != name:
+            yield f"the BMC shows {shown(seen)}, which the inventory gives to {owner.name}"
+
+
+def _is_named_alike(known: MachineIdentity, seen: MachineIdentity) -> bool:
+    by_serial = serial_key(known.serial) is not None and serial_key(known.serial) == serial_key(seen.serial)
+    by_uuid = uuid_key(known.uuid) is not None and uuid_key(known.uuid) == uuid_key(seen.uuid)
+    return by_serial or by_uuid
 
 
 def _differences(known: MachineIdentity, seen: MachineIdentity, when: str) -> Iterator[str]:

@@ -132,11 +132,11 @@ class Inventory:
         """The machine that owns ``mac``, as its BMC or as a NIC."""
         return self._owners.get(f"mac {mac}")
 
-    def device_with(self, *, serial: str | None, uuid: str | None, macs: Iterable[str]) -> Device | None:
-        """The machine of which one of these is on record, however it is spelt."""
-        keys = [f"serial {serial_key(serial)}", f"uuid {uuid_key(uuid)}"]
+    def devices_with(self, *, serials: Iterable[str | None], uuid: str | None, macs: Iterable[str]) -> Iterator[Device]:
+        """The machines of which any of these is on record, however it is spelt."""
+        keys = [f"uuid {uuid_key(uuid)}", *(f"serial {serial_key(serial)}" for serial in serials)]
         keys += [f"mac {':'.join(mac[n : n + 2] for n in range(0, 12, 2))}" for mac in sorted(mac_keys(macs))]
-        return next((self._owners[key] for key in keys if key in self._owners), None)
+        yield from (self._owners[key] for key in keys if key in self._owners)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -99,6 +99,12 @@ def test_a_machine_that_the_inventory_gives_to_another_name_is_not_this_one() ->
         assert "in-service" in why
 
 
+def test_a_port_of_another_machine_counts_whatever_serial_and_uuid_say() -> None:
+    owner = Device.model_validate({"name": "in-service", "nic_macs": [OTHER_NIC], "bmc": "https://10.0.0.2"})
+    why = compared(device_of(serial="A1", uuid=UUID), owner, serial="A1", uuid=UUID, macs=(OTHER_NIC,))
+    assert "in-service" in (why or "")
+
+
 @pytest.mark.parametrize(
     ("seen", "is_enough"),
     [

@@ -88,7 +88,12 @@ def test_a_machine_is_found_by_any_of_its_names() -> None:
         "m2": (None, SWAPPED, ()),
         "m3": (None, None, ["525400000B03"]),
     }.items():
-        owner = found.device_with(serial=seen[0], uuid=seen[1], macs=seen[2])
-        assert owner is not None
-        assert owner.name == name
-    assert found.device_with(serial="None", uuid=None, macs=()) is None
+        owners = found.devices_with(serials=(seen[0],), uuid=seen[1], macs=seen[2])
+        assert [owner.name for owner in owners] == [name]
+    assert list(found.devices_with(serials=("None",), uuid=None, macs=())) == []
+
+
+def test_a_machine_with_the_names_of_two_is_found_under_both() -> None:
+    found = Inventory([device(1, serial="A1", uuid=UUID), device(2, nic_macs=["52:54:00:00:0b:03"])])
+    owners = found.devices_with(serials=("A1", None), uuid=UUID, macs=["525400000B03"])
+    assert {owner.name for owner in owners} == {"m1", "m2"}

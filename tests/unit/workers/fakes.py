@@ -201,6 +201,7 @@ class FakeApi:
         self._clock = clock
         self._began_at = utc_now()
         self.entry = Device(name="m1", bmc_mac=MAC, bmc="simulated://127.0.0.1:9/m1")
+        self.others: list[Device] = []  # of the inventory
         self.tokens = 0
         self.image_url: str | None = None
         self.device = KnownDevice(DeviceRecord(name="m1", state=DeviceState.APPROVED), self.entry)
@@ -283,7 +284,7 @@ class FakeApi:
 
     def _moment(self) -> Moment:
         now = self._began_at + timedelta(seconds=self._clock())
-        return Moment(self.state, self.device, now, self.settings, inventory=Inventory([self.entry]))
+        return Moment(self.state, self.device, now, self.settings, inventory=Inventory([self.entry, *self.others]))
 
     def _apply(self, change: Change) -> None:
         self.state, self.device = change.run, change.device

@@ -82,6 +82,49 @@ def test_the_clean_up_touches_no_other_machine_than_the_run_began_with(world: Wo
     assert "B2" in detail
 
 
+def other_machine(**names: object) -> Device:
+    return Device.model_validate({"name": "in-service", "bmc_mac": "02:00:00:00:00:99", "bmc": "https://b"} | names)
+
+
+@pytest.mark.parametrize(
+    "names", [{"serial": "B2"}, {"uuid": "4c4c4544-0058-4b10-8032-b7c04f4d3133"}, {"nic_macs": ["02:00:00:00:00:98"]}]
+)
+def test_a_machine_of_another_name_is_not_cleaned_up_where_the_run_began_with_an_unknown_one(
+    world: World, names: dict[str, object]
+) -> None:
+    world.api.others = [other_machine(**names)]
+    boot_it(world)
+    world.api.abort()
+    before = writes(world)
+    shown = {"macs": tuple(names["nic_macs"])} if "nic_macs" in names else names  # type: ignore[arg-type]
+    world.bmc.is_machine = Seen(**shown)  # type: ignore[arg-type]
+    finish_it(world)
+    assert writes(world) == before
+    assert world.bmc.on
+    assert "in-service" in world.api.timeline[-1].detail
+
+
+def test_what_a_bmc_shows_only_later_is_kept_for_the_run(world: World) -> None:
+    kill_at(world, "power_on")
+    world.bmc.is_machine = Seen(serial="A1")
+    boot_it(world)
+    world.api.abort()
+    before = writes(world)
+    world.bmc.is_machine = Seen(serial="B2")
+    finish_it(world)
+    assert writes(world) == before
+
+
+def test_a_corrected_serial_does_not_keep_the_machine_of_the_run_from_being_cleaned_up(world: World) -> None:
+    world.bmc.is_machine = Seen(serial="A1")
+    boot_it(world)
+    world.api.abort()
+    expect(world, serial="A2")
+    finish_it(world)
+    assert world.bmc.media is None
+    assert world.api.timeline[-1].detail == "medium ejected"
+
+
 def test_an_identity_that_cannot_be_read_is_an_error_of_the_bmc_and_nothing_is_written(world: World) -> None:
     def refuse() -> None:
         raise BmcUnavailable("busy")
