@@ -18,6 +18,7 @@ from tests.integration.workers.conftest import StartWorker
 from tests.integration.workers.site import Site, WorkerProcess, eventually
 from tests.integration.workers.test_dirty_redis import LEASES, WITHIN_S, data, put, quarantined
 
+INDEX = "bringup:unreadable:index"
 BOMB_BYTES = 600 * 1024**2
 
 
@@ -146,3 +147,19 @@ def test_what_was_enqueued_anew_is_not_overwritten_by_the_quarantine(site: Site,
     with pytest.raises(ApiRejected, match="enqueued anew"):
         site.client.post("/queues/requeue", JobRequest(job_id=lease.run_id), QuarantinedJob)
     assert site.queues.queue(JobKind.DISCOVER).get_job_ids() == [lease.run_id]
+
+
+def test_a_job_whose_entry_cannot_be_read_is_put_on_no_queue_and_stays(site: Site, start_worker: StartWorker) -> None:
+    put(site, "garbage", data=b"{}")
+    worker = start_worker(site)
+    eventually(lambda: "garbage" in quarantined(site), WITHIN_S, "it is put in quarantine")
+    worker.kill()
+    site.redis.hset(INDEX, "garbage", "no entry")
+    with pytest.raises(ApiRejected, match="its queue is not known"):
+        site.client.post("/queues/requeue", JobRequest(job_id="garbage"), QuarantinedJob)
+    assert site.redis.hexists(INDEX, "garbage")
+    queues = set(site.redis.scan_iter("rq:queue:*"))
+    assert not [
+        key for key in queues if site.redis.type(key) == b"list" and site.redis.lpos(key, "garbage") is not None
+    ]
+    assert "is deleted" in command(site, "queues", "discard", "garbage")
