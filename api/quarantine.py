@@ -23,7 +23,7 @@ class JobQuarantine:
         return Counter(job.queue for job in self.jobs())
 
     def requeue(self, job_id: str) -> Entry | None:
-        """Put a job back on its queue; None when it is not in quarantine. Raises AlreadyQueued."""
+        """Put a job back on its queue; None when it is not in quarantine. Raises AlreadyQueued, QueueUnknown."""
         with self._database.errors():
             return self._quarantine.requeue(job_id)
 

@@ -38,6 +38,10 @@ class AlreadyQueued(Exception):
     """Another job has the id of the one in quarantine now."""
 
 
+class QueueUnknown(Exception):
+    """The entry cannot be read, so nobody knows which queue the job came from."""
+
+
 class Quarantine:
     """The quarantine of one Redis. Every move is one transaction."""
 
@@ -73,6 +77,7 @@ class Quarantine:
 
         Raises:
             AlreadyQueued: a job of this id was enqueued since.
+            QueueUnknown: the job stays where it is.
         """
 
         def body(pipe: "Pipeline") -> Entry | None:
@@ -83,6 +88,8 @@ class Quarantine:
                 return None
             if is_queued:
                 raise AlreadyQueued
+            if not known.queue:
+                raise QueueUnknown
             pipe.hdel(_INDEX, job_id)
             if is_there:
                 pipe.rename(_kept_as(job_id), Job.key_for(job_id))

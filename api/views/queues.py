@@ -13,7 +13,7 @@ from api.openapi import documented
 from api.problems import conflict, unknown_job
 from api.services import services
 from bringup import log
-from bringup.quarantine import AlreadyQueued, Entry
+from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
 from bringup.wire import JobRequest, QuarantinedJob, QueueList, QueueView
 
 bp = Blueprint("queues", __name__)
@@ -58,6 +58,8 @@ def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:
         job = move(job_id)
     except AlreadyQueued:
         raise conflict("another job has this id now: it was enqueued anew; discard the one in quarantine") from None
+    except QueueUnknown:
+        raise conflict("its entry in the quarantine cannot be read, so its queue is not known; discard it") from None
     if job is None:
         raise unknown_job()
     log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
