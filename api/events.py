@@ -208,7 +208,10 @@ def _permitting(
     """An event that asks for a permit, with a fresh look at the device; ``marks``: the times that it sets first."""
 
     def permit(moment: Moment, event: RunEvent) -> Change:
-        if why := refusal(moment.device, moment.run) or _unidentified(moment.run, event.owner):
+        why = refusal(moment.device, moment.run) or _unidentified(moment.run, event.owner)
+        if refusal is power_refusal:
+            why = why or _contradicted(moment)
+        if why:
             raise PowerRefused(why)
         permits.refuse_while_in_use(moment.run, event.owner, moment.now)
         changes = permits.given(event.owner, moment.now)
@@ -216,6 +219,12 @@ def _permitting(
         return replace(moment.step(event.type.value, event.detail, **changes), permits_power=True)
 
     return permit
+
+
+def _contradicted(moment: Moment) -> str | None:
+    """Why the machine that this run has seen is not the one that the inventory means by now."""
+    seen = moment.run.identity
+    return identity.contradiction(moment.device, seen, moment.inventory) if seen else None
 
 
 def _unidentified(run: RunRecord, owner: str) -> str | None:

@@ -115,6 +115,31 @@ def test_what_a_bmc_shows_only_later_is_kept_for_the_run(world: World) -> None:
     assert writes(world) == before
 
 
+@pytest.mark.parametrize("at", ["insert_media", "power_off", "set_boot_once", "power_on"])
+@pytest.mark.parametrize("is_other_entry", [False, True])
+def test_an_edit_that_gives_the_machine_to_another_name_ends_the_run_before_its_next_write(
+    world: World, at: str, *, is_other_entry: bool
+) -> None:
+    probe = World(world.settings, machine_is_on=True)
+    boot_it(probe)
+
+    def edit() -> None:
+        if is_other_entry:
+            world.api.others = [other_machine(serial="A1")]
+        else:
+            expect(world, serial="A2")
+
+    world.bmc.on = True
+    world.bmc.is_machine = Seen(serial="A1")
+    world.calls.step_in(probe.calls.names.index(at) - 1, "before", edit)
+    boot_it(world)
+    assert at not in world.calls.names
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.ABORTED)
+    assert "A1" in world.api.state.detail
+    finish_it(world)
+    assert (world.bmc.media, world.bmc.override) == (None, None)
+
+
 def test_a_corrected_serial_does_not_keep_the_machine_of_the_run_from_being_cleaned_up(world: World) -> None:
     world.bmc.is_machine = Seen(serial="A1")
     boot_it(world)
@@ -122,7 +147,7 @@ def test_a_corrected_serial_does_not_keep_the_machine_of_the_run_from_being_clea
     expect(world, serial="A2")
     finish_it(world)
     assert world.bmc.media is None
-    assert world.api.timeline[-1].detail == "medium ejected"
+    assert world.bmc.on, "whose power it is by now, nobody here knows"
 
 
 def test_an_identity_that_cannot_be_read_is_an_error_of_the_bmc_and_nothing_is_written(world: World) -> None:
