@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomlkit
+from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
@@ -84,6 +85,9 @@ def _check(path: Path, before: str, after: str, name: str) -> None:
     except InventoryError as error:
         what = "these lines make the inventory unusable; is the report of another machine?"
         raise InventoryError([f"{path}: {what}", *error.problems]) from None
+    except ValidationError as error:
+        why = "; ".join(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
+        raise InventoryError([f"{path}: the report does not make an entry: {why}"]) from None
 
 
 def _others(text: str, name: str) -> list[dict[str, Any]] | None:

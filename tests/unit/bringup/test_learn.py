@@ -262,3 +262,9 @@ def test_the_documented_example_can_be_extended(tmp_path: Path) -> None:
     before = {entry["name"]: entry for entry in tomllib.loads(text)["device"]}
     after = {entry["name"]: entry for entry in tomllib.loads(path.read_text())["device"]}
     assert {name for name in after if after[name] != before[name]} == {"r12u08"}
+
+
+def test_a_report_that_names_no_port_makes_no_entry_and_says_why(tmp_path: Path) -> None:
+    learned = learn(RUN, changed("interfaces", []), ())
+    with pytest.raises(InventoryError, match="needs bmc_mac or nic_macs"):
+        propose(written(tmp_path, ""), "a", learned)
