@@ -10,6 +10,7 @@ import hmac
 import json
 
 from api.records import RunRecord
+from bringup.bmc_address import same_bmc
 from bringup.inventory import Device
 from bringup.settings import Settings
 
@@ -39,12 +40,15 @@ def sealed(run: RunRecord, settings: Settings) -> RunRecord:
 
 
 def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str, object]:
-    """How the BMC that the run began with is reached; where the seal is not ours, what the inventory says now.
+    """How the BMC that the run began with is reached; no BMC where nobody can tell any more.
 
-    That is so for a run of a version that did not seal yet, and for one that somebody else has written.
+    A run of a version that did not seal yet goes by the inventory. So does one with a seal of another key (API_TOKEN
+    was changed, or somebody has written the run), but only where the inventory still names the same BMC.
     """
-    is_ours = hmac.compare_digest(run.bmc_seal, _seal(run, settings))
-    return {name: getattr(run, name) for name in FIELDS} if is_ours else on_record(entry)
+    if hmac.compare_digest(run.bmc_seal, _seal(run, settings)):
+        return {name: getattr(run, name) for name in FIELDS}
+    is_elsewhere = entry is not None and bool(run.bmc_seal) and not same_bmc(run.bmc, entry.bmc)
+    return on_record(None if is_elsewhere else entry)
 
 
 def _seal(run: RunRecord, settings: Settings) -> str:

@@ -71,7 +71,10 @@ def bmc_of(run: Run, settings: Settings) -> Bmc:
         BmcRejected: there is no way to drive this address.
     """
     if run.bmc is None:
-        message = "the API names no BMC for this run: the device has left the inventory"
+        message = (
+            "the API names no BMC for this run: its device has left the inventory, or its address there and API_TOKEN "
+            "were both changed during the run"
+        )
         raise BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
     address = urlsplit(run.bmc)
     if address.scheme == "simulated" and settings.environment != "production":

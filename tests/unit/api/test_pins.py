@@ -38,7 +38,7 @@ def test_a_run_keeps_the_bmc_and_credential_that_it_began_with(settings: Setting
 @pytest.mark.parametrize("field", pins.FIELDS)
 def test_what_somebody_writes_into_a_run_is_not_followed(settings: Settings, field: str) -> None:
     forged = pins.sealed(run_of(ENTRY), settings).model_copy(update={field: "https://thief.example.net"})
-    assert pins.pinned(forged, CORRECTED, settings) == pins.on_record(CORRECTED)
+    assert pins.pinned(forged, ENTRY, settings) == pins.on_record(None if field == "bmc" else ENTRY)
 
 
 def test_the_seal_of_one_run_is_no_seal_of_another(settings: Settings) -> None:
@@ -50,6 +50,10 @@ def test_a_run_without_a_seal_is_driven_by_the_inventory(settings: Settings) -> 
     assert pins.pinned(run_of(ENTRY), CORRECTED, settings) == pins.on_record(CORRECTED)
 
 
-def test_the_seal_needs_the_token_of_the_api(settings: Settings, make_settings: Callable[..., Settings]) -> None:
+def test_a_run_sealed_under_another_token_goes_to_no_other_bmc_than_its_own(
+    settings: Settings, make_settings: Callable[..., Settings]
+) -> None:
     run = pins.sealed(run_of(ENTRY), make_settings(api_token="another-token-of-32-characters-xx"))
-    assert pins.pinned(run, CORRECTED, settings) == pins.on_record(CORRECTED)
+    renewed = ENTRY.model_copy(update={"credential": "rack2"})
+    assert pins.pinned(run, renewed, settings) == pins.on_record(renewed)
+    assert pins.pinned(run, CORRECTED, settings) == pins.on_record(None)
