@@ -3,18 +3,25 @@
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from api.blocking import in_a_thread
 from bringup.errors import StateDirUnavailable
 from bringup.model import utc_now
 
 # A thousand changes a second for 280,000 years. A file that says more is damaged; and from the end of its 64 bits
 # Redis could not count on.
 _HIGHEST = 2**53
+
+_LOCKED_S = 5.0  # others hold the lock for one write each; longer than this no request may wait for a disk
+_LOCK_AGAIN_S = 0.002  # about as long as one write takes
 
 
 class Remembered(BaseModel):
@@ -29,6 +36,7 @@ class ChangeMemory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._ours = Lock()
 
     def read(self) -> Remembered | None:
         """What is remembered; None: nothing yet."""
@@ -55,21 +63,44 @@ class ChangeMemory:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Between reading and writing no other process may write a higher number."""
+        """Between reading and writing no other process, and no other request of ours, may write a higher number."""
+        deadline = time.monotonic() + _LOCKED_S
+        if not self._ours.acquire(timeout=_LOCKED_S):
+            raise StateDirUnavailable(f"{self._path} is not written within {_LOCKED_S} s")
+        try:
+            with self._lock_file() as descriptor:
+                self._await_lock(descriptor, deadline)
+                yield
+        finally:
+            self._ours.release()
+
+    @contextmanager
+    def _lock_file(self) -> Iterator[int]:
         try:
             descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateDirUnavailable(f"{self._path.parent} cannot be written: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            yield descriptor
         finally:
-            os.close(descriptor)
+            os.close(descriptor)  # which ends the lock, too
+
+    def _await_lock(self, descriptor: int, deadline: float) -> None:
+        """Ask again and again: to wait in flock() itself would hold up every other request."""
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StateDirUnavailable(f"{self._path} is locked by another process") from None
+                time.sleep(_LOCK_AGAIN_S)
+            else:
+                return
 
     def _write(self, number: int) -> None:
         text = Remembered(number=number, at=utc_now()).model_dump_json() + "\n"
         try:
-            write_durably(self._path, text)
+            in_a_thread(partial(write_durably, self._path, text))
         except OSError as error:
             raise StateDirUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
 

@@ -1,0 +1,78 @@
+"""STATE_DIR on a disk that does not answer: only those wait who need it, and not for ever."""
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from api.installation import MEMORY_FILE
+from bringup.connections import ApiClient
+from bringup.errors import ApiUnavailable
+from bringup.model import LeaseEvent
+from bringup.settings import Settings
+from bringup.wire import EventType, Health, RunDecision, RunEvent, RunEventReply
+from tests.integration.api.conftest import LEASE, RUN_A
+from tests.integration.server.conftest import ServedApi, StartApi
+
+
+def post(api: ApiClient, what: EventType) -> RunEventReply:
+    return api.post(f"/runs/{RUN_A}/events", RunEvent(type=what, owner="w"), RunEventReply)
+
+
+@pytest.fixture
+def served(settings: Settings, start_api: StartApi) -> ServedApi:
+    """With a run that may be switched on next, on an empty Redis."""
+    served = start_api()
+    api = served.await_health()
+    api.put(f"/runs/{RUN_A}", LeaseEvent.model_validate(LEASE), RunDecision)
+    post(api, EventType.BOOT_STARTED)
+    return served
+
+
+@contextmanager
+def another_process_writes(folder: Path) -> Iterator[None]:
+    """One whose fsync does not return."""
+    with (folder / "var" / MEMORY_FILE).with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def test_a_permit_that_waits_for_the_disk_holds_up_nobody_else(served: ServedApi, tmp_path: Path) -> None:
+    patient, other = served.await_health(), served.await_health()
+    with ThreadPoolExecutor(1) as pool:
+        with another_process_writes(tmp_path):
+            permit = pool.submit(post, patient, EventType.POWER_ON_REQUESTED)
+            with pytest.raises(TimeoutError):
+                permit.result(timeout=1)
+            for _ in range(10):
+                other.get("/health", Health)
+            assert not permit.done()
+        assert permit.result().state
+
+
+def test_without_the_disk_a_permit_is_refused_after_a_while(served: ServedApi, tmp_path: Path) -> None:
+    with another_process_writes(tmp_path), pytest.raises(ApiUnavailable, match="STATE_DIR"):
+        post(served.await_health(), EventType.POWER_ON_REQUESTED)
+    assert "is locked by another process" in served.log.read_text()
+    assert post(served.await_health(), EventType.POWER_ON_REQUESTED).state
+
+
+def test_while_a_thread_waits_for_the_disk_requests_go_on() -> None:
+    """The other side of the pipe is a request: in the event loop, the read would wait for it for ever."""
+    script = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "import os, gevent\n"
+        "from api.blocking import in_a_thread\n"
+        "end, begin = os.pipe()\n"
+        "request = gevent.spawn(os.write, begin, b'x')\n"
+        "assert in_a_thread(lambda: os.read(end, 1)) == b'x'\n"
+        "try: in_a_thread(lambda: os.fsync(end))\n"
+        "except OSError: print('raised where it belongs')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.stderr) == ("raised where it belongs\n", "")
