@@ -32,7 +32,8 @@ _UNAVAILABLE = {
     "TRYAGAIN": "its cluster is moving keys",
 }
 _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; execCommandAbort() in Redis's multi.c
-_REFUSED_IN_A_SCRIPT = "The user executing the script can't"  # Redis 7.0 sends the code ERR; later ones NOPERM
+# The code is ERR, as of many other errors: Redis 7.0; Redis 8 and Valkey 8.
+_REFUSED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script: ")
 
 
 class SentinelRefused(redis.AuthenticationError):
@@ -103,7 +104,7 @@ def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings)
         # Redis answers a missing password with a long text about HELLO; what counts is that ours is wrong.
         why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
         return RedisRefused(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
-    if code == "NOPERM" or _REFUSED_IN_A_SCRIPT in str(error):
+    if code == "NOPERM" or any(text in str(error) for text in _REFUSED_IN_A_SCRIPT):
         return RedisRefused(f"{where} refused us ({error}); check REDIS_USERNAME and its rights")
     if str(error).startswith("DB index"):  # the code is ERR, as of many other errors
         return RedisRefused(f"{where} has no database {settings.redis_db}; check REDIS_DB")

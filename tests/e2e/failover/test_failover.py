@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.failover.scenario import play
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_tls", [False, True], ids=["plain", "tls"])
 def test_a_failover_loses_no_lease_powers_no_machine_twice_and_leaves_no_run_open(
     tmp_path: Path,

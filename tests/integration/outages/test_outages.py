@@ -44,6 +44,7 @@ def test_redis_is_out_of_memory(site: Site) -> None:
     assert site.ready().status_code == 200
 
 
+@pytest.mark.slow
 def test_the_disk_of_redis_is_full(site: Site) -> None:
     """With ``appendfsync everysec``: Redis goes on and refuses writes."""
     log = site.log()
@@ -60,6 +61,7 @@ def test_the_disk_of_redis_is_full(site: Site) -> None:
     log.assert_one_outage("Redis (writes)", ("work",))
 
 
+@pytest.mark.slow
 def test_the_disk_of_redis_is_full_and_every_write_must_be_on_it(site: Site) -> None:
     """With ``appendfsync always``, as we configure it, redis-server ends; nothing that it acknowledged is lost."""
     log = site.log()
@@ -73,6 +75,7 @@ def test_the_disk_of_redis_is_full_and_every_write_must_be_on_it(site: Site) -> 
     log.assert_one_outage("Redis")
 
 
+@pytest.mark.slow
 def test_redis_hangs(site: Site) -> None:
     log = site.log()
     with site.stopped():
@@ -85,6 +88,7 @@ def test_redis_hangs(site: Site) -> None:
     log.assert_one_outage("Redis")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paused", ["ALL", "WRITE"])
 def test_clients_are_paused(site: Site, paused: str) -> None:
     log = site.log()
@@ -96,6 +100,7 @@ def test_clients_are_paused(site: Site, paused: str) -> None:
     log.assert_one_outage("Redis", ("work", "tail"))
 
 
+@pytest.mark.slow
 def test_redis_flaps(site: Site) -> None:
     log = site.log()
     with repeated(site.ready):
@@ -120,6 +125,7 @@ def test_a_blocked_worker_is_unblocked(site: Site) -> None:
     assert log.of("work").count("waiting for") <= 1
 
 
+@pytest.mark.slow
 def test_redis_loads_its_data(site: Site) -> None:
     """Last, for every start after it is slow."""
     site.slow_loading()
