@@ -1,8 +1,6 @@
 """Serving the API, and the images, with gunicorn and gevent: no control socket, no debug server."""
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +8,6 @@ from threading import Thread
 from typing import Any
 
 from flask import Flask
-from gevent import monkey
 from gunicorn.app.base import BaseApplication
 
 from api.app import create_app, create_images_app
@@ -53,16 +50,6 @@ class Server(BaseApplication):
         if self._listener.name == "api":
             Thread(target=keep_comparing, args=(app.extensions["bringup"].store,), daemon=True).start()
         return app
-
-
-def restart_cooperative() -> None:
-    """Run this command anew in a process where every wait is gevent's; returns where that is so already.
-
-    The patch must come before redis, requests and ssl are imported, and must never reach another command.
-    """
-    if not monkey.is_module_patched("socket"):
-        command = [sys.executable, "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
-        os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, with the arguments that it was given
 
 
 def serve(settings: Settings, *, accept_redis: bool = False) -> None:

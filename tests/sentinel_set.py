@@ -134,10 +134,11 @@ class SentinelSet:
         return time.monotonic()
 
     def await_replicas(self, count: int) -> None:
-        """Wait until so many replicas follow the master."""
-        self._await(
-            f"{count} replicas", lambda: self._quietly(lambda: len(self.view().following) >= count), _FAILOVER_S
-        )
+        """Wait until so many replicas follow the master, and have on their disk what they were sent.
+
+        After a full copy a replica writes its append-only file anew; killed before that, it starts with older data.
+        """
+        self._await(f"{count} replicas", lambda: self._quietly(lambda: self._follow(count)), _FAILOVER_S)
 
     def fail_over(self) -> tuple[int, float]:
         """Kill the master and wait for the next one; the port of the old one, and when (monotonic) the next one was."""
@@ -211,7 +212,12 @@ class SentinelSet:
         return all(one["num-other-sentinels"] == others and one["num-slaves"] == replicas for one in states)
 
     def _follow(self, count: int) -> bool:
-        return len(self.view().following) >= count
+        following = self.view().following
+        return len(following) >= count and all(self._is_on_disk(port) for _, port in following)
+
+    def _is_on_disk(self, port: int) -> bool:
+        state = self.admin(port).info("persistence")
+        return bool(state["aof_enabled"]) and not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])
 
     def _is_master_other_than(self, port: int) -> bool:
         return bool(self._quietly(lambda: self.view().master[1] != port))

@@ -1,9 +1,14 @@
 """``bringup api`` and ``bringup images``: serve until told to stop."""
 
+from importlib import import_module
+
 import click
 
-from api.server import restart_cooperative, serve, serve_images
+from api.cooperative import restart_cooperative
 from bringup.cli.context import Context
+
+# Imported after the process was replaced: to import it before, too, would make every start a second longer.
+_SERVER = "api.server"
 
 
 @click.command()
@@ -12,7 +17,7 @@ from bringup.cli.context import Context
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
     restart_cooperative()
-    serve(context.settings, accept_redis=accept_redis)
+    import_module(_SERVER).serve(context.settings, accept_redis=accept_redis)
 
 
 @click.command()
@@ -20,4 +25,4 @@ def api(context: Context, *, accept_redis: bool) -> None:
 def images(context: Context) -> None:
     """Serve the validation images on IMAGE_PORT, to BMCs that have no certificate."""
     restart_cooperative()
-    serve_images(context.settings)
+    import_module(_SERVER).serve_images(context.settings)

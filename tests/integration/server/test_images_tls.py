@@ -27,8 +27,9 @@ AREA_AT = CONTENT.index(AREA_HEAD)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("images"), use_tls=True)
-    (made.folder / "devices.toml").write_text(DEVICE)
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "devices.toml").write_text(DEVICE)  # before the first API: every API must have the same
+    made = Site(folder, use_tls=True)
     (made.folder / "base.iso").write_bytes(CONTENT)
     with made.stack:
         yield made
