@@ -39,13 +39,24 @@ def bmc() -> None:
     """Look at a machine's BMC without changing anything."""
 
 
+def _fingerprint(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return normalise_fingerprint(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @bmc.command()
 @click.argument("name_or_address")
 @click.option(
     "--credential-file", type=click.Path(path_type=Path), help="username and password, as docs/redfish.md says."
 )
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="The CA that signed the BMC's certificate.")
-@click.option("--fingerprint", help="SHA-256 of the BMC's certificate, which is accepted whoever signed it.")
+@click.option(
+    "--fingerprint",
+    callback=_fingerprint,
+    help="SHA-256 of the BMC's certificate, which is accepted whoever signed it.",
+)
 @click.option("--insecure", is_flag=True, help="Accept any certificate: whoever sits in between gets the password.")
 @click.option("--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="Look with this one in mind.")
 @click.option("--serial", help="Of the machine, where several systems stand behind the BMC.")
@@ -81,9 +92,7 @@ def check(
     if "://" in name_or_address:
         if not name_or_address.startswith("https://"):
             raise click.UsageError("the address must begin with https://: a password is sent there")
-        trust = GivenAddress(
-            name_or_address, ca, normalise_fingerprint(fingerprint) if fingerprint else None, bmc_verify=not insecure
-        )
+        trust = GivenAddress(name_or_address, ca, fingerprint, bmc_verify=not insecure)
         subject = _Subject(trust, _credential_in(credential_file), boot_method or "cd", serial)
     else:
         if ca or fingerprint or insecure:

@@ -81,9 +81,10 @@ def test_a_capture_is_written(emulator: Emulator, folder: Path) -> None:
         (("http://10.0.0.1", "--credential-file", "credentials/rack1.toml"), "must begin with https://"),
         (("https://10.0.0.1",), "--credential-file"),
         (("r1", "--insecure"), "are for an address"),
+        (("https://10.0.0.1", "--fingerprint", "ab:cd"), "--fingerprint"),
     ],
 )
 def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
     result = check(*arguments)
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert says in result.output
