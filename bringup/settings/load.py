@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from bringup.errors import SettingsError
@@ -63,12 +63,22 @@ def _read_env_file(environ: Mapping[str, str], env_file: Path | None) -> tuple[P
         if named:
             raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it"])
         return path, {}
+    return path, _assignments(path)
+
+
+def _assignments(path: Path) -> dict[str, str]:
+    """What the file sets. A line that is skipped would leave a switch at its default, so none is."""
     try:
-        # No interpolation: a password may hold "${".
-        values = dotenv_values(path, interpolate=False, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path} cannot be read: {error.__class__.__name__}"]) from None
-    return path, {name: value or "" for name, value in values.items()}
+        with path.open(encoding="utf-8") as file:
+            lines = list(parse_stream(file))  # no interpolation: a password may hold "${"
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path} cannot be read: it is not UTF-8"]) from None
+    bad = [line.original.line for line in lines if line.error or (line.key and line.value is None)]
+    if bad:
+        raise SettingsError([f"{path}: line {number} is not NAME=value" for number in bad])
+    return {line.key: line.value for line in lines if line.key and line.value is not None}
 
 
 def _misspelt_in(names: Mapping[str, str], where: str, *, own_file: bool) -> list[str]:

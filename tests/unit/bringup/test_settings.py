@@ -110,6 +110,15 @@ def test_a_password_with_a_dollar_sign_is_taken_as_it_stands(tmp_path: Path) -> 
     assert made.redis_password.get_secret_value() == "pa${HOME}ss"
 
 
+@pytest.mark.parametrize(
+    "line", ["REDIS_USE_TLS true", "REDIS_USE_TLS", "=true", "REDIS_USE_TLS: true", 'API_TOKEN="secret']
+)
+def test_a_line_of_the_file_that_sets_nothing_is_an_error_with_its_number(line: str, tmp_path: Path) -> None:
+    """Skipped, it would leave a switch at its default: plain text."""
+    (problem,) = problems_of({}, tmp_path, f"# a comment\n\nexport REDIS_DB=1\n{line}\n")
+    assert problem == f"{tmp_path / 'some.env'}: line 4 is not NAME=value"
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         loaded({}, tmp_path).redis_host = "other"  # type: ignore[misc]
