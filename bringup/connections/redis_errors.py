@@ -31,6 +31,7 @@ _UNAVAILABLE = {
     "CLUSTERDOWN": "its cluster is down",
     "TRYAGAIN": "its cluster is moving keys",
 }
+_RIGHTS = "check REDIS_USERNAME, and whether users.acl is of an older version: `bringup redis-conf --force` renews it"
 _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; execCommandAbort() in Redis's multi.c
 # The code is ERR, as of many other errors: Redis 7.0; Redis 8 and Valkey 8.
 _REFUSED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script: ")
@@ -105,7 +106,7 @@ def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings)
         why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
         return RedisRefused(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
     if code == "NOPERM" or any(text in str(error) for text in _REFUSED_IN_A_SCRIPT):
-        return RedisRefused(f"{where} refused us ({error}); check REDIS_USERNAME and its rights")
+        return RedisRefused(f"{where} refused us ({error}); {_RIGHTS}")
     if str(error).startswith("DB index"):  # the code is ERR, as of many other errors
         return RedisRefused(f"{where} has no database {settings.redis_db}; check REDIS_DB")
     return None

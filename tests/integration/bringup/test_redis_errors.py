@@ -195,7 +195,7 @@ def test_a_missing_right_is_permanent(own: Settings, send: Send) -> None:
     rights = ["-@all", "+multi", "+exec", "+watch", "+hget", "+get", "+eval", "+hello", "+client"]
     connect(own).acl_setuser("poor", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], commands=rights)
     poor = own.model_copy(update={"redis_username": "poor"})
-    with pytest.raises(PermanentError, match="REDIS_USERNAME"):
+    with pytest.raises(PermanentError, match=r"REDIS_USERNAME.*users\.acl.*redis-conf --force"):
         failing(poor, send)
 
 
