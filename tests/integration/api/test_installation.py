@@ -96,4 +96,7 @@ def test_where_credentials_go_is_for_the_inventory_to_say_and_not_for_redis(api:
     redis = connect_redis(settings, tls.ClientContexts(), name="tests")
     redis.hset(f"bringup:run:{RUN_A}", mapping={"bmc": '"https://thief.example.net"', "credential": '"rack12"'})
     run = api.run()
+    assert (run["bmc"], run["credential"]) == (None, None)
+    redis.hset(f"bringup:run:{RUN_A}", mapping={"bmc": '"simulated://127.0.0.1:9/a"'})
+    run = api.run()
     assert (run["bmc"], run["credential"]) == ("simulated://127.0.0.1:9/a", None)
