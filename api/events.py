@@ -61,6 +61,7 @@ class Moment:
     refused_callbacks: int = 0
     image_read: ImageRead | None = None
     inventory: Inventory = field(default_factory=Inventory)
+    seen_as: KnownDevice | None = None  # whose the UUID of a machine that was read just now is, by an earlier contact
 
     def entry(self, trigger: str, after: RunRecord, detail: str = "") -> TimelineEntry:
         """A line of the timeline."""
@@ -187,6 +188,7 @@ def _machine_identified(moment: Moment, event: RunEvent) -> Change:
     _refuse_unless_owner(moment, event.owner)
     why = identity.other_than(known, seen) if known else None
     why = why or identity.contradiction(moment.device, seen, moment.inventory)
+    why = why or identity.known_as_another(moment.device, seen, moment.seen_as)
     if why:
         return moment.end("wrong_machine", FailureReason.WRONG_MACHINE, f"at {moment.run.bmc}: {why}")
     pinned = identity.first_contact(moment.device.record.identity, seen)

@@ -40,6 +40,22 @@ def other_than_cleaned_up(
     return next(chain(from_entry, _owned_by_another(device.record.name, seen, inventory)), None)
 
 
+def known_as_another(device: KnownDevice, seen: MachineIdentity, first_seen_as: KnownDevice | None) -> str | None:
+    """Why ``seen`` is a machine that the inventory has under another name, by an earlier contact; else None.
+
+    So two addresses of one BMC are found out that no spelling gives away, such as a name and the IP address behind it.
+    """
+    if first_seen_as is None or first_seen_as.entry is None or first_seen_as.record.name == device.record.name:
+        return None
+    if device.entry and device.entry.uuid_key == uuid_key(seen.uuid):
+        return None  # a person has said whose it is
+    other = first_seen_as.record.name
+    return (
+        f"the BMC shows uuid {seen.uuid}, under which {other} was seen first: two entries have one machine; if it is "
+        f"no longer {other}, run: bringup device set {other} --forget-identity"
+    )
+
+
 def first_contact(known: MachineIdentity | None, seen: MachineIdentity) -> MachineIdentity:
     """What is pinned: what was seen first of each value. Many BMCs know the MACs only once the host has booted."""
     if known is None:

@@ -56,6 +56,11 @@ def refused(run_id: str) -> str:
     return f"bringup:run:{run_id}:refused"
 
 
+def machine(uuid: str) -> str:
+    """String: the device as which a machine with this UUID was seen first."""
+    return f"bringup:machine:{uuid}"
+
+
 def token_owner(digest: str) -> str:
     """String: the run that the token with this SHA-256 belongs to."""
     return f"bringup:token:{digest}"

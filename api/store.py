@@ -20,6 +20,7 @@ from api.inventory_hosts import Differences, InventoryHosts
 from api.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from bringup import log
 from bringup.errors import CorruptRecord, InvalidTransition, NotYet
+from bringup.identity import uuid_key
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, RunState
 from bringup.queues import Queues
@@ -112,6 +113,14 @@ class Store:
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
         return self._stored_device(name, self._withheld())
+
+    def device_seen_as(self, uuid: str | None) -> KnownDevice | None:
+        """The device as which a machine with this UUID was seen first, if that is still on its record."""
+        key = uuid_key(uuid)
+        name = self._database.string(keys.machine(key)) if key else None
+        device = self.device(name.decode()) if name else None
+        known = device.record.identity if device else None
+        return device if known and uuid_key(known.uuid) == key else None
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
@@ -338,6 +347,9 @@ def _write(pipe: "Pipeline", key: str, record: Record, before: Record | None) ->
 def _write_device(pipe: "Pipeline", record: DeviceRecord, before: DeviceRecord | None) -> None:
     _write(pipe, keys.device(record.name), record, before)
     pipe.sadd(keys.DEVICES, record.name)
+    is_new = before is None or record.identity != before.identity
+    if is_new and record.identity and (uuid := uuid_key(record.identity.uuid)):
+        pipe.set(keys.machine(uuid), record.name)
 
 
 def _append(pipe: "Pipeline", run_id: str, entry: TimelineEntry) -> None:

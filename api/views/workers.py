@@ -97,10 +97,11 @@ def post_event(run_id: str) -> Response:
     if event.type is EventType.BOOT_STARTED:
         _wait_for_a_boot_slot(run_id)
     images = services().images
+    seen_as = services().store.device_seen_as(event.identity.uuid) if event.identity else None
     read = images.read_of(run_id) if images and event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
-            run_id, lambda moment: events.worker_event(replace(moment, image_read=read), event)
+            run_id, lambda moment: events.worker_event(replace(moment, image_read=read, seen_as=seen_as), event)
         )
     except NotYet as early:
         return answer(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.integration.api.conftest import INVENTORY, RUN_A, Api
+from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
 
 SEEN = {"serial": "A1", "uuid": "4c4c4544-0058-4b10-8032-b7c04f4d3133", "macs": ["02:00:00:00:01:01"]}
 
@@ -32,6 +32,49 @@ def test_another_machine_ends_the_run_and_no_permit_is_given(api: Api) -> None:
     assert "02:00:00:00:99:99" in run["detail"]
     assert api.tell(RUN_A, "write_requested").status_code == 409
     assert api.ok("GET", "/devices/a")["identity"] is None
+
+
+SWAPPED = "44454c4c-5800-104b-8032-b7c04f4d3133"  # SEEN's, as older firmware writes it
+
+
+def seen_behind_b(api: Api) -> Any:
+    """The machine that was A's answers at the address of B: two names of one BMC, which no spelling gives away."""
+    api.lease(RUN_B)
+    api.tell(RUN_B, "boot_started")
+    return api.tell(RUN_B, "machine_identified", identity={"uuid": SWAPPED}).json
+
+
+def test_a_machine_that_was_seen_under_another_name_is_not_touched_under_this_one(api: Api) -> None:
+    booting(api)
+    identified(api)
+    api.inventory.write_text(INVENTORY.replace('name = "a"', 'name = "a"\nstate = "active"'))
+    assert seen_behind_b(api)["state"] == "failed"
+    run = api.run(RUN_B)
+    assert run["reason"] == "wrong_machine"
+    assert "bringup device set a --forget-identity" in run["detail"]
+    assert api.ok("GET", "/devices/b")["identity"] is None
+
+
+def test_a_machine_whose_former_name_was_forgotten_has_a_new_one(api: Api) -> None:
+    booting(api)
+    identified(api)
+    api.ok("PATCH", "/devices/a", {"forget_identity": True})
+    assert seen_behind_b(api)["state"] == "booting"
+    assert api.ok("GET", "/devices/b")["identity"]["uuid"] == SWAPPED
+
+
+def test_a_machine_whose_former_name_has_left_the_inventory_has_a_new_one(api: Api) -> None:
+    booting(api)
+    identified(api)
+    api.inventory.write_text(INVENTORY.replace('name = "a"', 'name = "renamed"'))
+    assert seen_behind_b(api)["state"] == "booting"
+
+
+def test_the_inventory_says_whose_a_machine_is_whoever_was_seen_as_it(api: Api) -> None:
+    booting(api)
+    identified(api)
+    api.inventory.write_text(INVENTORY.replace('name = "b"', f'name = "b"\nuuid = "{SEEN["uuid"]}"'))
+    assert seen_behind_b(api)["state"] == "booting"
 
 
 def test_whoever_has_not_read_the_machine_itself_gets_no_permit(api: Api) -> None:
