@@ -4,10 +4,12 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from threading import Lock
 
+from api.blocking import in_a_thread
 from bringup import log
 from bringup.errors import SettingsError
 from bringup.wire import AREA_HEAD, AREA_SIZE
@@ -24,6 +26,7 @@ class BaseImage:
     Args:
         size, area_at: in bytes.
         digest: hex SHA-256 of all of it.
+        has_shell: it was built with --debug-shell.
     """
 
     file: FileIO
@@ -31,6 +34,7 @@ class BaseImage:
     area_at: int
     digest: str
     signature: _Signature
+    has_shell: bool = False
 
     def read(self, start: int, count: int) -> bytes:
         """Bytes of the file as it is on disk; fewer than ``count`` at its end.
@@ -57,26 +61,37 @@ class BaseImageFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = Lock()
+        self._looking = Lock()  # one at a time, so that the file that was put there last is the one that stays
         self._seen = _signature_of(path)
         self._last_good = _opened(path)
+        self._warn_of_shell()
 
     def current(self) -> BaseImage:
-        """The image as it stands, or the last one that was usable."""
-        with self._lock:
-            signature = _signature_of(self._path)
-            if signature != self._seen:
-                self._seen = signature
+        """The image as it stands, or the last one that was usable: also while somebody looks through a new one."""
+        signature = _signature_of(self._path)
+        if signature != self._seen:
+            self._seen = signature
+            with self._looking:
                 self._take()
-            return self._last_good
+        return self._last_good
 
     def _take(self) -> None:
         try:
-            self._last_good = _opened(self._path)
+            # Gigabytes, from a disk that may be slow.
+            self._last_good = in_a_thread(partial(_opened, self._path))
         except SettingsError as error:
             log.get("api").error("VALIDATION_IMAGE is not usable: the one before is kept", why=error.problems[0])
         else:
             log.get("api").info("VALIDATION_IMAGE has changed", sha256=self._last_good.digest)
+            self._warn_of_shell()
+
+    def _warn_of_shell(self) -> None:
+        if self._last_good.has_shell:
+            log.get("api").warning(
+                "VALIDATION_IMAGE was built with --debug-shell: whoever sees a machine's console is root there; "
+                "for a bench, never for production",
+                path=str(self._path),
+            )
 
 
 def _opened(path: Path) -> BaseImage:
@@ -93,13 +108,7 @@ def _opened(path: Path) -> BaseImage:
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
     if _signature(os.fstat(file.fileno())) != signature:
         raise _unusable(f"{path} is being written; build it elsewhere and move it here")
-    if shells:
-        log.get("api").warning(
-            "VALIDATION_IMAGE was built with --debug-shell: whoever sees a machine's console is root there; "
-            "for a bench, never for production",
-            path=str(path),
-        )
-    return BaseImage(file, signature[2], areas[0], digest, signature)
+    return BaseImage(file, signature[2], areas[0], digest, signature, has_shell=bool(shells))
 
 
 def _unusable(what: str) -> SettingsError:

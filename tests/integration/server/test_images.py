@@ -6,6 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,6 +34,7 @@ from bringup.wire import (
 )
 from tests.conftest import RedisServer
 from tests.integration.server.conftest import ServedApi, StartApi
+from tests.integration.workers.site import eventually
 
 RUN = "02-00-00-00-00-05-1795426896"
 LEASE = LeaseEvent.model_validate(
@@ -268,3 +271,37 @@ def test_an_image_that_cannot_be_served_is_named_before_anything_listens(
     log = served.log.read_text()
     assert message in log
     assert "Traceback" not in log
+
+
+def test_while_a_new_build_is_looked_through_requests_go_on_with_the_one_before(
+    served: ServedApi, given: tuple[ApiClient, RunMedia], base: Path, tmp_path: Path
+) -> None:
+    """A pipe gives its bytes when the test wants it: as a slow disk does with gigabytes."""
+    client, before = given
+    build = tmp_path / "build.iso"
+    os.mkfifo(build)
+    build.replace(base)
+    with ThreadPoolExecutor(1) as pool:
+        minting = pool.submit(client.post, f"/runs/{RUN}/media", MediaRequest(owner="w"), RunMedia)
+        writer = opened_for_its_reader(base)
+        try:
+            assert fetch(served.port, path_of(before))[0] == 200
+            served.await_health().get(f"/runs/{RUN}", RunDetail)
+            assert not minting.done()
+        finally:
+            os.close(writer)
+        assert fetch(served.port, path_of(minting.result()))[0] == 200
+    assert "VALIDATION_IMAGE is not usable: the one before is kept" in served.log.read_text()
+
+
+def opened_for_its_reader(fifo: Path) -> int:
+    """The other end of a pipe, once somebody reads it."""
+    found: list[int] = []
+
+    def opens() -> bool:
+        with suppress(OSError):  # nobody reads it yet
+            found.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(found)
+
+    eventually(opens, 20, "the new build is read")
+    return found[0]
