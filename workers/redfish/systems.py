@@ -27,7 +27,8 @@ def system_of(
         BmcRejected: it cannot be told which; names them all.
         BmcUnavailable: there is none, as while a BMC starts.
     """
-    listed = list(connection.member_paths(root.link("Systems") or _SYSTEMS))
+    members = connection.member_paths(root.link("Systems") or _SYSTEMS)
+    listed = list({system_key(path): path for path in members}.values())
     system, because = _chosen(connection, listed, serial, uuid)
     connection.keep_off(path for path in listed if not _is_same(path, system.path))
     return system, because

@@ -79,6 +79,14 @@ def test_a_bmc_that_lists_no_system_yet_is_asked_again_later(simulated: Simulate
 
 
 @ILO
+def test_a_system_that_is_listed_in_two_spellings_is_one(simulated: Simulated, settings: Settings) -> None:
+    _family, bmc = simulated
+    bmc.tree[SYSTEMS] = collection(SYSTEMS, [f"{SYSTEMS}/1", f"{SYSTEMS}/1/"])
+    boot_it(driver_of(bmc, settings))
+    assert bmc.booted == [IMAGE]
+
+
+@ILO
 def test_the_only_one_of_two_systems_that_can_be_read_is_not_taken_for_the_machine(
     simulated: Simulated, settings: Settings
 ) -> None:
