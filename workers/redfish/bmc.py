@@ -70,7 +70,7 @@ class RedfishBmc:
             try:
                 for slot in self._machine.read_slots():
                     if not slot.is_empty and own.owns(slot.image):
-                        virtual_media.eject(self._connection, slot, self._machine.timing.media_s)
+                        virtual_media.eject(self._connection, slot, self._machine.timing.media_s, own.owns)
             finally:
                 self._machine.forget_slots()
 

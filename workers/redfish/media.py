@@ -111,17 +111,19 @@ class Insertion:
         raise BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
 
 
-def eject(connection: RedfishConnection, slot: Slot, media_s: float) -> None:
-    """Take the medium out, and see that it is out.
+def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Callable[[str], bool]) -> None:
+    """Take our medium out, and see that it is out, or that a person has exchanged it meanwhile.
 
     Args:
+        is_ours: whether what a slot shows is a medium of ours.
         media_s: seconds from an accepted eject until it must show.
 
     Raises:
         BmcUnavailable: it is stuck; media_rejected if it stays so.
     """
+    shown = _Shown(connection, slot)
     for is_last in (False, True):  # some let go only at the second request
-        if _ejected(connection, slot, media_s, is_last=is_last):
+        if _ejected(connection, shown, media_s, is_last=is_last) or not is_ours(shown.slot.image):
             return
     message = f"the medium in slot {slot.path} is stuck: it was ejected twice and is still in"
     raise BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
@@ -151,11 +153,10 @@ class _Shown:
         return comes_true(lambda: wanted(self.now()), timeout_s, _LOOK_EVERY_S, self._connection.sleep)
 
 
-def _ejected(connection: RedfishConnection, slot: Slot, media_s: float, *, is_last: bool) -> bool:
+def _ejected(connection: RedfishConnection, shown: _Shown, media_s: float, *, is_last: bool) -> bool:
     """Whether the medium is out. A refusal counts at last, and only while it is in: it may have gone by itself."""
-    shown = _Shown(connection, slot)
     try:
-        follow(connection, _send_eject(connection, slot), media_s)
+        follow(connection, _send_eject(connection, shown.slot), media_s)
     except Refusal:
         if is_last and not shown.now().is_empty:
             raise

@@ -65,6 +65,26 @@ def test_a_medium_that_is_exchanged_while_the_bmc_is_busy_is_not_ejected(
 
 
 @pytest.mark.parametrize("simulated", [NAMED["HPE iLO 5"]], ids=str, indirect=True)
+def test_a_medium_that_a_person_puts_in_after_our_eject_is_not_ejected_as_one_that_is_stuck(
+    simulated: Simulated, driver: RedfishBmc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _family, bmc = simulated
+    bmc.tree[SLOT] |= {"Inserted": True, "Image": IMAGE}
+    real = bmc.answer
+
+    def exchanging(method: str, path: str, headers: dict[str, str], body: object) -> object:
+        answer = real(method, path, headers, body)
+        if path.endswith("EjectMedia"):
+            bmc.tree[SLOT] |= {"Inserted": True, "Image": RESCUE}
+        return answer
+
+    monkeypatch.setattr(bmc, "answer", exchanging)
+    written(driver, lambda permit: driver.eject_media(OWN, permit))
+    assert len(bmc.writes) == 1
+    assert bmc.media == {"2": RESCUE}
+
+
+@pytest.mark.parametrize("simulated", [NAMED["HPE iLO 5"]], ids=str, indirect=True)
 def test_the_same_machine_that_shows_less_for_a_moment_is_no_other(simulated: Simulated, driver: RedfishBmc) -> None:
     family, bmc = simulated
     driver.connect()
