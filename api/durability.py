@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from api.database import Database
+from api.work_slots import slot_given_back
 from bringup.connections import fsync_policy
 from bringup.settings import Settings
 
@@ -39,7 +40,8 @@ class Durability:
         """
         remaining_s = self._remaining_s(seen_at)
         if remaining_s > 0:
-            time.sleep(remaining_s)
+            with slot_given_back():
+                time.sleep(remaining_s)
         return remaining_s > 0
 
     def _remaining_s(self, seen_at: float) -> float:

@@ -3,10 +3,12 @@
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
+
+from flask import has_request_context, request
 
 from api.clients import Client, Clients
 
@@ -15,14 +17,15 @@ if TYPE_CHECKING:
 
 # A body that comes more slowly is cut off: 2 Mbit/s is less than any network that boots machines.
 _LEAST_BYTES_PER_S = 256 * 1024
+_GIVEN_BACK = "bringup.slot_given_back"
 _CHUNKED_BYTES = 16 * 1024**2  # a chunked body announces no length; none may be larger than this
 
 
 class WorkSlots:
     """Passes requests on to ``app``, so many at a time. Each slot needs at most one connection to Redis.
 
-    A request gives its slot back while it reads its body, and once the application has answered: sending the
-    answer takes as long as the client takes.
+    A request gives its slot back while it reads its body or waits for Redis's disk, and once the application has
+    answered: sending the answer takes as long as the client takes.
 
     Args:
         most: requests that ``app`` works on at the same time.
@@ -42,6 +45,7 @@ class WorkSlots:
         client = self._clients.of(environ["gunicorn.socket"].fileno())
         deadline = time.monotonic() + self._header_s + _body_bytes(environ) / _LEAST_BYTES_PER_S
         environ["wsgi.input"] = _Body(environ["wsgi.input"], partial(self._reading, client, deadline))
+        environ[_GIVEN_BACK] = self._given_back
         environ["bringup.progress"] = partial(self._clients.expect, client, self._stall_s)
         self._clients.at_work(client)
         try:
@@ -52,13 +56,26 @@ class WorkSlots:
 
     @contextmanager
     def _reading(self, client: Client, deadline: float) -> Iterator[None]:
+        with self._given_back():
+            self._clients.expect(client, deadline - time.monotonic())
+            try:
+                yield
+            finally:
+                self._clients.at_work(client)
+
+    @contextmanager
+    def _given_back(self) -> Iterator[None]:
         self._slots.release()
-        self._clients.expect(client, deadline - time.monotonic())
         try:
             yield
         finally:
-            self._clients.at_work(client)
             self._slots.acquire()
+
+
+def slot_given_back() -> AbstractContextManager[None]:
+    """For as long as the present request only waits for time to pass, without a connection to Redis in hand."""
+    given_back = request.environ.get(_GIVEN_BACK) if has_request_context() else None
+    return given_back() if given_back else nullcontext()
 
 
 class _Body(io.RawIOBase):

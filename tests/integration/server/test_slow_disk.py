@@ -1,4 +1,4 @@
-"""STATE_DIR on a disk that does not answer: only those wait who need it, and not for ever."""
+"""A disk of STATE_DIR or of Redis that does not answer: only those wait who need it, and not for ever."""
 
 import fcntl
 import subprocess
@@ -6,18 +6,21 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from api.installation import MEMORY_FILE
-from bringup.connections import ApiClient
+from bringup import tls
+from bringup.connections import ApiClient, connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
-from bringup.wire import EventType, Health, RunDecision, RunEvent, RunEventReply
+from bringup.wire import EventType, Health, RunDecision, RunDetail, RunEvent, RunEventReply
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.server.conftest import ServedApi, StartApi
+from tests.integration.workers.site import eventually
 
 
 def post(api: ApiClient, what: EventType) -> RunEventReply:
@@ -28,10 +31,16 @@ def post(api: ApiClient, what: EventType) -> RunEventReply:
 def served(settings: Settings, start_api: StartApi) -> ServedApi:
     """With a run that may be switched on next, on an empty Redis."""
     served = start_api()
+    prepared(served)
+    return served
+
+
+def prepared(served: ServedApi) -> ApiClient:
+    """With a run that may be switched on next."""
     api = served.await_health()
     api.put(f"/runs/{RUN_A}", LeaseEvent.model_validate(LEASE), RunDecision)
     post(api, EventType.BOOT_STARTED)
-    return served
+    return api
 
 
 @contextmanager
@@ -60,6 +69,27 @@ def test_without_the_disk_a_permit_is_refused_after_a_while(served: ServedApi, t
         post(served.await_health(), EventType.POWER_ON_REQUESTED)
     assert "is locked by another process" in served.log.read_text()
     assert post(served.await_health(), EventType.POWER_ON_REQUESTED).state
+
+
+@pytest.fixture
+def everysec(settings: Settings) -> Iterator[None]:
+    """Redis writes to its disk once a second, so that a permit takes two."""
+    redis = connect_redis(settings, tls.ClientContexts(), name="tests")
+    redis.config_set("appendfsync", "everysec")
+    yield
+    redis.config_set("appendfsync", "always")
+
+
+@pytest.mark.usefixtures("everysec")
+def test_a_permit_that_waits_for_the_disk_of_redis_leaves_its_slot_to_others(start_api: StartApi) -> None:
+    served = start_api(api_threads="1")
+    patient, other = prepared(served), served.await_health()
+    with ThreadPoolExecutor(1) as pool:
+        permit = pool.submit(post, patient, EventType.POWER_ON_REQUESTED)
+        seen = partial(other.get, f"/runs/{RUN_A}", RunDetail)
+        eventually(lambda: seen().power_on_requested_at, 20, "it is in Redis")
+        assert not permit.done()
+        assert permit.result().state
 
 
 def test_while_a_thread_waits_for_the_disk_requests_go_on() -> None:
