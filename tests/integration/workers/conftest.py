@@ -25,8 +25,8 @@ def make_site(tmp_path: Path, make_settings: Callable[..., Settings]) -> Iterato
             "REDIS_PASSWORD": PASSWORD,
             "API_TOKEN": TOKEN,
             "DEVICES_FILE": str(tmp_path / "devices.toml"),
-            "RETRY_MIN_S": "1",
-            "RETRY_MAX_S": "2",
+            "RETRY_MIN_S": "2",  # rq cuts a time to whole seconds: one of 1 s may be over at once
+            "RETRY_MAX_S": "3",
             **more,
         }
         made.append(Site(tmp_path, variables, make_settings, DEVICES))
