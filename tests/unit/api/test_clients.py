@@ -125,6 +125,26 @@ def test_a_connection_that_has_ended_takes_no_place(clients: Clients) -> None:
         theirs.close()
 
 
+def test_a_descriptor_that_is_used_again_is_not_closed_for_its_former_client(clients: Clients, clock: Clock) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with clients.connected(ours.fileno(), HERE, HEADER_S):
+            clock.now = HEADER_S - 1
+        with clients.connected(ours.fileno(), HERE, HEADER_S):
+            clock.now = HEADER_S + 1
+            clients.close_overdue()
+            assert not is_closed(theirs)
+
+
+def test_a_former_client_that_ends_late_leaves_the_new_one_of_its_descriptor_known(clients: Clients) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ExitStack() as late:
+        late.enter_context(clients.connected(ours.fileno(), HERE, HEADER_S))
+        with clients.connected(ours.fileno(), THERE, HEADER_S) as new:
+            late.close()
+            assert clients.of(ours.fileno()) is new
+
+
 def test_a_flood_of_one_address_is_one_line_a_minute(clients: Clients, connect: Connect, clock: Clock) -> None:
     with capture_logs() as lines:
         for _ in range(20):

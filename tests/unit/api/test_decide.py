@@ -40,6 +40,14 @@ def test_a_machine_that_left_the_inventory_is_only_audited_whatever_its_record_s
     assert decide(KnownDevice(APPROVED.record, None))[0] is Decision.AUDIT_ONLY
 
 
+def test_a_machine_is_only_audited_while_nothing_proves_who_answers_at_its_bmc() -> None:
+    unproven = ENTRY.model_copy(update={"bmc_verify": False})
+    decision, reason = decide(KnownDevice(APPROVED.record, unproven))
+    assert decision is Decision.AUDIT_ONLY
+    assert "bmc_verify = false" in reason
+    assert decide(KnownDevice(APPROVED.record, unproven.model_copy(update={"serial": "A1"})))[0] is Decision.START
+
+
 def test_a_machine_with_a_run_that_is_not_closed_runs_already() -> None:
     assert decide(APPROVED.with_record(active_run="r"))[0] is Decision.RUNNING
 
@@ -74,6 +82,7 @@ def test_the_run_that_owns_the_machine_may_undo_what_it_did_also_on_one_in_servi
         VALIDATING.with_record(active_run="other"),
         VALIDATING.with_record(active_run=None),
         VALIDATING.with_record(state=DeviceState.ACTIVE),
+        VALIDATING.with_record(state=DeviceState.UNKNOWN),
         VALIDATING.with_record(maintenance="fan"),
         KnownDevice(VALIDATING.record, None),
         VALIDATING.with_record(unapproved=True),

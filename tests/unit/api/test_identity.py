@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.identity import contradiction, first_contact, other_than
+from api.identity import contradiction, first_contact, known_as_another, other_than, other_than_cleaned_up
 from api.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
@@ -99,6 +99,13 @@ def test_a_machine_that_the_inventory_gives_to_another_name_is_not_this_one() ->
         assert "in-service" in why
 
 
+def test_a_service_tag_that_is_shown_as_the_sku_names_another_machine_too() -> None:
+    owner = Device.model_validate(
+        {"name": "in-service", "nic_macs": [NIC], "bmc": "https://10.0.0.2", "serial": "7XK2M13"}
+    )
+    assert "in-service" in (compared(device_of(), owner, serial="CNIVC0099A0123", sku="7XK2M13") or "")
+
+
 def test_a_port_of_another_machine_counts_whatever_serial_and_uuid_say() -> None:
     owner = Device.model_validate({"name": "in-service", "nic_macs": [OTHER_NIC], "bmc": "https://10.0.0.2"})
     why = compared(device_of(serial="A1", uuid=UUID), owner, serial="A1", uuid=UUID, macs=(OTHER_NIC,))
@@ -120,6 +127,17 @@ def test_without_a_certificate_the_serial_must_be_shown(seen: dict[str, Any], *,
     assert (why is None) is is_enough
 
 
+@pytest.mark.parametrize(("seen", "is_enough"), [(UUID, True), (SWAPPED, True), (OTHER_UUID, False), (None, False)])
+def test_without_a_certificate_the_uuid_on_record_confirms_the_machine(seen: str | None, *, is_enough: bool) -> None:
+    why = compared(device_of(uuid=UUID, bmc_verify=False), uuid=seen)
+    assert (why is None) is is_enough
+
+
+def test_a_machine_that_left_the_inventory_contradicts_whatever_answers() -> None:
+    gone = KnownDevice(DeviceRecord(name="m1", state=DeviceState.VALIDATING), None)
+    assert "no longer in the inventory" in (contradiction(gone, MachineIdentity(), Inventory()) or "")
+
+
 def test_the_pin_keeps_what_was_seen_first_and_takes_what_was_missing() -> None:
     first = first_contact(None, MachineIdentity(serial="A1"))
     later = first_contact(first, MachineIdentity(serial="A2", macs=(NIC,)))
@@ -130,3 +148,32 @@ def test_a_run_stays_with_the_system_that_it_began_with() -> None:
     began = MachineIdentity(system_path="/redfish/v1/Systems/1")
     assert other_than(began, MachineIdentity(system_path="/redfish/v1/Systems/2"))
     assert other_than(began, MachineIdentity(system_path="/redfish/v1/Systems/1/")) is None
+
+
+def test_the_system_of_an_earlier_run_binds_no_later_one() -> None:
+    pinned = MachineIdentity(serial="A1", system_path="/redfish/v1/Systems/1")
+    assert compared(device_of(pinned), serial="A1", system_path="/redfish/v1/Systems/Self") is None
+
+
+def seen_first_as(name: str, *, is_on_record: bool = True) -> KnownDevice:
+    fields = {"name": name, "bmc_mac": "52:54:00:00:0a:02", "bmc": "https://bmc.example.com"}
+    entry = Device.model_validate(fields) if is_on_record else None
+    return KnownDevice(DeviceRecord(name=name, state=DeviceState.APPROVED), entry)
+
+
+def test_a_uuid_that_was_seen_under_another_name_is_that_machine_until_the_inventory_says_whose_it_is() -> None:
+    seen = MachineIdentity(uuid=SWAPPED)
+    assert "--forget-identity" in (known_as_another(device_of(), seen, seen_first_as("m2")) or "")
+    assert known_as_another(device_of(uuid=UUID), seen, seen_first_as("m2")) is None
+    assert known_as_another(device_of(), seen, seen_first_as("m1")) is None
+    assert known_as_another(device_of(), seen, seen_first_as("m2", is_on_record=False)) is None
+    assert known_as_another(device_of(), seen, None) is None
+
+
+def test_where_a_run_began_with_an_unknown_machine_its_clean_up_asks_the_inventory() -> None:
+    device = device_of(serial="A1")
+    assert device.entry
+    inventory = Inventory([device.entry])
+    assert other_than_cleaned_up(device, None, MachineIdentity(serial="B2"), inventory)
+    assert other_than_cleaned_up(device, MachineIdentity(), MachineIdentity(serial="B2"), inventory)
+    assert other_than_cleaned_up(device, None, MachineIdentity(serial="A1"), inventory) is None

@@ -175,3 +175,8 @@ def test_users_that_people_have_added_stay_whatever_their_name(tmp_path: Path, l
         lines = written(tmp_path, "--force", **more)["users.acl"].splitlines()
         assert lines.count(line.strip()) == 1
         assert len(lines) == 1 + len(ROLES) + 1
+
+
+def test_nobody_logs_in_as_the_default_user_who_may_replay_everything_at_the_start(tmp_path: Path) -> None:
+    (line,) = (line for line in written(tmp_path, **tls_files(tmp_path))["users.acl"].splitlines() if "default" in line)
+    assert line.split() == ["user", "default", "off", "resetpass", "~*", "&*", "+@all"]

@@ -133,3 +133,8 @@ def test_one_disk_that_two_paths_lead_to_is_not_two_disks(names: dict[str, str])
 @pytest.mark.parametrize("names", [{}, {"serial": "0000000000"}, {"wwn": "0x0000000000000000"}])
 def test_two_disks_without_a_name_of_their_own_are_two(names: dict[str, str]) -> None:
     assert status([disk(480, **names)] * 2, [want(480, count=2)]) is PASS
+
+
+def test_two_disks_of_two_models_with_one_serial_number_are_two() -> None:
+    found = [disk(480, model=model, serial="S1") for model in ("MZ7", "MZ8")]
+    assert status(found, [want(480, count=2)]) is PASS

@@ -95,6 +95,10 @@ def test_a_disk_that_calls_itself_failing_fails_whatever_its_counters_say() -> N
     assert judged(disk(passed=None))[0] is SKIP
 
 
+def test_a_disk_without_any_spare_fails_also_where_its_threshold_is_zero() -> None:
+    assert judged(disk(available_spare=0, spare_threshold=0))[0] is FAIL
+
+
 def test_a_disk_that_was_not_asked_is_a_skip_with_the_reason() -> None:
     silent = Disk(name="/dev/sdb", size=10**12, smart_problem="smartctl did not end within 30 s")
     assert judged(silent) == (SKIP, "/dev/sdb: smartctl did not end within 30 s")

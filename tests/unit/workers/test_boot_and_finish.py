@@ -147,6 +147,43 @@ def test_finish_of_an_unknown_run_does_nothing(world: World) -> None:
     assert world.calls.names == ["run"]
 
 
+def test_finish_of_a_run_that_has_not_ended_or_is_closed_does_nothing(world: World) -> None:
+    boot_it(world)
+    before = list(world.calls.names)
+    finish_it(world)
+    assert world.calls.names == [*before, "run"]
+    world.api.abort()
+    finish_it(world)
+    before = list(world.calls.names)
+    finish_it(world)
+    assert world.calls.names == [*before, "run"]
+
+
+def test_finish_takes_out_what_a_permit_allowed_whatever_the_timeline_has_forgotten(world: World) -> None:
+    kill_at(world, "power_state")
+    with pytest.raises(Killed):
+        boot_it(world)
+    assert world.api.state.write_permitted_at
+    assert world.api.state.power_requested_at is None
+    world.api.timeline.clear()
+    world.api.abort()
+    world.clock.sleep(600)
+    finish_it(world)
+    assert world.bmc.media is None
+
+
+def test_finish_switches_off_what_was_switched_on_without_a_word(world: World) -> None:
+    kill_at(world, "tell powered_on")
+    with pytest.raises(Killed):
+        boot_it(world)
+    assert world.bmc.on
+    assert world.api.state.powered_on_at is None
+    world.api.abort()
+    world.clock.sleep(600)
+    finish_it(world)
+    assert not world.bmc.on
+
+
 def test_finish_waits_while_the_boot_job_is_in_hand(world: World) -> None:
     boot_it(world)
     world.api.abort()

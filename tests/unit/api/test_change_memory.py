@@ -1,0 +1,82 @@
+"""The highest change number on this host's disk: it never falls, and what cannot be trusted is an error."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from api import change_memory
+from api.change_memory import ChangeMemory
+from bringup.errors import StateDirUnavailable
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "api-change-number"
+
+
+def remembered(path: Path) -> int:
+    known = ChangeMemory(path).read()
+    assert known
+    return known.number
+
+
+def test_a_lower_number_that_comes_late_is_not_remembered(path: Path) -> None:
+    memory = ChangeMemory(path)
+    assert memory.read() is None
+    for number, known in ((7, 7), (3, 7), (7, 7), (8, 8)):
+        memory.raise_to(number)
+        assert remembered(path) == known
+
+
+def test_only_a_person_lowers_the_number(path: Path) -> None:
+    memory = ChangeMemory(path)
+    memory.raise_to(7)
+    memory.replace(3)
+    assert remembered(path) == 3
+
+
+@pytest.mark.parametrize("text", ["", "7", '{"number": -1, "at": "2026-11-29T10:00:00Z"}', "\x00"])
+def test_a_damaged_file_is_an_error_and_is_not_written_over(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(StateDirUnavailable, match="damaged"):
+        ChangeMemory(path).raise_to(9)
+    assert path.read_text() == text
+
+
+def test_a_number_that_redis_could_not_count_on_from_is_damage(path: Path) -> None:
+    path.write_text('{"number": 9223372036854775807, "at": "2026-11-29T10:00:00Z"}')
+    with pytest.raises(StateDirUnavailable, match="damaged"):
+        ChangeMemory(path).read()
+
+
+def test_while_another_process_holds_the_lock_nothing_is_written_and_nobody_waits_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_memory, "_LOCKED_S", 0.05)
+    memory = ChangeMemory(path)
+    memory.raise_to(1)
+    other = os.open(path.with_suffix(".lock"), os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(StateDirUnavailable, match="locked by another process"):
+            memory.raise_to(2)
+        assert remembered(path) == 1
+    finally:
+        os.close(other)
+    memory.raise_to(2)
+    assert remembered(path) == 2
+
+
+def test_what_could_not_be_written_leaves_no_file_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    memory = ChangeMemory(path)
+    memory.raise_to(1)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateDirUnavailable, match="No space left"):
+        memory.raise_to(2)
+    assert remembered(path) == 1
+    assert sorted(file.name for file in path.parent.iterdir()) == ["api-change-number", "api-change-number.lock"]
