@@ -108,3 +108,16 @@ def test_a_redis_that_has_lost_the_summaries_gets_them_again(hosts: Hosts, setti
     redis.delete(keys.INVENTORY_HOSTS, *redis.keys(keys.inventory_of("*")))
     other.ok("GET", "/devices")
     assert api.lease(RUN_A).json["decision"] == "audit_only"
+
+
+def test_a_host_whose_entries_are_lost_withholds_every_machine(hosts: Hosts, settings: Settings) -> None:
+    api, _ = hosts(INVENTORY, IN_SERVICE)
+    redis = connect_redis(settings, tls.ClientContexts(), name="tests")
+    redis.delete(*redis.keys(keys.inventory_of("*")))
+    assert "not on record" in api.lease(RUN_B).json["reason"]
+
+
+def test_a_host_that_cannot_be_read_does_not_hide_the_others(hosts: Hosts, settings: Settings) -> None:
+    api, _ = hosts(INVENTORY, IN_SERVICE)
+    connect_redis(settings, tls.ClientContexts(), name="tests").hset(keys.INVENTORY_HOSTS, "another", "garbage")
+    assert "in service" in api.lease(RUN_A).json["reason"]
