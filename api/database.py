@@ -1,6 +1,6 @@
 """Redis as the API uses it: a few typed reads, and transactions that watch what they were computed from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 _Result = TypeVar("_Result")
+# Hashes in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would hold up others.
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,24 @@ class Database:
         with self.errors():
             stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
         return {name.decode(): value for name, value in stored.items()}
+
+    def hashes(self, keys: Sequence[str]) -> dict[str, object]:
+        """What Redis answers of many hashes, by key, a few hundred in a round trip; `as_fields` reads each answer."""
+        answers: list[object] = []
+        for start in range(0, len(keys), _AT_ONCE):
+            with self.errors():
+                pipe = self.connection.pipeline(transaction=False)
+                for key in keys[start : start + _AT_ONCE]:
+                    pipe.hgetall(key)
+                answers += pipe.execute(raise_on_error=False)
+        return dict(zip(keys, answers, strict=True))
+
+    def as_fields(self, answer: object) -> dict[str, bytes]:
+        """The hash in an answer of `hashes`. Raises CorruptRecord where the key holds another type."""
+        with self.errors():
+            if isinstance(answer, Exception):
+                raise answer
+        return {name.decode(): value for name, value in cast("dict[bytes, bytes]", answer).items()}
 
     def field(self, key: str, name: str) -> bytes | None:
         """One field of a hash, if it is there."""

@@ -124,13 +124,21 @@ class Store:
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
-        return [run for run in map(_readable(self.run), run_ids) if run]
+        key_of = {run_id: keys.run(run_id) for run_id in run_ids}
+        answers = self._database.hashes(list(key_of.values()))
+        read = _readable(lambda run_id: _record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
+        return [run for run in map(read, key_of) if run]
 
     def devices(self) -> list[KnownDevice]:
         """Every device, likewise."""
-        withheld = self._withheld()
-        read = _readable(lambda name: self._stored_device(name, withheld))
-        return [device for device in map(read, self.device_names()) if device]
+        withheld, key_of = self._withheld(), {name: keys.device(name) for name in self.device_names()}
+        answers = self._database.hashes(list(key_of.values()))
+
+        def device(name: str) -> KnownDevice | None:
+            record = _record(DeviceRecord, self._database.as_fields(answers[key_of[name]]))
+            return self._device(name, record, withheld)
+
+        return [found for found in map(_readable(device), key_of) if found]
 
     def device_names(self) -> list[str]:
         """Every device of the inventory and every one that was seen."""

@@ -15,6 +15,7 @@ from tests.e2e.chaos.supervisor import Supervisor
 
 TLS = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
 ADMINISTRATOR = "chaos"
+_LOOK_EVERY_S = 2.0  # the list of all runs is work for the API, which has other work to do
 _TIMES = {
     "ENVIRONMENT": "development",  # simulated machines have no place in production
     "LOG_LEVEL": "INFO",
@@ -112,7 +113,7 @@ def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.2)
+        time.sleep(_LOOK_EVERY_S)
     return True
 
 
