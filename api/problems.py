@@ -157,7 +157,9 @@ def register(app: Flask) -> None:
     app.register_error_handler(RedisUnavailable, _of_an_outage("Redis does not answer the API"))
     app.register_error_handler(RedisRefusesWrites, _of_an_outage("Redis refuses the writes of the API"))
     app.register_error_handler(NotReplicated, _of_an_outage("the replicas of Redis have not confirmed the change yet"))
-    app.register_error_handler(RedisRefused, _of_an_outage("Redis refuses the API: check its password and rights"))
+    app.register_error_handler(
+        RedisRefused, _of_an_outage("Redis refuses the API: check REDIS_PASSWORD and the rights of REDIS_USERNAME")
+    )
     app.register_error_handler(SettingsError, _of_an_outage("the API cannot read what its settings name"))
     app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
     app.register_error_handler(PermanentError, _told_in_the_log("the API cannot answer this"))
