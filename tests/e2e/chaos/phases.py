@@ -25,7 +25,7 @@ _VICTIMS = {"tail": 4, "worker-1": 4, "worker-2": 4, "api": 3, "api's worker": 3
 
 
 def kills(site: Site, count: int, choose: random.Random) -> None:
-    """SIGKILL to one part after the other, chosen by chance, some of them two at a time."""
+    """SIGKILL to one part after the other, chosen by chance."""
     for _ in range(count):
         time.sleep(choose.uniform(*_BETWEEN_KILLS_S))
         kill(site, choose.choices(list(_VICTIMS), list(_VICTIMS.values()))[0])
