@@ -23,7 +23,7 @@ from werkzeug.serving import run_simple
 
 from bringup.wire import AREA_SIZE
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER
-from tests.integration.redfish.emulator import UUID, WRITES, Front, end_with
+from tests.integration.redfish.emulator import WRITES, Front, end_with, uuid_of
 
 _DISK_BYTES = 1_100_000_000
 
@@ -119,12 +119,13 @@ def serve(folder: Path) -> None:
     users = folder / "users"
     users.write_text(f"{BMC_USER}:{bcrypt.hashpw(BMC_PASSWORD.encode(), bcrypt.gensalt(4)).decode()}\n")
     machine = Machine(folder, settings)
+    uuid = uuid_of(int(settings["nic_mac"].replace(":", ""), 16) & 0xFF)  # no two machines have one
     fakedriver.FakeDriver = QemuDriver
     emulator.app.configure(
         extra_config={
             "SUSHY_EMULATOR_FAKE_DRIVER": True,
             "SUSHY_EMULATOR_FAKE_SYSTEMS": [
-                {"uuid": UUID, "name": "fake", "power_state": "Off", "nics": [{"mac": settings["nic_mac"]}]}
+                {"uuid": uuid, "name": "fake", "power_state": "Off", "nics": [{"mac": settings["nic_mac"]}]}
             ],
             "SUSHY_EMULATOR_STATE_DIR": str(folder),
             "SUSHY_EMULATOR_AUTH_FILE": str(users),
@@ -132,7 +133,7 @@ def serve(folder: Path) -> None:
         }
     )
     QemuDriver.machine, QemuDriver.settings = machine, settings
-    emulator.app.systems.set_boot_image(UUID, "Cd")
+    emulator.app.systems.set_boot_image(uuid, "Cd")
     QemuDriver.front = Front(emulator.app, folder / WRITES)
     signal.signal(signal.SIGTERM, lambda *_: _end(machine))
     certificate = (str(folder / "bmc.pem"), str(folder / "bmc.key"))
