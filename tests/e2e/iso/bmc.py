@@ -87,7 +87,7 @@ class QemuDriver(fakedriver.FakeDriver):  # type: ignore[misc]
 
     def _medium(self, identity: str) -> Path | None:
         """The disc, when the machine is to boot from it this once."""
-        override = self.front.override
+        override = self.front.overrides[identity]
         once = (override["BootSourceOverrideEnabled"], override["BootSourceOverrideTarget"]) == ("Once", "Cd")
         override["BootSourceOverrideEnabled"] = "Disabled"
         path, _, inserted = self.get_boot_image(identity, "Cd")
