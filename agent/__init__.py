@@ -1,12 +1,12 @@
 """The program inside the validation image. Standard library only; it imports nothing of the project.
 
 Started by the image's init as ``python3 -m agent``. It reads what run it serves, looks at the machine, and tells
-the callback API; `agent.mission` is the order of things. IPv4 only: networks without it are out of scope.
+the callback API; `agent.main` is the order of things. IPv4 only: networks without it are out of scope.
 
 What the image must hold:
 
-- python3.11 with the files that ``python3 -S -m agent.needs`` prints (run it with Debian's own interpreter), and the
-  shared libraries of the ``.so`` files among them (libssl and libcrypto for ``_ssl``). No site-packages.
+- python3.11 with the files that ``python3 -S -m agent.dependencies`` prints (run it with Debian's own interpreter),
+  and the shared libraries of the ``.so`` files among them (libssl and libcrypto for ``_ssl``). No site-packages.
 - busybox with ``ip``, ``udhcpc`` and ``poweroff``, and an executable /usr/share/udhcpc/default.script.
 - ``smartctl`` (smartmontools); without it no machine with a disk passes: its health was not read.
 - mounted: /proc /sys /dev (devtmpfs) /run (tmpfs), and on UEFI machines efivarfs on /sys/firmware/efi/efivars.

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from agent.effects import real_effects
 from agent.kernel import real_kernel
-from agent.mission import run
+from agent.main import run
+from agent.system import real_effects
 
 if __name__ == "__main__":
     run(Path("/"), real_effects(), real_kernel())

@@ -48,7 +48,7 @@ class Api:
         """One request for this run.
 
         Raises:
-            OSError, http.client.HTTPException: no answer came; `agent.failures` has the words for each.
+            OSError, http.client.HTTPException: no answer came; `agent.error_messages` has the words for each.
         """
         connection = self._connection()
         try:

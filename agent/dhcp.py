@@ -2,8 +2,8 @@
 
 from agent import links
 from agent.backoff import jitter
-from agent.effects import Effects
 from agent.machine import Machine
+from agent.system import Effects
 
 SCRIPT = "/usr/share/udhcpc/default.script"  # of the image: sets address, route and resolv.conf
 

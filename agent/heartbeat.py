@@ -3,7 +3,7 @@
 import http.client
 import threading
 
-from agent import failures
+from agent import error_messages
 from agent.api import Answer, Api
 from agent.backoff import jitter
 from agent.machine import Machine
@@ -31,7 +31,7 @@ class Heartbeats:
         message = {"boot_id": self._boot_id, "uptime_s": round(self._monotonic(), 3), "stage": self.stage}
         answer = self._api.post("heartbeat", message)
         if answer.status in _ENDED:
-            self._over = failures.refused(answer, self._api.place)
+            self._over = error_messages.refused(answer, self._api.place)
         elif answer.body.get("command") == "abort":
             self._over = "the API has aborted this run"
         self.check()

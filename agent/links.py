@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.effects import Effects
+from agent.system import Effects
 from agent.text import names, read_number
 
 _ETHERNET = 1  # ARPHRD_ETHER, linux/if_arp.h

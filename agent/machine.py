@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.effects import Effects
-from agent.journal import Journal
 from agent.kernel import Kernel
+from agent.log import Journal
+from agent.system import Effects
 from agent.text import device_text, read_text
 
 

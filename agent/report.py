@@ -3,11 +3,11 @@
 import http.client
 import json
 
-from agent import __version__, failures
+from agent import __version__, error_messages
 from agent.api import Answer, Api
 from agent.backoff import delay
 from agent.heartbeat import Heartbeats
-from agent.journal import LOG_LIMIT, Journal
+from agent.log import LOG_LIMIT, Journal
 from agent.machine import Machine
 from agent.over import RunOver
 
@@ -52,7 +52,7 @@ def deliver(api: Api, report: dict[str, object], heartbeats: Heartbeats, machine
         if answer is not None and answer.status in (200, 202):
             return str(answer.body.get("state", "unknown"))
         if answer is not None and answer.status in _FINAL:
-            raise RunOver(failures.refused(answer, api.place))
+            raise RunOver(error_messages.refused(answer, api.place))
         machine.effects.pause(delay(answer.retry_after if answer else ""))
 
 
@@ -60,8 +60,8 @@ def _try(api: Api, body: bytes, machine: Machine) -> Answer | None:
     try:
         answer = api.call("POST", "report", body)
     except (OSError, http.client.HTTPException) as error:
-        machine.journal.say(failures.in_words(error, api.place, machine.effects.now()))
+        machine.journal.say(error_messages.in_words(error, api.place, machine.effects.now()))
         return None
     if answer.status >= 300:
-        machine.journal.say(failures.refused(answer, api.place))
+        machine.journal.say(error_messages.refused(answer, api.place))
     return answer

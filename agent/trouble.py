@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from agent.failures import Distrust
+from agent.error_messages import Distrust
 from agent.parameters import Parameters
 from agent.text import device_text
 

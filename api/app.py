@@ -6,22 +6,23 @@ from types import ModuleType
 
 from flask import Flask
 
-from api import audience, problems
-from api.artifacts import Artifacts
-from api.body import close_unread
-from api.database import Database
+from api import auth
+from api.http import problems
+from api.http.body import close_unread
+from api.http.openapi import document
 from api.images import Images
-from api.images.base import BaseImageFile
-from api.installation import Installation
-from api.inventory_file import InventoryFile
-from api.inventory_hosts import InventoryHosts
-from api.openapi import document
-from api.quarantine import JobQuarantine
-from api.run_certificate import check_command
+from api.images.base_image import BaseImageFile
+from api.images.run_certificate import check_command
 from api.services import Services
-from api.store import Store
-from api.tokens import RunTokens
-from api.views import artifacts, images, machine, metrics, operators, public, queues, trouble, workers
+from api.state.artifacts import Artifacts
+from api.state.installation import Installation
+from api.state.inventory import InventoryFile
+from api.state.inventory_hosts import InventoryHosts
+from api.state.quarantine import JobQuarantine
+from api.state.redis import Database
+from api.state.store import Store
+from api.state.tokens import RunTokens
+from api.views import artifacts, images, machine, metrics, operators, public, queues, tls_failure, workers
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.errors import SettingsError
@@ -42,7 +43,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _serving("api", public, workers, machine, trouble, artifacts, images, operators, queues, metrics)
+    app = _serving("api", public, workers, machine, tls_failure, artifacts, images, operators, queues, metrics)
     given = _services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)
@@ -68,7 +69,7 @@ def _serving(name: str, *views: ModuleType) -> Flask:
     for module in views:
         app.register_blueprint(module.bp, url_prefix=PREFIX)
     problems.register(app)
-    audience.guard(app)
+    auth.guard(app)
     app.after_request(close_unread)
     return app
 
@@ -105,5 +106,5 @@ def _finished(app: Flask, given: Services) -> Flask:
 def _refuse_unguarded_views(app: Flask) -> None:
     """A view without an audience is a bug that must never reach a network."""
     for endpoint, view in app.view_functions.items():
-        if audience.audience_of(view) is None:
+        if auth.audience_of(view) is None:
             raise RuntimeError(f"view {endpoint} does not say who may call it")

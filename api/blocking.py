@@ -1,17 +1,22 @@
-"""Calls that block outside of sockets, such as fsync: in the event loop they would hold up every other request."""
+"""What a request does while it waits: it blocks in a thread of its own, and holds no place of others."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TypeVar
 
 import gevent
+from flask import has_request_context, request
 from gevent import monkey
 
 _Result = TypeVar("_Result")
+SLOT_GIVEN_BACK = "bringup.slot_given_back"  # in the WSGI environment: see api.server.work_slots
 
 
 def in_a_thread(call: Callable[[], _Result]) -> _Result:
     """What ``call`` returns, or raises; the other requests of this process go on meanwhile.
+
+    For what blocks outside of sockets, such as fsync: in the event loop it would hold up every other request.
 
     Args:
         call: may use nothing that gevent has patched: no lock, no socket, no sleep.
@@ -22,6 +27,12 @@ def in_a_thread(call: Callable[[], _Result]) -> _Result:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def slot_given_back() -> AbstractContextManager[None]:
+    """For as long as the present request only waits for time to pass, without a connection to Redis in hand."""
+    given_back = request.environ.get(SLOT_GIVEN_BACK) if has_request_context() else None
+    return given_back() if given_back else nullcontext()
 
 
 def _caught(call: Callable[[], _Result]) -> _Result | Exception:

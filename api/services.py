@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import current_app
 
-from api.artifacts import Artifacts
 from api.images import Images
-from api.installation import Installation
-from api.quarantine import JobQuarantine
-from api.store import Store
-from api.tokens import RunTokens
+from api.state.artifacts import Artifacts
+from api.state.installation import Installation
+from api.state.quarantine import JobQuarantine
+from api.state.store import Store
+from api.state.tokens import RunTokens
 from bringup.settings import Settings
 
 _KEY = "bringup"

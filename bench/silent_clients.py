@@ -17,8 +17,8 @@ from pathlib import Path
 import click
 
 from bench.attackers import IN_TLS, KINDS
-from bringup.demo.stack import Stack, free_port
 from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup_cli.demo.stack import Stack, free_port
 
 _WANTED_MS = 100.0
 _IDLE_S = 5.0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from bringup.demo.stack import Stack
+from bringup_cli.demo.stack import Stack
 
 _PATHS = {"health": "/api/v1/health", "runs, from Redis": "/api/v1/runs"}
 

@@ -1,6 +1,7 @@
 """``python -m bringup`` is the same as the ``bringup`` command."""
 
-from bringup.cli import main
+import runpy
 
 if __name__ == "__main__":
-    main()
+    # By its name: the kernel imports nothing of the shell that is built on it.
+    runpy.run_module("bringup_cli", run_name="__main__", alter_sys=True)

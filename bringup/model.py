@@ -75,7 +75,7 @@ def run_id_of(mac: str, starts: datetime) -> str:
 
 
 class RunState(StrEnum):
-    """Where a run stands; the moves between these are `api.transitions`."""
+    """Where a run stands; the moves between these are `api.runs.states`."""
 
     QUEUED = "queued"
     BOOTING = "booting"

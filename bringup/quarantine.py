@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rq import Queue
 from rq.job import Job
 
+from bringup import keys
 from bringup.connections import redis_now
 from bringup.text import printable
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
 
-# Hash: job id by what is known of it. These names are in the ACL files that installations have already.
-_INDEX = "bringup:unreadable:index"
 _LONGEST_REASON = 500  # characters; what is wrong, without the whole of what is wrong with it
 
 
@@ -59,16 +58,16 @@ class Quarantine:
             pipe.multi()
             pipe.lrem(queue.intermediate_queue.key, 0, job_id)
             if is_there:
-                pipe.rename(Job.key_for(job_id), _kept_as(job_id))
-                pipe.persist(_kept_as(job_id))
-                pipe.hset(_INDEX, job_id, known.model_dump_json())
+                pipe.rename(Job.key_for(job_id), keys.quarantined_job(job_id))
+                pipe.persist(keys.quarantined_job(job_id))
+                pipe.hset(keys.QUARANTINE, job_id, known.model_dump_json())
             return is_there
 
         return bool(self._transact(body, Job.key_for(job_id)))
 
     def jobs(self) -> list[Entry]:
         """All of them, oldest first."""
-        stored = cast("dict[bytes, bytes]", self._connection.hgetall(_INDEX))
+        stored = cast("dict[bytes, bytes]", self._connection.hgetall(keys.QUARANTINE))
         found = [_known(job_id.decode(errors="replace"), entry) for job_id, entry in stored.items()]
         return sorted(found, key=lambda job: job.at)
 
@@ -82,7 +81,10 @@ class Quarantine:
 
         def body(pipe: "Pipeline") -> Entry | None:
             known = self._entry(pipe, job_id)
-            is_there, is_queued = bool(pipe.exists(_kept_as(job_id))), bool(pipe.exists(Job.key_for(job_id)))
+            is_there, is_queued = (
+                bool(pipe.exists(keys.quarantined_job(job_id))),
+                bool(pipe.exists(Job.key_for(job_id))),
+            )
             pipe.multi()
             if known is None:
                 return None
@@ -90,13 +92,15 @@ class Quarantine:
                 raise AlreadyQueued
             if not known.queue:
                 raise QueueUnknown
-            pipe.hdel(_INDEX, job_id)
+            pipe.hdel(keys.QUARANTINE, job_id)
             if is_there:
-                pipe.rename(_kept_as(job_id), Job.key_for(job_id))
+                pipe.rename(keys.quarantined_job(job_id), Job.key_for(job_id))
                 pipe.rpush(Queue.redis_queue_namespace_prefix + known.queue, job_id)
             return known
 
-        return cast("Entry | None", self._transact(body, _INDEX, _kept_as(job_id), Job.key_for(job_id)))
+        return cast(
+            "Entry | None", self._transact(body, keys.QUARANTINE, keys.quarantined_job(job_id), Job.key_for(job_id))
+        )
 
     def discard(self, job_id: str) -> Entry | None:
         """Delete a job for good; None when it is not in quarantine."""
@@ -104,23 +108,19 @@ class Quarantine:
         def body(pipe: "Pipeline") -> Entry | None:
             known = self._entry(pipe, job_id)
             pipe.multi()
-            pipe.hdel(_INDEX, job_id)
-            pipe.delete(_kept_as(job_id))
+            pipe.hdel(keys.QUARANTINE, job_id)
+            pipe.delete(keys.quarantined_job(job_id))
             return known
 
-        return cast("Entry | None", self._transact(body, _INDEX))
+        return cast("Entry | None", self._transact(body, keys.QUARANTINE))
 
     def _entry(self, pipe: "Pipeline", job_id: str) -> Entry | None:
-        stored = cast("bytes | None", pipe.hget(_INDEX, job_id))
+        stored = cast("bytes | None", pipe.hget(keys.QUARANTINE, job_id))
         return _known(job_id, stored) if stored is not None else None
 
     def _transact(self, body: Any, *watched: str) -> object:
         transaction: Any = self._connection.transaction
         return cast("object", transaction(body, *watched, value_from_callable=True))
-
-
-def _kept_as(job_id: str) -> str:
-    return f"bringup:unreadable:job:{job_id}"
 
 
 def _known(job_id: str, stored: bytes) -> Entry:

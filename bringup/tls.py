@@ -137,7 +137,7 @@ class ServerContexts:
         if crl is not None:
             self._crl_life = _load_crl(context, crl)
         # Machines bear a run token and may come without a certificate; workers and operators may not, which
-        # api.audience sees to. A certificate that is presented must be ours in either case.
+        # api.auth sees to. A certificate that is presented must be ours in either case.
         required = self._settings.api_require_client_cert
         asked = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         context.verify_mode = asked if self._asks_clients else ssl.CERT_NONE

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bringup.errors import PermanentError
 from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.accounting import excerpt
+from dhcp_tailer.filters import Policy
 from dhcp_tailer.following import Following, follow
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import excerpt
-from dhcp_tailer.policy import Policy
 from dhcp_tailer.records import Record
 from dhcp_tailer.sources import Skip, Source, malformed
 from dhcp_tailer.tail import ENDED

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.position import Position
 from dhcp_tailer.records import Record
 from dhcp_tailer.snapshots import Snapshots

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bringup import log
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import Tally
 
 _log = log.get(__name__)
 INTERVAL_S = 5.0

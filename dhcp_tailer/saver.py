@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from bringup import log
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.checkpoint import Checkpoint, write_checkpoint
-from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.position import Position
 
 _log = log.get(__name__)

@@ -13,14 +13,14 @@ from bringup.outages import Outages
 from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
+from dhcp_tailer.filters import policy_of
 from dhcp_tailer.following import Following, follow
 from dhcp_tailer.inotify import watched
 from dhcp_tailer.lock import locked
 from dhcp_tailer.metrics import Metrics
-from dhcp_tailer.outcomes import Tally
-from dhcp_tailer.patience import Patience
-from dhcp_tailer.policy import policy_of
+from dhcp_tailer.retry import Patience
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import SOURCES, Source
 from dhcp_tailer.stop import Interrupted, Stop

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from dhcp_tailer.availability import Availability
-from dhcp_tailer.generation import open_regular
+from dhcp_tailer.open_file import open_regular
 from dhcp_tailer.position import Position, digest
 from dhcp_tailer.records import Record
 

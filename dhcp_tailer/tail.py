@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from bringup.errors import PermanentError
 from bringup.model import LeaseAction, LeaseEvent
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.changes import Changes
+from dhcp_tailer.filters import Policy
 from dhcp_tailer.following import Following
 from dhcp_tailer.metrics import Metrics
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import Tally
-from dhcp_tailer.patience import Patience
-from dhcp_tailer.policy import Policy
 from dhcp_tailer.records import Record
+from dhcp_tailer.retry import Patience
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import Skip, Source, malformed
 from dhcp_tailer.stop import Stop

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from pki import crl, profile
 from pki.errors import Refused
 from pki.keys import PrivateKey
+from pki.ledger import Record
 from pki.names import Identity, San
-from pki.record import Record
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from pki.errors import Damaged
+from pki.ledger import Entry, Record
 from pki.profile import EARLY_BACKDATE
-from pki.record import Entry, Record
 
 # Without those that lift a revocation or that only another kind of CA may state.
 REASONS = {

@@ -5,10 +5,10 @@ from datetime import timedelta
 from cryptography import x509
 
 from pki import profile
-from pki.ceremony import Ceremony
 from pki.errors import InvalidInput, Refused
 from pki.keys import key_pem, pem
 from pki.names import Identity, Role, San
+from pki.session import Ceremony
 
 _RUNS_ON_RECORD = timedelta(days=30)  # after their end; every run has one, and the record is read at each issuing
 

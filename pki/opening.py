@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pki import change, lock
-from pki.ceremony import Ceremony
-from pki.change import Step, no_step
+from pki import journal, lock
 from pki.errors import Refused
 from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, make_directory
+from pki.journal import Step, no_step
 from pki.keys import Passphrase, no_passphrase
 from pki.names import STANDARD
 from pki.profile import Validity
+from pki.session import Ceremony
 from pki.store import Store
 
 
@@ -48,15 +48,15 @@ def ceremony(
     for folder, mode in _folders(store):
         make_directory(folder, mode)
     with lock.exclusive(store.lock_file, command, wait_s=wait_s):
-        change.finish(store.root, store.state, step=step)
+        journal.finish(store.root, store.state, step=step)
         own = (store.files(one).key.parent for one in STANDARD)
-        change.sweep(store.state, [store.state.parent, store.root / "issued", *own])
+        journal.sweep(store.state, [store.state.parent, store.root / "issued", *own])
         yield Ceremony(store, now, validity or Validity(), passphrase, step)
 
 
 def check_home(store: Store) -> None:
     """That this is the CA's machine. Raises NotSetUp where there is no CA, Refused where it lives elsewhere."""
-    if store.ca_key.exists() or store.record_file.exists() or change.interrupted(store.state):
+    if store.ca_key.exists() or store.record_file.exists() or journal.interrupted(store.state):
         return
     store.authorities()
     raise Refused(

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from pki.authority import signer_of
-from pki.ceremony import Ceremony
 from pki.crl import read_all
 from pki.errors import Damaged
 from pki.files import read
 from pki.keys import fits, read_key
 from pki.names import Identity
+from pki.session import Ceremony
 from pki.setup import together
 
 TWO_THIRDS = 2 / 3

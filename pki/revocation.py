@@ -8,7 +8,7 @@ from cryptography import x509
 from pki.crl import read_all
 from pki.errors import PkiError
 from pki.files import read
-from pki.record import Record
+from pki.ledger import Record
 from pki.store import Store
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from cryptography import x509
 
-from pki.ceremony import Ceremony
 from pki.crl import REASONS, read_all
 from pki.errors import InvalidInput, PkiError, Refused
 from pki.files import read
+from pki.ledger import Entry, Record, entry_of, serial_text
 from pki.names import Identity, identity_of
-from pki.record import Entry, Record, entry_of, serial_text
+from pki.session import Ceremony
 
 
 def revoke(sitting: Ceremony, who: str, reason: str) -> list[Entry]:

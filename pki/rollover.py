@@ -10,10 +10,10 @@ from pathlib import Path
 from cryptography import x509
 
 from pki.authority import Authority, signer_of
-from pki.ceremony import Ceremony
 from pki.errors import Refused
 from pki.names import Identity
 from pki.rollover_state import Stage
+from pki.session import Ceremony
 from pki.setup import together
 
 _NEXT = {Stage.TRUST: Stage.CLIENTS, Stage.CLIENTS: Stage.SERVERS}

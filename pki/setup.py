@@ -7,12 +7,12 @@ from pathlib import Path
 from cryptography import x509
 
 from pki.authority import Authority, signer_of
-from pki.ceremony import Ceremony
 from pki.errors import Damaged, Refused
 from pki.keys import fits, pem, read_key
+from pki.ledger import Record
 from pki.names import Identity, San, identity_of, sans_of, unique
 from pki.opening import check_home
-from pki.record import Record
+from pki.session import Ceremony
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pki.ledger import serial_text
 from pki.names import identity_of, san_text, sans_of
-from pki.record import serial_text
 
 _USES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "server (serverAuth)",

@@ -7,8 +7,8 @@ from cryptography import x509
 
 from pki.errors import Damaged, InvalidInput, NotSetUp
 from pki.files import read
+from pki.ledger import Record
 from pki.names import DOMAIN, STANDARD, Identity, Role, names_of, parse_identity
-from pki.record import Record
 
 _FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
 SETUP = "bringup pki setup"
@@ -25,7 +25,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Store:
-    """One PKI directory. Reads only; files are written by a `pki.ceremony.Ceremony`."""
+    """One PKI directory. Reads only; files are written by a `pki.session.Ceremony`."""
 
     root: Path
 

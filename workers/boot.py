@@ -21,11 +21,11 @@ from bringup.model import FailureReason
 from bringup.wire import EventType, RunDetail
 from workers.bmc import Bmc, PowerState
 from workers.callback import is_stale
+from workers.context import Tools
 from workers.guard import Guard
 from workers.host import is_shortage
 from workers.job import Task
 from workers.own_media import own_media
-from workers.tools import Tools
 
 
 def boot(tools: Tools, task: Task, *, run_id: str) -> None:

@@ -12,7 +12,7 @@ from rq import Queue
 from bringup.connections import redis_now
 from bringup.model import JobKind
 from bringup.queues import Queues
-from workers import held
+from workers import in_flight
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -36,11 +36,11 @@ def _move(connection: "Redis", queue: Queue, job_id: str) -> bool:
     def body(pipe: "Pipeline") -> bool:
         if pipe.zscore(registry.key, job_id) is None:
             return False  # another process was quicker
-        is_there = held.exists(queue, job_id)
+        is_there = in_flight.exists(queue, job_id)
         pipe.multi()
         registry.remove(job_id, pipeline=pipe)
         if is_there:
-            held.put_on(queue, job_id, pipe)
+            in_flight.put_on(queue, job_id, pipe)
         return is_there
 
     transaction: Any = connection.transaction

@@ -7,9 +7,9 @@ from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, 
 from bringup.wire import EventType, RunDetail
 from workers.bmc import PowerState
 from workers.callback import is_stale
+from workers.context import Tools
 from workers.job import Task
 from workers.own_media import own_media
-from workers.tools import Tools
 
 _LOOK_AGAIN_S = 1.0
 

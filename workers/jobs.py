@@ -10,9 +10,9 @@ from bringup.queues import FUNCTION_OF
 from bringup.wire import EventType
 from workers.boot import boot
 from workers.callback import is_stale
+from workers.context import Tools
 from workers.finish import finish
 from workers.job import JobFunction, Task
-from workers.tools import Tools
 
 
 def job_functions(tools: Tools) -> Mapping[str, JobFunction]:

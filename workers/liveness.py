@@ -5,6 +5,7 @@ Redis's clock is the only one that counts, so that hosts need not agree about th
 
 from typing import TYPE_CHECKING, Any
 
+from bringup import keys
 from bringup.connections import redis_now
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-ALIVE = "bringup:executions:alive"  # sorted set: execution by the time at which it was last alive
 BEAT_EVERY_S = 1.5
 SILENT_AFTER_S = 6.0
 _FORGET_AFTER_S = 3600
@@ -23,8 +23,8 @@ def beat(connection: "Redis", executions: "Iterable[str]") -> None:
     now = redis_now(connection).timestamp()
     marks: dict[str, Any] = dict.fromkeys(executions, now)
     if marks:
-        connection.zadd(ALIVE, marks)
-    connection.zremrangebyscore(ALIVE, 0, now - _FORGET_AFTER_S)
+        connection.zadd(keys.EXECUTIONS, marks)
+    connection.zremrangebyscore(keys.EXECUTIONS, 0, now - _FORGET_AFTER_S)
 
 
 def silent(connection: "Redis", executions: "Iterable[str]") -> set[str]:
@@ -33,5 +33,5 @@ def silent(connection: "Redis", executions: "Iterable[str]") -> set[str]:
     if not names:
         return set()
     now = redis_now(connection).timestamp()
-    seen = connection.zmscore(ALIVE, names)
+    seen = connection.zmscore(keys.EXECUTIONS, names)
     return {name for name, at in zip(names, seen, strict=True) if at is None or abs(now - at) > SILENT_AFTER_S}

@@ -15,14 +15,14 @@ from bringup.model import JobKind
 from bringup.outages import Outages, Service
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
-from workers import delayed, held, housekeeping, liveness
+from workers import delayed, housekeeping, in_flight, liveness
 from workers.callback import Callback
 from workers.complaints import Complaints
+from workers.context import Tools
 from workers.host import host_errors
 from workers.job import job_class
 from workers.jobs import job_functions
-from workers.sweep import Sweep
-from workers.tools import Tools
+from workers.reaper import Sweep
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 _JOBS_STOP_WITHIN_S = 7.0
@@ -149,7 +149,7 @@ class Runner:
 
     def _boot_in_hand(self, run_id: str) -> bool:
         with redis_errors(self._settings):
-            return held.is_started(self._queues.queue(JobKind.BOOT), job_id_of(JobKind.BOOT, run_id))
+            return in_flight.is_started(self._queues.queue(JobKind.BOOT), job_id_of(JobKind.BOOT, run_id))
 
 
 def _join(threads: Iterable[Thread], within_s: float) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from agent import lldp
-from agent.effects import Effects
 from agent.inventory.cpu import cpu
 from agent.inventory.disks import disks
 from agent.inventory.firmware import boot, firmware, hostname, system_vendor
@@ -14,6 +13,7 @@ from agent.inventory.memory import memory, smbios_table
 from agent.inventory.pci import pci_devices, pcie_links
 from agent.inventory.tpm import tpm
 from agent.kernel import Kernel
+from agent.system import Effects
 from agent.text import device_text
 
 Inventory = dict[str, Any]

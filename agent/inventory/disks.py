@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from agent.effects import Effects
 from agent.inventory.smart import smart
+from agent.system import Effects
 from agent.text import device_text, names, read_number, read_text
 
 _SECTOR = 512  # the unit of /sys/block/*/size, whatever the disk's own

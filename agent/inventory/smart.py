@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agent.effects import Effects, Outcome
+from agent.system import Effects, Outcome
 from agent.text import device_text
 
 # The overall health, the counters, the error counters of SCSI, the wear of ATA SSDs (device statistics).

@@ -4,7 +4,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from api.images.base import BaseImage
+from api.images.base_image import BaseImage
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -1,6 +1,6 @@
 """What the image of one run carries: made for each run, and as the bytes that stand in the image's area."""
 
-from api.run_certificate import RunCertificate
+from api.images.run_certificate import RunCertificate
 from bringup.model import utc_now
 from bringup.settings import Settings
 from bringup.wire import AREA_SIZE, RunParameters

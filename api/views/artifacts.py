@@ -4,13 +4,13 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api.answers import answer
-from api.artifacts import LIMIT, NAMES
-from api.audience import Audience, audience
-from api.body import read_text
-from api.openapi import Text, documented
-from api.problems import finished, unknown_artifact, unknown_run
+from api.auth import Audience, audience
+from api.http.body import read_text
+from api.http.openapi import Text, documented
+from api.http.problems import finished, unknown_artifact, unknown_run
+from api.http.responses import answer
 from api.services import services
+from api.state.artifacts import LIMIT, NAMES
 from bringup.wire import Artifact
 
 bp = Blueprint("artifacts", __name__)

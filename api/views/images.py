@@ -4,17 +4,17 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from api.audience import Audience, audience
+from api.auth import Audience, audience
+from api.http.openapi import documented
+from api.http.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
 from api.images import Images, KnownImage
-from api.images.base import BaseImage
+from api.images.base_image import BaseImage
+from api.images.concurrency import Reading
 from api.images.delivery import Content, deliver, send_in_small_parts, while_it_lives
 from api.images.overlay import RunImage
 from api.images.parameters import area_of
 from api.images.range import wanted
-from api.images.readers import Reading
-from api.images.record import ImageRecord
-from api.openapi import documented
-from api.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
+from api.images.read_log import ImageRecord
 from api.services import services
 from bringup import log
 from bringup.wire import IMAGE_FILE
@@ -54,7 +54,7 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
         raise another_image()
     if response.status_code == HTTPStatus.OK:
-        content = _fill(response, file, base, known)
+        content = _fill(response, file, base, images, known)
         if request.method == "GET":
             if connection := request.environ.get("gunicorn.socket"):
                 send_in_small_parts(connection)
@@ -74,14 +74,14 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
     raise image_replaced()
 
 
-def _fill(response: Response, file: RunImage, base: BaseImage, known: KnownImage) -> Content:
+def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, known: KnownImage) -> Content:
     part = _part(base.size, known.etag)
     span = part or range(base.size)
     if part is not None:
         response.status_code = HTTPStatus.PARTIAL_CONTENT
         response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
     response.content_length = len(span)
-    record = ImageRecord(services(), known.run_id, base.area_at, request.remote_addr or "")
+    record = ImageRecord(images.reads, services().store, known.run_id, base.area_at, request.remote_addr or "")
     progress = request.environ.get("bringup.progress", _no_clock)
     return deliver(file, span, record.delivered, progress)
 

@@ -5,15 +5,15 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api import events
-from api.answers import answer
-from api.audience import Audience, audience
-from api.body import REPORT_LIMIT, read_body
-from api.moment import change_run
-from api.openapi import documented
-from api.problems import conflict, finished, invalid, unavailable, unknown_run
-from api.records import RunRecord
+from api.auth import Audience, audience
+from api.http.body import REPORT_LIMIT, read_body
+from api.http.openapi import documented
+from api.http.problems import conflict, finished, invalid, unavailable, unknown_run
+from api.http.responses import answer
+from api.runs import events
+from api.runs.records import RunRecord
 from api.services import services
+from api.views.run_context import change_run
 from bringup.errors import InvalidTransition
 from bringup.model import RunState
 from bringup.wire import Heartbeat, HeartbeatReply, Report, ReportReply

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.audience import Audience, audience
-from api.metrics import exposition
-from api.openapi import Text, documented
+from api.auth import Audience, audience
+from api.http.openapi import Text, documented
 from api.services import services
+from api.state.metrics import exposition
 
 bp = Blueprint("metrics", __name__)
 

@@ -5,18 +5,18 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from api import events, leases, pins
-from api.answers import answer
-from api.audience import Audience, audience
-from api.body import read_body
-from api.decide import decide
-from api.explain import explain
-from api.moment import change_run_or_refuse
-from api.openapi import documented
-from api.owed import with_owed_jobs
-from api.problems import conflict, invalid, unknown_device, unknown_run
-from api.records import Change, KnownDevice, RunRecord
+from api.auth import Audience, audience
+from api.http.body import read_body
+from api.http.openapi import documented
+from api.http.problems import conflict, invalid, unknown_device, unknown_run
+from api.http.responses import answer
+from api.runs import events, leases, pins
+from api.runs.admission import decide
+from api.runs.explain import explain
+from api.runs.records import Change, KnownDevice, RunRecord
+from api.runs.required_jobs import with_owed_jobs
 from api.services import services
+from api.views.run_context import change_run_or_refuse
 from bringup.model import Decision, DeviceState, run_id_of
 from bringup.wire import (
     AbortRequest,

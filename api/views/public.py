@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
-from api.answers import answer
-from api.audience import Audience, audience
-from api.openapi import documented
+from api.auth import Audience, audience
+from api.http.openapi import documented
+from api.http.responses import answer
 from api.services import services
 from bringup import __version__
 from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable

@@ -6,11 +6,11 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api.answers import answer
-from api.audience import Audience, audience
-from api.body import read_body
-from api.openapi import documented
-from api.problems import conflict, unknown_job
+from api.auth import Audience, audience
+from api.http.body import read_body
+from api.http.openapi import documented
+from api.http.problems import conflict, unknown_job
+from api.http.responses import answer
 from api.services import services
 from bringup import log
 from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown

@@ -6,18 +6,18 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api import events, leases, pins
-from api.answers import answer
-from api.audience import Audience, audience
-from api.body import read_body
-from api.images import seal
+from api.auth import Audience, audience
+from api.http.body import read_body
+from api.http.openapi import documented
+from api.http.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run
+from api.http.responses import answer
+from api.images import crypto
 from api.images.parameters import ParametersTooLarge, run_parameters
-from api.moment import change_run_or_refuse
-from api.openapi import documented
-from api.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run
-from api.records import Change, KnownDevice, RunRecord
-from api.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
+from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
+from api.runs import events, leases, pins
+from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import services
+from api.views.run_context import change_run_or_refuse
 from bringup import log
 from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
@@ -136,8 +136,8 @@ def mint_media(run_id: str) -> Response:
     run = _known(run_id)
     # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
     certificate = _certificate(run) if run.boot_owner == asked.owner else None
-    secret = seal.new_secret()
-    digest = seal.locator(secret)
+    secret = crypto.new_secret()
+    digest = crypto.locator(secret)
     change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner, digest))
     given = services()
     parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)

@@ -5,12 +5,11 @@ from bringup.connections.fsync_policy import fsync_policy
 from bringup.connections.redis import connect_redis
 from bringup.connections.redis_clock import redis_now
 from bringup.connections.redis_errors import redis_errors
-from bringup.connections.replicated import BARRIER, ReplicatedRedis
+from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import Opinion, Sentinels
 from bringup.connections.write_probe import check_writes
 
 __all__ = [
-    "BARRIER",
     "ApiClient",
     "Opinion",
     "ReplicatedRedis",

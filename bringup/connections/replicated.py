@@ -10,12 +10,10 @@ import redis
 from redis.client import Pipeline
 from redis.utils import str_if_bytes
 
+from bringup import keys
 from bringup.connections.sentinel import Sentinels, View
 from bringup.errors import NotReplicated
 
-BARRIER = (
-    "bringup:barrier"  # string: written where a transaction had nothing to write, so that there is what to wait for
-)
 # A healthy replica confirms within milliseconds. Longer than this a caller is not held: it comes back.
 _CONFIRM_WITHIN_S = 1.0
 
@@ -52,7 +50,7 @@ class _ReplicatedPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
         """Execute what is queued. Raises NotReplicated when the replicas do not confirm a transaction in time."""
         if self.explicit_transaction and not self.command_stack:
-            self.set(BARRIER, 1)
+            self.set(keys.BARRIER, 1)
         return super().execute(raise_on_error)
 
     def _execute_transaction(self, connection: Any, commands: Any, raise_on_error: Any) -> Any:

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from bringup import keys
+
 if TYPE_CHECKING:
     from redis import Redis
-
-# Every role may write keys of this form (bringup.redis_conf.acl); nothing ever sets this one.
-_KEY = "bringup:selftest:write-probe"
 
 
 def check_writes(connection: "Redis") -> None:
@@ -18,4 +17,4 @@ def check_writes(connection: "Redis") -> None:
 
     Source: processCommand() in Redis's server.c.
     """
-    connection.set(_KEY, "", xx=True, ex=1)
+    connection.set(keys.WRITE_PROBE, "", xx=True, ex=1)

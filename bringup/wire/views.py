@@ -69,7 +69,7 @@ def _known_jobs(value: object) -> object:
 
 
 class Run(Message):
-    """A run as the API shows it; how it is stored is `api.records`."""
+    """A run as the API shows it; how it is stored is `api.runs.records`."""
 
     model_config = ConfigDict(from_attributes=True)
 

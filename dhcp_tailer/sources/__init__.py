@@ -10,7 +10,7 @@ from dhcp_tailer.sources.isc_log import IscLog
 from dhcp_tailer.sources.jsonl import JsonLines
 from dhcp_tailer.sources.kea_csv import KeaCsv
 from dhcp_tailer.sources.kea_log import KeaLog
-from dhcp_tailer.sources.source import Skip, Source, malformed
+from dhcp_tailer.sources.parser import Skip, Source, malformed
 
 SOURCES: Mapping[str, Callable[[], Source]] = MappingProxyType(
     {

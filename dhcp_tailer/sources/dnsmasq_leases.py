@@ -15,7 +15,7 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.layout import LINES
 from dhcp_tailer.sources import duid
-from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
 
 _CHANGE = re.compile(rb"(?P<at>\d{1,12}) (?P<sign>[+-]) (?P<line>.*)", re.DOTALL)
 # "1795427050 02:00:00:00:00:02 10.88.0.141 bmc-r12u07 00:02:..."; for IPv6 an IAID in place of the MAC.

@@ -10,7 +10,7 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.layout import LINES
 from dhcp_tailer.sources import clients, dnsmasq_lines, duid, log_time, relay, transactions
-from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
 
 
 class _Memory(BaseModel):

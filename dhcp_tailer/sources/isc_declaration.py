@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bringup.errors import LeaseFormatError
 from dhcp_tailer.sources import duid
 from dhcp_tailer.sources.isc_text import Statement, unquoted
-from dhcp_tailer.sources.source import device_text
+from dhcp_tailer.sources.parser import device_text
 
 ACTIVE = b"active"
 _DATE = re.compile(rb"(\d{4})/(\d\d?)/(\d\d?)")

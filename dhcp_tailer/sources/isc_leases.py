@@ -11,7 +11,7 @@ from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.layout import BLOCKS
 from dhcp_tailer.sources import isc_declaration, isc_text, leases
 from dhcp_tailer.sources.isc_declaration import Declaration
-from dhcp_tailer.sources.source import KNOWN, NO_MAC, NOT_A_LEASE, Skip, lease_event, malformed
+from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE, Skip, lease_event, malformed
 
 
 class _Memory(BaseModel):

@@ -7,7 +7,7 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.sources import duid, isc_lines, log_time
 from dhcp_tailer.sources.clients_log import ClientsLog
-from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
 
 
 class IscLog(ClientsLog):

@@ -13,7 +13,7 @@ from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.layout import LINES
 from dhcp_tailer.sources import duid
 from dhcp_tailer.sources.json_time import parse_time
-from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
 _ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(

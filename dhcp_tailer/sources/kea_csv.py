@@ -11,7 +11,7 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.layout import KEA
 from dhcp_tailer.sources import duid, leases, relay
-from dhcp_tailer.sources.source import KNOWN, NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
+from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
 
 _NEEDED = frozenset({"address", "valid_lifetime", "expire", "state"})
 _ESCAPED = re.compile(r"&#x([0-9a-fA-F]{2})")  # ``CSVRow::escapeCharacters``: a comma is "&#x2c"

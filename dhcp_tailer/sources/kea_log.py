@@ -7,7 +7,7 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.sources import duid, kea_lines, log_time
 from dhcp_tailer.sources.clients_log import ClientsLog
-from dhcp_tailer.sources.source import NO_MAC, NOT_A_LEASE, Skip, lease_event, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, lease_event, malformed
 
 _ETHERNET = b"1"
 _OFFERS = frozenset({b"LEASE_ADVERT", b"LEASE_OFFER"})  # as it is called up to Kea 2.2, and since

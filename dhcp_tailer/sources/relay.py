@@ -1,6 +1,6 @@
 """What a relay agent says of the port that a client is on. Source: RFC 3046."""
 
-from dhcp_tailer.sources.source import device_text
+from dhcp_tailer.sources.parser import device_text
 
 
 def circuit_id(sub_options: bytes) -> str | None:

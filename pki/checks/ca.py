@@ -8,15 +8,15 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki import change
+from pki import journal
 from pki.authority import key_id, signer_of
-from pki.checks import life
+from pki.checks import validity
 from pki.crl import read_all
 from pki.files import directory_problem, read, secret_problem
 from pki.keys import fits, is_encrypted, read_key
+from pki.ledger import serial_text
 from pki.lint import lint_authority
 from pki.names import Identity, Role
-from pki.record import serial_text
 from pki.rollover_state import RolloverState
 from pki.store import Store
 from pki.verify import Check, Finding, Findings, Status, fail, info, ok, warn
@@ -45,9 +45,9 @@ def _folders(ca: Ca) -> Findings:
 
 
 def _whole(ca: Ca) -> Findings:
-    if change.interrupted(ca.store.state):
+    if journal.interrupted(ca.store.state):
         yield fail(
-            f"a command was killed while it switched files ({change.journal_of(ca.store.state)})",
+            f"a command was killed while it switched files ({journal.journal_of(ca.store.state)})",
             "bringup pki setup, which finishes it first",
         )
 
@@ -75,7 +75,7 @@ def _life(ca: Ca) -> Findings:
     for certificate in ca.store.authorities():
         expired = ca.now >= certificate.not_valid_after_utc
         mend = "bringup pki setup --force" if expired else "bringup pki rollover start"
-        yield life.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, mend)
+        yield validity.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, mend)
 
 
 def _key(ca: Ca) -> Findings:
@@ -124,7 +124,7 @@ def _crl(ca: Ca) -> Findings:
 def judge_list(own: x509.CertificateRevocationList, now: datetime, hint: str) -> Finding:
     """How long a list is good for. It is named: "expired" alone would be taken for the CA's certificate."""
     end = own.next_update_utc or own.last_update_utc
-    found = life.judge(own.last_update_utc, end, now, hint, warn_days=0)
+    found = validity.judge(own.last_update_utc, end, now, hint, warn_days=0)
     then = ": the API refuses every client certificate" if found.status is Status.FAIL else ""
     return replace(found, message=f"list of revoked certificates (CRL): {found.message}{then}")
 

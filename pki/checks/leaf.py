@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509 import verification
 
 from pki.authority import signer_of
-from pki.checks import life
+from pki.checks import validity
 from pki.files import secret_problem
 from pki.keys import fits, read_key
 from pki.lint import development_names, identity_findings, lint_form, purpose_findings
@@ -151,7 +151,9 @@ def _names(leaf: Leaf) -> Findings:
 
 def _life(leaf: Leaf) -> Findings:
     certificate = leaf.certificate
-    yield life.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, leaf.now, "bringup pki renew")
+    yield validity.judge(
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc, leaf.now, "bringup pki renew"
+    )
     signer = signer_of(certificate, leaf.trusted)
     if signer and certificate.not_valid_after_utc > signer.not_valid_after_utc:
         yield warn(f"it outlives its CA, which ends on {signer.not_valid_after_utc:%Y-%m-%d}")

@@ -47,7 +47,9 @@ def packed(target: Path) -> bytes:
 def _try_agent(target: Path) -> None:
     """Imports the agent, and what it needs later, from the image's own files: a lack shows here, not on a machine."""
     home = {"PYTHONHOME": str(target / "usr"), "PYTHONPATH": str(target / AGENT.parent)}
-    Packages(target).run("usr/bin/python3", "-sSB", "-c", "import agent.needs; agent.needs.modules()", env=home)
+    Packages(target).run(
+        "usr/bin/python3", "-sSB", "-c", "import agent.dependencies; agent.dependencies.modules()", env=home
+    )
 
 
 def _words(path: Path) -> list[str]:

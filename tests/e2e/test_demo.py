@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bringup.demo import scenario
+from bringup_cli.demo import scenario
 
 
 def test_the_demonstration_ends_with_all_as_expected(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bringup.demo.scenario import SETTINGS
-from bringup.demo.stack import Stack, free_port
 from bringup.errors import TransientError
 from bringup.model import RunState
 from bringup.wire import Run, RunList
+from bringup_cli.demo.scenario import SETTINGS
+from bringup_cli.demo.stack import Stack, free_port
 
 MACHINES = 30
 STRANGERS = 1000

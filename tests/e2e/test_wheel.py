@@ -31,7 +31,7 @@ def bringup(installed: Path, cwd: Path, *arguments: str) -> subprocess.Completed
     code = (
         f"import sys; sys.path[:] = [{str(installed)!r}] + [p for p in sys.path if p not in ('', {str(ROOT)!r})]\n"
         "import bringup; assert bringup.__file__.startswith(sys.path[0]), bringup.__file__\n"
-        "from bringup.cli import main; sys.argv[0] = 'bringup'; main()"
+        "from bringup_cli import main; sys.argv[0] = 'bringup'; main()"
     )
     env = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
     command = [sys.executable, "-c", code, *arguments]
@@ -65,7 +65,7 @@ def test_commands_work_from_any_directory(
 
 
 def test_data_files_are_in_the_wheel(installed: Path) -> None:
-    code = "from bringup.demo.scenario import dhcp_log; print(len(dhcp_log()))"
+    code = "from bringup_cli.demo.scenario import dhcp_log; print(len(dhcp_log()))"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=installed, env=env, capture_output=True, text=True, timeout=30, check=False)

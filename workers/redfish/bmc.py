@@ -17,9 +17,9 @@ from workers.redfish import power
 from workers.redfish.boot_settings import BootSettings
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.errors import redfish_errors
-from workers.redfish.identity import identity_of
 from workers.redfish.image_trust import image_server_ca
 from workers.redfish.machine import Machine
+from workers.redfish.machine_identity import identity_of
 from workers.redfish.oem import OemBoot
 from workers.redfish.session import Login
 

@@ -24,7 +24,7 @@ from workers.redfish.errors import is_hopeless
 from workers.redfish.gate import Gate
 from workers.redfish.refusal import Refusal, raise_for_refusal
 from workers.redfish.resource import Resource, local_path
-from workers.redfish.trust import adapter_of, verify_of
+from workers.redfish.tls import adapter_of, verify_of
 
 # A BMC that restarts a service of its own is back within seconds; one that is away is the job's retry.
 READ_TRIES = 3

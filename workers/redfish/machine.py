@@ -7,7 +7,7 @@ from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.identity import other_than
+from workers.redfish.machine_identity import other_than
 from workers.redfish.oem import OemBoot, boot_of_managers
 from workers.redfish.resource import Resource
 from workers.redfish.slots import Slot, slots_of, usable

@@ -14,8 +14,8 @@ from bringup.text import without_image_secret
 from workers.redfish.boot_settings import BootSettings
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.errors import redfish_errors
-from workers.redfish.identity import identity_of
 from workers.redfish.machine import Machine
+from workers.redfish.machine_identity import identity_of
 from workers.redfish.media import UEFI_HTTP, shown_image
 from workers.redfish.quirks import quirks_of
 from workers.redfish.session import Login

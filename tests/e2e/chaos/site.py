@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.demo.stack import Stack, free_port
 from bringup.errors import TransientError
 from bringup.wire import Run, RunList
+from bringup_cli.demo.stack import Stack, free_port
 from tests.e2e.chaos.leases import Leases, mac_of, name_of
 from tests.e2e.chaos.record import Record
 from tests.e2e.chaos.supervisor import Supervisor

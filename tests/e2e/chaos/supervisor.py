@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from bringup.demo.stack import Stack
+from bringup_cli.demo.stack import Stack
 from tests.e2e.chaos.record import Record
 
 _RESTART_S = 0.5  # what Restart=always is often given: long enough not to spin, short enough not to be the outage

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.demo.stack import Stack
 from bringup.errors import TransientError
 from bringup.model import FailureReason, RunState
 from bringup.wire import AREA_HEAD, CheckStatus, Report, RunDetail, RunList
+from bringup_cli.demo.stack import Stack
 from pki.authority import Authority
 from pki.keys import pem
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, rack, until

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from werkzeug.serving import make_server
 
-from agent import mission
-from agent.effects import Effects
+from agent import main
+from agent.system import Effects
 from pki import profile
 from pki.authority import Authority
 from pki.keys import key_pem, pem
@@ -85,7 +85,7 @@ class Booted:
     def run(self) -> str:
         """The agent to its end. Returns what it said on the console."""
         self.tree.put("etc/bringup/run.json", json.dumps(self.given).encode().ljust(65536))
-        mission.run(self.tree.root, self.effects, KERNEL)
+        main.run(self.tree.root, self.effects, KERNEL)
         return self.console
 
     @property

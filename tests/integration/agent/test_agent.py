@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.effects import Outcome
+from agent.system import Outcome
 from bringup.wire import Report
 from pki.names import Identity, Role
 from tests.conftest import free_port

@@ -1,4 +1,4 @@
-"""What the image must hold of Python: the list of `agent.needs` is all that a whole run imports."""
+"""What the image must hold of Python: the list of `agent.dependencies` is all that a whole run imports."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ import itertools
 import sys
 from pathlib import Path
 from agent import mission
-from agent.effects import Outcome, real_effects
+from agent.system import Outcome, real_effects
 from agent.kernel import real_kernel
 
 nothing = lambda *_: None
@@ -49,12 +49,12 @@ def test_a_whole_run_imports_nothing_that_is_not_on_the_list(api: Api, tmp_path:
         machine.tree.put("etc/bringup/run.json", json.dumps(machine.given))
         *said, loaded = python("-c", RUN, str(machine.tree.root)).splitlines()
     assert f"the run is {'failed' if trusts else ''}" in said[-2] or "tls_trust" in said[-2]
-    listed = python("-c", "from agent.needs import modules; print(*modules())").split()
+    listed = python("-c", "from agent.dependencies import modules; print(*modules())").split()
     assert {name for name in loaded.split() if not name.startswith(("agent", "__main__"))} <= set(listed)
 
 
 def test_the_list_names_files_that_are_there() -> None:
-    files = [Path(line) for line in python("-m", "agent.needs").splitlines()]
+    files = [Path(line) for line in python("-m", "agent.dependencies").splitlines()]
     assert len(files) > 50
     assert all(path.is_file() for path in files)
     assert not any("site-packages" in path.parts for path in files)

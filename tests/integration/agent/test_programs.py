@@ -2,7 +2,7 @@
 
 import time
 
-from agent.effects import execute
+from agent.system import execute
 
 
 def test_a_program_has_its_exit_status_and_output() -> None:

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from api.app import PREFIX, create_app
 from bringup.inventory import Inventory
 from bringup.settings import Settings
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 from tests.conftest import TOKEN
 
 INVENTORY = """

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api import seen_changes
-from api.change_memory import ChangeMemory
-from api.durability import EVERYSEC_S
-from api.installation import ID_FILE, MEMORY_FILE
 from api.services import Services
+from api.state import seen_changes
+from api.state.change_memory import ChangeMemory
+from api.state.durability import EVERYSEC_S
+from api.state.installation import ID_FILE, MEMORY_FILE
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.settings import Settings
@@ -305,7 +305,7 @@ def test_with_everysec_a_permit_that_was_lost_meanwhile_is_not_given(
         wait(seconds)
         redis.set(NUMBER, 1)
 
-    monkeypatch.setattr("api.durability.time.sleep", power_failure)
+    monkeypatch.setattr("api.state.durability.time.sleep", power_failure)
     assert api.tell(RUN_A, "power_on_requested").status_code == 503
 
 

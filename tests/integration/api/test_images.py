@@ -11,7 +11,7 @@ from redis.connection import Connection
 from structlog.testing import capture_logs
 
 from api.app import create_app, create_images_app
-from api.images.base import BaseImageFile
+from api.images.base_image import BaseImageFile
 from api.views import workers
 from bringup import tls
 from bringup.connections import connect_redis
@@ -329,7 +329,7 @@ def test_the_machine_is_told_whom_to_trust(make_images: MakeImages, tmp_path: Pa
     ca.write_text("-----OLD-----\n-----NEW-----\n")
     api = make_images(api_use_tls=True, api_tls_ca=ca)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.audience._check_certificate", lambda _allowed: None)  # no TLS in this client
+        patch.setattr("api.auth._check_certificate", lambda _allowed: None)  # no TLS in this client
         path = path_of(media(api))
     told = json.loads(read(api, path).data[AREA_AT : AREA_AT + AREA_SIZE])
     assert told["ca_pem"] == ca.read_text(), "all of it: a CA may be being replaced"
@@ -344,7 +344,7 @@ def test_trust_that_cannot_be_given_whole_is_not_given_at_all(
         ca.write_text("x" * size)
     api = make_images(api_use_tls=True, api_tls_ca=ca)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.audience._check_certificate", lambda _allowed: None)
+        patch.setattr("api.auth._check_certificate", lambda _allowed: None)
         assert api.lease(REAL).status_code == 201
         assert api.tell(REAL, "boot_started").status_code == 202
         answer = api.call("POST", f"/runs/{REAL}/media", {"owner": "w"})

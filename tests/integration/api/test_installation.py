@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from api.changes import Changes, Found
-from api.database import Database
-from api.installation import Installation
 from api.services import Services
+from api.state.changes import Changes, Found
+from api.state.installation import Installation
+from api.state.redis import Database
 from bringup import tls
 from bringup.connections import connect_redis
 from bringup.settings import Settings

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from api import inventory_hosts, keys
 from api.app import create_app
-from bringup import tls
+from api.state import inventory_hosts
+from bringup import keys, tls
 from bringup.connections import connect_redis
 from bringup.settings import Settings
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api

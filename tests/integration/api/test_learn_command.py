@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
-from bringup.cli.context import Context
-from bringup.cli.learn import device_learn
 from bringup.errors import PermanentError
 from bringup.inventory import Inventory
 from bringup.settings import Settings
-from bringup.simulate import Fault
+from bringup_cli.commands.learn import device_learn
+from bringup_cli.context import Context
+from bringup_cli.simulate import Fault
 from tests.integration.api.conftest import RUN_A, Api
 
 Learn = Callable[..., Result]

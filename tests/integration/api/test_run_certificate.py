@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api import run_certificate
-from api.run_certificate import NoRunCertificate, check_command, make_run_certificate, run_identity
+from api.images import run_certificate
+from api.images.run_certificate import NoRunCertificate, check_command, make_run_certificate, run_identity
 from bringup.errors import SettingsError
 from pki.issue import hand_out
 from pki.names import Identity, Role

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import pytest
 import redis
 
-from bringup import tls
-from bringup.connections import BARRIER, ReplicatedRedis, connect_redis, redis_errors
+from bringup import keys, tls
+from bringup.connections import ReplicatedRedis, connect_redis, redis_errors
 from bringup.connections.sentinel import Sentinels
 from bringup.errors import NotReplicated, PermanentError, RedisUnavailable
 from tests.integration.workers.site import eventually
@@ -104,9 +104,9 @@ def test_a_repeat_that_changes_nothing_is_not_acknowledged_while_a_replica_lacks
 def test_a_transaction_that_changes_nothing_writes_what_there_is_to_wait_for(servers: SentinelSet) -> None:
     """For WAIT Redis 7.0 counts reads, too, and later ones only writes."""
     connection = client(servers)
-    servers.admin(servers.master()).delete(BARRIER)
+    servers.admin(servers.master()).delete(keys.BARRIER)
     look(connection)
-    assert [servers.admin(port).exists(BARRIER) for port in servers.replicas()] == [1, 1]
+    assert [servers.admin(port).exists(keys.BARRIER) for port in servers.replicas()] == [1, 1]
 
 
 class Load:

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from bringup.cli.context import Context
-from bringup.cli.pki import pki
+from bringup_cli.commands.pki import pki
+from bringup_cli.context import Context
 from pki import profile
-from pki.change import staged_name
+from pki.journal import staged_name
 from pki.keys import is_encrypted, key_pem, pem
 from pki.names import Identity, Role, dns_names
 from pki.store import Store

@@ -18,9 +18,9 @@ from tests.unit.pki import kit
 
 COMMAND = """
 import contextlib, io, os, sys
-from bringup.cli.pki import pki
-from bringup.cli.context import Context
-from bringup.cli.output import show_table
+from bringup_cli.commands.pki import pki
+from bringup_cli.context import Context
+from bringup_cli.output import show_table
 with contextlib.redirect_stdout(io.StringIO()):
     show_table("", ("",), [("",)])  # the printer, too, imports on first use
 if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone

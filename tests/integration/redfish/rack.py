@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bringup import tls
 from bringup.connections import ApiClient, connect_redis
-from bringup.demo.stack import Stack
 from bringup.model import LeaseEvent
 from bringup.queues import Queues
 from bringup.wire import AREA_HEAD, AREA_SIZE, DeviceView, Run, RunDetail, RunList
+from bringup_cli.demo.stack import Stack
 from tests.integration.redfish.cases import CASES, FOREIGN_CA, UUIDS, Case
 from tests.integration.redfish.conftest import Emulator, write_credential
 from tests.integration.redfish.emulator import SYSTEMS

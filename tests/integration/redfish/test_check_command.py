@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bringup.cli.root import cli
+from bringup_cli.root import cli
 from tests.integration.redfish.conftest import Emulator, write_credential
 from tests.integration.redfish.emulator import PASSWORD, SESSIONS, SYSTEM
 

@@ -8,12 +8,12 @@ import requests
 
 from bringup import tls
 from bringup.connections import connect_redis
-from bringup.demo.stack import Stack
 from bringup.inventory import Inventory
 from bringup.model import LeaseEvent
 from bringup.queues import Queues
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
+from bringup_cli.demo.stack import Stack
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 from tests.integration.api.conftest import EPOCH, INVENTORY, LEASE, RUN_A, RUN_B
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 
 from bringup import tls
 from bringup.connections import connect_redis
-from bringup.redis_conf import DEFAULT_USER
-from bringup.selftest import CATALOG, Subject, run
-from bringup.selftest.check import Finding, Status
+from bringup_cli.redis_conf import DEFAULT_USER
+from selftest import CATALOG, Subject, run
+from selftest.check import Finding, Status
 from tests.integration.redis_state.filled import KEEPER, Filled
 
 OLD = "user default off nopass nocommands resetchannels"

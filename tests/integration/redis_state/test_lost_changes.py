@@ -8,7 +8,7 @@ import sys
 
 import requests
 
-from bringup.demo.stack import free_port
+from bringup_cli.demo.stack import free_port
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B
 from tests.integration.redis_state.filled import Filled
 from tests.integration.workers.site import eventually

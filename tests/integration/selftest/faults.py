@@ -8,9 +8,9 @@ from threading import Thread
 
 from pydantic import SecretStr
 
-from api.change_memory import ChangeMemory
-from api.installation import MEMORY_FILE
-from bringup.redis_conf import DEFAULT_USER
+from api.state.change_memory import ChangeMemory
+from api.state.installation import MEMORY_FILE
+from bringup_cli.redis_conf import DEFAULT_USER
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.selftest.bad import Mint, Pair

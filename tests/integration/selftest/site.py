@@ -16,14 +16,14 @@ from redis import Redis
 
 from bringup import tls
 from bringup.connections import connect_redis
-from bringup.demo.stack import Stack
 from bringup.model import utc_now
-from bringup.selftest import CATALOG, Subject, run
-from bringup.selftest.check import Finding, Outcome, Status
-from bringup.selftest.probe import Endpoint, Reached, looking
 from bringup.settings import Settings
 from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup_cli.demo.stack import Stack
 from pki.store import Store
+from selftest import CATALOG, Subject, run
+from selftest.check import Finding, Outcome, Status
+from selftest.probe import Endpoint, Reached, looking
 from tests.conftest import free_port
 
 VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bringup.model import utc_now
-from bringup.selftest.check import Status
+from selftest.check import Status
 from tests.integration.selftest.site import Changes, Site
 
 LONGEST_S = 30

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup.selftest.check import Status
+from selftest.check import Status
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 

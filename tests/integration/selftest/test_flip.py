@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bringup.demo.flip import Half, as_markdown
+from bringup_cli.demo.flip import Half, as_markdown
 
 
 def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path: Path) -> None:

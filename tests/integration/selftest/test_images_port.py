@@ -1,6 +1,6 @@
 """Check 3d: the port that BMCs fetch images from."""
 
-from bringup.selftest.check import Status
+from selftest.check import Status
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 

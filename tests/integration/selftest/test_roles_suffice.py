@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bringup.demo.stack import Stack
 from bringup.model import RunState
 from bringup.wire import RunList
+from bringup_cli.demo.stack import Stack
 from tests.integration.selftest.pipeline import RUN_ID, await_run, lease, stack, start_services
 from tests.integration.workers.site import eventually
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bringup.selftest.catalog import CATALOG
-from bringup.selftest.check import Finding, Status
-from bringup.selftest.subject import Subject
+from selftest.catalog import CATALOG
+from selftest.check import Finding, Status
+from selftest.target_installation import Subject
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
 

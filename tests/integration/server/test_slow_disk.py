@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.installation import MEMORY_FILE
+from api.state.installation import MEMORY_FILE
 from bringup import tls
 from bringup.connections import ApiClient, connect_redis
 from bringup.errors import ApiUnavailable

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bringup.cli.root import cli
 from bringup.errors import ApiRejected
 from bringup.model import JobKind, RunState
 from bringup.wire import JobRequest, QuarantinedJob
+from bringup_cli.root import cli
 from tests.integration.workers.conftest import StartWorker
 from tests.integration.workers.site import Site, WorkerProcess, eventually
 from tests.integration.workers.test_dirty_redis import LEASES, WITHIN_S, data, put, quarantined

@@ -6,16 +6,16 @@ import time
 import pytest
 import redis.exceptions
 
-from bringup import tls
+from bringup import keys, tls
 from bringup.connections import connect_redis
 from bringup.errors import ApiUnavailable, BringupError
 from bringup.model import Decision, JobKind, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire import Run
-from workers import delayed, held, housekeeping, liveness
+from workers import delayed, housekeeping, in_flight, liveness
 from workers.job import JobFunction, job_class
-from workers.sweep import Suspects, Sweep
+from workers.reaper import Suspects, Sweep
 from workers.worker import QueueWorker
 
 RUN_ID = "02-00-00-00-00-01-1767225600"
@@ -103,7 +103,7 @@ def test_a_job_does_not_fail_because_redis_does(
     with pytest.raises(redis.exceptions.ConnectionError):
         records.work_once(worker)
     assert not records.has_failed()
-    assert held.is_started(records.boots, BOOT_ID), "the sweep must find it"
+    assert in_flight.is_started(records.boots, BOOT_ID), "the sweep must find it"
 
 
 def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(records: Records) -> None:
@@ -117,7 +117,7 @@ def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(recor
     assert delayed.enqueue_due(records.redis, records.queues) == 0
     records.work_once(records.worker(nothing))
     assert not records.is_scheduled()
-    assert not held.started(records.boots)
+    assert not in_flight.started(records.boots)
 
 
 def test_a_permanent_error_is_recorded_at_once(records: Records) -> None:
@@ -173,7 +173,7 @@ def test_a_live_execution_is_never_put_back(records: Records) -> None:
     sweep._held = Suspects(0)
     liveness.beat(records.redis, worker.running())
     assert sweep.put_back_held() == []
-    records.redis.zadd(liveness.ALIVE, dict.fromkeys(worker.running(), time.time() - 60))
+    records.redis.zadd(keys.EXECUTIONS, dict.fromkeys(worker.running(), time.time() - 60))
     assert sweep.put_back_held() == [BOOT_ID]
     assert sweep.put_back_held() == []
     leave.set()

@@ -8,7 +8,7 @@ import pytest
 
 from agent import checks, inventory
 from agent.checks import reading
-from agent.effects import Outcome
+from agent.system import Outcome
 from tests.unit.agent.tree import END, KERNEL, Stage, Tree, module, smartctl
 
 DMI = "sys/firmware/dmi/tables/DMI"

@@ -8,11 +8,11 @@ import ssl
 
 import pytest
 
-from agent import backoff, failures, heartbeat, tls, trouble
+from agent import backoff, error_messages, heartbeat, tls, trouble
 from agent.api import Answer
-from agent.failures import Distrust
+from agent.error_messages import Distrust
 from agent.parameters import BadParameters, Parameters
-from api.trouble import proves
+from api.runs.tls_failure import proves
 from bringup.wire import Trouble
 
 GIVEN = Parameters("02-00-00-00-00-01-1795426896", "https://api.example.net/api/v1", "the-token", 0, ca_pem="none")
@@ -38,7 +38,7 @@ def unverified(code: int, message: str = "unable to get local issuer certificate
     ],
 )
 def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: Distrust | None) -> None:
-    assert failures.distrust(error) is kind
+    assert error_messages.distrust(error) is kind
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
     ],
 )
 def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
-    words = failures.in_words(error, PLACE, YEAR_2019)
+    words = error_messages.in_words(error, PLACE, YEAR_2019)
     assert said in words
     assert "\n" not in words
 
@@ -74,7 +74,7 @@ def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
     ],
 )
 def test_each_refusal_has_its_plain_line(status: int, said: str) -> None:
-    assert said in failures.refused(Answer(status, {"detail": "d"}, "", ""), PLACE)
+    assert said in error_messages.refused(Answer(status, {"detail": "d"}, "", ""), PLACE)
 
 
 @pytest.mark.parametrize("kind", list(Distrust))

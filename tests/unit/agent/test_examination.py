@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-from agent import examination
+from agent import inspection
 from agent.api import Api
-from agent.effects import Outcome
 from agent.heartbeat import Heartbeats
 from agent.neighbours import Neighbours
 from agent.parameters import Parameters
+from agent.system import Outcome
 from tests.unit.agent.tree import Stage, Tree
 
 GIVEN = Parameters("02-00-00-00-00-01-1795426896", "http://api.example.net/api/v1", "the-token", 0)
 
 
-def examine(tree: Tree, stage: Stage) -> examination.Findings:
+def examine(tree: Tree, stage: Stage) -> inspection.Findings:
     machine = stage.machine(tree.root)
     neighbours = Neighbours(0, machine.effects.monotonic)
-    return examination.examine(machine, Heartbeats(Api(GIVEN, None), machine), neighbours)
+    return inspection.examine(machine, Heartbeats(Api(GIVEN, None), machine), neighbours)
 
 
 def asked(stage: Stage) -> list[str]:
@@ -27,7 +27,7 @@ def asked(stage: Stage) -> list[str]:
 def test_a_machine_that_stands_still_is_looked_at_once(tree: Tree, stage: Stage) -> None:
     examine(tree, stage)
     assert asked(stage) == ["/dev/vda"]
-    assert stage.passed == examination.QUIET_S
+    assert stage.passed == inspection.QUIET_S
 
 
 def test_a_disk_that_comes_late_is_in_the_report(tree: Tree, stage: Stage) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import agent
 import bringup
-from agent.journal import LOG_LIMIT, Journal
+from agent.log import LOG_LIMIT, Journal
 from agent.text import device_text, printable
 from bringup import text
 

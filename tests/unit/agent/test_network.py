@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent import dhcp, links
-from agent.effects import Outcome
+from agent.system import Outcome
 from tests.unit.agent.tree import Ended, Stage, Tree, whole
 
 

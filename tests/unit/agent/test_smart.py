@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.effects import Outcome
 from agent.inventory.smart import smart
+from agent.system import Outcome
 from bringup.wire import Disk
 from tests.unit.agent.tree import SMARTCTL, Stage, smartctl
 

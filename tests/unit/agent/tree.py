@@ -5,10 +5,10 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.effects import Effects, Outcome
-from agent.journal import Journal
 from agent.kernel import Kernel
+from agent.log import Journal
 from agent.machine import Machine
+from agent.system import Effects, Outcome
 
 MAC = "02:00:00:00:01:01"
 BOOT_ID = "7c3f5b0e-0000-4000-8000-000000000001"

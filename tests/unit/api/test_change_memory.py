@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api import change_memory
-from api.change_memory import ChangeMemory
+from api.state import change_memory
+from api.state.change_memory import ChangeMemory
 from bringup.errors import StateDirUnavailable
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from api.clients import Client, Clients
+from api.server.connections import Client, Clients
 
 Connect = Callable[[str], tuple[Client, socket.socket]]
 HERE, THERE = "192.0.2.1", "192.0.2.2"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.decide import cleanup_refusal, decide, power_refusal
-from api.records import DeviceRecord, KnownDevice, RunRecord
+from api.runs.admission import cleanup_refusal, decide, power_refusal
+from api.runs.records import DeviceRecord, KnownDevice, RunRecord
 from bringup.inventory import Device
 from bringup.model import Decision, DeviceState, RunState, utc_now
 

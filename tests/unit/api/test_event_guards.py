@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from api import events
-from api.records import Change
+from api.runs import events
+from api.runs.records import Change
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire import EventType, MachineIdentity, RunEvent

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import events, leases
-from api.events import Moment
-from api.expiry import deadline_of
-from api.owed import with_owed_jobs
-from api.records import Change, DeviceRecord, Job, KnownDevice
-from api.transitions import MOVES
+from api.runs import events, leases
+from api.runs.events import Moment
+from api.runs.records import Change, DeviceRecord, Job, KnownDevice
+from api.runs.required_jobs import with_owed_jobs
+from api.runs.states import MOVES
+from api.runs.timeouts import deadline_of
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, JobKind, LeaseEvent, RunState
 from bringup.settings import Settings
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
 from bringup.wire import EventType, Heartbeat, RunEvent
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 
 SETTINGS = Settings()
 T0 = datetime(2026, 11, 23, 10, tzinfo=UTC)

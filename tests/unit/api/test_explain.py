@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from api.decide import decide
-from api.explain import explain
-from api.records import DeviceRecord, KnownDevice
+from api.runs.admission import decide
+from api.runs.explain import explain
+from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device
 from bringup.model import Decision, DeviceState
 from bringup.settings import Settings

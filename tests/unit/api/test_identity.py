@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.identity import contradiction, first_contact, known_as_another, other_than, other_than_cleaned_up
-from api.records import DeviceRecord, KnownDevice
+from api.runs.machine_identity import contradiction, first_contact, known_as_another, other_than, other_than_cleaned_up
+from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
 from bringup.wire import MachineIdentity

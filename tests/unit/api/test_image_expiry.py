@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.expiry import PROBE_BYTES, reason_of
-from api.records import ImageRead, RunRecord
+from api.runs.records import ImageRead, RunRecord
+from api.runs.timeouts import PROBE_BYTES, reason_of
 from bringup.model import Decision, FailureReason, RunState
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.images.base import BaseImageFile
+from api.images.base_image import BaseImageFile
 from api.images.delivery import CHUNK_BYTES, deliver, while_it_lives
 from api.images.overlay import RunImage
 from bringup.errors import SettingsError

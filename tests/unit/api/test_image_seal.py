@@ -3,8 +3,8 @@
 import pytest
 from cryptography.fernet import InvalidToken
 
+from api.images.crypto import locator, new_secret, seal, unseal
 from api.images.parameters import ParametersTooLarge, area_of
-from api.images.seal import locator, new_secret, seal, unseal
 from bringup.text import without_image_secret
 from bringup.wire import AREA_SIZE, RunParameters
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from api.leases import started_by_operator
-from api.records import DeviceRecord, KnownDevice
+from api.runs.leases import started_by_operator
+from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device
 from bringup.model import DeviceState
 

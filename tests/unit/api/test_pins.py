@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from api import pins
-from api.records import RunRecord
+from api.runs import pins
+from api.runs.records import RunRecord
 from bringup.inventory import Device
 from bringup.model import Decision, RunState, utc_now
 from bringup.settings import Settings

@@ -2,8 +2,8 @@
 
 from unittest.mock import Mock
 
-from api.records import DeviceRecord, RunRecord
-from api.store import _write
+from api.runs.records import DeviceRecord, RunRecord
+from api.state.store import _write
 from bringup.model import DeviceState
 from bringup.wire import Run
 

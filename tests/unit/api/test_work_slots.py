@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Semaphore
 from typing import Any
 
-from api.clients import Clients
-from api.work_slots import WorkSlots
+from api.server.connections import Clients
+from api.server.work_slots import WorkSlots
 
 WAIT_S = 20
 

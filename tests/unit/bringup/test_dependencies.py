@@ -17,7 +17,7 @@ class Hide:
         if name in hidden:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Hide())
-for name in ("bringup", "api", "workers", "dhcp_tailer", "pki"):
+for name in ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer", "pki"):
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, name + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

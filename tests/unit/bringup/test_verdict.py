@@ -5,10 +5,10 @@ import pytest
 from bringup.expectation import Expectation
 from bringup.inventory import Device
 from bringup.model import RunState
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
 from bringup.verdict import judge
 from bringup.wire import AgentCheck, CheckStatus, Report
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 
 DEVICE = Device.model_validate(
     {

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from bringup.expectation import Expectation
 from bringup.model import RunState
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
 from bringup.verdict import judge
 from bringup.wire import Report
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 from tests.unit.bringup.test_verdict_parts import DEVICE as PARTS
 
 Path = tuple[str | int, ...]

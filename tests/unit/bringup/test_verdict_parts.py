@@ -6,10 +6,10 @@ import pytest
 
 from bringup.inventory import Device
 from bringup.model import RunState
-from bringup.simulate import Fault
-from bringup.simulate.report import report_of
 from bringup.verdict import judge
 from bringup.wire import AgentCheck, CheckStatus, Report
+from bringup_cli.simulate import Fault
+from bringup_cli.simulate.report import report_of
 
 MAC = "02:00:00:00:00:02"
 NIC, GPU = "15b3:1017", "10de:2330"

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 

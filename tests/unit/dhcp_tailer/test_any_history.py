@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.position import Position
 
 

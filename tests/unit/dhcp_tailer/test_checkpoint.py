@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bringup.errors import PermanentError
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint, write_checkpoint
 from dhcp_tailer.lock import locked
-from dhcp_tailer.outcomes import Tally
 from dhcp_tailer.position import Position, digest
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.service import _following

@@ -13,7 +13,7 @@ import pytest
 from bringup.model import LeaseEvent
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.jsonl import JsonLines
-from dhcp_tailer.sources.source import NO_MAC
+from dhcp_tailer.sources.parser import NO_MAC
 
 HOOKS = Path(__file__).parents[3] / "scripts" / "dhcp"
 HOSTILE = '"; $(touch pwned) `touch pwned` \'\n{"event_type": "add"}\\\x1b[2J\udcff\udcfe%s %n'

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from dhcp_tailer.accounting import Tally, excerpt
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import Tally, excerpt
 
 
 class Clock:

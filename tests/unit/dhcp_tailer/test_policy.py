@@ -11,7 +11,7 @@ import pytest
 
 from bringup.errors import InventoryError, SettingsError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.policy import policy_of
+from dhcp_tailer.filters import policy_of
 from tests.conftest import MakeSettings
 
 DEVICE = '[[device]]\nname = "r1"\nbmc_mac = "02:00:00:00:00:01"\nbmc = "https://10.0.0.1"\n'

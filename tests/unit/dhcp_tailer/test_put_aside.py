@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.layout import BLOCKS, KEA, Layout
 
 SECONDS = itertools.count(1_700_000_000)

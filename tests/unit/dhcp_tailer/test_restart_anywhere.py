@@ -8,7 +8,7 @@ import pytest
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.checkpoint import Checkpoint
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.position import Position
 
 SECONDS = itertools.count(1_700_000_000)

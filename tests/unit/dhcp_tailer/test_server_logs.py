@@ -14,7 +14,7 @@ from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.sources.isc_log import IscLog
 from dhcp_tailer.sources.kea_log import KeaLog
-from dhcp_tailer.sources.source import NO_MAC
+from dhcp_tailer.sources.parser import NO_MAC
 
 Parser = IscLog | KeaLog | DnsmasqLog
 ISC = b"Nov 23 09:51:22 vm dhcpd[14195]: "

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bringup.cli.root import cli
 from bringup.errors import PermanentError
 from bringup.outages import Outages
+from bringup_cli.root import cli
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.changes import Polling
 from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
 from dhcp_tailer.dry_run import dry_run
+from dhcp_tailer.filters import Policy
 from dhcp_tailer.following import follow
 from dhcp_tailer.lock import locked
 from dhcp_tailer.metrics import Metrics
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import Tally
-from dhcp_tailer.patience import Patience
-from dhcp_tailer.policy import Policy
+from dhcp_tailer.retry import Patience
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.service import _following
 from dhcp_tailer.sources import SOURCES

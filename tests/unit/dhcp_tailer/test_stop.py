@@ -7,7 +7,7 @@ import pytest
 
 from bringup.errors import RedisUnavailable
 from bringup.outages import Outages
-from dhcp_tailer.patience import Patience
+from dhcp_tailer.retry import Patience
 from dhcp_tailer.stop import Interrupted, Stop, stop_on_signals
 
 

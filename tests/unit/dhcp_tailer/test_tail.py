@@ -12,12 +12,12 @@ import pytest
 from bringup.errors import PermanentError, RedisUnavailable
 from bringup.model import LeaseEvent
 from bringup.outages import STEADY_S, Outages
+from dhcp_tailer.accounting import Tally
 from dhcp_tailer.checkpoint import read_checkpoint
-from dhcp_tailer.follow import Follower
+from dhcp_tailer.filters import Policy
+from dhcp_tailer.follower import Follower
 from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.outcomes import Tally
-from dhcp_tailer.patience import Patience
-from dhcp_tailer.policy import Policy
+from dhcp_tailer.retry import Patience
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.stop import Interrupted, Stop

@@ -15,13 +15,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki import profile
 from pki.authority import Authority
-from pki.ceremony import Ceremony
-from pki.change import Step, no_step
-from pki.checks import whole
+from pki.checks import pki
+from pki.journal import Step, no_step
 from pki.keys import key_pem, pem, read_key
 from pki.names import STANDARD, Identity, Role, San, parse_san
 from pki.opening import ceremony
 from pki.profile import Validity
+from pki.session import Ceremony
 from pki.setup import Outcome, Wanted, set_up
 from pki.store import Store
 from pki.verify import Result, Status
@@ -160,7 +160,7 @@ def plant(store: Store, identity: Identity, forgery: Forgery, by: Authority | No
 
 def verified(store: Store, now: datetime = NOW) -> list[Result]:
     """What `bringup pki verify` sees."""
-    return whole.verify(store, HOST, now)
+    return pki.verify(store, HOST, now)
 
 
 def failures(store: Store, now: datetime = NOW) -> dict[tuple[str, str], str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pki import change as changing
-from pki.change import Change
+from pki import journal as changing
 from pki.errors import Damaged, Unwritable
+from pki.journal import Change
 from pki.setup import Outcome, set_up, start_over
 from pki.store import Store
 from tests.unit.pki import kit

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pki import change as changing
+from pki import journal as changing
 from pki.setup import start_over
 from pki.store import Store
 from tests.unit.pki import kit

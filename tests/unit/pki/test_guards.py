@@ -18,7 +18,7 @@ from pki.errors import Damaged, InvalidInput, Refused, Unwritable
 from pki.files import owner_to_be
 from pki.issue import issue
 from pki.keys import pem
-from pki.record import Record
+from pki.ledger import Record
 from pki.revoke import rebuild_record, revoke
 from pki.store import Store
 from tests.unit.pki import kit

@@ -6,8 +6,8 @@ from cryptography import x509
 from pki.crl import REASONS, read_all
 from pki.errors import Damaged, InvalidInput, Refused
 from pki.issue import issue
+from pki.ledger import Record, serial_text
 from pki.names import Identity, Role
-from pki.record import Record, serial_text
 from pki.revoke import rebuild_record, revoke
 from pki.store import Store
 from tests.unit.pki import kit

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from pki import change, renew, rollover
+from pki import journal, renew, rollover
 from pki.authority import signer_of
-from pki.ceremony import Ceremony
 from pki.crl import read_all
 from pki.errors import Refused
 from pki.issue import issue
@@ -16,6 +15,7 @@ from pki.names import Identity, Role
 from pki.revoke import revoke
 from pki.rollover import Moved
 from pki.rollover_state import Stage
+from pki.session import Ceremony
 from pki.setup import set_up
 from pki.store import Store
 from pki.verify import Status
@@ -192,7 +192,7 @@ def test_each_stage_survives_death_at_every_step(tmp_path: Path, number: int) ->
             with kit.sitting(store, LATER, step=Dies(deaths)) as opened:
                 STEPS[number](opened)
         except Death:
-            decided = change.interrupted(store.state)
+            decided = journal.interrupted(store.state)
         else:
             break
         with kit.sitting(store, LATER) as opened:

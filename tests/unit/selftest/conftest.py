@@ -2,8 +2,8 @@
 
 import pytest
 
-from bringup.selftest.language import Heard, Language
-from bringup.selftest.subject import Subject
+from selftest.protocol_probe import Heard, Language
+from selftest.target_installation import Subject
 from tests.conftest import MakeSettings
 
 

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from bringup.selftest.bounded import within
+from selftest.timeout import within
 
 
 def test_a_call_that_returns_gives_its_result() -> None:

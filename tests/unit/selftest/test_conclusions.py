@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bringup.selftest import api_checks, certificate_checks, probe, refusal_checks, runner
-from bringup.selftest.check import Status
-from bringup.selftest.language import Language, hear
-from bringup.selftest.probe import Answer, Reached
-from bringup.selftest.subject import Subject
 from pki.revoke import revoke
+from selftest import probe, runner
+from selftest.check import Status
+from selftest.checks import api, certificates, refusals
+from selftest.probe import Answer, Reached
+from selftest.protocol_probe import Language, hear
+from selftest.target_installation import Subject
 from tests.unit.pki import kit
 
 NOW = datetime.now(UTC)
@@ -96,41 +97,41 @@ def test_the_certificate_in_use_must_be_the_one_on_disk(tmp_path: Path) -> None:
     store = kit.found(tmp_path / "pki", NOW)
     path = store.files(kit.REDIS).certificate
     own, other = (kit.certificate_of(store, one).public_bytes(Encoding.DER) for one in (kit.REDIS, kit.API))
-    assert certificate_checks._compared(own, path).status is Status.OK
-    found = certificate_checks._compared(other, path)
+    assert certificates._compared(own, path).status is Status.OK
+    found = certificates._compared(other, path)
     assert found.status is Status.FAIL
     assert found.cause == "it was renewed and not loaded"
 
 
 @pytest.mark.parametrize(
-    ("redis", "api", "status"),
+    ("redis", "of_api", "status"),
     [
         (0.1, -0.1, Status.OK),
-        (api_checks._SKEW_WARN_S - 0.1, 0.0, Status.OK),
-        (0.0, api_checks._SKEW_WARN_S + 0.1, Status.WARN),
-        (-api_checks._SKEW_WARN_S - 0.1, 0.0, Status.WARN),
-        (api_checks._SKEW_FAIL_S + 0.1, 0.0, Status.FAIL),
-        (0.0, -api_checks._SKEW_FAIL_S - 0.1, Status.FAIL),
+        (api._SKEW_WARN_S - 0.1, 0.0, Status.OK),
+        (0.0, api._SKEW_WARN_S + 0.1, Status.WARN),
+        (-api._SKEW_WARN_S - 0.1, 0.0, Status.WARN),
+        (api._SKEW_FAIL_S + 0.1, 0.0, Status.FAIL),
+        (0.0, -api._SKEW_FAIL_S - 0.1, Status.FAIL),
         (None, 0.0, Status.SKIP),
-        (None, api_checks._SKEW_FAIL_S + 0.1, Status.FAIL),
+        (None, api._SKEW_FAIL_S + 0.1, Status.FAIL),
     ],
 )
 def test_clocks_that_differ_are_found_in_both_directions(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, redis: float | None, api: float | None, status: Status
+    subject: Subject, monkeypatch: pytest.MonkeyPatch, redis: float | None, of_api: float | None, status: Status
 ) -> None:
-    monkeypatch.setattr(api_checks, "_redis_skew", lambda _subject: redis)
-    monkeypatch.setattr(api_checks, "_api_skew", lambda _subject: api)
-    assert api_checks._clocks(subject).status is status
+    monkeypatch.setattr(api, "_redis_skew", lambda _subject: redis)
+    monkeypatch.setattr(api, "_api_skew", lambda _subject: of_api)
+    assert api._clocks(subject).status is status
 
 
 def test_where_nothing_was_revoked_there_is_nothing_to_refuse(subject: Subject, tmp_path: Path) -> None:
     store = kit.found(tmp_path / "pki", NOW)
     changes = {"api_use_tls": True, "pki_dir": store.root}
     subject.settings = subject.settings.model_copy(update=changes)
-    assert refusal_checks._revoked(subject).status is Status.INFO
+    assert refusals._revoked(subject).status is Status.INFO
     with kit.sitting(store, NOW) as opened:
         revoke(opened, "worker", "superseded")
-    assert refusal_checks._revoked(subject).status is not Status.INFO
+    assert refusals._revoked(subject).status is not Status.INFO
 
 
 def test_the_whole_ends_before_half_a_minute_is_over(subject: Subject) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.selftest.explain import SILENCE, cause_and_mend, explained
+from selftest.explain import SILENCE, cause_and_mend, explained
 from tests.unit.pki.kit import WORKER, found
 
 DATES = {"good": datetime.now(UTC), "ended": datetime(2020, 1, 1, tzinfo=UTC)}

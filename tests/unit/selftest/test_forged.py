@@ -9,11 +9,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from bringup.selftest.forged import Forger, NoCaKey
 from pki.authority import signer_of
 from pki.keys import fits, read_key
 from pki.names import Role
 from pki.store import Store, read_certificates
+from selftest.bad_certificates import Forger, NoCaKey
 from tests.unit.pki import kit
 
 NOW = datetime.now(UTC)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bringup.selftest import CATALOG, Subject
-from bringup.selftest.check import Finding, Status
+from selftest import CATALOG, Subject
+from selftest.check import Finding, Status
 
 CHECK = next(check for check in CATALOG if check.id == "8")
 DEVICE = '[[device]]\nname = "{name}"\nbmc_mac = "02:00:00:00:00:{number:02}"\nbmc = "https://10.0.0.{number}"\n'

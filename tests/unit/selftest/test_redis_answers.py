@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from bringup.errors import RedisUnavailable
-from bringup.selftest import plain_door, redis_checks
-from bringup.selftest.check import Status
-from bringup.selftest.probe import Answer
-from bringup.selftest.subject import Subject
+from selftest import plaintext_port
+from selftest.check import Status
+from selftest.checks import redis
+from selftest.probe import Answer
+from selftest.target_installation import Subject
 
 OUR_PORT, USUAL = 6390, (6379, 6380)
 
@@ -42,15 +43,15 @@ class FakeRedis:
 
 
 def test_what_is_read_must_be_what_was_written() -> None:
-    redis_checks._read_and_write(FakeRedis())  # type: ignore[arg-type]
+    redis._read_and_write(FakeRedis())  # type: ignore[arg-type]
     with pytest.raises(RedisUnavailable, match="did not give back"):
-        redis_checks._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
+        redis._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
 
 
 def test_nothing_is_left_in_redis() -> None:
-    redis = FakeRedis()
-    redis_checks._read_and_write(redis)  # type: ignore[arg-type]
-    assert redis.is_empty
+    fake = FakeRedis()
+    redis._read_and_write(fake)  # type: ignore[arg-type]
+    assert fake.is_empty
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,10 @@ def test_nothing_is_left_in_redis() -> None:
 def test_only_a_refusal_without_a_password_is_good(
     subject: Subject, monkeypatch: pytest.MonkeyPatch, said: str, status: Status
 ) -> None:
-    monkeypatch.setattr(redis_checks, "not_heard", lambda _subject: None)
-    monkeypatch.setattr(redis_checks, "by_hand", lambda _subject: Answer(accepted=True, said=said))
-    monkeypatch.setattr(redis_checks, "connected", lambda _subject: FakeRedis())
-    assert redis_checks._password(subject).status is status
+    monkeypatch.setattr(redis, "not_heard", lambda _subject: None)
+    monkeypatch.setattr(redis, "by_hand", lambda _subject: Answer(accepted=True, said=said))
+    monkeypatch.setattr(redis, "connected", lambda _subject: FakeRedis())
+    assert redis._password(subject).status is status
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,6 @@ def test_a_plain_text_port_beside_ours_is_found(
     subject: Subject, monkeypatch: pytest.MonkeyPatch, told: int, answering: set[int], status: Status
 ) -> None:
     subject.settings = subject.settings.model_copy(update={"redis_use_tls": True, "redis_port": OUR_PORT})
-    monkeypatch.setattr(plain_door, "connected", lambda _subject: FakeRedis(tcp_port=told))
-    monkeypatch.setattr(plain_door, "_answers", lambda _subject, port: port in answering)
-    assert plain_door.plain_door(subject).status is status
+    monkeypatch.setattr(plaintext_port, "connected", lambda _subject: FakeRedis(tcp_port=told))
+    monkeypatch.setattr(plaintext_port, "_answers", lambda _subject, port: port in answering)
+    assert plaintext_port.plain_door(subject).status is status

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bringup.selftest import refusals
-from bringup.selftest.check import Finding, Status
-from bringup.selftest.explain import OUR_OWN_LIMIT, SILENCE
-from bringup.selftest.probe import Answer
-from bringup.selftest.subject import Subject
-from bringup.selftest.target import API
+from selftest import refusals
+from selftest.check import Finding, Status
+from selftest.explain import OUR_OWN_LIMIT, SILENCE
+from selftest.probe import Answer
+from selftest.server_target import API
+from selftest.target_installation import Subject
 
 LET_IN = Answer(accepted=True, said="HTTP/1.1 200 OK")
 REFUSED = Answer(accepted=False, said="the server does not trust the CA of our certificate (unknown CA)")

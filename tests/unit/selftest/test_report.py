@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from bringup.selftest import CATALOG
-from bringup.selftest.check import Check, Outcome, fail, ok
-from bringup.selftest.report import as_json, as_markdown, summary
-from bringup.selftest.subject import Subject
+from selftest import CATALOG
+from selftest.check import Check, Outcome, fail, ok
+from selftest.report import as_json, as_markdown, summary
+from selftest.target_installation import Subject
 
 ROOT = Path(__file__).parents[3]
 

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from bringup.selftest import runner
-from bringup.selftest.bounded import within
-from bringup.selftest.check import Check, Finding, Status, ok, skip, warn
-from bringup.selftest.language import Heard, Language
-from bringup.selftest.runner import Verdict, run, verdict
-from bringup.selftest.subject import Subject
+from selftest import runner
+from selftest.check import Check, Finding, Status, ok, skip, warn
+from selftest.protocol_probe import Heard, Language
+from selftest.runner import Verdict, run, verdict
+from selftest.target_installation import Subject
+from selftest.timeout import within
 
 
 def _check(finding: Finding, *, required: bool = False, static: bool = False, hindrance: str = "") -> Check:

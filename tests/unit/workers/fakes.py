@@ -9,10 +9,10 @@ from typing import Any, TypeVar, cast
 
 from rq.job import Job
 
-from api import events
-from api.events import Moment
-from api.leases import opened_by
-from api.records import Change, DeviceRecord, KnownDevice
+from api.runs import events
+from api.runs.events import Moment
+from api.runs.leases import opened_by
+from api.runs.records import Change, DeviceRecord, KnownDevice
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
@@ -32,10 +32,10 @@ from bringup.wire import (
 from workers import identity as identities
 from workers.bmc import Bmc
 from workers.callback import Callback
+from workers.context import Tools
 from workers.job import Task
 from workers.own_media import OwnMedia
 from workers.permit import Permit
-from workers.tools import Tools
 
 _Result = TypeVar("_Result")
 MAC = "02:00:00:00:00:01"
@@ -193,7 +193,7 @@ class FakeBmc:
 
 
 class FakeApi:
-    """The callback API over one run in memory: every change is made by the rules of ``api.events``."""
+    """The callback API over one run in memory: every change is made by the rules of ``api.runs.events``."""
 
     def __init__(self, settings: Settings, calls: Calls, clock: Clock) -> None:
         self.settings = settings

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from bringup.model import JobKind
+from workers.reaper import Suspects
 from workers.runner import threads_of
-from workers.sweep import Suspects
 from workers.worker import QueueWorker
 
 

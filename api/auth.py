@@ -1,0 +1,133 @@
+"""Who may call what. Every view names its audience; one that does not is never served."""
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Flask, request
+
+from api.http.problems import forbidden, unauthorized, unknown_run
+from api.images.run_certificate import run_identity
+from api.services import Services, services
+
+_View = TypeVar("_View", bound=Callable[..., object])
+_ATTRIBUTE = "bringup_audience"
+_IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
+
+
+class Audience(StrEnum):
+    """Who a view is for."""
+
+    ANYONE = "anyone"
+    STAFF = "staff"  # workers and operators: they bear API_TOKEN, and with TLS a certificate of their role
+    WORKER = "worker"  # of these only workers
+    OPERATOR = "operator"  # of these only operators
+    HOLDER = "holder"  # whoever knows the address: it holds a secret
+    MACHINE = "machine"  # the machine of one run: it bears the run's token
+    DISTRUSTFUL = "distrustful"  # a machine that cannot trust us: it keeps its token back; its view asks for a proof
+
+
+_WITHOUT_TOKEN = {Audience.ANYONE, Audience.DISTRUSTFUL, Audience.HOLDER}
+_ROLES = {
+    Audience.STAFF: frozenset({"worker", "operator"}),
+    Audience.WORKER: frozenset({"worker"}),
+    Audience.OPERATOR: frozenset({"operator"}),
+}
+
+
+def audience(who: Audience) -> Callable[[_View], _View]:
+    """Mark a view with who may call it."""
+
+    def mark(view: _View) -> _View:
+        setattr(view, _ATTRIBUTE, who)
+        return view
+
+    return mark
+
+
+def guard(app: Flask) -> None:
+    """Check every request of ``app`` before its view runs and before its body is read."""
+    app.before_request(_check)
+
+
+def audience_of(view: object) -> Audience | None:
+    """The audience of a view, through its decorators."""
+    who: Audience | None = getattr(view, _ATTRIBUTE, None)
+    return who
+
+
+def _check() -> None:
+    if request.endpoint is None:
+        return  # no such page, or not with this method: answered without any view
+    who = audience_of(services().views[request.endpoint])
+    if who in _WITHOUT_TOKEN:
+        return
+    bearer = _bearer()
+    if who is Audience.MACHINE:
+        _check_machine(bearer, str((request.view_args or {})["run_id"]))
+    elif not _is_staff(bearer, services()):
+        raise unauthorized()
+    elif services().settings.api_use_tls:
+        _check_certificate(_ROLES.get(who, frozenset()) if who else frozenset())
+
+
+def _bearer() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise unauthorized()
+    return token.strip()
+
+
+def _is_staff(bearer: str, given: Services) -> bool:
+    token = given.settings.api_token
+    return token is not None and hmac.compare_digest(bearer.encode(), token.get_secret_value().encode())
+
+
+def _check_certificate(allowed: frozenset[str]) -> None:
+    roles = peer_roles(_peer_certificate())
+    if not roles:
+        raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
+    if not roles & allowed:
+        wanted = " or ".join(sorted(allowed)) or "another"
+        raise forbidden(
+            f"a certificate of role {', '.join(sorted(roles))} may not do this; it takes one of role {wanted}: "
+            "set API_CLIENT_CERT and API_CLIENT_KEY"
+        )
+
+
+def _peer_certificate() -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
+    return found
+
+
+def peer_roles(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """The roles in a verified peer certificate: ``NAME.ROLE.bringup.internal`` among its DNS names."""
+    return frozenset(match[1] for name in _dns_names(certificate) if (match := _IDENTITY.fullmatch(name)))
+
+
+def _dns_names(certificate: Mapping[str, Any] | None) -> list[str]:
+    return [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
+
+
+def _check_machine(bearer: str, run_id: str) -> None:
+    tokens = services().tokens
+    owner = tokens.owner(bearer)
+    if owner is None:
+        tokens.count_refused(run_id)
+        raise unauthorized()
+    if owner != run_id:
+        raise unknown_run()
+    settings = services().settings
+    if settings.machines_need_certificates and not _holds_certificate_of(run_id):
+        tokens.count_refused(run_id)
+        raise forbidden(
+            f"this call needs the client certificate {run_identity(run_id)} besides the token of that run "
+            "(API_REQUIRE_CLIENT_CERT=true)"
+        )
+
+
+def _holds_certificate_of(run_id: str) -> bool:
+    """A token that was stolen is of no use without the key of its run, nor is the key of another run."""
+    return run_identity(run_id) in _dns_names(_peer_certificate())

@@ -1,0 +1,114 @@
+"""Reading a request body: limits first, then JSON, then the schema; only then is anything looked up."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import Response, g, request
+from gunicorn.http.errors import ParseException
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from werkzeug.exceptions import ClientDisconnected
+
+from api.http.problems import Refusal, invalid, malformed, too_large
+
+KIB = 1024
+MIB = 1024**2
+LIMIT = 1 * MIB
+REPORT_LIMIT = 16 * MIB
+DEEPEST = 25
+MOST_ELEMENTS = 100_000  # the largest real report has a third of this
+_MOST_PROBLEMS = 20
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
+    """The request's JSON body as ``model``.
+
+    Args:
+        limit: most bytes read.
+
+    Raises:
+        Refusal: 413 too large, 415 not JSON by its type, 400 not JSON, 422 too deep or not fitting the schema.
+    """
+    raw = _read_raw(limit, "application/json", "not_json")
+    if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MOST_ELEMENTS:
+        raise invalid(f"the body has more than {MOST_ELEMENTS} elements")  # each costs a hundred times its size
+    try:
+        document = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise malformed(f"the body is not JSON: {str(error)[:200]}") from None
+    if _deeper_than(document, DEEPEST):
+        raise invalid(f"the body is nested more than {DEEPEST} deep")
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise invalid("the body does not fit the schema", _in_words(error)) from None
+
+
+def read_text(limit: int) -> bytes:
+    """The request's plain text, byte for byte.
+
+    Args:
+        limit: most bytes read.
+
+    Raises:
+        Refusal: 413 too large, 415 not plain text by its type, 400 it did not come whole.
+    """
+    return _read_raw(limit, "text/plain", "not_text")
+
+
+def close_unread(response: Response) -> Response:
+    """End the connection of a request whose body nobody read: the server would wait for the rest of it."""
+    if not _was_read() and (request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "")):
+        response.headers["Connection"] = "close"
+    return response
+
+
+def _was_read() -> bool:
+    return bool(g.get("body_was_read"))
+
+
+def _read_raw(limit: int, media_type: str, kind: str) -> bytes:
+    if request.mimetype != media_type or request.content_encoding:
+        detail = f"send Content-Type: {media_type}, uncompressed"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, kind, detail)
+    raw = _received(limit)
+    g.body_was_read = True
+    return raw
+
+
+def _received(limit: int) -> bytes:
+    """A body in chunks announces no length, and werkzeug drops without a word what is beyond its limit."""
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    request.max_content_length = limit + 1
+    try:
+        raw = request.get_data(cache=False)
+    except (ClientDisconnected, ParseException) as error:
+        raise malformed(f"the body did not come whole: {type(error).__name__}") from None
+    if len(raw) > limit:
+        raise too_large(limit)
+    return raw
+
+
+def _deeper_than(document: Any, most: int) -> bool:
+    """Level by level, not by recursion: depth is what a hostile body attacks."""
+    level = [document]
+    for _ in range(most + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    lines = [f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}"[:200] for p in found[:_MOST_PROBLEMS]]
+    return lines + ([f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else [])

@@ -1,0 +1,117 @@
+"""The certificate of one run, made by the operator's command: no service holds the CA's key, or knows how to use it."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from api.images.command_output import TooMuchOutput, outputs
+from bringup.errors import SettingsError
+from bringup.model import RUN_ID, utc_now
+from bringup.text import printable
+
+TIMEOUT_S = 20
+_LONGEST_COMPLAINT = 500
+_MOST_BYTES = 256 * 1024  # the area of an image holds a quarter of this
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
+
+
+class NoRunCertificate(Exception):
+    """The command gave none that would do; says why, and never shows a key."""
+
+
+@dataclass(frozen=True)
+class RunCertificate:
+    """What a machine presents where API_REQUIRE_CLIENT_CERT=true, in PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+def run_identity(run_id: str) -> str:
+    """The name in the certificate of a run: docs/PKI.md, 'More identities'."""
+    return f"{run_id}.run.bringup.internal"
+
+
+def check_command(command: str) -> None:
+    """Find a misspelt program, or a PATH without it, before the first machine waits for its certificate.
+
+    Raises:
+        SettingsError: there is no such program.
+    """
+    program = shlex.split(command)[0]
+    if shutil.which(program) is None:
+        raise SettingsError(
+            [f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; name it by its full path"]
+        )
+
+
+def make_run_certificate(command: str, run_id: str) -> RunCertificate:
+    """What ``command`` prints for a run: a certificate and its key.
+
+    Args:
+        command: RUN_CERTIFICATE_COMMAND; no shell sees it.
+
+    Raises:
+        NoRunCertificate: it failed, took more than `TIMEOUT_S` seconds, or printed what would not do.
+    """
+    if not re.fullmatch(RUN_ID, run_id):
+        raise NoRunCertificate("this is no run id")
+    printed = _run([word.replace("{name}", run_id) for word in shlex.split(command)])
+    certificate, key = _CERTIFICATE.search(printed), _KEY.search(printed)
+    if not certificate or not key:
+        raise NoRunCertificate("it did not print a certificate and a key in PEM")
+    _check(certificate[0], key[0], run_identity(run_id))
+    return RunCertificate(f"{certificate[0].decode()}\n", f"{key[0].decode()}\n")
+
+
+def _run(words: list[str]) -> bytes:
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the operator's own command, and a run id of a strict form
+            words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except OSError as error:
+        raise NoRunCertificate(f"{words[0]} cannot be run: {error.strerror}") from None
+    with process:
+        try:
+            out, err = outputs(process, TIMEOUT_S, _MOST_BYTES)
+            process.wait(TIMEOUT_S)
+        except (TimeoutError, subprocess.TimeoutExpired, TooMuchOutput) as error:
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it has started, or its pipes stay open
+            too_much = isinstance(error, TooMuchOutput)
+            fault = f"it printed more than {_MOST_BYTES} bytes" if too_much else f"it did not end within {TIMEOUT_S} s"
+            raise NoRunCertificate(fault) from None
+    if process.returncode:
+        raise NoRunCertificate(f"it ended with status {process.returncode}: {_complaint(err)}")
+    return out
+
+
+def _complaint(err: bytes) -> str:
+    if b"PRIVATE KEY" in err:
+        return "(its error output holds a key and is not shown)"
+    return printable(err.decode(errors="replace").strip()[-_LONGEST_COMPLAINT:]) or "(it did not say why)"
+
+
+def _check(certificate_pem: bytes, key_pem: bytes, name: str) -> None:
+    """What the API would refuse later must not be given to a machine."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        fits = certificate.public_key() == load_pem_private_key(key_pem, password=None).public_key()
+        sans = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+        raise NoRunCertificate(f"what it printed cannot be read: {type(error).__name__}") from None
+    if not fits:
+        raise NoRunCertificate("the certificate that it printed is for another key")
+    if name not in sans.get_values_for_type(x509.DNSName):
+        raise NoRunCertificate(f"the certificate that it printed is not for {name}")
+    if not certificate.not_valid_before_utc <= utc_now() < certificate.not_valid_after_utc:
+        raise NoRunCertificate("the certificate that it printed is not valid now")

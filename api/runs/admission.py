@@ -1,0 +1,70 @@
+"""What a lease means for the machine that holds it: start a run, only write it down, or it runs already. Pure."""
+
+from collections.abc import Iterator
+
+from api.runs.records import KnownDevice, RunRecord
+from bringup.bmc_address import same_bmc
+from bringup.model import Decision, DeviceState
+
+_WHY_NOT = {
+    DeviceState.DISCOVERED: "the machine is not in the inventory; add it to DEVICES_FILE to approve it",
+    DeviceState.VALIDATING: "the machine is being validated",
+    DeviceState.VALIDATED: "the machine has been validated; to repeat: bringup device set {name} --state approved",
+    DeviceState.FAILED: "the machine has failed validation; to repeat: bringup device set {name} --state approved",
+    DeviceState.ACTIVE: "the machine is in service",
+    DeviceState.UNKNOWN: "a newer version of bringup has put the machine in a state that this API does not know",
+}
+
+
+_UNPROVEN = (
+    "bmc_verify = false, so that anything may answer at the BMC's address: give the machine a serial or uuid in "
+    "DEVICES_FILE (or its bmc_ca or bmc_fingerprint), which is compared before anything is written"
+)
+
+
+def decide(device: KnownDevice) -> tuple[Decision, str]:
+    """The decision and its reason, in words for people. Only an approved machine is ever started."""
+    return next(obstacles(device), (Decision.START, "the machine is approved"))
+
+
+def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
+    """Everything that keeps a lease from starting a run, the weightiest first."""
+    if device.record.active_run:
+        yield Decision.RUNNING, f"run {device.record.active_run} has not ended"
+    if device.maintenance:
+        yield Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
+    if device.entry and device.entry.needs_identity:
+        yield Decision.AUDIT_ONLY, _UNPROVEN
+    if device.state is not DeviceState.APPROVED:
+        yield Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
+
+
+def cleanup_refusal(device: KnownDevice, run: RunRecord) -> str | None:
+    """Why what ``run`` did at the BMC of ``device`` must not be undone now; None: it may.
+
+    A machine in service or in maintenance is no reason: a medium of ours in it, or an armed boot override, is what
+    endangers it.
+    """
+    return None if device.record.active_run == run.run_id else "another run owns the machine"
+
+
+def power_refusal(device: KnownDevice, run: RunRecord) -> str | None:
+    """Why nothing must be written to the BMC of ``device`` for ``run`` now; None: it may."""
+    return next(_power_refusals(device, run), None)
+
+
+def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
+    if device.maintenance:
+        yield f"the machine is in maintenance: {device.maintenance}"
+    if device.state is DeviceState.ACTIVE:
+        yield "the machine is in service"
+    if device.state is DeviceState.UNKNOWN:
+        yield _WHY_NOT[DeviceState.UNKNOWN]
+    if device.entry is None:
+        yield "the machine is no longer in the inventory"
+    elif run.bmc is not None and not same_bmc(run.bmc, device.entry.bmc):
+        yield f"the run began with the BMC {run.bmc}, and the inventory says {device.entry.bmc} now"
+    if device.record.unapproved:
+        yield "the machine's approval was taken back"
+    if device.record.active_run != run.run_id:
+        yield "another run owns the machine"

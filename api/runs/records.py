@@ -1,0 +1,176 @@
+"""What the API remembers: runs, devices, and the change that one event makes to them.
+
+A record may have been written by a newer version, before a rollback. So it is read tolerantly: a field that we do
+not know is left where it is, a value that we do not know reads as UNKNOWN, and `api.state.store` writes only what
+changed.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
+
+from bringup.inventory import Device
+from bringup.model import (
+    AnyDecision,
+    AnyDeviceState,
+    AnyFailureReason,
+    AnyRunState,
+    DeviceState,
+    Fingerprint,
+    JobKind,
+    Mac,
+    RunId,
+    RunState,
+)
+from bringup.wire import DeviceView, MachineIdentity, Run, TimelineEntry, Verdict
+
+_STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
+
+
+class Record(BaseModel):
+    """Base of what is stored: one field of a Redis hash for each field here. New fields need a default."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RunRecord(Record):
+    """A run as it is stored."""
+
+    run_id: RunId
+    device: str
+    mac: Mac
+    ip: str
+    hostname: str | None = None
+    decision: AnyDecision
+    state: AnyRunState
+    reason: AnyFailureReason | None = None
+    detail: str = ""
+    bmc: str | None = None
+    boot_method: str = "cd"
+    credential: str | None = None
+    bmc_ca: str | None = None
+    bmc_fingerprint: Fingerprint | None = None
+    bmc_verify: bool = True
+    serial: str | None = None
+    uuid: str | None = None
+    boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
+    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.pins`
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    deadline_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    boot_owner: str = ""
+    boot_started_at: AwareDatetime | None = None
+    media_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None
+    identity_owner: str = ""  # who has read it last
+    write_permitted_at: AwareDatetime | None = None
+    power_requested_at: AwareDatetime | None = None
+    override_requested_at: AwareDatetime | None = None
+    power_on_requested_at: AwareDatetime | None = None
+    permit_owner: str = ""  # who was given the last permit, and may still be using it
+    permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
+    powered_off_at: AwareDatetime | None = None
+    powered_on_at: AwareDatetime | None = None
+    last_heartbeat_at: AwareDatetime | None = None
+    boot_ids: tuple[str, ...] = ()
+    stage: str = ""
+    report_sha256: str | None = None
+    verdict: Verdict | None = None
+
+    def view(self) -> Run:
+        """For workers and people."""
+        return Run.model_validate(self)
+
+
+def read_state(stored: bytes) -> RunState:
+    """A run's state, from the field of its record alone."""
+    return _STATE.validate_json(stored)
+
+
+class DeviceRecord(Record):
+    """A device as the API has seen it; what the inventory says of it stays in the inventory."""
+
+    name: str
+    state: AnyDeviceState
+    unapproved: bool = False  # an operator took the approval of the inventory back
+    maintenance: str | None = None
+    seen_mac: str | None = None
+    ip: str | None = None
+    active_run: str | None = None
+    last_run: str | None = None
+    last_seen_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # as seen at the first contact; the inventory's word goes before it
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """A device with both of its sides. Where they differ, the more careful one counts."""
+
+    record: DeviceRecord
+    entry: Device | None
+    withheld: str | None = None  # a reason that is neither in its record nor in the inventory
+
+    @property
+    def state(self) -> DeviceState:
+        """Active if either side says so; without an entry in the inventory nothing is approved."""
+        if self.entry is None:
+            guarded = {DeviceState.ACTIVE, DeviceState.UNKNOWN}
+            return self.record.state if self.record.state in guarded else DeviceState.DISCOVERED
+        return DeviceState.ACTIVE if self.entry.state is DeviceState.ACTIVE else self.record.state
+
+    @property
+    def maintenance(self) -> str | None:
+        """The reason why nobody may touch it, if any."""
+        return (self.entry.maintenance if self.entry else None) or self.record.maintenance or self.withheld
+
+    def view(self) -> DeviceView:
+        """For people."""
+        seen = (self.record.seen_mac,) if self.record.seen_mac else ()
+        return DeviceView(
+            name=self.record.name,
+            state=self.state,
+            maintenance=self.maintenance,
+            macs=self.entry.macs if self.entry else seen,
+            ip=self.record.ip,
+            in_inventory=self.entry is not None,
+            active_run=self.record.active_run,
+            last_run=self.record.last_run,
+            last_seen_at=self.record.last_seen_at,
+            identity=self.record.identity,
+        )
+
+    def with_record(self, **changes: object) -> "KnownDevice":
+        """The same device with its record changed."""
+        return replace(self, record=self.record.model_copy(update=changes))
+
+
+@dataclass(frozen=True)
+class ImageRead:
+    """What was read of a run's image until now; ``parameters``: the run's own were among it."""
+
+    bytes_read: int
+    parameters: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that a change calls for; ``at`` None: now."""
+
+    kind: JobKind
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """Everything that one event changes. It is written in one transaction, its jobs included, or not at all."""
+
+    run: RunRecord
+    device: KnownDevice
+    entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss, such as a heartbeat
+    jobs: tuple[Job, ...] = ()
+    report: bytes | None = None
+    permits_power: bool = False  # answered only when the change cannot be lost any more

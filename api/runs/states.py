@@ -1,0 +1,80 @@
+"""The one table of moves between run states. Pure. What is not in it is recorded, never applied."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from api.runs.records import RunRecord
+from bringup.errors import InvalidTransition
+from bringup.model import FailureReason, RunState
+
+_Q, _B, _W, _R = RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING
+_STARTED_AND_ENDED = (RunState.PASSED, RunState.DEGRADED, RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED)
+
+
+def _all_to(to: RunState, *froms: RunState) -> Mapping[RunState, RunState]:
+    return dict.fromkeys(froms, to)
+
+
+_STAY_BOOTING = {_B: _B}
+_STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
+
+MOVES: Mapping[str, Mapping[RunState, RunState]] = {
+    "boot_started": _all_to(_B, _Q, _B),
+    "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
+    "wrong_machine": _all_to(RunState.FAILED, _B),
+    "media_minted": _STAY_BOOTING,
+    "bmc_busy": _STAY_BOOTING | _STAY_ENDED,
+    "media_inserted": _STAY_BOOTING,
+    "boot_override_set": _STAY_BOOTING,
+    "write_requested": _STAY_BOOTING,
+    "power_requested": _STAY_BOOTING,
+    "override_requested": _STAY_BOOTING,
+    "power_on_requested": _STAY_BOOTING,
+    "powered_off": _STAY_BOOTING,
+    # The machine may call back before the worker has told that it switched it on.
+    "powered_on": {_B: _W, _W: _W, _R: _R},
+    "boot_failed": _all_to(RunState.FAILED, _Q, _B),
+    "heartbeat": _all_to(_R, _B, _W, _R),
+    "passed": _all_to(RunState.PASSED, _B, _W, _R),
+    "degraded": _all_to(RunState.DEGRADED, _B, _W, _R),
+    "failed": _all_to(RunState.FAILED, _B, _W, _R),
+    "trouble": _all_to(RunState.FAILED, _B, _W, _R),
+    "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
+    # The one way out of a state that only a newer version knows, after a rollback.
+    "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R, RunState.UNKNOWN),
+    "lease_seen": {state: state for state in RunState},
+    "permit_returned": {state: state for state in RunState},
+    # After the end only the clean-up may speak.
+    "cleanup_requested": _STAY_ENDED,
+    "power_off_requested": _STAY_ENDED,
+    "media_ejected": _STAY_ENDED,
+    "finished": _STAY_ENDED,
+}
+
+
+def move(
+    run: RunRecord,
+    trigger: str,
+    now: datetime,
+    marks: Mapping[str, object] = MappingProxyType({}),
+    *,
+    reason: FailureReason | None = None,
+    detail: str = "",
+) -> RunRecord:
+    """The run after ``trigger``; ``marks`` are further fields that it sets.
+
+    Raises:
+        InvalidTransition: the table has no such move from where the run stands.
+    """
+    to = MOVES[trigger].get(run.state)
+    if to is None or run.closed_at is not None:
+        raise InvalidTransition(f"{trigger} does not apply to a run that is {_standing(run)}")
+    changes: dict[str, object] = {"state": to, "updated_at": now} | dict(marks)
+    if to.ended and not run.state.ended:
+        changes |= {"ended_at": now, "reason": reason, "detail": detail, "deadline_at": None}
+    return run.model_copy(update=changes)
+
+
+def _standing(run: RunRecord) -> str:
+    return f"{run.state} and closed" if run.closed_at else str(run.state)

@@ -1,0 +1,56 @@
+"""When a run's time is up, and why it must have come to nothing. Pure."""
+
+from datetime import datetime, timedelta
+
+from api.runs.records import ImageRead, RunRecord
+from bringup.model import FailureReason, RunState
+from bringup.settings import Settings
+
+CRASH_LOOP_BOOTS = 3
+PROBE_BYTES = 64 * 1024  # a BMC looks at a few sectors of what it is given, whether or not a machine boots from it
+
+
+def deadline_of(run: RunRecord, settings: Settings) -> datetime | None:
+    """The time by which the run must have moved on; None while it waits in the queue.
+
+    The whole run has RUN_TIMEOUT_S from its boot on; within that the first sign of life has BOOT_TIMEOUT_S
+    from the power switch, and each next one HEARTBEAT_LOST_S from the last.
+    """
+    if run.boot_started_at is None:
+        return None
+    limits = [run.boot_started_at + timedelta(seconds=settings.run_timeout_s)]
+    if run.last_heartbeat_at:
+        limits.append(run.last_heartbeat_at + timedelta(seconds=settings.heartbeat_lost_s))
+    elif run.powered_on_at:
+        limits.append(run.powered_on_at + timedelta(seconds=run.boot_timeout_s or settings.boot_timeout_s))
+    return min(limits)
+
+
+def reason_of(run: RunRecord, refused_callbacks: int, image: ImageRead | None = None) -> tuple[FailureReason, str]:
+    """Why a run that has timed out did not come to its end.
+
+    Args:
+        image: what was read of its image, where we serve it.
+    """
+    if run.state in {RunState.QUEUED, RunState.BOOTING}:
+        return FailureReason.WORKER_LOST, "no worker completed the boot in time; the timeline says how far it came"
+    if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
+        return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
+    if refused_callbacks:
+        return (
+            FailureReason.CALLBACK_REFUSED,
+            f"calls for this run that bore a wrong token or certificate: {refused_callbacks}",
+        )
+    if run.state is RunState.WAITING:
+        return _of_silence(image)
+    return FailureReason.NO_NETWORK, "the machine's heartbeats stopped before its report"
+
+
+def _of_silence(image: ImageRead | None) -> tuple[FailureReason, str]:
+    if image is None:
+        return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
+    if not image.parameters and image.bytes_read < PROBE_BYTES:
+        told = f"{image.bytes_read} bytes" if image.bytes_read else "nothing"
+        return FailureReason.MEDIA_NOT_READ, f"the machine was powered on, but of its image {told} was read"
+    read = f"{image.bytes_read / 1024**2:.1f} MiB"
+    return FailureReason.NO_BOOT, f"the image was read ({read}) but the machine gave no sign of life"

@@ -1,0 +1,1 @@
+"""gunicorn and its gevent workers: connections, handshakes, time limits."""

@@ -1,0 +1,119 @@
+"""gunicorn's gevent worker, with a deadline and a bound for whatever a client can make it wait for."""
+
+import contextlib
+import resource
+import time
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn import util
+from gunicorn.workers.ggevent import GeventWorker
+
+from api.server.connections import Client, Clients
+from api.server.jitter import up_to
+from api.server.slow_bodies import after_its_body
+from api.server.tls_handshakes import LINGER_S, TlsConnections
+from api.server.work_slots import WorkSlots
+from bringup.settings import Settings
+
+# Waiting costs a descriptor and some 50 KiB. 4,096 is what 10 requests a second leave open at the default deadlines,
+# forty times over, and a limit that most systems let a process raise its descriptors to.
+_MOST_CONNECTIONS = 4096
+_OTHER_DESCRIPTORS = 512  # Redis connections, images, log files, pipes of commands
+_TICK_S = 1.0  # deadlines are in seconds, so one second late is early enough
+
+
+class Worker(GeventWorker):
+    """Thousands of connections wait here at the price of a greenlet each, which no thread does.
+
+    gunicorn waits for ever for a handshake, a body, and a client that takes nothing; and it keeps the TLS context
+    that it began with. This asks for the context at each connection, and leaves the clock to `Clients`.
+    """
+
+    app: Any  # api.server.server.Server
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        settings: Settings = self.app.settings
+        self._header_s = settings.api_header_timeout_s
+        self._clients = Clients(_most_connections(), settings.api_connections_per_address)
+
+    def load_wsgi(self) -> None:
+        """The application, behind its slots."""
+        super().load_wsgi()
+        settings: Settings = self.app.settings
+        self._tls = TlsConnections(self.cfg, settings, self._clients) if self.cfg.is_ssl else None
+        slots = WorkSlots(
+            self.wsgi,
+            self._clients,
+            most=settings.api_threads,
+            header_s=self._header_s,
+            stall_s=settings.api_stall_timeout_s,
+        )
+        self.wsgi: Any = after_its_body(slots, self._header_s)
+
+    def run(self) -> None:
+        """Serve until told to stop; then finish what is under way."""
+        pool = Pool(_most_connections() + self.cfg.backlog)
+        servers = [self._listening(listener, pool) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            self._clients.close_overdue()
+            if self._tls:
+                self._tls.close_refused()
+            gevent.sleep(_TICK_S)
+        for server in servers:
+            server.close()
+        self._finish(pool)
+
+    def _listening(self, listener: Any, pool: Pool) -> StreamServer:
+        listener.setblocking(1)
+        server = StreamServer(listener, handle=partial(self._serve, listener), spawn=pool)
+        if self.cfg.workers > 1:
+            server.max_accept = 1  # so that one process does not take them all
+        server.start()
+        return server
+
+    def _finish(self, pool: Pool) -> None:
+        """Requests under way are answered; connections without one are closed at once."""
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        self._clients.close_waiting()
+        while not pool.join(timeout=_TICK_S) and time.monotonic() < deadline:
+            self.notify()
+
+    def _serve(self, listener: Any, sock: Any, address: Any) -> None:
+        """One connection, in its own greenlet."""
+        with self._clients.connected(sock.fileno(), str(address[0]), up_to(self._header_s)) as client:
+            ready = self._tls.secured(sock, client) if self._tls else sock
+            if ready:
+                self._clients.expect(client, up_to(self._header_s))
+                self.handle(listener, ready, address)
+
+    def timeout_ctx(self) -> Any:
+        """gunicorn's own deadline for a header; ours covers it."""
+        return contextlib.nullcontext()
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """The header is there; the body has as long to begin, and afterwards the next header."""
+        client: Client = self._clients.of(sock.fileno())
+        self._clients.expect(client, self._header_s + _TICK_S)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:
+            util.close_graceful(sock, LINGER_S)  # a body that nobody read would destroy the answer
+            raise
+        finally:
+            self._clients.expect(client, up_to(self._header_s))
+
+
+def _most_connections() -> int:
+    """As many as the descriptors allow, of which we take what we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_DESCRIPTORS
+    if soft < wanted <= hard or soft < hard < wanted:
+        soft = min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_MOST_CONNECTIONS, max(soft - _OTHER_DESCRIPTORS, soft // 2))

@@ -1,0 +1,173 @@
+"""The change number: one more with every transaction that changes what must not be forgotten.
+
+It tells a Redis that has lost changes from one that has not: `api.state.installation` compares it with what each API
+host remembers. There is one key, and this is the one place that increments it, in the transaction of the change itself.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from api.state.redis import Database
+from bringup import keys
+from bringup.model import utc_now
+
+if TYPE_CHECKING:
+    from redis.client import Pipeline
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a host noted in Redis when it found that Redis had lost changes; it holds until a person accepts it.
+
+    Args:
+        since: when it was noticed, ISO 8601.
+        host: which API host noticed it.
+        number, at: the last change that Redis held then, and its time ("": none).
+        remembered: the highest change that a host had seen.
+    """
+
+    since: str
+    host: str
+    number: int
+    at: str
+    remembered: int
+
+    @property
+    def missing(self) -> int:
+        """How many changes are lost."""
+        return self.remembered - self.number
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Redis holds now.
+
+    Args:
+        installation: the id of the installation; None: there is none.
+        number, at: the last change and its time, ISO 8601 ("": none).
+        loss: what a host noted, if one did.
+    """
+
+    installation: str | None
+    number: int
+    at: str
+    loss: Loss | None
+
+
+class Changes:
+    """Counts changes in Redis. Raises RedisUnavailable from every method when Redis does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def apply(
+        self, body: "Callable[[Pipeline], _Result]", *watched: str, counts: Callable[[_Result], bool]
+    ) -> tuple[_Result, int | None]:
+        """Run ``body`` as `Database.transact` does.
+
+        Args:
+            counts: whether what ``body`` returned is a change that counts.
+
+        Returns:
+            What ``body`` returned, and the number of the change; None when it does not count.
+        """
+        outcome: list[_Result] = []
+
+        def counted(pipe: "Pipeline") -> None:
+            outcome[:] = [body(pipe)]
+            if counts(outcome[0]):
+                pipe.set(keys.CHANGE_TIME, utc_now().isoformat())
+                pipe.incrby(keys.CHANGE_NUMBER, 1)
+
+        replies = self._database.execute(counted, *watched)
+        return outcome[0], int(replies[-1]) if counts(outcome[0]) else None
+
+    def found(self) -> Found:
+        """What Redis holds now."""
+        with self._database.errors(), self._database.connection.pipeline(transaction=False) as pipe:
+            pipe.get(keys.INSTALLATION)
+            pipe.get(keys.CHANGE_NUMBER)
+            pipe.get(keys.CHANGE_TIME)
+            pipe.hgetall(keys.LOSS)
+            installation, number, at, loss = pipe.execute()
+        return Found(
+            installation=installation.decode() if installation else None,
+            number=int(number or 0),
+            at=at.decode() if at else "",
+            loss=_loss(loss),
+        )
+
+    def join(self) -> str:
+        """The id of the installation. Of several processes that start at once, one names it."""
+
+        def write(pipe: "Pipeline") -> None:
+            pipe.multi()
+            pipe.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
+
+        self._database.transact(write)
+        return str(self.found().installation)
+
+    def confirmed(self) -> int:
+        """The last change, when no failover can lose it: with Redis Sentinel, when the replicas have it.
+
+        Raises:
+            NotReplicated: they do not have it in time.
+        """
+
+        def look(pipe: "Pipeline") -> int:
+            number = int(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)) or 0)
+            pipe.multi()
+            return number
+
+        return self._database.transact(look, keys.INSTALLATION)
+
+    def note_loss(self, host: str, remembered: int) -> Loss | None:
+        """Note for all hosts that ``host`` remembers a change that Redis does not hold; None: it does by now."""
+
+        def write(pipe: "Pipeline") -> Loss | None:
+            found = self.found()
+            if found.number >= remembered:
+                pipe.multi()
+                return None
+            first = found.loss or Loss(utc_now().isoformat(), host, found.number, found.at, remembered)
+            loss = Loss(first.since, first.host, first.number, first.at, max(first.remembered, remembered))
+            pipe.multi()
+            pipe.hset(keys.LOSS, mapping={name: str(value) for name, value in vars(loss).items()})
+            return loss
+
+        return self._database.transact(write, keys.LOSS, keys.CHANGE_NUMBER)
+
+    def accept(self, own_id: str | None, remembered: int) -> Found:
+        """Go on with what Redis holds now.
+
+        No number is ever given twice: whoever follows the changes would take a new one for one that it knows.
+        So the count goes on after the highest number that any host is known to have seen.
+
+        Args:
+            own_id: names the installation again when Redis holds no id.
+            remembered: the highest change that this host has seen.
+        """
+
+        def write(pipe: "Pipeline") -> Found:
+            found = self.found()
+            installation = found.installation or own_id or secrets.token_hex(16)
+            number = max(found.number, remembered, found.loss.remembered if found.loss else 0)
+            pipe.multi()
+            pipe.set(keys.INSTALLATION, installation)
+            pipe.set(keys.CHANGE_NUMBER, number)
+            pipe.delete(keys.LOSS)
+            return Found(installation, number, found.at, None)
+
+        return self._database.transact(write, keys.INSTALLATION, keys.CHANGE_NUMBER, keys.LOSS)
+
+
+def _loss(fields: dict[bytes, bytes]) -> Loss | None:
+    if not fields:
+        return None
+    text = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+    numbers: dict[str, Any] = {name: int(text.get(name, 0)) for name in ("number", "remembered")}
+    return Loss(text.get("since", ""), text.get("host", ""), at=text.get("at", ""), **numbers)

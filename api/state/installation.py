@@ -1,0 +1,178 @@
+"""Whether Redis still holds what it was told: that machines are in service, validated, in maintenance.
+
+A Redis that has lost data (flushed, another database, an older backup, a replica that was behind) would make
+machines look approved and never touched. So each API host keeps in STATE_DIR the id of the installation and the
+highest change number that it has seen. While Redis holds another id, or is behind that number, every machine is
+withheld until a person has looked (``bringup api --accept-redis``). The first host that notices it notes it in Redis,
+so that it holds for all hosts, also when new changes have made up the number.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from api.state.change_memory import ChangeMemory, write_durably
+from api.state.changes import Changes, Found, Loss
+from api.state.durability import Durability
+from api.state.redis import Database
+from api.state.seen_changes import SeenChanges
+from bringup import log
+from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
+from bringup.settings import Settings
+
+_Content = TypeVar("_Content")
+ID_FILE = "api-installation"
+MEMORY_FILE = "api-change-number"
+_HINT = "look at `bringup devices`, then start the API once with --accept-redis"
+_FORGOTTEN = "Redis does not remember this installation (lost data, another database?)"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How Redis stands to what this host remembers.
+
+    Args:
+        number: the last change that Redis holds; None: it was not asked.
+        missing: how many changes it has lost.
+        withheld: why no machine may be touched now; None: Redis remembers.
+    """
+
+    number: int | None = None
+    missing: int = 0
+    withheld: str | None = None
+
+
+class Installation:
+    """Compares what Redis holds with what the files in STATE_DIR say.
+
+    Raises:
+        SettingsError: STATE_DIR cannot be made or written.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        folder = settings.state_dir
+        _check(folder)
+        self._changes = Changes(database)
+        self._id_path = folder / ID_FILE
+        self._memory = ChangeMemory(folder / MEMORY_FILE)
+        self._seen = SeenChanges(self._memory, Durability(database, settings), self._changes.confirmed)
+        self._logged: str | None = None
+
+    def withheld(self) -> str | None:
+        """Why no machine may be touched now; None: Redis remembers. Raises RedisUnavailable."""
+        return self.status().withheld
+
+    def status(self) -> Status:
+        """How Redis stands to what this host remembers. Raises RedisUnavailable."""
+        try:
+            status = self._compared()
+        except StateDirUnavailable as error:
+            status = Status(withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}")
+        self._log(status.withheld)
+        return status
+
+    @property
+    def not_remembering(self) -> str | None:
+        """Why changes cannot be written down now, and so no power can be permitted."""
+        return self._seen.problem
+
+    def saw(self, number: int) -> None:
+        """A change of ours is in Redis."""
+        self._seen.add(number)
+
+    def secure(self, number: int) -> None:
+        """Return when this change of ours cannot be lost any more and is remembered. Raises TransientError."""
+        self._seen.secure(number)
+
+    def accept(self) -> None:
+        """A person has looked at what Redis holds now, and answers for it."""
+        found = self._changes.accept(_unless_damaged(self._own_id), self._remembered_or_nothing())
+        self._adopt(str(found.installation))
+        self._memory.replace(found.number)
+
+    def _compared(self) -> Status:
+        """Our files first: whatever they say was in Redis before."""
+        own_id, memory = self._own_id(), self._memory.read()
+        remembered = memory.number if memory else 0
+        found = self._changes.found()
+        if own_id is None:
+            self._adopt(found.installation or self._changes.join())
+        elif found.installation != own_id:
+            return self._forgotten(found, remembered)
+        loss = self._loss(found, remembered)
+        if loss:
+            return Status(found.number, loss.missing, _told(loss))
+        if found.number > remembered:
+            self._seen.add(found.number)
+        return Status(found.number)
+
+    def _forgotten(self, found: Found, remembered: int) -> Status:
+        """Another id is left as it is: that Redis may belong to another installation. An empty one is ours to note."""
+        loss = None if found.installation else self._loss(found, remembered)
+        if loss is None:
+            return Status(found.number, 0, f"{_FORGOTTEN}; {_HINT}")
+        return Status(found.number, loss.missing, f"{_FORGOTTEN}; {_told(loss)}")
+
+    def _loss(self, found: Found, remembered: int) -> Loss | None:
+        if found.number >= remembered:
+            return found.loss
+        host = socket.gethostname()
+        try:
+            return self._changes.note_loss(host, remembered)
+        except (RedisUnavailable, PermanentError):  # it may refuse writes; what we know holds all the same
+            return found.loss or Loss("", host, found.number, found.at, remembered)
+
+    def _remembered_or_nothing(self) -> int:
+        memory = _unless_damaged(self._memory.read)
+        return memory.number if memory else 0
+
+    def _own_id(self) -> str | None:
+        try:
+            return self._id_path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StateDirUnavailable(f"{self._id_path} cannot be read: {error}") from error
+
+    def _adopt(self, installation: str) -> None:
+        try:
+            write_durably(self._id_path, installation + "\n")
+        except OSError as error:
+            raise StateDirUnavailable(f"{self._id_path} cannot be written: {error.strerror}") from error
+
+    def _log(self, withheld: str | None) -> None:
+        """Once when it begins and once when it is over."""
+        if withheld and withheld != self._logged:
+            log.get("api").error("every machine is withheld", why=withheld)
+        elif self._logged and not withheld:
+            log.get("api").info("machines are no longer withheld")
+        self._logged = withheld
+
+
+def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:
+    """What a file says; None when it cannot be read: it is replaced, and a person answers for it."""
+    try:
+        return read()
+    except StateDirUnavailable:
+        return None
+
+
+def _told(loss: Loss) -> str:
+    held = f"it holds changes up to {loss.number}" + (f", of {loss.at}" if loss.at else "")
+    since = f" (noticed {loss.since})" if loss.since else ""
+    return (
+        f"Redis has lost {loss.missing} changes (an older backup, a replica that was behind?): {held}, "
+        f"and the API host {loss.host} has seen {loss.remembered}{since}; {_HINT}"
+    )
+
+
+def _check(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError([f"STATE_DIR: {folder} cannot be made: {error.strerror}"]) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError([f"STATE_DIR: {folder} cannot be written by this user"])

@@ -1,5 +1,0 @@
-"""The ``bringup`` command."""
-
-from bringup.cli.root import main
-
-__all__ = ["main"]

@@ -1,0 +1,100 @@
+"""Where state lies in Redis: every key of bringup itself (rq's own begin with ``rq:``)."""
+
+INSTALLATION = "bringup:installation"  # string: the id that api.state.installation compares
+CHANGE_NUMBER = "bringup:change-number"  # counter: see api.state.changes, which alone increments it
+CHANGE_TIME = "bringup:change-time"  # string: when that was, ISO 8601
+LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until a person accepts it
+RUNS = "bringup:runs"  # sorted set: run id by creation time
+OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
+BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
+INVENTORY_HOSTS = (
+    "bringup:inventory:hosts"  # hash: what each API host says of its inventory (api.state.inventory_hosts)
+)
+DEVICES = "bringup:devices"  # set: device names
+EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
+QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
+# String: written where a transaction had nothing to write, so that there is what to wait for.
+BARRIER = "bringup:barrier"
+# Every role may write keys of this form, and `bringup selftest` removes what it wrote.
+SELFTEST = "bringup:selftest:"
+WRITE_PROBE = f"{SELFTEST}write-probe"  # never set: see bringup.connections.write_probe
+
+
+def quarantined_job(job_id: str) -> str:
+    """Hash: a job in quarantine, as rq had it. This name is in the ACL files that installations have already."""
+    return f"bringup:unreadable:job:{job_id}"
+
+
+def inventory_of(host_id: str) -> str:
+    """String: the entries of one API host's inventory in short, as JSON."""
+    return f"bringup:inventory:of:{host_id}"
+
+
+def ended_runs(state: str, reason: str) -> str:
+    """Counter: runs that have ever ended in this way."""
+    return f"bringup:ended:{state}:{reason}"
+
+
+def run(run_id: str) -> str:
+    """Hash: the fields of a run, each as JSON."""
+    return f"bringup:run:{run_id}"
+
+
+def events(run_id: str) -> str:
+    """Stream: the timeline of a run."""
+    return f"bringup:run:{run_id}:events"
+
+
+def report(run_id: str) -> str:
+    """String: the report of a run, as JSON."""
+    return f"bringup:run:{run_id}:report"
+
+
+def artifacts(run_id: str) -> str:
+    """Hash: the artifacts of a run by name, as they came."""
+    return f"bringup:run:{run_id}:artifacts"
+
+
+def artifact_sizes(run_id: str) -> str:
+    """Hash: the sizes of these, in bytes."""
+    return f"bringup:run:{run_id}:artifact-sizes"
+
+
+def run_token(run_id: str) -> str:
+    """String: the SHA-256 of the run's token."""
+    return f"bringup:run:{run_id}:token"
+
+
+def refused(run_id: str) -> str:
+    """Counter: calls for the run that bore a wrong token or certificate."""
+    return f"bringup:run:{run_id}:refused"
+
+
+def machine(uuid: str) -> str:
+    """String: the device as which a machine with this UUID was seen first."""
+    return f"bringup:machine:{uuid}"
+
+
+def token_owner(digest: str) -> str:
+    """String: the run that the token with this SHA-256 belongs to."""
+    return f"bringup:token:{digest}"
+
+
+def run_image(run_id: str) -> str:
+    """String: the SHA-256 of the secret in the address of the run's image."""
+    return f"bringup:run:{run_id}:image"
+
+
+def image_read(run_id: str, what: str) -> str:
+    """``first`` and ``parameters``: when they were read, seconds since the epoch; ``bytes``: counter."""
+    return f"bringup:run:{run_id}:image:{what}"
+
+
+def image(digest: str) -> str:
+    """Hash: what belongs to the image's address whose secret has this SHA-256; the parameters are encrypted with it."""
+    return f"bringup:image:{digest}"
+
+
+def device(name: str) -> str:
+    """Hash: the fields of a device, each as JSON."""
+    return f"bringup:device:{name}"

@@ -1,0 +1,145 @@
+"""Who may do what in Redis: one user a role, each with the commands and keys that its service needs.
+
+The default user is off. Nobody may run what administers the server (CONFIG, ACL, SHUTDOWN, DEBUG, FLUSHALL,
+REPLICAOF, MODULE, KEYS, ...): a person does that from the server's host, with a user that is made for it.
+
+Source: Redis ACL (https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/)
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bringup import keys
+
+# The self-test asks by ACL DRYRUN what the default user may do; it shows the rights of others, and no secret.
+_CONNECTION = "hello auth ping select info time role client|setname client|info acl|dryrun"
+_TRANSACTION = "multi exec discard watch unwatch"
+_SCRIPT = "eval evalsha script|load script|exists"
+_OWN = f"~{keys.SELFTEST}*"  # what `bringup selftest` writes and removes
+
+
+@dataclass(frozen=True)
+class RedisRole:
+    """What one service may do.
+
+    Args:
+        keys: key patterns, in ACL syntax (``~`` read and write, ``%R~`` read).
+        commands: names of commands, blank between them.
+        channels: channel patterns, in ACL syntax.
+    """
+
+    keys: tuple[str, ...]
+    commands: str
+    channels: tuple[str, ...] = ()
+
+
+# Off and without a password, so that nobody gets in as the default user; but it may do everything. At its start
+# Redis replays the append-only file as this user, and EXEC checks its rights: a transaction that it may not run is
+# left out without an error, and what was on record is gone. Source: execCommand() in Redis's multi.c.
+DEFAULT_USER = "user default off resetpass ~* &* +@all"
+
+ROLES: Mapping[str, RedisRole] = {
+    "tailer": RedisRole(
+        ("~rq:job:*", "~rq:queue:leases", "~rq:queues", f"~{keys.BARRIER}"),
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait sadd exists hset expire rpush get set del",
+    ),
+    "worker": RedisRole(
+        ("~rq:*", "~bringup:executions:*", "~bringup:unreadable:*"),
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} get set del exists expire persist rename type "
+        "hset hget hgetall hincrby hincrbyfloat hdel lpush rpush lrange lrem lpos llen lmove blmove "
+        "sadd srem smembers scard zadd zrem zrange zrangebyscore zremrangebyscore zscore zmscore zcard "
+        "xadd xrange xrevrange xtrim",
+    ),
+    "api": RedisRole(
+        ("~bringup:*", "~rq:*"),
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait get set del exists expire incrby rename "
+        "hset hget hgetall hdel rpush lpush llen lrange sadd srem sismember smembers scard "
+        "zadd zrem zrange zrevrange zcard zscore zrangebyscore zremrangebyscore zcount xadd xrange",
+    ),
+    "operator": RedisRole(
+        ("%R~bringup:*", "%R~rq:*"),
+        f"{_CONNECTION} get set del exists type ttl hget hgetall lrange llen smembers scard sismember "
+        "zrange zrevrange zcard zscore xrange xlen scan",
+    ),
+}
+
+
+# What the servers of an installation with Sentinel do to each other.
+REPLICATION_ROLES: Mapping[str, RedisRole] = {
+    # Source: the page above, "ACL rules for Sentinel and Replicas"
+    "replica": RedisRole((), "auth hello ping psync replconf"),
+    "sentinel": RedisRole(
+        (),
+        "auth hello ping info role subscribe publish multi exec slaveof replicaof config|rewrite "
+        "client|setname client|kill script|kill",
+        ("&__sentinel__:hello",),
+    ),
+}
+# Who may do what at a sentinel: `default` is what services log in as, for they have a password for it and no name.
+SENTINEL_ROLES: Mapping[str, RedisRole] = {
+    "default": RedisRole(
+        (),
+        "auth hello ping info client|setname client|info sentinel|master sentinel|masters sentinel|replicas "
+        "sentinel|slaves sentinel|sentinels sentinel|ckquorum sentinel|get-master-addr-by-name",
+    ),
+    "peer": RedisRole(
+        (),
+        "auth hello ping info client|setname subscribe publish sentinel|is-master-down-by-addr",
+        ("&__sentinel__:hello",),
+    ),
+}
+
+
+def acl_file(passwords: Mapping[str, str]) -> str:
+    """The text of an ACL file. Passwords stand in it as SHA-256 only.
+
+    Args:
+        passwords: by role; every role of `ROLES`, and those of `REPLICATION_ROLES` that are to be there.
+    """
+    roles = {name: role for name, role in {**ROLES, **REPLICATION_ROLES}.items() if name in passwords}
+    users = [_user(name, role, passwords[name], own=_OWN if name in ROLES else "") for name, role in roles.items()]
+    return "\n".join([DEFAULT_USER, *users]) + "\n"
+
+
+def added_users(present: str, written: str) -> list[str]:
+    """The lines of an ACL file whose users are not written anew: people have added them.
+
+    Args:
+        present: text of the file that is there.
+        written: text that takes its place.
+    """
+    ours = _users(written).keys()
+    return [line for name, line in _users(present).items() if name not in ours and not _is_for_replication(name, line)]
+
+
+def _is_for_replication(name: str, line: str) -> bool:
+    """Whether we wrote the line while REDIS_SENTINELS was set; another user of the same name is somebody else's."""
+    role = REPLICATION_ROLES.get(name)
+    return role is not None and _without_password(line) == _without_password(_user(name, role, ""))
+
+
+def _without_password(line: str) -> list[str]:
+    return [word for word in line.split() if not word.startswith("#")]
+
+
+def _users(text: str) -> dict[str, str]:
+    """Lines by the name of their user. Redis reads no file with two lines for one user, and skips leading blanks."""
+    lines = (line.strip() for line in text.splitlines())
+    return {words[1]: line for line in lines if len(words := line.split()) > 1 and words[0] == "user"}
+
+
+def sentinel_acl_file(passwords: Mapping[str, str]) -> str:
+    """The text of a sentinel's ACL file. Its users may ask and vote, and neither reconfigure nor start a failover.
+
+    Args:
+        passwords: by role; every role of `SENTINEL_ROLES`.
+    """
+    return "".join(_user(name, role, passwords[name]) + "\n" for name, role in SENTINEL_ROLES.items())
+
+
+def _user(name: str, role: RedisRole, password: str, *, own: str = "") -> str:
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    commands = (f"+{command}" for command in role.commands.split())
+    rules = ("resetkeys", *role.keys, own, "resetchannels", *role.channels, "-@all", *commands)
+    return " ".join(("user", name, "on", f"#{digest}", *filter(None, rules)))

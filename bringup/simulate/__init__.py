@@ -1,9 +1,0 @@
-"""The SIMULATED fleet: machines that exist only in this process, behind BMCs that exist only here.
-
-For development, demonstration and tests. Their reports say ``simulated``, and production refuses them.
-"""
-
-from bringup.simulate.faults import Fault
-from bringup.simulate.fleet import Fleet
-
-__all__ = ["Fault", "Fleet"]

@@ -1,0 +1,5 @@
+"""The ``bringup`` command."""
+
+from bringup_cli.root import main
+
+__all__ = ["main"]

@@ -1,0 +1,197 @@
+"""``bringup bmc check``: what a BMC can do for a run, found out by reading alone."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from bringup.inventory import Inventory
+from bringup.model import normalise_fingerprint
+from bringup.settings import Settings
+from bringup_cli.context import EXIT_FAILED, Context
+from bringup_cli.output import Output, output_option, say, show_json, show_table
+from workers.credentials import Credential, read_credential
+from workers.redfish.address import BmcAddress, GivenAddress
+from workers.redfish.capture import anonymised, read_all, write_mockup
+from workers.redfish.connection import RedfishConnection
+from workers.redfish.session import Login
+from workers.redfish.survey import Survey, survey
+
+_IP_ADDRESS = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The BMC that is looked at, and what the inventory says of its machine."""
+
+    address: BmcAddress
+    credential: Credential
+    boot_method: str
+    serial: str | None = None
+    uuid: str | None = None
+
+
+@click.group()
+def bmc() -> None:
+    """Look at a machine's BMC without changing anything."""
+
+
+def _fingerprint(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return normalise_fingerprint(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@bmc.command()
+@click.argument("name_or_address")
+@click.option(
+    "--credential-file", type=click.Path(path_type=Path), help="username and password, as docs/redfish.md says."
+)
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="The CA that signed the BMC's certificate.")
+@click.option(
+    "--fingerprint",
+    callback=_fingerprint,
+    help="SHA-256 of the BMC's certificate, which is accepted whoever signed it.",
+)
+@click.option("--insecure", is_flag=True, help="Accept any certificate: whoever sits in between gets the password.")
+@click.option("--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="Look with this one in mind.")
+@click.option("--serial", help="Of the machine, where several systems stand behind the BMC.")
+@click.option("--basic", is_flag=True, help="Open no session: send name and password with each request.")
+@click.option(
+    "--capture",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write an anonymised mockup into this new folder.",
+)
+@output_option
+@click.pass_obj
+def check(
+    context: Context,
+    name_or_address: str,
+    output: Output,
+    *,
+    credential_file: Path | None,
+    ca: str | None,
+    fingerprint: str | None,
+    insecure: bool,
+    boot_method: str | None,
+    serial: str | None,
+    basic: bool,
+    capture: Path | None,
+) -> None:
+    """Show what the BMC of a machine can do, which system and slot a run would use, and what would fail.
+
+    NAME_OR_ADDRESS is a machine of the inventory, or an address (https://...) with --credential-file. Nothing is
+    written to the BMC: it sees GET requests, and a login and logout (none with --basic).
+    """
+    if _IP_ADDRESS.fullmatch(name_or_address):
+        name_or_address = f"https://{name_or_address}"
+    if "://" in name_or_address:
+        if not name_or_address.startswith("https://"):
+            raise click.UsageError("the address must begin with https://: a password is sent there")
+        trust = GivenAddress(name_or_address, ca, fingerprint, bmc_verify=not insecure)
+        subject = _Subject(trust, _credential_in(credential_file), boot_method or "cd", serial)
+    else:
+        if ca or fingerprint or insecure:
+            raise click.UsageError("--ca, --fingerprint and --insecure are for an address; the inventory has its own")
+        subject = _in_inventory(context.settings, name_or_address, credential_file, boot_method, serial)
+    with _connected(context.settings, subject, basic=basic) as (connection, login):
+        found = survey(
+            connection,
+            login,
+            context.settings,
+            serial=subject.serial,
+            uuid=subject.uuid,
+            boot_method=subject.boot_method,
+        )
+        if capture:
+            write_mockup(anonymised(read_all(connection)), capture)
+    if output == "json":
+        show_json(found.as_json())
+    else:
+        _show(found, capture)
+    click.get_current_context().exit(EXIT_FAILED if found.problems else 0)
+
+
+@contextmanager
+def _connected(settings: Settings, subject: _Subject, *, basic: bool) -> Iterator[tuple[RedfishConnection, Login]]:
+    connection = RedfishConnection(subject.address, settings)
+    login = Login(connection, subject.credential, basic_only=basic)
+    try:
+        yield connection, login
+    finally:
+        login.close()
+        connection.close()
+
+
+def _credential_in(path: Path | None) -> Credential:
+    if path is None or path.suffix != ".toml":
+        raise click.UsageError("an address needs --credential-file FILE.toml with username and password (mode 0600)")
+    return read_credential(path.stem, path.parent)
+
+
+def _in_inventory(
+    settings: Settings, name: str, credential_file: Path | None, boot_method: str | None, serial: str | None
+) -> _Subject:
+    device = Inventory.read(settings.devices_file).by_name.get(name)
+    if device is None:
+        raise click.UsageError(f"{settings.devices_file} has no machine {name!r}; an address begins with https://")
+    if not device.bmc.startswith("https://"):
+        raise click.UsageError(f"the BMC of {name} is {device.bmc}: only https:// can be looked at")
+    credential = (
+        _credential_in(credential_file)
+        if credential_file
+        else read_credential(device.credential, settings.bmc_credentials_dir)
+    )
+    return _Subject(device, credential, boot_method or device.boot_method, serial or device.serial, device.uuid)
+
+
+def _show(found: Survey, capture: Path | None) -> None:
+    for label, value in (
+        ("BMC", f"{found.bmc}, Redfish {found.redfish or 'of an unknown version'}, firmware {found.firmware or '?'}"),
+        ("Login", found.login),
+        ("System", f"{found.system or 'none'}" + (f" ({found.system_because})" if found.system_because else "")),
+        ("Machine", " ".join(filter(None, (found.maker, found.model))) or "says nothing of itself"),
+        ("Identity", ", ".join(f"{k} {_words(v)}" for k, v in found.identity.items() if v and k != "system_path")),
+        ("Power", found.power),
+        ("Boot", f"now {found.boot_now or '?'}; written to {found.boot_written_at or '?'}"),
+        ("Boots by", ", ".join(f"{method}: {target or 'no'}" for method, target in found.boot_targets.items())),
+        ("Waits", ", ".join(f"{name} {value:.0f}" for name, value in found.timing.items())),
+    ):
+        say(f"{label + ':':<10} {value}")
+    if len(found.systems) > 1:
+        say(f"{'Systems:':<10} {'; '.join(found.systems)}")
+    show_table(
+        "Virtual media, in the order in which they are tried",
+        ("Order", "Slot", "Under", "Media types", "By", "Holds", "Remark"),
+        [
+            (
+                slot.order or "-",
+                slot.path,
+                slot.under,
+                ", ".join(slot.media_types) or "-",
+                slot.way,
+                slot.holds,
+                slot.why,
+            )
+            for slot in sorted(found.slots, key=lambda slot: slot.order or 99)
+        ],
+    )
+    for heading, lines in (
+        ("Recognised", found.quirks),
+        ("Would fail", found.problems),
+        ("Instead", found.alternatives),
+    ):
+        for line in lines:
+            say(f"{heading + ':':<11} {line}")
+    if not found.problems:
+        say("Nothing that can be seen by reading would fail.")
+    if capture:
+        say(f"An anonymised mockup is in {capture}. Look through it before you give it away.")
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

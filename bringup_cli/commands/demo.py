@@ -1,0 +1,125 @@
+"""``bringup demo``: the whole chain on this machine, to be seen and checked in a minute."""
+
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from bringup.wire import Run
+from bringup_cli.commands.show import seconds_of
+from bringup_cli.demo import flip as flipping
+from bringup_cli.demo import play as demonstration
+from bringup_cli.demo import scenario
+from bringup_cli.demo.play import as_expected
+
+_STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out": "red", "audited": "dim"}
+
+
+@click.command()
+@click.option("--tls", is_flag=True, help="The same over mutual TLS on every connection.")
+@click.option("--flip", is_flag=True, help="Instead: self-test in development mode, flip the flags, self-test again.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="With --flip: write both reports to this file."
+)
+@click.option("--keep", is_flag=True, help="Keep the folder with settings, data and logs afterwards.")
+@click.pass_context
+def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, keep: bool) -> None:
+    """Show the whole chain at work: a real DHCP log, real services, a SIMULATED fleet.
+
+    Needs redis-server; touches nothing outside of a temporary folder and loopback ports.
+    """
+    if report and not flip:
+        raise click.UsageError("--report needs --flip")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a whole stack behind
+        signal.signal(number, lambda given, _frame: sys.exit(128 + given))
+    folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
+    console = Console()
+    try:
+        good = _flip(folder, console, report) if flip else _show(folder, console, use_tls=tls)
+    finally:
+        if keep:
+            console.print(f"Settings, data and logs are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not good:
+        context.exit(1)
+
+
+def _flip(folder: Path, console: Console, report: Path | None) -> bool:
+    """Show both self-tests; returns whether both passed."""
+    halves = flipping.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
+    for half in halves:
+        console.rule(half.title)
+        console.print(half.told, highlight=False, markup=False, soft_wrap=True)
+    if report:
+        report.write_text(flipping.as_markdown(halves, f"bringup demo --flip --report {report}"), encoding="utf-8")
+    good = all(half.passed for half in halves)
+    console.print("[green]Both passed.[/green]" if good else "[red]Not both passed.[/red]")
+    return good
+
+
+def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
+    """Show the whole chain; returns whether all came to the end that it must."""
+    runs = _play(folder, console, use_tls=use_tls)
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 160))
+    console.print(_table(runs))
+    wrong = [part.name for part in scenario.PARTS if not as_expected(part, runs.get(part.name))]
+    if wrong:
+        console.print(f"[red]Not as expected:[/red] {', '.join(wrong)}. Look at the logs with --keep.")
+        return False
+    console.print(f"[green]All {len(scenario.PARTS)} machines came to the end that their fault asks for.[/green]")
+    return True
+
+
+def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:
+    if not console.is_terminal:
+        return demonstration.play(
+            folder, _Lines(console), lambda line: console.print(line, highlight=False), use_tls=use_tls
+        )
+    with Live(_table({}), console=console, refresh_per_second=4) as live:
+        return demonstration.play(folder, lambda runs: live.update(_table(runs)), live.console.print, use_tls=use_tls)
+
+
+class _Lines:
+    """Where there is no terminal: one line for each change of a run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen: dict[str, str] = {}
+
+    def __call__(self, runs: dict[str, Run]) -> None:
+        for name, run in runs.items():
+            if self._seen.get(name) != run.state:
+                self._seen[name] = run.state
+                self._console.print(f"  {name}: {run.state}", highlight=False, markup=False)
+
+
+def _table(runs: dict[str, Run]) -> Table:
+    table = Table(title="Real DHCP log, real services, SIMULATED machines", title_justify="left")
+    for column in ("Device", "Simulated fault", "Run", "Verdict", "Seconds", "Why", "As expected"):
+        table.add_column(column, overflow="fold")
+    for part in scenario.PARTS:
+        run = runs.get(part.name)
+        table.add_row(
+            part.name, part.fault.value, *(_cells(run) if run else ("", "no lease yet", "", "")), _mark(part, run)
+        )
+    return table
+
+
+def _cells(run: Run) -> tuple[str, Text, str, Text]:
+    why = f"{run.reason}: {run.detail}" if run.reason else run.detail
+    return run.run_id, Text(run.state, _STYLE.get(run.state, "")), seconds_of(run), Text(why)
+
+
+def _mark(part: scenario.Part, run: Run | None) -> str:
+    if run is None or run.closed_at is None:
+        return "..."
+    return "[green]yes[/green]" if as_expected(part, run) else f"[red]no[/red]: {part.ends}"

@@ -1,0 +1,112 @@
+"""The ``pki`` group: the settings that it needs, and how its errors become messages and exit codes."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from bringup.settings import Settings, load, pki_rules
+from bringup_cli.context import Context
+from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
+from pki.keys import Passphrase
+from pki.opening import ceremony
+from pki.profile import Validity
+from pki.session import Ceremony
+from pki.store import Store
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_COULD_NOT_RUN = 3
+
+
+class PkiGroup(click.Group):
+    """A group whose mistakes end in one message, the command that mends them, and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises SystemExit instead of PkiError."""
+        try:
+            return super().invoke(ctx)
+        except PkiError as error:
+            click.echo(f"bringup pki: {error}", err=True)
+            if error.mend:
+                click.echo(f"  to mend it: {error.mend}", err=True)
+            raise SystemExit(exit_code(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            click.echo(f"bringup pki: {error.filename or 'a file'}: {error.strerror}", err=True)
+            click.echo("  to mend it: run this as the owner of the PKI directory, or as root", err=True)
+            raise SystemExit(EXIT_COULD_NOT_RUN) from None
+
+
+@click.group(cls=PkiGroup)
+def pki() -> None:
+    """Certificates for mutual TLS: a CA, what it issues, and whether it is in order."""
+
+
+def exit_code(error: PkiError) -> int:
+    """2: the command or the configuration is wrong; 3: it could not run; 1: anything else."""
+    if isinstance(error, (InvalidInput, NotSetUp, CaKeyLocked)):
+        return EXIT_USAGE
+    return EXIT_COULD_NOT_RUN if isinstance(error, CouldNotRun) else EXIT_FAILED
+
+
+def settings_of(context: Context) -> Settings:
+    """The settings, without the rules that ask for certificates which these commands are about to make.
+
+    Raises:
+        SettingsError: with every problem found.
+    """
+    return load(env_file=context.env_file, rules=pki_rules).settings
+
+
+def store_of(settings: Settings) -> Store:
+    """The PKI directory."""
+    return Store(settings.pki_dir)
+
+
+def now() -> datetime:
+    """The time that certificates are made for and judged by."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def sitting(
+    settings: Settings, *, founding: bool = False, leaf_days: float | None = None, wait_s: float = 0
+) -> Iterator[Ceremony]:
+    """A ceremony of the command that runs now.
+
+    Args:
+        leaf_days: life of new certificates instead of VALIDITY_DAYS.
+        wait_s: how long to wait for another command to end, in seconds.
+
+    Raises:
+        PkiError: it cannot begin, or what is done in it fails.
+    """
+    with ceremony(
+        store_of(settings),
+        click.get_current_context().command_path,
+        now(),
+        validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days, settings.crl_days),
+        passphrase=passphrase_of(settings),
+        founding=founding,
+        wait_s=wait_s,
+    ) as opened:
+        yield opened
+
+
+def passphrase_of(settings: Settings) -> Passphrase:
+    """CA_KEY_PASSPHRASE, or what a person types; asked once."""
+    asked: list[str] = []
+
+    def ask() -> str | None:
+        if settings.ca_key_passphrase:
+            return settings.ca_key_passphrase.get_secret_value()
+        if not asked and sys.stdin.isatty():
+            asked.append(str(click.prompt("Passphrase of the CA key", hide_input=True, err=True)))
+        return asked[0] if asked else None
+
+    return ask

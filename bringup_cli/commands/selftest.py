@@ -1,0 +1,113 @@
+"""``bringup selftest``: prove what is really in force."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bringup.errors import SettingsError
+from bringup_cli.context import Context
+from bringup_cli.output import show_json, show_table
+from selftest import CATALOG, Subject, run
+from selftest.check import Check, Outcome, Status
+from selftest.report import as_json, as_markdown, summary
+from selftest.runner import Verdict, verdict
+
+_EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
+_STYLE = {
+    Status.OK: "green",
+    Status.INFO: "dim",
+    Status.WARN: "yellow",
+    Status.FAIL: "bold red",
+    Status.SKIP: "magenta",
+}
+
+
+@click.command()
+@click.option("--pre", is_flag=True, help="Files and settings only: before anything runs.")
+@click.option(
+    "--only", multiple=True, metavar="ID", help="Only the checks whose id begins so: 3, 7.redis, 5b. Repeatable."
+)
+@click.option("--list", "list_only", is_flag=True, help="List the checks and run none.")
+@click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1, 10), help="Seconds a connection.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Besides, write the Markdown report to this file."
+)
+@click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.pass_obj
+def selftest(
+    context: Context,
+    *,
+    pre: bool,
+    only: tuple[str, ...],
+    list_only: bool,
+    timeout: float,
+    report: Path | None,
+    output: str,
+) -> None:
+    """Prove what is really in force between us, Redis and the API.
+
+    Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
+    nor the API says a word, so that nothing about connections was tested.
+    """
+    checks = _chosen(only, static_only=pre)
+    if list_only:
+        _list(checks, as_data=output == "json")
+        return
+    subject = Subject(context.settings, timeout)
+    try:
+        outcomes = run(subject, checks, _live if output == "text" else lambda _outcome: None)
+    finally:
+        subject.close()
+    _show(subject, outcomes, output)
+    if report:
+        _write(report, as_markdown(subject, outcomes))
+    raise SystemExit(_EXIT[verdict(subject, outcomes)])
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
+
+
+def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:
+    chosen = [check for check in CATALOG if check.static or not static_only]
+    if not only:
+        return chosen
+    named = [check for check in chosen if any(check.id.startswith(prefix) for prefix in only)]
+    if not named:
+        raise SettingsError([f"--only {', '.join(only)}: no check has such an id; --list shows them"])
+    return named
+
+
+def _list(checks: Sequence[Check], *, as_data: bool) -> None:
+    if as_data:
+        show_json([{"id": check.id, "test": check.group, "title": check.title} for check in checks])
+    else:
+        show_table("Checks", ("Id", "Test", "What"), [(check.id, check.group, check.title) for check in checks])
+
+
+def _live(outcome: Outcome) -> None:
+    """One line as it comes; what is wrong with it below."""
+    finding = outcome.finding
+    console = Console(highlight=False, soft_wrap=True)
+    mark = Text(f"{finding.status.value.upper():5}", style=_STYLE[finding.status])
+    console.print(mark, Text(f"{outcome.check.id:24}{outcome.check.title}: {finding.observed}"))
+    if finding.status in {Status.OK, Status.INFO}:
+        return
+    for name in ("expected", "cause", "mend"):
+        if text := getattr(finding, name):
+            console.print(Text(f"      {name}: {text}"))
+
+
+def _show(subject: Subject, outcomes: Sequence[Outcome], output: str) -> None:
+    if output == "json":
+        show_json(as_json(subject, outcomes))
+    elif output == "markdown":
+        click.echo(as_markdown(subject, outcomes), nl=False)
+    else:
+        click.echo(f"{verdict(subject, outcomes)}: {summary(outcomes)}")

@@ -1,0 +1,45 @@
+"""``bringup config`` and ``bringup init``."""
+
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from bringup.settings import env_file, variables
+from bringup_cli.context import Context
+from bringup_cli.output import Output, output_option, show_json, show_table
+
+MASK = "********"
+
+
+@click.command()
+@output_option
+@click.pass_obj
+def config(context: Context, output: Output) -> None:
+    """Show the effective settings and where each came from; secrets are masked."""
+    loaded = context.loaded
+    rows = [(name, _shown(loaded.settings.effective(name.lower())), loaded.origins[name]) for name in variables()]
+    if output == "json":
+        show_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
+    else:
+        show_table("Effective settings", ("Variable", "Value", "From"), rows)
+
+
+@click.command()
+@click.pass_obj
+def init(context: Context) -> None:
+    """Write a .env (mode 0600) with a random Redis password and API token; never overwrite one."""
+    path = context.env_file or Path(".env")
+    env_file.write_new(path)
+    click.echo(f"{path} written (mode 0600) with new secrets: {', '.join(env_file.FRESH_SECRETS)}.")
+    click.echo("Next: give Redis the same password (requirepass), then look at `bringup config`.")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

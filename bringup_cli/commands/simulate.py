@@ -1,0 +1,83 @@
+"""``bringup simulate``: plays machines that are not there."""
+
+import signal
+from pathlib import Path
+from threading import Thread
+
+import click
+
+from bringup.errors import SettingsError
+from bringup.inventory import Inventory
+from bringup_cli.context import Context
+from bringup_cli.simulate import Fault, Fleet
+
+
+@click.command()
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME=KIND",
+    help=f"Make a machine fail; KIND is one of {', '.join(fault.value for fault in Fault)}. Repeatable.",
+)
+@click.option("--boot-seconds", default=3.0, show_default=True, help="From power to a machine's first call.")
+@click.option("--check-seconds", default=2.0, show_default=True, help="How long its checks take.")
+@click.option("--machines", type=click.IntRange(1, 200), help="Write DEVICES_FILE with so many, if there is none.")
+@click.option(
+    "--power-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append a JSON line to this file each time that a machine is switched on.",
+)
+@click.pass_obj
+def simulate(
+    context: Context,
+    *,
+    faults: tuple[str, ...],
+    boot_seconds: float,
+    check_seconds: float,
+    machines: int | None,
+    power_log: Path | None,
+) -> None:
+    """Play the SIMULATED machines of DEVICES_FILE (those whose bmc is simulated://...)."""
+    settings = context.settings
+    if settings.environment == "production":
+        raise SettingsError(["ENVIRONMENT: simulated machines have no place in production"])
+    if machines:
+        _write_inventory(settings.devices_file, machines)
+    fleet = Fleet(
+        settings,
+        Inventory.read(settings.devices_file),
+        dict(_parse_fault(text) for text in faults),
+        boot_s=boot_seconds,
+        check_s=check_seconds,
+        power_log=power_log,
+    )
+    server = fleet.serve()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
+    host, port = fleet.address
+    click.echo(f"SIMULATED: {len(fleet.machines)} machines behind simulated BMCs on {host}:{port}", err=True)
+    server.serve_forever(poll_interval=0.1)
+
+
+def _parse_fault(text: str) -> tuple[str, Fault]:
+    name, _, kind = text.partition("=")
+    try:
+        return name, Fault(kind)
+    except ValueError:
+        known = ", ".join(fault.value for fault in Fault)
+        raise click.BadParameter(f"{text!r}: write NAME=KIND, with KIND one of {known}", param_hint="--fault") from None
+
+
+def _write_inventory(path: Path, count: int) -> None:
+    if path.exists():
+        click.echo(f"{path} is there already and stays as it is", err=True)
+        return
+    entries = (
+        f'[[device]]\nname = "sim-{n:03d}"\nbmc_mac = "02:5b:00:00:00:{n:02x}"\nnic_macs = ["02:5c:00:00:00:{n:02x}"]\n'
+        f'bmc = "simulated://127.0.0.1:9000/sim-{n:03d}"\n'
+        "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480, count = 2 }] }\n"
+        for n in range(1, count + 1)
+    )
+    path.write_text("# SIMULATED machines, played by `bringup simulate`.\n\n" + "\n".join(entries), encoding="utf-8")
+    click.echo(f"{path} written with {count} simulated machines", err=True)

@@ -1,0 +1,85 @@
+"""The flip: development mode, self-test, both flags on, restart, self-test again."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup_cli.demo.stack import Stack
+
+DEVELOPMENT = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "REDIS_USE_TLS": "true",
+    "API_USE_TLS": "true",
+    "API_REQUIRE_CLIENT_CERT": "true",
+}
+_SERVICES = ("api", "work", "tail")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Half:
+    """One of the two self-tests.
+
+    Args:
+        settings: what was changed for it.
+        told: what it said on the terminal, and ``report`` in Markdown.
+    """
+
+    title: str
+    settings: Mapping[str, str]
+    passed: bool
+    told: str
+    report: str
+
+
+def flip(folder: Path, say: Say) -> tuple[Half, Half]:
+    """Both self-tests, before and after, of one stack under ``folder`` that keeps its data.
+
+    Raises:
+        StackError: a part of the stack did not start, or did not stay.
+    """
+    (folder / "devices.toml").touch()
+    (folder / "dnsmasq.log").touch()
+    with Stack(folder, DEVELOPMENT) as stack:
+        say("Development: Redis with a password, HTTP; no certificates")
+        before = _half(stack, "Before: development", DEVELOPMENT)
+        say("The flip: " + ", ".join(f"{name}={value}" for name, value in PRODUCTION.items()))
+        for name in (*reversed(_SERVICES), "redis"):
+            stack.stop(name)
+        stack.configure(PRODUCTION)
+        say("Production: `bringup pki setup` and `bringup redis-conf` have run, everything starts again")
+        return before, _half(stack, "After: production", PRODUCTION)
+
+
+def as_markdown(halves: tuple[Half, Half], command: str) -> str:
+    """Both reports as one document. ``command``: what made it."""
+    lines = [
+        "# Mutual TLS test results",
+        "",
+        f"Made by `{command}`.",
+        "It starts redis-server, the API, a worker and the tailer in development mode and runs `bringup selftest`;",
+        "then it changes the settings named below, restarts everything, and runs the self-test again.",
+    ]
+    for half in halves:
+        changed = ", ".join(f"`{name}={value}`" for name, value in half.settings.items())
+        lines += ["", f"## {half.title}", "", changed, "", _one_level_down(half.report).rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _half(stack: Stack, title: str, settings: Mapping[str, str]) -> Half:
+    stack.start_redis()
+    for service in _SERVICES:
+        stack.start(service)
+    report = stack.folder / "report.md"
+    done = stack.command("selftest", "--report", str(report), role="worker", check=False)
+    stack.check_all_run()
+    return Half(title, settings, done.returncode == 0, done.stdout + done.stderr, report.read_text())
+
+
+def _one_level_down(report: str) -> str:
+    """Without its own title."""
+    body = report.split("\n", 1)[1].lstrip("\n")
+    return re.sub(r"^#", "##", body, flags=re.MULTILINE)

@@ -1,0 +1,78 @@
+"""The root of the command line: where commands hang, and where errors become one clear message."""
+
+import sys
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from bringup import __version__
+from bringup.errors import BringupError, InventoryError, SettingsError
+from bringup_cli.context import EXIT_FAILED, EXIT_USAGE, Context
+from bringup_cli.lazy import LazyGroup
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# Where each command is: module, and its name there. A command imports what it needs, and nothing for the others:
+# Flask, sushy and rq together take longer to import than most commands take to run.
+COMMANDS = {
+    "api": ("bringup_cli.commands.services", "api"),
+    "bmc": ("bringup_cli.commands.bmc", "bmc"),
+    "config": ("bringup_cli.commands.settings", "config"),
+    "demo": ("bringup_cli.commands.demo", "demo"),
+    "device": ("bringup_cli.commands.show", "device"),
+    "devices": ("bringup_cli.commands.show", "devices"),
+    "explain": ("bringup_cli.commands.show", "explain"),
+    "images": ("bringup_cli.commands.services", "images"),
+    "init": ("bringup_cli.commands.settings", "init"),
+    "pki": ("bringup_cli.commands.pki", "pki"),
+    "queues": ("bringup_cli.commands.queues", "queues"),
+    "redis-conf": ("bringup_cli.commands.redis_conf", "redis_conf"),
+    "run": ("bringup_cli.commands.show", "run"),
+    "runs": ("bringup_cli.commands.show", "runs"),
+    "selftest": ("bringup_cli.commands.selftest", "selftest"),
+    "simulate": ("bringup_cli.commands.simulate", "simulate"),
+    "tail": ("bringup_cli.commands.tail", "tail"),
+    "work": ("bringup_cli.commands.work", "work"),
+}
+
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bringup")
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Read this file instead of .env in the working directory.",
+)
+@click.pass_context
+def cli(context: click.Context, env_file: Path | None) -> None:
+    """Turn a DHCP lease into a validated server."""
+    context.obj = Context(env_file)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
+    try:
+        # click hands the status of Context.exit back here instead of raising it.
+        status = cli.main(standalone_mode=False)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (BringupError, ValidationError, OSError) as error:
+        click.echo(f"bringup: {_in_words(error)}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, SettingsError | InventoryError | ValidationError) else EXIT_FAILED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _in_words(error: BringupError | ValidationError | OSError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the output'}: {error.strerror or error}"
+    return str(error)

@@ -1,0 +1,9 @@
+"""The SIMULATED fleet: machines that exist only in this process, behind BMCs that exist only here.
+
+For development, demonstration and tests. Their reports say ``simulated``, and production refuses them.
+"""
+
+from bringup_cli.simulate.faults import Fault
+from bringup_cli.simulate.fleet import Fleet
+
+__all__ = ["Fault", "Fleet"]

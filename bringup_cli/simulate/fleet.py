@@ -1,0 +1,168 @@
+"""The SIMULATED fleet: every machine of the inventory whose BMC is ``simulated://``, behind one HTTP server."""
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bringup import tls
+from bringup.connections import ApiClient
+from bringup.errors import InventoryError, SettingsError
+from bringup.inventory import Device, Inventory
+from bringup.settings import Settings
+from bringup.wire import RunMedia
+from bringup_cli.simulate.certificates import RunCertificates
+from bringup_cli.simulate.faults import Fault
+from bringup_cli.simulate.machine import SimulatedMachine
+
+_BUSY, _LOCKED, _REFUSED, _MISSING = 503, 401, 400, 404
+
+
+class Fleet:
+    """All simulated machines of an inventory.
+
+    Args:
+        faults: by device name; machines that are not named are sound.
+        power_log: a file that gets one JSON line for each time that a machine is switched on.
+
+    Raises:
+        InventoryError: no machine is simulated, or they do not all share one address.
+        SettingsError: a fault names a machine that is not there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        inventory: Inventory,
+        faults: Mapping[str, Fault],
+        *,
+        boot_s: float,
+        check_s: float,
+        power_log: Path | None = None,
+    ) -> None:
+        contexts, certificates = tls.ClientContexts(), RunCertificates(settings)
+
+        def client_of(run_id: str, token: str) -> ApiClient:
+            return ApiClient(certificates.settings_for(run_id), contexts, token=token)
+
+        devices = _simulated(inventory)
+        _check_names(faults, devices)
+        self.address = _address(devices)
+        self.machines = {
+            urlsplit(device.bmc).path: SimulatedMachine(
+                device,
+                faults.get(device.name, Fault.NONE),
+                client_of,
+                boot_s=boot_s,
+                check_s=check_s,
+                powered=partial(_write_line, power_log),
+            )
+            for device in devices
+        }
+
+    def serve(self) -> ThreadingHTTPServer:
+        """The server of their BMCs, bound and ready; the caller runs it. Raises SettingsError."""
+        try:
+            return ThreadingHTTPServer(self.address, partial(_BmcHandler, self.machines))
+        except OSError as error:
+            where = f"{self.address[0]}:{self.address[1]}"
+            raise SettingsError([f"the simulated BMCs cannot listen on {where}: {error.strerror}"]) from None
+
+
+def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
+    """What has been written before the process was killed counts: one write for each line, none of it buffered."""
+    if path:
+        with path.open("ab", buffering=0) as file:
+            file.write(json.dumps({"machine": name, "run_id": run_id, "at": time.time()}).encode() + b"\n")
+
+
+def _simulated(inventory: Inventory) -> list[Device]:
+    devices = [device for device in inventory.by_name.values() if device.bmc.startswith("simulated://")]
+    if not devices:
+        raise InventoryError(["no machine has a simulated BMC (bmc = simulated://127.0.0.1:9000/name)"])
+    return devices
+
+
+def _check_names(faults: Mapping[str, Fault], devices: list[Device]) -> None:
+    unknown = sorted(set(faults) - {device.name for device in devices})
+    if unknown:
+        raise SettingsError([f"--fault {name}: no simulated machine has this name" for name in unknown])
+
+
+def _address(devices: list[Device]) -> tuple[str, int]:
+    addresses = {(urlsplit(device.bmc).hostname or "", urlsplit(device.bmc).port or 0) for device in devices}
+    if len(addresses) != 1 or not all(addresses.copy().pop()):
+        raise InventoryError(["all simulated BMCs must share one host:port"])
+    return addresses.pop()
+
+
+class _BmcHandler(BaseHTTPRequestHandler):
+    """``/<machine>/power``, ``/media``, ``/boot-override`` and ``/identity``."""
+
+    def __init__(self, machines: Mapping[str, SimulatedMachine], *args: Any) -> None:
+        self._machines = machines
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """Read the power state, whose medium is in, or which machine it is."""
+        self._serve()
+
+    def do_PUT(self) -> None:
+        """Switch the power, insert the medium, set the override."""
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        """Eject the medium."""
+        self._serve()
+
+    def _serve(self) -> None:
+        path, _, what = self.path.rpartition("/")
+        machine = self._machines.get(path)
+        if machine is None:
+            self._answer(_MISSING)
+        elif machine.fault is Fault.BMC_UNREACHABLE:
+            self._answer(_BUSY)
+        elif machine.fault is Fault.BMC_AUTH:
+            self._answer(_LOCKED)
+        else:
+            self._answer(*self._act(machine, f"{self.command} {what}"))
+
+    def _act(self, machine: SimulatedMachine, action: str) -> tuple[int, dict[str, object]]:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        if action == "GET identity":
+            return 200, machine.identity
+        if action == "GET media":
+            return 200, {"run_id": machine.medium_of}
+        if action == "PUT media" and machine.fault is Fault.MEDIA_REJECTED:
+            return _REFUSED, {}
+        return self._change(machine, action, body)
+
+    def _change(self, machine: SimulatedMachine, action: str, body: dict[str, Any]) -> tuple[int, dict[str, object]]:
+        if action == "PUT media":
+            machine.insert(RunMedia.model_validate(body))
+        elif action == "DELETE media":
+            machine.eject()
+        elif action == "PUT boot-override":
+            machine.set_boot_once(body.get("target"))
+        elif action == "PUT power":
+            machine.switch(on=body.get("state") == "On")
+        elif action != "GET power":
+            return _MISSING, {}
+        return 200, {"state": "On" if machine.is_on else "Off", "power_on_count": machine.power_on_count}
+
+    def _answer(self, status: int, body: Mapping[str, object] | None = None) -> None:
+        content = json.dumps(body or {}).encode()
+        with contextlib.suppress(ConnectionError):  # whoever asked was killed meanwhile
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        """The workers log what they do; twice would be noise."""

@@ -1,0 +1,145 @@
+"""One SIMULATED machine: its power, its medium, and the agent that runs on it when it boots from that medium."""
+
+import random
+import secrets
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import TypeVar
+
+from bringup import log
+from bringup.connections import ApiClient
+from bringup.errors import PermanentError, TransientError
+from bringup.inventory import Device
+from bringup.wire import Heartbeat, HeartbeatReply, ReportReply, RunMedia
+from bringup_cli.simulate.faults import Fault
+from bringup_cli.simulate.report import report_of
+
+_RETRY_S = 2.0
+_Reply = TypeVar("_Reply")
+
+
+class SimulatedMachine:
+    """Boots when switched on with a medium and the override set, as a real one would.
+
+    Args:
+        client_of: the API client for a run that bears a given token.
+        powered: called with the machine's name and the run of its medium each time that it is switched on.
+        boot_s: seconds from power to the agent's first call.
+        check_s: seconds that the agent's checks take.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        fault: Fault,
+        client_of: Callable[[str, str], ApiClient],
+        *,
+        boot_s: float,
+        check_s: float,
+        powered: Callable[[str, str | None], None] = lambda *_: None,
+    ) -> None:
+        self.device = device
+        self.fault = fault
+        self.power_on_count = 0
+        self._client_of = client_of
+        self._boot_s = boot_s
+        self._check_s = check_s
+        self._powered = powered
+        self._lock = Lock()
+        self._off: Event | None = None  # set when the power goes off; None while it is off
+        self._media: RunMedia | None = None
+        self._override: str | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the power is on."""
+        return self._off is not None
+
+    def insert(self, media: RunMedia) -> None:
+        """Put the medium in."""
+        self._media = media
+
+    def eject(self) -> None:
+        """Take the medium out."""
+        self._media = None
+
+    @property
+    def medium_of(self) -> str | None:
+        """The run whose medium is in; None: no medium."""
+        return self._media.run_id if self._media else None
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What a real BMC would say of the machine."""
+        return {"serial": self.device.expectation.serial, "macs": list(self.device.nic_macs)}
+
+    def set_boot_once(self, target: str | None) -> None:
+        """What to boot from at the next start; None: as usual."""
+        self._override = target
+
+    def switch(self, *, on: bool) -> None:
+        """Switch the power; to the state it is in: nothing happens."""
+        with self._lock:
+            if on == self.is_on:
+                return
+            if not on:
+                self._power_off()
+                return
+            self.power_on_count += 1
+            self._powered(self.device.name, self._media.run_id if self._media else None)
+            self._off = Event()
+            self._boot(self._off)
+
+    def _power_off(self) -> None:
+        if self._off:
+            self._off.set()
+        self._off = None
+
+    def _boot(self, off: Event) -> None:
+        media, override = self._media, self._override
+        self._override = None  # "once"
+        if media is None or override is None or self.fault is Fault.NO_BOOT:
+            return
+        Thread(target=self._agent, args=(media, off), name=self.device.name, daemon=True).start()
+
+    def _agent(self, media: RunMedia, off: Event) -> None:
+        token = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else media.run_token
+        try:
+            client = self._client_of(media.run_id, token)
+            while not off.wait(self._boot_s * random.uniform(0.8, 1.2)):  # noqa: S311 - machines are not alike
+                if not self._live_one_life(client, media.run_id, off):
+                    return
+        except PermanentError as error:
+            log.get("simulate").info("simulated machine was refused", name=self.device.name, why=str(error))
+
+    def _live_one_life(self, client: ApiClient, run_id: str, off: Event) -> bool:
+        """From one start to the next; False: there is no next."""
+        boot_id = secrets.token_hex(8)
+        reply = self._heartbeat(client, run_id, boot_id, off)
+        if reply is None or reply.command == "abort" or self.fault is Fault.SILENT:
+            return False
+        if off.wait(self._check_s):
+            return False
+        if self.fault is Fault.CRASH_LOOP:
+            return True
+        if self._heartbeat(client, run_id, boot_id, off):
+            self._report(client, run_id, boot_id, off)
+        return False
+
+    def _heartbeat(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> HeartbeatReply | None:
+        beat = Heartbeat(boot_id=boot_id, uptime_s=self._boot_s, stage="simulated")
+        return _persist(lambda: client.post(f"/runs/{run_id}/heartbeat", beat, HeartbeatReply), off)
+
+    def _report(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> None:
+        report = report_of(self.device, self.fault, boot_id)
+        _persist(lambda: client.post(f"/runs/{run_id}/report", report, ReportReply), off)
+
+
+def _persist(call: Callable[[], _Reply], off: Event) -> _Reply | None:
+    """Call until it is answered or the power goes off."""
+    while not off.is_set():
+        try:
+            return call()
+        except TransientError:
+            off.wait(_RETRY_S)
+    return None

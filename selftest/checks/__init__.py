@@ -1,0 +1,1 @@
+"""The checks by what they look at; `selftest.catalog` puts them in order."""

@@ -1,0 +1,167 @@
+"""Probes: connections made by hand, to see exactly who refuses what, and how.
+
+After a TLS 1.3 handshake the client believes that all is well before the server has looked at its certificate.
+A refusal shows only to who reads first; who writes first gets a reset instead, and learns nothing.
+"""
+
+import socket
+import ssl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+
+from selftest.explain import explained
+
+_LISTEN_FIRST_S = 0.25
+_ENOUGH = 4096
+PING = b"PING\r\n"
+TlsContext = ssl.SSLContext
+TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The CA that is trusted, and the certificate and key presented (None: none)."""
+
+    ca: Path
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Reached(IntEnum):
+    """How far a probe got."""
+
+    NOTHING = 0  # no connection
+    PORT = 1  # a connection
+    TLS = 2  # somebody who speaks TLS, be it to refuse us
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one probe.
+
+    Args:
+        accepted: the other side answered our request.
+        said: its first bytes, or why it refused.
+        certificate: the certificate of the server (DER), as far as the handshake got.
+    """
+
+    accepted: bool
+    said: str
+    reached: Reached = Reached.NOTHING
+    certificate: bytes | None = None
+
+    @property
+    def first_line(self) -> str:
+        """What fits into a sentence."""
+        return (self.said.splitlines() or [""])[0].strip()[:120]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service must listen. ``timeout_s`` for each wait."""
+
+    name: str
+    host: str
+    port: int
+    timeout_s: float
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.host}:{self.port}"
+
+    def plain(self, request: bytes) -> Answer:
+        """Speak plain text."""
+        return self._exchange(None, request, 0)
+
+    def secured(self, context: ssl.SSLContext, request: bytes, *, listen_s: float = _LISTEN_FIRST_S) -> Answer:
+        """Speak TLS with ``context``. ``listen_s``: how long a refusal is waited for before we write."""
+        return self._exchange(context, request, listen_s)
+
+    def handshake(self, context: ssl.SSLContext) -> Answer:
+        """Begin TLS with ``context``, and end it: enough to see the server's certificate."""
+        return self._exchange(context, b"", 0)
+
+    def _exchange(self, context: ssl.SSLContext | None, request: bytes, listen_s: float) -> Answer:
+        answer = Answer(accepted=False, said="")
+        try:
+            with socket.create_connection((self.host, self.port), self.timeout_s) as raw:
+                answer = replace(answer, reached=Reached.PORT)
+                with _speaking(raw, context, self.host) as connection:
+                    if isinstance(connection, ssl.SSLSocket):
+                        seen = connection.getpeercert(binary_form=True)
+                        answer = replace(answer, reached=Reached.TLS, certificate=seen)
+                    said = _converse(connection, request, listen_s, self.timeout_s) if request else b""
+        except (OSError, ValueError) as error:
+            return _refused(answer, error)
+        return replace(answer, accepted=bool(said), said=said.decode("latin-1") or "closed without a word")
+
+
+def _refused(answer: Answer, error: Exception) -> Answer:
+    """An alert is TLS, too."""
+    alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+    reached = Reached.TLS if alert or isinstance(error, ssl.SSLCertVerificationError) else answer.reached
+    return replace(answer, said=explained(error), reached=reached)
+
+
+@contextmanager
+def _speaking(raw: socket.socket, context: ssl.SSLContext | None, host: str) -> Iterator[socket.socket]:
+    if context is None:
+        yield raw
+    else:
+        with context.wrap_socket(raw, server_hostname=host) as secured:
+            yield secured
+
+
+def _converse(connection: socket.socket, request: bytes, listen_s: float, timeout_s: float) -> bytes:
+    """Listen for a refusal; then ask, and read the beginning of the answer."""
+    if listen_s:
+        connection.settimeout(listen_s)
+        with suppress(TimeoutError):
+            return connection.recv(_ENOUGH)
+    connection.settimeout(timeout_s)
+    connection.sendall(request)
+    return _read_all(connection) if request.startswith(b"GET ") else connection.recv(_ENOUGH)
+
+
+def _read_all(connection: socket.socket) -> bytes:
+    """An HTTP server sends header and body apart; what has come counts, even if the rest does not."""
+    said = connection.recv(_ENOUGH)
+    with suppress(OSError):
+        while said and len(said) < _ENOUGH and (more := connection.recv(_ENOUGH)):
+            said += more
+    return said
+
+
+def trusting(identity: Identity) -> ssl.SSLContext:
+    """A client context for one probe. Raises OSError (ssl.SSLError among it) when a file is unusable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS12_CIPHERS)
+    context.load_verify_locations(cafile=identity.ca)
+    if identity.cert and identity.key:
+        context.load_cert_chain(identity.cert, identity.key)
+    return context
+
+
+def looking(identity: Identity | None = None) -> ssl.SSLContext:
+    """A context that trusts whoever answers, to look at what it presents: never to send a secret through."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if identity and identity.cert and identity.key:
+        with suppress(OSError):  # without it less can be seen, and what is wrong with it is told elsewhere
+            context.load_cert_chain(identity.cert, identity.key)
+    return context
+
+
+def old_tls(identity: Identity) -> ssl.SSLContext:
+    """A context that speaks TLS 1.1 at most, as an old client would."""
+    context = trusting(identity)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # that they are old is the point
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context

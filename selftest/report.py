@@ -1,0 +1,162 @@
+"""What the self-test found, for people (text, Markdown) and for programs (JSON). All of it computed."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from bringup import __version__
+from pki.errors import PkiError
+from pki.names import san_text, sans_of
+from selftest.check import Outcome, Status
+from selftest.runner import Verdict, verdict
+from selftest.target_installation import Subject
+
+_COLUMNS = ("identity", "names", "purpose", "key, signature", "valid until", "serial")
+_PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
+
+
+def as_json(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """One document: what was tested, how it went, each result."""
+    return {
+        "version": __version__,
+        "at": subject.now().isoformat(timespec="seconds"),
+        "environment": subject.settings.environment,
+        "redis_use_tls": subject.settings.redis_use_tls,
+        "api_use_tls": subject.settings.api_use_tls,
+        "verdict": verdict(subject, outcomes).value,
+        "passed": verdict(subject, outcomes) is Verdict.PASSED,
+        "summary": counts(outcomes),
+        "results": [_result(outcome) for outcome in outcomes],
+    }
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """How many checks ended in which way."""
+    found = Counter(outcome.finding.status for outcome in outcomes)
+    return {status.value: found[status] for status in Status}
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """The same in words."""
+    return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    check, finding = outcome.check, outcome.finding
+    return {
+        "id": check.id,
+        "test": check.group,
+        "title": check.title,
+        "status": finding.status.value,
+        "observed": finding.observed,
+        "expected": finding.expected,
+        "cause": finding.cause,
+        "mend": finding.mend,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def as_markdown(subject: Subject, outcomes: Sequence[Outcome]) -> str:
+    """The report that people keep with their records."""
+    lines = [
+        "# Connection test results",
+        "",
+        *_summary(subject, outcomes),
+        *_results(outcomes),
+        *_certificates(subject),
+        *_posture(subject, outcomes),
+        *_next_steps(outcomes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
+    settings = subject.settings
+    return [
+        f"Made by `bringup selftest` {__version__} at {subject.now():%Y-%m-%d %H:%M:%S} UTC.",
+        "",
+        f"**{verdict(subject, outcomes)}**: {summary(outcomes)}.",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        f"| ENVIRONMENT | {settings.environment} |",
+        f"| REDIS_USE_TLS | {str(settings.redis_use_tls).lower()} |",
+        f"| API_USE_TLS | {str(settings.api_use_tls).lower()} |",
+        f"| API_REQUIRE_CLIENT_CERT | {str(settings.api_require_client_cert).lower()} |",
+        f"| Redis | {subject.redis.host}:{subject.redis.port} |",
+        f"| API | {settings.api_url} |",
+    ]
+
+
+def _results(outcomes: Iterable[Outcome]) -> list[str]:
+    lines: list[str] = []
+    group = ""
+    for outcome in outcomes:
+        if outcome.check.group != group:
+            group = outcome.check.group
+            lines += ["", f"## {group}", "", "| check | result | observed |", "|---|---|---|"]
+        told = outcome.finding.observed
+        if outcome.finding.status is Status.FAIL and outcome.finding.expected:
+            told += f" (expected: {outcome.finding.expected})"
+        lines.append(f"| {outcome.check.id} {outcome.check.title} | {outcome.finding.status.value} | {_cell(told)} |")
+    return lines
+
+
+def _certificates(subject: Subject) -> list[str]:
+    store = subject.store
+    lines = ["", "## Certificates", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+    try:
+        found = [(one, store.certificate(one)) for one in store.identities()]
+    except PkiError as error:
+        return [*lines, f"| {_cell(str(error))} | | | |"]
+    for identity, certificate in found:
+        if certificate is not None:
+            lines.append(f"| {' | '.join(map(_cell, (str(identity), *_attributes(certificate))))} |")
+    return lines if found else [*lines[:-2], "None here."]
+
+
+def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
+    return (
+        ", ".join(map(san_text, sans_of(certificate))),
+        ", ".join(_PURPOSE.get(oid, oid.dotted_string) for oid in usage),
+        f"{getattr(getattr(key, 'curve', key), 'name', type(key).__name__)}, {hashed.name if hashed else 'no hash'}",
+        f"{certificate.not_valid_after_utc:%Y-%m-%d}",
+        f"{certificate.serial_number:x}",
+    )
+
+
+def _posture(subject: Subject, outcomes: Iterable[Outcome]) -> list[str]:
+    by_id = {outcome.check.id: outcome.finding.status.value for outcome in outcomes}
+    rows = (
+        ("Redis asks for a password", "1a"),
+        ("Redis speaks mutual TLS", "2b"),
+        ("Redis refuses plain text", "7.redis.plain-text"),
+        ("Redis refuses strangers", "7.redis.no-certificate"),
+        ("The API speaks HTTPS", "3b"),
+        ("The API refuses plain text", "7.api.plain-text"),
+        ("The API refuses strangers", "7.api.no-certificate"),
+        ("Certificates are in order", "6"),
+    )
+    lines = ["", "## Posture", "", "| what | shown by | result |", "|---|---|---|"]
+    return lines + [f"| {what} | {check} | {by_id.get(check, 'not run')} |" for what, check in rows]
+
+
+def _next_steps(outcomes: Iterable[Outcome]) -> list[str]:
+    wanted = [
+        outcome
+        for outcome in outcomes
+        if outcome.finding.mend and outcome.finding.status not in {Status.OK, Status.INFO}
+    ]
+    lines = ["", "## Next steps", ""]
+    if not wanted:
+        return [*lines, "None."]
+    return lines + [f"- {one.check.id} ({one.finding.status.value}): {one.finding.mend}" for one in wanted]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
