@@ -3,8 +3,9 @@
 ::
 
     BringupError
-    ├── SettingsError        the configuration is wrong; lists every problem at once
-    ├── InventoryError       devices.toml is wrong; lists every problem at once
+    ├── ConfigurationError   files or variables are wrong; lists every problem at once
+    │   ├── SettingsError    the settings, or a file that they name
+    │   └── InventoryError   devices.toml
     ├── LeaseFormatError     a record of a DHCP server cannot be read
     ├── InvalidTransition    an event does not apply to the state that a run is in
     │   └── PowerRefused     the power of this machine must not be switched
@@ -29,15 +30,31 @@
 Whether something is retried is decided by its class, never by its message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made from, innermost last; requests and urllib3 nest in three different ways."""
+    inner: BaseException | None = error
+    seen: set[int] = set()  # one may be its own cause, by a detour
+    while inner is not None:
+        yield inner
+        seen.add(id(inner))
+        places = (getattr(inner, "reason", None), inner.__cause__, *inner.args, inner.__context__)
+        inner = next((place for place in places if isinstance(place, BaseException) and id(place) not in seen), None)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What an error was made from in the end; itself, when from nothing."""
+    return list(causes(error))[-1]
 
 
 class BringupError(Exception):
     """Base of everything that bringup raises on purpose."""
 
 
-class _ProblemsError(BringupError):
-    """An error that carries every problem found, not only the first."""
+class ConfigurationError(BringupError):
+    """Files or variables that people write are wrong; ``problems`` has every problem found, not only the first."""
 
     heading = "problems"
 
@@ -46,13 +63,13 @@ class _ProblemsError(BringupError):
         super().__init__(f"{self.heading}:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
 
 
-class SettingsError(_ProblemsError):
+class SettingsError(ConfigurationError):
     """The configuration is wrong; ``problems`` names each variable, what is wrong and what is allowed."""
 
     heading = "the configuration is not usable"
 
 
-class InventoryError(_ProblemsError):
+class InventoryError(ConfigurationError):
     """The inventory file is wrong; ``problems`` names each entry and what is wrong with it."""
 
     heading = "the inventory is not usable"

@@ -1,5 +1,6 @@
-"""What this process waits for: logged once when it is lost and once when it is back, also when it flaps."""
+"""What does not work now: logged once when it is lost and once when it is back, however often it is met."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,39 @@ from bringup.errors import (
     SettingsError,
     TransientError,
 )
+
+
+class Alarm:
+    """One thing that works or does not: logged when it is lost, when the reason changes, and when it is back.
+
+    Args:
+        logger: name of the logger.
+        lost: the line for when it is lost, with what that means.
+        back: the line for when it works again.
+        level: of ``lost``, as in `logging`.
+        context: what both lines carry.
+    """
+
+    def __init__(self, logger: str, lost: str, back: str, *, level: int = logging.ERROR, **context: str) -> None:
+        self._logger = logger
+        self._lost = lost
+        self._back = back
+        self._level = level
+        self._context = context
+        self.why: str | None = None  # it does not work now
+
+    def report(self, why: str, **context: object) -> None:
+        """It does not work."""
+        if why != self.why:
+            self.why = why
+            log.get(self._logger).log(self._level, self._lost, **self._context, **context, why=why)
+
+    def clear(self) -> None:
+        """It works."""
+        if self.why is not None:
+            self.why = None
+            log.get(self._logger).info(self._back, **self._context)
+
 
 # An outage is over when nothing has failed for so long. Something that works for a second and is lost again is
 # one outage; a restart that lasts is reported soon enough for whoever watches it.

@@ -3,22 +3,21 @@
 Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers).
 """
 
+import logging
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from bringup import log
 from bringup.crl import CrlLife, CrlWatch
 from bringup.errors import SettingsError
+from bringup.files import Reloaded
+from bringup.outages import Alarm
 from bringup.settings import Settings
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_RETRY_S = 1.0  # files that cannot be used are read once a second at most, not for every connection
-_Signature = tuple[tuple[int, ...], ...]
 
 
 class ContextCache:
@@ -30,8 +29,7 @@ class ContextCache:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = Lock()  # many threads connect at once; one of them builds
-        self._entries: dict[tuple[Path, ...], _Entry] = {}
+        self._entries: dict[tuple[Path, ...], Reloaded[ssl.SSLContext]] = {}
 
     def get(self, files: tuple[Path, ...], build: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """The context for ``files``; the last good one while they cannot be used.
@@ -39,48 +37,29 @@ class ContextCache:
         Raises:
             SettingsError: they cannot be used, and never could.
         """
-        with self._lock:
-            entry = self._entries.setdefault(files, _Entry(files))
-            signature = _signature(files)
-            if entry.must_build(signature, self._clock()):
-                entry.build(signature, build, self._clock())
-            return entry.usable()
+        entry = self._entries.get(files)
+        if entry is None:
+            # setdefault() is atomic: threads that come together get one entry, and its lock lets one of them build.
+            entry = self._entries.setdefault(files, _entry(files, build, self._clock))
+        return entry.last_good()
 
 
-@dataclass
-class _Entry:
-    """What was built from one set of files, and what their last change led to."""
+def _entry(
+    files: tuple[Path, ...], build: Callable[[], ssl.SSLContext], clock: Callable[[], float]
+) -> Reloaded[ssl.SSLContext]:
+    names = ", ".join(map(str, files))
+    alarm = Alarm(
+        "tls",
+        "certificate files are not usable: the last good ones stay in use",
+        "certificate files are usable again",
+        level=logging.WARNING,
+        files=names,
+    )
 
-    files: tuple[Path, ...]
-    context: ssl.SSLContext | None = None
-    signature: _Signature | None = None
-    problems: tuple[str, ...] = ()
-    retry_at: float = 0.0
+    def log_new(_context: ssl.SSLContext) -> None:
+        log.get("tls").info("new certificate files are in use", files=names)
 
-    def must_build(self, signature: _Signature, now: float) -> bool:
-        """Whether the files have changed, or what failed may work by now: the process was out of file descriptors."""
-        return signature != self.signature or (bool(self.problems) and now >= self.retry_at)
-
-    def build(self, signature: _Signature, build: Callable[[], ssl.SSLContext], now: float) -> None:
-        """Replace the context; when that fails keep it, and log a warning once."""
-        renewed, warned = self.context is not None, bool(self.problems)
-        self.signature = signature
-        try:
-            self.context, self.problems = build(), ()
-        except SettingsError as error:
-            self.problems, self.retry_at = error.problems, now + _RETRY_S
-            if renewed and not warned:
-                text = "certificate files are not usable: the last good ones stay in use"
-                log.get("tls").warning(text, problem="; ".join(self.problems))
-        else:
-            if renewed:
-                log.get("tls").info("new certificate files are in use", files=", ".join(map(str, self.files)))
-
-    def usable(self) -> ssl.SSLContext:
-        """The last good context. Raises SettingsError when there never was one."""
-        if self.context is None:
-            raise SettingsError(self.problems)
-        return self.context
+    return Reloaded(files, build, alarm=alarm, changed=log_new, clock=clock)
 
 
 class ClientContexts:
@@ -218,19 +197,6 @@ def _load_crl(context: ssl.SSLContext, crl: Path) -> CrlLife:
         raise SettingsError([f"{crl}: no usable revocation list: {_reason(error)}; run bringup pki crl"]) from None
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return life
-
-
-def _signature(files: tuple[Path, ...]) -> _Signature:
-    return tuple(_stat(path) for path in files)
-
-
-def _stat(path: Path) -> tuple[int, ...]:
-    """What changes whenever a file does: ctime covers its contents and its mode, which may have kept us out."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        return (error.errno or 0,)
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _reason(error: Exception) -> str:

@@ -12,13 +12,15 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from bringup import tls
-from bringup.errors import ApiRejected, ApiUnavailable
+from bringup.backoff import retry_after_s
+from bringup.errors import ApiRejected, ApiUnavailable, innermost
 from bringup.openssl_errors import explained, is_tls
 from bringup.settings import Settings
 from bringup.wire import Readiness, read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 _NOT_READY = 503
+_LONGEST_RETRY_AFTER_S = 600.0  # our API asks for seconds; a proxy that asks for a day must not stop us for a day
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 
 
@@ -140,8 +142,8 @@ def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiReje
         detail += ": " + "; ".join(map(str, listed))
     message = f"the API at {base} answered {response.status_code}: {detail}"
     if response.status_code >= 500 or response.status_code == _TOO_MANY:
-        wait = response.headers.get("Retry-After", "")
-        return ApiUnavailable(message, retry_in_s=float(wait) if wait.isdigit() else None)
+        retry_in_s = retry_after_s(response.headers.get("Retry-After"), _LONGEST_RETRY_AFTER_S)
+        return ApiUnavailable(message, retry_in_s=retry_in_s)
     prefix, _, kind = str(problem.get("type", "")).rpartition(":")
     # A proxy's 404 is no refusal of ours: taken for one, it would end a job that must wait.
     return ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
@@ -160,18 +162,10 @@ def _problem(response: requests.Response) -> dict[str, object]:
 
 
 def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> ApiUnavailable:
-    cause = _innermost(error)
+    cause = innermost(error)
     if is_tls(cause):
         return ApiUnavailable(f"no TLS connection to the API at {base}: {explained(cause, certificate)}")
     return ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
-
-
-def _innermost(error: requests.RequestException) -> BaseException:
-    """The reason, without the nesting that requests adds."""
-    cause: BaseException = error
-    while (inner := _inner(cause)) is not None:
-        cause = inner
-    return cause
 
 
 def _text(cause: BaseException) -> str:
@@ -179,9 +173,3 @@ def _text(cause: BaseException) -> str:
     if "object at 0x" not in str(cause):
         return str(cause)
     return f"{cause.__class__.__name__}: {cause}".split("(")[0].strip(": ")
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    reason = getattr(error, "reason", None)
-    candidates = [reason, error.__cause__, *error.args, error.__context__]
-    return next((c for c in candidates if isinstance(c, BaseException) and c is not error), None)

@@ -1,6 +1,5 @@
 """The ``.env`` file: its documented example, and a fresh one with secrets of its own."""
 
-import os
 import secrets
 import string
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bringup.errors import SettingsError
+from bringup.files import write_atomically
 from bringup.settings.schema import GROUPS, variables
 
 SECRET_LENGTH = 32
@@ -30,13 +30,11 @@ def write_new(path: Path) -> None:
     """
     text = _render({name: new_secret() for name in FRESH_SECRETS})
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_atomically(path, text, replace=False)
     except FileExistsError:
         raise SettingsError([f"{path} is there already and is never overwritten; move it away first"]) from None
     except OSError as error:
         raise SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def new_secret() -> str:

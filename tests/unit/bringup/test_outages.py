@@ -19,7 +19,7 @@ from bringup.errors import (
     RedisUnavailable,
     SettingsError,
 )
-from bringup.outages import STEADY_S, Outages, Service
+from bringup.outages import STEADY_S, Alarm, Outages, Service
 
 LOST = "waiting for Redis; nothing is lost"
 BACK = "Redis is back; working again"
@@ -158,3 +158,31 @@ def test_what_one_job_or_record_meets_is_no_outage(world: World, error: BringupE
 def test_what_a_person_must_fix_is_logged_once_too(world: World, error: BringupError, service: Service) -> None:
     world.fails(error, for_s=60)
     assert world.lines == [f"waiting for {service}; nothing is lost"]
+
+
+class TestAlarm:
+    """One thing that works or does not."""
+
+    @pytest.fixture
+    def alarm(self) -> Alarm:
+        return Alarm("tests", "the file cannot be read", "the file can be read again", level=30, path="/f")
+
+    def test_it_is_logged_once_when_lost_and_once_when_back(self, alarm: Alarm) -> None:
+        with capture_logs() as lines:
+            alarm.clear()
+            alarm.report("gone")
+            alarm.report("gone")
+            assert alarm.why == "gone"
+            alarm.clear()
+            alarm.clear()
+            assert alarm.why is None
+        assert lines == [
+            {"event": "the file cannot be read", "log_level": "warning", "path": "/f", "why": "gone"},
+            {"event": "the file can be read again", "log_level": "info", "path": "/f"},
+        ]
+
+    def test_another_reason_is_logged_again(self, alarm: Alarm) -> None:
+        with capture_logs() as lines:
+            alarm.report("gone", tries=1)
+            alarm.report("closed", tries=2)
+        assert [(line["why"], line["tries"]) for line in lines] == [("gone", 1), ("closed", 2)]
