@@ -26,7 +26,7 @@ class BadParameters(Exception):
 
 
 class Parameters(NamedTuple):
-    """One run, as `bringup.wire.RunParameters` has it."""
+    """One run, as `bringup.wire.machine.RunParameters` has it."""
 
     run_id: str
     callback_url: str

@@ -1,4 +1,4 @@
-"""The report, as `bringup.wire.Report` has it, and its delivery."""
+"""The report, as `bringup.wire.report.Report` has it, and its delivery."""
 
 import http.client
 import json

@@ -9,7 +9,7 @@ from agent.text import device_text
 
 
 def message(given: Parameters, reason: Distrust, boot_id: str, detail: str) -> dict[str, object]:
-    """As `bringup.wire.Trouble` has it."""
+    """As `bringup.wire.machine.Trouble` has it."""
     return {
         "reason": reason.value,
         "proof": proof(given, reason),

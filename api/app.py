@@ -24,7 +24,7 @@ from api.state.store import Store
 from api.state.tokens import RunTokens
 from api.views import artifacts, images, machine, metrics, operators, public, queues, tls_failure, workers
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from bench.own_redis import own_redis
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind, LeaseEvent
 from bringup.queues import Queues
 from bringup.settings import load

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from bench.attackers import IN_TLS, KINDS
-from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack, free_port
 
 _WANTED_MS = 100.0

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from bringup.model import Mac
 
 GIB = 1024**3
-# As many parts of one kind as a report may carry at most (`bringup.wire.HardwareInventory`).
+# As many parts of one kind as a report may carry at most (`bringup.wire.report.HardwareInventory`).
 _MOST_PARTS = 4096
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]

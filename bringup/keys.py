@@ -17,7 +17,7 @@ QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a jo
 BARRIER = "bringup:barrier"
 # Every role may write keys of this form, and `bringup selftest` removes what it wrote.
 SELFTEST = "bringup:selftest:"
-WRITE_PROBE = f"{SELFTEST}write-probe"  # never set: see bringup.connections.write_probe
+WRITE_PROBE = f"{SELFTEST}write-probe"  # never set: see check_writes() in bringup.connections.redis_client
 
 
 def quarantined_job(job_id: str) -> str:

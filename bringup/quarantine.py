@@ -8,7 +8,7 @@ from rq import Queue
 from rq.job import Job
 
 from bringup import keys
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 from bringup.text import printable
 
 if TYPE_CHECKING:

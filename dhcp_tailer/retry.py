@@ -18,7 +18,7 @@ class Patience:
     """Repeats an action until Redis is there.
 
     Args:
-        probe: asks whether Redis takes writes; raises what `bringup.connections.redis_errors` raises.
+        probe: asks whether Redis takes writes; raises what `bringup.connections.redis_client.redis_errors` raises.
         retry_s: seconds between two tries. One process asks, so no backoff is needed; and a new master is used at once.
     """
 

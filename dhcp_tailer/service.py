@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bringup import log
-from bringup.connections import check_writes, connect_redis, redis_errors
+from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.errors import NotReplicated
 from bringup.model import LeaseEvent
 from bringup.outages import Outages

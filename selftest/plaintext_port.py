@@ -1,6 +1,6 @@
 """Whether there is a second door to Redis, without TLS, beside the one that we use."""
 
-from bringup.connections import redis_errors
+from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError
 from selftest.check import Finding, fail, ok, skip, warn
 from selftest.checks.redis import connected

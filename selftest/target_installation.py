@@ -10,7 +10,8 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from bringup import tls
-from bringup.connections import Sentinels, redis_errors
+from bringup.connections.redis_client import redis_errors
+from bringup.connections.sentinel import Sentinels
 from bringup.errors import BringupError
 from bringup.model import utc_now
 from bringup.settings import Address, Settings

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings, load
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.

@@ -30,7 +30,7 @@ from typing import Any, Self, cast
 import redis
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.connections.sentinel import Sentinels, View
 from bringup.settings import Settings, load
 from tests.conftest import PASSWORD, TOKEN

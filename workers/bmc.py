@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.wire import Run, RunMedia
+from bringup.wire.run import Run, RunMedia
 from workers.identity import MachineIdentity
 from workers.own_media import OwnMedia
 from workers.permit import Permit

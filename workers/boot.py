@@ -18,7 +18,7 @@ from bringup.errors import (
     TransientError,
 )
 from bringup.model import FailureReason
-from bringup.wire import EventType, RunDetail
+from bringup.wire.run import EventType, RunDetail
 from workers.bmc import Bmc, PowerState
 from workers.callback import is_stale
 from workers.context import Tools

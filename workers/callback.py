@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected, ApiUnavailable
 from bringup.model import FailureReason, LeaseEvent
 from bringup.text import printable
-from bringup.wire import (
+from bringup.wire.run import (
     EventType,
     MachineIdentity,
     MediaRequest,
@@ -20,7 +20,7 @@ from bringup.wire import (
     RunMedia,
 )
 
-_LONGEST = 1024  # characters of a detail, escaped as `bringup.wire.RunEvent` has it
+_LONGEST = 1024  # characters of a detail, escaped as `bringup.wire.run.RunEvent` has it
 
 
 class Callback:

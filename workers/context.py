@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bringup.errors import ApiRejected
 from bringup.settings import Settings
-from bringup.wire import EventType, Run
+from bringup.wire.run import EventType, Run
 from workers.bmc import Bmc, bmc_of
 from workers.callback import Callback, is_stale
 from workers.guard import Guard

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue
 
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 from bringup.model import JobKind
 from bringup.queues import Queues
 from workers import in_flight

@@ -4,7 +4,7 @@ from contextlib import closing
 
 from bringup import log
 from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, PermitExpired, TransientError
-from bringup.wire import EventType, RunDetail
+from bringup.wire.run import EventType, RunDetail
 from workers.bmc import PowerState
 from workers.callback import is_stale
 from workers.context import Tools

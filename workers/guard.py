@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from bringup.errors import ApiRejected, BmcBusy, NotYet, PermitExpired, TransientError
-from bringup.wire import PERMIT_S, EventType
+from bringup.wire.run import PERMIT_S, EventType
 from workers.bmc import Bmc
 from workers.callback import Callback
 from workers.permit import Clock, Permit, boot_clock
@@ -30,7 +30,7 @@ class Guard:
     """Asks for the permits of one execution of a job.
 
     Args:
-        owner: the execution; see `bringup.wire.RunEvent`.
+        owner: the execution; see `bringup.wire.run.RunEvent`.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from bringup import wire
 from bringup.text import printable
+from bringup.wire import run
 
 _LONGEST = 128  # characters of a value, escaped as messages have it
 _MOST_MACS = 128
@@ -26,9 +26,9 @@ class MachineIdentity:
     macs: tuple[str, ...] = ()
     system_path: str | None = None
 
-    def message(self) -> wire.MachineIdentity:
+    def message(self) -> run.MachineIdentity:
         """For the API: what a BMC says may be of any length."""
-        return wire.MachineIdentity(
+        return run.MachineIdentity(
             serial=_short(self.serial),
             sku=_short(self.sku),
             asset_tag=_short(self.asset_tag),

@@ -17,7 +17,7 @@ from rq.exceptions import DeserializationError
 from rq.job import Job, Retry, parse_job_id
 
 from bringup import log
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 from bringup.errors import HostShortage, JobRefused, SettingsError, TransientError
 from bringup.model import RUN_ID
 from bringup.settings import Settings

@@ -7,7 +7,7 @@ from bringup import log
 from bringup.errors import ApiRejected, NotYet
 from bringup.model import JobKind, LeaseEvent
 from bringup.queues import FUNCTION_OF
-from bringup.wire import EventType
+from bringup.wire.run import EventType
 from workers.boot import boot
 from workers.callback import is_stale
 from workers.context import Tools

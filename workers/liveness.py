@@ -6,7 +6,7 @@ Redis's clock is the only one that counts, so that hosts need not agree about th
 from typing import TYPE_CHECKING, Any
 
 from bringup import keys
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 
 from bringup.text import image_secret
-from bringup.wire import IMAGE_FILE, RunDetail
+from bringup.wire.machine import IMAGE_FILE
+from bringup.wire.run import RunDetail
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from bringup.errors import BmcUnavailable
-from bringup.wire import EventType
+from bringup.wire.run import EventType
 from workers.bmc import Bmc, PowerState
 from workers.guard import Guard
 from workers.permit import Clock, Permit, boot_clock

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 from rq import Queue
 
 from bringup import log
-from bringup.connections import check_writes
+from bringup.connections.redis_client import check_writes
 from bringup.model import JobKind
 from bringup.queues import QUEUE_OF, Queues, job_id_of
-from bringup.wire import Run
+from bringup.wire.run import Run
 from workers import in_flight, liveness
 
 if TYPE_CHECKING:

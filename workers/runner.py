@@ -9,7 +9,8 @@ from contextlib import suppress
 from threading import Event, Thread
 
 from bringup import log, tls
-from bringup.connections import ApiClient, check_writes, connect_redis, redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.errors import TransientError
 from bringup.model import JobKind
 from bringup.outages import Outages, Service

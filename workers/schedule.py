@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rq import Queue
 
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

@@ -7,7 +7,7 @@ import requests
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.wire import RunMedia
+from bringup.wire.run import RunMedia
 from workers.identity import MachineIdentity
 from workers.own_media import OwnMedia
 from workers.permit import Permit

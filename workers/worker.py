@@ -8,7 +8,7 @@ from rq.exceptions import DequeueTimeout
 from rq.timeouts import TimerDeathPenalty
 
 from bringup import log
-from bringup.connections import check_writes, redis_errors
+from bringup.connections.redis_client import check_writes, redis_errors
 from bringup.errors import CorruptRecord, JobRefused, RedisRefused, RedisUnavailable
 from bringup.quarantine import Quarantine
 from workers.host import is_shortage

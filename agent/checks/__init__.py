@@ -14,7 +14,7 @@ from agent.text import device_text
 
 
 def run_all(root: Path, found: Collected) -> list[dict[str, str]]:
-    """Every check, in the form of `bringup.wire.AgentCheck`. Never raises."""
+    """Every check, in the form of `bringup.wire.report.AgentCheck`. Never raises."""
     results = {
         "memory": _guarded(lambda: check_memory(found.parts["memory"])),
         "disks": _guarded(lambda: check_disks(root)),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Status(Enum):
-    """As `bringup.wire.CheckStatus` has it; ``SKIP`` is never a pass."""
+    """As `bringup.wire.report.CheckStatus` has it; ``SKIP`` is never a pass."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"

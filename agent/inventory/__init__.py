@@ -1,4 +1,4 @@
-"""What the machine is made of, in the keys of `bringup.wire.HardwareInventory`, which are Ironic's."""
+"""What the machine is made of, in the keys of `bringup.wire.report.HardwareInventory`, which are Ironic's."""
 
 from collections.abc import Callable
 from pathlib import Path

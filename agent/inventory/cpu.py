@@ -9,7 +9,7 @@ _MOST_FLAGS = 1024
 
 
 def cpu(root: Path) -> dict[str, object]:
-    """As `bringup.wire.Cpu` has it; ``count`` is of logical processors."""
+    """As `bringup.wire.report.Cpu` has it; ``count`` is of logical processors."""
     text = read_text(root / "proc/cpuinfo")
     first = _fields(text.partition("\n\n")[0])
     flags = first.get("flags", first.get("Features", "")).split()

@@ -12,7 +12,7 @@ _NO_DISK = re.compile(r"(ram|loop|sr|fd|zram|dm-|md|nbd|mtdblock)[0-9]+|mmcblk[0
 
 
 def disks(root: Path, effects: Effects) -> list[dict[str, object]]:
-    """As `bringup.wire.Disk` has them, by name."""
+    """As `bringup.wire.report.Disk` has them, by name."""
     return [_disk(root / "sys/block" / name, effects) for name in block_devices(root)]
 
 

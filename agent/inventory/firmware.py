@@ -10,20 +10,20 @@ _SECURE_BOOT = f"{_EFI}/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def system_vendor(root: Path) -> dict[str, object]:
-    """As `bringup.wire.SystemVendor` has it; "" for what the firmware does not say."""
+    """As `bringup.wire.report.SystemVendor` has it; "" for what the firmware does not say."""
     place = root / "sys/class/dmi/id"
     files = {"manufacturer": "sys_vendor", "product_name": "product_name", "serial_number": "product_serial"}
     return {key: device_text(read_text(place / name)) for key, name in files.items()}
 
 
 def firmware(root: Path, kernel: Kernel) -> dict[str, object]:
-    """As `bringup.wire.Firmware` has it; None for what could not be found out."""
+    """As `bringup.wire.report.Firmware` has it; None for what could not be found out."""
     bios = device_text(read_text(root / "sys/class/dmi/id/bios_version"))
     return {"bios_version": bios or None, "bmc_version": kernel.bmc_version()}
 
 
 def boot(root: Path) -> dict[str, object]:
-    """As `bringup.wire.Boot` has it."""
+    """As `bringup.wire.report.Boot` has it."""
     if (root / _EFI).is_dir():
         return {"current_boot_mode": "uefi", "secure_boot": _secure_boot(root)}
     return {"current_boot_mode": "bios", "secure_boot": False}  # there is none without UEFI

@@ -14,7 +14,7 @@ _PCI_FILES = ("vendor", "device", "class")  # a virtio device, between port and 
 
 
 def interfaces(root: Path, kernel: Kernel) -> list[dict[str, object]]:
-    """As `bringup.wire.Interface` has them, by name; without their neighbours."""
+    """As `bringup.wire.report.Interface` has them, by name; without their neighbours."""
     found = (_interface(root, port, kernel) for port in links.ports(root)[:_MOST])
     return [interface for interface in found if interface is not None]
 

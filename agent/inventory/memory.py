@@ -12,7 +12,7 @@ _ROUND_MB = 64
 
 
 def memory(root: Path) -> dict[str, object]:
-    """As `bringup.wire.Memory` has it.
+    """As `bringup.wire.report.Memory` has it.
 
     Where the firmware lists no module (no SMBIOS), ``physical_mb`` is the kernel's total, rounded up to 64 MiB:
     the kernel and the firmware keep a part for themselves. ``modules`` is empty then, and the check `memory` says so.

@@ -31,7 +31,7 @@ def pci_devices(root: Path) -> list[str]:
 
 
 def pcie_links(root: Path) -> list[dict[str, object]]:
-    """As `bringup.wire.PcieLink` has them: of each function on PCI Express, by slot."""
+    """As `bringup.wire.report.PcieLink` has them: of each function on PCI Express, by slot."""
     places = (root / _FOLDER / slot for slot in names(root / _FOLDER)[:_MOST])
     return [_link(place) for place in places if (place / "current_link_width").is_file()]
 

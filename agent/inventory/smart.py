@@ -1,4 +1,4 @@
-"""What a disk reports of its own health: raw values, as `bringup.wire.Smart` has them. The API judges them.
+"""What a disk reports of its own health: raw values, as `bringup.wire.report.Smart` has them. The API judges them.
 
 Source: smartctl(8) 7.3 with --json, whose exit status has bit 0 set for a wrong call and bit 1 for a device that could
 not be opened or identified. What it could not read never looks like a healthy disk: the reason is reported instead.

@@ -11,7 +11,7 @@ from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
 from bringup import __version__
-from bringup.wire import Problem
+from bringup.wire.message import Problem
 
 _View = TypeVar("_View", bound=Callable[..., object])
 

@@ -18,7 +18,7 @@ from bringup.errors import (
     SettingsError,
     StateDirUnavailable,
 )
-from bringup.wire import Problem
+from bringup.wire.message import Problem
 
 _MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5

@@ -12,7 +12,7 @@ from threading import Lock
 from api.blocking import in_a_thread
 from bringup import log
 from bringup.errors import SettingsError
-from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
 _BLOCK = 1024**2
 _SHELL = b"# with a root shell on the console"  # scripts/iso/build writes it into the manifest in the image

@@ -16,7 +16,7 @@ from api.state.redis import Database
 from bringup import keys
 from bringup.errors import CorruptRecord, RedisUnavailable
 from bringup.model import RunState
-from bringup.wire import IMAGE_FILE, RunParameters
+from bringup.wire.machine import IMAGE_FILE, RunParameters
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

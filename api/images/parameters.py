@@ -3,7 +3,7 @@
 from api.images.run_certificate import RunCertificate
 from bringup.model import utc_now
 from bringup.settings import Settings
-from bringup.wire import AREA_SIZE, RunParameters
+from bringup.wire.machine import AREA_SIZE, RunParameters
 
 
 class ParametersTooLarge(Exception):

@@ -6,7 +6,7 @@ from api.images.read_stats import ImageReads
 from api.state.store import Store
 from bringup import log
 from bringup.errors import BringupError
-from bringup.wire import AREA_SIZE
+from bringup.wire.machine import AREA_SIZE
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from bringup.expectation import Expectation
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
-from bringup.verdict import judge
-from bringup.wire import EventType, Heartbeat, MachineIdentity, Report, RunEvent, TimelineEntry, Trouble
+from bringup.verdict.judge import judge
+from bringup.wire.machine import Heartbeat, Trouble
+from bringup.wire.report import Report
+from bringup.wire.run import EventType, MachineIdentity, RunEvent, TimelineEntry
 
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,

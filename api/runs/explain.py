@@ -6,7 +6,7 @@ from api.runs.admission import obstacles
 from api.runs.records import KnownDevice
 from bringup.inventory import Device
 from bringup.settings import Settings
-from bringup.wire import Explanation
+from bringup.wire.operator import Explanation
 
 
 def explain(device: KnownDevice, settings: Settings) -> Explanation:

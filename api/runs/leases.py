@@ -6,7 +6,7 @@ from api.runs import pins
 from api.runs.admission import decide
 from api.runs.records import Change, Job, KnownDevice, RunRecord
 from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
-from bringup.wire import TimelineEntry
+from bringup.wire.run import TimelineEntry
 
 
 def opened_by(event: LeaseEvent, device: KnownDevice, now: datetime) -> Change | None:

@@ -11,7 +11,7 @@ from api.runs.records import KnownDevice
 from bringup.bmc_address import system_key
 from bringup.identity import mac_keys, serial_key, uuid_key
 from bringup.inventory import Device, Inventory
-from bringup.wire import MachineIdentity
+from bringup.wire.run import MachineIdentity
 
 
 def contradiction(device: KnownDevice, seen: MachineIdentity, inventory: Inventory) -> str | None:

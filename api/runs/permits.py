@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from api.runs.records import RunRecord
 from bringup.errors import NotYet
-from bringup.wire import ARRIVAL_S, PERMIT_S
+from bringup.wire.run import ARRIVAL_S, PERMIT_S
 
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 

@@ -23,7 +23,9 @@ from bringup.model import (
     RunId,
     RunState,
 )
-from bringup.wire import DeviceView, MachineIdentity, Run, TimelineEntry, Verdict
+from bringup.wire.operator import DeviceView
+from bringup.wire.report import Verdict
+from bringup.wire.run import MachineIdentity, Run, TimelineEntry
 
 _STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
 

@@ -2,7 +2,7 @@
 
 from api.runs.records import RunRecord
 from bringup.model import JobKind, RunState
-from bringup.wire import Run
+from bringup.wire.run import Run
 
 _OWED = {
     RunState.QUEUED: (JobKind.BOOT,),

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 from bringup.model import FailureReason
-from bringup.wire import Trouble
+from bringup.wire.machine import Trouble
 
 _IN_WORDS = {
     FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from api.http.body import MIB
 from api.state.redis import Database
 from bringup import keys
-from bringup.wire import Artifact
+from bringup.wire.run import Artifact
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

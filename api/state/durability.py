@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from api.blocking import slot_given_back
 from api.state.redis import Database
-from bringup.connections import fsync_policy
+from bringup.connections.redis_client import fsync_policy
 from bringup.settings import Settings
 
 # With appendfsync everysec Redis writes on while an fsync is running, for up to two seconds.

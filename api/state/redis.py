@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bringup.connections import ReplicatedRedis, check_writes, redis_errors, redis_now
+from bringup.connections.redis_client import check_writes, redis_errors, redis_now
+from bringup.connections.replicated import ReplicatedRedis
 from bringup.errors import BringupError
 from bringup.outages import Outages, Service
 from bringup.settings import Settings

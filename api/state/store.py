@@ -24,7 +24,7 @@ from bringup.identity import uuid_key
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, RunState
 from bringup.queues import Queues
-from bringup.wire import TimelineEntry
+from bringup.wire.run import TimelineEntry
 
 if TYPE_CHECKING:
     from redis.client import Pipeline

@@ -11,7 +11,7 @@ from api.http.problems import finished, unknown_artifact, unknown_run
 from api.http.responses import answer
 from api.services import services
 from api.state.artifacts import LIMIT, NAMES
-from bringup.wire import Artifact
+from bringup.wire.run import Artifact
 
 bp = Blueprint("artifacts", __name__)
 

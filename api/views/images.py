@@ -17,7 +17,7 @@ from api.images.range import wanted
 from api.images.read_log import ImageRecord
 from api.services import services
 from bringup import log
-from bringup.wire import IMAGE_FILE
+from bringup.wire.machine import IMAGE_FILE
 
 bp = Blueprint("images", __name__)
 # Firmware goes by the end of the address for this one; some BMCs take no other.

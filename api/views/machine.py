@@ -16,7 +16,8 @@ from api.services import services
 from api.views.run_context import change_run
 from bringup.errors import InvalidTransition
 from bringup.model import RunState
-from bringup.wire import Heartbeat, HeartbeatReply, Report, ReportReply
+from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
+from bringup.wire.report import Report
 
 bp = Blueprint("machine", __name__)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)

@@ -18,19 +18,9 @@ from api.runs.required_jobs import with_owed_jobs
 from api.services import services
 from api.views.run_context import change_run_or_refuse
 from bringup.model import Decision, DeviceState, run_id_of
-from bringup.wire import (
-    AbortRequest,
-    DeviceChange,
-    DeviceList,
-    DeviceView,
-    Explanation,
-    Report,
-    Run,
-    RunDecision,
-    RunDetail,
-    RunList,
-    StartRequest,
-)
+from bringup.wire.operator import AbortRequest, DeviceChange, DeviceList, DeviceView, Explanation, StartRequest
+from bringup.wire.report import Report
+from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 
 bp = Blueprint("operators", __name__)
 _UNKNOWN = (HTTPStatus.NOT_FOUND,)

@@ -10,7 +10,7 @@ from api.http.responses import answer
 from api.services import services
 from bringup import __version__
 from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable
-from bringup.wire import Health, Readiness
+from bringup.wire.message import Health, Readiness
 
 bp = Blueprint("public", __name__)
 

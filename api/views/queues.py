@@ -14,7 +14,7 @@ from api.http.responses import answer
 from api.services import services
 from bringup import log
 from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
-from bringup.wire import JobRequest, QuarantinedJob, QueueList, QueueView
+from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList, QueueView
 
 bp = Blueprint("queues", __name__)
 _MOST_JOBS = 1000  # in one answer; the counts are of all

@@ -17,7 +17,7 @@ from api.services import services
 from api.views.run_context import change_run
 from bringup.errors import InvalidTransition
 from bringup.model import RUN_ID
-from bringup.wire import Trouble, TroubleReply
+from bringup.wire.machine import Trouble, TroubleReply
 
 bp = Blueprint("trouble", __name__)
 _LIMIT = 16 * KIB

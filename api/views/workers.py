@@ -21,16 +21,8 @@ from api.views.run_context import change_run_or_refuse
 from bringup import log
 from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
-from bringup.wire import (
-    PERMIT_S,
-    EventType,
-    MediaRequest,
-    RunDecision,
-    RunEvent,
-    RunEventReply,
-    RunMedia,
-    RunParameters,
-)
+from bringup.wire.machine import RunParameters
+from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 
 _CERTIFICATE_AGAIN_S = 30  # somebody must mend the command, or the CA: less would only fill the timeline
 

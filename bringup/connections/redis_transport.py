@@ -1,4 +1,4 @@
-"""How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says."""
+"""How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says, with codes of errors."""
 
 import functools
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from bringup import tls
-from bringup.connections.redis_errors import KeepsErrorCodes
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,11 +21,35 @@ _TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle
 _MOST_CONNECTIONS = 1024
 
 
-class PlainConnection(KeepsErrorCodes, redis.Connection):
+class _KeepsErrorCodes:
+    """Base of our connection classes: every error of the server keeps its code in ``status_code``.
+
+    redis-py sets it only for the codes that have a class of their own.
+    """
+
+    def set_parser(self, parser_class: Any) -> None:
+        """As redis-py, with a parser that keeps the code."""
+        super().set_parser(_keeping_codes(parser_class))  # type: ignore[misc]
+
+
+@functools.cache
+def _keeping_codes(parser_class: Any) -> Any:
+    class Parser(parser_class):  # type: ignore[misc]
+        @classmethod
+        def parse_error(cls, response: str) -> redis.RedisError:
+            error: redis.RedisError = super().parse_error(response)
+            if error.status_code is None:
+                error.status_code = response.partition(" ")[0]
+            return error
+
+    return Parser
+
+
+class PlainConnection(_KeepsErrorCodes, redis.Connection):
     """redis-py's own, which keeps the codes of errors."""
 
 
-class TlsConnection(KeepsErrorCodes, redis.SSLConnection):
+class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
     """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
 
     def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:

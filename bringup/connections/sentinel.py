@@ -14,7 +14,6 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from bringup import tls
-from bringup.connections.redis_errors import SentinelRefused
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, options
 from bringup.settings import Address, Settings
 
@@ -63,6 +62,10 @@ class Opinion:
     problem: str = ""
     master: Address | None = None
     others: int = 0
+
+
+class SentinelRefused(redis.AuthenticationError):
+    """Every sentinel refuses our password."""
 
 
 class NoSentinelAnswers(MasterNotFoundError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bringup.wire import CheckResult, CheckStatus
+from bringup.wire.report import CheckResult, CheckStatus
 
 # A machine may report thousands of parts; its verdict must fit in a table.
 _LONGEST = 400

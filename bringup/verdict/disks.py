@@ -6,7 +6,7 @@ from bringup.expectation import ExpectedDisk
 from bringup.identity import serial_key
 from bringup.verdict.assignment import assign
 from bringup.verdict.compare import shorten
-from bringup.wire import CheckResult, CheckStatus, Disk
+from bringup.wire.report import CheckResult, CheckStatus, Disk
 
 GB = 10**9
 # Disks of one nominal size differ by up to 0.1 % between vendors (IDEMA LBA1-03 rounds up; RAID controllers round

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bringup.expectation import Expectation
 from bringup.verdict.compare import compare
-from bringup.wire import CheckResult, Firmware, HardwareInventory
+from bringup.wire.report import CheckResult, Firmware, HardwareInventory
 
 
 def judge_firmware(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bringup.expectation import GIB, Expectation, ExpectedDimms
 from bringup.identity import serial_key
 from bringup.verdict.compare import compare, compare_all, shorten
-from bringup.wire import CheckResult, CheckStatus, HardwareInventory, MemoryModule
+from bringup.wire.report import CheckResult, CheckStatus, HardwareInventory, MemoryModule
 
 # Firmware and kernel keep some memory for themselves; a missing DIMM is far more than this share.
 MEMORY_TOLERANCE = 0.03

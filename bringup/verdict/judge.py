@@ -11,7 +11,7 @@ from bringup.verdict.hardware import judge_hardware, judge_identity
 from bringup.verdict.pci import judge_gpus, judge_pcie
 from bringup.verdict.ports import judge_ports
 from bringup.verdict.smart import judge_smart
-from bringup.wire import AgentCheck, CheckResult, CheckStatus, HardwareInventory, Report, Verdict
+from bringup.wire.report import AgentCheck, CheckResult, CheckStatus, HardwareInventory, Report, Verdict
 
 # The agent must at least have run these; a report without them proves nothing.
 _REQUIRED_AGENT_CHECKS = ("memory", "disks", "links", "machine-checks", "inventory")

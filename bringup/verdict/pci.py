@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bringup.expectation import ExpectedGpus, ExpectedPcie
 from bringup.verdict.compare import compare, compare_all, skipped
-from bringup.wire import CheckResult, CheckStatus, HardwareInventory, PcieLink
+from bringup.wire.report import CheckResult, CheckStatus, HardwareInventory, PcieLink
 
 _DEVICE = re.compile(r"(\S+) ([0-9a-f]{4}:[0-9a-f]{4}) ([0-9a-f]{6})")  # as the agent writes it
 # Source: PCI Code and ID Assignment 1.11.

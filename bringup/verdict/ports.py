@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from bringup.expectation import ExpectedPort
 from bringup.verdict.compare import compare
-from bringup.wire import CheckResult, CheckStatus, HardwareInventory, Interface
+from bringup.wire.report import CheckResult, CheckStatus, HardwareInventory, Interface
 
 
 def judge_ports(found: HardwareInventory, expected: Iterable[ExpectedPort]) -> Iterator[CheckResult]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bringup.verdict.compare import severity, shorten, worst
-from bringup.wire import CheckResult, CheckStatus, Disk, Smart, SmartCounter
+from bringup.wire.report import CheckResult, CheckStatus, Disk, Smart, SmartCounter
 
 _FAIL, _WARN, _SKIP, _PASS = CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS
 

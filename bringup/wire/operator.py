@@ -1,11 +1,12 @@
-"""What an operator asks for."""
+"""What an operator asks for, and what the API shows of devices and queues."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from bringup.model import DeviceState, DeviceText
-from bringup.wire.base import Message
+from bringup.model import AnyDeviceState, DeviceState, DeviceText, Mac
+from bringup.wire.message import Message
+from bringup.wire.run import MachineIdentity
 
 
 class AbortRequest(Message):
@@ -33,7 +34,65 @@ class DeviceChange(Message):
     forget_identity: bool = False
 
 
+class DeviceView(Message):
+    """A device as it stands."""
+
+    name: str
+    state: AnyDeviceState
+    maintenance: str | None = None
+    macs: tuple[Mac, ...] = ()
+    ip: str | None = None
+    in_inventory: bool
+    active_run: str | None = None
+    last_run: str | None = None
+    last_seen_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # as its BMC showed it at the first contact
+
+
+class DeviceList(Message):
+    """By name."""
+
+    devices: tuple[DeviceView, ...]
+
+
+class Explanation(Message):
+    """Whether a machine would be powered now. ``obstacles``: everything in the way, the first is the reason."""
+
+    device: str
+    would_start: bool  # a lease or an operator would start a run
+    would_power: bool  # and that run would get as far as the power switch
+    obstacles: tuple[str, ...]
+    steps: tuple[str, ...]  # what a run would do, in its order
+
+
 class JobRequest(Message):
     """Names a job in quarantine; its id may be anything that somebody has written to a queue."""
 
     job_id: str = Field(min_length=1, max_length=1024)
+
+
+class QueueView(Message):
+    """How many jobs of each kind of standing a queue holds."""
+
+    name: str
+    queued: int
+    started: int
+    scheduled: int
+    failed: int
+    quarantined: int = 0
+
+
+class QuarantinedJob(Message):
+    """A job that no worker can read or may run, and why."""
+
+    job_id: str
+    queue: str
+    reason: str
+    at: AwareDatetime
+
+
+class QueueList(Message):
+    """Every queue of bringup, and the jobs in quarantine, oldest first."""
+
+    queues: tuple[QueueView, ...]
+    quarantine: tuple[QuarantinedJob, ...] = ()

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bringup.wire import Run
+from bringup.wire.run import Run
 from bringup_cli.commands.show import seconds_of
 from bringup_cli.demo import flip as flipping
 from bringup_cli.demo import play as demonstration

@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 from bringup import tls
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError
 from bringup.text import printable
-from bringup.wire import DeviceView, Report, RunDetail, RunList
+from bringup.wire.operator import DeviceView
+from bringup.wire.report import Report
+from bringup.wire.run import RunDetail, RunList
 from bringup_cli.context import Context
 from bringup_cli.learn import Change, Proposal, learn, propose
 from bringup_cli.output import Output, output_option, show_json

@@ -3,8 +3,8 @@
 import click
 
 from bringup import tls
-from bringup.connections import ApiClient
-from bringup.wire import JobRequest, QuarantinedJob, QueueList
+from bringup.connections.api_client import ApiClient
+from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, say, show_json, show_table
 

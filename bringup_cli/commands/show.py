@@ -5,19 +5,9 @@ import sys
 import click
 
 from bringup import tls
-from bringup.connections import ApiClient
-from bringup.wire import (
-    AbortRequest,
-    DeviceChange,
-    DeviceList,
-    DeviceView,
-    Explanation,
-    Run,
-    RunDecision,
-    RunDetail,
-    RunList,
-    StartRequest,
-)
+from bringup.connections.api_client import ApiClient
+from bringup.wire.operator import AbortRequest, DeviceChange, DeviceList, DeviceView, Explanation, StartRequest
+from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 from bringup_cli.commands.learn import device_learn
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, say, show_json, show_table

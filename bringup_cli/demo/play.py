@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bringup.model import Decision
-from bringup.wire import Run, RunList
+from bringup.wire.run import Run, RunList
 from bringup_cli.demo import scenario
 from bringup_cli.demo.scenario import Part
 from bringup_cli.demo.stack import Stack, free_port

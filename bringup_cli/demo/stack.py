@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis, redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import BringupError, TransientError
 from bringup.settings import Settings, load
 from bringup.settings.env_file import new_secret
-from bringup.wire import Health
+from bringup.wire.message import Health
 
 _START_S = 20.0
 _STOP_S = 12.0

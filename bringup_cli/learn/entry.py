@@ -8,8 +8,8 @@ from tomlkit.items import InlineTable, Item, Table
 
 from bringup.expectation import Expectation
 from bringup.model import normalise_mac
-from bringup.verdict import judge_expected
-from bringup.wire import CheckStatus
+from bringup.verdict.judge import judge_expected
+from bringup.wire.report import CheckStatus
 from bringup_cli.learn.learned import Learned
 
 # RFC 6761 s.6.4: this name resolves nowhere, so no credential goes anywhere before a person fills in the address.

@@ -9,7 +9,7 @@ from bringup.identity import serial_key
 from bringup.verdict.disks import GB, distinct, size_fits
 from bringup.verdict.hardware import port_count
 from bringup.verdict.pci import functions, is_gpu
-from bringup.wire import Disk, HardwareInventory, Interface, MemoryModule
+from bringup.wire.report import Disk, HardwareInventory, Interface, MemoryModule
 from bringup_cli.learn.links import pcie_of
 
 Table = dict[str, Any]

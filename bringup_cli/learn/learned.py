@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from bringup.wire import HardwareInventory, Report
+from bringup.wire.report import HardwareInventory, Report
 from bringup_cli.learn.expected import expected_of
 
 

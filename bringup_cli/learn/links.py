@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 from bringup.verdict.pci import PciFunction, functions, is_gpu
-from bringup.wire import HardwareInventory, PcieLink
+from bringup.wire.report import HardwareInventory, PcieLink
 
 _NETWORK_AND_STORAGE = ("01", "02")  # PCI Code and ID Assignment 1.11
 _SLOT = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")

@@ -1,7 +1,7 @@
 """The disks of a simulated machine."""
 
 from bringup.expectation import ExpectedDisk
-from bringup.wire import Disk, Smart, SmartCounter
+from bringup.wire.report import Disk, Smart, SmartCounter
 from bringup_cli.simulate.faults import Fault
 
 _WORN_OUT = 250  # percent of the rated endurance

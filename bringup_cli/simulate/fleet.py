@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bringup import tls
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import InventoryError, SettingsError
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
-from bringup.wire import RunMedia
+from bringup.wire.run import RunMedia
 from bringup_cli.simulate.certificates import RunCertificates
 from bringup_cli.simulate.faults import Fault
 from bringup_cli.simulate.machine import SimulatedMachine

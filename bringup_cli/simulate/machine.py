@@ -7,10 +7,11 @@ from threading import Event, Lock, Thread
 from typing import TypeVar
 
 from bringup import log
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError, TransientError
 from bringup.inventory import Device
-from bringup.wire import Heartbeat, HeartbeatReply, ReportReply, RunMedia
+from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
+from bringup.wire.run import RunMedia
 from bringup_cli.simulate.faults import Fault
 from bringup_cli.simulate.report import report_of
 

@@ -2,7 +2,7 @@
 
 from bringup.expectation import Expectation, ExpectedPcie
 from bringup.verdict.pci import PciFunction, is_selected
-from bringup.wire import PcieLink
+from bringup.wire.report import PcieLink
 from bringup_cli.simulate.faults import Fault
 
 _BRIDGE = PciFunction("0000:00:1f.0", "8086:a1c1", "060100")

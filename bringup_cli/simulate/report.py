@@ -2,7 +2,7 @@
 
 from bringup.expectation import GIB, Expectation, ExpectedDimms, ExpectedPort
 from bringup.inventory import Device
-from bringup.wire import (
+from bringup.wire.report import (
     AgentCheck,
     Boot,
     CheckStatus,

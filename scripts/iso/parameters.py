@@ -1,4 +1,4 @@
-"""The archive that the API fills in for each run: the names and sizes of ``bringup.wire.image``."""
+"""The archive that the API fills in for each run: the names and sizes of ``bringup.wire.machine``."""
 
 from scripts.iso import cpio
 

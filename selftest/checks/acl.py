@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bringup.connections import redis_errors
+from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError, RedisRefused
 from bringup.redis_acl import DEFAULT_USER
 from selftest.check import Check, Finding, fail, ok, skip, warn

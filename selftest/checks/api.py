@@ -4,9 +4,11 @@ import re
 from email.utils import parsedate_to_datetime
 
 from bringup import log
-from bringup.connections import ApiClient, redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError
-from bringup.wire import Health, RunList
+from bringup.wire.message import Health
+from bringup.wire.run import RunList
 from selftest.api_diagnosis import look_at, not_ours, why_not_let_in, why_not_reached
 from selftest.check import Check, Finding, Status, info, ok, skip, warn
 from selftest.checks.redis import connected

@@ -2,7 +2,7 @@
 
 import re
 
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import BringupError, InventoryError
 from bringup.inventory import Inventory
 from selftest.check import Check, Finding, fail, info, ok, skip, warn

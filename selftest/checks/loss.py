@@ -1,6 +1,6 @@
 """Test 3e: whether Redis still holds what the API hosts remember."""
 
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import BringupError
 from selftest.check import Check, Finding, fail, ok, skip
 from selftest.target_installation import Subject

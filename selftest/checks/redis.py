@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rq import Queue
 
 from bringup import keys
-from bringup.connections import connect_redis, redis_errors
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import BringupError, PermanentError, RedisUnavailable
 from bringup.queues import open_queue
 from selftest.check import Check, Finding, fail, info, ok, skip, warn

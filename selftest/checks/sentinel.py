@@ -1,6 +1,7 @@
 """Test 1d: whether Redis survives the loss of its master: the sentinels agree, and replicas follow."""
 
-from bringup.connections import Opinion, redis_errors
+from bringup.connections.redis_client import redis_errors
+from bringup.connections.sentinel import Opinion
 from bringup.errors import BringupError
 from bringup.settings import Address
 from selftest.check import Check, Finding, fail, info, ok, warn

@@ -12,7 +12,7 @@ import pytest
 
 from bringup.errors import TransientError
 from bringup.model import RunState
-from bringup.wire import Run, RunList
+from bringup.wire.run import Run, RunList
 from bringup_cli.demo.scenario import SETTINGS
 from bringup_cli.demo.stack import Stack, free_port
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.wire import image
+from bringup.wire import machine
 from scripts.iso import cpio, elf, modules, parameters
 from scripts.iso.debian import BuildError, Packages
 
@@ -26,13 +26,13 @@ def names(archive: bytes) -> list[str]:
 
 
 def test_the_area_is_the_one_that_the_api_looks_for() -> None:
-    assert (parameters.AREA_HEAD, parameters.AREA_SIZE) == (image.AREA_HEAD, image.AREA_SIZE)
+    assert (parameters.AREA_HEAD, parameters.AREA_SIZE) == (machine.AREA_HEAD, machine.AREA_SIZE)
 
 
 def test_the_run_archive_holds_a_blank_area_and_its_folders() -> None:
     archive = parameters.blank()
     assert names(archive) == ["etc", "etc/bringup", "etc/bringup/run.json"]
-    assert image.AREA_HEAD.ljust(image.AREA_SIZE) in archive
+    assert machine.AREA_HEAD.ljust(machine.AREA_SIZE) in archive
 
 
 def test_an_archive_does_not_depend_on_the_order_of_its_files() -> None:

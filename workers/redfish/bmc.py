@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from bringup.errors import BmcRejected, PermitExpired
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.wire import Run, RunMedia
+from bringup.wire.run import Run, RunMedia
 from workers.credentials import read_credential
 from workers.identity import MachineIdentity
 from workers.own_media import OwnMedia

@@ -14,7 +14,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bringup import tls
-from bringup.wire import ARRIVAL_S
+from bringup.wire.run import ARRIVAL_S
 from workers.permit import Permit
 
 if TYPE_CHECKING:

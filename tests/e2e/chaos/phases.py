@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from tests.e2e.chaos.certificates import renew_all
 from tests.e2e.chaos.site import ADMINISTRATOR, Site
 from tests.sentinel_set import SentinelSet

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.errors import TransientError
-from bringup.wire import Run, RunList
+from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
 from tests.e2e.chaos.leases import Leases, mac_of, name_of
 from tests.e2e.chaos.record import Record

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bringup.model import RunState
-from bringup.wire import Run
+from bringup.wire.run import Run
 from tests.e2e.chaos.record import Disturbance, Lease, Record
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bringup.model import Decision, RunState
-from bringup.wire import Run
+from bringup.wire.run import Run
 from tests.e2e.chaos.record import Disturbance, Lease, Record
 from tests.e2e.chaos.table import Line, lines
 

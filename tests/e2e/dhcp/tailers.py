@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
 from bringup.queues import Queues
 from bringup.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.wire import Run
+from bringup.wire.run import Run
 from tests.e2e.chaos import phases
 from tests.e2e.chaos.record import Record
 from tests.e2e.chaos.site import TLS, site, wait_for

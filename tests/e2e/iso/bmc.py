@@ -21,7 +21,7 @@ from sushy_tools.emulator import main as emulator  # type: ignore[import-untyped
 from sushy_tools.emulator.resources.systems import fakedriver  # type: ignore[import-untyped]
 from werkzeug.serving import run_simple
 
-from bringup.wire import AREA_SIZE
+from bringup.wire.machine import AREA_SIZE
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER
 from tests.integration.redfish.emulator import WRITES, Front, end_with, uuid_of
 

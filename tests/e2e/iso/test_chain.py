@@ -16,7 +16,9 @@ import pytest
 
 from bringup.errors import TransientError
 from bringup.model import FailureReason, RunState
-from bringup.wire import AREA_HEAD, CheckStatus, Report, RunDetail, RunList
+from bringup.wire.machine import AREA_HEAD
+from bringup.wire.report import CheckStatus, Report
+from bringup.wire.run import RunDetail, RunList
 from bringup_cli.demo.stack import Stack
 from pki.authority import Authority
 from pki.keys import pem

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.system import Outcome
-from bringup.wire import Report
+from bringup.wire.report import Report
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.agent.site import Booted, Ca, Door, long_ago, served

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
 

@@ -16,7 +16,7 @@ from api.state.change_memory import ChangeMemory
 from api.state.durability import EVERYSEC_S
 from api.state.installation import ID_FILE, MEMORY_FILE
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from tests.conftest import RedisServer
 from tests.integration.api.conftest import RUN_A, RUN_B, Api

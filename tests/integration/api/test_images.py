@@ -14,10 +14,11 @@ from api.app import create_app, create_images_app
 from api.images.base_image import BaseImageFile
 from api.views import workers
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import SettingsError
 from bringup.settings import Settings
-from bringup.wire import AREA_HEAD, AREA_SIZE, Run, RunParameters
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire.run import Run
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
 
 REAL = "02-00-00-00-00-05-1795426896"

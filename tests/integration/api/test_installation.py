@@ -7,7 +7,7 @@ from api.state.changes import Changes, Found
 from api.state.installation import Installation
 from api.state.redis import Database
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
 

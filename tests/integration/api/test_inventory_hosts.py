@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from api.app import create_app
 from api.state import inventory_hosts
 from bringup import keys, tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
 

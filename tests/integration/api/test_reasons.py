@@ -8,7 +8,7 @@ import pytest
 
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.simulate import Fault
 from tests.integration.api.conftest import INVENTORY, RUN_A, Api
 from tests.integration.api.test_trouble import tell, trouble

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from tests.conftest import MakeSettings, RedisServer
 from tests.integration.api.conftest import EPOCH, RUN_A, Api

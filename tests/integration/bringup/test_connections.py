@@ -9,10 +9,11 @@ import pytest
 from annotated_types import Le
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis, redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import ApiRejected, ApiUnavailable, PermanentError, RedisUnavailable
 from bringup.settings import Settings
-from bringup.wire import Health
+from bringup.wire.message import Health
 from tests.conftest import PASSWORD, MakeSettings, RedisServer, free_port
 
 Serve = Callable[..., "Foreign"]

@@ -11,7 +11,7 @@ import redis
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import connect_redis, redis_errors
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import CorruptRecord, PermanentError, RedisRefusesWrites, RedisUnavailable
 from bringup.settings import Settings
 from tests.conftest import PASSWORD, MakeSettings, RedisServer

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from bringup import keys, tls
-from bringup.connections import ReplicatedRedis, connect_redis, redis_errors
+from bringup.connections.redis_client import connect_redis, redis_errors
+from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import Sentinels
 from bringup.errors import NotReplicated, PermanentError, RedisUnavailable
 from tests.integration.workers.site import eventually

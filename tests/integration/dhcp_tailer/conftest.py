@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
 from bringup.queues import Queues
 from bringup.settings import Settings

@@ -14,11 +14,11 @@ import requests
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import RunState
 from bringup.settings import Settings
-from bringup.wire import Run, RunList
+from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
 from tests.conftest import IGNORING_XFSZ, full_disk
 from tests.integration.workers.site import eventually

@@ -18,7 +18,8 @@ import requests
 from cryptography.hazmat.primitives import hashes
 
 from bringup.model import Decision, RunState, utc_now
-from bringup.wire import IMAGE_FILE, Run, RunMedia
+from bringup.wire.machine import IMAGE_FILE
+from bringup.wire.run import Run, RunMedia
 from pki import profile
 from pki.authority import Authority
 from pki.keys import key_pem, pem

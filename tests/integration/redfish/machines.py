@@ -9,8 +9,9 @@ from typing import Any
 from agent import tls
 from agent.api import Api
 from agent.parameters import Parameters
-from bringup.connections import ApiClient
-from bringup.wire import AbortRequest, Run
+from bringup.connections.api_client import ApiClient
+from bringup.wire.operator import AbortRequest
+from bringup.wire.run import Run
 from tests.integration.agent.site import Booted, Ca, Door
 from tests.unit.agent.tree import Ended
 

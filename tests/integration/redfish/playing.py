@@ -12,7 +12,9 @@ import requests
 
 from api.app import create_app
 from bringup.model import utc_now
-from bringup.wire import AREA_SIZE, DeviceView, RunDetail
+from bringup.wire.machine import AREA_SIZE
+from bringup.wire.operator import DeviceView
+from bringup.wire.run import RunDetail
 from tests.integration.agent.site import Door, long_ago, served
 from tests.integration.redfish.cases import CASES, INSERT, RESET, UUIDS
 from tests.integration.redfish.conftest import Emulator

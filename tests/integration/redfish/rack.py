@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis
 from bringup.model import LeaseEvent
 from bringup.queues import Queues
-from bringup.wire import AREA_HEAD, AREA_SIZE, DeviceView, Run, RunDetail, RunList
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+from bringup.wire.operator import DeviceView
+from bringup.wire.run import Run, RunDetail, RunList
 from bringup_cli.demo.stack import Stack
 from tests.integration.redfish.cases import CASES, FOREIGN_CA, UUIDS, Case
 from tests.integration.redfish.conftest import Emulator, write_credential

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.wire import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
+from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
 from workers.permit import Permit
 
 # Which permit each kind of request needs; the last part of its path, or its method.

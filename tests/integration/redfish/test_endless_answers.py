@@ -11,7 +11,7 @@ import pytest
 
 from bringup.errors import BmcUnavailable
 from bringup.model import Decision, RunState, utc_now
-from bringup.wire import Run
+from bringup.wire.run import Run
 from tests.conftest import MakeSettings
 from workers.redfish import RedfishBmc
 from workers.redfish.bounded import LARGEST_BYTES

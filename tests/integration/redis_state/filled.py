@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.inventory import Inventory
 from bringup.model import LeaseEvent
 from bringup.queues import Queues

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup_cli.redis_conf import DEFAULT_USER
 from selftest import CATALOG, Subject, run
 from selftest.check import Finding, Status

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind, LeaseEvent, RunState
 from bringup.queues import Queues
 from tests.integration.api.conftest import LEASE, RUN_A, RUN_B

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bringup.wire import Run, RunList
+from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
 
 RUN_ID = "02-5b-00-00-00-01-1795428000"

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.model import utc_now
 from bringup.settings import Settings
-from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack
 from pki.store import Store
 from selftest import CATALOG, Subject, run

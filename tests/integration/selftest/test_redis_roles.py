@@ -10,7 +10,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bringup import tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup_cli.demo.stack import Stack
 from bringup_cli.redis_conf import ROLES
 from tests.integration.selftest.site import Site

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bringup.model import RunState
-from bringup.wire import RunList
+from bringup.wire.run import RunList
 from bringup_cli.demo.stack import Stack
 from tests.integration.selftest.pipeline import RUN_ID, await_run, lease, stack, start_services
 from tests.integration.workers.site import eventually

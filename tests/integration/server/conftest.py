@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bringup import tls
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiUnavailable
 from bringup.settings import load
-from bringup.wire import Health
+from bringup.wire.message import Health
 from tests.conftest import PASSWORD, TOKEN, RedisServer, free_port
 from tests.integration.api.conftest import INVENTORY
 from tests.integration.workers.site import with_clock

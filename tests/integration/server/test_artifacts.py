@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
-from bringup.wire import MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.server.conftest import ServedApi, StartApi
 

@@ -6,11 +6,12 @@ import pytest
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis, redis_now
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis, redis_now
 from bringup.model import JobKind, LeaseEvent
 from bringup.queues import job_id_of
 from bringup.settings import Settings
-from bringup.wire import EventType, RunDecision, RunDetail, RunEvent, RunEventReply
+from bringup.wire.run import EventType, RunDecision, RunDetail, RunEvent, RunEventReply
 from tests.integration.api.conftest import LEASE
 from tests.integration.server.conftest import StartApi
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bringup.connections import ApiClient
-from bringup.wire import DeviceView, RunList
+from bringup.connections.api_client import ApiClient
+from bringup.wire.operator import DeviceView
+from bringup.wire.run import RunList
 from tests.integration.server.conftest import ServedApi, StartApi
 
 

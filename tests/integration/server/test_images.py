@@ -16,22 +16,13 @@ import pytest
 
 from api.images.delivery import ASK_EVERY_S
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
-from bringup.wire import (
-    AREA_HEAD,
-    AREA_SIZE,
-    AbortRequest,
-    EventType,
-    MediaRequest,
-    Run,
-    RunDecision,
-    RunDetail,
-    RunEvent,
-    RunEventReply,
-    RunMedia,
-)
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+from bringup.wire.operator import AbortRequest
+from bringup.wire.run import EventType, MediaRequest, Run, RunDecision, RunDetail, RunEvent, RunEventReply, RunMedia
 from tests.conftest import RedisServer
 from tests.integration.server.conftest import ServedApi, StartApi
 from tests.integration.workers.site import eventually

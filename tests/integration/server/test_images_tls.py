@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from bringup import tls
-from bringup.connections import ApiClient
-from bringup.wire import AREA_HEAD, AREA_SIZE, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.connections.api_client import ApiClient
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+from bringup.wire.run import EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 from tests.integration.server.test_images import DEVICE, LEASE, RUN

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from bringup.wire import Health, RunList
+from bringup.wire.message import Health
+from bringup.wire.run import RunList
 from tests.conftest import TOKEN
 from tests.integration.server.conftest import StartApi
 

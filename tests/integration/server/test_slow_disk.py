@@ -13,11 +13,13 @@ import pytest
 
 from api.state.installation import MEMORY_FILE
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
-from bringup.wire import EventType, Health, RunDecision, RunDetail, RunEvent, RunEventReply
+from bringup.wire.message import Health
+from bringup.wire.run import EventType, RunDecision, RunDetail, RunEvent, RunEventReply
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.server.conftest import ServedApi, StartApi
 from tests.integration.workers.site import eventually

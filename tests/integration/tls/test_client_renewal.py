@@ -14,9 +14,10 @@ import requests
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
-from bringup.wire import Health
+from bringup.wire.message import Health
 from pki.names import STANDARD, Identity, parse_san
 from pki.renew import carry_out, plan
 from pki.setup import Wanted

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bringup import tls
-from bringup.connections import ApiClient
+from bringup.connections.api_client import ApiClient
 from bringup.crl import CrlLife
 from bringup.errors import ApiUnavailable
-from bringup.wire import Health
+from bringup.wire.message import Health
 from pki.opening import ceremony
 from pki.profile import Validity
 from pki.store import Store

@@ -11,7 +11,7 @@ import pytest
 
 from api.images import crypto
 from bringup import keys
-from bringup.wire import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from tests.conftest import free_port
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.selftest.site import Site

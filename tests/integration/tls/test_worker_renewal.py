@@ -14,11 +14,12 @@ from threading import Event, Thread
 import pytest
 
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis, redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import BringupError, TransientError
 from bringup.model import LeaseAction, LeaseEvent
 from bringup.queues import Queues
-from bringup.wire import RunDetail
+from bringup.wire.run import RunDetail
 from pki.names import STANDARD
 from pki.opening import ceremony
 from pki.profile import Validity

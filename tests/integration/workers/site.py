@@ -18,11 +18,13 @@ from werkzeug.serving import make_server
 
 from api.app import create_app
 from bringup import tls
-from bringup.connections import ApiClient, connect_redis
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind, LeaseAction, LeaseEvent
 from bringup.queues import Queues
 from bringup.settings import Settings
-from bringup.wire import AbortRequest, Run, RunDetail
+from bringup.wire.operator import AbortRequest
+from bringup.wire.run import Run, RunDetail
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bringup.connections import redis_now
+from bringup.connections.redis_client import redis_now
 from bringup.model import JobKind
 from bringup.queues import job_id_of
 from tests.integration.workers.conftest import StartWorker

@@ -11,7 +11,8 @@ from rq.job import Job
 
 from bringup.model import JobKind, RunState
 from bringup.queues import job_id_of
-from bringup.wire import QuarantinedJob, QueueList, RunDecision
+from bringup.wire.operator import QuarantinedJob, QueueList
+from bringup.wire.run import RunDecision
 from tests.integration.workers.conftest import StartWorker
 from tests.integration.workers.site import Site, eventually
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bringup.errors import ApiRejected
 from bringup.model import JobKind, RunState
-from bringup.wire import JobRequest, QuarantinedJob
+from bringup.wire.operator import JobRequest, QuarantinedJob
 from bringup_cli.root import cli
 from tests.integration.workers.conftest import StartWorker
 from tests.integration.workers.site import Site, WorkerProcess, eventually

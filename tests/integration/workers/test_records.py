@@ -7,12 +7,12 @@ import pytest
 import redis.exceptions
 
 from bringup import keys, tls
-from bringup.connections import connect_redis
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable, BringupError
 from bringup.model import Decision, JobKind, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
-from bringup.wire import Run
+from bringup.wire.run import Run
 from workers import delayed, housekeeping, in_flight, liveness
 from workers.job import JobFunction, job_class
 from workers.reaper import Suspects, Sweep

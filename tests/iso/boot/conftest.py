@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.wire.image import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 
 collect_ignore_glob = [] if os.environ.get("BRINGUP_ISO") else ["test_*.py"]
 

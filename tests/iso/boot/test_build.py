@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from bringup.wire.image import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
 
 def test_two_builds_have_the_same_bytes(tmp_path: Path) -> None:

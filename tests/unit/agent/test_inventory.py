@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from agent import inventory
-from bringup.wire import HardwareInventory
+from bringup.wire.report import HardwareInventory
 from tests.unit.agent.tree import END, KERNEL, MAC, PCI, Stage, Tree, array, module, structure
 
 

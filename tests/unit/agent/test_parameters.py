@@ -8,7 +8,7 @@ import pytest
 
 from agent import parameters
 from agent.parameters import BadParameters
-from bringup.wire.image import AREA_HEAD, AREA_SIZE, RunParameters
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from tests.unit.agent.tree import Tree
 
 RUN = "02-00-00-00-00-01-1795426896"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.inventory.smart import smart
 from agent.system import Outcome
-from bringup.wire import Disk
+from bringup.wire.report import Disk
 from tests.unit.agent.tree import SMARTCTL, Stage, smartctl
 
 

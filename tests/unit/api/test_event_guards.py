@@ -8,7 +8,7 @@ from api.runs import events
 from api.runs.records import Change
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire import EventType, MachineIdentity, RunEvent
+from bringup.wire.run import EventType, MachineIdentity, RunEvent
 from tests.unit.api.test_events import ENTRY, after, beat, booting, reported, tell, waiting
 
 SEEN = MachineIdentity(serial="A1")

@@ -17,7 +17,8 @@ from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, JobKind, LeaseEvent, RunState
 from bringup.settings import Settings
-from bringup.wire import EventType, Heartbeat, RunEvent
+from bringup.wire.machine import Heartbeat
+from bringup.wire.run import EventType, RunEvent
 from bringup_cli.simulate import Fault
 from bringup_cli.simulate.report import report_of
 

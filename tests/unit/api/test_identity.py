@@ -8,7 +8,7 @@ from api.runs.machine_identity import contradiction, first_contact, known_as_ano
 from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
-from bringup.wire import MachineIdentity
+from bringup.wire.run import MachineIdentity
 
 UUID = "4c4c4544-0058-4b10-8032-b7c04f4d3133"
 SWAPPED = "44454c4c-5800-104b-8032-b7c04f4d3133"

@@ -14,7 +14,7 @@ from api.images.base_image import BaseImageFile
 from api.images.delivery import CHUNK_BYTES, deliver, while_it_lives
 from api.images.overlay import RunImage
 from bringup.errors import SettingsError
-from bringup.wire import AREA_HEAD, AREA_SIZE
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
 AREA = b'{"run_id":"x"}'.ljust(AREA_SIZE)
 

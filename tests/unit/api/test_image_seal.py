@@ -6,7 +6,7 @@ from cryptography.fernet import InvalidToken
 from api.images.crypto import locator, new_secret, seal, unseal
 from api.images.parameters import ParametersTooLarge, area_of
 from bringup.text import without_image_secret
-from bringup.wire import AREA_SIZE, RunParameters
+from bringup.wire.machine import AREA_SIZE, RunParameters
 
 PARAMETERS = RunParameters(
     run_id="02-00-00-00-00-01-1795426896", callback_url="https://x/api/v1", token="t", epoch=1795426896

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 from api.runs.records import DeviceRecord, RunRecord
 from api.state.store import _write
 from bringup.model import DeviceState
-from bringup.wire import Run
+from bringup.wire.run import Run
 
 
 def test_what_is_shown_of_a_run_is_what_is_stored_and_what_it_needs() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bringup.expectation import Expectation
 from bringup.verdict.smart import LIMITS
-from bringup.wire import SmartCounter
+from bringup.wire.report import SmartCounter
 
 PAGE = (Path(__file__).parents[3] / "docs/inventory.md").read_text()
 ROWS = {row[0]: row for line in PAGE.splitlines() if (row := [cell.strip() for cell in line.strip("|").split("|")])}

@@ -5,8 +5,8 @@ import pytest
 from bringup.expectation import Expectation
 from bringup.inventory import Device
 from bringup.model import RunState
-from bringup.verdict import judge
-from bringup.wire import AgentCheck, CheckStatus, Report
+from bringup.verdict.judge import judge
+from bringup.wire.report import AgentCheck, CheckStatus, Report
 from bringup_cli.simulate import Fault
 from bringup_cli.simulate.report import report_of
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from bringup.expectation import Expectation
 from bringup.model import RunState
-from bringup.verdict import judge
-from bringup.wire import Report
+from bringup.verdict.judge import judge
+from bringup.wire.report import Report
 from bringup_cli.simulate import Fault
 from bringup_cli.simulate.report import report_of
 from tests.unit.bringup.test_verdict_parts import DEVICE as PARTS

@@ -5,9 +5,9 @@ from pydantic import ValidationError
 
 from bringup.expectation import Expectation
 from bringup.model import RunState
-from bringup.verdict import judge
+from bringup.verdict.judge import judge
 from bringup.verdict.smart import LIMITS, judge_smart
-from bringup.wire import AgentCheck, CheckStatus, Disk, Smart, SmartCounter
+from bringup.wire.report import AgentCheck, CheckStatus, Disk, Smart, SmartCounter
 from tests.unit.bringup.test_verdict import DEVICE, SOUND
 
 PASS, WARN, FAIL, SKIP = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.SKIP

@@ -16,8 +16,8 @@ from bringup.expectation import Expectation
 from bringup.inventory import Inventory
 from bringup.model import RunState
 from bringup.text import printable
-from bringup.verdict import judge
-from bringup.wire import Report
+from bringup.verdict.judge import judge
+from bringup.wire.report import Report
 from bringup_cli.learn import Learned, learn, propose
 from bringup_cli.learn.entry import extend
 from bringup_cli.learn.expected import expected_of

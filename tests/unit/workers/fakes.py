@@ -17,10 +17,10 @@ from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, Powe
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
-from bringup.wire import (
+from bringup.wire.machine import Heartbeat
+from bringup.wire.run import (
     PERMIT_S,
     EventType,
-    Heartbeat,
     MachineIdentity,
     Run,
     RunDetail,

@@ -8,7 +8,7 @@ import pytest
 
 from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavailable, NotYet
 from bringup.model import FailureReason, RunState
-from bringup.wire import EventType
+from bringup.wire.run import EventType
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from workers.boot import boot
 from workers.finish import finish

@@ -3,7 +3,7 @@
 import pytest
 
 from bringup.errors import PermitExpired
-from bringup.wire import PERMIT_S, EventType, RunEventReply
+from bringup.wire.run import PERMIT_S, EventType, RunEventReply
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.guard import Guard
 from workers.permit import Permit

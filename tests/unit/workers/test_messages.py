@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup.wire import EventType, RunEvent
+from bringup.wire.run import EventType, RunEvent
 from workers.callback import Callback
 from workers.identity import MachineIdentity
 

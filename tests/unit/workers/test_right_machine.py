@@ -5,7 +5,7 @@ import pytest
 from bringup.errors import BmcUnavailable
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire import ARRIVAL_S, PERMIT_S, MachineIdentity
+from bringup.wire.run import ARRIVAL_S, PERMIT_S, MachineIdentity
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
 from workers.boot import boot

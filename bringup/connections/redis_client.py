@@ -1,19 +1,27 @@
-"""What an error of Redis means for us, decided by its class and by the error code that the server sent.
+"""Redis: one server, or the master that the sentinels name. How it is connected to and asked, and what an error means.
 
-Never by its text: redis-py cuts the code off some errors, puts the command before others, and the text of a
-command may hold what a device has written.
+What an error means is decided by its class and by the error code that the server sent, never by its text: redis-py
+cuts the code off some errors, puts the command before others, and the text of a command may hold what a device has
+written.
 """
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import cast
 
 import redis
 
+from bringup import keys, tls
+from bringup.connections.master import master_pool
+from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
+from bringup.connections.replicated import ReplicatedRedis
+from bringup.connections.sentinel import SentinelRefused, Sentinels
 from bringup.errors import BringupError, CorruptRecord, RedisRefused, RedisRefusesWrites, RedisUnavailable
 from bringup.settings import Settings
 
+# No right to ask; or no such command, as in the Redis of a cloud.
+_MAY_NOT_ASK = {"NOPERM", "ERR"}
 # Reads work, writes are refused.
 # Source: processCommand() in Redis's server.c, which is where all of these are made.
 _REFUSES_WRITES = {
@@ -37,32 +45,58 @@ _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; ex
 _REFUSED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script: ")
 
 
-class SentinelRefused(redis.AuthenticationError):
-    """Every sentinel refuses our password."""
+def connect_redis(
+    settings: Settings, contexts: tls.ClientContexts, *, name: str, replicated: bool = False
+) -> redis.Redis:
+    """A client for the Redis of ``settings``; it connects on first use. There is no fall-back to plain text.
 
-
-class KeepsErrorCodes:
-    """Base of our connection classes: every error of the server keeps its code in ``status_code``.
-
-    redis-py sets it only for the codes that have a class of their own.
+    Args:
+        name: shown by ``CLIENT LIST``, so that an operator sees who is connected.
+        replicated: with REDIS_SENTINELS, a transaction counts only when the replicas have it: see `ReplicatedRedis`.
     """
+    if settings.sentinels:
+        sentinels = Sentinels(settings, contexts, name=name)
+        pool = master_pool(settings, contexts, sentinels, name=name)
+        return ReplicatedRedis(pool, sentinels) if replicated else redis.Redis(connection_pool=pool)
+    pool_class = TlsPool if settings.redis_use_tls else redis.ConnectionPool
+    return redis.Redis(
+        connection_pool=pool_class(
+            connection_class=TlsConnection if settings.redis_use_tls else PlainConnection,
+            host=settings.redis_host,
+            port=settings.redis_port,
+            **options(settings, contexts, name=name, timeout_s=settings.redis_timeout_s),
+            **login(settings),
+        )
+    )
 
-    def set_parser(self, parser_class: Any) -> None:
-        """As redis-py, with a parser that keeps the code."""
-        super().set_parser(_keeping_codes(parser_class))  # type: ignore[misc]
+
+def redis_now(connection: redis.Redis) -> datetime:
+    """The time by Redis's clock. Raises what redis-py raises."""
+    seconds, microseconds = connection.time()
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
 
 
-@functools.cache
-def _keeping_codes(parser_class: Any) -> Any:
-    class Parser(parser_class):  # type: ignore[misc]
-        @classmethod
-        def parse_error(cls, response: str) -> redis.RedisError:
-            error: redis.RedisError = super().parse_error(response)
-            if error.status_code is None:
-                error.status_code = response.partition(" ")[0]
-            return error
+def fsync_policy(connection: redis.Redis) -> str | None:
+    """The value of appendfsync; None: this user may not ask, or nobody may. Raises what redis-py raises."""
+    try:
+        found = cast("dict[str, str]", connection.config_get("appendfsync"))
+    except redis.ResponseError as error:
+        if error.status_code in _MAY_NOT_ASK:
+            return None
+        raise
+    return found.get("appendfsync", "")
 
-    return Parser
+
+def check_writes(connection: redis.Redis) -> None:
+    """Send a write that has no effect. Raises what redis-py raises when Redis would refuse a real one.
+
+    SET with XX on a key that does not exist changes nothing and is not put into the append-only file, yet Redis
+    refuses it as it refuses every write that needs memory: it decides by the command, before it looks at the key.
+    The fields of INFO say the same only by their sum, and each version of Redis would need its own.
+
+    Source: processCommand() in Redis's server.c.
+    """
+    connection.set(keys.WRITE_PROBE, "", xx=True, ex=1)
 
 
 @contextmanager

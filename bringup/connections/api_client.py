@@ -16,7 +16,7 @@ from bringup.backoff import retry_after_s
 from bringup.errors import ApiRejected, ApiUnavailable, innermost
 from bringup.openssl_errors import explained, is_tls
 from bringup.settings import Settings
-from bringup.wire import Readiness, read_reply
+from bringup.wire.message import Readiness, read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 _NOT_READY = 503

@@ -1,0 +1,202 @@
+"""A run: how the API shows it, what a worker posts about it, and what it is answered."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, NonNegativeFloat
+
+from bringup.model import (
+    AnyDecision,
+    AnyFailureReason,
+    AnyRunState,
+    DeviceText,
+    FailureReason,
+    Fingerprint,
+    JobKind,
+    Mac,
+    RunId,
+)
+from bringup.wire.message import Message
+from bringup.wire.report import Verdict
+
+# A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
+# the device. Long enough for one request over a connection that stands already, and less than the time after which
+# a silent worker's job is given to another (`workers.liveness`).
+PERMIT_S = 5.0
+
+
+# What was sent and not acknowledged is given up by the worker's kernel after this time, also when the worker has been
+# killed: a request reaches the BMC at most this long after its permit has ended. Together with PERMIT_S about the
+# time after which a killed worker's job is given to another, which then need not wait. Source: RFC 5482; tcp(7).
+ARRIVAL_S = 5.0
+
+
+class MachineIdentity(Message):
+    """What a BMC says of its system; None or empty: it does not say.
+
+    Args:
+        serial, sku, asset_tag, uuid, system_path: Redfish schema ComputerSystem, as read.
+        macs: of the host's network ports, as read.
+    """
+
+    serial: DeviceText | None = None
+    sku: DeviceText | None = None
+    asset_tag: DeviceText | None = None
+    uuid: DeviceText | None = None
+    macs: tuple[DeviceText, ...] = Field(default=(), max_length=128)
+    system_path: DeviceText | None = None
+
+
+class TimelineEntry(Message):
+    """One thing that happened in a run. ``applied`` is false for what came too late or out of turn."""
+
+    at: AwareDatetime
+    type: str
+    state: AnyRunState
+    applied: bool
+    detail: str = ""
+
+
+def _known_jobs(value: object) -> object:
+    """A job that only a newer version knows is for its workers to do."""
+    known = frozenset(JobKind)
+    return tuple(kind for kind in value if kind in known) if isinstance(value, list | tuple) else value
+
+
+class Run(Message):
+    """A run as the API shows it; how it is stored is `api.runs.records`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    run_id: RunId
+    device: str
+    mac: Mac
+    ip: str
+    hostname: str | None = None
+    decision: AnyDecision
+    state: AnyRunState
+    reason: AnyFailureReason | None = None
+    detail: str = ""
+    bmc: str | None = None
+    boot_method: str = "cd"
+    credential: str | None = None  # the name of one; the worker reads its file
+    bmc_ca: str | None = None
+    bmc_fingerprint: Fingerprint | None = None
+    bmc_verify: bool = True
+    serial: str | None = None  # of the machine, on record; tells it from others behind the same BMC
+    uuid: str | None = None
+    boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    deadline_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
+    boot_owner: str = ""
+    boot_started_at: AwareDatetime | None = None
+    media_at: AwareDatetime | None = None
+    identity: MachineIdentity | None = None  # of the machine that this run began with
+    write_permitted_at: AwareDatetime | None = None  # the first permit to write to the BMC
+    power_requested_at: AwareDatetime | None = None
+    override_requested_at: AwareDatetime | None = None
+    power_on_requested_at: AwareDatetime | None = None  # from here on the machine may be running the image
+    powered_off_at: AwareDatetime | None = None
+    powered_on_at: AwareDatetime | None = None
+    last_heartbeat_at: AwareDatetime | None = None
+    boot_ids: tuple[str, ...] = ()
+    stage: str = ""  # what the machine said last that it does
+    report_sha256: str | None = None
+    verdict: Verdict | None = None
+    # Jobs that must exist while the run stands like this.
+    owes: Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)] = ()
+
+
+class Artifact(Message):
+    """A log that the machine of a run has left. ``size`` in bytes."""
+
+    name: str
+    size: int
+
+
+class RunDetail(Run):
+    """A run with its timeline, oldest first, and what its machine has left."""
+
+    timeline: tuple[TimelineEntry, ...]
+    artifacts: tuple[Artifact, ...] = ()
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images that were minted for this machine
+
+
+class RunList(Message):
+    """Newest first."""
+
+    runs: tuple[Run, ...]
+
+
+class RunDecision(Message):
+    """The answer to a lease. ``run_id`` is the active run when the decision is ``running``."""
+
+    run_id: RunId
+    decision: AnyDecision
+    state: AnyRunState
+    reason: str
+
+
+class EventType(StrEnum):
+    """What a worker may tell of a run."""
+
+    BOOT_STARTED = "boot_started"
+    MEDIA_INSERTED = "media_inserted"
+    BOOT_OVERRIDE_SET = "boot_override_set"
+    MACHINE_IDENTIFIED = "machine_identified"  # which machine answers at the BMC's address; before any permit
+    WRITE_REQUESTED = "write_requested"  # asks for a permit to take out an old medium of ours, or insert the new one
+    OVERRIDE_REQUESTED = "override_requested"  # asks for a permit to set the boot override
+    POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
+    POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
+    BMC_BUSY = "bmc_busy"  # what the BMC has to wait for; the job waits with it
+    POWERED_OFF = "powered_off"
+    POWERED_ON = "powered_on"
+    BOOT_FAILED = "boot_failed"
+    DEADLINE = "deadline"  # asks whether the run's time is up
+    CLEANUP_REQUESTED = "cleanup_requested"  # asks for a permit to undo what this run did at the BMC
+    POWER_OFF_REQUESTED = "power_off_requested"  # asks for a permit to switch off after the run
+    PERMIT_RETURNED = "permit_returned"  # nothing of the job that asked for it is under way any more
+    MEDIA_EJECTED = "media_ejected"
+    FINISHED = "finished"
+
+
+class RunEvent(Message):
+    """One step of a run, told by the worker that took it."""
+
+    type: EventType
+    owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
+    reason: FailureReason | None = None
+    detail: DeviceText = ""
+    identity: MachineIdentity | None = None  # for `machine_identified`
+
+
+class RunEventReply(Message):
+    """What an event led to.
+
+    Args:
+        next_s: too early; seconds until the same event may be posted again.
+        permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
+    """
+
+    state: AnyRunState
+    next_s: NonNegativeFloat | None = None
+    permit_s: NonNegativeFloat | None = None
+
+
+class MediaRequest(Message):
+    """Asks for what the machine is to boot."""
+
+    owner: str = Field(max_length=64)
+
+
+class RunMedia(Message):
+    """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
+
+    run_id: RunId
+    callback_url: str
+    run_token: str = Field(repr=False)
+    epoch: int  # seconds; the machine's clock is never set to before this
+    image_url: str | None = Field(None, repr=False)  # where a real BMC fetches the image, and anyone else
