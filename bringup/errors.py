@@ -1,31 +1,40 @@
-"""Every error that bringup raises on purpose, as one tree.
+"""Every error that bringup raises on purpose, as one tree; pki has a tree of its own (`pki.errors`).
 
 ::
 
     BringupError
-    ├── ConfigurationError   files or variables are wrong; lists every problem at once
-    │   ├── SettingsError    the settings, or a file that they name
-    │   └── InventoryError   devices.toml
-    ├── LeaseFormatError     a record of a DHCP server cannot be read
-    ├── InvalidTransition    an event does not apply to the state that a run is in
-    │   └── PowerRefused     the power of this machine must not be switched
-    ├── TransientError       may succeed if tried again: retried with backoff
-    │   ├── RedisUnavailable
-    │   │   ├── RedisRefusesWrites   it answers reads, and no writes: full, read-only, disk full
-    │   │   └── NotReplicated        it has a change that its replicas have not confirmed
-    │   ├── HostShortage     this host is short of file descriptors, memory or disk
-    │   ├── ApiUnavailable
-    │   ├── BmcUnavailable
-    │   │   └── BmcBusy      waits for its host or for a job of its own: no try is used up
-    │   ├── PermitExpired    the permit ran out before the BMC was sent anything
+    ├── ConfigurationError       files or variables are wrong; lists every problem at once
+    │   ├── SettingsError        the settings, or a file that they name
+    │   └── InventoryError       devices.toml
+    ├── LeaseFormatError         a record of a DHCP server cannot be read
+    ├── InvalidTransition        an event does not apply to the state that a run is in
+    │   └── PowerRefused         the power of this machine must not be switched
+    ├── TransientError           may succeed if tried again: retried with backoff
+    │   ├── RedisUnavailable     it does not answer, or cannot work now
+    │   │   ├── RedisRefusesWrites  it answers reads, and no writes: full, read-only, disk full
+    │   │   └── NotReplicated    it has a change that its replicas have not confirmed
+    │   ├── HostShortage         this host is short of file descriptors, memory or disk
+    │   ├── ApiUnavailable       the API does not answer, or asks to come back later
+    │   ├── BmcUnavailable       a BMC does not answer, or accepted and did nothing
+    │   │   └── BmcBusy          waits for its host or for a job of its own: no try is used up
+    │   ├── PermitExpired        the permit ran out before the BMC was sent anything
     │   ├── StateDirUnavailable  the API's own files cannot be read or written
-    │   └── NotYet           nothing is wrong, it is only too early
-    └── PermanentError       trying again cannot help: never retried
-        ├── RedisRefused     Redis does not let us in, or not do what we must
-        ├── CorruptRecord    what Redis holds cannot be read as a record of ours
-        ├── ApiRejected
-        ├── BmcRejected
-        └── JobRefused       a queue held a function that is not on the allow-list
+    │   └── NotYet               nothing is wrong, it is only too early
+    ├── PermanentError           trying again cannot help: never retried
+    │   ├── RedisRefused         Redis refuses our login or a command that we need
+    │   ├── CorruptRecord        what Redis holds cannot be read as a record of ours
+    │   ├── ApiRejected          the API refuses a call
+    │   ├── BmcRejected          a BMC refuses a request
+    │   └── JobRefused           a queue held a function that is not on the allow-list
+    ├── Refusal                  api.http.problems: ends a request with a problem document
+    ├── ParametersTooLarge       api.images.parameters: a run's parameters do not fit into the image
+    ├── TooMuchOutput            api.images.command_output: a command prints more than it may
+    ├── NoRunCertificate         api.images.run_certificate: the command made no certificate
+    ├── AlreadyQueued            bringup.quarantine: another job has the id of the one in quarantine
+    ├── QueueUnknown             bringup.quarantine: nothing says which queue the job came from
+    ├── Rewritten                dhcp_tailer.open_file: the file was rewritten while it was read
+    ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
+    └── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
 
 Whether something is retried is decided by its class, never by its message.
 """
@@ -84,7 +93,7 @@ class InvalidTransition(BringupError):
 
 
 class PowerRefused(InvalidTransition):
-    """The power of this machine must not be switched, whoever asks; the message says why."""
+    """The power of this machine must not be switched, by a worker or an operator; the message has the reason."""
 
 
 class TransientError(BringupError):

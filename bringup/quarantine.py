@@ -9,6 +9,7 @@ from rq.job import Job
 
 from bringup import keys
 from bringup.connections.redis_client import redis_now
+from bringup.errors import BringupError
 from bringup.text import printable
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ class Entry(BaseModel):
     at: datetime
 
 
-class AlreadyQueued(Exception):
+class AlreadyQueued(BringupError):
     """Another job has the id of the one in quarantine now."""
 
 
-class QueueUnknown(Exception):
+class QueueUnknown(BringupError):
     """The entry cannot be read, so nobody knows which queue the job came from."""
 
 

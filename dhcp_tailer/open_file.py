@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import Self
 
+from bringup.errors import BringupError
 from dhcp_tailer.layout import LINES, Layout
 from dhcp_tailer.position import HEAD, TAIL, Position, digest
 from dhcp_tailer.records import LONGEST_RECORD, Record
@@ -15,7 +16,7 @@ CHUNK = 64 * 1024  # bytes read at once
 _RECENT = CHUNK + LONGEST_RECORD + TAIL  # bytes kept: nearly always more than lie behind our place
 
 
-class Rewritten(Exception):
+class Rewritten(BringupError):
     """What was read is no longer what the file holds: it was truncated, or written anew in place."""
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from bringup.errors import BringupError
 from pki import profile
 from pki.errors import PkiError
 from pki.keys import key_pem, pem, read_key
@@ -25,7 +26,7 @@ from pki.store import Store, read_certificates
 _DAY = timedelta(days=1)
 
 
-class NoCaKey(Exception):
+class NoCaKey(BringupError):
     """The CA key is not at hand, or locked; the message says which."""
 
 

@@ -8,6 +8,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from bringup.errors import (
+    BringupError,
     CorruptRecord,
     InventoryError,
     NotReplicated,
@@ -26,7 +27,7 @@ _AFTER_AN_OUTAGE_S = 1  # a failover of Redis takes a few seconds: whoever waits
 _TELLING_HEADERS = {"Allow", "Content-Range"}
 
 
-class Refusal(Exception):
+class Refusal(BringupError):
     """Ends a request with a problem document.
 
     Args:

@@ -5,10 +5,12 @@ import selectors
 import subprocess
 import time
 
+from bringup.errors import BringupError
+
 _PIECE_BYTES = 64 * 1024
 
 
-class TooMuchOutput(Exception):
+class TooMuchOutput(BringupError):
     """It prints more than was asked for."""
 
 

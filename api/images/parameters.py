@@ -1,12 +1,13 @@
 """What the image of one run carries: made for each run, and as the bytes that stand in the image's area."""
 
 from api.images.run_certificate import RunCertificate
+from bringup.errors import BringupError
 from bringup.model import utc_now
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_SIZE, RunParameters
 
 
-class ParametersTooLarge(Exception):
+class ParametersTooLarge(BringupError):
     """They do not fit into the area; cut short they would be worth nothing."""
 
 

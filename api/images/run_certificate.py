@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from api.images.command_output import TooMuchOutput, outputs
-from bringup.errors import SettingsError
+from bringup.errors import BringupError, SettingsError
 from bringup.model import RUN_ID, utc_now
 from bringup.text import printable
 
@@ -24,7 +24,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-
 _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
 
 
-class NoRunCertificate(Exception):
+class NoRunCertificate(BringupError):
     """The command gave none that would do; says why, and never shows a key."""
 
 
