@@ -1,4 +1,4 @@
-"""Where state lies in Redis: every key of bringup itself (rq's own begin with ``rq:``)."""
+"""Where state lies in Redis: every key of bringup itself, and of rq's own those that we name."""
 
 INSTALLATION = "bringup:installation"  # string: the id that api.state.installation compares
 CHANGE_NUMBER = "bringup:change-number"  # counter: see api.state.changes, which alone increments it
@@ -18,6 +18,16 @@ BARRIER = "bringup:barrier"
 # Every role may write keys of this form, and `bringup selftest` removes what it wrote.
 SELFTEST = "bringup:selftest:"
 WRITE_PROBE = f"{SELFTEST}write-probe"  # never set: see check_writes() in bringup.connections.redis_client
+
+
+def rq_queue(name: str) -> str:
+    """List: the ids of the jobs that wait in a queue. rq's own."""
+    return f"rq:queue:{name}"
+
+
+def rq_scheduled(name: str) -> str:
+    """Sorted set: the ids of a queue's jobs that wait for a time, by that time. rq's own."""
+    return f"rq:scheduled:{name}"
 
 
 def quarantined_job(job_id: str) -> str:

@@ -96,7 +96,7 @@ class Quarantine:
             pipe.hdel(keys.QUARANTINE, job_id)
             if is_there:
                 pipe.rename(keys.quarantined_job(job_id), Job.key_for(job_id))
-                pipe.rpush(Queue.redis_queue_namespace_prefix + known.queue, job_id)
+                pipe.rpush(keys.rq_queue(known.queue), job_id)
             return known
 
         return cast(

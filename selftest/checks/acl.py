@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bringup import keys
 from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError, RedisRefused
 from bringup.redis_acl import DEFAULT_USER
@@ -13,11 +14,11 @@ ACL_FILE = Path("redis/users.acl")  # where `bringup redis-conf` writes it
 # What stands in our transactions, on keys as ours: EXEC checks each of them again when the file is replayed.
 _REPLAYED = (
     ("exec",),
-    ("hset", "bringup:run:x", "state", "x"),
-    ("set", "bringup:change-number", "1"),
-    ("xadd", "bringup:run:x:events", "*", "entry", "x"),
-    ("rpush", "rq:queue:boots", "x"),
-    ("zadd", "rq:scheduled:boots", "1", "x"),
+    ("hset", keys.run("x"), "state", "x"),
+    ("set", keys.CHANGE_NUMBER, "1"),
+    ("xadd", keys.events("x"), "*", "entry", "x"),
+    ("rpush", keys.rq_queue("boots"), "x"),
+    ("zadd", keys.rq_scheduled("boots"), "1", "x"),
 )
 _EXPECTED = "the default user may run every transaction of the append-only file, which is replayed as this user"
 _CAUSE = "an ACL file of an older `bringup redis-conf`: the next start of Redis leaves out all transactions"
