@@ -1,21 +1,30 @@
 """Reading the settings: from the environment, then ``.env``, then defaults; every problem at once."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from bringup.errors import SettingsError
-from bringup.settings.misspelt import misspelt
 from bringup.settings.rules import broken_rules
 from bringup.settings.schema import Settings, variables
 
 Rules = Callable[[Settings], Iterable[str]]
 
 ENV_FILE_VARIABLE = "BRINGUP_ENV_FILE"
+
+# A variable that is almost ours: a security switch that is silently ignored is the worst bug we can have. The prefixes
+# are those of our settings; the words are those in the names of settings for security.
+_OURS = re.compile(r"^_*(REDIS|API|CALLBACK|PKI|CA|DHCP|DEVICES?|BRINGUP)(_|$)", re.IGNORECASE)
+_SECURITY = re.compile(r"(TLS|SSL|CERT|CRT|CRL|TOKEN|PASS)", re.IGNORECASE)
+# How alike two names are, 1 for equal ones. Slips (ENVIROMENT, RETRY_MAX, ALLOW_INSECURE_PROD) have 0.86 and more;
+# names of other software (STATE_DIRECTORY, DB_PASSWORD, API_KEY) have 0.80 at most.
+_CLOSE = 0.85
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,45 @@ def _assignments(path: Path) -> dict[str, str]:
 
 
 def _misspelt_in(names: Mapping[str, str], where: str, *, own_file: bool) -> list[str]:
-    ours = misspelt((n for n in names if n != ENV_FILE_VARIABLE), variables(), own_file=own_file)
+    ours = _misspelt((n for n in names if n != ENV_FILE_VARIABLE), variables(), own_file=own_file)
     return [f"{name}: there is no such setting ({where}); did you mean {right}?" for name, right in ours.items()]
+
+
+def _misspelt(names: Iterable[str], known: Iterable[str], *, own_file: bool) -> dict[str, str]:
+    """The names that must be ours but are not, each with the known name nearest to it.
+
+    Args:
+        own_file: the names stand in our ``.env``, where every name with our prefixes must be known. In the
+            process environment other software has names too (Kubernetes sets ``REDIS_SERVICE_HOST``), so
+            there only names that are close to ours, or that speak of security, count.
+    """
+    known = tuple(known)
+    folded = {_fold(name) for name in known}
+    found = {}
+    for name in names:
+        if _fold(name) in folded and name.upper() in known:
+            continue
+        nearest, closeness = _nearest(name, known)
+        ours = bool(_OURS.match(name))
+        if closeness >= _CLOSE or (ours and (own_file or _SECURITY.search(name))):
+            found[name] = nearest
+    return found
+
+
+def _fold(name: str) -> str:
+    return name.upper().replace("_", "").replace("-", "")
+
+
+def _nearest(name: str, known: Iterable[str]) -> tuple[str, float]:
+    target = name.upper().replace("SSL", "TLS")
+    return max(((other, _closeness(target, other)) for other in known), key=lambda pair: pair[1])
+
+
+def _closeness(name: str, other: str) -> float:
+    """1 is the same. ``REDIS_TLS`` means the switch ``REDIS_USE_TLS``, not a file beside it."""
+    if {*name.split("_"), "USE"} == set(other.split("_")):
+        return 1.0
+    return SequenceMatcher(None, name, other, autojunk=False).ratio()
 
 
 def _validated(raw: Mapping[str, str], problems: list[str], rules: Rules) -> Settings:

@@ -1,6 +1,7 @@
 """Every setting that bringup knows, once: its name, type, default and what it is for.
 
-The variable of a field is its name in capitals. ``.env.example`` and ``bringup config`` are made from this.
+The variable of a field is its name in capitals. ``.env.example``, ``docs/settings.md`` and ``bringup config`` are made
+from this.
 """
 
 from pathlib import Path

@@ -1,10 +1,10 @@
 """Whether the disks are the expected ones: each of them, and no other."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from bringup.expectation import ExpectedDisk
 from bringup.identity import serial_key
-from bringup.verdict.assignment import assign
 from bringup.verdict.compare import shorten
 from bringup.wire.report import CheckResult, CheckStatus, Disk
 
@@ -78,3 +78,47 @@ def _wanted_in_words(want: ExpectedDisk) -> str:
 
 def _found_in_words(disk: Disk) -> str:
     return " ".join(filter(None, (f"{disk.size / GB:.0f} GB", disk.type, disk.model, disk.serial)))
+
+
+def assign(fits: Sequence[Sequence[int]]) -> dict[int, int]:
+    """The largest possible assignment, so that no wish fails because another took its only part.
+
+    Args:
+        fits: for each wish the parts, by number, that would do.
+
+    Returns:
+        Wish to part, both by number; no part twice.
+
+    Source: augmenting paths, Berge 1957 ("Two theorems in graph theory").
+    """
+    given: dict[int, int] = {}
+    for wish in range(len(fits)):
+        _augment(wish, fits, given)
+    return given
+
+
+def _augment(start: int, fits: Sequence[Sequence[int]], given: dict[int, int]) -> None:
+    """Give ``start`` a part, moving other wishes to other parts where that frees one."""
+    owner = {part: wish for wish, part in given.items()}
+    reached_from: dict[int, int] = {}  # part -> the wish that would take it
+    waiting = deque([start])
+    while waiting:
+        wish = waiting.popleft()
+        for part in fits[wish]:
+            if part in reached_from:
+                continue
+            reached_from[part] = wish
+            if part not in owner:
+                _take(part, reached_from, given)
+                return
+            waiting.append(owner[part])
+
+
+def _take(free: int, reached_from: dict[int, int], given: dict[int, int]) -> None:
+    """Along the path back to its start, each wish takes the part that it reached."""
+    part: int | None = free
+    while part is not None:
+        wish = reached_from[part]
+        before = given.get(wish)
+        given[wish] = part
+        part = before

@@ -1,11 +1,11 @@
-"""Memory, processors, ports by number, serial number and the MACs on record."""
+"""Memory, processors, network ports, firmware, serial number and the MACs on record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from bringup.expectation import GIB, Expectation, ExpectedDimms
+from bringup.expectation import GIB, Expectation, ExpectedDimms, ExpectedPort
 from bringup.identity import serial_key
 from bringup.verdict.compare import compare, compare_all, shorten
-from bringup.wire.report import CheckResult, CheckStatus, HardwareInventory, MemoryModule
+from bringup.wire.report import CheckResult, CheckStatus, Firmware, HardwareInventory, Interface, MemoryModule
 
 # Firmware and kernel keep some memory for themselves; a missing DIMM is far more than this share.
 MEMORY_TOLERANCE = 0.03
@@ -64,3 +64,37 @@ def judge_identity(found: HardwareInventory, macs: frozenset[str]) -> CheckResul
         expected="all of " + ", ".join(sorted(macs)),
         observed=f"{shown} (missing: {', '.join(missing)})" if missing else shown,
     )
+
+
+def judge_ports(found: HardwareInventory, expected: Iterable[ExpectedPort]) -> Iterator[CheckResult]:
+    """A port that is not there fails, and so does a speed that is expected of a port without a link."""
+    by_mac = {interface.mac_address: interface for interface in found.interfaces}
+    for want in expected:
+        port = by_mac.get(want.mac)
+        if port is None:
+            yield CheckResult(name=f"port {want.mac}", status=CheckStatus.FAIL, expected="present", observed="missing")
+        else:
+            yield from _port(port, want)
+
+
+def _port(port: Interface, want: ExpectedPort) -> Iterator[CheckResult]:
+    if want.speed_mbps is not None:
+        speed = port.speed_mbps if port.has_carrier else "no link"
+        yield compare(f"port {want.mac} speed", want.speed_mbps, speed)
+    if want.firmware is not None:
+        yield compare(f"port {want.mac} firmware", want.firmware, port.firmware_version)
+
+
+def judge_firmware(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
+    """Each exactly as expected."""
+    firmware = found.firmware or Firmware()
+    pairs = (
+        ("BIOS version", expected.bios_version, firmware.bios_version),
+        ("BMC version", expected.bmc_version, firmware.bmc_version),
+        ("boot mode", expected.boot_mode, found.boot.current_boot_mode),
+        ("secure boot", expected.secure_boot, found.boot.secure_boot),
+        ("TPM", expected.tpm, found.tpm),
+    )
+    for name, wanted, observed in pairs:
+        if wanted is not None:
+            yield compare(name, wanted, observed)

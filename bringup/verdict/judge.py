@@ -6,10 +6,8 @@ from typing import Literal
 from bringup.expectation import Expectation
 from bringup.model import RunState
 from bringup.verdict.disks import judge_disks
-from bringup.verdict.firmware import judge_firmware
-from bringup.verdict.hardware import judge_hardware, judge_identity
+from bringup.verdict.hardware import judge_firmware, judge_hardware, judge_identity, judge_ports
 from bringup.verdict.pci import judge_gpus, judge_pcie
-from bringup.verdict.ports import judge_ports
 from bringup.verdict.smart import judge_smart
 from bringup.wire.report import AgentCheck, CheckResult, CheckStatus, HardwareInventory, Report, Verdict
 

@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 from bringup.errors import SettingsError
 from bringup.settings import Address, Settings
-from bringup.settings.env_file import new_secret
+from bringup.settings.generated import new_secret
 from bringup.settings.types import addresses_in
 from bringup_cli.context import Context
 from bringup_cli.redis_conf import (

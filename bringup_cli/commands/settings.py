@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from bringup.settings import env_file, variables
+from bringup.settings import generated, variables
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, show_json, show_table
 
@@ -30,8 +30,8 @@ def config(context: Context, output: Output) -> None:
 def init(context: Context) -> None:
     """Write a .env (mode 0600) with a random Redis password and API token; never overwrite one."""
     path = context.env_file or Path(".env")
-    env_file.write_new(path)
-    click.echo(f"{path} written (mode 0600) with new secrets: {', '.join(env_file.FRESH_SECRETS)}.")
+    generated.write_new(path)
+    click.echo(f"{path} written (mode 0600) with new secrets: {', '.join(generated.FRESH_SECRETS)}.")
     click.echo("Next: give Redis the same password (requirepass), then look at `bringup config`.")
 
 

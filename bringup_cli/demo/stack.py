@@ -15,7 +15,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import BringupError, TransientError
 from bringup.settings import Settings, load
-from bringup.settings.env_file import new_secret
+from bringup.settings.generated import new_secret
 from bringup.wire.message import Health
 
 _START_S = 20.0

@@ -7,8 +7,7 @@ from dotenv import dotenv_values
 
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, variables
-from bringup.settings.env_file import example
-from bringup.settings.page import page
+from bringup.settings.generated import example, page
 from bringup.settings.rules import idle_switches
 
 ROOT = Path(__file__).parents[3]

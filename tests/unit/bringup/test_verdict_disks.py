@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.expectation import ExpectedDisk
-from bringup.verdict.assignment import assign
-from bringup.verdict.disks import fits, judge_disks
+from bringup.verdict.disks import assign, fits, judge_disks
 from bringup.wire.report import CheckStatus, Disk
 
 PASS, WARN, FAIL = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL

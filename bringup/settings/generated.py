@@ -1,7 +1,8 @@
-"""The ``.env`` file: its documented example, and a fresh one with secrets of its own."""
+"""What is made from the settings: ``.env.example``, a fresh ``.env``, and the page ``docs/settings.md``."""
 
 import secrets
 import string
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +16,23 @@ from bringup.settings.schema import GROUPS, variables
 
 SECRET_LENGTH = 32
 FRESH_SECRETS = ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "API_TOKEN")
+_HEAD = """\
+# Settings
+
+Read from the process environment, then from `.env` in the working directory (or the file that `BRINGUP_ENV_FILE` or
+`bringup --env-file` names). The environment wins. `bringup config` shows the effective values and where each came
+from; `bringup init` writes a `.env` with fresh secrets.
+
+Switches take true/false, 1/0, yes/no, on/off in any case, and nothing else. All problems are listed at once. A name
+that is almost one of ours is an error that names the right one.
+
+This page and `.env.example` are made from the settings themselves:
+
+```console
+$ python -m bringup.settings.generated settings.md > docs/settings.md
+$ python -m bringup.settings.generated env > .env.example
+```
+"""
 
 
 def example() -> str:
@@ -72,5 +90,18 @@ def default_text(field: FieldInfo) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
+def page() -> str:
+    """The text of ``docs/settings.md``: it cannot differ from the settings."""
+    lines = [_HEAD.rstrip("\n")]
+    for name, field in variables().items():
+        if group := GROUPS.get(name.lower()):
+            lines += ["", f"## {group}", "", "| variable | default | meaning |", "|---|---|---|"]
+        default = f"`{default_text(field)}`" if default_text(field) else ""
+        meaning = f"{field.description}{choices(field)}".replace("|", "\\|")
+        lines.append(f"| `{name}` | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    print(example(), end="")  # noqa: T201 - that is what running it is for
+    texts = {"env": example, "settings.md": page}
+    print(texts[sys.argv[1]](), end="")  # noqa: T201 - that is what running it is for
