@@ -6,7 +6,7 @@ telling key is replaced wherever it stands. Addresses, MACs and UUIDs are recogn
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bringup.identity import serial_key
@@ -100,29 +100,6 @@ _FORM = {
     "ipv6": "2001:db8::{number:x}",
 }
 _FORMS = re.compile(r"00000000-0000-4000-8000-\d{12}|02:00:00:00:..:..|198\.18\.\d+\.\d+|2001:db8::[0-9a-f]+")
-
-
-def names_in(resources: Mapping[str, Any]) -> Iterator[str]:
-    """For tests and for a last look: what would still be taken for a MAC, a UUID or an address of somebody's."""
-    for text in _texts(resources):
-        for pattern in (_UUID, _MAC, _IPV4):
-            yield from (m[0] for m in pattern.finditer(text) if not _is_made_up(m[0].lower()))
-
-
-def _is_made_up(text: str) -> bool:
-    return bool(_FORMS.fullmatch(text) or _FORMS.fullmatch(text.replace("-", ":")))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-    elif isinstance(value, str):
-        yield value
 
 
 def _is_name(text: str) -> bool:

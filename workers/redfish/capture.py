@@ -74,14 +74,6 @@ def write_mockup(resources: Mapping[str, Any], folder: Path) -> None:
         (place / _FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def read_mockup(folder: Path) -> dict[str, Any]:
-    """The resources of a mockup, by path."""
-    return {
-        "/" + file.parent.relative_to(folder).as_posix(): json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted(folder.rglob(_FILE))
-    }
-
-
 def _whole(connection: RedfishConnection, path: str) -> dict[str, Any]:
     """A resource; a collection with the members of all its pages."""
     body = dict(connection.get(path).body)

@@ -27,11 +27,6 @@ def local_path(link: object) -> str | None:
     return "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
 
 
-def same_path(one: str, other: str) -> bool:
-    """Whether both name one resource; a slash at the end makes no difference."""
-    return one.rstrip("/").casefold() == other.rstrip("/").casefold()
-
-
 @dataclass(frozen=True)
 class Action:
     """Something that a resource can do.

@@ -12,12 +12,12 @@ from bringup.errors import BmcRejected
 from bringup.settings import Settings
 from tests.integration.redfish.matrix.conftest import IMAGE, Simulated, boot_it, run_of
 from tests.integration.redfish.matrix.families import FAMILIES
+from tests.integration.redfish.matrix.mockup import names_in, read_mockup
 from tests.integration.redfish.matrix.server import PASSWORD, SESSIONS, SimulatedRedfish, served
 from workers.credentials import read_credential
 from workers.redfish import RedfishBmc
 from workers.redfish.address import GivenAddress
-from workers.redfish.anonymise import names_in
-from workers.redfish.capture import anonymised, read_all, read_mockup, write_mockup
+from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.session import Login
 from workers.redfish.survey import Survey, survey
