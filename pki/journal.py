@@ -6,6 +6,7 @@ that is the moment of decision. Before it nothing has changed, after it all that
 """
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -182,8 +183,8 @@ def _listed(journal: Path) -> dict[str, list[str]]:
 
 
 def _unused(folder: Path) -> Path:
-    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
-    return next(name for name in names if not name.exists())
+    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(name for name in itertools.chain([folder], others) if not name.exists())
 
 
 def staged_name(path: Path) -> Path:

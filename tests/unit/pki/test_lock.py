@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,30 +7,6 @@ from pki import lock
 from pki.errors import Locked
 from pki.store import Store
 from tests.unit.pki import kit
-
-HOLD = """
-import sys, pathlib
-from pki import lock
-with lock.exclusive(pathlib.Path(sys.argv[1]), "bringup pki setup"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_the_second_command_is_told_who_holds_the_lock(store: Store) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, store.lock_file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        before = kit.snapshot(store.root)
-        with pytest.raises(Locked, match=f"held by process {holder.pid}: bringup pki setup"), kit.sitting(store):
-            pass
-        assert kit.snapshot(store.root) == before
-        holder.kill()
-        holder.wait()
-        with kit.sitting(store):
-            pass
 
 
 def test_a_lock_names_this_process_while_it_is_held(store: Store) -> None:

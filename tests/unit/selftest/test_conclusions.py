@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki.revoke import revoke
 from selftest import probe, runner
 from selftest.check import Status
-from selftest.checks import api, certificates, refusals
+from selftest.checks import api, certificates
 from selftest.probe import Answer, Reached
 from selftest.protocol_probe import Language, hear
 from selftest.target_installation import Subject
@@ -122,16 +121,6 @@ def test_clocks_that_differ_are_found_in_both_directions(
     monkeypatch.setattr(api, "_redis_skew", lambda _subject: redis)
     monkeypatch.setattr(api, "_api_skew", lambda _subject: of_api)
     assert api._clocks(subject).status is status
-
-
-def test_where_nothing_was_revoked_there_is_nothing_to_refuse(subject: Subject, tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", NOW)
-    changes = {"api_use_tls": True, "pki_dir": store.root}
-    subject.settings = subject.settings.model_copy(update=changes)
-    assert refusals._revoked(subject).status is Status.INFO
-    with kit.sitting(store, NOW) as opened:
-        revoke(opened, "worker", "superseded")
-    assert refusals._revoked(subject).status is not Status.INFO
 
 
 def test_the_whole_ends_before_half_a_minute_is_over(subject: Subject) -> None:

@@ -1,0 +1,24 @@
+"""The refusal of a revoked certificate is looked at only where one was revoked."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pki.revoke import revoke
+from selftest.check import Status
+from selftest.checks import refusals
+from selftest.target_installation import Subject
+from tests.conftest import MakeSettings, free_port
+from tests.unit.pki import kit
+
+NOW = datetime.now(UTC)
+
+
+def test_where_nothing_was_revoked_there_is_nothing_to_refuse(make_settings: MakeSettings, tmp_path: Path) -> None:
+    store = kit.found(tmp_path / "pki", NOW)
+    subject = Subject(make_settings(callback_api_port=free_port()))
+    changes = {"api_use_tls": True, "pki_dir": store.root}
+    subject.settings = subject.settings.model_copy(update=changes)
+    assert refusals._revoked(subject).status is Status.INFO
+    with kit.sitting(store, NOW) as opened:
+        revoke(opened, "worker", "superseded")
+    assert refusals._revoked(subject).status is not Status.INFO
