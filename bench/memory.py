@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from bench.records import SERVERS, records
-from dhcp_tailer.following import follow
-from dhcp_tailer.sources import SOURCES
+from dhcp_tailer.follower import open_follower
+from dhcp_tailer.sources import PARSERS
 
 WANTED_RATIO = 1.25
 _BLOCK = 20_000  # leases that are made once and written again and again
@@ -48,12 +48,12 @@ def _peak(source: str, megabytes: int) -> int:
 
 
 def _read(path: Path, source: str) -> None:
-    parser = SOURCES[source]()
-    following = follow(path, parser)
-    while some := following.poll(500):
+    parser = PARSERS[source]()
+    follower = open_follower(path, parser)
+    while some := follower.poll(500):
         for record in some:
             parser.parse(record.data)
-            following.done(record)
+            follower.done(record)
     click.echo(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 

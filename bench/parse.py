@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from bench.records import SERVERS, records
-from dhcp_tailer.following import follow
-from dhcp_tailer.sources import SOURCES
+from dhcp_tailer.follower import open_follower
+from dhcp_tailer.sources import PARSERS
 
 WANTED = 50_000  # records a second
 _PROMISED = frozenset({"dnsmasq-log", "isc-log", "kea-log", "kea-csv"})
@@ -50,17 +50,17 @@ def _baseline(path: Path) -> tuple[int, float]:
 
 
 def _tailer(path: Path, source: str) -> tuple[int, float]:
-    parser = SOURCES[source]()
-    following = follow(path, parser)
+    parser = PARSERS[source]()
+    follower = open_follower(path, parser)
     number = 0
     started = time.process_time()
-    while some := following.poll(500):
+    while some := follower.poll(500):
         for record in some:
             parser.parse(record.data)
-            following.done(record)
+            follower.done(record)
         number += len(some)
     took_s = time.process_time() - started
-    following.close()
+    follower.close()
     return number, took_s
 
 

@@ -1,31 +1,62 @@
-"""What became of each record: counted, summed up, and the damaged ones shown."""
+"""Accounting: the outcome of each record is counted and logged, and written as metrics for Prometheus."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from bringup import log
 from bringup.text import printable
-from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.records import SHOWN
+from dhcp_tailer.framing import SHOWN
 
 _log = log.get(__name__)
+# Seconds between two lines of sums: a busy server gives thousands of records in them, and an idle one no line.
+_SUMS_EVERY_S = 10.0
+# Damaged records that are logged in so many seconds: a client can make them, and must not fill the disk with our log.
 _WINDOW_S = 10.0
 _MALFORMED_PER_WINDOW = 10
+# Seconds between two writes of the metrics: Prometheus reads them once a minute by default, and seldom more often.
+_METRICS_EVERY_S = 5.0
 
 
-class Tally:
-    """Counts outcomes; says the sums when they change, at most every ten seconds."""
+class Outcome(StrEnum):
+    """What a record led to. Every record has exactly one outcome: a closed list, so that it can be counted."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"  # on the queue already, or a repetition of an earlier record
+    RENEWAL = "renewal"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    NO_MAC = "no_mac"  # a lease whose client has no Ethernet address that identifies it
+    FILTERED_NETWORK = "filtered_network"  # outside DHCP_NETWORKS
+    FILTERED_VENDOR = "filtered_vendor"  # its vendor class does not match DHCP_VENDOR_PATTERN
+    FILTERED_INVENTORY = "filtered_inventory"  # DHCP_INVENTORY_ONLY, and no device has this MAC
+    NOT_A_LEASE = "not_a_lease"
+    MALFORMED = "malformed"
+
+
+class Accounting:
+    """Counts outcomes; logs the sums when they change, at most every ten seconds.
+
+    Args:
+        clock: seconds that only go forward.
+        now: seconds since the epoch.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
         self.counts: Counter[Outcome] = Counter()
         self.last_record_s: float | None = None  # since the epoch
         self._clock = clock
         self._now = now
-        self._summed: Counter[Outcome] = Counter()
-        self._next_sum = 0.0
-        self._window_ends = 0.0
+        self._logged: Counter[Outcome] = Counter()
+        self._next_sums_s = 0.0
+        self._window_ends_s = 0.0
         self._shown = 0
 
     def count(self, outcome: Outcome) -> None:
@@ -33,36 +64,101 @@ class Tally:
         self.counts[outcome] += 1
         self.last_record_s = self._now()
 
-    def go_on(self, counts: Mapping[str, int], last_record_at: datetime | None) -> None:
-        """Take up the counts of a checkpoint. Raises ValueError."""
+    def restore(self, counts: Mapping[str, int], last_record_at: datetime | None) -> None:
+        """Go on with the counts of a checkpoint.
+
+        Raises:
+            ValueError: one of them is of no outcome.
+        """
         self.counts = Counter({Outcome(name): number for name, number in counts.items()})
         self.last_record_s = last_record_at.timestamp() if last_record_at else None
-        self._summed = self.counts.copy()
+        self._logged = self.counts.copy()
 
     @property
     def last_record_at(self) -> datetime | None:
-        """When the last record was taken."""
+        """When the last record was counted."""
         return None if self.last_record_s is None else datetime.fromtimestamp(self.last_record_s, UTC)
 
     def malformed(self, data: bytes, reason: str) -> None:
         """One more damaged record, shown unless many were shown just now."""
         self.count(Outcome.MALFORMED)
         now = self._clock()
-        if now >= self._window_ends:
-            self._window_ends, self._shown = now + _WINDOW_S, 0
+        if now >= self._window_ends_s:
+            self._window_ends_s, self._shown = now + _WINDOW_S, 0
         self._shown += 1
         if self._shown <= _MALFORMED_PER_WINDOW:
             _log.warning("a record cannot be read", why=reason, record=excerpt(data))
         elif self._shown == _MALFORMED_PER_WINDOW + 1:
             _log.warning("more records cannot be read; they are counted, and shown again later")
 
-    def sum_up(self, *, now: bool = False) -> None:
+    def log_sums(self, *, now: bool = False) -> None:
         """Log the sums if they have changed. ``now``: do not wait for the ten seconds to pass."""
-        if self.counts == self._summed or (self._clock() < self._next_sum and not now):
+        if self.counts == self._logged or (self._clock() < self._next_sums_s and not now):
             return
-        self._summed = self.counts.copy()
-        self._next_sum = self._clock() + _WINDOW_S
+        self._logged = self.counts.copy()
+        self._next_sums_s = self._clock() + _SUMS_EVERY_S
         _log.info("records read", **{outcome.value: self.counts[outcome] for outcome in Outcome})
+
+
+class TextfileMetrics(Collector):
+    """Writes the file in one step, at most every five seconds; the counts go on after a restart.
+
+    Args:
+        file: to be written.
+        source: DHCP_SOURCE, a label of every metric.
+        accounting: its counts are written.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self, file: Path, source: str, accounting: Accounting, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._file = file
+        self._source = source
+        self._accounting = accounting
+        self._clock = clock
+        self._next_s = 0.0
+        self._lag_bytes = 0
+        self._readable = True
+        self._failing = False
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def write(self, *, lag_bytes: int, readable: bool, now: bool = False) -> None:
+        """Write the file if it is time. A full disk is logged once and stops nothing.
+
+        Args:
+            lag_bytes: written by the DHCP server and not done yet.
+            readable: whether the file of the DHCP server can be read.
+            now: do not wait for the interval to pass.
+        """
+        if self._clock() < self._next_s and not now:
+            return
+        self._next_s = self._clock() + _METRICS_EVERY_S
+        self._lag_bytes, self._readable = lag_bytes, readable
+        try:
+            write_to_textfile(str(self._file), self._registry)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                _log.error("the metrics cannot be written", why=error.strerror, file=str(self._file))
+            self._failing = True
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        records = CounterMetricFamily("bringup_tail_records", "Records by outcome.", labels=["source", "outcome"])
+        for outcome in Outcome:
+            records.add_metric([self._source, outcome.value], self._accounting.counts[outcome])
+        yield records
+        last_record_s = self._accounting.last_record_s
+        yield self._gauge("last_record_timestamp_seconds", "When the last record was counted.", last_record_s)
+        yield self._gauge("lag_bytes", "Written by the DHCP server and not done yet.", self._lag_bytes)
+        yield self._gauge("readable", "Whether the file of the DHCP server can be read.", self._readable)
+
+    def _gauge(self, name: str, what: str, value: float | None) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily(f"bringup_tail_{name}", what, labels=["source"])
+        gauge.add_metric([self._source], float(value or 0))
+        return gauge
 
 
 def excerpt(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Reading any file as a source would, with nothing but the telling of it."""
+"""Reading any file as a source would: its records and their outcomes are reported, and nothing is queued."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.errors import PermanentError
-from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.accounting import excerpt
-from dhcp_tailer.filters import Policy
-from dhcp_tailer.following import Following, follow
-from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.records import Record
-from dhcp_tailer.sources import Skip, Source, malformed
-from dhcp_tailer.tail import ENDED
+from bringup.model import LeaseEvent
+from dhcp_tailer.accounting import Outcome, excerpt
+from dhcp_tailer.filters import Filters
+from dhcp_tailer.follower import Follower, open_follower
+from dhcp_tailer.framing import Record
+from dhcp_tailer.sources import Parser, parse_record
+
+# Records held at once: some 50 KB.
+_BATCH = 500
 
 
 @dataclass(frozen=True)
-class Told:
-    """One record, and what would become of it."""
+class DryRunRecord:
+    """One record, and the outcome that it would have."""
 
     outcome: Outcome
     event: LeaseEvent | None = None
@@ -26,41 +27,46 @@ class Told:
     record: str | None = None  # its beginning, if it is malformed; safe for a terminal
 
 
-def dry_run(path: Path, source: Source, policy: Policy) -> Iterator[Told]:
-    """Each record of ``path`` in its order; a lease told twice is a duplicate.
+def dry_run(path: Path, parser: Parser, filters: Filters) -> Iterator[DryRunRecord]:
+    """Each record of a file in its order; a lease that was seen before is a duplicate.
+
+    Args:
+        path: of the file.
+        parser: reads its records.
+        filters: decide which leases would lead to a run.
 
     Raises:
         PermanentError: the file cannot be read.
     """
-    following = follow(path, source)
+    follower = open_follower(path, parser)
     seen: set[str] = set()
     try:
-        for record in _all(following):
-            yield _told(record, source, policy, seen)
-            following.done(record)
-        if following.unavailable:
-            raise PermanentError(f"{path} cannot be read: {following.unavailable}")
+        for record in _all(follower):
+            yield _reported(record, parser, filters, seen)
+            follower.done(record)
+        if follower.unavailable:
+            raise PermanentError(f"{path} cannot be read: {follower.unavailable}")
     finally:
-        following.close()
+        follower.close()
 
 
-def _all(following: Following) -> Iterator[Record]:
-    while records := following.poll(500):
+def _all(follower: Follower) -> Iterator[Record]:
+    while records := follower.poll(_BATCH):
         yield from records
 
 
-def _told(record: Record, source: Source, policy: Policy, seen: set[str]) -> Told:
-    parsed = malformed(record.damage) if record.damage else source.parse(record.data)
-    if isinstance(parsed, Skip):
+def _reported(record: Record, parser: Parser, filters: Filters, seen: set[str]) -> DryRunRecord:
+    parsed = parse_record(parser, record)
+    if not isinstance(parsed, LeaseEvent):
         shown = excerpt(record.data) if parsed.malformed else None
-        return Told(parsed.outcome, reason=parsed.reason, record=shown)
-    if parsed.action is not LeaseAction.ASSIGNED:
-        return Told(ENDED[parsed.action], parsed)
-    outcome = policy.leaves_out(parsed) or (Outcome.DUPLICATE if parsed.run_id in seen else Outcome.QUEUED)
-    seen.add(parsed.run_id)
-    return Told(outcome, parsed)
+        return DryRunRecord(parsed.outcome, reason=parsed.reason, record=shown)
+    outcome = filters.outcome(parsed)
+    if outcome is None:
+        outcome = Outcome.DUPLICATE if parsed.run_id in seen else Outcome.QUEUED
+        seen.add(parsed.run_id)
+    return DryRunRecord(outcome, parsed)
 
 
-def counted(told: Counter[Outcome]) -> str:
-    """The sums in one line."""
-    return ", ".join(f"{number} {outcome.value}" for outcome, number in told.items() if number) or "no records"
+def sums(outcomes: Counter[Outcome]) -> str:
+    """The number of records of each outcome, in one line."""
+    return ", ".join(f"{number} {outcome.value}" for outcome, number in outcomes.items() if number) or "no records"

@@ -2,25 +2,32 @@
 
 import os
 from collections import deque
-from collections.abc import Collection
 from pathlib import Path
 
 from bringup import log
-from dhcp_tailer.availability import Availability
-from dhcp_tailer.layout import LINES, Layout
-from dhcp_tailer.open_file import Generation, Rewritten, open_regular
-from dhcp_tailer.position import Position
-from dhcp_tailer.records import Record
-from dhcp_tailer.rotation import Likeness, earlier, find, likeness, successors
+from dhcp_tailer.framing import LINES, Layout, Record
+from dhcp_tailer.open_file import OpenFile, Position, Rewritten, open_regular
+from dhcp_tailer.rotation import Likeness, Rotation, likeness
+from dhcp_tailer.snapshots import SnapshotFollower
+from dhcp_tailer.sources import DnsmasqLeases, Parser
+from dhcp_tailer.watch import Availability
 
 _log = log.get(__name__)
+# Records handed out at once while a lease file is only learnt: some 50 KB in memory.
+_LEARN_AT_ONCE = 500
 
 
-class Follower:
-    """Yields the records of a file in order, across its generations, and knows where it stands.
+class FileFollower:
+    """Yields the records of a file that is appended to, in order and across rotation, and knows its position.
 
-    A record counts as done only when the caller says so: `position` never runs ahead of that. All records of
-    one `poll` must be done before the next.
+    A record counts as done only when the caller marks it: `position` never runs ahead of that. All records of one
+    `poll` must be done before the next.
+
+    Args:
+        path: the file; it may not exist yet.
+        position: where to go on; None is the beginning.
+        from_end: without a position, leave out what the file holds already.
+        layout: how records lie in it.
     """
 
     def __init__(
@@ -30,7 +37,8 @@ class Follower:
         self._layout = layout
         self._resume_at = position
         self._from_end = from_end
-        self._generations: deque[Generation] = deque()  # oldest first; the last is the live file
+        self._files: deque[OpenFile] = deque()  # oldest first; the last is the live file
+        self._rotation = Rotation(path, layout)
         self._availability = Availability(path)
 
     @property
@@ -40,13 +48,13 @@ class Follower:
 
     @property
     def position(self) -> Position | None:
-        """Behind the last record that is done; None before anything was found."""
-        return self._generations[0].position if self._generations else self._resume_at
+        """Behind the last record that is done; None before the file was opened."""
+        return self._files[0].position if self._files else self._resume_at
 
     def poll(self, limit: int) -> list[Record]:
         """Up to ``limit`` records that are there now; none: come back when the file has changed."""
         try:
-            if not self._generations:
+            if not self._files:
                 self._begin()
             return self._next(limit)
         except OSError as error:
@@ -55,49 +63,49 @@ class Follower:
 
     @property
     def lag_bytes(self) -> int:
-        """What is written and not done yet, in all generations that are open."""
-        return sum(generation.unread for generation in self._generations)
+        """Bytes that are written and not done yet, in all files that are open."""
+        return sum(file.unread for file in self._files)
 
     def done(self, record: Record) -> None:
-        """``record``, of the last `poll`, need not be read again."""
-        self._generations[0].done(record)
+        """Move the position behind ``record``, of the last `poll`."""
+        self._files[0].done(record)
 
     def close(self) -> None:
-        """Give all descriptors back."""
-        while self._generations:
-            self._generations.popleft().close()
+        """Close all descriptors."""
+        while self._files:
+            self._files.popleft().close()
 
     def _next(self, limit: int) -> list[Record]:
         while True:
             if records := self._read(limit):
                 return records
-            if len(self._generations) == 1:
-                if not self._rotated():
+            if len(self._files) == 1:
+                if not self._follow_rotation():
                     return []
-            elif leftover := self._generations[0].leftover():
+            elif leftover := self._files[0].leftover():
                 return [leftover]
             else:
-                self._generations.popleft().close()
+                self._files.popleft().close()
 
     def _read(self, limit: int) -> list[Record]:
         while True:
             try:
-                return self._generations[0].read(limit)
+                return self._files[0].read(limit)
             except Rewritten:
                 self._start_over()
 
     def _begin(self) -> None:
-        """Open the file where we left it. Raises OSError while there is none."""
+        """Open the file at the position to resume at. Raises OSError while there is none."""
         if self.unavailable:
             os.close(open_regular(self._path))  # cheap, where a search through the directory is not
         position = self._resume_at
         if position is None:
             self._begin_anew()
-        elif found := self._find(position):
-            # Without a head, or with no more than the header of a lease file, there is little to tell it by.
-            if found == self._path and (self._layout.remembers or not position.offset):
-                self._generations.extend(self._successors(position))
-            self._generations.append(self._open(found, position.offset))
+        elif found := self._rotation.find(position):
+            # Without a head, or with no more than the header of a lease file, there is little to recognise it by.
+            if found == self._path and (self._layout.is_lease_file or not position.offset):
+                self._files.extend(self._rotation.successors(position))
+            self._files.append(self._open(found, position.offset))
         else:
             self._begin_without(position)
         self._availability.back()
@@ -111,12 +119,12 @@ class Follower:
         if self._from_end:
             live.skip_to_end()
         else:
-            self._generations.extend(self._opened(earlier(self._path, self._layout.earlier)))
-        self._generations.append(live)
+            self._files.extend(self._rotation.older())
+        self._files.append(live)
 
     def _begin_without(self, position: Position) -> None:
         live = self._open(self._path)
-        self._generations.extend([*self._successors(position), live])
+        self._files.extend([*self._rotation.successors(position), live])
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",
             path=str(self._path),
@@ -124,12 +132,12 @@ class Follower:
             last_written=position.written_at,
         )
 
-    def _rotated(self) -> bool:
+    def _follow_rotation(self) -> bool:
         """Whether another file has taken our path.
 
-        The old one stays ours until the new one has something to say: its writer may still hold it open.
+        The old one stays ours until the new one has content: its writer may still hold it open.
         """
-        last = self._generations[-1]
+        last = self._files[-1]
         status = self._path.stat()
         if last.is_file(status) or not status.st_size:
             self._availability.back()
@@ -138,20 +146,20 @@ class Follower:
         copied = likeness(self._path, position) is Likeness.COPY
         live = self._open(self._path, position.offset if copied else 0)
         self._availability.back()
-        self._generations.extend([*self._successors(position, but=[last]), live])
+        self._files.extend([*self._rotation.successors(position, but=[last]), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
     def _start_over(self) -> None:
         """The file was truncated: read it from its beginning, after what was copied away before."""
-        rewritten = self._generations[0]
+        rewritten = self._files[0]
         position = rewritten.position
-        copy = self._find(position) if position.offset else None
+        copy = self._rotation.find(position) if position.offset else None
         missed = [self._open(copy, position.offset)] if copy else []
         if self._is_live(rewritten):  # a renamed file has its successors behind it, not before
-            missed += self._successors(position, but=[rewritten, *missed])
+            missed += self._rotation.successors(position, but=[rewritten, *missed])
         rewritten.start_over()
-        self._generations.extendleft(reversed(missed))
+        self._files.extendleft(reversed(missed))
         if copy:
             _log.info("the file was copied and truncated; the copy is read to its end first", path=str(copy))
         elif position.offset:
@@ -162,26 +170,43 @@ class Follower:
                 offset=position.offset,
             )
 
-    def _is_live(self, generation: Generation) -> bool:
+    def _is_live(self, file: OpenFile) -> bool:
         try:
-            return generation.is_file(self._path.stat())
+            return file.is_file(self._path.stat())
         except OSError:
             return False
 
-    def _open(self, path: Path, offset: int = 0) -> Generation:
-        return Generation.open(path, offset, self._layout)
+    def _open(self, path: Path, offset: int = 0) -> OpenFile:
+        return OpenFile.open(path, offset, self._layout)
 
-    def _find(self, position: Position) -> Path | None:
-        return find(self._path, position, copies=not self._layout.remembers)
 
-    def _successors(self, position: Position, but: Collection[Generation] = ()) -> list[Generation]:
-        return self._opened(successors(self._path, position.written_ns, but, self._layout.beside))
+Follower = FileFollower | SnapshotFollower
 
-    def _opened(self, rotated: list[Path]) -> list[Generation]:
-        generations = []
-        for path in rotated:
-            try:
-                generations.append(self._open(path))
-            except OSError as error:
-                _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
-        return generations
+
+def open_follower(path: Path, parser: Parser, position: Position | None = None, *, from_end: bool = False) -> Follower:
+    """A follower of the file at ``path``, of the kind that ``parser`` needs.
+
+    Args:
+        path: the file; it may not exist yet.
+        parser: has its state already.
+        position: where to go on; None is the beginning.
+        from_end: without a position, leave out what the file holds already. A parser that tells new leases from
+            old ones must have read them, so that it can: it reads all of the file here.
+    """
+    if isinstance(parser, DnsmasqLeases):
+        follower: Follower = SnapshotFollower(path, lambda: parser.reported, position)
+        is_lease_file = True
+    else:
+        is_lease_file = parser.layout.is_lease_file
+        follower = FileFollower(path, position, from_end=from_end and not is_lease_file, layout=parser.layout)
+    if from_end and is_lease_file and position is None:
+        _learn(follower, parser)
+    return follower
+
+
+def _learn(follower: Follower, parser: Parser) -> None:
+    while records := follower.poll(_LEARN_AT_ONCE):
+        for record in records:
+            if not record.damage:
+                parser.parse(record.data)
+            follower.done(record)

@@ -1,27 +1,83 @@
-"""One generation of a followed file: held open, read record by record, whatever its name becomes."""
+"""One open file, read record by record whatever its name becomes, and a position that is found again in it."""
 
 import errno
 import os
 import stat
 from collections import deque
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from bringup.errors import BringupError
-from dhcp_tailer.layout import LINES, Layout
-from dhcp_tailer.position import HEAD, TAIL, Position, digest
-from dhcp_tailer.records import LONGEST_RECORD, Record
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-CHUNK = 64 * 1024  # bytes read at once
-_RECENT = CHUNK + LONGEST_RECORD + TAIL  # bytes kept: nearly always more than lie behind our place
+from bringup.errors import BringupError
+from dhcp_tailer.framing import LINES, LONGEST_RECORD, Layout, Record
+
+# Bytes just before a position by which it is recognised: more than one record has.
+TAIL = 1024
+# Bytes at the beginning by which a file is recognised: more than any header has, so that the first record, which
+# differs between the files of one server, is among them.
+HEAD = 4096
+# Bytes read at once: some hundred records for one system call.
+CHUNK = 64 * 1024
+# Bytes kept of what was read: nearly always the tail of a position is among them, and costs no read.
+_RECENT = CHUNK + LONGEST_RECORD + TAIL
+
+
+class Position(BaseModel):
+    """How far a file was read, and which file that was.
+
+    An inode number is used again once its file is gone, and a copy has another one; what was read at the
+    beginning of a file does not change. A lease file that was written anew may begin as it did before, and even get
+    the same inode again: so the bytes just before the offset must be the same too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: int  # st_dev
+    inode: NonNegativeInt  # st_ino
+    offset: NonNegativeInt  # behind the last record that is done, bytes
+    written_ns: int  # st_mtime of the file when it was last read, nanoseconds since the epoch
+    head_sha256: str  # of the first `head_length` bytes, hexadecimal
+    tail_sha256: str = ""  # of the `tail_length` bytes before the offset; empty: not known
+
+    @property
+    def head_length(self) -> int:
+        """How many bytes of the beginning identify the file: never more than were read."""
+        return min(self.offset, HEAD)
+
+    @property
+    def tail_length(self) -> int:
+        """How many bytes before the offset identify the file."""
+        return min(self.offset, TAIL)
+
+    @property
+    def written_at(self) -> datetime:
+        """When the file was last written, as far as we know."""
+        return datetime.fromtimestamp(self.written_ns / 1e9, UTC)
+
+    def begins(self, head: bytes) -> bool:
+        """Whether a file that begins with ``head`` may be the one that was read."""
+        return len(head) >= self.head_length and digest(head[: self.head_length]) == self.head_sha256
+
+    def follows(self, tail: bytes) -> bool:
+        """Whether the offset may be just behind ``tail``."""
+        return not self.tail_sha256 or digest(tail) == self.tail_sha256
 
 
 class Rewritten(BringupError):
-    """What was read is no longer what the file holds: it was truncated, or written anew in place."""
+    """The file no longer holds what was read of it: it was truncated, or written anew in place."""
 
 
-class Generation:
-    """One open file. Its descriptor keeps it readable after it was renamed or deleted."""
+class OpenFile:
+    """One file held open. Its descriptor keeps it readable after it was renamed or deleted.
+
+    Args:
+        descriptor: of a regular file, open for reading; closed by `close`.
+        offset: where reading begins, bytes.
+        layout: how records lie in it.
+    """
 
     def __init__(self, descriptor: int, offset: int, layout: Layout) -> None:
         status = os.fstat(descriptor)
@@ -32,7 +88,16 @@ class Generation:
 
     @classmethod
     def open(cls, path: Path, offset: int = 0, layout: Layout = LINES) -> Self:
-        """The file that ``path`` names now, to be read from ``offset`` (bytes) on. Raises OSError."""
+        """The file that ``path`` names now.
+
+        Args:
+            path: of a regular file.
+            offset: where reading begins, bytes.
+            layout: how records lie in it.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         return cls(open_regular(path), offset, layout)
 
     def read(self, limit: int) -> list[Record]:
@@ -47,11 +112,11 @@ class Generation:
         return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
 
     def leftover(self) -> Record | None:
-        """The beginning of a record that nobody will complete any more."""
+        """The beginning of a record that will never be completed."""
         return self._splitter.cut()
 
     def done(self, record: Record) -> None:
-        """``record`` need not be read again."""
+        """Move the position behind ``record``."""
         self._done = record.end
 
     def start_over(self) -> None:
@@ -86,11 +151,11 @@ class Generation:
 
     @property
     def unread(self) -> int:
-        """Bytes behind our place."""
+        """Bytes behind the position."""
         return max(0, os.fstat(self._descriptor).st_size - self._done)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._descriptor)
 
     def _begin_at(self, offset: int) -> None:
@@ -106,7 +171,7 @@ class Generation:
         before = self._recent[-TAIL:]
         data = os.pread(self._descriptor, len(before) + CHUNK, start - len(before))
         chunk = data[len(before) :]
-        # Looked at after reading: a file that was rewritten meanwhile cannot slip in between.
+        # Checked after reading: a file that was rewritten meanwhile cannot slip in between.
         if not data.startswith(before) or not self._intact(start + len(chunk)):
             raise Rewritten
         self._head += chunk[: HEAD - len(self._head)]
@@ -115,7 +180,7 @@ class Generation:
         return bool(chunk)
 
     def _tail(self) -> bytes:
-        """The bytes just before our place, as they were when we read them."""
+        """The bytes just before the position, as they were when they were read."""
         begin = max(0, self._done - TAIL)
         kept_from = self._splitter.fed_to - len(self._recent)
         if begin < kept_from:
@@ -124,7 +189,7 @@ class Generation:
 
     def _intact(self, read_to: int) -> bool:
         status = os.fstat(self._descriptor)
-        if not self._head:  # nothing to know it by: it may have been filled and emptied since we looked
+        if not self._head:  # nothing to know it by: it may have been filled and emptied since the last read
             return status.st_mtime_ns == self._written_ns
         if status.st_size < read_to or os.pread(self._descriptor, len(self._head), 0) != self._head:
             return False
@@ -133,9 +198,18 @@ class Generation:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor for reading a regular file; a pipe would block us, a directory has no records. Raises OSError."""
+    """A descriptor for reading a regular file; a pipe would block us, a directory has no records.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
     return descriptor
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, hexadecimal."""
+    return sha256(data).hexdigest()

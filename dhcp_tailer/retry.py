@@ -1,25 +1,95 @@
-"""Waiting for a Redis that is away or takes no writes: as long as it takes."""
+"""Retrying while Redis is away or takes no writes, and being interrupted in it when asked to stop."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 from bringup.errors import TransientError
 from bringup.outages import Outages, Service
-from dhcp_tailer.stop import Interrupted, Stop
 
 _Result = TypeVar("_Result")
-_LOOK_S = 0.05  # how often a wait looks whether it is asked to stop
-_PROBE_EVERY_S = 1.0  # while it is not yet certain that an outage is over
+# Seconds that a call to Redis may go on after we were asked to stop: a healthy Redis answers in milliseconds.
+GRACE_S = 1.0
+# Seconds until the next interruption, if the alarm came between two calls.
+AGAIN_S = 0.2
+# Seconds between two looks at whether a wait is to stop: what a person does not notice.
+_LOOK_S = 0.05
+# Seconds between two probes while it is not certain that an outage is over: several within `bringup.outages.STEADY_S`.
+_PROBE_EVERY_S = 1.0
 _SERVICES = (Service.REDIS, Service.REDIS_WRITES)
 
 
-class Patience:
-    """Repeats an action until Redis is there.
+class Interrupted(BaseException):
+    """Asked to stop while waiting for Redis. No Exception: no library may take it for its own failure."""
+
+
+class Stop:
+    """A request to stop; a plain flag, because a lock taken in a signal handler can wait for itself."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._interruptible = False
+
+    def request(self) -> None:
+        """Ask for a stop after the record in hand."""
+        self.requested = True
+
+    def interrupt(self) -> None:
+        """Ask for a stop now.
+
+        Raises:
+            Interrupted: inside an `interruptible` block.
+        """
+        self.requested = True
+        if self._interruptible:
+            raise Interrupted
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A block that may be interrupted at any point without harm."""
+        self._interruptible = True
+        try:
+            yield
+        finally:
+            self._interruptible = False
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A `Stop` that SIGTERM and SIGINT ask for; a call to a Redis that hangs is interrupted after `GRACE_S`."""
+    stop = Stop()
+
+    def asked(_signal: int, _frame: FrameType | None) -> None:
+        stop.request()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S, AGAIN_S)
+
+    def alarm(_signal: int, _frame: FrameType | None) -> None:
+        stop.interrupt()
+
+    handlers = {signal.SIGTERM: asked, signal.SIGINT: asked, signal.SIGALRM: alarm}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield stop
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Retry:
+    """Repeats a call until Redis is there: as long as it takes.
+
+    Without it every restart of Redis would end the tailer.
 
     Args:
+        stop: ends the waiting.
         probe: asks whether Redis takes writes; raises what `bringup.connections.redis_client.redis_errors` raises.
+        outages: logs each outage once when it begins and once when it is over.
         retry_s: seconds between two tries. One process asks, so no backoff is needed; and a new master is used at once.
+        sleep: takes seconds.
     """
 
     def __init__(
@@ -38,7 +108,7 @@ class Patience:
         self._sleep = sleep
         self._probe_at = 0.0
 
-    def insist(self, action: Callable[[], _Result]) -> _Result:
+    def call_with_retry(self, action: Callable[[], _Result]) -> _Result:
         """The result of ``action``, which must write to Redis and be harmless to repeat.
 
         Raises:
@@ -51,8 +121,8 @@ class Patience:
             except TransientError:
                 self._pause(self._retry_s)
 
-    def settle(self) -> None:
-        """After an outage: look whether Redis stays, also while there is no lease to deliver.
+    def check_recovery(self) -> None:
+        """After an outage: check whether Redis stays, also while there is no lease to queue.
 
         Raises:
             Interrupted: asked to stop meanwhile.

@@ -1,4 +1,4 @@
-"""Finding the generations of a followed file that were renamed or copied away."""
+"""Rotation: finding the files that a followed file was renamed, copied or backed up to."""
 
 import os
 import re
@@ -7,8 +7,11 @@ from collections.abc import Collection
 from enum import IntEnum
 from pathlib import Path
 
-from dhcp_tailer.open_file import Generation, open_regular
-from dhcp_tailer.position import Position
+from bringup import log
+from dhcp_tailer.framing import Layout
+from dhcp_tailer.open_file import OpenFile, Position, open_regular
+
+_log = log.get(__name__)
 
 
 class Likeness(IntEnum):
@@ -20,7 +23,7 @@ class Likeness(IntEnum):
 
 
 def likeness(path: Path, position: Position) -> Likeness:
-    """Whether ``position`` is a place in the file at ``path``; a file that cannot be read is another one."""
+    """Whether ``position`` is one in the file at ``path``; a file that cannot be read is another one."""
     try:
         descriptor = open_regular(path)
     except OSError:
@@ -38,48 +41,62 @@ def likeness(path: Path, position: Position) -> Likeness:
     return Likeness.COPY if position.offset else Likeness.OTHER
 
 
-def find(path: Path, position: Position, *, copies: bool = True) -> Path | None:
-    """Where the file that ``position`` speaks of lies now: at ``path``, or beside it under another name.
+class Rotation:
+    """The files beside a followed file that hold, or held, its records.
 
     Args:
-        copies: a copy of it will do.
+        path: of the followed file.
+        layout: how records lie in it, and how the server names the files beside it.
     """
-    candidates = [path, *(other for other in _beside(path) if other != path)]
-    likely = {candidate: likeness(candidate, position) for candidate in candidates}
-    best = max(candidates, key=lambda candidate: likely[candidate])
-    return best if likely[best] >= (Likeness.COPY if copies else Likeness.SAME) else None
 
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path = path
+        self._layout = layout
 
-def successors(path: Path, since_ns: int, but: Collection[Generation] = (), beside: tuple[str, ...] = ()) -> list[Path]:
-    """Rotated generations of ``path`` that were last written after ``since_ns``, oldest first.
+    def find(self, position: Position) -> Path | None:
+        """Where the file of ``position`` is now: at our path, or beside it under another name.
 
-    Args:
-        since_ns: nanoseconds since the epoch; a copy made in the moment of truncation has been read already.
-        but: are none of them, for they are open already.
-        beside: what else their names may end in.
-    """
-    found: list[tuple[int, Path]] = []
-    for other in _beside(path):
-        named = _is_rotated_name(other.name, path) or other.name in {path.name + ending for ending in beside}
-        status = _status(other) if named else None
-        if status is None or not status.st_size or status.st_mtime_ns <= since_ns:
-            continue
-        if not any(generation.is_file(status) for generation in but):
-            found.append((status.st_mtime_ns, other))
-    return [other for _, other in sorted(found)]
+        A copy will do, but not of a lease file: those begin alike.
+        """
+        candidates = [self._path, *(other for other in self._siblings() if other != self._path)]
+        likely = {candidate: likeness(candidate, position) for candidate in candidates}
+        best = max(candidates, key=lambda candidate: likely[candidate])
+        return best if likely[best] >= (Likeness.SAME if self._layout.is_lease_file else Likeness.COPY) else None
 
+    def successors(self, position: Position, but: Collection[OpenFile] = ()) -> list[OpenFile]:
+        """Rotated files that were last written after ``position``, oldest first.
 
-def earlier(path: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files that hold what was written before ``path`` was begun, as far as they exist."""
-    candidates = [path.with_name(path.name + ending) for ending in endings]
-    return [candidate for candidate in candidates if _status(candidate)]
+        A copy made in the moment of truncation is not newer, and was read already. ``but``: are open already.
+        """
+        found: list[tuple[int, Path]] = []
+        backups = {self._path.name + ending for ending in self._layout.backups}
+        for other in self._siblings():
+            status = _status(other) if other.name in backups or _is_rotated_name(other.name, self._path) else None
+            if status is None or not status.st_size or status.st_mtime_ns <= position.written_ns:
+                continue
+            if not any(file.is_file(status) for file in but):
+                found.append((status.st_mtime_ns, other))
+        return self._opened([other for _, other in sorted(found)])
 
+    def older(self) -> list[OpenFile]:
+        """The files that hold what was written before our file was begun, as far as they exist."""
+        candidates = [self._path.with_name(self._path.name + ending) for ending in self._layout.older]
+        return self._opened([candidate for candidate in candidates if _status(candidate)])
 
-def _beside(path: Path) -> list[Path]:
-    try:
-        return sorted(path.parent.iterdir())
-    except OSError:
-        return []
+    def _opened(self, paths: list[Path]) -> list[OpenFile]:
+        files = []
+        for path in paths:
+            try:
+                files.append(OpenFile.open(path, 0, self._layout))
+            except OSError as error:
+                _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
+        return files
+
+    def _siblings(self) -> list[Path]:
+        try:
+            return sorted(self._path.parent.iterdir())
+        except OSError:
+            return []
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -1,4 +1,4 @@
-"""Following a file that is rewritten in place: what it holds is compared with what was told of it."""
+"""Following a file that is rewritten in place: what it holds is compared with what was reported of it."""
 
 import os
 import time
@@ -6,35 +6,44 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from dhcp_tailer.availability import Availability
-from dhcp_tailer.open_file import open_regular
-from dhcp_tailer.position import Position, digest
-from dhcp_tailer.records import Record
+from dhcp_tailer.framing import Record
+from dhcp_tailer.open_file import Position, digest, open_regular
+from dhcp_tailer.watch import Availability
 
-SETTLED_S = 0.5  # a file that held still so long is not being rewritten: what it lacks is gone
-_RACY_NS = 100_000_000  # a clock of 4 ms gives two states of a file one time; a file this old has no other
+# Seconds for which a file must not change until what it lacks counts as gone: a rewrite begins with an empty file.
+# To write a lease file takes far less.
+SETTLED_S = 0.5
+# Nanoseconds: the kernel's clock for file times ticks every 4 ms, so that two states of a file may have one time. A
+# file older than this when it was read has no other state of the same time.
+_RACY_NS = 100_000_000
 _Signature = tuple[int, int, int, int]
 
 
-class Snapshots:
+class SnapshotFollower:
     """Yields the changes of a file: ``<second> + line`` for a line that appeared, ``<second> - line`` for one gone.
 
-    A line that is there is told at once; one that is missing only when the file holds still, for a rewrite begins
-    with an empty file. What was told is the source's to remember: nothing else is needed after a restart.
+    A line that is there is reported at once; one that is missing only when the file has not changed for `SETTLED_S`.
+    The parser keeps what was reported: nothing else is needed after a restart.
+
+    Args:
+        path: the file; it may not exist yet.
+        reported: the lines that were reported and are still there.
+        position: where to go on; None is the beginning.
+        clock: seconds that only go forward.
     """
 
     def __init__(
         self,
         path: Path,
-        told: Callable[[], Collection[bytes]],
+        reported: Callable[[], Collection[bytes]],
         position: Position | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
-        self._told = told
+        self._reported = reported
         self._clock = clock
         self._done = position.offset if position else 0
-        self._lines: list[bytes] = []  # of it
+        self._lines: list[bytes] = []  # of the last look
         self._text: bytes | None = None  # of the last look
         self._read: _Signature | None = None  # of the file that need not be read again
         self._at: _Signature | None = None
@@ -60,7 +69,7 @@ class Snapshots:
 
     @property
     def lag_bytes(self) -> int:
-        """What is read and not done yet."""
+        """Bytes that are read and not done yet."""
         return sum(map(len, self._changes))
 
     def poll(self, limit: int) -> list[Record]:
@@ -74,7 +83,7 @@ class Snapshots:
         return [Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
 
     def done(self, record: Record) -> None:
-        """``record`` need not be told again."""
+        """Move the position behind ``record``."""
         self._done = record.end
 
     def close(self) -> None:
@@ -86,15 +95,15 @@ class Snapshots:
         elif not self._settled and self._clock() - self._changed_s >= SETTLED_S:
             self._settled = True
             held = set(self._lines)
-            self._tell(b"-", [line for line in sorted(self._told()) if line not in held])
+            self._report(b"-", [line for line in sorted(self._reported()) if line not in held])
 
     def _changed(self, text: bytes) -> None:
         self._text, self._lines = text, text.split(b"\n")[:-1]  # behind the last newline nothing is whole
         self._changed_s, self._settled = self._clock(), False
-        told = self._told()
-        self._tell(b"+", [line for line in self._lines if line not in told])
+        reported = self._reported()
+        self._report(b"+", [line for line in self._lines if line not in reported])
 
-    def _tell(self, sign: bytes, lines: list[bytes]) -> None:
+    def _report(self, sign: bytes, lines: list[bytes]) -> None:
         second = b"%d" % ((self._at or (0, 0, 0, 0))[2] // 10**9)
         self._changes.extend(b"%s %s %s" % (second, sign, line) for line in lines)
 
@@ -102,6 +111,7 @@ class Snapshots:
         """All of the file in one state; None while it is being written."""
         descriptor = open_regular(self._path)
         try:
+            # Read twice between two looks at its times: a rewrite in the middle would mix two states.
             before = os.fstat(descriptor)
             text, again = (os.pread(descriptor, before.st_size + 1, 0) for _ in range(2))
             after = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""Where a tailer stands, seen from outside: from its checkpoint, its lock and the file itself."""
+"""The status of a tailer, seen from outside: from its checkpoint, its lock and the file itself."""
 
 import fcntl
 import os
@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from bringup.errors import PermanentError
 from bringup.settings import Settings
+from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
-from dhcp_tailer.outcome import Outcome
 
 
 class Status(BaseModel):
-    """What ``bringup tail --status`` tells."""
+    """What ``bringup tail --status`` shows."""
 
     source: str
     path: str
@@ -24,13 +24,17 @@ class Status(BaseModel):
     saved_at: datetime | None = None  # when the checkpoint was written
     last_record_at: datetime | None = None
     file_bytes: int | None = None  # None: it cannot be read
-    lag_bytes: int | None = None  # None: cannot be told, as after a rotation that was not followed yet
+    lag_bytes: int | None = None  # None: unknown, as after a rotation that was not followed yet
     lag_s: float | None = None  # how much younger the file is than what was read of it
     counts: dict[str, int]
 
 
 def status_of(settings: Settings) -> Status:
-    """As it is now. Raises PermanentError: the checkpoint cannot be read."""
+    """The status now.
+
+    Raises:
+        PermanentError: the checkpoint cannot be read.
+    """
     file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
     try:
         checkpoint = read_checkpoint(file)
@@ -40,7 +44,7 @@ def status_of(settings: Settings) -> Status:
     status = Status(
         source=settings.dhcp_source,
         path=str(settings.dhcp_path),
-        running=_is_held(file.with_suffix(".lock")),
+        running=_is_locked(file.with_suffix(".lock")),
         counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
     )
     if checkpoint:
@@ -54,21 +58,21 @@ def _compare(status: Status, checkpoint: Checkpoint, file: Path) -> None:
     status.saved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     status.last_record_at = checkpoint.last_record_at
     try:
-        there = Path(status.path).stat()
+        followed = Path(status.path).stat()
     except OSError:
         return
-    status.file_bytes = there.st_size
-    same = (there.st_dev, there.st_ino) == (position.device, position.inode)
-    unread = same and there.st_mtime_ns > position.written_ns
+    status.file_bytes = followed.st_size
+    same = (followed.st_dev, followed.st_ino) == (position.device, position.inode)
+    unread = same and followed.st_mtime_ns > position.written_ns
     if status.source == "dnsmasq-leases":  # rewritten whole: there is no part of it that was read
-        status.lag_bytes = (there.st_size if unread else 0) if same else None
+        status.lag_bytes = (followed.st_size if unread else 0) if same else None
     else:
-        status.lag_bytes = there.st_size - position.offset if same and there.st_size >= position.offset else None
+        status.lag_bytes = followed.st_size - position.offset if same and followed.st_size >= position.offset else None
     behind = status.lag_bytes != 0
-    status.lag_s = max(0.0, (there.st_mtime_ns - position.written_ns) / 1e9) if behind else 0.0
+    status.lag_s = max(0.0, (followed.st_mtime_ns - position.written_ns) / 1e9) if behind else 0.0
 
 
-def _is_held(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -8,13 +8,13 @@ import click
 from bringup_cli.commands.tail_output import show_line, show_row_table
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, show_json, show_table
-from dhcp_tailer.dry_run import counted, dry_run
-from dhcp_tailer.filters import policy_of
-from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.service import run
-from dhcp_tailer.sources import SOURCES
+from dhcp_tailer.accounting import Outcome
+from dhcp_tailer.dry_run import dry_run, sums
+from dhcp_tailer.filters import Filters
+from dhcp_tailer.retry import stop_on_signals
+from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.status import status_of
-from dhcp_tailer.stop import stop_on_signals
+from dhcp_tailer.tailer import run
 
 
 @click.command()
@@ -32,7 +32,7 @@ from dhcp_tailer.stop import stop_on_signals
     metavar="FILE",
     help="Read FILE and show what would become of it; queue nothing, remember nothing.",
 )
-@click.option("--source", type=click.Choice(list(SOURCES)), help="What FILE holds; default is DHCP_SOURCE.")
+@click.option("--source", type=click.Choice(list(PARSERS)), help="What FILE holds; default is DHCP_SOURCE.")
 @click.option("--status", is_flag=True, help="Show how far the tailer is and what became of the records.")
 @output_option
 @click.pass_obj
@@ -60,11 +60,10 @@ def tail(
 
 def _dry_run(context: Context, file: Path, source: str | None, output: Output) -> None:
     settings = context.settings
-    told = dry_run(file, SOURCES[source or settings.dhcp_source](), policy_of(settings))
-    sums: Counter[Outcome] = Counter()
+    outcomes: Counter[Outcome] = Counter()
     shown = []
-    for one in told:
-        sums[one.outcome] += 1
+    for one in dry_run(file, PARSERS[source or settings.dhcp_source](), Filters.of(settings)):
+        outcomes[one.outcome] += 1
         if one.outcome is Outcome.NOT_A_LEASE:
             continue
         if output == "json":
@@ -73,7 +72,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
             shown.append(one)
     if output == "table":
         show_row_table(f"{file}", shown)
-    click.echo(counted(sums), err=True)
+    click.echo(sums(outcomes), err=True)
 
 
 def _status(context: Context, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""The sources of leases, by their name in ``DHCP_SOURCE``."""
+"""The sources of leases: a parser for each, by its name in ``DHCP_SOURCE``."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -10,9 +10,9 @@ from dhcp_tailer.sources.isc_log import IscLog
 from dhcp_tailer.sources.jsonl import JsonLines
 from dhcp_tailer.sources.kea_csv import KeaCsv
 from dhcp_tailer.sources.kea_log import KeaLog
-from dhcp_tailer.sources.parser import Skip, Source, malformed
+from dhcp_tailer.sources.parser import Parser, Skip, parse_record
 
-SOURCES: Mapping[str, Callable[[], Source]] = MappingProxyType(
+PARSERS: Mapping[str, Callable[[], Parser]] = MappingProxyType(
     {
         "dnsmasq-log": DnsmasqLog,
         "dnsmasq-leases": DnsmasqLeases,
@@ -24,4 +24,4 @@ SOURCES: Mapping[str, Callable[[], Source]] = MappingProxyType(
     }
 )
 
-__all__ = ["SOURCES", "DnsmasqLeases", "Skip", "Source", "malformed"]
+__all__ = ["PARSERS", "DnsmasqLeases", "Parser", "Skip", "parse_record"]

@@ -1,21 +1,20 @@
 """``dnsmasq.leases``: a snapshot of all leases, rewritten in place. Source: ``lease_update_file``, dnsmasq src/lease.c.
 
-A record is a change of it, as `dhcp_tailer.snapshots` tells it: ``1795427050 + line`` or ``1795427050 - line``, with
+A record is a change of it, as `dhcp_tailer.snapshots` reports it: ``1795427050 + line`` or ``1795427050 - line``, with
 the second in which the file was written.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.layout import LINES
-from dhcp_tailer.sources import duid
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+from dhcp_tailer.framing import LINES
+from dhcp_tailer.sources.lease_fields import device_text, lease_event, mac_in, utc
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
 
 _CHANGE = re.compile(rb"(?P<at>\d{1,12}) (?P<sign>[+-]) (?P<line>.*)", re.DOTALL)
 # "1795427050 02:00:00:00:00:02 10.88.0.141 bmc-r12u07 00:02:..."; for IPv6 an IAID in place of the MAC.
@@ -27,36 +26,39 @@ _INFINITE = 0
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Reported:
     line: str
     mac: str | None = None
     starts: int = 0
     ends: int | None = None
 
 
-class _Memory(BaseModel):
+class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    told: list[tuple[str, str, str | None, int, int | None]]
+    # "told" in checkpoints of version 1
+    reported: list[tuple[str, str, str | None, int, int | None]] = Field(
+        validation_alias=AliasChoices("reported", "told")
+    )
 
 
 class DnsmasqLeases:
     """Reads a line that appears as a lease, and one that vanishes as its end.
 
     The file says when a lease ends and not when it began; that end is what names the lease, for it is the same for
-    everybody who reads it. A lease without an end is named by the second in which the file first held it.
+    every reader. A lease without an end is named by the second in which the file first held it.
     """
 
     name = "dnsmasq-leases"
     layout = LINES
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}  # by address, or by itself what holds none
+        self._reported: dict[str, _Reported] = {}  # by address; a line without one by itself
 
     @property
-    def told(self) -> Collection[bytes]:
-        """The lines that were read and hold still."""
-        return {told.line.encode("utf-8", "surrogateescape") for told in self._told.values()}
+    def reported(self) -> Collection[bytes]:
+        """The lines that were read and are still there."""
+        return {reported.line.encode("utf-8", "surrogateescape") for reported in self._reported.values()}
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one change."""
@@ -68,36 +70,36 @@ class DnsmasqLeases:
         if change["sign"] == b"-":
             return self._gone(at, text, line)
         if line is None:
-            self._told[text] = _Told(text)
+            self._reported[text] = _Reported(text)
             return NOT_A_LEASE if text.startswith("duid ") or not text.strip() else malformed("not a lease of dnsmasq")
         try:
             return self._there(at, text, line)
         except LeaseFormatError as error:
             return malformed(error)
 
-    def memory(self) -> JsonValue:
-        """What the file held."""
-        return {"told": [[key, t.line, t.mac, t.starts, t.ends] for key, t in self._told.items()]}
+    def state(self) -> JsonValue:
+        """The lines that were reported."""
+        return {"reported": [[key, r.line, r.mac, r.starts, r.ends] for key, r in self._reported.items()]}
 
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        kept = _Memory.model_validate(memory).told
-        self._told = {key: _Told(line, mac, starts, ends) for key, line, mac, starts, ends in kept}
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        kept = _State.model_validate(state).reported
+        self._reported = {key: _Reported(line, mac, starts, ends) for key, line, mac, starts, ends in kept}
 
     def _there(self, at: int, text: str, line: re.Match[bytes]) -> LeaseEvent | Skip:
         ip, mac = line["ip"].decode("ascii"), _mac(line)
         ends = int(line["ends"])
-        known = self._told.get(ip)
-        lease = _Told(text, mac, at if ends == _INFINITE else ends, None if ends == _INFINITE else ends)
-        self._told[ip] = lease
+        known = self._reported.get(ip)
+        lease = _Reported(text, mac, at if ends == _INFINITE else ends, None if ends == _INFINITE else ends)
+        self._reported[ip] = lease
         if mac is None:
             return NO_MAC
         return lease_event(
             mac=mac,
             ip=ip,
             action=_action(known, lease, at),
-            starts=datetime.fromtimestamp(lease.starts, UTC),
-            ends=None if lease.ends is None else datetime.fromtimestamp(lease.ends, UTC),
+            starts=utc(lease.starts),
+            ends=None if lease.ends is None else utc(lease.ends),
             hostname=None if line["name"] == b"*" else device_text(line["name"]),
             client_id=None if line["id"] == b"*" else device_text(line["id"]),
             source=self.name,
@@ -105,10 +107,10 @@ class DnsmasqLeases:
 
     def _gone(self, at: int, text: str, line: re.Match[bytes] | None) -> LeaseEvent | Skip:
         key = line["ip"].decode("ascii") if line else text
-        known = self._told.get(key)
+        known = self._reported.get(key)
         if known is None or known.line != text:
             return NOT_A_LEASE
-        del self._told[key]
+        del self._reported[key]
         if known.mac is None or line is None:
             return NOT_A_LEASE
         expired = known.ends is not None and known.ends <= at
@@ -116,12 +118,12 @@ class DnsmasqLeases:
             mac=known.mac,
             ip=key,
             action=LeaseAction.EXPIRED if expired else LeaseAction.RELEASED,
-            starts=datetime.fromtimestamp(known.starts, UTC),
+            starts=utc(known.starts),
             source=self.name,
         )
 
 
-def _action(known: _Told | None, lease: _Told, at: int) -> LeaseAction:
+def _action(known: _Reported | None, lease: _Reported, at: int) -> LeaseAction:
     """A line that changed before its lease ended is that lease, renewed."""
     same = known is not None and known.mac == lease.mac and (known.ends is None or at <= known.ends)
     return LeaseAction.RENEWED if same else LeaseAction.ASSIGNED
@@ -130,4 +132,4 @@ def _action(known: _Told | None, lease: _Told, at: int) -> LeaseAction:
 def _mac(line: re.Match[bytes]) -> str | None:
     if line["mac"]:
         return str(line["mac"], "ascii")
-    return duid.mac_in(str(line["id"], "ascii", "replace"))
+    return mac_in(str(line["id"], "ascii", "replace"))

@@ -1,4 +1,9 @@
-"""dnsmasq's log, with or without ``log-dhcp``, written by itself (``log-facility``) or by syslog."""
+"""dnsmasq's log, with or without ``log-dhcp``, written by itself (``log-facility``) or by syslog.
+
+Source: ``log_packet`` in dnsmasq's src/rfc2131.c, ``log6_packet`` in src/rfc3315.c. Every pattern begins where the one
+before it ended and runs to the end of the line: vendor class and host name are chosen by the client, who may write
+``x"; DHCPACK(br0) 1.2.3.4`` into them.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,40 +13,69 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent, utc_now
-from dhcp_tailer.layout import LINES
-from dhcp_tailer.sources import clients, dnsmasq_lines, duid, log_time, relay, transactions
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, device_text, lease_event, malformed
+from dhcp_tailer.sources.lease_fields import SYSLOG, circuit_id, client_of, device_text, lease_event, mac_in
+from dhcp_tailer.sources.lease_history import ClientRow, Clients, Transaction, TransactionRow, Transactions
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
+
+# A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
+_MARKS = (
+    b"DHCPACK(",
+    b"DHCPDISCOVER(",
+    b"DHCPREQUEST(",
+    b"DHCPRELEASE(",
+    b"DHCPINFORM(",
+    b"DHCPREPLY(",
+    b"DHCPSOLICIT(",
+    b" vendor class: ",
+    b" client provides name: ",
+    b" agent-id ",
+)
+
+# "Nov 23 09:41:36 dnsmasq-dhcp[8265]: 3725161531 ": log-facility writes no host, log-dhcp adds the xid.
+_HEADER = re.compile(SYSLOG + rb" dnsmasq-dhcp\[\d{1,10}\]: (?:(?P<xid>\d{1,10}) )?")
+
+# "DHCPACK(br0) 10.77.4.16 02:00:00:00:00:01 idrac-7XK2M13": a DISCOVER may name no address.
+_MESSAGE = re.compile(
+    rb"DHCP(?P<kind>ACK|DISCOVER|REQUEST|RELEASE|INFORM)\([^()\x00-\x20\x7f]{1,32}\) "
+    rb"(?:(?P<ip>\d{1,3}(?:\.\d{1,3}){3}) )?(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})"
+    rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
+)
+
+# "DHCPREPLY(br0) fd00:77::c070 00:03:00:01:02:00:00:00:00:77 name".
+_MESSAGE6 = re.compile(
+    rb"DHCP(?P<kind>REPLY|SOLICIT|RELEASE)\([^()\x00-\x20\x7f]{1,32}\) "
+    rb"(?:(?P<ip>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}) )?(?P<duid>[0-9a-f]{2}(?::[0-9a-f]{2}){6,129})"
+    rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
+)
+
+# With log-dhcp, before the message that they belong to.
+_CLIENT_TEXT = re.compile(rb"(?P<what>vendor class|client provides name): (?P<text>.*)", re.DOTALL)
+
+# With log-dhcp, after the offer that they belong to: sub-options as type, length, value. Source: RFC 3046 s.2.
+_AGENT = re.compile(rb"sent size: {1,3}\d{1,3} option: 82 agent-id  (?P<hex>[0-9a-f]{2}(?::[0-9a-f]{2})*)")
 
 
-class _Memory(BaseModel):
+class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    clients: list[clients.Row]
-    transactions: list[transactions.Row]
+    clients: list[ClientRow]
+    transactions: list[TransactionRow]
 
 
-class DnsmasqLog:
-    """Reads DHCPACK lines as leases, and DHCPRELEASE lines as their end.
-
-    Args:
-        now: the clock that the missing year is taken from.
-        zone: of the clock that writes the log; None is the zone of this host.
-    """
+class DnsmasqLog(LogParser):
+    """Reads DHCPACK lines as leases, and DHCPRELEASE lines as their end."""
 
     name = "dnsmasq-log"
-    layout = LINES
 
     def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
-        self._now = now
-        self._zone = zone
-        self._clients = clients.Clients()
-        self._transactions = transactions.Transactions()
+        super().__init__(now, zone)
+        self._transactions = Transactions()
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
-        if not dnsmasq_lines.worth_reading(record):
+        if not any(mark in record for mark in _MARKS):
             return NOT_A_LEASE
-        header = dnsmasq_lines.HEADER.match(record)
+        header = _HEADER.match(record)
         if header is None:
             return _without_header(record)
         try:
@@ -49,23 +83,23 @@ class DnsmasqLog:
         except LeaseFormatError as error:
             return malformed(error)
 
-    def memory(self) -> JsonValue:
+    def state(self) -> JsonValue:
         """Clients and open transactions."""
         return {
             "clients": [[mac, list(known)] for mac, known in self._clients.rows()],
             "transactions": [[xid, list(known)] for xid, known in self._transactions.rows()],
         }
 
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        kept = _Memory.model_validate(memory)
-        self._clients = clients.Clients(kept.clients)
-        self._transactions = transactions.Transactions(kept.transactions)
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        kept = _State.model_validate(state)
+        self._clients = Clients(kept.clients)
+        self._transactions = Transactions(kept.transactions)
 
     def _message(self, header: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
-        message = dnsmasq_lines.MESSAGE.fullmatch(record, header.end())
+        message = _MESSAGE.fullmatch(record, header.end())
         if message is None:
-            message6 = dnsmasq_lines.MESSAGE6.fullmatch(record, header.end())
+            message6 = _MESSAGE6.fullmatch(record, header.end())
             return self._message6(header, message6) if message6 else None
         kind, mac = message["kind"], message["mac"].decode("ascii")
         ip = message["ip"].decode("ascii") if message["ip"] else None
@@ -94,7 +128,7 @@ class DnsmasqLog:
         if ip is None or b" " in name:
             raise LeaseFormatError("a DHCPACK that is not one address, one MAC and at most one name")
         starts = self._time(header)
-        known = self._transactions.close(xid, mac) if xid else transactions.Transaction(mac)
+        known = self._transactions.close(xid, mac) if xid else Transaction(mac)
         action = self._clients.acknowledged(mac, ip)
         if action is None:
             return Skip("answers a DHCPINFORM")
@@ -119,11 +153,11 @@ class DnsmasqLog:
         return event
 
     def _message6(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
-        mac = duid.mac_in(message["duid"].decode("ascii"))
+        mac = mac_in(message["duid"].decode("ascii"))
         ip = message["ip"].decode("ascii") if message["ip"] else None
         if mac is None:
             return NO_MAC if message["kind"] == b"REPLY" and ip else NOT_A_LEASE
-        client = duid.client_of(mac, "::")
+        client = client_of(mac, "::")
         if message["kind"] == b"SOLICIT":
             self._clients.discovers(client)
         elif message["kind"] == b"RELEASE":
@@ -136,24 +170,20 @@ class DnsmasqLog:
         return NOT_A_LEASE
 
     def _detail(self, header: re.Match[bytes], record: bytes) -> Skip | None:
-        """Note what log-dhcp tells before or after a message; complain of a lease that we cannot read."""
+        """Note what log-dhcp writes before or after a message; refuse a lease that cannot be read."""
         body = record[header.end() :]
         if body.startswith((b"DHCPACK(", b"DHCPRELEASE(")):
             raise LeaseFormatError("a message of dnsmasq with no address or no Ethernet MAC where they belong")
         if header["xid"] is None:
             return None
         xid = header["xid"].decode("ascii")
-        if text := dnsmasq_lines.CLIENT_TEXT.fullmatch(body):
+        if text := _CLIENT_TEXT.fullmatch(body):
             note = self._transactions.vendor_class if text["what"] == b"vendor class" else self._transactions.hostname
             note(xid, device_text(text["text"]))
-        elif agent := dnsmasq_lines.AGENT.fullmatch(body):
-            self._transactions.circuit_id(
-                xid, relay.circuit_id(bytes.fromhex(agent["hex"].decode("ascii").replace(":", "")))
-            )
+        elif agent := _AGENT.fullmatch(body):
+            sub_options = bytes.fromhex(agent["hex"].decode("ascii").replace(":", ""))
+            self._transactions.circuit_id(xid, circuit_id(sub_options))
         return None
-
-    def _time(self, header: re.Match[bytes]) -> datetime:
-        return log_time.written(header, now=self._now, zone=self._zone)
 
 
 def _without_header(record: bytes) -> Skip:

@@ -10,10 +10,9 @@ from pydantic import JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.layout import LINES
-from dhcp_tailer.sources import duid
-from dhcp_tailer.sources.json_time import parse_time
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
+from dhcp_tailer.framing import LINES
+from dhcp_tailer.sources.lease_fields import cut, json_time, lease_event, mac_in
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
 _ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(
@@ -45,23 +44,23 @@ class JsonLines:
         except LeaseFormatError as error:
             return malformed(error)
 
-    def memory(self) -> JsonValue:
-        """Nothing: each line says all that it means."""
+    def state(self) -> JsonValue:
+        """Nothing: no line depends on another."""
         return None
 
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        if memory is not None:
-            raise ValueError("this source remembers nothing")
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        if state is not None:
+            raise ValueError("this source has no state")
 
     def _event(self, action: LeaseAction, fields: dict[str, Any]) -> LeaseEvent | Skip:
         data = fields.get("data")
         if not isinstance(data, dict):
             raise LeaseFormatError("data is not an object")
-        starts = parse_time("timestamp", fields.get("timestamp"))
+        starts = json_time("timestamp", fields.get("timestamp"))
         mac = data.get("mac")
         if not mac and isinstance(data.get("duid"), str):  # DHCPv6: that is all that the server knows
-            mac = duid.mac_in(data["duid"])
+            mac = mac_in(data["duid"])
             if mac is None:
                 return NO_MAC
         texts = {name: _text(name, data.get(name)) for name in _TEXTS}
@@ -96,7 +95,7 @@ def _other(fields: dict[str, Any]) -> Skip:
 
 def _ends(starts: datetime, data: dict[str, Any]) -> datetime | None:
     if data.get("ends") is not None:
-        return parse_time("ends", data["ends"])
+        return json_time("ends", data["ends"])
     seconds = data.get("lease_time")
     if seconds is None or seconds == _INFINITE_S:
         return None

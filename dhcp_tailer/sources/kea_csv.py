@@ -2,41 +2,42 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.layout import KEA
-from dhcp_tailer.sources import duid, leases, relay
-from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE, Skip, cut, lease_event, malformed
+from dhcp_tailer.framing import KEA
+from dhcp_tailer.sources.lease_fields import circuit_id, cut, mac_in
+from dhcp_tailer.sources.lease_history import Lease, LeaseRow, Leases
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Skip, malformed
 
 _NEEDED = frozenset({"address", "valid_lifetime", "expire", "state"})
 _ESCAPED = re.compile(r"&#x([0-9a-fA-F]{2})")  # ``CSVRow::escapeCharacters``: a comma is "&#x2c"
-_INFINITE_S = 0xFFFFFFFF
+_INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 _DEFAULT, _DECLINED, _RECLAIMED, _RELEASED = "0", "1", "2", "3"  # ``Lease::STATE_...``; 4: registered, no lease
 _PREFIX = "2"  # ``Lease::TYPE_PD``: a prefix is no machine's address
 _RELAY = re.compile(r'"(?:sub-options|relay-agent-info)": "0x([0-9A-Fa-f]+)"')
+_ENDED: Mapping[str, LeaseAction] = MappingProxyType({_RECLAIMED: LeaseAction.EXPIRED, _RELEASED: LeaseAction.RELEASED})
 
 
-class _Memory(BaseModel):
+class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     columns: list[str]
-    leases: list[leases.Row]
+    leases: list[LeaseRow]
 
 
-class KeaCsv:
+class KeaCsv(LeaseFileParser):
     """Reads each row as the state of one lease; columns by their names in the header."""
 
     name = "kea-csv"
     layout = KEA
 
     def __init__(self) -> None:
+        super().__init__()
         self._columns: tuple[str, ...] = ()
-        self._leases = leases.Leases()
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one row."""
@@ -54,15 +55,15 @@ class KeaCsv:
                 error if isinstance(error, LeaseFormatError) else "a field that should be a number is none"
             )
 
-    def memory(self) -> JsonValue:
+    def state(self) -> JsonValue:
         """The header, and the leases in force."""
         return {"columns": list(self._columns), "leases": [list(row) for row in self._leases.rows()]}
 
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError."""
-        kept = _Memory.model_validate(memory)
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        kept = _State.model_validate(state)
         self._columns = tuple(kept.columns)
-        self._leases = leases.Leases(kept.leases)
+        self._leases = Leases(kept.leases)
 
     def _header(self, columns: list[str]) -> Skip:
         if missing := _NEEDED - set(columns):
@@ -75,44 +76,24 @@ class KeaCsv:
             return Skip("a delegated prefix")
         lifetime, expire, state = int(row["valid_lifetime"]), int(row["expire"]), row["state"]
         if state == _DEFAULT and lifetime:
-            return self._in_force(row, expire - lifetime, None if lifetime == _INFINITE_S else expire)
+            return self._given(row, expire - lifetime, None if lifetime == _INFINITE_S else expire)
+        if state == _DECLINED:  # its client found the address in use: it had a lease, and never used it
+            self._leases.over(row["address"], None)
+            return Skip("the end of a lease that was not known")
         # Deleted rows carry the time of the release, or of the last renewal: never later than the end.
-        return self._over(row["address"], state, expire if lifetime == 0 else None)
+        return self._over(row["address"], expire if lifetime == 0 else None, _ENDED.get(state))
 
-    def _in_force(self, row: Mapping[str, str], starts: int, ends: int | None) -> LeaseEvent | Skip:
-        mac = row.get("hwaddr") or duid.mac_in(row.get("duid", ""))
+    def _given(self, row: Mapping[str, str], starts: int, ends: int | None) -> LeaseEvent | Skip:
+        mac = row.get("hwaddr") or mac_in(row.get("duid", ""))
         if not mac:
             return NO_MAC
-        action = self._leases.in_force(row["address"], leases.Lease(mac, starts, ends))
-        if action is None:
-            return KNOWN
-        return lease_event(
-            mac=mac,
-            ip=row["address"],
-            action=action,
-            starts=datetime.fromtimestamp(starts, UTC),
-            ends=None if ends is None else datetime.fromtimestamp(ends, UTC),
+        return self._in_force(
+            row["address"],
+            Lease(mac, starts, ends),
             hostname=_text(row.get("hostname")),
             client_id=_text(row.get("client_id") or row.get("duid")),
             circuit_id=_circuit_id(row.get("user_context")),
-            source=self.name,
         )
-
-    def _over(self, ip: str, state: str, at: int | None) -> LeaseEvent | Skip:
-        over = self._leases.over(ip, at)
-        if over is None or state == _DECLINED:
-            return Skip("the end of a lease that was not known")
-        lease, action = over
-        return lease_event(
-            mac=lease.mac,
-            ip=ip,
-            action=_ENDED.get(state, action),
-            starts=datetime.fromtimestamp(lease.starts, UTC),
-            source=self.name,
-        )
-
-
-_ENDED: Mapping[str, LeaseAction] = MappingProxyType({_RECLAIMED: LeaseAction.EXPIRED, _RELEASED: LeaseAction.RELEASED})
 
 
 def _text(field: str | None) -> str | None:
@@ -125,4 +106,4 @@ def _unescaped(field: str) -> str:
 
 def _circuit_id(context: str | None) -> str | None:
     found = _RELAY.search(_unescaped(context)) if context else None
-    return relay.circuit_id(bytes.fromhex(found[1])) if found and len(found[1]) % 2 == 0 else None
+    return circuit_id(bytes.fromhex(found[1])) if found and len(found[1]) % 2 == 0 else None

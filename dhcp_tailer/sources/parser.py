@@ -1,18 +1,18 @@
-"""What a source of leases is: it reads records, and remembers what the next ones need."""
+"""What a parser of leases is, and what those of logs and those of lease files share."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol
+from datetime import datetime, tzinfo
+from typing import Protocol
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseEvent
-from bringup.text import printable
-from dhcp_tailer.layout import Layout
-from dhcp_tailer.outcome import Outcome
-
-_LONGEST_TEXT = 1024  # characters of a `DeviceText`
+from bringup.model import LeaseAction, LeaseEvent, utc_now
+from dhcp_tailer.accounting import Outcome
+from dhcp_tailer.framing import LINES, Layout, Record
+from dhcp_tailer.sources.lease_fields import lease_event, utc, written
+from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Skip:
 
     @property
     def malformed(self) -> bool:
-        """It should have been one."""
+        """Whether it should have been one."""
         return self.outcome is Outcome.MALFORMED
 
 
 NOT_A_LEASE = Skip("not a lease")
-KNOWN = Skip("says what is known already", Outcome.DUPLICATE)
-NO_MAC = Skip("its client has no Ethernet address that we could know it by", Outcome.NO_MAC)
+KNOWN = Skip("repeats what is known already", Outcome.DUPLICATE)
+NO_MAC = Skip("its client has no Ethernet address that identifies it", Outcome.NO_MAC)
 
 
 def malformed(reason: object) -> Skip:
@@ -38,8 +38,8 @@ def malformed(reason: object) -> Skip:
     return Skip(str(reason), Outcome.MALFORMED)
 
 
-class Source(Protocol):
-    """One kind of record. Equal records after an equal memory give equal events, so that reading twice is harmless."""
+class Parser(Protocol):
+    """Reads one kind of record. Equal records after an equal state give equal events: reading twice is harmless."""
 
     @property
     def name(self) -> str:
@@ -50,40 +50,96 @@ class Source(Protocol):
         """How its records lie in their file."""
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
-        """What one record says, read after all records before it."""
+        """The event in one record, read after all records before it."""
 
-    def memory(self) -> JsonValue:
+    def state(self) -> JsonValue:
         """All that later records depend on, to be kept with the position."""
 
-    def restore(self, memory: JsonValue) -> None:
-        """Take up a memory. Raises ValueError: it is not one of this source."""
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state.
+
+        Raises:
+            ValueError: it is not one of this parser.
+        """
 
 
-def lease_event(**fields: Any) -> LeaseEvent:
-    """A valid event. Raises LeaseFormatError, naming the fields that are wrong and never their content."""
-    try:
-        event = LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
-    except ValidationError as error:
-        wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
-        raise LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
-    if event.starts.timestamp() < 0:
-        raise LeaseFormatError("starts lies before 1970")
-    return event
+def parse_record(parser: Parser, record: Record) -> LeaseEvent | Skip:
+    """The event in ``record``; a damaged one is never given to the parser."""
+    return malformed(record.damage) if record.damage else parser.parse(record.data)
 
 
-def _address(ip: object) -> object:
-    """Parsed here, once: the model would try it as each kind of address."""
-    try:
-        return (IPv6Address if ":" in ip else IPv4Address)(ip) if isinstance(ip, str) else ip
-    except ValueError:
-        return ip
+class _LogState(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    clients: list[ClientRow]
 
 
-def device_text(data: bytes) -> str | None:
-    """Text that a device chose, escaped and cut to what an event holds; None if there is none."""
-    return cut(data.decode("utf-8", "backslashreplace")) or None
+class LogParser:
+    """What the parsers of logs share: lines, the clock that they are read by, and the clients as their state.
+
+    Args:
+        now: the clock that a missing year is taken from.
+        zone: of the clock that writes the log; None is the zone of this host.
+    """
+
+    layout = LINES
+
+    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
+        self._now = now
+        self._zone = zone
+        self._clients = Clients()
+
+    def state(self) -> JsonValue:
+        """The clients."""
+        return {"clients": [[mac, list(known)] for mac, known in self._clients.rows()]}
+
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        self._clients = Clients(_LogState.model_validate(state).clients)
+
+    def _time(self, header: re.Match[bytes]) -> datetime:
+        return written(header, now=self._now, zone=self._zone)
 
 
-def cut(text: str) -> str:
-    """``text``, escaped and cut to what an event holds."""
-    return printable(text)[:_LONGEST_TEXT]
+class _LeaseFileState(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    leases: list[LeaseRow]
+
+
+class LeaseFileParser:
+    """What the parsers of lease files share: each record is the state of one lease, and the leases are their state."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._leases = Leases()
+
+    def state(self) -> JsonValue:
+        """The leases in force."""
+        return {"leases": [list(row) for row in self._leases.rows()]}
+
+    def restore(self, state: JsonValue) -> None:
+        """Go on with a state. Raises ValueError."""
+        self._leases = Leases(_LeaseFileState.model_validate(state).leases)
+
+    def _in_force(self, ip: str, lease: Lease, **texts: str | None) -> LeaseEvent | Skip:
+        """A record says that ``lease`` holds; ``texts``: further fields of the event."""
+        action = self._leases.in_force(ip, lease)
+        if action is None:
+            return KNOWN
+        starts, ends = utc(lease.starts), None if lease.ends is None else utc(lease.ends)
+        return lease_event(mac=lease.mac, ip=ip, action=action, starts=starts, ends=ends, source=self.name, **texts)
+
+    def _over(self, ip: str, at: int | None, ended: LeaseAction | None) -> LeaseEvent | Skip:
+        """A record says that the lease of ``ip`` is over.
+
+        Args:
+            at: since when, seconds since the epoch; None: unknown.
+            ended: how it ended; None: an end before its time is a release.
+        """
+        over = self._leases.over(ip, at)
+        if over is None:
+            return Skip("the end of a lease that was not known")
+        lease, action = over
+        return lease_event(mac=lease.mac, ip=ip, action=ended or action, starts=utc(lease.starts), source=self.name)

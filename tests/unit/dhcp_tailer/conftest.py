@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.follower import Follower
+from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 
@@ -46,7 +46,7 @@ def dnsmasq() -> Callable[[], DnsmasqLog]:
 class Reader:
     """Drains a follower, record by record, and tells what it got."""
 
-    follower: Follower
+    follower: FileFollower
     got: list[bytes] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 

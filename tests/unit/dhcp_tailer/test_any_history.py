@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dhcp_tailer.follower import Follower
-from dhcp_tailer.position import Position
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.open_file import Position
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -20,7 +20,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.directory = TemporaryDirectory()
         self.path = Path(self.directory.name) / "kea.log"
-        self.follower = Follower(self.path)
+        self.follower = FileFollower(self.path)
         self.now = 1_700_000_000
         self.writer = self.open()
         self.written: list[bytes] = []
@@ -62,7 +62,7 @@ class AnyHistory(RuleBasedStateMachine):
         position = self.follower.position
         assert position is not None
         self.follower.close()
-        self.follower = Follower(self.path, Position.model_validate_json(position.model_dump_json()))
+        self.follower = FileFollower(self.path, Position.model_validate_json(position.model_dump_json()))
 
     @initialize(copies=st.booleans())
     def configure(self, *, copies: bool) -> None:

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bringup.model import LeaseAction
 from dhcp_tailer.checkpoint import Checkpoint
-from dhcp_tailer.following import Following, follow
-from dhcp_tailer.sources import SOURCES, Skip
+from dhcp_tailer.follower import Follower, open_follower
+from dhcp_tailer.sources import PARSERS, Skip
 
 LASTS_S = 1000
 KEA_HEADER = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"
@@ -48,13 +48,13 @@ class AnyLeaseFile(RuleBasedStateMachine):
         self.now = 1_700_000_000
         self.held: dict[int, bytes] = {}  # the last record of each lease in force
         self.given: list[str] = []
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.unwritten = b""  # the rest of a record that was begun
         self.rewritten_unread = False
         self.renewed_unread = self.unread_end = False
         self.append(self.header)
-        self.parser = SOURCES[self.source]()
-        self.follower: Following = follow(self.path, self.parser)
+        self.parser = PARSERS[self.source]()
+        self.follower: Follower = open_follower(self.path, self.parser)
         self.look(5)  # what was rewritten before the first look of all, nobody can know
 
     @rule(machine=MACHINES, cut=st.integers(0, 400))
@@ -89,22 +89,22 @@ class AnyLeaseFile(RuleBasedStateMachine):
             event = self.parser.parse(record.data)
             self.follower.done(record)
             if not isinstance(event, Skip) and event.action is LeaseAction.ASSIGNED:
-                self.told.append(event.run_id)
+                self.reported.append(event.run_id)
 
     @rule()
     def restart(self) -> None:
         """All that outlives a tailer is its checkpoint."""
         position = self.follower.position
         self.follower.close()
-        memory = self.parser.memory()
-        self.parser = SOURCES[self.source]()
+        state = self.parser.state()
+        self.parser = PARSERS[self.source]()
         if position is None:
-            self.follower = follow(self.path, self.parser)
+            self.follower = open_follower(self.path, self.parser)
             return
-        kept = Checkpoint(source=self.source, path=str(self.path), position=position, memory=memory)
+        kept = Checkpoint(source=self.source, path=str(self.path), position=position, state=state)
         kept = Checkpoint.model_validate_json(kept.model_dump_json())
-        self.parser.restore(kept.memory)
-        self.follower = follow(self.path, self.parser, kept.position)
+        self.parser.restore(kept.state)
+        self.follower = open_follower(self.path, self.parser, kept.position)
 
     @rule()
     def rewrite(self) -> None:
@@ -152,14 +152,14 @@ class AnyLeaseFile(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_told_that_was_not_given(self) -> None:
-        assert set(self.told) <= set(self.given)
+        assert set(self.reported) <= set(self.given)
 
     def teardown(self) -> None:
         self.finish()
         self.read_all()
         self.follower.close()
         self.directory.cleanup()
-        assert set(self.told) == set(self.given)
+        assert set(self.reported) == set(self.given)
 
 
 class AnyMemfile(AnyLeaseFile):
@@ -196,7 +196,7 @@ TestAnyMemfile.settings = _SETTINGS
 
 def test_the_two_writers_write_what_their_sources_read() -> None:
     for source, write in (("isc-leases", isc), ("kea-csv", kea)):
-        parser = SOURCES[source]()
+        parser = PARSERS[source]()
         parser.parse(KEA_HEADER.rstrip())
         event = parser.parse(write(1, 1_700_000_000, active=True).rstrip())
         assert not isinstance(event, Skip)

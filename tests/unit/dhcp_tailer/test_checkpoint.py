@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from bringup.errors import PermanentError
-from dhcp_tailer.accounting import Tally
-from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint, write_checkpoint
-from dhcp_tailer.lock import locked
-from dhcp_tailer.position import Position, digest
-from dhcp_tailer.saver import Saver
-from dhcp_tailer.service import _following
+from dhcp_tailer.accounting import Accounting
+from dhcp_tailer.checkpoint import Checkpoint, Saver, checkpoint_file, locked, read_checkpoint, write_checkpoint
+from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
+from dhcp_tailer.tailer import resume
 
 
 def at(offset: int) -> Position:
@@ -21,7 +19,7 @@ def at(offset: int) -> Position:
 
 
 def checkpoint(offset: int = 7) -> Checkpoint:
-    return Checkpoint(source="dnsmasq-log", path="/x", position=at(offset), memory={"clients": [], "transactions": []})
+    return Checkpoint(source="dnsmasq-log", path="/x", position=at(offset), state={"clients": [], "transactions": []})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -72,7 +70,7 @@ def test_a_damaged_one_is_said_in_one_line_and_reading_begins_anew(
     tmp_path: Path, log_file: Path, said: Any, damage: bytes
 ) -> None:
     (tmp_path / "c.json").write_bytes(damage)
-    follower = _following(log_file, DnsmasqLog(), Tally(), tmp_path / "c.json", from_end=True)
+    follower = resume(log_file, DnsmasqLog(), Accounting(), tmp_path / "c.json", from_end=True)
     assert follower.position is None
     (line,) = said
     assert line["event"] == "the checkpoint is damaged; reading from the beginning"
@@ -80,8 +78,8 @@ def test_a_damaged_one_is_said_in_one_line_and_reading_begins_anew(
 
 
 def test_one_with_a_foreign_memory_is_damaged(tmp_path: Path, log_file: Path, said: Any) -> None:
-    write_checkpoint(tmp_path / "c.json", checkpoint().model_copy(update={"memory": {"clients": 1}}))
-    assert _following(log_file, DnsmasqLog(), Tally(), tmp_path / "c.json", from_end=False).position is None
+    write_checkpoint(tmp_path / "c.json", checkpoint().model_copy(update={"state": {"clients": 1}}))
+    assert resume(log_file, DnsmasqLog(), Accounting(), tmp_path / "c.json", from_end=False).position is None
     assert len(said) == 1
 
 
@@ -108,10 +106,10 @@ def test_a_busy_tailer_writes_five_times_a_second_and_an_idle_one_not_at_all(tmp
     now = 0.0
     written: list[int] = []
 
-    def memory() -> None:
+    def state() -> None:
         written.append(round(now * 1000))
 
-    saver = Saver(tmp_path / "c.json", source="jsonl", path=Path("/x"), memory=memory, clock=lambda: now)
+    saver = Saver(tmp_path / "c.json", source="jsonl", path=Path("/x"), state=state, clock=lambda: now)
     for step in range(100):
         now = step / 128
         if saver.due:
@@ -133,8 +131,8 @@ def test_a_slow_disk_is_written_to_less_often(tmp_path: Path, monkeypatch: pytes
         written.append(now)
         now += 1
 
-    monkeypatch.setattr("dhcp_tailer.saver.write_checkpoint", slow)
-    saver = Saver(tmp_path / "c", source="jsonl", path=Path("/x"), memory=lambda: None, clock=lambda: now)
+    monkeypatch.setattr("dhcp_tailer.checkpoint.write_checkpoint", slow)
+    saver = Saver(tmp_path / "c", source="jsonl", path=Path("/x"), state=lambda: None, clock=lambda: now)
     for step in range(60):
         if saver.due:
             saver.save(at(step))

@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.snapshots import SETTLED_S, Snapshots
+from dhcp_tailer.snapshots import SETTLED_S, SnapshotFollower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
 from dhcp_tailer.sources.parser import NO_MAC
@@ -21,14 +21,14 @@ TWO = b"1795427060 02:00:00:00:00:02 10.77.4.2 * *"
 
 
 class Watch:
-    """A file and the source that is told of it; time passes when asked to."""
+    """A file and the parser that reads its changes; time passes when asked to."""
 
     def __init__(self, path: Path, source: DnsmasqLeases | None = None, at: int = 1795427000) -> None:
         self.path = path
         self.source = source or DnsmasqLeases()
         self.now = 0.0
         self.at = at
-        self.follower = Snapshots(path, lambda: self.source.told, clock=lambda: self.now)
+        self.follower = SnapshotFollower(path, lambda: self.source.reported, clock=lambda: self.now)
 
     def write(self, *lines: bytes) -> None:
         self.raw(b"".join(line + b"\n" for line in lines))
@@ -177,7 +177,7 @@ def test_a_restart_knows_what_was_told_and_sees_what_vanished_meanwhile(watch: A
     w.write(ONE, TWO)
     w.look()
     second = DnsmasqLeases()
-    second.restore(w.source.memory())
+    second.restore(w.source.state())
     again = watch(source=second, at=w.at)
     again.write(TWO)
     assert again.look() == [("released", "00-01-1795427050")]
@@ -240,7 +240,7 @@ def test_whatever_the_file_goes_through_each_lease_is_assigned_exactly_once_whil
     for lines, restart in states:
         if restart:
             source = DnsmasqLeases()
-            source.restore(w.source.memory())
+            source.restore(w.source.state())
             w = Watch(w.path, source, w.at)
         w.write(*(line for _, line in lines))
         got = w.look()
@@ -256,4 +256,4 @@ def test_whatever_the_file_goes_through_each_lease_is_assigned_exactly_once_whil
 def test_any_change_is_skipped_or_read_and_never_an_error(record: bytes) -> None:
     source = DnsmasqLeases()
     assert isinstance(source.parse(record), Skip | LeaseEvent)
-    source.restore(source.memory())
+    source.restore(source.state())

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from bringup.model import LeaseAction
 from dhcp_tailer.sources import Skip
-from dhcp_tailer.sources.clients import Clients
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
-from dhcp_tailer.sources.transactions import Transactions
+from dhcp_tailer.sources.lease_history import Clients, Transactions
 
 New = Callable[[], DnsmasqLog]
 MAC = "02:00:00:00:00:01"
@@ -249,15 +248,15 @@ def test_memory_is_bounded_and_forgets_the_oldest() -> None:
 def test_memory_survives_being_kept(dnsmasq: New) -> None:
     first, second = dnsmasq(), dnsmasq()
     actions(first, ACK, DISCOVER.replace(b"00:01 ", b"00:02 "), INFORM, PREFIX + b"7 vendor class: x")
-    second.restore(first.memory())
-    assert second.memory() == first.memory()
+    second.restore(first.state())
+    assert second.state() == first.state()
     assert actions(second, REQUEST, ACK)[-1] == LeaseAction.RENEWED
 
 
-@pytest.mark.parametrize("memory", [None, [], {"clients": []}, {"clients": [1], "transactions": []}])
-def test_a_foreign_memory_is_refused(dnsmasq: New, memory: Any) -> None:
+@pytest.mark.parametrize("state", [None, [], {"clients": []}, {"clients": [1], "transactions": []}])
+def test_a_foreign_memory_is_refused(dnsmasq: New, state: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
-        dnsmasq().restore(memory)
+        dnsmasq().restore(state)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.blocks import Blocks
+from dhcp_tailer.framing import Blocks
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.isc_leases import IscLeases
 from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE
@@ -124,7 +124,7 @@ def test_of_several_addresses_of_one_association_the_active_one_counts() -> None
 
 
 def test_only_the_binding_state_itself_counts() -> None:
-    assert actions(lease(state="free", rewind="active")) == ["an address that nobody was known to have"]
+    assert actions(lease(state="free", rewind="active")) == ["the end of a lease that was not known"]
     assert actions(lease(), lease(state="backup", rewind="active"))[-1] == "expired"
 
 
@@ -148,7 +148,7 @@ def test_a_time_that_is_none_is_malformed(times: dict[str, str]) -> None:
 
 def test_an_abandoned_address_is_no_lease() -> None:
     text = "lease 10.77.1.9 {\n  starts 1 2026/11/23 09:47:33;\n  abandoned;\n  binding state abandoned;\n}"
-    assert actions(text.encode()) == ["an address that nobody was known to have"]
+    assert actions(text.encode()) == ["the end of a lease that was not known"]
 
 
 def test_what_stands_in_a_nested_block_is_not_of_the_lease() -> None:
@@ -208,7 +208,7 @@ def test_what_is_no_lease_is_skipped() -> None:
 def test_memory_survives_being_kept_and_a_foreign_one_is_refused() -> None:
     first, second = IscLeases(), IscLeases()
     first.parse(lease())
-    second.restore(first.memory())
+    second.restore(first.state())
     assert second.parse(lease()) == KNOWN
     with pytest.raises(ValueError, match="validation error"):
         second.restore({"clients": []})
@@ -268,7 +268,7 @@ def test_every_byte_of_a_real_file_cut_and_gone_on_gives_the_same_events(samples
         records = splitter.feed(text[:cut])
         got = [e for r in records if not isinstance(e := first.parse(r.data), Skip)]
         second, place = IscLeases(), records[-1].end if records else 0
-        second.restore(first.memory())
+        second.restore(first.state())
         assert got + events_from(text, place, second) == expected, cut
 
 

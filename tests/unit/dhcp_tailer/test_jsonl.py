@@ -147,8 +147,8 @@ def test_any_line_is_skipped_or_read_and_never_an_error(record: bytes) -> None:
     JsonLines().parse(record)
 
 
-def test_it_remembers_nothing_and_takes_up_nothing_else() -> None:
+def test_it_has_no_state_and_accepts_no_other() -> None:
     source = JsonLines()
-    source.restore(source.memory())
-    with pytest.raises(ValueError, match="remembers nothing"):
+    source.restore(source.state())
+    with pytest.raises(ValueError, match="has no state"):
         source.restore({})

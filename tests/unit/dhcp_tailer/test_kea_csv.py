@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.follower import Follower
-from dhcp_tailer.layout import KEA
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.framing import KEA
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.kea_csv import KeaCsv
 from dhcp_tailer.sources.parser import KNOWN, NO_MAC
@@ -63,8 +63,8 @@ def test_live_leases_that_the_lfc_moved_away_are_read_from_there(samples: Path, 
     path = tmp_path / "kea-leases4.csv"
     for name in ("kea-leases4.csv", "kea-leases4.csv.2"):
         (tmp_path / name).write_bytes((samples / name).read_bytes())
-    follow = reader(Follower(path, layout=KEA))
-    assert events(KeaCsv(), b"\n".join(follow.drain())) == [
+    reading = reader(FileFollower(path, layout=KEA))
+    assert events(KeaCsv(), b"\n".join(reading.drain())) == [
         ("assigned", "00-01-1795432443"),
         ("expired", "00-01-1795432443"),
     ]
@@ -74,13 +74,13 @@ def test_the_lfc_while_we_follow_gives_no_lease_again(tmp_path: Path, reader: An
     path = tmp_path / "kea-leases4.csv"
     renewed = ROW.replace(b"432422", b"432432")
     path.write_bytes(HEADER + b"\n" + ROW + b"\n" + renewed + b"\n")
-    follow, made = reader(Follower(path, layout=KEA)), KeaCsv()
-    assert [a for a, _ in events(made, b"\n".join(follow.drain()))] == ["assigned", "renewed"]
+    reading, made = reader(FileFollower(path, layout=KEA)), KeaCsv()
+    assert [a for a, _ in events(made, b"\n".join(reading.drain()))] == ["assigned", "renewed"]
     path.rename(f"{path}.1")
     path.write_bytes(HEADER + b"\n" + ROW.replace(b"1.0,", b"1.5,") + b"\n")
     Path(f"{path}.2").write_bytes(HEADER + b"\n" + renewed + b"\n")
     Path(f"{path}.1").unlink()
-    assert events(made, b"\n".join(follow.drain())) == [("assigned", "00-01-1795432382")]
+    assert events(made, b"\n".join(reading.drain())) == [("assigned", "00-01-1795432382")]
 
 
 def test_columns_are_found_by_their_names() -> None:
@@ -188,7 +188,7 @@ def test_time_is_that_of_the_row() -> None:
 def test_memory_survives_being_kept_with_the_header_and_a_foreign_one_is_refused() -> None:
     first, second = source(), KeaCsv()
     first.parse(ROW)
-    second.restore(first.memory())
+    second.restore(first.state())
     assert second.parse(ROW) == KNOWN
     with pytest.raises(ValueError, match="validation error"):
         second.restore({"leases": []})

@@ -8,7 +8,7 @@ import pytest
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.checkpoint import Checkpoint
-from dhcp_tailer.follower import Follower
+from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 
@@ -19,8 +19,8 @@ def read_on(path: Path, source: DnsmasqLog, kept: str | None, limit: int | None 
     """The events from the kept checkpoint on, up to ``limit`` records, and the checkpoint after them."""
     checkpoint = Checkpoint.model_validate_json(kept) if kept else None
     if checkpoint:
-        source.restore(checkpoint.memory)
-    follower = Follower(path, checkpoint.position if checkpoint else None)
+        source.restore(checkpoint.state)
+    follower = FileFollower(path, checkpoint.position if checkpoint else None)
     records = follower.poll(limit or 1000)
     parsed = [source.parse(record.data) for record in records]
     for record in records:
@@ -28,7 +28,7 @@ def read_on(path: Path, source: DnsmasqLog, kept: str | None, limit: int | None 
     position = follower.position
     follower.close()
     assert position is not None
-    after = Checkpoint(source=source.name, path=str(path), position=position, memory=source.memory())
+    after = Checkpoint(source=source.name, path=str(path), position=position, state=source.state())
     return [event for event in parsed if not isinstance(event, Skip)], after.model_dump_json()
 
 

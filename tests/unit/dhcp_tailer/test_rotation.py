@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dhcp_tailer.follower import Follower
-from dhcp_tailer.position import Position
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.open_file import Position
 
 SECONDS = itertools.count(1_700_000_000)
 
@@ -48,83 +48,83 @@ def copytruncate(path: Path) -> None:
 def stopped(log_file: Path, reader: Any) -> Position:
     """Where a tailer stopped that had read ``one`` of ``one two``."""
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
-    position: Position = follow.follower.position
-    follow.follower.close()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
+    position: Position = reading.follower.position
+    reading.follower.close()
     append(log_file, b"two\n")
     return position
 
 
 def resumed(reader: Any, log_file: Path, position: Position) -> list[bytes]:
-    follow = reader(Follower(log_file, Position.model_validate_json(position.model_dump_json())))
-    got: list[bytes] = follow.drain()
+    reading = reader(FileFollower(log_file, Position.model_validate_json(position.model_dump_json())))
+    got: list[bytes] = reading.drain()
     return got
 
 
 def test_the_old_file_is_read_to_its_end_before_the_new_one(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     append(log_file, b"two\n")
     rename(log_file)
     append(log_file, b"three\n")
-    assert follow.drain() == [b"two", b"three"]
+    assert reading.drain() == [b"two", b"three"]
 
 
 def test_a_writer_that_has_not_reopened_yet_loses_nothing(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
+    reading = reader(FileFollower(log_file))
     with log_file.open("ab", buffering=0) as writer:
-        follow.drain()
+        reading.drain()
         rename(log_file)
         log_file.touch()
-        assert follow.drain() == []
+        assert reading.drain() == []
         writer.write(b"two\n")
-        assert follow.drain() == [b"two"]
+        assert reading.drain() == [b"two"]
         writer.write(b"three\n")
     append(log_file, b"four\n")
-    assert follow.drain() == [b"three", b"four"]
+    assert reading.drain() == [b"three", b"four"]
 
 
 def test_a_line_that_rotation_cut_off_is_damaged(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\nDHCPACK(br0) 10.0.")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     rename(log_file)
     append(log_file, b"two\n")
-    assert follow.drain() == [b"two"]
-    assert follow.damaged == ["its line never ended"]
+    assert reading.drain() == [b"two"]
+    assert reading.damaged == ["its line never ended"]
 
 
 def test_two_rotations_between_two_looks_lose_nothing(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     for line in (b"two\n", b"three\n"):
         rename(log_file)
         append(log_file, line)
-    assert follow.drain() == [b"two", b"three"]
+    assert reading.drain() == [b"two", b"three"]
 
 
 def test_copytruncate_loses_nothing(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     append(log_file, b"two\n")
     copytruncate(log_file)
     append(log_file, b"three\n")
-    assert follow.drain() == [b"two", b"three"]
+    assert reading.drain() == [b"two", b"three"]
 
 
 def test_a_file_replaced_by_a_longer_copy_of_itself_is_read_on(log_file: Path, reader: Any, tmp_path: Path) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     new = tmp_path / "editor"
     new.write_bytes(b"one\ntwo\n")
     new.rename(log_file)
-    assert follow.drain() == [b"two"]
+    assert reading.drain() == [b"two"]
 
 
 def test_a_restart_goes_on_where_it_stopped(log_file: Path, reader: Any, stopped: Position) -> None:
@@ -194,52 +194,52 @@ def test_another_file_under_the_same_inode_is_not_taken_for_ours(
 
 def test_files_that_only_look_rotated_are_left_alone(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     append(log_file.with_name("dnsmasq.log.swp"), b"not ours\n")
     append(log_file.with_name("dnsmasq.log.2.gz"), b"not ours\n")
     append(log_file.with_name("dnsmasq.leases"), b"not ours\n")
     rename(log_file)
     append(log_file, b"two\n")
-    assert follow.drain() == [b"two"]
+    assert reading.drain() == [b"two"]
 
 
 def test_an_older_generation_is_not_read_again(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     append(log_file.with_name("dnsmasq.log.1"), b"old\n")  # its writer was late
     append(log_file, b"two\n")
-    follow.drain()
+    reading.drain()
     rename(log_file)
     append(log_file, b"three\n")
-    assert follow.drain() == [b"three"]
+    assert reading.drain() == [b"three"]
 
 
 def test_generations_that_were_opened_and_not_read_keep_their_order(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     for line in (b"two\n", b"thr"):
         rename(log_file)
         append(log_file, line)
-    (two,) = follow.follower.poll(1)
-    follow.follower.done(two)
+    (two,) = reading.follower.poll(1)
+    reading.follower.done(two)
     append(log_file, b"ee\n")
     for line in (b"four\n", b"five\n"):
         rename(log_file)
         append(log_file, line)
-    assert follow.drain() == [b"three", b"four", b"five"]
+    assert reading.drain() == [b"three", b"four", b"five"]
 
 
 def test_a_restart_before_the_first_record_and_after_copytruncate_reads_the_copy(log_file: Path, reader: Any) -> None:
     append(log_file, b"on")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     append(log_file, b"e\n")
     copytruncate(log_file)
     append(log_file, b"two\n")
-    assert resumed(reader, log_file, follow.follower.position) == [b"one", b"two"]
+    assert resumed(reader, log_file, reading.follower.position) == [b"one", b"two"]
 
 
 ALIKE = b"the same\n" * 1000  # longer than the head that names a file
@@ -250,10 +250,10 @@ def test_a_file_written_anew_that_only_begins_like_ours_is_read_whole_after_a_re
 ) -> None:
     """A lease file begins with the leases that last; its inode may be used again."""
     append(log_file, ALIKE + b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
-    position = follow.follower.position
-    follow.follower.close()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
+    position = reading.follower.position
+    reading.follower.close()
     log_file.write_bytes(ALIKE + b"two\nthree\n")
     assert resumed(reader, log_file, position)[-2:] == [b"two", b"three"]
 
@@ -262,10 +262,10 @@ def test_a_file_written_anew_that_only_begins_like_ours_is_read_whole_while_we_f
     log_file: Path, reader: Any
 ) -> None:
     append(log_file, ALIKE + b"one\n")
-    follow = reader(Follower(log_file))
-    follow.drain()
+    reading = reader(FileFollower(log_file))
+    reading.drain()
     log_file.write_bytes(ALIKE + b"two\nthree\n")
-    assert follow.drain()[-2:] == [b"two", b"three"]
+    assert reading.drain()[-2:] == [b"two", b"three"]
 
 
 def test_a_checkpoint_that_knows_no_tail_is_gone_on_from(log_file: Path, reader: Any, stopped: Position) -> None:

@@ -212,7 +212,7 @@ def test_memory_survives_being_kept_and_a_foreign_one_is_refused(isc: Any, kea: 
     make = isc if line == ACK else kea
     first, second = make(), make()
     first.parse(line)
-    second.restore(first.memory())
+    second.restore(first.state())
     assert actions(second, line) == ["renewed"]
     with pytest.raises(ValueError, match="validation error"):
         second.restore({"leases": []})

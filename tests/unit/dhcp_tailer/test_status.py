@@ -1,4 +1,4 @@
-"""What is told of a tailer: status, metrics, dry run."""
+"""What is shown of a tailer: status, metrics, dry run."""
 
 import json
 import os
@@ -12,22 +12,16 @@ from click.testing import CliRunner
 from bringup.errors import PermanentError
 from bringup.outages import Outages
 from bringup_cli.root import cli
-from dhcp_tailer.accounting import Tally
-from dhcp_tailer.changes import Polling
-from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
+from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
+from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
 from dhcp_tailer.dry_run import dry_run
-from dhcp_tailer.filters import Policy
-from dhcp_tailer.following import follow
-from dhcp_tailer.lock import locked
-from dhcp_tailer.metrics import Metrics
-from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.retry import Patience
-from dhcp_tailer.saver import Saver
-from dhcp_tailer.service import _following
-from dhcp_tailer.sources import SOURCES
+from dhcp_tailer.filters import Filters
+from dhcp_tailer.follower import open_follower
+from dhcp_tailer.retry import Retry, Stop
+from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.status import Status, status_of
-from dhcp_tailer.stop import Stop
-from dhcp_tailer.tail import Tail
+from dhcp_tailer.tailer import Tailer, resume
+from dhcp_tailer.watch import PollingWatcher
 from tests.conftest import MakeSettings
 
 PATHS = {
@@ -51,28 +45,28 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
         settings = make_settings(dhcp_source=source, dhcp_path=path)
         settings.state_dir.mkdir(exist_ok=True)
         file = checkpoint_file(settings.state_dir, source, path)
-        parser, tally, stop = SOURCES[source](), Tally(), Stop()
-        saver = Saver(file, source=source, path=path, memory=parser.memory, tally=tally)
-        following = _following(path, parser, tally, file, from_end=False)
-        metrics = Metrics(file.with_suffix(".prom"), source, tally)
+        parser, accounting, stop = PARSERS[source](), Accounting(), Stop()
+        saver = Saver(file, source=source, path=path, state=parser.state, accounting=accounting)
+        follower = resume(path, parser, accounting, file, from_end=False)
+        metrics = TextfileMetrics(file.with_suffix(".prom"), source, accounting)
         seen: set[str] = set()
 
         def deliver(event: Any) -> bool:
             return event.run_id not in seen and not seen.add(event.run_id)  # type: ignore[func-returns-value]
 
-        Tail(
-            following,
+        Tailer(
+            follower,
             parser,
             deliver,
             saver,
-            Patience(stop, lambda: None, Outages("tests")),
-            Polling(),
+            Retry(stop, lambda: None, Outages("tests")),
+            PollingWatcher(),
             stop,
-            tally,
-            Policy(),
+            accounting,
+            Filters(),
             metrics,
         ).run(once=True)
-        following.close()
+        follower.close()
         return settings
 
     return run
@@ -81,8 +75,8 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
 @pytest.mark.parametrize("source", PATHS)
 def test_status_tells_what_became_of_every_record_and_that_nothing_is_behind(tailed: Any, source: str) -> None:
     status = status_of(tailed(source))
-    told = Counter(told.outcome for told in dry_run(Path(status.path), SOURCES[source](), Policy()))
-    assert {name: number for name, number in status.counts.items() if number} == dict(told)
+    reported = Counter(record.outcome for record in dry_run(Path(status.path), PARSERS[source](), Filters()))
+    assert {name: number for name, number in status.counts.items() if number} == dict(reported)
     assert (status.lag_bytes, status.lag_s, status.running) == (0, 0.0, False)
     assert status.last_record_at is not None
 
@@ -150,7 +144,7 @@ def test_metrics_tell_every_outcome_and_are_written_in_one_step(tailed: Any) -> 
 
 
 def test_metrics_that_cannot_be_written_are_said_once_and_stop_nothing(tmp_path: Path, said: Any) -> None:
-    metrics = Metrics(tmp_path / "no" / "m.prom", "jsonl", Tally())
+    metrics = TextfileMetrics(tmp_path / "no" / "m.prom", "jsonl", Accounting())
     for _ in range(3):
         metrics.write(lag_bytes=0, readable=True, now=True)
     assert len(said) == 1
@@ -202,9 +196,9 @@ def test_from_end_a_lease_file_is_learned_so_that_its_renewals_are_none_but_rene
 ) -> None:
     path = tmp_path / PATHS[source]
     path.write_bytes((samples / PATHS[source]).read_bytes())
-    parser = SOURCES[source]()
-    following = follow(path, parser, from_end=True)
-    assert following.poll(10) == []
-    known = parser.memory()
+    parser = PARSERS[source]()
+    follower = open_follower(path, parser, from_end=True)
+    assert follower.poll(10) == []
+    known = parser.state()
     assert isinstance(known, dict)
-    assert known.get("leases") or known.get("told") or source == "isc-leases"
+    assert known.get("leases") or known.get("reported") or source == "isc-leases"

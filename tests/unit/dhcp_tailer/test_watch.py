@@ -7,20 +7,19 @@ from typing import Any
 
 import pytest
 
-from dhcp_tailer import inotify
-from dhcp_tailer.changes import Polling
-from dhcp_tailer.inotify import Inotify, watched
+from dhcp_tailer import watch as watch_module
+from dhcp_tailer.watch import InotifyWatcher, PollingWatcher, watch
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait that nobody ends is long enough to be noticed."""
-    monkeypatch.setattr(inotify, "LONGEST_WAIT_S", 20.0)
+    monkeypatch.setattr(watch_module, "LONGEST_WAIT_S", 20.0)
 
 
-def waited(changes: Any) -> float:
+def waited(watcher: Any) -> float:
     started = time.monotonic()
-    changes.wait()
+    watcher.wait()
     return time.monotonic() - started
 
 
@@ -28,7 +27,7 @@ def waited(changes: Any) -> float:
 @pytest.mark.parametrize("change", ["append", "create", "rename", "truncate"])
 def test_every_change_of_the_file_wakes(log_file: Path, change: str) -> None:
     log_file.write_bytes(b"x")
-    with watched(log_file) as changes:
+    with watch(log_file) as watcher:
         match change:
             case "append":
                 with log_file.open("ab") as file:
@@ -39,22 +38,22 @@ def test_every_change_of_the_file_wakes(log_file: Path, change: str) -> None:
                 log_file.rename(f"{log_file}.1")
             case _:
                 log_file.write_bytes(b"")
-        assert waited(changes) < 10
+        assert waited(watcher) < 10
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_change_between_the_look_and_the_wait_is_not_missed(log_file: Path) -> None:
-    with watched(log_file) as changes:
+    with watch(log_file) as watcher:
         log_file.touch()
         time.sleep(0.02)
-        assert waited(changes) < 10
+        assert waited(watcher) < 10
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_change_during_the_wait_ends_it_at_once(log_file: Path) -> None:
-    with watched(log_file) as changes:
+    with watch(log_file) as watcher:
         threading.Timer(0.1, log_file.touch).start()
-        assert waited(changes) < 10
+        assert waited(watcher) < 10
 
 
 def test_a_busy_directory_does_not_prolong_the_wait(log_file: Path) -> None:
@@ -66,31 +65,31 @@ def test_a_busy_directory_does_not_prolong_the_wait(log_file: Path) -> None:
             log_file.with_name("another.log").write_bytes(b"x")
 
     busy = threading.Thread(target=log_without_pause)
-    with watched(log_file) as changes:
+    with watch(log_file) as watcher:
         busy.start()
         threading.Timer(10, over.set).start()
-        took_s = waited(changes)
+        took_s = waited(watcher)
         over.set()
         busy.join(10)
     assert took_s < 5
 
 
 def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
-    with watched(log_file) as changes:
+    with watch(log_file) as watcher:
         log_file.with_name("syslog").touch()
-        assert waited(changes) >= 0.2
+        assert waited(watcher) >= 0.2
 
 
 def test_where_nothing_can_be_watched_it_looks_again_and_says_so(tmp_path: Path, said: Any) -> None:
-    with watched(tmp_path / "nowhere" / "x.log") as changes:
-        assert isinstance(changes, Polling)
+    with watch(tmp_path / "nowhere" / "x.log") as watcher:
+        assert isinstance(watcher, PollingWatcher)
     assert len(said) == 1
 
 
 def test_descriptors_are_given_back(log_file: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        Inotify(log_file).close()
+        InotifyWatcher(log_file).close()
         with pytest.raises(OSError, match="No such file"):
-            Inotify(log_file.parent / "nowhere" / "x")
+            InotifyWatcher(log_file.parent / "nowhere" / "x")
     assert len(list(Path("/proc/self/fd").iterdir())) <= before

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhcp_tailer.sources.duid import mac_in, mac_of
+from dhcp_tailer.sources.lease_fields import mac_in, mac_of
 
 
 @pytest.mark.parametrize(

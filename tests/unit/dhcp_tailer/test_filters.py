@@ -11,7 +11,7 @@ import pytest
 
 from bringup.errors import InventoryError, SettingsError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.filters import policy_of
+from dhcp_tailer.filters import Filters
 from tests.conftest import MakeSettings
 
 DEVICE = '[[device]]\nname = "r1"\nbmc_mac = "02:00:00:00:00:01"\nbmc = "https://10.0.0.1"\n'
@@ -29,7 +29,7 @@ def lease(mac: str = "02:00:00:00:00:01", ip: str = "10.77.4.16", vendor: str | 
 
 
 def test_without_a_policy_every_lease_matters(make_settings: MakeSettings) -> None:
-    assert policy_of(make_settings()).leaves_out(lease()) is None
+    assert Filters.of(make_settings()).outcome(lease()) is None
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_without_a_policy_every_lease_matters(make_settings: MakeSettings) -> No
     [("10.77.4.16", None), ("fd00:77::1", None), ("10.78.0.1", "filtered_network"), ("fd01::1", "filtered_network")],
 )
 def test_only_leases_of_the_networks_matter(make_settings: MakeSettings, ip: str, outcome: str | None) -> None:
-    policy = policy_of(make_settings(dhcp_networks="10.77.0.0/16, fd00:77::/64"))
-    assert policy.leaves_out(lease(ip=ip)) == outcome
+    filters = Filters.of(make_settings(dhcp_networks="10.77.0.0/16, fd00:77::/64"))
+    assert filters.outcome(lease(ip=ip)) == outcome
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_only_leases_of_the_networks_matter(make_settings: MakeSettings, ip: str
     [("iDRAC", None), ("HPE iLO 5", None), ("PXEClient", "filtered_vendor"), (None, "filtered_vendor")],
 )
 def test_only_vendor_classes_that_match_matter(make_settings: MakeSettings, vendor: Any, outcome: str | None) -> None:
-    policy = policy_of(make_settings(dhcp_vendor_pattern="^(iDRAC|HPE iLO)"))
-    assert policy.leaves_out(lease(vendor=vendor)) == outcome
+    filters = Filters.of(make_settings(dhcp_vendor_pattern="^(iDRAC|HPE iLO)"))
+    assert filters.outcome(lease(vendor=vendor)) == outcome
 
 
 def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: MakeSettings) -> None:
-    policy = policy_of(make_settings(dhcp_vendor_pattern="(a+)+(a|a)*.*.*.*.*b$"))
+    filters = Filters.of(make_settings(dhcp_vendor_pattern="(a+)+(a|a)*.*.*.*.*b$"))
     started = time.perf_counter()
-    assert policy.leaves_out(lease(vendor="a" * 1024)) == "filtered_vendor"
+    assert filters.outcome(lease(vendor="a" * 1024)) == "filtered_vendor"
     assert time.perf_counter() - started < 5
 
 
@@ -76,11 +76,11 @@ def test_only_machines_of_the_inventory_matter_and_the_inventory_may_grow(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     (tmp_path / "devices.toml").write_text(DEVICE)
-    policy = policy_of(make_settings(dhcp_inventory_only="true"))
-    assert policy.leaves_out(lease()) is None
-    assert policy.leaves_out(lease(mac="02:00:00:00:00:02")) == "filtered_inventory"
+    filters = Filters.of(make_settings(dhcp_inventory_only="true"))
+    assert filters.outcome(lease()) is None
+    assert filters.outcome(lease(mac="02:00:00:00:00:02")) == "filtered_inventory"
     (tmp_path / "devices.toml").write_text(DEVICE + DEVICE.replace("r1", "r2").replace(":01", ":02"))
-    assert policy.leaves_out(lease(mac="02:00:00:00:00:02")) is None
+    assert filters.outcome(lease(mac="02:00:00:00:00:02")) is None
 
 
 def test_an_inventory_that_breaks_while_we_run_leaves_nobody_out_and_is_said_once(
@@ -88,15 +88,15 @@ def test_an_inventory_that_breaks_while_we_run_leaves_nobody_out_and_is_said_onc
 ) -> None:
     path = tmp_path / "devices.toml"
     path.write_text(DEVICE)
-    policy = policy_of(make_settings(dhcp_inventory_only="true"))
+    filters = Filters.of(make_settings(dhcp_inventory_only="true"))
     path.write_text("[[device")
-    assert [policy.leaves_out(lease(mac="02:00:00:00:00:02")) for _ in range(3)] == [None] * 3
+    assert [filters.outcome(lease(mac="02:00:00:00:00:02")) for _ in range(3)] == [None] * 3
     assert len(said) == 1
     path.write_text(DEVICE)
     os.utime(path, (1, 1))
-    assert policy.leaves_out(lease(mac="02:00:00:00:00:02")) == "filtered_inventory"
+    assert filters.outcome(lease(mac="02:00:00:00:00:02")) == "filtered_inventory"
 
 
 def test_an_inventory_that_is_missing_at_start_is_an_error(make_settings: MakeSettings) -> None:
     with pytest.raises(InventoryError):
-        policy_of(make_settings(dhcp_inventory_only="true"))
+        Filters.of(make_settings(dhcp_inventory_only="true"))

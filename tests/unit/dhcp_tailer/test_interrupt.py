@@ -7,8 +7,7 @@ import pytest
 
 from bringup.errors import RedisUnavailable
 from bringup.outages import Outages
-from dhcp_tailer.retry import Patience
-from dhcp_tailer.stop import Interrupted, Stop, stop_on_signals
+from dhcp_tailer.retry import Interrupted, Retry, Stop, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -51,5 +50,5 @@ def test_a_stop_ends_the_wait_for_redis_within_a_twentieth_of_a_second() -> None
         raise RedisUnavailable("gone")
 
     with pytest.raises(Interrupted):
-        Patience(stop, away, Outages("tests"), sleep=sleep).insist(away)
+        Retry(stop, away, Outages("tests"), sleep=sleep).call_with_retry(away)
     assert slept == [0.05]

@@ -12,16 +12,13 @@ import pytest
 from bringup.errors import PermanentError, RedisUnavailable
 from bringup.model import LeaseEvent
 from bringup.outages import STEADY_S, Outages
-from dhcp_tailer.accounting import Tally
-from dhcp_tailer.checkpoint import read_checkpoint
-from dhcp_tailer.filters import Policy
-from dhcp_tailer.follower import Follower
-from dhcp_tailer.outcome import Outcome
-from dhcp_tailer.retry import Patience
-from dhcp_tailer.saver import Saver
+from dhcp_tailer.accounting import Accounting, Outcome
+from dhcp_tailer.checkpoint import Saver, read_checkpoint
+from dhcp_tailer.filters import Filters
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
-from dhcp_tailer.stop import Interrupted, Stop
-from dhcp_tailer.tail import Tail
+from dhcp_tailer.tailer import Tailer
 
 New = Callable[[], DnsmasqLog]
 LOST = "waiting for Redis; nothing is lost"
@@ -35,7 +32,7 @@ def ack(number: int) -> bytes:
 
 @dataclass
 class Redis:
-    """A queue that is away as often as it is told to."""
+    """A queue that is away as often as the test wants."""
 
     away: int = 0
     refusal: Exception = field(default_factory=lambda: RedisUnavailable("connection refused"))
@@ -67,21 +64,23 @@ class World:
 
     def __post_init__(self) -> None:
         self.checkpoint = self.path.with_name("checkpoint.json")
-        self.tally = Tally(clock=lambda: self.now)
+        self.accounting = Accounting(clock=lambda: self.now)
         kept = read_checkpoint(self.checkpoint)
         if kept:
-            self.source.restore(kept.memory)
-        self.follower = Follower(self.path, kept.position if kept else None)
+            self.source.restore(kept.state)
+        self.follower = FileFollower(self.path, kept.position if kept else None)
         saver = Saver(
             self.checkpoint,
             source="dnsmasq-log",
             path=self.path,
-            memory=self.source.memory,
+            state=self.source.state,
             clock=lambda: self.now,
         )
         outages = Outages("tests", clock=lambda: self.now)
-        patience = Patience(self.stop, self.redis.probe, outages, sleep=self.sleep)
-        self.tail = Tail(self.follower, self.source, self.redis.deliver, saver, patience, self, self.stop, self.tally)
+        retry = Retry(self.stop, self.redis.probe, outages, sleep=self.sleep)
+        self.tail = Tailer(
+            self.follower, self.source, self.redis.deliver, saver, retry, self, self.stop, self.accounting
+        )
 
     def wait(self) -> None:
         """The file is at its end: time passes, and what was planned happens."""
@@ -118,7 +117,7 @@ def test_every_record_has_one_outcome(log_file: Path, world: Any, samples: Path)
     )
     w = world()
     w.tail.run()
-    assert w.tally.counts == Counter(
+    assert w.accounting.counts == Counter(
         {
             Outcome.QUEUED: 7,
             Outcome.DUPLICATE: 1,
@@ -128,17 +127,17 @@ def test_every_record_has_one_outcome(log_file: Path, world: Any, samples: Path)
             Outcome.NOT_A_LEASE: 38,
         }
     )
-    assert sum(w.tally.counts.values()) == log_file.read_bytes().count(b"\n")
+    assert sum(w.accounting.counts.values()) == log_file.read_bytes().count(b"\n")
     assert w.offset == log_file.stat().st_size
 
 
 def test_a_lease_that_does_not_matter_is_counted_with_its_reason_and_never_queued(log_file: Path, world: Any) -> None:
     log_file.write_bytes(ack(1) + ack(2) + ack(2))
     w = world()
-    object.__setattr__(w.tail, "policy", Policy(networks=[ip_network("10.0.0.2/32")]))
+    object.__setattr__(w.tail, "filters", Filters(networks=[ip_network("10.0.0.2/32")]))
     w.tail.run()
     assert len(w.redis.runs) == 1
-    assert w.tally.counts == Counter({Outcome.FILTERED_NETWORK: 1, Outcome.QUEUED: 1, Outcome.RENEWAL: 1})
+    assert w.accounting.counts == Counter({Outcome.FILTERED_NETWORK: 1, Outcome.QUEUED: 1, Outcome.RENEWAL: 1})
 
 
 def test_a_burst_of_a_thousand_leases_is_a_thousand_runs(log_file: Path, world: Any) -> None:
@@ -187,7 +186,7 @@ def test_a_refusal_ends_the_tail_and_keeps_the_lease_for_later(log_file: Path, w
 def test_asked_to_stop_while_redis_is_away_it_stops_and_the_lease_comes_later(log_file: Path, world: Any) -> None:
     log_file.write_bytes(ack(1) + ack(2))
     w = world(redis=Redis(away=10**9))
-    w.tail.patience._sleep = lambda _: w.stop.request()
+    w.tail.retry._sleep = lambda _: w.stop.request()
     with pytest.raises(Interrupted):
         w.tail.run()
     again = world()
@@ -270,7 +269,7 @@ def test_a_full_disk_is_said_once_and_stops_nothing(
     log_file.write_bytes(ack(1))
     w = world()
     with monkeypatch.context() as patch:
-        patch.setattr("dhcp_tailer.saver.write_checkpoint", full)
+        patch.setattr("dhcp_tailer.checkpoint.write_checkpoint", full)
         w.then = [lambda: None, lambda: None, lambda: None]
         w.tail.run()
     assert len(w.redis.runs) == 1
@@ -296,4 +295,4 @@ def test_leases_that_come_later_are_seen(log_file: Path, world: Any) -> None:
 
     w = world(then=[lambda: append(1), lambda: append(2), lambda: append(2)])
     w.tail.run()
-    assert w.tally.counts == Counter({Outcome.QUEUED: 2, Outcome.RENEWAL: 1})
+    assert w.accounting.counts == Counter({Outcome.QUEUED: 2, Outcome.RENEWAL: 1})

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from dhcp_tailer.accounting import Tally, excerpt
-from dhcp_tailer.outcome import Outcome
+from dhcp_tailer.accounting import Accounting, Outcome, excerpt
 
 
 class Clock:
@@ -16,26 +15,26 @@ class Clock:
 
 def test_sums_are_said_when_they_change_and_at_most_every_ten_seconds(said: Any) -> None:
     clock = Clock()
-    tally = Tally(clock)
+    accounting = Accounting(clock)
     for second in range(21):
         clock.now = second
-        tally.count(Outcome.QUEUED)
-        tally.sum_up()
-        tally.sum_up()
+        accounting.count(Outcome.QUEUED)
+        accounting.log_sums()
+        accounting.log_sums()
     assert [line["queued"] for line in said] == [1, 11, 21]
 
 
 def test_sums_that_did_not_change_are_not_said_again(said: Any) -> None:
-    tally = Tally(Clock())
-    tally.sum_up(now=True)
-    tally.count(Outcome.RENEWAL)
-    tally.sum_up(now=True)
-    tally.sum_up(now=True)
+    accounting = Accounting(Clock())
+    accounting.log_sums(now=True)
+    accounting.count(Outcome.RENEWAL)
+    accounting.log_sums(now=True)
+    accounting.log_sums(now=True)
     assert [line["renewal"] for line in said] == [1]
 
 
 def test_damaged_records_are_shown_escaped_and_shortened(said: Any) -> None:
-    Tally(Clock()).malformed(b"\x1b[2J\xff\n" + b"x" * 5000, "why")
+    Accounting(Clock()).malformed(b"\x1b[2J\xff\n" + b"x" * 5000, "why")
     (line,) = said
     assert line["record"].startswith("\\x1b[2J\\xff\\n")
     assert line["record"].isprintable()
@@ -44,14 +43,14 @@ def test_damaged_records_are_shown_escaped_and_shortened(said: Any) -> None:
 
 def test_a_flood_of_damaged_records_is_counted_and_not_shown(said: Any) -> None:
     clock = Clock()
-    tally = Tally(clock)
+    accounting = Accounting(clock)
     for _ in range(1000):
-        tally.malformed(b"x", "why")
+        accounting.malformed(b"x", "why")
     assert len(said) == 11
     clock.now = 11
-    tally.malformed(b"y", "why")
+    accounting.malformed(b"y", "why")
     assert said[-1]["record"] == "y"
-    assert tally.counts[Outcome.MALFORMED] == 1001
+    assert accounting.counts[Outcome.MALFORMED] == 1001
 
 
 def test_an_excerpt_of_any_byte_is_printable() -> None:

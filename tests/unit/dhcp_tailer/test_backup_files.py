@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dhcp_tailer.follower import Follower
-from dhcp_tailer.layout import BLOCKS, KEA, Layout
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.framing import BLOCKS, KEA, Layout
 
 SECONDS = itertools.count(1_700_000_000)
 
@@ -24,12 +24,12 @@ def restarted(reader: Any) -> Any:
     """What a tailer reads that comes back after something happened, and has read the file as it was before."""
 
     def read(path: Path, layout: Layout, happens: Any) -> list[bytes]:
-        before = reader(Follower(path, layout=layout))
+        before = reader(FileFollower(path, layout=layout))
         before.drain()
         position = before.follower.position
         before.follower.close()
         happens()
-        got: list[bytes] = reader(Follower(path, position, layout=layout)).drain()
+        got: list[bytes] = reader(FileFollower(path, position, layout=layout)).drain()
         return got
 
     return read

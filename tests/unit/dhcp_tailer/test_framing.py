@@ -5,8 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhcp_tailer.lines import Lines
-from dhcp_tailer.records import LONGEST_RECORD, SHOWN, Record
+from dhcp_tailer.framing import LONGEST_RECORD, SHOWN, Lines, Record
 
 TEXT = b"one\n\ntwo two\nthree \xff\n"
 

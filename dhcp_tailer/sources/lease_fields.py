@@ -1,0 +1,197 @@
+"""The fields of a lease event, made from what a DHCP server wrote: device text, MAC in a DUID, relay circuit, times.
+
+Source of the times in logs: RFC 3164 s.4.1.2, RFC 3339 s.5.6.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from pydantic import ValidationError
+
+from bringup.errors import LeaseFormatError
+from bringup.model import LeaseEvent
+from bringup.text import printable
+
+# Characters of a text that a device chose: what `bringup.model.DeviceText` takes. A longer one is cut, not refused,
+# for a client must not be able to hide its lease behind a long name.
+_LONGEST_TEXT = 1024
+_ETHERNET = (1).to_bytes(2)  # hardware type, IANA ARP parameters
+_ADDRESS_AT = {(1).to_bytes(2): 8, (3).to_bytes(2): 4}  # DUID-LLT: behind the time; DUID-LL. Source: RFC 8415 s.11
+
+# The time that syslog, or a server like it, begins a line with, and the host's name: a pattern for `written`.
+SYSLOG = (
+    rb"(?:(?P<month>[A-Z][a-z]{2}) (?P<day>[ 0-3]\d) (?P<clock>\d\d:\d\d:\d\d)"
+    rb"|(?P<rfc3339>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)))"
+    rb"(?: [0-9A-Za-z._:-]{0,254}[0-9A-Za-z])?"
+)
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+# Years to go back for a 29 February: two leap years are at most so far apart, as around 1900 and 2100.
+_LEAP_YEARS_APART = 8
+# A line from the future is one of last year, unless the server's clock runs ahead of ours: by a day at most.
+_AHEAD = timedelta(days=1)
+# Characters of an ISO 8601 time in JSON: a date alone would give all leases of a day one run.
+_SHORTEST = len("20261123T0941")
+
+
+def lease_event(**fields: Any) -> LeaseEvent:
+    """A valid event.
+
+    Raises:
+        LeaseFormatError: names the fields that are wrong, and never their content.
+    """
+    try:
+        event = LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
+    except ValidationError as error:
+        wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
+        raise LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
+    if event.starts.timestamp() < 0:
+        raise LeaseFormatError("starts lies before 1970")
+    return event
+
+
+def _address(ip: object) -> object:
+    """Parsed here, once: the model would try it as each kind of address."""
+    try:
+        return (IPv6Address if ":" in ip else IPv4Address)(ip) if isinstance(ip, str) else ip
+    except ValueError:
+        return ip
+
+
+def device_text(data: bytes) -> str | None:
+    """Text that a device chose, escaped and cut to what an event holds; None if there is none."""
+    return cut(data.decode("utf-8", "backslashreplace")) or None
+
+
+def cut(text: str) -> str:
+    """``text``, escaped and cut to what an event holds."""
+    return printable(text)[:_LONGEST_TEXT]
+
+
+def mac_in(text: str) -> str | None:
+    """The Ethernet address in a DUID that is written as octets in hexadecimal with colons; None without one."""
+    try:
+        return mac_of(octets(text))
+    except ValueError:
+        return None
+
+
+def mac_of(duid: bytes) -> str | None:
+    """The Ethernet address in a DUID, with colons; None for a DUID-EN, a DUID-UUID, or other hardware."""
+    address = duid[_ADDRESS_AT.get(duid[:2], len(duid)) :]
+    if duid[2:4] != _ETHERNET or len(address) != 6:
+        return None
+    return address.hex(":")
+
+
+def client_of(mac: str, ip: str) -> str:
+    """The key of a log's client: a machine with IPv4 and DHCPv6 has two leases, each with a history of its own."""
+    return f"{mac} 6" if ":" in ip else mac
+
+
+def octets(text: str) -> bytes:
+    """``00:03:00:01:02`` as bytes; leading zeros of an octet may be missing. Raises ValueError."""
+    return bytes(int(octet, 16) for octet in text.split(":")) if text else b""
+
+
+def circuit_id(sub_options: bytes) -> str | None:
+    """The port that a client is on, as its relay agent reports it: sub-option 1 among type, length, value.
+
+    Source: RFC 3046 s.3.1.
+    """
+    while len(sub_options) >= 2:
+        kind, length = sub_options[0], sub_options[1]
+        if kind == 1:
+            return device_text(sub_options[2 : 2 + length])
+        sub_options = sub_options[2 + length :]
+    return None
+
+
+def utc(seconds: int) -> datetime:
+    """A time in seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def written(header: re.Match[bytes], *, now: Callable[[], datetime], zone: tzinfo | None) -> datetime:
+    """When the line under ``header`` was written.
+
+    Args:
+        header: with the group ``rfc3339``, or with ``month``, ``day`` and ``clock``.
+        now, zone: see `traditional`.
+
+    Raises:
+        LeaseFormatError: there is no such time.
+    """
+    if header["rfc3339"]:
+        return rfc3339(header["rfc3339"])
+    return traditional(header["month"], header["day"], header["clock"], now=now(), zone=zone)
+
+
+def traditional(month: bytes, day: bytes, clock: bytes, *, now: datetime, zone: tzinfo | None) -> datetime:
+    """A time without year and zone: the latest one that is not more than a day after ``now``.
+
+    It is the same on every reading within a year.
+
+    Args:
+        month, day, clock: as in ``Nov 23 09:41:36``.
+        now: the time of reading.
+        zone: of the clock that wrote the line; None is the zone of this host.
+
+    Raises:
+        LeaseFormatError: there is no such time.
+    """
+    if month not in _MONTHS:
+        raise LeaseFormatError("there is no such month")
+    hour, minute, second = map(int, clock.split(b":"))
+    for year in range(now.year + 1, now.year - _LEAP_YEARS_APART - 1, -1):
+        try:
+            local_time = datetime(year, _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=zone)
+        except ValueError:
+            continue  # 29 February
+        moment = local_time.astimezone(UTC)
+        if moment <= now + _AHEAD:
+            return moment
+    raise LeaseFormatError("there is no such time")
+
+
+def rfc3339(text: bytes) -> datetime:
+    """A time with year and zone. Raises LeaseFormatError."""
+    try:
+        return datetime.fromisoformat(text.decode("ascii")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise LeaseFormatError("there is no such time") from None
+
+
+def local(text: bytes, *, zone: tzinfo | None) -> datetime:
+    """A time with year and without zone. Raises LeaseFormatError."""
+    try:
+        return datetime.fromisoformat(text.decode("ascii")).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise LeaseFormatError("there is no such time") from None
+
+
+def json_time(name: str, value: object) -> datetime:
+    """The time in the JSON field ``name``: ISO 8601, without a zone UTC, or seconds since the epoch.
+
+    Raises:
+        LeaseFormatError: it is neither.
+    """
+    try:
+        return _parsed(value)
+    except (ValueError, OverflowError, OSError):
+        raise LeaseFormatError(f"{name} is neither ISO 8601 nor seconds since the epoch") from None
+
+
+def _parsed(value: object) -> datetime:
+    if isinstance(value, str) and not _is_number(value):
+        moment = datetime.fromisoformat(value if len(value) >= _SHORTEST else "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return datetime.fromtimestamp(float(value), UTC)
+    raise ValueError
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdigit()

@@ -1,0 +1,202 @@
+"""The tailer: records become events, new leases go on the queue, and only then the checkpoint moves on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bringup import log
+from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
+from bringup.errors import NotReplicated, PermanentError
+from bringup.model import LeaseEvent
+from bringup.outages import Outages
+from bringup.queues import Queues
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
+from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
+from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
+from dhcp_tailer.filters import Filters
+from dhcp_tailer.follower import Follower, open_follower
+from dhcp_tailer.framing import Record
+from dhcp_tailer.retry import Interrupted, Retry, Stop
+from dhcp_tailer.sources import PARSERS, Parser, parse_record
+from dhcp_tailer.watch import Watcher, watch
+
+_log = log.get(__name__)
+# Records between two looks at the file: enough that the look costs nothing, and some 50 KB in memory.
+BATCH = 500
+
+
+def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = False) -> None:
+    """Follow ``DHCP_PATH`` until asked to stop.
+
+    Args:
+        settings: which file, which source, which Redis.
+        stop: ends it.
+        from_end: without a checkpoint, leave out what the file holds already.
+        once: stop at the end of the file.
+
+    Raises:
+        PermanentError: another tailer follows this file, or Redis refuses us.
+        InventoryError: DHCP_INVENTORY_ONLY, and DEVICES_FILE cannot be read.
+        SettingsError: a certificate that the settings name cannot be used.
+    """
+    filters = Filters.of(settings)
+    file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
+    with locked(file.with_suffix(".lock")), watch(settings.dhcp_path) as watcher:
+        parser, accounting = PARSERS[settings.dhcp_source](), Accounting()
+        follower = resume(settings.dhcp_path, parser, accounting, file, from_end=from_end)
+        saver = Saver(file, source=parser.name, path=settings.dhcp_path, state=parser.state, accounting=accounting)
+        metrics = TextfileMetrics(file.with_suffix(".prom"), parser.name, accounting)
+        try:
+            deliver, retry = _delivery(settings, stop)
+            tailer = Tailer(follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics)
+            tailer.run(once=once)
+        except Interrupted:
+            _log.info("stopped while waiting for Redis")
+        finally:
+            follower.close()
+
+
+def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, from_end: bool) -> Follower:
+    """A follower of ``path`` that begins at the checkpoint; parser and accounting get their state from it.
+
+    A damaged checkpoint costs time and no lease: a lease that is read twice is one run.
+
+    Args:
+        path: of the followed file.
+        parser: reads its records.
+        accounting: counts them.
+        file: of the checkpoint.
+        from_end: without a checkpoint, leave out what the file holds already.
+    """
+    try:
+        checkpoint = read_checkpoint(file)
+        if checkpoint is None:
+            return open_follower(path, parser, from_end=from_end)
+        parser.restore(checkpoint.state)
+        accounting.restore(checkpoint.counts, checkpoint.last_record_at)
+    except ValueError as error:
+        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=_short(error))
+        return open_follower(path, parser)
+    return open_follower(path, parser, checkpoint.position)
+
+
+def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bool], Retry]:
+    """The function that puts a lease on the queue, and the retry that waits until that is possible.
+
+    Redis is asked at once: a wrong password must not wait for the first lease.
+    """
+    connection = connect_redis(settings, ClientContexts(), name="tail", replicated=True)
+    queues = Queues(connection)
+
+    def probe() -> None:
+        with redis_errors(settings):
+            check_writes(connection)
+
+    def deliver(event: LeaseEvent) -> bool:
+        with redis_errors(settings):
+            is_new = queues.add_lease(event)
+            # A failover can lose a job that no replica has: without this the checkpoint would move past its lease.
+            if settings.sentinels and not queues.has_lease(event):
+                raise NotReplicated("a failover has lost the lease; it is delivered again")
+            return is_new
+
+    retry = Retry(stop, probe, Outages("tail"))
+    retry.call_with_retry(probe)
+    return deliver, retry
+
+
+def _short(error: ValueError) -> str:
+    """Without the content: pydantic's own text would print it."""
+    return f"{error.error_count()} things in it are wrong" if isinstance(error, ValidationError) else str(error)
+
+
+@dataclass(frozen=True)
+class Tailer:
+    """One source, followed and put on the queue.
+
+    Args:
+        follower: yields the records.
+        parser: reads them.
+        deliver: puts one lease on the queue and returns whether it was new; raises RedisUnavailable while it cannot.
+        saver: writes the checkpoint.
+        retry: waits for Redis.
+        watcher: waits for the file to change.
+        stop: ends the loop.
+        accounting: counts the outcomes.
+        filters: decide which leases lead to a run.
+        metrics: for Prometheus.
+    """
+
+    follower: Follower
+    parser: Parser
+    deliver: Callable[[LeaseEvent], bool]
+    saver: Saver
+    retry: Retry
+    watcher: Watcher
+    stop: Stop
+    accounting: Accounting
+    filters: Filters = field(default_factory=Filters)
+    metrics: TextfileMetrics | None = None
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until asked to stop; with ``once``, until the end of the file.
+
+        Raises:
+            PermanentError: Redis refuses us; or ``once``, and there is no file to read.
+            Interrupted: asked to stop while Redis was away. The parser has read the record in hand, so that its
+                state fits no position: the last checkpoint remains, and what came after it is read again.
+        """
+        try:
+            while not self.stop.requested:
+                if not self._work_on_a_batch() and self._nothing_more(once=once):
+                    break
+            self.saver.save(self.follower.position)
+        finally:
+            self.accounting.log_sums(now=True)
+            self._measure(now=True)
+
+    def _work_on_a_batch(self) -> bool:
+        records = self.follower.poll(BATCH)
+        for record in records:
+            self._take(record)
+            self.follower.done(record)
+            self._save_if_due()
+            if self.stop.requested:
+                break
+        self._save_if_due()  # a rotation moves the position without any record
+        self.accounting.log_sums()
+        self._measure()
+        return bool(records)
+
+    def _save_if_due(self) -> None:
+        if self.saver.due:
+            self.saver.save(self.follower.position)
+
+    def _nothing_more(self, *, once: bool) -> bool:
+        if once and self.follower.unavailable:
+            raise PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
+        self.retry.check_recovery()
+        if not once:
+            self.watcher.wait()
+        return once
+
+    def _take(self, record: Record) -> None:
+        parsed = parse_record(self.parser, record)
+        if isinstance(parsed, LeaseEvent):
+            self.accounting.count(self.filters.outcome(parsed) or self._queue(parsed))
+        elif parsed.malformed:
+            self.accounting.malformed(record.data, parsed.reason)
+        else:
+            self.accounting.count(parsed.outcome)
+
+    def _queue(self, lease: LeaseEvent) -> Outcome:
+        # Retried here, before the record is done: otherwise the checkpoint would move past a lease that Redis lacks.
+        is_new = self.retry.call_with_retry(lambda: self.deliver(lease))
+        return Outcome.QUEUED if is_new else Outcome.DUPLICATE
+
+    def _measure(self, *, now: bool = False) -> None:
+        if self.metrics:
+            self.metrics.write(lag_bytes=self.follower.lag_bytes, readable=not self.follower.unavailable, now=now)

@@ -1,0 +1,140 @@
+"""Watching a followed file: waking when it changes, and logging when it cannot be read. Source: inotify(7).
+
+inotify by ctypes: three calls of the C library are less than a package to depend on.
+"""
+
+import ctypes
+import os
+import select
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from bringup import log
+
+_log = log.get(__name__)
+# Seconds after which the file is looked at although inotify is silent: network file systems, and links into other
+# directories, send no event. Four looks a second cost nothing that can be measured.
+LONGEST_WAIT_S = 0.25
+# Bytes of events read at once: several hundred, so that a burst costs one read. The kernel keeps what does not fit.
+_EVENTS_AT_ONCE = 64 * 1024
+
+_CLOEXEC, _NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
+_MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100
+_EVENT = struct.Struct("iIII")  # wd, mask, cookie, len of the name that follows
+
+
+class Watcher(Protocol):
+    """Waits for a file to change."""
+
+    def wait(self) -> None:
+        """Return when the file may have changed, and at the latest after a moment."""
+
+
+class PollingWatcher:
+    """Returns after a fixed time: works on every file system.
+
+    Args:
+        interval_s: seconds between two looks; 50 looks a second delay a lease by 10 ms on average.
+        sleep: takes seconds.
+    """
+
+    def __init__(self, interval_s: float = 0.02, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._interval_s = interval_s
+        self._sleep = sleep
+
+    def wait(self) -> None:
+        """Sleep for the interval."""
+        self._sleep(self._interval_s)
+
+
+class InotifyWatcher:
+    """Wakes when a file, or one whose name begins like it, changes in its directory: rotation is such a change."""
+
+    def __init__(self, path: Path) -> None:
+        """Start watching.
+
+        Raises:
+            OSError: there is no such directory, or the kernel's limit is reached.
+        """
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._name = os.fsencode(path.name)
+        self._descriptor = _checked(libc.inotify_init1(_CLOEXEC | _NONBLOCK))
+        mask = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE
+        try:
+            _checked(libc.inotify_add_watch(self._descriptor, os.fsencode(path.parent), mask))
+        except OSError:
+            self.close()
+            raise
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def wait(self) -> None:
+        """Return when the file has changed, and at the latest after `LONGEST_WAIT_S`."""
+        deadline = time.monotonic() + LONGEST_WAIT_S  # for all: in a busy directory the next change is always near
+        while self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            if any(name.startswith(self._name) for name in _names(os.read(self._descriptor, _EVENTS_AT_ONCE))):
+                return
+            if time.monotonic() >= deadline:
+                return
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self._descriptor)
+
+
+@contextmanager
+def watch(path: Path) -> Iterator[Watcher]:
+    """A watcher of ``path``: inotify, or polling where that does not work."""
+    try:
+        inotify = InotifyWatcher(path)
+    except OSError as error:
+        _log.warning("changes of the file cannot be watched; polling it instead", why=error.strerror)
+        yield PollingWatcher()
+        return
+    try:
+        yield inotify
+    finally:
+        inotify.close()
+
+
+class Availability:
+    """Whether the file of DHCP_PATH can be read: logged once when it is lost, and once when it is back.
+
+    ``why``: why the file cannot be read now; None while it can.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.why: str | None = None
+
+    def lost(self, error: OSError) -> None:
+        """It cannot be read; another reason than before is logged again."""
+        why = error.strerror or error.__class__.__name__
+        if self.why != why:
+            _log.warning("the file of DHCP_PATH cannot be read; waiting for it", path=str(self._path), why=why)
+        self.why = why
+
+    def back(self) -> None:
+        """It can be read."""
+        if self.why:
+            _log.info("the file can be read again", path=str(self._path))
+        self.why = None
+
+
+def _names(events: bytes) -> Iterator[bytes]:
+    offset = 0
+    while offset < len(events):
+        *_, length = _EVENT.unpack_from(events, offset)
+        offset += _EVENT.size + length
+        yield events[offset - length : offset].rstrip(b"\0")
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(result)
