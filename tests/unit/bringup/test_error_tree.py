@@ -18,7 +18,7 @@ ELSEWHERE = {
     "bringup.connections.sentinel.NoSentinelAnswers": "redis-py must take it for a connection that failed",
     "workers.redfish.refusal.Refusal": "sushy must take it for an error of HTTP",
     "workers.redfish.refusal.TaskFailed": "as Refusal",
-    "dhcp_tailer.stop.Interrupted": "a signal: no `except Exception` of a library may stop it",
+    "dhcp_tailer.retry.Interrupted": "a signal: no `except Exception` of a library may stop it",
     "agent.over.RunOver": "the agent runs in the image, without the kernel",
     "agent.parameters.BadParameters": "the agent runs in the image, without the kernel",
 }
