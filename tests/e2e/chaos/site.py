@@ -1,7 +1,7 @@
 """A site as shipped: Redis by `bringup redis-conf`, every service, SIMULATED machines, and leases that arrive."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +54,23 @@ class Site:
         except TransientError:
             return ()
 
-    def settle(self, within_s: float) -> tuple[Run, ...]:
-        """Wait until every lease has a run and every run is closed, or the time is up; returns the runs."""
+    def settle(self, stalled_s: float) -> tuple[Run, ...]:
+        """The runs, once every lease has one and every run is closed, or no further run was closed for so long.
+
+        Args:
+            stalled_s: seconds; a site that works off what has piled up on a busy machine is not stuck.
+        """
         expected = {lease.run_id for lease in self.record.leases}
-
-        def settled() -> bool:
+        closed, deadline = -1, time.monotonic() + stalled_s
+        while True:
             runs = self.runs()
-            return expected <= {run.run_id for run in runs} and all(run.closed_at for run in runs)
-
-        wait_for(settled, within_s)
-        return self.runs()
+            if expected <= {run.run_id for run in runs} and all(run.closed_at for run in runs):
+                return runs
+            if (now_closed := sum(run.closed_at is not None for run in runs)) > closed:
+                closed, deadline = now_closed, time.monotonic() + stalled_s
+            if time.monotonic() > deadline:
+                return runs
+            time.sleep(_LOOK_EVERY_S)
 
 
 @contextmanager
@@ -105,16 +112,6 @@ def _add_administrator(stack: Stack) -> None:
     secret = password.get_secret_value() if password else ""
     with (stack.folder / "redis/users.acl").open("a") as acl:
         acl.write(f"user {ADMINISTRATOR} on >{secret} ~* &* +@all\n")
-
-
-def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
-    """Wait until ``holds``; False when it does not in time."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_LOOK_EVERY_S)
-    return True
 
 
 def _inventory(machines: int, bmc_port: int) -> str:
