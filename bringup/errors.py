@@ -6,6 +6,8 @@
     ├── ConfigurationError       files or variables are wrong; lists every problem at once
     │   ├── SettingsError        the settings, or a file that they name
     │   └── InventoryError       devices.toml
+    ├── OperatorsError           operators.toml is wrong, or does not have what was asked of it
+    ├── AuditError               the audit log cannot be written or read, or was altered
     ├── LeaseFormatError         a record of a DHCP server cannot be read
     ├── InvalidTransition        an event does not apply to the state that a run is in
     │   └── PowerRefused         the power of this machine must not be switched
@@ -82,6 +84,14 @@ class InventoryError(ConfigurationError):
     """The inventory file is wrong; ``problems`` names each entry and what is wrong with it."""
 
     heading = "the inventory is not usable"
+
+
+class OperatorsError(BringupError):
+    """The file of operators is wrong, or does not have what was asked of it."""
+
+
+class AuditError(BringupError):
+    """The audit log cannot be written or read, or it was altered."""
 
 
 class LeaseFormatError(BringupError):

@@ -17,6 +17,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Flask, sushy and rq together take longer to import than most commands take to run.
 COMMANDS = {
     "api": ("bringup_cli.commands.services", "api"),
+    "audit": ("bringup_cli.commands.audit", "audit"),
     "bmc": ("bringup_cli.commands.bmc", "bmc"),
     "config": ("bringup_cli.commands.settings", "config"),
     "demo": ("bringup_cli.commands.demo", "demo"),
@@ -25,6 +26,7 @@ COMMANDS = {
     "explain": ("bringup_cli.commands.show", "explain"),
     "images": ("bringup_cli.commands.services", "images"),
     "init": ("bringup_cli.commands.settings", "init"),
+    "operator": ("bringup_cli.commands.operator", "operator"),
     "pki": ("bringup_cli.commands.pki", "pki"),
     "queues": ("bringup_cli.commands.queues", "queues"),
     "redis-conf": ("bringup_cli.commands.redis_conf", "redis_conf"),

@@ -80,6 +80,12 @@ class Settings(BaseModel):
         "", description="URL under which machines and workers reach the API; empty: from host and port"
     )
     api_token: Secret | None = Field(None, description="what workers and operators bear; `bringup init` makes one")
+    operators_file: Path = Field(
+        Path("operators.toml"), description="the people who may use the API; `bringup operator` writes it"
+    )
+    audit_file: Path | None = Field(
+        None, description="who changed what, one JSON object a line; empty: STATE_DIR/audit.jsonl"
+    )
     api_use_tls: Switch = Field(default=False, description="HTTPS, with client certificates for workers and operators")
     api_tls_cert: Path | None = Field(None, description="the API's certificate; empty: PKI_DIR/api/api-cert.pem")
     api_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/api/api-key.pem")
@@ -176,6 +182,11 @@ class Settings(BaseModel):
         if self.sentinels:
             return f"{self.redis_sentinel_name} (its sentinels: {self.redis_sentinels})"
         return f"{self.redis_host}:{self.redis_port}"
+
+    @property
+    def audit_path(self) -> Path:
+        """The audit log of this host."""
+        return self.audit_file or self.state_dir / "audit.jsonl"
 
     @property
     def api_url(self) -> str:

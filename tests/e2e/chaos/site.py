@@ -1,7 +1,7 @@
 """A site as shipped: Redis by `bringup redis-conf`, every service, SIMULATED machines, and leases that arrive."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,16 @@ def _add_administrator(stack: Stack) -> None:
     secret = password.get_secret_value() if password else ""
     with (stack.folder / "redis/users.acl").open("a") as acl:
         acl.write(f"user {ADMINISTRATOR} on >{secret} ~* &* +@all\n")
+
+
+def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
+    """Wait until ``holds``; False when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True
 
 
 def _inventory(machines: int, bmc_port: int) -> str:

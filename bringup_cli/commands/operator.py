@@ -1,0 +1,84 @@
+"""``bringup operator``: the people who may use the API. Runs on each host of the API, where their file is."""
+
+import getpass
+import os
+import socket
+
+import click
+
+from bringup.audit import AuditEntry, AuditLog, Result
+from bringup.model import utc_now
+from bringup.operators import Operator, OperatorRole, Operators, token_hash
+from bringup.settings import Settings
+from bringup.settings.generated import new_secret
+from bringup_cli.context import Context
+from bringup_cli.output import Output, output_option, say, show_json, show_table
+
+
+@click.group()
+def operator() -> None:
+    """Name the people who may use the API, each with a token of their own."""
+
+
+@operator.command("add")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in OperatorRole]),
+    default=OperatorRole.OPERATOR.value,
+    show_default=True,
+    help="operator reads and changes; viewer reads.",
+)
+@click.pass_obj
+def operator_add(context: Context, name: str, role: str) -> None:
+    """Add a person and print their token, once: nothing but its hash is kept."""
+    settings, token = context.settings, new_secret()
+    added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=utc_now())
+    operators = Operators.read(settings.operators_file).adding(added)
+    _record(settings, "operator.add", added, after=role)
+    operators.write(settings.operators_file)
+    say(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
+    if settings.api_use_tls:
+        say(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
+
+
+@operator.command("list")
+@output_option
+@click.pass_obj
+def operator_list(context: Context, output: Output) -> None:
+    """List the operators of this host."""
+    found = sorted(Operators.read(context.settings.operators_file).by_name.values(), key=lambda one: one.name)
+    if output == "json":
+        show_json([one.model_dump(mode="json", exclude={"token_sha256"}) for one in found])
+        return
+    rows = [(one.name, one.role, one.added.isoformat(timespec="seconds")) for one in found]
+    show_table("Operators", ("Name", "Role", "Added"), rows)
+
+
+@operator.command("remove")
+@click.argument("name")
+@click.pass_obj
+def operator_remove(context: Context, name: str) -> None:
+    """Remove a person: the API refuses their token from now on."""
+    settings = context.settings
+    operators = Operators.read(settings.operators_file)
+    remaining = operators.removing(name)
+    removed = operators.by_name[name]
+    _record(settings, "operator.remove", removed, before=removed.role.value)
+    remaining.write(settings.operators_file)
+    say(f"Operator {name} is removed.")
+
+
+def _record(settings: Settings, action: str, who: Operator, **states: str) -> None:
+    """First the record, then the change: a change without a record is worse than a record without a change."""
+    entry = AuditEntry(
+        at=utc_now(),
+        who=os.environ.get("SUDO_USER") or getpass.getuser(),
+        role="host",
+        address=socket.gethostname(),
+        action=action,
+        target=f"operator/{who.name}",
+        result=Result.DONE,
+        **states,
+    )
+    AuditLog(settings.audit_path).append(entry)
