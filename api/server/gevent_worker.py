@@ -12,10 +12,9 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.server.connections import Client, Clients
-from api.server.jitter import up_to
+from api.server.connections import Client, Clients, up_to
 from api.server.slow_bodies import after_its_body
-from api.server.tls_handshakes import LINGER_S, TlsConnections
+from api.server.tls_connections import LINGER_S, TlsConnections
 from api.server.work_slots import WorkSlots
 from bringup.settings import Settings
 

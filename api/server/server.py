@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from api.app import create_app, create_images_app
 from api.state.inventory_beat import keep_comparing
@@ -50,6 +51,19 @@ class Server(BaseApplication):
         if self._listener.name == "api":
             Thread(target=keep_comparing, args=(app.extensions["bringup"].store,), daemon=True).start()
         return app
+
+
+class ServerLog(Logger):
+    """gunicorn's log: handed to the root logger, so that it goes where ours goes, in our format."""
+
+    def setup(self, cfg: Any) -> None:
+        """Called by gunicorn at start and on reload."""
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+        self.access_log.name = "api.access"
+        self.error_log.name = "api.server.server"
 
 
 def serve(settings: Settings, *, accept_redis: bool = False) -> None:
@@ -125,7 +139,7 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
         "control_socket_disable": True,
         "proc_name": f"bringup-{listener.name}",
         "loglevel": settings.log_level.lower(),
-        "logger_class": "api.server.log.ServerLog",
+        "logger_class": "api.server.server.ServerLog",
         "accesslog": "-",
         "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
         "forwarded_allow_ips": "",
