@@ -22,7 +22,7 @@ from api.state.quarantine import JobQuarantine
 from api.state.redis import Database
 from api.state.store import Store
 from api.state.tokens import RunTokens
-from api.views import artifacts, images, machine, metrics, operators, public, queues, tls_failure, workers
+from api.views import artifacts, images, machine, metrics, operators, public, queues, workers
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import SettingsError
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _serving("api", public, workers, machine, tls_failure, artifacts, images, operators, queues, metrics)
+    app = _serving("api", public, workers, machine, artifacts, images, operators, queues, metrics)
     given = _services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)
@@ -104,7 +104,7 @@ def _finished(app: Flask, given: Services) -> Flask:
 
 
 def _refuse_unguarded_views(app: Flask) -> None:
-    """A view without an audience is a bug that must never reach a network."""
+    """A view that names no authentication is a bug that must never reach a network."""
     for endpoint, view in app.view_functions.items():
-        if auth.audience_of(view) is None:
-            raise RuntimeError(f"view {endpoint} does not say who may call it")
+        if auth.auth_of(view) is None:
+            raise RuntimeError(f"view {endpoint} does not name what its caller must present")

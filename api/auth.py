@@ -1,4 +1,4 @@
-"""Who may call what. Every view names its audience; one that does not is never served."""
+"""Authentication: what a caller must present. Every view names it; one that does not is never served."""
 
 import hmac
 import re
@@ -13,12 +13,12 @@ from api.images.run_certificate import run_identity
 from api.services import Services, services
 
 _View = TypeVar("_View", bound=Callable[..., object])
-_ATTRIBUTE = "bringup_audience"
+_ATTRIBUTE = "bringup_auth"
 _IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
 
 
-class Audience(StrEnum):
-    """Who a view is for."""
+class Auth(StrEnum):
+    """What the caller of a view must present."""
 
     ANYONE = "anyone"
     STAFF = "staff"  # workers and operators: they bear API_TOKEN, and with TLS a certificate of their role
@@ -26,22 +26,22 @@ class Audience(StrEnum):
     OPERATOR = "operator"  # of these only operators
     HOLDER = "holder"  # whoever knows the address: it holds a secret
     MACHINE = "machine"  # the machine of one run: it bears the run's token
-    DISTRUSTFUL = "distrustful"  # a machine that cannot trust us: it keeps its token back; its view asks for a proof
+    PROOF = "proof"  # a machine that cannot trust us proves that it holds its token, and keeps it back; its view checks
 
 
-_WITHOUT_TOKEN = {Audience.ANYONE, Audience.DISTRUSTFUL, Audience.HOLDER}
+_WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.HOLDER}
 _ROLES = {
-    Audience.STAFF: frozenset({"worker", "operator"}),
-    Audience.WORKER: frozenset({"worker"}),
-    Audience.OPERATOR: frozenset({"operator"}),
+    Auth.STAFF: frozenset({"worker", "operator"}),
+    Auth.WORKER: frozenset({"worker"}),
+    Auth.OPERATOR: frozenset({"operator"}),
 }
 
 
-def audience(who: Audience) -> Callable[[_View], _View]:
-    """Mark a view with who may call it."""
+def requires(auth: Auth) -> Callable[[_View], _View]:
+    """Mark a view with what its caller must present."""
 
     def mark(view: _View) -> _View:
-        setattr(view, _ATTRIBUTE, who)
+        setattr(view, _ATTRIBUTE, auth)
         return view
 
     return mark
@@ -52,25 +52,25 @@ def guard(app: Flask) -> None:
     app.before_request(_check)
 
 
-def audience_of(view: object) -> Audience | None:
-    """The audience of a view, through its decorators."""
-    who: Audience | None = getattr(view, _ATTRIBUTE, None)
-    return who
+def auth_of(view: object) -> Auth | None:
+    """What a view requires, through its decorators."""
+    auth: Auth | None = getattr(view, _ATTRIBUTE, None)
+    return auth
 
 
 def _check() -> None:
     if request.endpoint is None:
         return  # no such page, or not with this method: answered without any view
-    who = audience_of(services().views[request.endpoint])
-    if who in _WITHOUT_TOKEN:
+    required = auth_of(services().views[request.endpoint])
+    if required in _WITHOUT_TOKEN:
         return
     bearer = _bearer()
-    if who is Audience.MACHINE:
+    if required is Auth.MACHINE:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
     elif not _is_staff(bearer, services()):
         raise unauthorized()
     elif services().settings.api_use_tls:
-        _check_certificate(_ROLES.get(who, frozenset()) if who else frozenset())
+        _check_certificate(_ROLES.get(required, frozenset()) if required else frozenset())
 
 
 def _bearer() -> str:

@@ -1,4 +1,4 @@
-"""Reading a request body: limits first, then JSON, then the schema; only then is anything looked up."""
+"""The bodies of requests and responses. Of a request: limits first, then JSON, then the schema, then any look-up."""
 
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ _MOST_PROBLEMS = 20
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def read_body(model: type[_Model], limit: int = LIMIT) -> _Model:
+def read(model: type[_Model], limit: int = LIMIT) -> _Model:
     """The request's JSON body as ``model``.
 
     Args:
@@ -56,6 +56,11 @@ def read_text(limit: int) -> bytes:
         Refusal: 413 too large, 415 not plain text by its type, 400 it did not come whole.
     """
     return _read_raw(limit, "text/plain", "not_text")
+
+
+def respond(message: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """``message`` as JSON."""
+    return Response(message.model_dump_json(), status=status.value, mimetype="application/json")
 
 
 def close_unread(response: Response) -> Response:

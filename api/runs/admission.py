@@ -1,10 +1,13 @@
-"""What a lease means for the machine that holds it: start a run, only write it down, or it runs already. Pure."""
+"""What a lease means for the machine that holds it: start a run, record the lease only, or a run goes on. Pure."""
 
 from collections.abc import Iterator
 
 from api.runs.records import KnownDevice, RunRecord
 from bringup.bmc_address import same_bmc
+from bringup.inventory import Device
 from bringup.model import Decision, DeviceState
+from bringup.settings import Settings
+from bringup.wire.operator import Explanation
 
 _WHY_NOT = {
     DeviceState.DISCOVERED: "the machine is not in the inventory; add it to DEVICES_FILE to approve it",
@@ -39,6 +42,19 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
         yield Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
 
 
+def explain(device: KnownDevice, settings: Settings) -> Explanation:
+    """What a lease of ``device`` would lead to now. What only a worker can see (its files) is not looked at."""
+    undecided = [reason for _, reason in obstacles(device)]
+    unprepared = list(_unprepared(device.entry, settings)) if device.entry else []
+    return Explanation(
+        device=device.record.name,
+        would_start=not undecided,
+        would_power=not undecided and not unprepared,
+        obstacles=(*undecided, *unprepared),
+        steps=tuple(_steps(device.entry, settings)) if device.entry else (),
+    )
+
+
 def cleanup_refusal(device: KnownDevice, run: RunRecord) -> str | None:
     """Why what ``run`` did at the BMC of ``device`` must not be undone now; None: it may.
 
@@ -68,3 +84,25 @@ def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
         yield "the machine's approval was taken back"
     if device.record.active_run != run.run_id:
         yield "another run owns the machine"
+
+
+def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
+    """Why a run that starts would fail before it reaches the power switch."""
+    if entry.bmc.startswith("simulated:"):
+        if settings.environment == "production":
+            yield "bmc_unreachable: its BMC is simulated, and ENVIRONMENT=production"
+        return
+    if entry.credential is None:
+        yield "bmc_auth: the inventory names no credential for its BMC"
+    if not settings.validation_image and entry.boot_method != "pxe":
+        yield "media_rejected: there is no image to boot: set VALIDATION_IMAGE at the API"
+
+
+def _steps(entry: Device, settings: Settings) -> Iterator[str]:
+    yield f"ask the BMC at {entry.bmc} which machine it is, and compare"
+    if entry.boot_method == "cd":
+        yield f"insert the image that is served for this run under {settings.image_base}"
+    yield "switch the machine off if it is on"
+    yield f"set the boot override to {entry.boot_method}, once"
+    yield "switch the machine on"
+    yield f"after the run eject the image{' and switch the machine off' if settings.power_off_after_run else ''}"

@@ -4,21 +4,74 @@ A killed worker leaves a request behind that may be on its way. A worker that li
 everything it sent was answered, or waited for as long as an answer may take.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from api.runs.records import RunRecord
-from bringup.errors import NotYet
-from bringup.wire.run import ARRIVAL_S, PERMIT_S
+from api.runs.admission import power_refusal
+from api.runs.machine_identity import contradiction
+from api.runs.records import Change, KnownDevice, RunRecord
+from api.runs.run_context import RunContext
+from bringup.errors import InvalidTransition, NotYet, PowerRefused
+from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, RunEvent
+
+PERMITS = {
+    EventType.WRITE_REQUESTED,
+    EventType.OVERRIDE_REQUESTED,
+    EventType.POWER_REQUESTED,
+    EventType.POWER_ON_REQUESTED,
+    EventType.CLEANUP_REQUESTED,
+    EventType.POWER_OFF_REQUESTED,
+}
 
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
 
-def given(owner: str, now: datetime) -> dict[str, object]:
+def permitting(
+    refusal: Callable[[KnownDevice, RunRecord], str | None], *marks: str
+) -> Callable[[RunContext, RunEvent], Change]:
+    """An event that asks for a permit, with a fresh look at the device; ``marks``: the times that it sets first."""
+
+    def permit(context: RunContext, event: RunEvent) -> Change:
+        why = refusal(context.device, context.run) or _unidentified(context.run, event.owner)
+        if refusal is power_refusal:
+            why = why or _contradicted(context)
+        if why:
+            raise PowerRefused(why)
+        _refuse_while_in_use(context.run, event.owner, context.now)
+        changes = _given(event.owner, context.now)
+        changes |= {mark: getattr(context.run, mark) or context.now for mark in marks}
+        return replace(context.step(event.type.value, event.detail, **changes), permits_power=True)
+
+    return permit
+
+
+def _contradicted(context: RunContext) -> str | None:
+    """Why the machine that this run has seen is not the one that the inventory means by now."""
+    seen = context.run.identity
+    return contradiction(context.device, seen, context.inventory) if seen else None
+
+
+def _unidentified(run: RunRecord, owner: str) -> str | None:
+    """Whoever wants a permit has read himself which machine answers now."""
+    is_needed = run.identity is not None or not run.bmc_verify
+    if is_needed and run.identity_owner != owner:
+        return "this worker has not read which machine answers at the BMC's address"
+    return None
+
+
+def returned(context: RunContext, event: RunEvent) -> Change:
+    if context.run.permit_owner != event.owner:
+        raise InvalidTransition("this permit belongs to another worker")
+    return replace(context.step(event.type.value, "", **NONE_GIVEN), entry=None)
+
+
+def _given(owner: str, now: datetime) -> dict[str, object]:
     """What a run records of a permit that is given now."""
     return {"permit_owner": owner, "permit_ends_at": now + timedelta(seconds=PERMIT_S)}
 
 
-def refuse_while_in_use(run: RunRecord, owner: str, now: datetime) -> None:
+def _refuse_while_in_use(run: RunRecord, owner: str, now: datetime) -> None:
     """Raises NotYet while a request of another owner may still reach the BMC."""
     if run.permit_ends_at is None or run.permit_owner == owner:
         return

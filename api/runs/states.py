@@ -1,4 +1,4 @@
-"""The one table of moves between run states. Pure. What is not in it is recorded, never applied."""
+"""The one table of moves between run states, and the jobs that each state requires. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from api.runs.records import RunRecord
 from bringup.errors import InvalidTransition
-from bringup.model import FailureReason, RunState
+from bringup.model import FailureReason, JobKind, RunState
+from bringup.wire.run import Run
 
 _Q, _B, _W, _R = RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING
 _STARTED_AND_ENDED = (RunState.PASSED, RunState.DEGRADED, RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED)
@@ -19,6 +20,7 @@ def _all_to(to: RunState, *froms: RunState) -> Mapping[RunState, RunState]:
 _STAY_BOOTING = {_B: _B}
 _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 
+# A trigger that is not in here, or not from this state, is recorded on the timeline and never applied.
 MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "boot_started": _all_to(_B, _Q, _B),
     "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
@@ -53,6 +55,16 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
 }
 
 
+# Without these nothing would ever end the run: a reaper of the workers puts back those that are gone.
+_REQUIRED_JOBS = {
+    RunState.QUEUED: (JobKind.BOOT,),
+    RunState.BOOTING: (JobKind.BOOT, JobKind.EXPIRE),
+    RunState.WAITING: (JobKind.EXPIRE,),
+    RunState.RUNNING: (JobKind.EXPIRE,),
+    RunState.UNKNOWN: (),  # only the version that wrote it knows
+}
+
+
 def move(
     run: RunRecord,
     trigger: str,
@@ -74,6 +86,12 @@ def move(
     if to.ended and not run.state.ended:
         changes |= {"ended_at": now, "reason": reason, "detail": detail, "deadline_at": None}
     return run.model_copy(update=changes)
+
+
+def with_required_jobs(run: RunRecord) -> Run:
+    """The run as it is shown, with the jobs that must exist for it in this state."""
+    jobs = () if run.closed_at else _REQUIRED_JOBS.get(run.state, (JobKind.FINISH,))
+    return run.view().model_copy(update={"owes": jobs})
 
 
 def _standing(run: RunRecord) -> str:

@@ -4,9 +4,8 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from api.auth import Audience, audience
-from api.http.openapi import documented
-from api.http.problems import another_image, finished, image_replaced, no_such_bytes, unavailable, unknown_image
+from api.auth import Auth, requires
+from api.http import openapi, problems
 from api.images import Images, KnownImage
 from api.images.base_image import BaseImage
 from api.images.concurrency import Reading
@@ -25,8 +24,8 @@ _MEDIA_TYPE = "application/octet-stream"
 
 
 @bp.get(f"/images/<secret>/{IMAGE_FILE}")
-@audience(Audience.HOLDER)
-@documented(
+@requires(Auth.HOLDER)
+@openapi.documented(
     files=(HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED),
     refusals=(
         HTTPStatus.NOT_FOUND,
@@ -42,9 +41,9 @@ def image(secret: str) -> Response:
     images = services().images
     known = images.find(secret) if images and services().serves_images else None
     if images is None or known is None:
-        raise unknown_image()
+        raise problems.unknown_image()
     if known.state.ended:
-        raise finished(f"the run has ended: {known.state}")
+        raise problems.finished(f"the run has ended: {known.state}")
     base = _same_base(images, known)
     file = RunImage(base, area_of(images.parameters(known, secret)))
     response = Response(mimetype=_MEDIA_TYPE, direct_passthrough=True)
@@ -52,7 +51,7 @@ def image(secret: str) -> Response:
     response.headers |= {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
     response.make_conditional(request.environ)
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-        raise another_image()
+        raise problems.another_image()
     if response.status_code == HTTPStatus.OK:
         content = _fill(response, file, base, images, known)
         if request.method == "GET":
@@ -71,7 +70,7 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
     log.get("api").error(
         "VALIDATION_IMAGE is not the one that this run began with: its image is not served", run_id=known.run_id
     )
-    raise image_replaced()
+    raise problems.image_replaced()
 
 
 def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, known: KnownImage) -> Content:
@@ -89,7 +88,7 @@ def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, k
 def _counted(content: Content, images: Images, known: KnownImage) -> Reading:
     """A BMC that opens one connection after the other must not take the places of all."""
     if not images.readers.begin(known.etag):
-        raise unavailable("too many read this image at this moment")
+        raise problems.unavailable("too many read this image at this context")
     return Reading(content, lambda: images.readers.end(known.etag))
 
 
@@ -100,7 +99,7 @@ def _part(size: int, etag: str) -> range | None:
         return None
     part = wanted(header, size)
     if part is not None and not part:
-        raise no_such_bytes(size)
+        raise problems.no_such_bytes(size)
     return part
 
 

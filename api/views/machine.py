@@ -1,52 +1,50 @@
-"""What the machine of a run says: that it lives, and what it found."""
+"""What the machine of a run posts: heartbeats, its report, and the reason why it cannot trust us."""
 
 import random
+import re
 from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api.auth import Audience, audience
-from api.http.body import REPORT_LIMIT, read_body
-from api.http.openapi import documented
-from api.http.problems import conflict, finished, invalid, unavailable, unknown_run
-from api.http.responses import answer
-from api.runs import events
+from api.auth import Auth, requires
+from api.http import body, openapi, problems
+from api.runs import machine_events
 from api.runs.records import RunRecord
-from api.services import services
-from api.views.run_context import change_run
+from api.services import change_run, services
 from bringup.errors import InvalidTransition
-from bringup.model import RunState
-from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
+from bringup.model import RUN_ID, RunState
+from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, Trouble, TroubleReply
 from bringup.wire.report import Report
 
 bp = Blueprint("machine", __name__)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_TLS_FAILURE_LIMIT = 16 * body.KIB
 
 
 @bp.post("/runs/<run_id>/heartbeat")
-@audience(Audience.MACHINE)
-@documented((HTTPStatus.ACCEPTED, HeartbeatReply), body=Heartbeat, refusals=_GONE)
+@requires(Auth.MACHINE)
+@openapi.documented((HTTPStatus.ACCEPTED, HeartbeatReply), body=Heartbeat, refusals=_GONE)
 def heartbeat(run_id: str) -> Response:
     """A sign of life. The answer says when to call again and whether to go on."""
-    beat = read_body(Heartbeat)
+    beat = body.read(Heartbeat)
     run = _own_run(run_id)
     if run.state is RunState.ABORTED:
-        return answer(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
+        return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
     if run.state.ended:
-        raise finished(f"the run has ended: {run.state}")
+        raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change_run(run_id, lambda moment: events.heartbeat(moment, beat))
+        change_run(run_id, lambda context: machine_events.heartbeat(context, beat))
     except InvalidTransition as error:
-        raise finished(str(error)) from None
+        raise problems.finished(str(error)) from None
     interval = services().settings.heartbeat_interval_s
     # Spread by half either way, so that machines which boot together do not call together.
     next_s = interval * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
-    return answer(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
+    return body.respond(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
 
 
 @bp.post("/runs/<run_id>/report")
-@audience(Audience.MACHINE)
-@documented(
+@requires(Auth.MACHINE)
+@openapi.documented(
     (HTTPStatus.ACCEPTED, ReportReply),
     (HTTPStatus.OK, ReportReply),
     body=Report,
@@ -54,26 +52,26 @@ def heartbeat(run_id: str) -> Response:
 )
 def report(run_id: str) -> Response:
     """What the machine found. The verdict is ours; the same report again is answered, and changes nothing."""
-    message = read_body(Report, REPORT_LIMIT)
+    message = body.read(Report, body.REPORT_LIMIT)
     if message.simulated and services().settings.environment == "production":
-        raise invalid("a simulated report has no place in production")
+        raise problems.invalid("a simulated report has no place in production")
     run = _own_run(run_id)
     if run.report_sha256 is not None:
         return _replayed(run_id, message)
     if run.state.ended:
-        raise finished(f"the run has ended: {run.state}")
+        raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change = change_run(run_id, lambda moment: events.report(moment, message))
+        change = change_run(run_id, lambda context: machine_events.report(context, message))
     except InvalidTransition as error:
         return _late(run_id, message, error)
-    return answer(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
+    return body.respond(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
 
 
 def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
     """The run moved between our look and our change: two deliveries of one report, or its end."""
     run = _own_run(run_id)
     if run.report_sha256 is None:
-        raise finished(str(error)) from None
+        raise problems.finished(str(error)) from None
     return _replayed(run_id, message)
 
 
@@ -81,16 +79,59 @@ def _replayed(run_id: str, message: Report) -> Response:
     """The first delivery may have been stored and not confirmed: a failover could lose it still."""
     run = services().store.confirmed_run(run_id)
     if run is None or run.report_sha256 is None:
-        raise unavailable("a failover of Redis has lost the report; send it again")
-    if events.report_digest(message) != run.report_sha256:
-        raise conflict("another report of this run is on record; a run has one report")
-    return answer(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
+        raise problems.unavailable("a failover of Redis has lost the report; send it again")
+    if machine_events.report_digest(message) != run.report_sha256:
+        raise problems.conflict("another report of this run is on record; a run has one report")
+    return body.respond(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
 
 
 def _own_run(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
-        raise unknown_run()
+        raise problems.unknown_run()
     if run.state is RunState.UNKNOWN:
-        raise unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
+        raise problems.unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
     return run
+
+
+@bp.post("/runs/<run_id>/trouble")
+@requires(Auth.PROOF)
+@openapi.documented(
+    (HTTPStatus.ACCEPTED, TroubleReply),
+    (HTTPStatus.OK, TroubleReply),
+    body=Trouble,
+    refusals=(HTTPStatus.UNAUTHORIZED, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
+    public=True,
+)
+def trouble(run_id: str) -> Response:
+    """The machine cannot trust us, and says so without its token, which whoever poses as us would get."""
+    message = body.read(Trouble, _TLS_FAILURE_LIMIT)
+    run = _proven_run(run_id, message)
+    if run.state.ended:
+        return _after_the_end(run_id, message)
+    try:
+        change = change_run(run_id, lambda context: machine_events.trouble(context, message))
+    except InvalidTransition:
+        return _after_the_end(run_id, message)
+    return body.respond(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
+
+
+def _proven_run(run_id: str, message: Trouble) -> RunRecord:
+    """One answer to a wrong proof, an unknown run and what is no run id at all: a guess must teach nothing."""
+    known = re.fullmatch(RUN_ID, run_id) is not None
+    digest = services().tokens.digest(run_id) if known else None
+    proven = machine_events.proves(message, run_id, digest)
+    run = services().store.run(run_id) if proven else None
+    if run is None:
+        raise problems.unauthorized("the proof is wrong")
+    return run
+
+
+def _after_the_end(run_id: str, message: Trouble) -> Response:
+    """The answer to the first delivery was lost, or the run has come to another end."""
+    run = services().store.confirmed_run(run_id)
+    if run is None or not run.state.ended:
+        raise problems.unavailable("a failover of Redis has lost the end of the run; send it again")
+    if run.reason is not message.reason:
+        raise problems.finished(f"the run is {run.state}")
+    return body.respond(TroubleReply(run_id=run.run_id, state=run.state), HTTPStatus.OK)

@@ -1,21 +1,102 @@
-"""What monitoring asks."""
+"""How many runs, devices and jobs there are in which state, for Prometheus.
 
+Read from Redis at each request, so that all processes report the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from api.auth import Audience, audience
-from api.http.openapi import Text, documented
+from api.auth import Auth, requires
+from api.http import openapi
 from api.services import services
-from api.state.metrics import exposition
+from api.state.quarantine import JobQuarantine
+from api.state.store import Store
+from bringup.model import DeviceState, RunState
 
 bp = Blueprint("metrics", __name__)
+_STANDINGS = ("queued", "started", "scheduled", "failed", "quarantined")
 
 
 @bp.get("/metrics")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, Text))
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, openapi.Text))
 def metrics() -> Response:
     """How runs, devices and queues stand, in Prometheus' text format."""
-    return Response(exposition(services().store, services().quarantine), content_type=CONTENT_TYPE_LATEST)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Current(services().store, services().quarantine))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Current(Collector):
+    def __init__(self, store: Store, quarantine: JobQuarantine) -> None:
+        self._store = store
+        self._quarantine = quarantine
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now."""
+        yield self._ended()
+        yield self._open()
+        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boots_in_progress())
+        yield from self._devices()
+        yield self._jobs()
+        yield from self._installation()
+        yield from self._replicas()
+        yield self._differing_hosts()
+
+    def _differing_hosts(self) -> Metric:
+        told = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
+        differing = len(self._store.inventory_differences().others)
+        return GaugeMetricFamily("bringup_inventory_hosts_differing", told, differing)
+
+    def _ended(self) -> Metric:
+        family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
+        for way, number in self._store.ended_runs():
+            family.add_metric(way, number)
+        return family
+
+    def _open(self) -> Metric:
+        family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
+        found = Counter(run.state for run in self._store.runs(self._store.open_runs()))
+        for state in RunState:
+            if state is not RunState.AUDITED:  # which is closed as soon as it is there
+                family.add_metric([state.value], found[state])
+        return family
+
+    def _devices(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("bringup_devices", "Devices by where they stand.", labels=["state"])
+        devices = self._store.devices()
+        found = Counter(device.state for device in devices)
+        for state in DeviceState:
+            family.add_metric([state.value], found[state])
+        yield family
+        resting = sum(device.maintenance is not None for device in devices)
+        yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that nobody may touch.", resting)
+
+    def _replicas(self) -> Iterator[Metric]:
+        """Only with Redis Sentinel."""
+        replicas = self._store.replicas()
+        if replicas:
+            following, known = "Replicas that follow the master.", "Replicas that the sentinels know."
+            yield GaugeMetricFamily("bringup_redis_replicas", following, replicas.following)
+            yield GaugeMetricFamily("bringup_redis_replicas_known", known, replicas.known)
+
+    def _installation(self) -> Iterator[Metric]:
+        status = self._store.installation()
+        yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
+        yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
+        yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
+
+    def _jobs(self) -> Metric:
+        family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])
+        quarantined = self._quarantine.count_by_queue()
+        for counts in self._store.queue_counts():
+            queue = counts | {"quarantined": quarantined[counts["name"]]}
+            for standing in _STANDINGS:
+                family.add_metric([queue["name"], standing], queue[standing])
+        return family

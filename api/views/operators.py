@@ -5,18 +5,13 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from api.auth import Audience, audience
-from api.http.body import read_body
-from api.http.openapi import documented
-from api.http.problems import conflict, invalid, unknown_device, unknown_run
-from api.http.responses import answer
+from api.auth import Auth, requires
+from api.http import body, openapi, problems
 from api.runs import events, leases, pins
-from api.runs.admission import decide
-from api.runs.explain import explain
+from api.runs.admission import decide, explain
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.required_jobs import with_owed_jobs
-from api.services import services
-from api.views.run_context import change_run_or_refuse
+from api.runs.states import with_required_jobs
+from api.services import change_run_or_refuse, services
 from bringup.model import Decision, DeviceState, run_id_of
 from bringup.wire.operator import AbortRequest, DeviceChange, DeviceList, DeviceView, Explanation, StartRequest
 from bringup.wire.report import Report
@@ -24,73 +19,74 @@ from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 
 bp = Blueprint("operators", __name__)
 _UNKNOWN = (HTTPStatus.NOT_FOUND,)
+_UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _MOST_RUNS = 10_000
 _DEFAULT_RUNS = 100
 
 
 @bp.get("/runs")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, RunList))
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, RunList))
 def list_runs() -> Response:
     """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed."""
     store = services().store
     ids = store.open_runs() if request.args.get("open") == "true" else store.newest_runs(_limit())
-    return answer(RunList(runs=tuple(map(with_owed_jobs, store.runs(ids)))))
+    return body.respond(RunList(runs=tuple(map(with_required_jobs, store.runs(ids)))))
 
 
 def _limit() -> int:
     text = request.args.get("limit", str(_DEFAULT_RUNS))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_RUNS:
-        raise invalid(f"limit: must be a number from 1 to {_MOST_RUNS}")
+        raise problems.invalid(f"limit: must be a number from 1 to {_MOST_RUNS}")
     return int(text)
 
 
 @bp.get("/runs/<run_id>")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
 def show_run(run_id: str) -> Response:
     """A run with its timeline, and what its machine has left."""
     run = services().store.run(run_id)
     if run is None:
-        raise unknown_run()
+        raise problems.unknown_run()
     device = services().store.device(run.device)
-    current = with_owed_jobs(run).model_copy(
+    current = with_required_jobs(run).model_copy(
         update=pins.pinned(run, device.entry if device else None, services().settings)
     )
     timeline = tuple(services().store.timeline(run_id))
     media = device.record.media_sha256 if device else ()
     artifacts = services().artifacts.of(run_id)
-    return answer(RunDetail(**dict(current), timeline=timeline, artifacts=artifacts, media_sha256=media))
+    return body.respond(RunDetail(**dict(current), timeline=timeline, artifacts=artifacts, media_sha256=media))
 
 
 @bp.get("/runs/<run_id>/report")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, Report), refusals=_UNKNOWN)
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, Report), refusals=_UNKNOWN)
 def show_report(run_id: str) -> Response:
     """The report of a run, as the machine sent it."""
     stored = services().store.report(run_id)
     if stored is None:
-        raise unknown_run()
+        raise problems.unknown_run()
     return Response(stored, mimetype="application/json")
 
 
 @bp.post("/runs/<run_id>/abort")
-@audience(Audience.OPERATOR)
-@documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def abort_run(run_id: str) -> Response:
     """End a run. The machine is told at its next heartbeat; the clean-up begins at once."""
-    why = read_body(AbortRequest).reason
-    change = change_run_or_refuse(run_id, lambda moment: events.abort(moment, why))
-    return answer(change.run.view(), HTTPStatus.ACCEPTED)
+    why = body.read(AbortRequest).reason
+    change = change_run_or_refuse(run_id, lambda context: events.abort(context, why))
+    return body.respond(change.run.view(), HTTPStatus.ACCEPTED)
 
 
 @bp.get("/devices")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, DeviceList))
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, DeviceList))
 def list_devices() -> Response:
     """Every device of the inventory, and every one that was seen and is not in it."""
     store = services().store
-    return answer(DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
+    return body.respond(DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
 
 
 def _named_since(device: KnownDevice) -> bool:
@@ -100,34 +96,34 @@ def _named_since(device: KnownDevice) -> bool:
 
 
 @bp.get("/devices/<name>")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, DeviceView), refusals=_UNKNOWN)
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, DeviceView), refusals=_UNKNOWN)
 def show_device(name: str) -> Response:
     """One device."""
-    return answer(_known_device(name).view())
+    return body.respond(_known_device(name).view())
 
 
 @bp.get("/devices/<name>/explain")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
 def explain_device(name: str) -> Response:
     """Whether the device would be powered now, and why not. It switches nothing and writes nothing."""
-    return answer(explain(_known_device(name), services().settings))
+    return body.respond(explain(_known_device(name), services().settings))
 
 
 @bp.patch("/devices/<name>")
-@audience(Audience.OPERATOR)
-@documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=_UNKNOWN_OR_CONFLICT)
 def change_device(name: str) -> Response:
     """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible.
 
     During a run too: what the run did at the BMC until then is undone.
     """
-    wanted = read_body(DeviceChange)
+    wanted = body.read(DeviceChange)
     changed = services().store.change_device(name, lambda device: _changed(device, wanted))
     if changed is None:
-        raise unknown_device()
-    return answer(changed.view(), HTTPStatus.ACCEPTED)
+        raise problems.unknown_device()
+    return body.respond(changed.view(), HTTPStatus.ACCEPTED)
 
 
 def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
@@ -144,37 +140,37 @@ def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
 
 def _refuse_to_expose(device: KnownDevice) -> None:
     if device.record.active_run:
-        raise conflict(f"run {device.record.active_run} has not ended; abort it first")
+        raise problems.conflict(f"run {device.record.active_run} has not ended; abort it first")
     if device.entry is None:
-        raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
+        raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
     if device.entry.state is DeviceState.ACTIVE:
-        raise conflict("the inventory says that the machine is active; change DEVICES_FILE first")
+        raise problems.conflict("the inventory says that the machine is active; change DEVICES_FILE first")
 
 
 @bp.post("/devices/<name>/runs")
-@audience(Audience.OPERATOR)
-@documented((HTTPStatus.ACCEPTED, RunDecision), body=StartRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.ACCEPTED, RunDecision), body=StartRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def start_run(name: str) -> Response:
     """Start a run of an approved device without waiting for a lease."""
-    why = read_body(StartRequest).reason
+    why = body.read(StartRequest).reason
     device = _known_device(name)
     if device.entry is None:
-        raise conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
+        raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
     run_id = run_id_of(device.entry.macs[0], services().store.now())
     outcome = services().store.open_run(run_id, name, lambda run, dev: _start(run_id, why, run, dev))
     run = outcome.run if isinstance(outcome, Change) else outcome
     decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
-    return answer(decision, HTTPStatus.ACCEPTED)
+    return body.respond(decision, HTTPStatus.ACCEPTED)
 
 
 def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
     if known is not None and known.closed_at is not None:
-        raise conflict("a run of this very second was closed already; try again")
+        raise problems.conflict("a run of this very second was closed already; try again")
     if known is not None:
         return known
     decision, reason = decide(device)
     if decision is not Decision.START:
-        raise conflict(reason)
+        raise problems.conflict(reason)
     return _sealed(leases.started_by_operator(run_id, device, why, services().store.now()))
 
 
@@ -185,5 +181,5 @@ def _sealed(change: Change) -> Change:
 def _known_device(name: str) -> KnownDevice:
     device = services().store.device(name)
     if device is None:
-        raise unknown_device()
+        raise problems.unknown_device()
     return device

@@ -4,9 +4,8 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
-from api.auth import Audience, audience
-from api.http.openapi import documented
-from api.http.responses import answer
+from api.auth import Auth, requires
+from api.http import body, openapi
 from api.services import services
 from bringup import __version__
 from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable
@@ -16,16 +15,16 @@ bp = Blueprint("public", __name__)
 
 
 @bp.get("/health")
-@audience(Audience.ANYONE)
-@documented((HTTPStatus.OK, Health), public=True)
+@requires(Auth.ANYONE)
+@openapi.documented((HTTPStatus.OK, Health), public=True)
 def health() -> Response:
     """This process serves; says which service and version it is."""
-    return answer(Health(service="bringup-api", version=__version__))
+    return body.respond(Health(service="bringup-api", version=__version__))
 
 
 @bp.get("/ready")
-@audience(Audience.ANYONE)
-@documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
+@requires(Auth.ANYONE)
+@openapi.documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
 def ready() -> Response:
     """Whether the API can do its work: Redis takes writes, has a replica if it needs one, and has lost nothing."""
     problems, withheld = [], None
@@ -45,11 +44,11 @@ def ready() -> Response:
         problems.append("the inventory cannot be read")
     problems += filter(None, (withheld, services().installation.not_remembering))
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return answer(Readiness(ready=not problems, problems=tuple(problems), withheld=withheld), status)
+    return body.respond(Readiness(ready=not problems, problems=tuple(problems), withheld=withheld), status)
 
 
 @bp.get("/openapi.json")
-@audience(Audience.ANYONE)
-def openapi() -> Response:
+@requires(Auth.ANYONE)
+def openapi_document() -> Response:
     """This document."""
     return jsonify(services().openapi)

@@ -6,11 +6,8 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api.auth import Audience, audience
-from api.http.body import read_body
-from api.http.openapi import documented
-from api.http.problems import conflict, unknown_job
-from api.http.responses import answer
+from api.auth import Auth, requires
+from api.http import body, openapi, problems
 from api.services import services
 from bringup import log
 from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
@@ -21,8 +18,8 @@ _MOST_JOBS = 1000  # in one answer; the counts are of all
 
 
 @bp.get("/queues")
-@audience(Audience.STAFF)
-@documented((HTTPStatus.OK, QueueList))
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, QueueList))
 def list_queues() -> Response:
     """How full the queues are, and which jobs are in quarantine: the oldest 1000."""
     given = services()
@@ -31,12 +28,12 @@ def list_queues() -> Response:
     queues = tuple(
         QueueView(**counts, quarantined=quarantined[counts["name"]]) for counts in given.store.queue_counts()
     )
-    return answer(QueueList(queues=queues, quarantine=tuple(map(_view, jobs[:_MOST_JOBS]))))
+    return body.respond(QueueList(queues=queues, quarantine=tuple(map(_view, jobs[:_MOST_JOBS]))))
 
 
 @bp.post("/queues/requeue")
-@audience(Audience.OPERATOR)
-@documented(
+@requires(Auth.OPERATOR)
+@openapi.documented(
     (HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 )
 def requeue() -> Response:
@@ -45,25 +42,27 @@ def requeue() -> Response:
 
 
 @bp.post("/queues/discard")
-@audience(Audience.OPERATOR)
-@documented((HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND,))
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND,))
 def discard() -> Response:
     """Delete a job in quarantine for good."""
     return _moved("discarded", services().quarantine.discard)
 
 
 def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:
-    job_id = read_body(JobRequest).job_id
+    job_id = body.read(JobRequest).job_id
     try:
         job = move(job_id)
     except AlreadyQueued:
-        raise conflict("another job has this id now: it was enqueued anew; discard the one in quarantine") from None
+        raise problems.conflict("a job with this id was enqueued anew; discard the one in quarantine") from None
     except QueueUnknown:
-        raise conflict("its entry in the quarantine cannot be read, so its queue is not known; discard it") from None
+        raise problems.conflict(
+            "its entry in the quarantine cannot be read: its queue is not known; discard it"
+        ) from None
     if job is None:
-        raise unknown_job()
+        raise problems.unknown_job()
     log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
-    return answer(_view(job), HTTPStatus.ACCEPTED)
+    return body.respond(_view(job), HTTPStatus.ACCEPTED)
 
 
 def _view(job: Entry) -> QuarantinedJob:

@@ -6,18 +6,14 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
-from api.auth import Audience, audience
-from api.http.body import read_body
-from api.http.openapi import documented
-from api.http.problems import busy, invalid, misconfigured, stale, unavailable, unknown_run
-from api.http.responses import answer
+from api.auth import Auth, requires
+from api.http import body, openapi, problems
 from api.images import crypto
 from api.images.parameters import ParametersTooLarge, run_parameters
 from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
-from api.runs import events, leases, pins
+from api.runs import events, leases, permits, pins
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.services import services
-from api.views.run_context import change_run_or_refuse
+from api.services import change_run_or_refuse, services
 from bringup import log
 from bringup.errors import NotYet
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
@@ -27,25 +23,26 @@ from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, Run
 _CERTIFICATE_AGAIN_S = 30  # somebody must mend the command, or the CA: less would only fill the timeline
 
 bp = Blueprint("workers", __name__)
+_UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @bp.put("/runs/<run_id>")
-@audience(Audience.WORKER)
-@documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
+@requires(Auth.WORKER)
+@openapi.documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
 def put_run(run_id: str) -> Response:
     """A lease was seen. The answer says what comes of it; the same lease again changes nothing."""
-    event = read_body(LeaseEvent)
+    event = body.read(LeaseEvent)
     if not re.fullmatch(RUN_ID, run_id) or run_id != event.run_id:
-        raise invalid(f"the run id of this lease is {event.run_id}")
+        raise problems.invalid(f"the run id of this lease is {event.run_id}")
     if event.action is not LeaseAction.ASSIGNED:
-        raise invalid(f"only an assigned lease opens a run, not one that was {event.action}")
+        raise problems.invalid(f"only an assigned lease opens a run, not one that was {event.action}")
     outcome = services().store.open_run(run_id, _device_name(event.mac), lambda run, dev: _open(event, run, dev))
     if isinstance(outcome, Change):
-        return answer(_decision(outcome.run), HTTPStatus.CREATED)
+        return body.respond(_decision(outcome.run), HTTPStatus.CREATED)
     if outcome.run_id != run_id:
         services().store.note(outcome, "lease_seen", f"{event.mac} holds a lease of {event.ip}")
-        return answer(_running(outcome))
-    return answer(_decision(outcome))
+        return body.respond(_running(outcome))
+    return body.respond(_decision(outcome))
 
 
 def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
@@ -56,7 +53,7 @@ def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Ch
         return replace(change, run=pins.sealed(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
-        raise stale(f"device {device.record.name} names run {device.record.active_run}, which is not on record")
+        raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
     return active
 
 
@@ -77,15 +74,15 @@ def _running(run: RunRecord) -> RunDecision:
 
 
 @bp.post("/runs/<run_id>/events")
-@audience(Audience.WORKER)
-@documented(
+@requires(Auth.WORKER)
+@openapi.documented(
     (HTTPStatus.ACCEPTED, RunEventReply),
     body=RunEvent,
-    refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+    refusals=(*_UNKNOWN_OR_CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
 )
 def post_event(run_id: str) -> Response:
     """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
-    event = read_body(RunEvent)
+    event = body.read(RunEvent)
     if event.type is EventType.BOOT_STARTED:
         _wait_for_a_boot_slot(run_id)
     images = services().images
@@ -93,15 +90,15 @@ def post_event(run_id: str) -> Response:
     read = images.read_of(run_id) if images and event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
-            run_id, lambda moment: events.worker_event(replace(moment, image_read=read, seen_as=seen_as), event)
+            run_id, lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event)
         )
     except NotYet as early:
-        return answer(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
-    return answer(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
+        return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
+    return body.respond(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
 
 
 def _event_reply(run: RunRecord, event: RunEvent) -> RunEventReply:
-    is_permit = run.permit_ends_at is not None and event.type in events.PERMITS
+    is_permit = run.permit_ends_at is not None and event.type in permits.PERMITS
     return RunEventReply(state=run.state, **({"permit_s": PERMIT_S} if is_permit else {}))
 
 
@@ -109,28 +106,28 @@ def _wait_for_a_boot_slot(run_id: str) -> None:
     given = services()
     most = given.settings.max_concurrent_boots
     if _known(run_id).state is RunState.QUEUED and given.store.boots_in_progress() >= most:
-        raise busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
+        raise problems.busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
 
 
 def _known(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
-        raise unknown_run()
+        raise problems.unknown_run()
     return run
 
 
 @bp.post("/runs/<run_id>/media")
-@audience(Audience.WORKER)
-@documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+@requires(Auth.WORKER)
+@openapi.documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def mint_media(run_id: str) -> Response:
     """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
-    asked = read_body(MediaRequest)
+    asked = body.read(MediaRequest)
     run = _known(run_id)
     # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
     certificate = _certificate(run) if run.boot_owner == asked.owner else None
     secret = crypto.new_secret()
     digest = crypto.locator(secret)
-    change = change_run_or_refuse(run_id, lambda moment: events.media_minted(moment, asked.owner, digest))
+    change = change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
     given = services()
     parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)
     media = RunMedia(
@@ -140,7 +137,7 @@ def mint_media(run_id: str) -> Response:
         epoch=parameters.epoch,
         image_url=_image_url(change.run, parameters, secret),
     )
-    return answer(media, HTTPStatus.CREATED)
+    return body.respond(media, HTTPStatus.CREATED)
 
 
 def _certificate(run: RunRecord) -> RunCertificate | None:
@@ -149,14 +146,14 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
     if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
         return None
     if not given.certificate_commands.acquire(blocking=False):
-        raise unavailable("the run has no image yet: RUN_CERTIFICATE_COMMAND runs for as many others as it may")
+        raise problems.unavailable("the run has no image yet: RUN_CERTIFICATE_COMMAND runs for as many runs as it may")
     try:
         return make_run_certificate(given.settings.run_certificate_command, run.run_id)
     except NoRunCertificate as error:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
         told = "RUN_CERTIFICATE_COMMAND made no certificate; the API's log says why"
         given.store.note(run, "no_certificate", told)
-        raise unavailable(f"the run has no image yet: {told}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
+        raise problems.unavailable(f"the run has no image yet: {told}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
     finally:
         given.certificate_commands.release()
 
@@ -166,7 +163,7 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
         return run_parameters(run_id, token, services().settings, certificate)
     except (OSError, ValueError) as error:
         log.get("api").error("API_TLS_CA cannot be read: no machine can be given it", why=str(error))
-        raise misconfigured("the API cannot read what machines must trust; its log says why") from None
+        raise problems.misconfigured("the API cannot read what machines must trust; its log says why") from None
 
 
 def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | None:
@@ -178,7 +175,7 @@ def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | 
         return f"{given.settings.image_base}/api/v1{given.images.mint(parameters, secret)}"
     except ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
-        raise misconfigured("the run's parameters do not fit into the image; the API's log says why") from None
+        raise problems.misconfigured("the run's parameters do not fit into the image; the API's log says why") from None
 
 
 def _boots_ours(run: RunRecord) -> bool:

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.runs import events, leases
-from api.runs.events import Moment
+from api.runs import events, leases, machine_events
 from api.runs.records import Change, DeviceRecord, Job, KnownDevice
-from api.runs.required_jobs import with_owed_jobs
-from api.runs.states import MOVES
+from api.runs.run_context import RunContext
+from api.runs.states import MOVES, with_required_jobs
 from api.runs.timeouts import deadline_of
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device
@@ -45,9 +44,9 @@ def opened() -> Change:
     return change
 
 
-def after(change: Change, *, seconds: float = 1, refused: int = 0) -> Moment:
-    """The moment that follows a change."""
-    return Moment(change.run, change.device, change.run.updated_at + timedelta(seconds=seconds), SETTINGS, refused)
+def after(change: Change, *, seconds: float = 1, refused: int = 0) -> RunContext:
+    """What the next event after a change meets."""
+    return RunContext(change.run, change.device, change.run.updated_at + timedelta(seconds=seconds), SETTINGS, refused)
 
 
 def tell(change: Change, *types: EventType, **fields: object) -> Change:
@@ -68,11 +67,11 @@ def waiting() -> Change:
 
 
 def beat(change: Change, boot_id: str = "b1") -> Change:
-    return events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
+    return machine_events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
 
 
 def reported(change: Change, fault: Fault = Fault.NONE) -> Change:
-    return events.report(after(change), report_of(ENTRY, fault, "b1"))
+    return machine_events.report(after(change), report_of(ENTRY, fault, "b1"))
 
 
 def expire(change: Change, *, refused: int = 0) -> Change:
@@ -100,7 +99,7 @@ def test_the_way_of_a_sound_machine_ends_in_passed_and_frees_it_after_the_clean_
     assert (done.device.state, done.device.record.active_run) == (DeviceState.VALIDATED, LEASE.run_id)
     closed = tell(done, EventType.MEDIA_EJECTED, EventType.FINISHED)
     assert closed.device.record.active_run is None
-    assert with_owed_jobs(closed.run).owes == ()
+    assert with_required_jobs(closed.run).owes == ()
 
 
 def test_a_machine_that_differs_fails_with_the_difference() -> None:
@@ -225,19 +224,19 @@ def test_in_whatever_order_events_come_the_run_keeps_its_laws(steps: list[str]) 
         assert run.closed_at is None or run.state.ended
         assert (change.device.record.active_run is None) == (run.closed_at is not None)
         assert run.powered_on_at is None or run.boot_started_at is not None
-        assert run.closed_at is not None or with_owed_jobs(run).owes, "an open run that nothing will end"
+        assert run.closed_at is not None or with_required_jobs(run).owes, "an open run that nothing will end"
         assert run.state.ended or run.boot_started_at is None or run.deadline_at is not None
 
 
 def one_step(change: Change, step: str) -> Change:
-    moment = after(change)
+    context = after(change)
     if step == "mint":
-        return events.media_minted(moment, "w")
+        return events.media_minted(context, "w")
     if step == "beat":
-        return events.heartbeat(moment, Heartbeat(boot_id="b", uptime_s=1))
+        return machine_events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
     if step == "report":
-        return events.report(moment, report_of(ENTRY, Fault.NONE, "b"))
+        return machine_events.report(context, report_of(ENTRY, Fault.NONE, "b"))
     if step == "abort":
-        return events.abort(moment, "enough")
-    late = replace(moment, now=moment.now + timedelta(days=1)) if step == "deadline" else moment
+        return events.abort(context, "enough")
+    late = replace(context, now=context.now + timedelta(days=1)) if step == "deadline" else context
     return events.worker_event(late, RunEvent(type=EventType(step), owner="w"))

@@ -5,8 +5,7 @@ from itertools import product
 
 import pytest
 
-from api.runs.admission import decide
-from api.runs.explain import explain
+from api.runs.admission import decide, explain
 from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device
 from bringup.model import Decision, DeviceState

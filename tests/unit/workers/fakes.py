@@ -10,10 +10,10 @@ from typing import Any, TypeVar, cast
 
 from rq.job import Job
 
-from api.runs import events
-from api.runs.events import Moment
+from api.runs import events, machine_events, permits
 from api.runs.leases import opened_by
 from api.runs.records import Change, DeviceRecord, KnownDevice
+from api.runs.run_context import RunContext
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
@@ -194,7 +194,7 @@ class FakeBmc:
 
 
 class FakeApi:
-    """The callback API over one run in memory: every change is made by the rules of ``api.runs.events``."""
+    """The callback API over one run in memory: every change is made by the rules of ``api.runs``."""
 
     def __init__(self, settings: Settings, calls: Calls, clock: Clock) -> None:
         self.settings = settings
@@ -233,11 +233,11 @@ class FakeApi:
 
     def heartbeat(self) -> None:
         """The machine calls."""
-        self._apply(events.heartbeat(self._moment(), Heartbeat(boot_id="b", uptime_s=1)))
+        self._apply(machine_events.heartbeat(self._context(), Heartbeat(boot_id="b", uptime_s=1)))
 
     def abort(self) -> None:
         """The operator ends the run."""
-        self._apply(events.abort(self._moment(), "enough"))
+        self._apply(events.abort(self._context(), "enough"))
 
     def put_device(self, **record: object) -> None:
         """The operator changes the device."""
@@ -261,7 +261,7 @@ class FakeApi:
     def _mint(self, run_id: str, owner: str) -> RunMedia:
         self.tokens += 1
         digest = hashlib.sha256(self.secret.encode()).hexdigest()
-        self._apply(self._ruled(lambda: events.media_minted(self._moment(), owner, digest)))
+        self._apply(self._ruled(lambda: events.media_minted(self._context(), owner, digest)))
         return RunMedia(
             run_id=run_id,
             callback_url="http://api",
@@ -273,10 +273,10 @@ class FakeApi:
     def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
         self._require_known(run_id)
         try:
-            self._apply(self._ruled(lambda: events.worker_event(self._moment(), event)))
+            self._apply(self._ruled(lambda: events.worker_event(self._context(), event)))
         except NotYet as early:
             return RunEventReply(state=self.state.state, next_s=early.retry_in_s)
-        permit_s = PERMIT_S if event.type in events.PERMITS else None
+        permit_s = PERMIT_S if event.type in permits.PERMITS else None
         return RunEventReply(state=self.state.state, permit_s=permit_s)
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
@@ -287,9 +287,9 @@ class FakeApi:
         except InvalidTransition as error:
             raise ApiRejected(str(error), kind="stale") from None
 
-    def _moment(self) -> Moment:
+    def _context(self) -> RunContext:
         now = self._began_at + timedelta(seconds=self._clock())
-        return Moment(self.state, self.device, now, self.settings, inventory=self._inventory())
+        return RunContext(self.state, self.device, now, self.settings, inventory=self._inventory())
 
     def _inventory(self) -> Inventory:
         entries = (self.entry, *self.others)
