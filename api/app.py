@@ -1,7 +1,5 @@
 """The application factory: settings in, a Flask application out."""
 
-from datetime import timedelta
-from threading import BoundedSemaphore
 from types import ModuleType
 
 from flask import Flask
@@ -9,22 +7,9 @@ from flask import Flask
 from api import auth
 from api.http import problems
 from api.http.body import close_unread
-from api.http.openapi import document
-from api.images import Images
-from api.images.base_image import BaseImageFile
 from api.images.run_certificate import check_command
-from api.services import Services
-from api.state.artifacts import Artifacts
-from api.state.installation import Installation
-from api.state.inventory import InventoryFile
-from api.state.inventory_hosts import InventoryHosts
-from api.state.quarantine import JobQuarantine
-from api.state.redis import Database
-from api.state.store import Store
-from api.state.tokens import RunTokens
+from api.services import Services, make_services
 from api.views import artifacts, images, machine, metrics, operators, public, queues, workers
-from bringup import tls
-from bringup.connections.redis_client import connect_redis
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -44,7 +29,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
     app = _serving("api", public, workers, machine, artifacts, images, operators, queues, metrics)
-    given = _services(app, settings, serves_images=not settings.image_port)
+    given = make_services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)
 
@@ -60,7 +45,7 @@ def create_images_app(settings: Settings) -> Flask:
         raise SettingsError([f"{missing}: must be set for `bringup images`; without it there is nothing to serve"])
     app = _serving("images", images)
     app.add_url_rule(f"{PREFIX}/health", view_func=public.health)
-    return _finished(app, _services(app, settings, serves_images=True))
+    return _finished(app, make_services(app, settings, serves_images=True))
 
 
 def _serving(name: str, *views: ModuleType) -> Flask:
@@ -72,29 +57,6 @@ def _serving(name: str, *views: ModuleType) -> Flask:
     auth.guard(app)
     app.after_request(close_unread)
     return app
-
-
-def _services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
-    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
-    installation = Installation(database, settings)
-    keep = timedelta(days=settings.run_keep_days)
-    image = settings.validation_image
-    inventory = InventoryFile(settings.devices_file)
-    hosts = InventoryHosts(database, inventory, settings)
-    return Services(
-        settings=settings,
-        store=Store(database, inventory, hosts, installation, keep),
-        tokens=RunTokens(database, keep),
-        artifacts=Artifacts(database, keep),
-        quarantine=JobQuarantine(database),
-        images=Images(database, BaseImageFile(image), keep) if image else None,
-        # A command may take 20 s, and its request holds a slot meanwhile: three quarters are left for all others.
-        certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
-        serves_images=serves_images,
-        installation=installation,
-        views=app.view_functions,
-        openapi=document(app),
-    )
 
 
 def _finished(app: Flask, given: Services) -> Flask:

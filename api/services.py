@@ -2,20 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import BoundedSemaphore
 from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 
 from api.http import problems
-from api.images import Images
+from api.http.openapi import document
+from api.images.base_image import BaseImageFile
+from api.images.image_store import Images
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.run_context import RunContext
 from api.state.artifacts import Artifacts
+from api.state.image_records import ImageRecords
 from api.state.installation import Installation
-from api.state.quarantine import JobQuarantine
+from api.state.inventories import InventoryFile, InventoryHosts
+from api.state.job_queues import JobQueues
+from api.state.redis import Database
 from api.state.store import Store
 from api.state.tokens import RunTokens
+from bringup import tls
+from bringup.connections.redis_client import connect_redis
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.settings import Settings
 
@@ -27,16 +35,50 @@ class Services:
     """The settings and stores of one application."""
 
     settings: Settings
+    database: Database
+    hosts: InventoryHosts
     store: Store
     tokens: RunTokens
     artifacts: Artifacts
-    quarantine: JobQuarantine
+    queues: JobQueues
     images: Images | None  # None: VALIDATION_IMAGE is not set
     certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]
+
+
+def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
+    """Everything that the views of ``app`` work with. Connects to Redis on the first request, not before.
+
+    Args:
+        serves_images: on this port.
+
+    Raises:
+        SettingsError: STATE_DIR cannot be used, or VALIDATION_IMAGE names a file that is no image.
+    """
+    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
+    installation = Installation(database, settings)
+    hosts = InventoryHosts(database, InventoryFile(settings.devices_file), settings)
+    keep = timedelta(days=settings.run_keep_days)
+    image = settings.validation_image
+    return Services(
+        settings=settings,
+        database=database,
+        hosts=hosts,
+        store=Store(database, hosts, installation, keep),
+        tokens=RunTokens(database, keep),
+        artifacts=Artifacts(database, keep),
+        queues=JobQueues(database),
+        images=Images(ImageRecords(database, keep), BaseImageFile(image)) if image else None,
+        # A command may take 20 s, and its request holds a slot meanwhile: three quarters are left for all others.
+        certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
+        serves_images=serves_images,
+        installation=installation,
+        views=app.view_functions,
+        openapi=document(app),
+    )
 
 
 def services() -> Services:

@@ -1,5 +1,1 @@
 """The validation image of each run: the base image with the run's parameters in it, at an address of its own."""
-
-from api.images.image_store import Images, KnownImage
-
-__all__ = ["Images", "KnownImage"]

@@ -2,18 +2,19 @@
 
 import os
 import re
+import selectors
 import shlex
 import shutil
 import signal
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from api.images.command_output import TooMuchOutput, outputs
-from bringup.errors import BringupError, SettingsError
+from bringup.errors import SettingsError
 from bringup.model import RUN_ID, utc_now
 from bringup.text import printable
 
@@ -22,10 +23,15 @@ _LONGEST_COMPLAINT = 500
 _MOST_BYTES = 256 * 1024  # the area of an image holds a quarter of this
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
+_PIECE_BYTES = 64 * 1024
 
 
 class NoRunCertificate(BringupError):
     """The command gave none that would do; says why, and never shows a key."""
+
+
+class _TooMuchOutput(Exception):
+    """It prints more than was asked for."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +89,45 @@ def _run(words: list[str]) -> bytes:
         raise NoRunCertificate(f"{words[0]} cannot be run: {error.strerror}") from None
     with process:
         try:
-            out, err = outputs(process, TIMEOUT_S, _MOST_BYTES)
+            out, err = _outputs(process, TIMEOUT_S, _MOST_BYTES)
             process.wait(TIMEOUT_S)
-        except (TimeoutError, subprocess.TimeoutExpired, TooMuchOutput) as error:
+        except (TimeoutError, subprocess.TimeoutExpired, _TooMuchOutput) as error:
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started, or its pipes stay open
-            too_much = isinstance(error, TooMuchOutput)
+            too_much = isinstance(error, _TooMuchOutput)
             fault = f"it printed more than {_MOST_BYTES} bytes" if too_much else f"it did not end within {TIMEOUT_S} s"
             raise NoRunCertificate(fault) from None
     if process.returncode:
         raise NoRunCertificate(f"it ended with status {process.returncode}: {_complaint(err)}")
     return out
+
+
+def _outputs(process: subprocess.Popen[bytes], longest_s: float, most_bytes: int) -> tuple[bytes, bytes]:
+    """Standard and error output of ``process``, to their end: within limits, for the API must outlive it.
+
+    Raises:
+        TimeoutError: the end has not come in time.
+        _TooMuchOutput: one of them is longer than ``most_bytes``.
+    """
+    deadline = time.monotonic() + longest_s
+    out, err = bytearray(), bytearray()
+    with selectors.DefaultSelector() as pipes:
+        for pipe, found in ((process.stdout, out), (process.stderr, err)):
+            pipes.register(pipe, selectors.EVENT_READ, found)  # type: ignore[arg-type] # both are pipes
+        while pipes.get_map():
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            for key, _ in pipes.select(deadline - time.monotonic()):
+                _read(pipes, key, most_bytes)
+    return bytes(out), bytes(err)
+
+
+def _read(pipes: selectors.BaseSelector, key: selectors.SelectorKey, most_bytes: int) -> None:
+    piece = os.read(key.fd, _PIECE_BYTES)
+    key.data.extend(piece)
+    if len(key.data) > most_bytes:
+        raise _TooMuchOutput
+    if not piece:
+        pipes.unregister(key.fileobj)
 
 
 def _complaint(err: bytes) -> str:

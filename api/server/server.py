@@ -12,7 +12,6 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from api.app import create_app, create_images_app
-from api.state.inventory_beat import keep_comparing
 from bringup import tls
 from bringup.errors import SettingsError
 from bringup.settings import Settings
@@ -49,7 +48,7 @@ class Server(BaseApplication):
         """The application, made in each worker process."""
         app = self._listener.make_app(self.settings)
         if self._listener.name == "api":
-            Thread(target=keep_comparing, args=(app.extensions["bringup"].store,), daemon=True).start()
+            Thread(target=app.extensions["bringup"].hosts.keep_comparing, daemon=True).start()
         return app
 
 

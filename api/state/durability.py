@@ -1,7 +1,7 @@
 """Whether Redis can still lose what it has confirmed.
 
 A change counts as settled when no crash of Redis and no failover that it promises to survive can lose it. Only a
-settled change is remembered (`api.state.seen_changes`), and a power permit is returned only when it is settled.
+settled change is remembered (`api.state.change_memory`), and a power permit is returned only when it is settled.
 """
 
 import time

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from api.state.change_memory import ChangeMemory, write_durably
+from api.state.change_memory import ChangeMemory, SeenChanges, write_durably
 from api.state.changes import Changes, Found, Loss
 from api.state.durability import Durability
 from api.state.redis import Database
-from api.state.seen_changes import SeenChanges
 from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
 from bringup.settings import Settings

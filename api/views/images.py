@@ -6,15 +6,12 @@ from flask import Blueprint, Response, request
 
 from api.auth import Auth, requires
 from api.http import openapi, problems
-from api.images import Images, KnownImage
+from api.images import delivery
 from api.images.base_image import BaseImage
-from api.images.concurrency import Reading
-from api.images.delivery import Content, deliver, send_in_small_parts, while_it_lives
-from api.images.overlay import RunImage
-from api.images.parameters import area_of
-from api.images.range import wanted
-from api.images.read_log import ImageRecord
+from api.images.image_store import Images
+from api.images.run_image import RunImage, area_of
 from api.services import services
+from api.state.image_records import KnownImage
 from bringup import log
 from bringup.wire.machine import IMAGE_FILE
 
@@ -56,8 +53,8 @@ def image(secret: str) -> Response:
         content = _fill(response, file, base, images, known)
         if request.method == "GET":
             if connection := request.environ.get("gunicorn.socket"):
-                send_in_small_parts(connection)
-            content = while_it_lives(content, lambda: images.lives(secret))
+                delivery.send_in_small_parts(connection)
+            content = delivery.while_it_lives(content, lambda: images.lives(secret))
             response.response = _counted(content, images, known)
     return response
 
@@ -73,23 +70,23 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
     raise problems.image_replaced()
 
 
-def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, known: KnownImage) -> Content:
+def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, known: KnownImage) -> delivery.Content:
     part = _part(base.size, known.etag)
     span = part or range(base.size)
     if part is not None:
         response.status_code = HTTPStatus.PARTIAL_CONTENT
         response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
     response.content_length = len(span)
-    record = ImageRecord(images.reads, services().store, known.run_id, base.area_at, request.remote_addr or "")
+    record = delivery.ReadLog(images.records, services().store, known.run_id, base.area_at, request.remote_addr or "")
     progress = request.environ.get("bringup.progress", _no_clock)
-    return deliver(file, span, record.delivered, progress)
+    return delivery.deliver(file, span, record.delivered, progress)
 
 
-def _counted(content: Content, images: Images, known: KnownImage) -> Reading:
+def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.Reading:
     """A BMC that opens one connection after the other must not take the places of all."""
     if not images.readers.begin(known.etag):
         raise problems.unavailable("too many read this image at this context")
-    return Reading(content, lambda: images.readers.end(known.etag))
+    return delivery.Reading(content, lambda: images.readers.end(known.etag))
 
 
 def _part(size: int, etag: str) -> range | None:
@@ -97,7 +94,7 @@ def _part(size: int, etag: str) -> range | None:
     header = request.headers.get("Range")
     if header is None or request.method != "GET" or request.headers.get("If-Range", f'"{etag}"') != f'"{etag}"':
         return None
-    part = wanted(header, size)
+    part = delivery.wanted(header, size)
     if part is not None and not part:
         raise problems.no_such_bytes(size)
     return part

@@ -14,9 +14,7 @@ from prometheus_client.registry import Collector
 
 from api.auth import Auth, requires
 from api.http import openapi
-from api.services import services
-from api.state.quarantine import JobQuarantine
-from api.state.store import Store
+from api.services import Services, services
 from bringup.model import DeviceState, RunState
 
 bp = Blueprint("metrics", __name__)
@@ -29,14 +27,14 @@ _STANDINGS = ("queued", "started", "scheduled", "failed", "quarantined")
 def metrics() -> Response:
     """How runs, devices and queues stand, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Current(services().store, services().quarantine))
+    registry.register(_Current(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class _Current(Collector):
-    def __init__(self, store: Store, quarantine: JobQuarantine) -> None:
-        self._store = store
-        self._quarantine = quarantine
+    def __init__(self, given: Services) -> None:
+        self._given = given
+        self._store = given.store
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -51,7 +49,7 @@ class _Current(Collector):
 
     def _differing_hosts(self) -> Metric:
         told = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
-        differing = len(self._store.inventory_differences().others)
+        differing = len(self._given.hosts.differences().others)
         return GaugeMetricFamily("bringup_inventory_hosts_differing", told, differing)
 
     def _ended(self) -> Metric:
@@ -80,23 +78,21 @@ class _Current(Collector):
 
     def _replicas(self) -> Iterator[Metric]:
         """Only with Redis Sentinel."""
-        replicas = self._store.replicas()
+        replicas = self._given.database.replicas()
         if replicas:
             following, known = "Replicas that follow the master.", "Replicas that the sentinels know."
             yield GaugeMetricFamily("bringup_redis_replicas", following, replicas.following)
             yield GaugeMetricFamily("bringup_redis_replicas_known", known, replicas.known)
 
     def _installation(self) -> Iterator[Metric]:
-        status = self._store.installation()
+        status = self._given.installation.status()
         yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
         yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
         yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
 
     def _jobs(self) -> Metric:
         family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])
-        quarantined = self._quarantine.count_by_queue()
-        for counts in self._store.queue_counts():
-            queue = counts | {"quarantined": quarantined[counts["name"]]}
+        for queue in self._given.queues.counts(self._given.queues.quarantined()):
             for standing in _STANDINGS:
-                family.add_metric([queue["name"], standing], queue[standing])
+                family.add_metric([queue.name, standing], getattr(queue, standing))
         return family

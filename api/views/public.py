@@ -29,9 +29,9 @@ def ready() -> Response:
     """Whether the API can do its work: Redis takes writes, has a replica if it needs one, and has lost nothing."""
     problems, withheld = [], None
     try:
-        services().store.check_writes()
+        services().database.check_writes()
         withheld = services().installation.withheld()
-        replicas = services().store.replicas()
+        replicas = services().database.replicas()
         if replicas and not replicas.following:
             problems.append("no replica of Redis follows the master")
     except RedisRefusesWrites:

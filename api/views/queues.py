@@ -1,6 +1,5 @@
 """The queues, and the jobs in quarantine."""
 
-from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -11,7 +10,7 @@ from api.http import body, openapi, problems
 from api.services import services
 from bringup import log
 from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
-from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList, QueueView
+from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList
 
 bp = Blueprint("queues", __name__)
 _MOST_JOBS = 1000  # in one answer; the counts are of all
@@ -22,13 +21,10 @@ _MOST_JOBS = 1000  # in one answer; the counts are of all
 @openapi.documented((HTTPStatus.OK, QueueList))
 def list_queues() -> Response:
     """How full the queues are, and which jobs are in quarantine: the oldest 1000."""
-    given = services()
-    jobs = given.quarantine.jobs()
-    quarantined = Counter(job.queue for job in jobs)
-    queues = tuple(
-        QueueView(**counts, quarantined=quarantined[counts["name"]]) for counts in given.store.queue_counts()
-    )
-    return body.respond(QueueList(queues=queues, quarantine=tuple(map(_view, jobs[:_MOST_JOBS]))))
+    queues = services().queues
+    jobs = queues.quarantined()
+    quarantine = tuple(map(_view, jobs[:_MOST_JOBS]))
+    return body.respond(QueueList(queues=tuple(queues.counts(jobs)), quarantine=quarantine))
 
 
 @bp.post("/queues/requeue")
@@ -38,7 +34,7 @@ def list_queues() -> Response:
 )
 def requeue() -> Response:
     """Put a job back on its queue. One that still cannot be read comes back into quarantine."""
-    return _moved("put back on its queue", services().quarantine.requeue)
+    return _moved("put back on its queue", services().queues.requeue)
 
 
 @bp.post("/queues/discard")
@@ -46,7 +42,7 @@ def requeue() -> Response:
 @openapi.documented((HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND,))
 def discard() -> Response:
     """Delete a job in quarantine for good."""
-    return _moved("discarded", services().quarantine.discard)
+    return _moved("discarded", services().queues.discard)
 
 
 def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:

@@ -9,8 +9,8 @@ from flask import Blueprint, Response
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images import crypto
-from api.images.parameters import ParametersTooLarge, run_parameters
 from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
+from api.images.run_image import ParametersTooLarge, run_parameters
 from api.runs import events, leases, permits, pins
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
@@ -87,7 +87,7 @@ def post_event(run_id: str) -> Response:
         _wait_for_a_boot_slot(run_id)
     images = services().images
     seen_as = services().store.device_seen_as(event.identity.uuid) if event.identity else None
-    read = images.read_of(run_id) if images and event.type is EventType.DEADLINE else None
+    read = images.records.read_of(run_id) if images and event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
             run_id, lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event)

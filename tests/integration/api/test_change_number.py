@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.services import Services
-from api.state import seen_changes
+from api.state import change_memory
 from api.state.change_memory import ChangeMemory
 from api.state.durability import EVERYSEC_S
 from api.state.installation import ID_FILE, MEMORY_FILE
@@ -110,13 +110,13 @@ def test_the_highest_number_is_on_disk_within_a_second(api: Api, redis: "Redis",
     api.lease(RUN_B)
     began = time.monotonic()
     await_remembered(settings, number(redis))
-    assert time.monotonic() - began < seen_changes.FLUSH_S + 2
+    assert time.monotonic() - began < change_memory.FLUSH_S + 2
 
 
 def test_a_permit_is_answered_only_when_it_is_remembered(
     api: Api, redis: "Redis", settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seen_changes, "FLUSH_S", 3600)  # what happens in the background is no help
+    monkeypatch.setattr(change_memory, "FLUSH_S", 3600)  # what happens in the background is no help
     api.lease()
     api.tell(RUN_A, "boot_started")
     assert remembered(settings) < number(redis)
@@ -225,7 +225,7 @@ def test_a_damaged_memory_withholds_until_a_person_accepts(
     (settings.state_dir / MEMORY_FILE).write_text(content)
     assert "is damaged" in withheld(api)
     api.ok("PATCH", "/devices/b", {"maintenance": ""})
-    time.sleep(2 * seen_changes.FLUSH_S)  # the background must not repair it by itself
+    time.sleep(2 * change_memory.FLUSH_S)  # the background must not repair it by itself
     assert "is damaged" in withheld(api)
     accept(api)
     assert withheld(api) == ""
@@ -277,7 +277,7 @@ def test_with_everysec_what_is_younger_than_two_seconds_is_not_relied_on(
     assert time.monotonic() - began > EVERYSEC_S - 0.2
     api.ok("PATCH", "/devices/b", {"maintenance": ""})
     redis.set(NUMBER, 1)  # a power failure, before the next fsync
-    time.sleep(EVERYSEC_S + 2 * seen_changes.FLUSH_S)
+    time.sleep(EVERYSEC_S + 2 * change_memory.FLUSH_S)
     assert withheld(api) == ""
     redis.set(NUMBER, 0)
     assert "lost 1 changes" in withheld(api)

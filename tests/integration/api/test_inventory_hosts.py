@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.app import create_app
-from api.state import inventory_hosts
+from api.state import inventories
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -78,7 +78,7 @@ def test_hosts_that_agree_again_withhold_nothing(hosts: Hosts) -> None:
 
 def test_a_host_that_is_silent_for_long_does_not_count(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     api, _ = hosts(INVENTORY, IN_SERVICE)
-    monkeypatch.setattr(inventory_hosts, "SILENT_S", -1.0)
+    monkeypatch.setattr(inventories, "SILENT_S", -1.0)
     assert api.lease(RUN_A).json["decision"] == "start"
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.images.range import wanted
+from api.images.delivery import wanted
 
 SIZES = st.integers(1, 2**40)
 

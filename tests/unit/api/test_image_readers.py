@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from api.images.concurrency import MOST_OF_ONE, Readers, Reading
+from api.images.delivery import MOST_OF_ONE, Readers, Reading
 
 
 def two() -> Generator[bytes, None, None]:

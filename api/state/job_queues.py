@@ -1,26 +1,33 @@
-"""The quarantine of jobs, as the API works with it."""
+"""The queues of jobs and their quarantine, as the API works with them."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from api.state.redis import Database
 from bringup.quarantine import Entry, Quarantine
+from bringup.queues import Queues
+from bringup.wire.operator import QueueView
 
 
-class JobQuarantine:
+class JobQueues:
     """Raises RedisUnavailable from every method when Redis does not answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._queues = Queues(database.connection)
         self._quarantine = Quarantine(database.connection)
 
-    def jobs(self) -> list[Entry]:
+    def counts(self, quarantine: Sequence[Entry]) -> list[QueueView]:
+        """How many jobs each queue holds, by their state, of which some are in ``quarantine``."""
+        quarantined = Counter(job.queue for job in quarantine)
+        with self._database.errors():
+            found = self._queues.counts()
+        return [QueueView(**counts, quarantined=quarantined[counts["name"]]) for counts in found]
+
+    def quarantined(self) -> list[Entry]:
         """All jobs in quarantine, oldest first."""
         with self._database.errors():
             return self._quarantine.jobs()
-
-    def count_by_queue(self) -> Counter[str]:
-        """How many jobs of each queue are in quarantine."""
-        return Counter(job.queue for job in self.jobs())
 
     def requeue(self, job_id: str) -> Entry | None:
         """Put a job back on its queue; None when it is not in quarantine. Raises AlreadyQueued, QueueUnknown."""

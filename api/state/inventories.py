@@ -1,4 +1,4 @@
-"""The inventories of all API hosts: each host reads a file of its own, and the files may differ.
+"""The inventory file of this host, and its comparison with those of the other API hosts: the files may differ.
 
 Each host writes a summary of its inventory to Redis when the file has changed, and a sign of life. A machine of which
 another host's entry is not the same is withheld: what one host calls approved may be in service by the other. A host
@@ -10,18 +10,19 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.state.inventory import InventoryFile
 from api.state.redis import Database
 from bringup import keys, log
-from bringup.errors import PermanentError, RedisUnavailable
+from bringup.errors import BringupError, InventoryError, PermanentError, RedisUnavailable
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
 from bringup.settings import Settings
@@ -40,7 +41,38 @@ _SAID = {
     _IN_MAINTENANCE: "the machine is in maintenance",
     _OTHER: "the machine has another entry",
 }
+_Signature = tuple[int, int, int]
 Entries = dict[str, str]  # device name -> its state (one letter) and a digest of its entry
+
+
+class InventoryFile:
+    """The devices of ``path``, as the file has them at every call.
+
+    A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
+    what it said before: it may have been edited to protect a machine.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._signature: _Signature | None = None
+        self._inventory = Inventory()
+
+    def current(self) -> Inventory:
+        """The inventory. Raises InventoryError when the file is missing or wrong."""
+        signature = self._stat()
+        with self._lock:
+            if signature != self._signature:
+                self._inventory = Inventory.read(self._path)
+                self._signature = signature
+            return self._inventory
+
+    def _stat(self) -> _Signature:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise InventoryError([f"{self._path}: {error.strerror}; create it or set DEVICES_FILE"]) from None
+        return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class Host(BaseModel):
@@ -82,7 +114,7 @@ class InventoryHosts:
 
     def __init__(self, database: Database, inventory: InventoryFile, settings: Settings) -> None:
         self._database = database
-        self._inventory = inventory
+        self.own_file = inventory
         self._name = f"{socket.gethostname()}:{settings.callback_api_port}"
         self._id_path = settings.state_dir / ID_FILE
         self._digested: tuple[Inventory, Entries, str] | None = None
@@ -99,8 +131,17 @@ class InventoryHosts:
         self._log(frozenset(host.name for host in differing.values()))
         return Differences(entries, tuple((host.name, self._entries(i, host)) for i, host in differing.items()))
 
+    def keep_comparing(self) -> None:
+        """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own."""
+        while True:
+            try:
+                self.differences()
+            except BringupError as error:  # Redis is away, or our file is wrong: every call of the API reports it, too
+                log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
+            time.sleep(BEAT_EVERY_S)
+
     def _own(self) -> tuple[Entries, str]:
-        inventory = self._inventory.current()
+        inventory = self.own_file.current()
         if self._digested is None or self._digested[0] is not inventory:
             entries = {name: _summary(device) for name, device in sorted(inventory.by_name.items())}
             self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
