@@ -9,7 +9,7 @@ from api.http import problems
 from api.http.body import close_unread
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
-from api.views import artifacts, images, machine, metrics, operators, public, queues, workers
+from api.views import images, machine, monitoring, operators, queues, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _serving("api", public, workers, machine, artifacts, images, operators, queues, metrics)
+    app = _serving("api", monitoring, workers, machine, images, operators, queues)
     given = make_services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
     return _finished(app, given)
@@ -44,7 +44,7 @@ def create_images_app(settings: Settings) -> Flask:
         missing = "IMAGE_PORT" if settings.validation_image else "VALIDATION_IMAGE"
         raise SettingsError([f"{missing}: must be set for `bringup images`; without it there is nothing to serve"])
     app = _serving("images", images)
-    app.add_url_rule(f"{PREFIX}/health", view_func=public.health)
+    app.add_url_rule(f"{PREFIX}/health", view_func=monitoring.health)
     return _finished(app, make_services(app, settings, serves_images=True))
 
 

@@ -13,7 +13,7 @@ from api.http.openapi import document
 from api.images.base_image import BaseImageFile
 from api.images.image_store import Images
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.run_context import RunContext
+from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
 from api.state.image_records import ImageRecords
 from api.state.installation import Installation

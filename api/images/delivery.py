@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from io import RawIOBase
 from threading import Lock
 
-from api.images.run_image import RunImage
 from api.state.image_records import ImageRecords
 from api.state.store import Store
 from bringup import log
@@ -22,7 +22,6 @@ CHUNK_BYTES = 64 * 1024
 ASK_EVERY_S = 5.0
 _TELL_EVERY_BYTES = 4 * 1024**2
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
-
 Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
 Progress = Callable[[], None]
@@ -124,7 +123,7 @@ def send_in_small_parts(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * CHUNK_BYTES)
 
 
-def deliver(image: RunImage, span: range, delivered: Delivered, progress: Progress) -> Content:
+def deliver(image: RawIOBase, span: range, delivered: Delivered, progress: Progress) -> Content:
     """The bytes of ``span``.
 
     Args:
@@ -159,7 +158,7 @@ def while_it_lives(content: Content, lives: Callable[[], bool], clock: Callable[
             yield chunk
 
 
-def _read(image: RunImage, count: int) -> bytes:
+def _read(image: RawIOBase, count: int) -> bytes:
     """As much; or an end of the connection, for the header has promised it and nothing else may follow."""
     try:
         chunk = image.read(count)

@@ -1,14 +1,30 @@
-"""The images of runs: one address for each minting, good for its run alone and as long as that goes on."""
+"""The image of one run: its parameters over the area of the base image, found by the secret in its address.
 
-from cryptography.fernet import InvalidToken
+It is nowhere on disk, and good for its run alone, as long as that goes on.
+"""
 
-from api.images import crypto
-from api.images.base_image import BaseImageFile
+import hashlib
+import io
+import os
+import secrets
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from api.images.base_image import BaseImage, BaseImageFile
 from api.images.delivery import Readers
-from api.images.run_image import area_of
+from api.images.run_certificate import RunCertificate
 from api.state.image_records import ImageRecords, KnownImage
 from bringup.errors import CorruptRecord, RedisUnavailable
-from bringup.wire.machine import IMAGE_FILE, RunParameters
+from bringup.model import utc_now
+from bringup.settings import Settings
+from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class Images:
@@ -23,19 +39,19 @@ class Images:
         """The path of a new image, below /api/v1; the one before it of the same run stops working.
 
         Args:
-            secret: from `crypto.new_secret`.
+            secret: from `new_secret`.
 
         Raises:
             ParametersTooLarge: they do not fit into the image.
         """
         area_of(parameters)
-        sealed = crypto.seal(secret, parameters.model_dump_json().encode())
-        self.records.put(parameters.run_id, crypto.locator(secret), base=self.base.current().digest, sealed=sealed)
+        sealed = seal(secret, parameters.model_dump_json().encode())
+        self.records.put(parameters.run_id, locator(secret), base=self.base.current().digest, sealed=sealed)
         return f"/images/{secret}/{IMAGE_FILE}"
 
     def find(self, secret: str) -> KnownImage | None:
         """What ``secret`` leads to, whether or not it may still be read."""
-        return self.records.find(crypto.locator(secret))
+        return self.records.find(locator(secret))
 
     def lives(self, secret: str) -> bool:
         """Whether the image may be read still; where that cannot be asked it may, for its run may well go on."""
@@ -53,6 +69,116 @@ class Images:
         """
         try:
             # What a newer version has added is for its agent: it is handed on as it is.
-            return RunParameters.model_validate_json(crypto.unseal(secret, image.sealed), extra="allow")
+            return RunParameters.model_validate_json(unseal(secret, image.sealed), extra="allow")
         except (InvalidToken, ValueError):
             raise CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
+
+
+def new_secret() -> str:
+    """A secret for one minting of one run's image: 43 characters that may stand in an address."""
+    return secrets.token_urlsafe(32)
+
+
+def locator(secret: str) -> str:
+    """Where Redis keeps what belongs to ``secret``: a look-up by hash, so that timing tells nothing of the secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def seal(secret: str, content: bytes) -> bytes:
+    """``content``, readable only with ``secret``."""
+    return _cipher(secret).encrypt(content)
+
+
+def unseal(secret: str, sealed: bytes) -> bytes:
+    """What was sealed with ``secret``. Raises cryptography.fernet.InvalidToken for anything else."""
+    return _cipher(secret).decrypt(sealed)
+
+
+class ParametersTooLarge(Exception):
+    """They do not fit into the area; cut short they would be worth nothing."""
+
+
+def run_parameters(
+    run_id: str, token: str, settings: Settings, certificate: RunCertificate | None = None
+) -> RunParameters:
+    """What the agent must know of this run.
+
+    Args:
+        certificate: where machines must present one.
+
+    Raises:
+        OSError: API_TLS_CA cannot be read.
+    """
+    return RunParameters(
+        run_id=run_id,
+        callback_url=f"{settings.api_url}/api/v1",
+        token=token,
+        epoch=int(utc_now().timestamp()),
+        ca_pem=_trust(settings),
+        client_cert_pem=certificate.certificate if certificate else None,
+        client_key_pem=certificate.key if certificate else None,
+        after="poweroff" if settings.power_off_after_run else "wait",
+        lldp_wait_s=settings.lldp_wait_s,
+    )
+
+
+def area_of(parameters: RunParameters) -> bytes:
+    """The area of the image with ``parameters`` in it. Raises ParametersTooLarge."""
+    text = parameters.model_dump_json().encode()
+    if len(text) > AREA_SIZE:
+        raise ParametersTooLarge(f"{len(text)} bytes do not fit into {AREA_SIZE}")
+    return text.ljust(AREA_SIZE)
+
+
+class RunImage(io.RawIOBase):
+    """Reads like a file, but has no descriptor: a server that takes one would send the base image instead.
+
+    Args:
+        area: exactly what stands in the area's place.
+    """
+
+    def __init__(self, base: BaseImage, area: bytes) -> None:
+        self._base = base
+        self._area = area
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte of the image."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._base.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill ``buffer`` from here on. Raises OSError when the base image is not what it was."""
+        view = memoryview(buffer).cast("B")
+        found = self._base.read(self._position, len(view))
+        view[: len(found)] = found
+        self._lay_over(view[: len(found)])
+        self._position += len(found)
+        return len(found)
+
+    def _lay_over(self, view: memoryview) -> None:
+        area_at = self._base.area_at
+        start = max(self._position, area_at)
+        stop = min(self._position + len(view), area_at + len(self._area))
+        if start < stop:
+            view[start - self._position : stop - self._position] = self._area[start - area_at : stop - area_at]
+
+
+def _cipher(secret: str) -> Fernet:
+    # The secret is as random as a key: it needs to be spread (RFC 5869), not to be stretched as a password would.
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"bringup run image").derive(secret.encode())
+    return Fernet(urlsafe_b64encode(key))
+
+
+def _trust(settings: Settings) -> str | None:
+    """The whole file: while a CA is being replaced, the old and the new one stand in it."""
+    return settings.path_of("api_tls_ca").read_text(encoding="ascii") if settings.api_use_tls else None

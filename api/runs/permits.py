@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from api.runs.admission import power_refusal
 from api.runs.machine_identity import contradiction
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.run_context import RunContext
+from api.runs.states import RunContext
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, RunEvent
 

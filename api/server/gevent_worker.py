@@ -13,9 +13,8 @@ from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.server.connections import Client, Clients, up_to
-from api.server.slow_bodies import after_its_body
 from api.server.tls_connections import LINGER_S, TlsConnections
-from api.server.work_slots import WorkSlots
+from api.server.work_slots import WorkSlots, after_its_body
 from bringup.settings import Settings
 
 # Waiting costs a descriptor and some 50 KiB. 4,096 is what 10 requests a second leave open at the default deadlines,

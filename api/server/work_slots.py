@@ -1,5 +1,9 @@
-"""How many requests are worked on at the same time; whoever waits for a client's bytes is not one of them."""
+"""How many requests are worked on at the same time. A client whose bytes we wait for holds none of these slots.
 
+A request whose body has not begun is not worked on at all; one that is gives its slot back while it waits.
+"""
+
+import contextlib
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,8 +12,12 @@ from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
+import gevent
+from gunicorn.http.errors import ParseException
+from werkzeug.wsgi import ClosingIterator
+
 from api.blocking import SLOT_GIVEN_BACK
-from api.server.connections import Client, Clients
+from api.server.connections import Client, Clients, up_to
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
 # A body that comes more slowly is cut off: 2 Mbit/s is less than any network that boots machines.
 _LEAST_BYTES_PER_S = 256 * 1024
 _CHUNKED_BYTES = 16 * 1024**2  # a chunked body announces no length; none may be larger than this
+# Most bodies are whole with this. A larger one has shown that it comes; and no more of a stranger is kept in memory.
+_FIRST_BYTES = 16 * 1024
+_MOST_BYTES = 16 * 1024**2  # the largest body that any call takes
 
 
 class WorkSlots:
@@ -70,6 +81,86 @@ class WorkSlots:
             self._slots.acquire()
 
 
+def after_its_body(app: "WSGIApplication", seconds: float) -> "WSGIApplication":
+    """``app``, called when a request's body is there, or the first piece of a large one.
+
+    Who announces a body and drips it makes no work until then, and is refused afterwards: a stranger who was refused
+    at once would be back at once. A refusal of a body that is under way waits for it, so that its sender reads an
+    answer instead of a broken connection; and it ends the connection, which gunicorn would not do by itself.
+
+    Args:
+        seconds: what has not come by then is answered, too.
+    """
+
+    def answers(environ: "WSGIEnvironment", start_response: Any) -> Iterable[bytes]:
+        response = start_response.__self__
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if ("Connection", "close") in headers:
+                response.force_close()
+            return start_response(status, headers, exc_info)
+
+        if not _announces_body(environ):
+            return app(environ, start)
+        deadline = time.monotonic() + up_to(seconds)
+        body = environ["wsgi.input"] = ArrivingBody(environ["wsgi.input"])
+        body.await_first(deadline)
+        answer = app(environ, start)
+        if not body.has_begun:
+            # The client closes, or its time to take the answer ends. Closed by us, it would be back at once.
+            response.force_close()
+            return ClosingIterator(answer, [partial(_discard, body), body.close])
+        if response.should_close():
+            gevent.with_timeout(max(0.001, deadline - time.monotonic()), _discard, body, timeout_value=None)
+        return ClosingIterator(answer, body.close)
+
+    return answers
+
+
+class ArrivingBody(io.RawIOBase):
+    """A request's body. Its first piece is read in a greenlet of its own: a time limit then loses no byte of it."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream = stream
+        self._first = gevent.spawn(self._read, _FIRST_BYTES)
+        self._buffer: bytes | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first piece is there."""
+        return self._first.ready()
+
+    def await_first(self, deadline: float) -> None:
+        """Wait for the first piece, until ``deadline`` (monotonic clock, s)."""
+        self._first.join(max(0.0, deadline - time.monotonic()))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Source: PEP 3333, Input and Error Streams. Raises what reading raised."""
+        if self._buffer is None:
+            self._buffer = _given(self._first.get())
+        piece = self._buffer[: len(buffer)]
+        self._buffer = self._buffer[len(piece) :]
+        piece = piece or _given(self._read(len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Nobody reads on."""
+        self._first.kill()
+        super().close()
+
+    def _read(self, size: int) -> bytes | Exception:
+        """Errors are handed on: gevent would print those of a greenlet."""
+        try:
+            return bytes(self._stream.read(size))
+        except (OSError, ParseException) as error:
+            return error
+
+
 class _Body(io.RawIOBase):
     """A request's body. Source: PEP 3333, Input and Error Streams."""
 
@@ -92,3 +183,20 @@ class _Body(io.RawIOBase):
 def _body_bytes(environ: "WSGIEnvironment") -> int:
     length = str(environ.get("CONTENT_LENGTH", ""))
     return int(length) if length.isdigit() else _CHUNKED_BYTES * ("HTTP_TRANSFER_ENCODING" in environ)
+
+
+def _given(read: bytes | Exception) -> bytes:
+    if isinstance(read, Exception):
+        raise read
+    return read
+
+
+def _announces_body(environ: "WSGIEnvironment") -> bool:
+    return environ.get("CONTENT_LENGTH", "0") not in {"", "0"} or "HTTP_TRANSFER_ENCODING" in environ
+
+
+def _discard(body: ArrivingBody) -> None:
+    left = _MOST_BYTES
+    with contextlib.suppress(OSError, ParseException):
+        while left > 0 and (piece := body.read(_FIRST_BYTES)):
+            left -= len(piece)

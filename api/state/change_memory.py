@@ -17,7 +17,7 @@ from threading import Lock, Timer
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from api.blocking import in_a_thread
-from api.state.durability import Durability
+from api.state.redis import Durability
 from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, StateDirUnavailable
 from bringup.model import utc_now

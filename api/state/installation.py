@@ -16,8 +16,7 @@ from typing import TypeVar
 
 from api.state.change_memory import ChangeMemory, SeenChanges, write_durably
 from api.state.changes import Changes, Found, Loss
-from api.state.durability import Durability
-from api.state.redis import Database
+from api.state.redis import Database, Durability
 from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
 from bringup.settings import Settings

@@ -8,8 +8,7 @@ from api.auth import Auth, requires
 from api.http import openapi, problems
 from api.images import delivery
 from api.images.base_image import BaseImage
-from api.images.image_store import Images
-from api.images.run_image import RunImage, area_of
+from api.images.image_store import Images, RunImage, area_of
 from api.services import services
 from api.state.image_records import KnownImage
 from bringup import log

@@ -1,4 +1,4 @@
-"""What the machine of a run posts: heartbeats, its report, and the reason why it cannot trust us."""
+"""What the machine of a run posts: heartbeats, its report, its logs, and the reason why it cannot trust us."""
 
 import random
 import re
@@ -8,13 +8,15 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import machine_events
+from api.runs import events
 from api.runs.records import RunRecord
 from api.services import change_run, services
+from api.state.artifacts import LIMIT, NAMES
 from bringup.errors import InvalidTransition
 from bringup.model import RUN_ID, RunState
 from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, Trouble, TroubleReply
 from bringup.wire.report import Report
+from bringup.wire.run import Artifact
 
 bp = Blueprint("machine", __name__)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -33,7 +35,7 @@ def heartbeat(run_id: str) -> Response:
     if run.state.ended:
         raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change_run(run_id, lambda context: machine_events.heartbeat(context, beat))
+        change_run(run_id, lambda context: events.heartbeat(context, beat))
     except InvalidTransition as error:
         raise problems.finished(str(error)) from None
     interval = services().settings.heartbeat_interval_s
@@ -61,7 +63,7 @@ def report(run_id: str) -> Response:
     if run.state.ended:
         raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change = change_run(run_id, lambda context: machine_events.report(context, message))
+        change = change_run(run_id, lambda context: events.report(context, message))
     except InvalidTransition as error:
         return _late(run_id, message, error)
     return body.respond(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
@@ -80,7 +82,7 @@ def _replayed(run_id: str, message: Report) -> Response:
     run = services().store.confirmed_run(run_id)
     if run is None or run.report_sha256 is None:
         raise problems.unavailable("a failover of Redis has lost the report; send it again")
-    if machine_events.report_digest(message) != run.report_sha256:
+    if events.report_digest(message) != run.report_sha256:
         raise problems.conflict("another report of this run is on record; a run has one report")
     return body.respond(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
 
@@ -110,7 +112,7 @@ def trouble(run_id: str) -> Response:
     if run.state.ended:
         return _after_the_end(run_id, message)
     try:
-        change = change_run(run_id, lambda context: machine_events.trouble(context, message))
+        change = change_run(run_id, lambda context: events.trouble(context, message))
     except InvalidTransition:
         return _after_the_end(run_id, message)
     return body.respond(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
@@ -120,7 +122,7 @@ def _proven_run(run_id: str, message: Trouble) -> RunRecord:
     """One answer to a wrong proof, an unknown run and what is no run id at all: a guess must teach nothing."""
     known = re.fullmatch(RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
-    proven = machine_events.proves(message, run_id, digest)
+    proven = events.proves(message, run_id, digest)
     run = services().store.run(run_id) if proven else None
     if run is None:
         raise problems.unauthorized("the proof is wrong")
@@ -135,3 +137,46 @@ def _after_the_end(run_id: str, message: Trouble) -> Response:
     if run.reason is not message.reason:
         raise problems.finished(f"the run is {run.state}")
     return body.respond(TroubleReply(run_id=run.run_id, state=run.state), HTTPStatus.OK)
+
+
+@bp.put("/runs/<run_id>/artifacts/<name>")
+@requires(Auth.MACHINE)
+@openapi.documented(
+    (HTTPStatus.CREATED, Artifact),
+    (HTTPStatus.OK, Artifact),
+    body=openapi.Text,
+    refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
+)
+def put_artifact(run_id: str, name: str) -> Response:
+    """Leave a log, also after the report: it is taken until the run is closed. A later one takes its place."""
+    _check_name(name)
+    content = body.read_text(LIMIT)
+    run = services().store.run(run_id)
+    if run is None:
+        raise problems.unknown_run()
+    if run.closed_at is not None:
+        raise problems.finished(f"the run is {run.state} and closed")
+    is_new = services().artifacts.put(run_id, name, content)
+    return body.respond(Artifact(name=name, size=len(content)), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+
+@bp.get("/runs/<run_id>/artifacts/<name>")
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.OK, openapi.Text), refusals=(HTTPStatus.NOT_FOUND,))
+def show_artifact(run_id: str, name: str) -> Response:
+    """A log as the machine sent it: never to be shown by a browser, which might take it for a page."""
+    _check_name(name)
+    if services().store.run(run_id) is None:
+        raise problems.unknown_run()
+    content = services().artifacts.get(run_id, name)
+    if content is None:
+        raise problems.unknown_artifact(f"the machine has left no {name}")
+    response = Response(content, mimetype="text/plain")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Disposition"] = f'attachment; filename="{run_id}-{name}"'
+    return response
+
+
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        raise problems.unknown_artifact(f"there is no such artifact; a run has: {', '.join(NAMES)}")

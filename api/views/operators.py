@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import events, leases, pins
+from api.runs import events, leases
 from api.runs.admission import decide, explain
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import with_required_jobs
@@ -51,7 +51,7 @@ def show_run(run_id: str) -> Response:
         raise problems.unknown_run()
     device = services().store.device(run.device)
     current = with_required_jobs(run).model_copy(
-        update=pins.pinned(run, device.entry if device else None, services().settings)
+        update=leases.pinned(run, device.entry if device else None, services().settings)
     )
     timeline = tuple(services().store.timeline(run_id))
     media = device.record.media_sha256 if device else ()
@@ -175,7 +175,7 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
 
 
 def _sealed(change: Change) -> Change:
-    return replace(change, run=pins.sealed(change.run, services().settings))
+    return replace(change, run=leases.sealed(change.run, services().settings))
 
 
 def _known_device(name: str) -> KnownDevice:

@@ -8,10 +8,9 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.images import crypto
+from api.images.image_store import ParametersTooLarge, locator, new_secret, run_parameters
 from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
-from api.images.run_image import ParametersTooLarge, run_parameters
-from api.runs import events, leases, permits, pins
+from api.runs import events, leases, permits
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
 from bringup import log
@@ -50,7 +49,7 @@ def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Ch
         return known
     change = leases.opened_by(event, device, services().store.now())
     if change is not None:
-        return replace(change, run=pins.sealed(change.run, services().settings))
+        return replace(change, run=leases.sealed(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
@@ -125,8 +124,8 @@ def mint_media(run_id: str) -> Response:
     run = _known(run_id)
     # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
     certificate = _certificate(run) if run.boot_owner == asked.owner else None
-    secret = crypto.new_secret()
-    digest = crypto.locator(secret)
+    secret = new_secret()
+    digest = locator(secret)
     change = change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
     given = services()
     parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)

@@ -13,8 +13,8 @@ import pytest
 from api.services import Services
 from api.state import change_memory
 from api.state.change_memory import ChangeMemory
-from api.state.durability import EVERYSEC_S
 from api.state.installation import ID_FILE, MEMORY_FILE
+from api.state.redis import EVERYSEC_S
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -305,7 +305,7 @@ def test_with_everysec_a_permit_that_was_lost_meanwhile_is_not_given(
         wait(seconds)
         redis.set(NUMBER, 1)
 
-    monkeypatch.setattr("api.state.durability.time.sleep", power_failure)
+    monkeypatch.setattr("api.state.redis.time.sleep", power_failure)
     assert api.tell(RUN_A, "power_on_requested").status_code == 503
 
 

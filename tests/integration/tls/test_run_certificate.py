@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.images import crypto
+from api.images.image_store import locator, unseal
 from bringup import keys
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from tests.conftest import free_port
@@ -46,9 +46,9 @@ def minted(served: Served, run_id: str) -> tuple[int, dict[str, str]]:
 
 def parameters_in(site: Site, image_url: str) -> RunParameters:
     secret = image_url.partition("/images/")[2].partition("/")[0]
-    sealed = site.keeper.hget(keys.image(crypto.locator(secret)), "sealed")
+    sealed = site.keeper.hget(keys.image(locator(secret)), "sealed")
     assert isinstance(sealed, bytes)
-    return RunParameters.model_validate_json(crypto.unseal(secret, sealed))
+    return RunParameters.model_validate_json(unseal(secret, sealed))
 
 
 def test_a_machine_calls_back_with_the_certificate_in_its_image(site: Site, tmp_path: Path) -> None:

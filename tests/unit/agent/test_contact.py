@@ -12,7 +12,7 @@ from agent import backoff, error_messages, heartbeat, tls, trouble
 from agent.api import Answer
 from agent.error_messages import Distrust
 from agent.parameters import BadParameters, Parameters
-from api.runs.machine_events import proves
+from api.runs.events import proves
 from bringup.wire.machine import Trouble
 
 GIVEN = Parameters("02-00-00-00-00-01-1795426896", "https://api.example.net/api/v1", "the-token", 0, ca_pem="none")

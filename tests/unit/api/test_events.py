@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.runs import events, leases, machine_events
+from api.runs import events, leases
 from api.runs.records import Change, DeviceRecord, Job, KnownDevice
-from api.runs.run_context import RunContext
-from api.runs.states import MOVES, with_required_jobs
+from api.runs.states import MOVES, RunContext, with_required_jobs
 from api.runs.timeouts import deadline_of
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device
@@ -67,11 +66,11 @@ def waiting() -> Change:
 
 
 def beat(change: Change, boot_id: str = "b1") -> Change:
-    return machine_events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
+    return events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
 
 
 def reported(change: Change, fault: Fault = Fault.NONE) -> Change:
-    return machine_events.report(after(change), report_of(ENTRY, fault, "b1"))
+    return events.report(after(change), report_of(ENTRY, fault, "b1"))
 
 
 def expire(change: Change, *, refused: int = 0) -> Change:
@@ -233,9 +232,9 @@ def one_step(change: Change, step: str) -> Change:
     if step == "mint":
         return events.media_minted(context, "w")
     if step == "beat":
-        return machine_events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
+        return events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
     if step == "report":
-        return machine_events.report(context, report_of(ENTRY, Fault.NONE, "b"))
+        return events.report(context, report_of(ENTRY, Fault.NONE, "b"))
     if step == "abort":
         return events.abort(context, "enough")
     late = replace(context, now=context.now + timedelta(days=1)) if step == "deadline" else context

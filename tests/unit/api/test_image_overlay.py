@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api.images.base_image import BaseImageFile
 from api.images.delivery import CHUNK_BYTES, deliver, while_it_lives
-from api.images.run_image import RunImage
+from api.images.image_store import RunImage
 from bringup.errors import SettingsError
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 

@@ -3,8 +3,7 @@
 import pytest
 from cryptography.fernet import InvalidToken
 
-from api.images.crypto import locator, new_secret, seal, unseal
-from api.images.run_image import ParametersTooLarge, area_of
+from api.images.image_store import ParametersTooLarge, area_of, locator, new_secret, seal, unseal
 from bringup.text import without_image_secret
 from bringup.wire.machine import AREA_SIZE, RunParameters
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar, cast
 
 from rq.job import Job
 
-from api.runs import events, machine_events, permits
+from api.runs import events, permits
 from api.runs.leases import opened_by
 from api.runs.records import Change, DeviceRecord, KnownDevice
-from api.runs.run_context import RunContext
+from api.runs.states import RunContext
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
@@ -233,7 +233,7 @@ class FakeApi:
 
     def heartbeat(self) -> None:
         """The machine calls."""
-        self._apply(machine_events.heartbeat(self._context(), Heartbeat(boot_id="b", uptime_s=1)))
+        self._apply(events.heartbeat(self._context(), Heartbeat(boot_id="b", uptime_s=1)))
 
     def abort(self) -> None:
         """The operator ends the run."""

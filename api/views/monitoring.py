@@ -1,23 +1,26 @@
-"""How many runs, devices and jobs there are in which state, for Prometheus.
+"""What monitoring asks: health, readiness and metrics; and the OpenAPI document.
 
-Read from Redis at each request, so that all processes report the same.
+Metrics are read from Redis at each request, so that all processes report the same.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.auth import Auth, requires
-from api.http import openapi
+from api.http import body, openapi
 from api.services import Services, services
+from bringup import __version__
+from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable
 from bringup.model import DeviceState, RunState
+from bringup.wire.message import Health, Readiness
 
-bp = Blueprint("metrics", __name__)
+bp = Blueprint("monitoring", __name__)
 _STANDINGS = ("queued", "started", "scheduled", "failed", "quarantined")
 
 
@@ -29,6 +32,46 @@ def metrics() -> Response:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Current(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+@bp.get("/health")
+@requires(Auth.ANYONE)
+@openapi.documented((HTTPStatus.OK, Health), public=True)
+def health() -> Response:
+    """This process serves; says which service and version it is."""
+    return body.respond(Health(service="bringup-api", version=__version__))
+
+
+@bp.get("/ready")
+@requires(Auth.ANYONE)
+@openapi.documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
+def ready() -> Response:
+    """Whether the API can do its work: Redis takes writes, has a replica if it needs one, and has lost nothing."""
+    problems, withheld = [], None
+    try:
+        services().database.check_writes()
+        withheld = services().installation.withheld()
+        replicas = services().database.replicas()
+        if replicas and not replicas.following:
+            problems.append("no replica of Redis follows the master")
+    except RedisRefusesWrites:
+        problems.append("Redis refuses writes")
+    except (RedisUnavailable, PermanentError):
+        problems.append("Redis does not answer")
+    try:
+        services().store.inventory()
+    except InventoryError:
+        problems.append("the inventory cannot be read")
+    problems += filter(None, (withheld, services().installation.not_remembering))
+    status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+    return body.respond(Readiness(ready=not problems, problems=tuple(problems), withheld=withheld), status)
+
+
+@bp.get("/openapi.json")
+@requires(Auth.ANYONE)
+def openapi_document() -> Response:
+    """This document."""
+    return jsonify(services().openapi)
 
 
 class _Current(Collector):
