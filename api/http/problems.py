@@ -7,24 +7,28 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
-from bringup.errors import (
-    BringupError,
-    CorruptRecord,
-    InventoryError,
-    NotReplicated,
-    PermanentError,
-    RedisRefused,
-    RedisRefusesWrites,
-    RedisUnavailable,
-    SettingsError,
-    StateDirUnavailable,
-)
+from bringup import errors
 from bringup.wire.message import Problem
 
 _MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 _AFTER_AN_OUTAGE_S = 1  # a failover of Redis takes a few seconds: whoever waits longer adds to it
-_TELLING_HEADERS = {"Allow", "Content-Range"}
+_HEADERS_OF_THE_ANSWER = {"Allow", "Content-Range"}
+# `api.state.redis` has logged these, once: a line for each request would fill the disk.
+_OUTAGES = {
+    errors.RedisUnavailable: "Redis does not answer the API",
+    errors.RedisRefusesWrites: "Redis refuses the writes of the API",
+    errors.NotReplicated: "the replicas of Redis have not confirmed the change yet",
+    errors.RedisRefused: "Redis refuses the API: check REDIS_PASSWORD and the rights of REDIS_USERNAME",
+    errors.SettingsError: "the API cannot read what its settings name",
+}
+# Any client may cause these, and where Redis is or what the inventory holds must be shown to none.
+_LOGGED = {
+    errors.CorruptRecord: "a record in Redis cannot be read",
+    errors.PermanentError: "the API cannot answer this",
+    errors.StateDirUnavailable: "the API cannot use its STATE_DIR",
+    errors.InventoryError: "the inventory of the API cannot be read",
+}
 
 
 class Refusal(BringupError):
@@ -155,17 +159,10 @@ def unavailable(detail: str, retry_after_s: int = RETRY_AFTER_S) -> Refusal:
 def register(app: Flask) -> None:
     """Answer every error of ``app`` with a problem document."""
     app.register_error_handler(Refusal, _answer)
-    app.register_error_handler(RedisUnavailable, _of_an_outage("Redis does not answer the API"))
-    app.register_error_handler(RedisRefusesWrites, _of_an_outage("Redis refuses the writes of the API"))
-    app.register_error_handler(NotReplicated, _of_an_outage("the replicas of Redis have not confirmed the change yet"))
-    app.register_error_handler(
-        RedisRefused, _of_an_outage("Redis refuses the API: check REDIS_PASSWORD and the rights of REDIS_USERNAME")
-    )
-    app.register_error_handler(SettingsError, _of_an_outage("the API cannot read what its settings name"))
-    app.register_error_handler(CorruptRecord, _told_in_the_log("a record in Redis cannot be read"))
-    app.register_error_handler(PermanentError, _told_in_the_log("the API cannot answer this"))
-    app.register_error_handler(StateDirUnavailable, _told_in_the_log("the API cannot use its STATE_DIR"))
-    app.register_error_handler(InventoryError, _told_in_the_log("the inventory of the API cannot be read"))
+    for outage, detail in _OUTAGES.items():
+        app.register_error_handler(outage, _of_an_outage(detail))
+    for error, detail in _LOGGED.items():
+        app.register_error_handler(error, _logged(detail))
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_bug)
 
@@ -187,9 +184,7 @@ def _answer(refusal: Refusal) -> Response:
     return response
 
 
-def _told_in_the_log(what: str) -> Callable[[Exception], Response]:
-    """Anyone may meet these, and where Redis is or what the inventory says is nobody's business."""
-
+def _logged(what: str) -> Callable[[Exception], Response]:
     def answer(error: Exception) -> Response:
         structlog.stdlib.get_logger("api").warning(what, why=str(error))
         return _answer(unavailable(f"{what}; its log says more"))
@@ -198,8 +193,6 @@ def _told_in_the_log(what: str) -> Callable[[Exception], Response]:
 
 
 def _of_an_outage(what: str) -> Callable[[Exception], Response]:
-    """`api.state.redis` has logged it, once: a line for each request would fill the disk."""
-
     def answer(_error: Exception) -> Response:
         return _answer(unavailable(f"{what}; its log says more", retry_after_s=_AFTER_AN_OUTAGE_S))
 
@@ -210,7 +203,7 @@ def _answer_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     kind = status.name.lower()
     response = _answer(Refusal(status, kind, error.description or status.phrase))
-    response.headers.extend((name, value) for name, value in error.get_headers() if name in _TELLING_HEADERS)
+    response.headers.extend((name, value) for name, value in error.get_headers() if name in _HEADERS_OF_THE_ANSWER)
     return response
 
 

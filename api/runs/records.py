@@ -10,24 +10,13 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
+from bringup import model
 from bringup.inventory import Device
-from bringup.model import (
-    AnyDecision,
-    AnyDeviceState,
-    AnyFailureReason,
-    AnyRunState,
-    DeviceState,
-    Fingerprint,
-    JobKind,
-    Mac,
-    RunId,
-    RunState,
-)
 from bringup.wire.operator import DeviceView
 from bringup.wire.report import Verdict
 from bringup.wire.run import MachineIdentity, Run, TimelineEntry
 
-_STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
+_STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 
 
 class Record(BaseModel):
@@ -39,20 +28,20 @@ class Record(BaseModel):
 class RunRecord(Record):
     """A run as it is stored."""
 
-    run_id: RunId
+    run_id: model.RunId
     device: str
-    mac: Mac
+    mac: model.Mac
     ip: str
     hostname: str | None = None
-    decision: AnyDecision
-    state: AnyRunState
-    reason: AnyFailureReason | None = None
+    decision: model.AnyDecision
+    state: model.AnyRunState
+    reason: model.AnyFailureReason | None = None
     detail: str = ""
     bmc: str | None = None
     boot_method: str = "cd"
     credential: str | None = None
     bmc_ca: str | None = None
-    bmc_fingerprint: Fingerprint | None = None
+    bmc_fingerprint: model.Fingerprint | None = None
     bmc_verify: bool = True
     serial: str | None = None
     uuid: str | None = None
@@ -87,7 +76,7 @@ class RunRecord(Record):
         return Run.model_validate(self)
 
 
-def read_state(stored: bytes) -> RunState:
+def read_state(stored: bytes) -> model.RunState:
     """A run's state, from the field of its record alone."""
     return _STATE.validate_json(stored)
 
@@ -96,7 +85,7 @@ class DeviceRecord(Record):
     """A device as the API has seen it; what the inventory says of it stays in the inventory."""
 
     name: str
-    state: AnyDeviceState
+    state: model.AnyDeviceState
     unapproved: bool = False  # an operator took the approval of the inventory back
     maintenance: str | None = None
     seen_mac: str | None = None
@@ -117,12 +106,12 @@ class KnownDevice:
     withheld: str | None = None  # a reason that is neither in its record nor in the inventory
 
     @property
-    def state(self) -> DeviceState:
+    def state(self) -> model.DeviceState:
         """Active if either side says so; without an entry in the inventory nothing is approved."""
         if self.entry is None:
-            guarded = {DeviceState.ACTIVE, DeviceState.UNKNOWN}
-            return self.record.state if self.record.state in guarded else DeviceState.DISCOVERED
-        return DeviceState.ACTIVE if self.entry.state is DeviceState.ACTIVE else self.record.state
+            guarded = {model.DeviceState.ACTIVE, model.DeviceState.UNKNOWN}
+            return self.record.state if self.record.state in guarded else model.DeviceState.DISCOVERED
+        return model.DeviceState.ACTIVE if self.entry.state is model.DeviceState.ACTIVE else self.record.state
 
     @property
     def maintenance(self) -> str | None:
@@ -162,7 +151,7 @@ class ImageRead:
 class Job:
     """A job that a change calls for; ``at`` None: now."""
 
-    kind: JobKind
+    kind: model.JobKind
     at: datetime | None = None
 
 

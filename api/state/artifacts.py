@@ -1,15 +1,11 @@
 """What a machine leaves besides its report: a log or two, kept as they came for as long as their run."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from api.http.body import MIB
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.wire.run import Artifact
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 NAMES = ("agent.log", "dmesg.log")  # a closed list: with the limit it bounds what one run costs Redis
 LIMIT = 1 * MIB
@@ -30,7 +26,7 @@ class Artifacts:
         """Keep ``content`` under one of `NAMES`, in the place of what was there; whether there was nothing."""
         contents, sizes = keys.artifacts(run_id), keys.artifact_sizes(run_id)
 
-        def write(pipe: "Pipeline") -> bool:
+        def write(pipe: Pipeline) -> bool:
             known = self._database.fields(sizes, within=pipe)
             pipe.multi()
             pipe.hset(contents, name, content)

@@ -7,14 +7,11 @@ host remembers. There is one key, and this is the one place that increments it, 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.model import utc_now
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 _Result = TypeVar("_Result")
 
@@ -65,7 +62,7 @@ class Changes:
         self._database = database
 
     def apply(
-        self, body: "Callable[[Pipeline], _Result]", *watched: str, counts: Callable[[_Result], bool]
+        self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]
     ) -> tuple[_Result, int | None]:
         """Run ``body`` as `Database.transact` does.
 
@@ -77,7 +74,7 @@ class Changes:
         """
         outcome: list[_Result] = []
 
-        def counted(pipe: "Pipeline") -> None:
+        def counted(pipe: Pipeline) -> None:
             outcome[:] = [body(pipe)]
             if counts(outcome[0]):
                 pipe.set(keys.CHANGE_TIME, utc_now().isoformat())
@@ -104,7 +101,7 @@ class Changes:
     def join(self) -> str:
         """The id of the installation. Of several processes that start at once, one names it."""
 
-        def write(pipe: "Pipeline") -> None:
+        def write(pipe: Pipeline) -> None:
             pipe.multi()
             pipe.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
 
@@ -118,7 +115,7 @@ class Changes:
             NotReplicated: they do not have it in time.
         """
 
-        def look(pipe: "Pipeline") -> int:
+        def look(pipe: Pipeline) -> int:
             number = int(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)) or 0)
             pipe.multi()
             return number
@@ -128,7 +125,7 @@ class Changes:
     def note_loss(self, host: str, remembered: int) -> Loss | None:
         """Note for all hosts that ``host`` remembers a change that Redis does not hold; None: it does by now."""
 
-        def write(pipe: "Pipeline") -> Loss | None:
+        def write(pipe: Pipeline) -> Loss | None:
             found = self.found()
             if found.number >= remembered:
                 pipe.multi()
@@ -152,7 +149,7 @@ class Changes:
             remembered: the highest change that this host has seen.
         """
 
-        def write(pipe: "Pipeline") -> Found:
+        def write(pipe: Pipeline) -> Found:
             found = self.found()
             installation = found.installation or own_id or secrets.token_hex(16)
             number = max(found.number, remembered, found.loss.remembered if found.loss else 0)

@@ -6,15 +6,12 @@ The secrets themselves are never here, nor is a token in clear: `api.images.cryp
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from api.runs.records import ImageRead, read_state
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.model import RunState
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 # One round trip for both, at each of the thousands of small ranges of a BMC: what belongs to the secret, and the state
 # of its run.
@@ -66,7 +63,7 @@ class ImageRecords:
         """
         fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": sealed}
 
-        def write(pipe: "Pipeline") -> None:
+        def write(pipe: Pipeline) -> None:
             before = cast("bytes | None", pipe.get(keys.run_image(run_id)))
             pipe.multi()
             if before:

@@ -16,19 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys, log
 from bringup.errors import BringupError, InventoryError, PermanentError, RedisUnavailable
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
 from bringup.settings import Settings
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 ID_FILE = "api-host"
 BEAT_EVERY_S = 15.0
@@ -162,7 +158,7 @@ class InventoryHosts:
         if is_current and published and now - published.seen_at < BEAT_EVERY_S:
             return
 
-        def write(pipe: "Pipeline") -> None:
+        def write(pipe: Pipeline) -> None:
             pipe.multi()
             if not is_current:
                 pipe.set(keys.inventory_of(own_id), json.dumps([digest, entries]))

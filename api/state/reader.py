@@ -5,25 +5,21 @@ A record may have been written by a newer version: what we cannot read of it is 
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from api.runs.records import DeviceRecord, KnownDevice, Record, RunRecord
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys, log
 from bringup.errors import CorruptRecord
 from bringup.identity import uuid_key
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.run import TimelineEntry
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from redis.client import Pipeline
 
 _Record = TypeVar("_Record", bound=Record)
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
@@ -40,7 +36,7 @@ class Reader:
         self._hosts = hosts
         self._installation = installation
 
-    def now(self) -> "datetime":
+    def now(self) -> datetime:
         """The time by Redis's clock, by which everything is dated and scheduled."""
         return self._database.now()
 
@@ -59,7 +55,7 @@ class Reader:
             NotReplicated: they do not have it in time.
         """
 
-        def look(pipe: "Pipeline") -> RunRecord | None:
+        def look(pipe: Pipeline) -> RunRecord | None:
             run = self._stored_run(run_id, pipe)
             pipe.multi()
             return run
@@ -135,10 +131,10 @@ class Reader:
         everything, differences = self._installation.withheld(), self._hosts.differences()
         return lambda name: everything or differences.withheld(name)
 
-    def _stored_run(self, run_id: str, pipe: "Pipeline | None" = None) -> RunRecord | None:
+    def _stored_run(self, run_id: str, pipe: Pipeline | None = None) -> RunRecord | None:
         return _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
 
-    def _stored_device(self, name: str, pipe: "Pipeline | None" = None) -> DeviceRecord | None:
+    def _stored_device(self, name: str, pipe: Pipeline | None = None) -> DeviceRecord | None:
         return _record(DeviceRecord, self._database.fields(keys.device(name), within=pipe))
 
     def _device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice | None:

@@ -15,8 +15,11 @@ from bringup.outages import Outages, Service
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
-    from redis import Redis
-    from redis.client import Pipeline
+    import redis
+
+    Pipeline = redis.client.Pipeline
+else:
+    Pipeline = object  # a name for annotations: at run time only `bringup.connections` imports redis
 
 _Result = TypeVar("_Result")
 # Hashes in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would hold up others.
@@ -43,7 +46,7 @@ class Replicas:
 class Database:
     """Raises RedisUnavailable from every method when Redis does not answer."""
 
-    def __init__(self, settings: Settings, connection: "Redis") -> None:
+    def __init__(self, settings: Settings, connection: "redis.Redis") -> None:
         self._settings = settings
         self.connection = connection
         self._outages = Outages("api")
@@ -65,7 +68,7 @@ class Database:
         with self.errors():
             return Replicas(self.connection.replicas(), self.connection.sentinels.view().known)
 
-    def fields(self, key: str, *, within: "Pipeline | None" = None) -> dict[str, bytes]:
+    def fields(self, key: str, *, within: Pipeline | None = None) -> dict[str, bytes]:
         """A hash; empty when there is none."""
         with self.errors():
             stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
@@ -127,20 +130,20 @@ class Database:
             entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self.connection.xrange(key))
         return [fields for _, fields in entries]
 
-    def transact(self, body: "Callable[[Pipeline], _Result]", *watched: str) -> _Result:
+    def transact(self, body: Callable[[Pipeline], _Result], *watched: str) -> _Result:
         """Run ``body`` until nothing it watches was changed by others meanwhile.
 
         ``body`` reads from the pipeline, calls its ``multi()``, then writes to it.
         """
         outcome: list[_Result] = []
 
-        def keeping(pipe: "Pipeline") -> None:
+        def keeping(pipe: Pipeline) -> None:
             outcome[:] = [body(pipe)]
 
         self.execute(keeping, *watched)
         return outcome[0]
 
-    def execute(self, body: "Callable[[Pipeline], None]", *watched: str) -> list[Any]:
+    def execute(self, body: Callable[[Pipeline], None], *watched: str) -> list[Any]:
         """The same, for the replies of Redis to what ``body`` wrote, in its order."""
         run: Any = self.connection.transaction
         began_at = self._outages.now()

@@ -7,23 +7,20 @@ Every change that counts is numbered in its transaction (`api.state.changes`).
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from api.runs.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
 from api.state.changes import Changes
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.reader import Reader
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.errors import InvalidTransition, NotYet
 from bringup.identity import uuid_key
 from bringup.model import RunState
 from bringup.queues import Queues
 from bringup.wire.run import TimelineEntry
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 _Result = TypeVar("_Result")
 _Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
@@ -73,7 +70,7 @@ class Store(Reader):
     def change_device(self, name: str, compute: Callable[[KnownDevice], KnownDevice]) -> KnownDevice | None:
         """Apply what ``compute`` makes of a device; None when there is no such device."""
 
-        def body(pipe: "Pipeline") -> KnownDevice | None:
+        def body(pipe: Pipeline) -> KnownDevice | None:
             before = self._stored_device(name, pipe)
             device = self._device(name, before, self._withheld())
             changed = compute(device) if device else None
@@ -88,7 +85,7 @@ class Store(Reader):
         """Write a line on a run's timeline that changes nothing else."""
         entry = TimelineEntry(at=self.now(), type=trigger, state=run.state, applied=applied, detail=detail)
 
-        def write(pipe: "Pipeline") -> None:
+        def write(pipe: Pipeline) -> None:
             pipe.multi()
             _append(pipe, run.run_id, entry)
 
@@ -97,7 +94,7 @@ class Store(Reader):
     def _transact(
         self, device_name: str, run_id: str, compute: Callable[[RunRecord | None, KnownDevice], _Outcome]
     ) -> _Outcome:
-        def body(pipe: "Pipeline") -> _Outcome:
+        def body(pipe: Pipeline) -> _Outcome:
             run = self._stored_run(run_id, pipe)
             record = self._stored_device(device_name, pipe)
             withheld = self._withheld()
@@ -121,9 +118,7 @@ class Store(Reader):
         if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
             raise NotYet(lost, retry_in_s=_LOST_AGAIN_S)
 
-    def _apply(
-        self, body: "Callable[[Pipeline], _Result]", *watched: str, counts: Callable[[_Result], bool]
-    ) -> _Result:
+    def _apply(self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
 
         Raises:
@@ -136,7 +131,7 @@ class Store(Reader):
                 self._installation.secure(number)
         return outcome
 
-    def _write(self, pipe: "Pipeline", change: Change, before: RunRecord | None) -> None:
+    def _write(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before)
         if change.entry:
@@ -152,7 +147,7 @@ class Store(Reader):
         if run.closed_at:
             self._forget_later(pipe, run_id, run.closed_at)
 
-    def _forget_later(self, pipe: "Pipeline", run_id: str, closed_at: datetime) -> None:
+    def _forget_later(self, pipe: Pipeline, run_id: str, closed_at: datetime) -> None:
         for key in _OF_A_RUN:
             pipe.expire(key(run_id), self._keep)
         pipe.zremrangebyscore(keys.RUNS, 0, (closed_at - self._keep).timestamp())
@@ -163,7 +158,7 @@ def _counts(outcome: Change | RunRecord | None) -> bool:
     return isinstance(outcome, Change) and outcome.entry is not None
 
 
-def _write(pipe: "Pipeline", key: str, record: Record, before: Record | None) -> None:
+def _write(pipe: Pipeline, key: str, record: Record, before: Record | None) -> None:
     """Only what changed: what a newer version has written beside it, and we cannot read, stays as it is."""
     old = before.model_dump(mode="json") if before else {}
     new = record.model_dump(mode="json")
@@ -174,7 +169,7 @@ def _write(pipe: "Pipeline", key: str, record: Record, before: Record | None) ->
         pipe.hset(key, mapping=changed)
 
 
-def _write_device(pipe: "Pipeline", record: DeviceRecord, before: DeviceRecord | None) -> None:
+def _write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
     _write(pipe, keys.device(record.name), record, before)
     pipe.sadd(keys.DEVICES, record.name)
     is_new = before is None or record.identity != before.identity
@@ -182,11 +177,11 @@ def _write_device(pipe: "Pipeline", record: DeviceRecord, before: DeviceRecord |
         pipe.set(keys.machine(uuid), record.name)
 
 
-def _append(pipe: "Pipeline", run_id: str, entry: TimelineEntry) -> None:
+def _append(pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
     pipe.xadd(keys.events(run_id), {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
 
 
-def _count_ended(pipe: "Pipeline", run: RunRecord) -> None:
+def _count_ended(pipe: Pipeline, run: RunRecord) -> None:
     """Count a run as it is written, if it ends with this very write; what follows its end is later."""
     if run.ended_at is not None and run.ended_at == run.updated_at:
         pipe.incr(keys.ended_runs(run.state.value, str(run.reason or "")))

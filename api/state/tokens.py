@@ -3,13 +3,10 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from api.state.redis import Database
+from api.state.redis import Database, Pipeline
 from bringup import keys
-
-if TYPE_CHECKING:
-    from redis.client import Pipeline
 
 
 class RunTokens:
@@ -27,7 +24,7 @@ class RunTokens:
         """A new token for a run; the one before it stops working."""
         token = secrets.token_urlsafe(32)
 
-        def write(pipe: "Pipeline") -> None:
+        def write(pipe: Pipeline) -> None:
             before = cast("bytes | None", pipe.get(keys.run_token(run_id)))
             pipe.multi()
             if before:
