@@ -14,22 +14,25 @@ from api.services import Services, services
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_auth"
+# The one form of an identity in our certificates: docs/PKI.md. A SAN of any other form gives no role.
 _IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
 
 
 class Auth(StrEnum):
     """What the caller of a view must present."""
 
-    ANYONE = "anyone"
-    STAFF = "staff"  # workers and operators: they bear API_TOKEN, and with TLS a certificate of their role
-    WORKER = "worker"  # of these only workers
-    OPERATOR = "operator"  # of these only operators
-    HOLDER = "holder"  # whoever knows the address: it holds a secret
-    MACHINE = "machine"  # the machine of one run: it bears the run's token
-    PROOF = "proof"  # a machine that cannot trust us proves that it holds its token, and keeps it back; its view checks
+    ANYONE = "anyone"  # nothing
+    STAFF = "staff"  # API_TOKEN, and with TLS a certificate of a worker or an operator
+    WORKER = "worker"  # the same of a worker alone
+    OPERATOR = "operator"  # the same of an operator alone
+    CAPABILITY_URL = "capability_url"  # the address itself, which holds a secret
+    MACHINE = "machine"  # the token of the run, and a certificate of the run where API_REQUIRE_CLIENT_CERT=true
+    PROOF = "proof"  # a proof of the token, not the token, by a machine that does not trust us; its view checks it
 
 
-_WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.HOLDER}
+# These views are open before any token is read; PROOF and CAPABILITY_URL check in the view what they require.
+_WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.CAPABILITY_URL}
+# With TLS the certificate must have one of these roles: API_TOKEN alone does not tell a worker from an operator.
 _ROLES = {
     Auth.STAFF: frozenset({"worker", "operator"}),
     Auth.WORKER: frozenset({"worker"}),
@@ -60,7 +63,7 @@ def auth_of(view: object) -> Auth | None:
 
 def _check() -> None:
     if request.endpoint is None:
-        return  # no such page, or not with this method: answered without any view
+        return  # no such path, or not with this method: no view runs
     required = auth_of(services().views[request.endpoint])
     if required in _WITHOUT_TOKEN:
         return
@@ -98,8 +101,8 @@ def _check_certificate(allowed: frozenset[str]) -> None:
 
 
 def _peer_certificate() -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
-    return found
+    certificate: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
+    return certificate
 
 
 def peer_roles(certificate: Mapping[str, Any] | None) -> frozenset[str]:
@@ -129,5 +132,5 @@ def _check_machine(bearer: str, run_id: str) -> None:
 
 
 def _holds_certificate_of(run_id: str) -> bool:
-    """A token that was stolen is of no use without the key of its run, nor is the key of another run."""
+    """Without this a stolen token would be enough, and so would the certificate of another run."""
     return run_identity(run_id) in _dns_names(_peer_certificate())

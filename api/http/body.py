@@ -13,10 +13,15 @@ from api.http.problems import Refusal, invalid, malformed, too_large
 
 KIB = 1024
 MIB = 1024**2
+# Any call but a report: the largest of these, a lease or an event, has a few KiB.
 LIMIT = 1 * MIB
+# As many elements as a body may have, of 160 bytes each: those of a real report are shorter.
 REPORT_LIMIT = 16 * MIB
+# Of nested JSON: our own schemas are 6 deep, and a parser that recurses runs out of stack at about 1,000.
 DEEPEST = 25
-MOST_ELEMENTS = 100_000  # the largest real report has a third of this
+# The largest real report has a third of this. Each element costs a hundred times its size once it is parsed.
+MOST_ELEMENTS = 100_000
+# In one refusal: enough to find the mistake, and no amplifier for a body of a thousand wrong fields.
 _MOST_PROBLEMS = 20
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -33,7 +38,7 @@ def read(model: type[_Model], limit: int = LIMIT) -> _Model:
     """
     raw = _read_raw(limit, "application/json", "not_json")
     if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MOST_ELEMENTS:
-        raise invalid(f"the body has more than {MOST_ELEMENTS} elements")  # each costs a hundred times its size
+        raise invalid(f"the body has more than {MOST_ELEMENTS} elements")
     try:
         document = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
@@ -64,7 +69,7 @@ def respond(message: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def close_unread(response: Response) -> Response:
-    """End the connection of a request whose body nobody read: the server would wait for the rest of it."""
+    """End the connection of a request whose body was not read: the server would wait for the rest of it."""
     if not _was_read() and (request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "")):
         response.headers["Connection"] = "close"
     return response
@@ -84,7 +89,7 @@ def _read_raw(limit: int, media_type: str, kind: str) -> bytes:
 
 
 def _received(limit: int) -> bytes:
-    """A body in chunks announces no length, and werkzeug drops without a word what is beyond its limit."""
+    """A chunked body announces no length, and werkzeug cuts it at its limit silently: so that is one byte more."""
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     request.max_content_length = limit + 1

@@ -17,14 +17,14 @@ _View = TypeVar("_View", bound=Callable[..., object])
 
 
 class _DescriptionsOnly(FlaskPlugin):
-    """The generator's own way of calling a view reads every answer whole, images too."""
+    """The generator's own way to call a view would read every response whole, images too."""
 
     def validate(self, func: Callable[..., Any], *_described: object, **path: object) -> Any:
         """Call the view."""
         return func(**path)
 
 
-_spec = SpecTree(  # holds no state of an application: it only remembers what views say of themselves
+_spec = SpecTree(  # holds no state of an application: only what views declare of themselves
     backend=_DescriptionsOnly,
     title="bringup callback API",
     version=__version__,
@@ -47,18 +47,22 @@ _MEDIA_TYPES = {"Problem": "application/problem+json", "Text": "text/plain"}
 
 
 def documented(
-    *answers: tuple[HTTPStatus, type[BaseModel]],
+    *responses: tuple[HTTPStatus, type[BaseModel]],
     body: type[BaseModel] | None = None,
     files: tuple[HTTPStatus, ...] = (),
     refusals: tuple[HTTPStatus, ...] = (),
     public: bool = False,
 ) -> Callable[[_View], _View]:
-    """Say in the OpenAPI document what a view takes and answers. It validates nothing: `api.http.body` does.
+    """Declare what a view takes and returns, for the OpenAPI document. It validates nothing: `api.http.body` does.
 
     Args:
-        files: statuses of answers that no model describes.
+        responses: status and model of each response.
+        body: model of the request's body; None: the view takes none.
+        files: statuses of responses that no model describes.
+        refusals: statuses of problem documents, besides those of every such view.
+        public: whether no token is required.
     """
-    models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in answers}
+    models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in responses}
     models |= {f"HTTP_{status.value}": Problem for status in _usual(body=body is not None, public=public) + refusals}
     return _spec.validate(
         json=body,

@@ -11,9 +11,12 @@ from bringup import errors
 from bringup.wire.message import Problem
 
 _MEDIA_TYPE = "application/problem+json"
+# What is busy or unavailable for a reason of its own: a boot slot or a command takes seconds at least.
 RETRY_AFTER_S = 5
-_AFTER_AN_OUTAGE_S = 1  # a failover of Redis takes a few seconds: whoever waits longer adds to it
-_HEADERS_OF_THE_ANSWER = {"Allow", "Content-Range"}
+# A failover of Redis takes a few seconds: a client that waits longer adds to the outage.
+_AFTER_AN_OUTAGE_S = 1
+# Of werkzeug's own errors: without these a client cannot know what would be allowed, or how long a file is.
+_KEPT_HEADERS = {"Allow", "Content-Range"}
 # `api.state.redis` has logged these, once: a line for each request would fill the disk.
 _OUTAGES = {
     errors.RedisUnavailable: "Redis does not answer the API",
@@ -25,7 +28,7 @@ _OUTAGES = {
 # Any client may cause these, and where Redis is or what the inventory holds must be shown to none.
 _LOGGED = {
     errors.CorruptRecord: "a record in Redis cannot be read",
-    errors.PermanentError: "the API cannot answer this",
+    errors.PermanentError: "the API cannot serve this request",
     errors.StateDirUnavailable: "the API cannot use its STATE_DIR",
     errors.InventoryError: "the inventory of the API cannot be read",
 }
@@ -57,17 +60,17 @@ class Refusal(BringupError):
 
 
 def unauthorized(detail: str = "the bearer token is missing or wrong") -> Refusal:
-    """401: we do not know who asks."""
+    """401: the caller is not authenticated."""
     return Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", detail)
 
 
 def forbidden(detail: str) -> Refusal:
-    """403: we know who asks, and that is not theirs to ask."""
+    """403: the caller is authenticated, and its role does not allow this."""
     return Refusal(HTTPStatus.FORBIDDEN, "forbidden", detail)
 
 
 def unknown_run() -> Refusal:
-    """404, in the same words whether the run does not exist or is not the asker's."""
+    """404, with one text whether the run does not exist or is another's: a guessed id must show nothing."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", "there is no such run")
 
 
@@ -77,17 +80,19 @@ def unknown_artifact(detail: str) -> Refusal:
 
 
 def unknown_image() -> Refusal:
-    """404 for the image of a run: whoever asks shows no secret that we know."""
+    """404 for the image of a run: the secret in the address is unknown."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_image", "there is no such image")
 
 
 def image_replaced() -> Refusal:
-    """410: the rest of this image is of another build; a machine must not boot from two halves."""
-    return Refusal(HTTPStatus.GONE, "image_replaced", "the image was built anew since this run began; start it again")
+    """410: the image was built again since; a machine must not boot from parts of two builds."""
+    return Refusal(
+        HTTPStatus.GONE, "image_replaced", "the image was built again since this run began; start another run"
+    )
 
 
 def another_image() -> Refusal:
-    """412: the caller goes on only with the content that it began with."""
+    """412: If-Match names another content."""
     return Refusal(HTTPStatus.PRECONDITION_FAILED, "another_image", "the image is not the one that If-Match names")
 
 
@@ -97,7 +102,7 @@ def no_such_bytes(size: int) -> HTTPException:
 
 
 def misconfigured(detail: str) -> Refusal:
-    """500: what the API was given to work with does not do."""
+    """500: a setting or a file of the API is wrong."""
     return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "misconfigured", detail)
 
 
@@ -112,7 +117,7 @@ def unknown_device() -> Refusal:
 
 
 def stale(detail: str) -> Refusal:
-    """409: the event does not apply to where the run stands now."""
+    """409: the event does not apply in the present state of the run."""
     return Refusal(HTTPStatus.CONFLICT, "stale", detail)
 
 
@@ -122,12 +127,12 @@ def power_refused(detail: str) -> Refusal:
 
 
 def conflict(detail: str) -> Refusal:
-    """409 for anything else that stands in the way."""
+    """409 for any other conflict."""
     return Refusal(HTTPStatus.CONFLICT, "conflict", detail)
 
 
 def finished(detail: str) -> Refusal:
-    """410: the run has ended; nothing more is wanted of the machine."""
+    """410: the run has ended."""
     return Refusal(HTTPStatus.GONE, "finished", detail)
 
 
@@ -152,22 +157,26 @@ def malformed(detail: str) -> Refusal:
 
 
 def unavailable(detail: str, retry_after_s: int = RETRY_AFTER_S) -> Refusal:
-    """503: we cannot work now; the caller keeps what it has and comes back."""
+    """503: the API cannot work now; the caller keeps its data and tries again.
+
+    Args:
+        retry_after_s: seconds.
+    """
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_after_s=retry_after_s)
 
 
 def register(app: Flask) -> None:
-    """Answer every error of ``app`` with a problem document."""
-    app.register_error_handler(Refusal, _answer)
+    """Let every error of ``app`` become a problem document."""
+    app.register_error_handler(Refusal, _respond)
     for outage, detail in _OUTAGES.items():
         app.register_error_handler(outage, _of_an_outage(detail))
     for error, detail in _LOGGED.items():
         app.register_error_handler(error, _logged(detail))
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Exception, _answer_bug)
+    app.register_error_handler(HTTPException, _respond_http)
+    app.register_error_handler(Exception, _respond_bug)
 
 
-def _answer(refusal: Refusal) -> Response:
+def _respond(refusal: Refusal) -> Response:
     status = refusal.status
     document = Problem(
         type=f"urn:bringup:{refusal.kind}",
@@ -185,28 +194,28 @@ def _answer(refusal: Refusal) -> Response:
 
 
 def _logged(what: str) -> Callable[[Exception], Response]:
-    def answer(error: Exception) -> Response:
+    def respond(error: Exception) -> Response:
         structlog.stdlib.get_logger("api").warning(what, why=str(error))
-        return _answer(unavailable(f"{what}; its log says more"))
+        return _respond(unavailable(f"{what}; see the log of the API"))
 
-    return answer
+    return respond
 
 
 def _of_an_outage(what: str) -> Callable[[Exception], Response]:
-    def answer(_error: Exception) -> Response:
-        return _answer(unavailable(f"{what}; its log says more", retry_after_s=_AFTER_AN_OUTAGE_S))
+    def respond(_error: Exception) -> Response:
+        return _respond(unavailable(f"{what}; see the log of the API", retry_after_s=_AFTER_AN_OUTAGE_S))
 
-    return answer
+    return respond
 
 
-def _answer_http(error: HTTPException) -> Response:
+def _respond_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     kind = status.name.lower()
-    response = _answer(Refusal(status, kind, error.description or status.phrase))
-    response.headers.extend((name, value) for name, value in error.get_headers() if name in _HEADERS_OF_THE_ANSWER)
+    response = _respond(Refusal(status, kind, error.description or status.phrase))
+    response.headers.extend((name, value) for name, value in error.get_headers() if name in _KEPT_HEADERS)
     return response
 
 
-def _answer_bug(error: Exception) -> Response:
+def _respond_bug(error: Exception) -> Response:
     structlog.stdlib.get_logger("api").exception("unhandled error", error=type(error).__name__)
-    return _answer(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the API failed; its log says why"))
+    return _respond(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the API failed; its log has the reason"))

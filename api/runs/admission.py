@@ -9,29 +9,28 @@ from bringup.model import Decision, DeviceState
 from bringup.settings import Settings
 from bringup.wire.operator import Explanation
 
+# Why a machine in this state is not started, and how to change that.
 _WHY_NOT = {
     DeviceState.DISCOVERED: "the machine is not in the inventory; add it to DEVICES_FILE to approve it",
     DeviceState.VALIDATING: "the machine is being validated",
     DeviceState.VALIDATED: "the machine has been validated; to repeat: bringup device set {name} --state approved",
-    DeviceState.FAILED: "the machine has failed validation; to repeat: bringup device set {name} --state approved",
+    DeviceState.FAILED: "the last run did not pass; to start another: bringup device set {name} --state approved",
     DeviceState.ACTIVE: "the machine is in service",
     DeviceState.UNKNOWN: "a newer version of bringup has put the machine in a state that this API does not know",
 }
-
-
 _UNPROVEN = (
-    "bmc_verify = false, so that anything may answer at the BMC's address: give the machine a serial or uuid in "
+    "bmc_verify = false, so another machine could answer at the BMC's address: give the machine a serial or uuid in "
     "DEVICES_FILE (or its bmc_ca or bmc_fingerprint), which is compared before anything is written"
 )
 
 
 def decide(device: KnownDevice) -> tuple[Decision, str]:
-    """The decision and its reason, in words for people. Only an approved machine is ever started."""
+    """The decision and its reason, for people. Only an approved machine is ever started."""
     return next(obstacles(device), (Decision.START, "the machine is approved"))
 
 
 def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
-    """Everything that keeps a lease from starting a run, the weightiest first."""
+    """Everything that keeps a lease from starting a run, the most important first."""
     if device.record.active_run:
         yield Decision.RUNNING, f"run {device.record.active_run} has not ended"
     if device.maintenance:
@@ -43,7 +42,7 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[Decision, str]]:
 
 
 def explain(device: KnownDevice, settings: Settings) -> Explanation:
-    """What a lease of ``device`` would lead to now. What only a worker can see (its files) is not looked at."""
+    """What a lease of ``device`` would lead to now. What only a worker can see, such as its files, is not checked."""
     undecided = [reason for _, reason in obstacles(device)]
     unprepared = list(_unprepared(device.entry, settings)) if device.entry else []
     return Explanation(
@@ -58,8 +57,7 @@ def explain(device: KnownDevice, settings: Settings) -> Explanation:
 def cleanup_refusal(device: KnownDevice, run: RunRecord) -> str | None:
     """Why what ``run`` did at the BMC of ``device`` must not be undone now; None: it may.
 
-    A machine in service or in maintenance is no reason: a medium of ours in it, or an armed boot override, is what
-    endangers it.
+    That the machine is in service or in maintenance is no reason: our medium or an armed boot override endangers it.
     """
     return None if device.record.active_run == run.run_id else "another run owns the machine"
 
@@ -79,7 +77,7 @@ def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
     if device.entry is None:
         yield "the machine is no longer in the inventory"
     elif run.bmc is not None and not same_bmc(run.bmc, device.entry.bmc):
-        yield f"the run began with the BMC {run.bmc}, and the inventory says {device.entry.bmc} now"
+        yield f"the run began with the BMC {run.bmc}, and the inventory has {device.entry.bmc} now"
     if device.record.unapproved:
         yield "the machine's approval was taken back"
     if device.record.active_run != run.run_id:
@@ -87,7 +85,7 @@ def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
 
 
 def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
-    """Why a run that starts would fail before it reaches the power switch."""
+    """Why a run that starts would fail before it switches the power."""
     if entry.bmc.startswith("simulated:"):
         if settings.environment == "production":
             yield "bmc_unreachable: its BMC is simulated, and ENVIRONMENT=production"

@@ -18,8 +18,11 @@ from bringup.wire.machine import Heartbeat, Trouble
 from bringup.wire.report import Report
 from bringup.wire.run import EventType, MachineIdentity, RunEvent
 
-_MOST_MEDIA = 32  # of one machine that are recognised: more than the tries of a run, and one or two runs back
-_OWNED = {
+# Our media of one machine that are recognised in its BMC: more than the tries of a run, and those of one or two before.
+_MOST_MEDIA = 32
+# A worker posts these about what it does to the BMC itself: without a check of the fencing token, one that was thought
+# dead would go on beside the one that took over.
+_FENCED = {
     EventType.MEDIA_INSERTED,
     EventType.BOOT_OVERRIDE_SET,
     EventType.WRITE_REQUESTED,
@@ -29,36 +32,42 @@ _OWNED = {
     EventType.POWER_ON_REQUESTED,
     EventType.POWERED_ON,
 }
+# Of one run. A machine in a crash loop is recognised after 3 boots; more than 100 only fill the record.
 _MOST_BOOT_IDS = 100
 _IN_WORDS = {
     FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",
     FailureReason.TLS_CLOCK: "by the machine's clock the API's certificate is not valid",
 }
-_NO_KEY = "0" * 64  # for an unknown run the same work is done: time must tell nothing
+# The key for an unknown run: the same work is done for it, so that the time it takes shows nothing.
+_NO_KEY = "0" * 64
 
 
 def worker_event(context: RunContext, event: RunEvent) -> Change:
-    """What a worker tells of a run.
+    """What an event of a worker does to the run.
 
     Raises:
         InvalidTransition: it does not apply now.
         PowerRefused: it asked for a permit to write to the BMC, and must not.
         NotYet: it asked whether the time is up, and it is not; or for a permit while another may be in use.
     """
-    if event.type in _OWNED:
-        _refuse_unless_owner(context, event.owner)
+    if event.type in _FENCED:
+        _refuse_unless_current(context, event.owner)
     return _WORKER_EVENTS[event.type](context, event)
 
 
 def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Change:
-    """A run token goes out; never again once power-on was permitted, for the machine may bear it already.
+    """A run token is given out; never again once power-on was permitted, for the machine may have it already.
 
     Args:
+        owner: the fencing token of the worker that asks.
         secret_sha256: of the secret in the address of the image; the medium is recognised by it.
+
+    Raises:
+        InvalidTransition: the power-on was permitted, or another worker has taken over.
     """
-    _refuse_unless_owner(context, owner)
+    _refuse_unless_current(context, owner)
     if context.run.power_on_requested_at is not None:
-        raise InvalidTransition("the machine may be booting with the token it was given")
+        raise InvalidTransition("the machine may be booting already, with the token before this one")
     change = context.step("media_minted")
     known = change.device.record.media_sha256
     media = (*known, secret_sha256)[-_MOST_MEDIA:] if secret_sha256 else known
@@ -71,7 +80,7 @@ def abort(context: RunContext, why: str) -> Change:
 
 
 def heartbeat(context: RunContext, beat: Heartbeat) -> Change:
-    """A sign of life: the machine runs. Only a new start is news: a chatty machine must not fill its timeline."""
+    """The machine runs. Only its first heartbeat after a boot is on the timeline: else heartbeats would fill it."""
     known = context.run.boot_ids
     is_new = beat.boot_id not in known and len(known) < _MOST_BOOT_IDS
     boot_ids = (*known, beat.boot_id) if is_new else known
@@ -82,7 +91,7 @@ def heartbeat(context: RunContext, beat: Heartbeat) -> Change:
 
 
 def report(context: RunContext, message: Report) -> Change:
-    """The machine's report: the verdict is made here, from what was found, and the run ends."""
+    """The machine's report: the verdict is made here, of what was found, and the run ends."""
     entry = context.device.entry
     verdict = judge(message, entry.expectation if entry else Expectation(), entry.host_macs if entry else ())
     reason = FailureReason.CHECK_FAILED if verdict.state is RunState.FAILED else None
@@ -97,15 +106,17 @@ def report_digest(message: Report) -> str:
     return hashlib.sha256(message.model_dump_json().encode()).hexdigest()
 
 
-def trouble(context: RunContext, message: Trouble) -> Change:
-    """The machine cannot trust us, and so can report nothing: the run ends."""
-    return context.end("trouble", message.reason, _in_words(message))
+def tls_failure(context: RunContext, message: Trouble) -> Change:
+    """The machine does not trust us, and so cannot report: the run ends."""
+    return context.end("tls_failure", message.reason, _in_words(message))
 
 
 def proves(message: Trouble, run_id: str, token_sha256: str | None) -> bool:
-    """Whether ``message`` comes from who holds the run's token.
+    """Whether ``message`` was sent by a holder of the run's token.
 
     Args:
+        message: with its proof.
+        run_id: of the run in the address of the call.
         token_sha256: hexadecimal, as it is stored; None: there is no such run, or it has no token.
 
     Source: RFC 2104 (HMAC).
@@ -115,7 +126,7 @@ def proves(message: Trouble, run_id: str, token_sha256: str | None) -> bool:
     return hmac.compare_digest(expected, message.proof) and token_sha256 is not None
 
 
-def _refuse_unless_owner(context: RunContext, owner: str) -> None:
+def _refuse_unless_current(context: RunContext, owner: str) -> None:
     """A worker that was thought dead, and is not, must not go on beside the one that took over."""
     if owner != context.run.boot_owner:
         raise InvalidTransition("another worker has taken over this boot")
@@ -142,13 +153,13 @@ def _deadline(context: RunContext, _event: RunEvent) -> Change:
 
 
 def _machine_identified(context: RunContext, event: RunEvent) -> Change:
-    """The machine behind the BMC's address was read. When it is another, the run ends and nothing is touched."""
+    """The machine at the BMC's address was read. When it is another, the run ends and nothing is written to it."""
     seen, known = event.identity or MachineIdentity(), context.run.identity
     if context.run.state.ended:
         if why := machine_identity.other_than_cleaned_up(context.device, known, seen, context.inventory):
             raise PowerRefused(f"another machine answers at {context.run.bmc} now: {why}")
         return _identified(context, event.owner, machine_identity.first_contact(known, seen))
-    _refuse_unless_owner(context, event.owner)
+    _refuse_unless_current(context, event.owner)
     why = machine_identity.other_than(known, seen) if known else None
     why = why or machine_identity.contradiction(context.device, seen, context.inventory)
     why = why or machine_identity.known_as_another(context.device, seen, context.seen_as)
@@ -186,7 +197,7 @@ def _marking(mark: str | None) -> Callable[[RunContext, RunEvent], Change]:
 
 
 def _in_words(message: Trouble) -> str:
-    """What is wrong, for people; what the machine adds to it comes last."""
+    """For people; what the machine adds to it comes last."""
     return _IN_WORDS[message.reason] + (f": {message.detail}" if message.detail else "")
 
 

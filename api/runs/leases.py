@@ -19,6 +19,8 @@ from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
 from bringup.settings import Settings
 from bringup.wire.run import TimelineEntry
 
+# Everything by which a worker reaches the BMC and knows the machine: what is missing here could be redirected by an
+# edit of the inventory, or by a write to Redis, in the middle of a run.
 FIELDS = (
     "bmc",
     "boot_method",
@@ -33,7 +35,11 @@ FIELDS = (
 
 
 def opened_by(event: LeaseEvent, device: KnownDevice, now: datetime) -> Change | None:
-    """The change that a new lease makes; None when the machine has a run, to which the lease then belongs."""
+    """The change that a new lease makes; None: the machine has a run, to which the lease then belongs.
+
+    Args:
+        now: by Redis's clock.
+    """
     seen = device.with_record(ip=str(event.ip), seen_mac=event.mac, last_seen_at=now)
     decision, reason = decide(seen)
     if decision is Decision.RUNNING:
@@ -44,13 +50,18 @@ def opened_by(event: LeaseEvent, device: KnownDevice, now: datetime) -> Change |
 
 
 def started_by_operator(run_id: str, device: KnownDevice, why: str, now: datetime) -> Change:
-    """A run without a lease."""
+    """A run without a lease.
+
+    Args:
+        why: the operator's reason.
+        now: by Redis's clock.
+    """
     run = _new_run(run_id, device, Decision.START, why, now)
     return _recorded(run, device, why, now)
 
 
 def on_record(entry: Device | None) -> dict[str, object]:
-    """How the machine's BMC is reached, by the inventory as it stands."""
+    """How the machine's BMC is reached, by the inventory as it is now."""
     if entry is None:
         return {"bmc": None, "credential": None}
     return {name: getattr(entry, name) for name in FIELDS} | {"serial": entry.serial or entry.expected.serial}
@@ -62,10 +73,13 @@ def sealed(run: RunRecord, settings: Settings) -> RunRecord:
 
 
 def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str, object]:
-    """How the BMC that the run began with is reached; no BMC where nobody can tell any more.
+    """How the BMC that the run began with is reached; no BMC where that cannot be known any more.
 
     A run of a version that did not seal yet goes by the inventory. So does one with a seal of another key (API_TOKEN
-    was changed, or somebody has written the run), but only where the inventory still names the same BMC.
+    was changed, or another client has written the run), but only where the inventory still names the same BMC.
+
+    Args:
+        entry: of the run's device, as the inventory has it now.
     """
     if hmac.compare_digest(run.bmc_seal, _seal(run, settings)):
         return {name: getattr(run, name) for name in FIELDS}

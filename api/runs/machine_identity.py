@@ -1,7 +1,7 @@
 """Whether what answers at a BMC's address is the machine on record. Pure.
 
-What the inventory says counts; where it says nothing, what was seen at the first contact does. A BMC may show less
-than is on record, or more: only what both sides have can contradict.
+The inventory counts; where it has nothing, what was seen at the first contact does. A BMC may show less than is on
+record, or more: only what both sides have can contradict.
 """
 
 from collections.abc import Iterator
@@ -15,22 +15,32 @@ from bringup.wire.run import MachineIdentity
 
 
 def contradiction(device: KnownDevice, seen: MachineIdentity, inventory: Inventory) -> str | None:
-    """Why ``seen`` cannot be ``device``, with both values; None: nothing speaks against it."""
+    """Why ``seen`` cannot be ``device``, with both values; None: nothing contradicts it.
+
+    Args:
+        seen: what the BMC shows now.
+        inventory: all of it: another entry may own what the BMC shows.
+    """
     return next(_contradictions(device, seen, inventory), None)
 
 
 def other_than(began_with: MachineIdentity, seen: MachineIdentity) -> str | None:
-    """Why ``seen`` is not the machine that a run began with; None: nothing speaks against it."""
+    """Why ``seen`` is not the machine that a run began with; None: nothing contradicts it."""
     return next(_differences(began_with, seen, "the run began with"), None)
 
 
 def other_than_cleaned_up(
     device: KnownDevice, began_with: MachineIdentity | None, seen: MachineIdentity, inventory: Inventory
 ) -> str | None:
-    """Why ``seen`` is not the machine whose run has ended; None: nothing speaks against it.
+    """Why ``seen`` is not the machine whose run has ended; None: nothing contradicts it.
 
     An edit of the inventory must not keep us from cleaning up the machine that the run began with. Where nothing of
-    that machine was seen when the run began, only the inventory can tell it from another.
+    that machine was seen when the run began, only the inventory can distinguish it from another.
+
+    Args:
+        began_with: what the BMC showed when the run began.
+        seen: what it shows now.
+        inventory: all of it.
     """
     if began_with and (why := other_than(began_with, seen)):
         return why
@@ -43,12 +53,16 @@ def other_than_cleaned_up(
 def known_as_another(device: KnownDevice, seen: MachineIdentity, first_seen_as: KnownDevice | None) -> str | None:
     """Why ``seen`` is a machine that the inventory has under another name, by an earlier contact; else None.
 
-    So two addresses of one BMC are found out that no spelling gives away, such as a name and the IP address behind it.
+    This finds two addresses of one BMC that no comparison of spellings can find, such as a name and its IP address.
+
+    Args:
+        seen: what the BMC shows now.
+        first_seen_as: the device that showed this UUID first.
     """
     if first_seen_as is None or first_seen_as.entry is None or first_seen_as.record.name == device.record.name:
         return None
     if device.entry and device.entry.uuid_key == uuid_key(seen.uuid):
-        return None  # a person has said whose it is
+        return None  # a person has decided that
     other = first_seen_as.record.name
     return (
         f"the BMC shows uuid {seen.uuid}, under which {other} was seen first: two entries have one machine; if it is "
@@ -66,8 +80,8 @@ def first_contact(known: MachineIdentity | None, seen: MachineIdentity) -> Machi
 
 def shown(seen: MachineIdentity) -> str:
     """What names the machine, for people."""
-    said = {"serial": seen.serial, "uuid": seen.uuid, "MACs": ", ".join(seen.macs)}
-    return "; ".join(f"{name} {value}" for name, value in said.items() if value) or "nothing that names a machine"
+    values = {"serial": seen.serial, "uuid": seen.uuid, "MACs": ", ".join(seen.macs)}
+    return "; ".join(f"{name} {value}" for name, value in values.items() if value) or "nothing that names a machine"
 
 
 def _contradictions(device: KnownDevice, seen: MachineIdentity, inventory: Inventory) -> Iterator[str]:
@@ -88,11 +102,11 @@ def _contradictions(device: KnownDevice, seen: MachineIdentity, inventory: Inven
 def _against_the_inventory(entry: Device, seen: MachineIdentity) -> Iterator[str]:
     if entry.serial_key and serial_key(seen.serial) and entry.serial_key not in _serials(seen):
         on_record = entry.serial or entry.expected.serial
-        yield f"the inventory says serial {on_record}, the BMC shows {seen.serial}"
+        yield f"the inventory has serial {on_record}, the BMC shows {seen.serial}"
     if entry.uuid_key and uuid_key(seen.uuid) not in {None, entry.uuid_key}:
-        yield f"the inventory says uuid {entry.uuid}, the BMC shows {seen.uuid}"
+        yield f"the inventory has uuid {entry.uuid}, the BMC shows {seen.uuid}"
     if _are_disjoint(entry.nic_macs, seen.macs):
-        yield f"the inventory says nic_macs {', '.join(entry.nic_macs)}, the BMC shows {', '.join(seen.macs)}"
+        yield f"the inventory has nic_macs {', '.join(entry.nic_macs)}, the BMC shows {', '.join(seen.macs)}"
 
 
 def _owned_by_another(name: str, seen: MachineIdentity, inventory: Inventory) -> Iterator[str]:
@@ -120,9 +134,9 @@ def _differences(known: MachineIdentity, seen: MachineIdentity, when: str) -> It
 
 
 def _unless_on_record(pinned: MachineIdentity, entry: Device) -> MachineIdentity:
-    """The pin without what the inventory says since: an edit of a person goes before it."""
-    said = {"serial": entry.serial_key, "uuid": entry.uuid_key, "macs": entry.nic_macs}
-    gone = {name: () if name == "macs" else None for name, value in said.items() if value}
+    """The pin without what the inventory has since: an edit by a person goes before it."""
+    on_record = {"serial": entry.serial_key, "uuid": entry.uuid_key, "macs": entry.nic_macs}
+    gone = {name: () if name == "macs" else None for name, value in on_record.items() if value}
     return pinned.model_copy(update=gone | {"system_path": None})
 
 

@@ -1,7 +1,7 @@
-"""When a permit may still be in use: who takes a machine over waits until nothing can arrive any more. Pure.
+"""Permits to write to a BMC: who gets one, and how long the one before may still be in use. Pure.
 
-A killed worker leaves a request behind that may be on its way. A worker that lives gives its permit back when
-everything it sent was answered, or waited for as long as an answer may take.
+A killed worker may have sent a request that is still on its way: the worker that takes over waits until nothing can
+arrive any more. A live worker returns its permit when everything that it sent was answered, or has timed out.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from api.runs.states import RunContext
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, RunEvent
 
+# Each of these asks for a permit, right before the write that it is for.
 PERMITS = {
     EventType.WRITE_REQUESTED,
     EventType.OVERRIDE_REQUESTED,
@@ -23,14 +24,21 @@ PERMITS = {
     EventType.CLEANUP_REQUESTED,
     EventType.POWER_OFF_REQUESTED,
 }
-
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
 
 def permitting(
     refusal: Callable[[KnownDevice, RunRecord], str | None], *marks: str
 ) -> Callable[[RunContext, RunEvent], Change]:
-    """An event that asks for a permit, with a fresh look at the device; ``marks``: the times that it sets first."""
+    """What an event does that asks for a permit, by the device as it is now.
+
+    Args:
+        refusal: why there must be none; None: it may be given.
+        marks: fields of the run that hold the time of the first such permit.
+
+    Returns:
+        The effect. It raises PowerRefused, and NotYet while another permit may be in use.
+    """
 
     def permit(context: RunContext, event: RunEvent) -> Change:
         why = refusal(context.device, context.run) or _unidentified(context.run, event.owner)
@@ -46,33 +54,42 @@ def permitting(
     return permit
 
 
+def returned(context: RunContext, event: RunEvent) -> Change:
+    """A permit is given back before its time is over.
+
+    Raises:
+        InvalidTransition: it is another worker's.
+    """
+    if context.run.permit_owner != event.owner:
+        raise InvalidTransition("this permit belongs to another worker")
+    return replace(context.step(event.type.value, "", **NONE_GIVEN), entry=None)
+
+
 def _contradicted(context: RunContext) -> str | None:
-    """Why the machine that this run has seen is not the one that the inventory means by now."""
+    """Why the machine that this run has seen is not the one of the inventory as it is now."""
     seen = context.run.identity
     return contradiction(context.device, seen, context.inventory) if seen else None
 
 
 def _unidentified(run: RunRecord, owner: str) -> str | None:
-    """Whoever wants a permit has read himself which machine answers now."""
+    """A permit is given only to a worker that has read itself which machine answers at the BMC's address now."""
     is_needed = run.identity is not None or not run.bmc_verify
     if is_needed and run.identity_owner != owner:
         return "this worker has not read which machine answers at the BMC's address"
     return None
 
 
-def returned(context: RunContext, event: RunEvent) -> Change:
-    if context.run.permit_owner != event.owner:
-        raise InvalidTransition("this permit belongs to another worker")
-    return replace(context.step(event.type.value, "", **NONE_GIVEN), entry=None)
-
-
 def _given(owner: str, now: datetime) -> dict[str, object]:
-    """What a run records of a permit that is given now."""
+    """The fields of a run that hold a permit given now."""
     return {"permit_owner": owner, "permit_ends_at": now + timedelta(seconds=PERMIT_S)}
 
 
 def _refuse_while_in_use(run: RunRecord, owner: str, now: datetime) -> None:
-    """Raises NotYet while a request of another owner may still reach the BMC."""
+    """Without this a request of a killed worker could arrive in the middle of the next one's.
+
+    Raises:
+        NotYet: a request of another owner may still reach the BMC.
+    """
     if run.permit_ends_at is None or run.permit_owner == owner:
         return
     arrived_at = run.permit_ends_at + timedelta(seconds=ARRIVAL_S)

@@ -56,12 +56,12 @@ class RunRecord(Record):
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None
-    identity_owner: str = ""  # who has read it last
+    identity_owner: str = ""  # fencing token of the worker that has read it last
     write_permitted_at: AwareDatetime | None = None
     power_requested_at: AwareDatetime | None = None
     override_requested_at: AwareDatetime | None = None
     power_on_requested_at: AwareDatetime | None = None
-    permit_owner: str = ""  # who was given the last permit, and may still be using it
+    permit_owner: str = ""  # fencing token of the worker that has the last permit, and may still use it
     permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
     powered_off_at: AwareDatetime | None = None
     powered_on_at: AwareDatetime | None = None
@@ -82,7 +82,7 @@ def read_state(stored: bytes) -> model.RunState:
 
 
 class DeviceRecord(Record):
-    """A device as the API has seen it; what the inventory says of it stays in the inventory."""
+    """A device as the API has seen it; its entry stays in the inventory."""
 
     name: str
     state: model.AnyDeviceState
@@ -93,7 +93,7 @@ class DeviceRecord(Record):
     active_run: str | None = None
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
-    identity: MachineIdentity | None = None  # as seen at the first contact; the inventory's word goes before it
+    identity: MachineIdentity | None = None  # as seen at the first contact; the inventory goes before it
     media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
 
 
@@ -107,7 +107,7 @@ class KnownDevice:
 
     @property
     def state(self) -> model.DeviceState:
-        """Active if either side says so; without an entry in the inventory nothing is approved."""
+        """Active by either side is active; without an entry in the inventory nothing is approved."""
         if self.entry is None:
             guarded = {model.DeviceState.ACTIVE, model.DeviceState.UNKNOWN}
             return self.record.state if self.record.state in guarded else model.DeviceState.DISCOVERED
@@ -115,7 +115,7 @@ class KnownDevice:
 
     @property
     def maintenance(self) -> str | None:
-        """The reason why nobody may touch it, if any."""
+        """The reason why nothing may be written to it, if any."""
         return (self.entry.maintenance if self.entry else None) or self.record.maintenance or self.withheld
 
     def view(self) -> DeviceView:

@@ -38,20 +38,20 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "override_requested": _STAY_BOOTING,
     "power_on_requested": _STAY_BOOTING,
     "powered_off": _STAY_BOOTING,
-    # The machine may call back before the worker has told that it switched it on.
+    # The machine may call back before the worker has reported that it switched it on.
     "powered_on": {_B: _W, _W: _W, _R: _R},
     "boot_failed": _all_to(RunState.FAILED, _Q, _B),
     "heartbeat": _all_to(_R, _B, _W, _R),
     "passed": _all_to(RunState.PASSED, _B, _W, _R),
     "degraded": _all_to(RunState.DEGRADED, _B, _W, _R),
     "failed": _all_to(RunState.FAILED, _B, _W, _R),
-    "trouble": _all_to(RunState.FAILED, _B, _W, _R),
+    "tls_failure": _all_to(RunState.FAILED, _B, _W, _R),
     "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
     # The one way out of a state that only a newer version knows, after a rollback.
     "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R, RunState.UNKNOWN),
     "lease_seen": {state: state for state in RunState},
     "permit_returned": {state: state for state in RunState},
-    # After the end only the clean-up may speak.
+    # After the end only the clean-up goes on.
     "cleanup_requested": _STAY_ENDED,
     "power_off_requested": _STAY_ENDED,
     "media_ejected": _STAY_ENDED,
@@ -59,7 +59,7 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
 }
 
 
-# Without these nothing would ever end the run: a reaper of the workers puts back those that are gone.
+# The jobs that must exist in a state. Without them the run would never end: the workers' reaper restores lost ones.
 _REQUIRED_JOBS = {
     RunState.QUEUED: (JobKind.BOOT,),
     RunState.BOOTING: (JobKind.BOOT, JobKind.EXPIRE),
@@ -67,6 +67,7 @@ _REQUIRED_JOBS = {
     RunState.RUNNING: (JobKind.EXPIRE,),
     RunState.UNKNOWN: (),  # only the version that wrote it knows
 }
+# A run that was aborted or timed out has validated nothing: its machine needs a person, as one that failed.
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,
     RunState.DEGRADED: DeviceState.FAILED,
@@ -78,7 +79,13 @@ _DEVICE_STATE_AFTER = {
 
 @dataclass(frozen=True)
 class RunContext:
-    """A run and its device as they stand now."""
+    """A run, its device, and what else decides what an event does to them.
+
+    Args:
+        refused_callbacks: how many calls for the run had a wrong token or certificate.
+        image_read: what was read of the run's image; None: it is not ours, or the event does not need it.
+        seen_as: the device as which a machine with the UUID that was read just now was seen first.
+    """
 
     run: RunRecord
     device: KnownDevice
@@ -87,14 +94,24 @@ class RunContext:
     refused_callbacks: int = 0
     image_read: ImageRead | None = None
     inventory: Inventory = field(default_factory=Inventory)
-    seen_as: KnownDevice | None = None  # whose the UUID of a machine that was read just now is, by an earlier contact
+    seen_as: KnownDevice | None = None
 
     def entry(self, trigger: str, after: RunRecord, detail: str = "") -> TimelineEntry:
-        """A line of the timeline."""
+        """A line of the timeline.
+
+        Args:
+            trigger: what happened, a key of `MOVES`.
+            after: the run afterwards.
+            detail: for people.
+        """
         return TimelineEntry(at=self.now, type=trigger, state=after.state, applied=True, detail=detail)
 
     def step(self, trigger: str, detail: str = "", **marks: object) -> Change:
-        """A move within a run that goes on."""
+        """A move within a run that goes on; ``marks``: further fields of the run that it sets.
+
+        Raises:
+            InvalidTransition: the table has no such move.
+        """
         after = self._with_deadline(move(self.run, trigger, self.now, marks))
         jobs: tuple[Job, ...] = ()
         if after.deadline_at and (after.state is not self.run.state or self.run.deadline_at is None):
@@ -102,7 +119,15 @@ class RunContext:
         return Change(after, self.device, self.entry(trigger, after, detail), jobs)
 
     def end(self, trigger: str, reason: FailureReason | None, detail: str, **marks: object) -> Change:
-        """A move that ends the run: the verdict stands, the device follows it, the clean-up is due."""
+        """A move that ends the run: its device gets the state that follows, and the clean-up is due.
+
+        Args:
+            reason: of a run that failed.
+            marks: further fields of the run that it sets.
+
+        Raises:
+            InvalidTransition: the table has no such move.
+        """
         after = move(self.run, trigger, self.now, marks, reason=reason, detail=detail)
         device = self.device
         if device.record.state is DeviceState.VALIDATING and device.record.active_run == self.run.run_id:
@@ -122,14 +147,18 @@ def move(
     reason: FailureReason | None = None,
     detail: str = "",
 ) -> RunRecord:
-    """The run after ``trigger``; ``marks`` are further fields that it sets.
+    """The run after ``trigger``.
+
+    Args:
+        marks: further fields that it sets.
+        reason, detail: of the end of the run, where the move ends it.
 
     Raises:
-        InvalidTransition: the table has no such move from where the run stands.
+        InvalidTransition: the table has no such move from the state of the run.
     """
     to = MOVES[trigger].get(run.state)
     if to is None or run.closed_at is not None:
-        raise InvalidTransition(f"{trigger} does not apply to a run that is {_standing(run)}")
+        raise InvalidTransition(f"{trigger} does not apply to a run that is {_state_of(run)}")
     changes: dict[str, object] = {"state": to, "updated_at": now} | dict(marks)
     if to.ended and not run.state.ended:
         changes |= {"ended_at": now, "reason": reason, "detail": detail, "deadline_at": None}
@@ -142,5 +171,5 @@ def with_required_jobs(run: RunRecord) -> Run:
     return run.view().model_copy(update={"owes": jobs})
 
 
-def _standing(run: RunRecord) -> str:
+def _state_of(run: RunRecord) -> str:
     return f"{run.state} and closed" if run.closed_at else str(run.state)

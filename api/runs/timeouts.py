@@ -1,4 +1,4 @@
-"""When a run's time is up, and why it must have come to nothing. Pure."""
+"""When a run times out, and which failure reason explains it. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -6,8 +6,10 @@ from api.runs.records import ImageRead, RunRecord
 from bringup.model import FailureReason, RunState
 from bringup.settings import Settings
 
+# Two boots may be one power cycle more than planned; the third without a report is a loop.
 CRASH_LOOP_BOOTS = 3
-PROBE_BYTES = 64 * 1024  # a BMC looks at a few sectors of what it is given, whether or not a machine boots from it
+# A BMC reads a few sectors of any medium, whether or not a machine boots from it: less than this is no boot.
+PROBE_BYTES = 64 * 1024
 
 
 def deadline_of(run: RunRecord, settings: Settings) -> datetime | None:
@@ -30,10 +32,11 @@ def reason_of(run: RunRecord, refused_callbacks: int, image: ImageRead | None = 
     """Why a run that has timed out did not come to its end.
 
     Args:
+        refused_callbacks: how many calls for it had a wrong token or certificate.
         image: what was read of its image, where we serve it.
     """
     if run.state in {RunState.QUEUED, RunState.BOOTING}:
-        return FailureReason.WORKER_LOST, "no worker completed the boot in time; the timeline says how far it came"
+        return FailureReason.WORKER_LOST, "no worker completed the boot in time; the timeline shows its last step"
     if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
         return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
     if refused_callbacks:
@@ -50,7 +53,7 @@ def _of_silence(image: ImageRead | None) -> tuple[FailureReason, str]:
     if image is None:
         return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
     if not image.parameters and image.bytes_read < PROBE_BYTES:
-        told = f"{image.bytes_read} bytes" if image.bytes_read else "nothing"
-        return FailureReason.MEDIA_NOT_READ, f"the machine was powered on, but of its image {told} was read"
+        read = f"{image.bytes_read} bytes" if image.bytes_read else "nothing"
+        return FailureReason.MEDIA_NOT_READ, f"the machine was powered on, but of its image {read} was read"
     read = f"{image.bytes_read / 1024**2:.1f} MiB"
     return FailureReason.NO_BOOT, f"the image was read ({read}) but the machine gave no sign of life"

@@ -20,7 +20,7 @@ _MEDIA_TYPE = "application/octet-stream"
 
 
 @bp.get(f"/images/<secret>/{IMAGE_FILE}")
-@requires(Auth.HOLDER)
+@requires(Auth.CAPABILITY_URL)
 @openapi.documented(
     files=(HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED),
     refusals=(

@@ -112,7 +112,7 @@ def trouble(run_id: str) -> Response:
     if run.state.ended:
         return _after_the_end(run_id, message)
     try:
-        change = change_run(run_id, lambda context: events.trouble(context, message))
+        change = change_run(run_id, lambda context: events.tls_failure(context, message))
     except InvalidTransition:
         return _after_the_end(run_id, message)
     return body.respond(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)

@@ -70,7 +70,7 @@ CASES = {
         FailureReason.MEDIA_REJECTED, "holds a medium that is not ours", holds_a_disc=True
     ),
     "another machine answers": _at_the_bmc(
-        FailureReason.WRONG_MACHINE, f"the inventory says uuid {UUID_OF_ANOTHER}", entry={"uuid": UUID_OF_ANOTHER}
+        FailureReason.WRONG_MACHINE, f"the inventory has uuid {UUID_OF_ANOTHER}", entry={"uuid": UUID_OF_ANOTHER}
     ),
     "the image is shown and never read": Case(
         RunState.TIMED_OUT, FailureReason.MEDIA_NOT_READ, "of its image nothing was read", fault=("fetches_later", "")
