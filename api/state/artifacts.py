@@ -1,4 +1,4 @@
-"""What a machine leaves besides its report: a log or two, kept as they came for as long as their run."""
+"""What a machine sends besides its report: its logs, kept as they came for as long as their run."""
 
 from datetime import timedelta
 
@@ -7,15 +7,20 @@ from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.wire.run import Artifact
 
-NAMES = ("agent.log", "dmesg.log")  # a closed list: with the limit it bounds what one run costs Redis
+# A closed list: with LIMIT it bounds what one run costs Redis.
+NAMES = ("agent.log", "dmesg.log")
+# Bytes of one artifact. The kernel's log buffer holds 128 KiB by default (CONFIG_LOG_BUF_SHIFT=17).
 LIMIT = 1 * MIB
 
 
 class Artifacts:
-    """Raises RedisUnavailable from every method when Redis does not answer.
+    """The logs of runs.
 
     Args:
-        keep: how long an artifact stays on record; `api.state.store` begins anew when the run is closed.
+        keep: how long an artifact stays on record; `api.state.store` starts this time again when the run is closed.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
     """
 
     def __init__(self, database: Database, keep: timedelta) -> None:
@@ -23,7 +28,15 @@ class Artifacts:
         self._keep = keep
 
     def put(self, run_id: str, name: str, content: bytes) -> bool:
-        """Keep ``content`` under one of `NAMES`, in the place of what was there; whether there was nothing."""
+        """Keep ``content``, in the place of an earlier one.
+
+        Args:
+            name: one of `NAMES`.
+            content: at most `LIMIT` bytes.
+
+        Returns:
+            Whether there was none of this name before.
+        """
         contents, sizes = keys.artifacts(run_id), keys.artifact_sizes(run_id)
 
         def write(pipe: Pipeline) -> bool:

@@ -1,7 +1,7 @@
-"""The change number: one more with every transaction that changes what must not be forgotten.
+"""The change number: incremented by every transaction that changes what must not be lost.
 
-It tells a Redis that has lost changes from one that has not: `api.state.installation` compares it with what each API
-host remembers. There is one key, and this is the one place that increments it, in the transaction of the change itself.
+It shows whether Redis has lost changes: `api.state.installation` compares it with what each API host remembers.
+There is one key, and only this module increments it, in the transaction of the change itself.
 """
 
 import secrets
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Loss:
-    """What a host noted in Redis when it found that Redis had lost changes; it holds until a person accepts it.
+    """What a host noted in Redis when it found that Redis had lost changes; it stays until a person accepts it.
 
     Args:
         since: when it was noticed, ISO 8601.
@@ -40,7 +40,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Found:
+class Recorded:
     """What Redis holds now.
 
     Args:
@@ -56,7 +56,11 @@ class Found:
 
 
 class Changes:
-    """Counts changes in Redis. Raises RedisUnavailable from every method when Redis does not answer."""
+    """Counts changes in Redis.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,6 +71,8 @@ class Changes:
         """Run ``body`` as `Database.transact` does.
 
         Args:
+            body: see there.
+            watched: keys.
             counts: whether what ``body`` returned is a change that counts.
 
         Returns:
@@ -83,7 +89,7 @@ class Changes:
         replies = self._database.execute(counted, *watched)
         return outcome[0], int(replies[-1]) if counts(outcome[0]) else None
 
-    def found(self) -> Found:
+    def recorded(self) -> Recorded:
         """What Redis holds now."""
         with self._database.errors(), self._database.connection.pipeline(transaction=False) as pipe:
             pipe.get(keys.INSTALLATION)
@@ -91,7 +97,7 @@ class Changes:
             pipe.get(keys.CHANGE_TIME)
             pipe.hgetall(keys.LOSS)
             installation, number, at, loss = pipe.execute()
-        return Found(
+        return Recorded(
             installation=installation.decode() if installation else None,
             number=int(number or 0),
             at=at.decode() if at else "",
@@ -99,14 +105,14 @@ class Changes:
         )
 
     def join(self) -> str:
-        """The id of the installation. Of several processes that start at once, one names it."""
+        """The id of the installation. Of several processes that start at once, one sets it: hence NX."""
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
             pipe.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
 
         self._database.transact(write)
-        return str(self.found().installation)
+        return str(self.recorded().installation)
 
     def confirmed(self) -> int:
         """The last change, when no failover can lose it: with Redis Sentinel, when the replicas have it.
@@ -123,14 +129,22 @@ class Changes:
         return self._database.transact(look, keys.INSTALLATION)
 
     def note_loss(self, host: str, remembered: int) -> Loss | None:
-        """Note for all hosts that ``host`` remembers a change that Redis does not hold; None: it does by now."""
+        """Note for all hosts that ``host`` remembers a change that Redis does not hold.
+
+        Args:
+            host: for people.
+            remembered: the number of that change.
+
+        Returns:
+            What was noted; None: Redis holds the change by now.
+        """
 
         def write(pipe: Pipeline) -> Loss | None:
-            found = self.found()
-            if found.number >= remembered:
+            recorded = self.recorded()
+            if recorded.number >= remembered:
                 pipe.multi()
                 return None
-            first = found.loss or Loss(utc_now().isoformat(), host, found.number, found.at, remembered)
+            first = recorded.loss or Loss(utc_now().isoformat(), host, recorded.number, recorded.at, remembered)
             loss = Loss(first.since, first.host, first.number, first.at, max(first.remembered, remembered))
             pipe.multi()
             pipe.hset(keys.LOSS, mapping={name: str(value) for name, value in vars(loss).items()})
@@ -138,26 +152,26 @@ class Changes:
 
         return self._database.transact(write, keys.LOSS, keys.CHANGE_NUMBER)
 
-    def accept(self, own_id: str | None, remembered: int) -> Found:
+    def accept(self, own_id: str | None, remembered: int) -> Recorded:
         """Go on with what Redis holds now.
 
-        No number is ever given twice: whoever follows the changes would take a new one for one that it knows.
-        So the count goes on after the highest number that any host is known to have seen.
+        No number is ever given twice: a follower of the changes would take a new one for one that it knows.
+        So the count continues after the highest number that any host is known to have seen.
 
         Args:
-            own_id: names the installation again when Redis holds no id.
+            own_id: becomes the id of the installation when Redis holds none.
             remembered: the highest change that this host has seen.
         """
 
-        def write(pipe: Pipeline) -> Found:
-            found = self.found()
-            installation = found.installation or own_id or secrets.token_hex(16)
-            number = max(found.number, remembered, found.loss.remembered if found.loss else 0)
+        def write(pipe: Pipeline) -> Recorded:
+            recorded = self.recorded()
+            installation = recorded.installation or own_id or secrets.token_hex(16)
+            number = max(recorded.number, remembered, recorded.loss.remembered if recorded.loss else 0)
             pipe.multi()
             pipe.set(keys.INSTALLATION, installation)
             pipe.set(keys.CHANGE_NUMBER, number)
             pipe.delete(keys.LOSS)
-            return Found(installation, number, found.at, None)
+            return Recorded(installation, number, recorded.at, None)
 
         return self._database.transact(write, keys.INSTALLATION, keys.CHANGE_NUMBER, keys.LOSS)
 

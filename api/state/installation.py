@@ -1,4 +1,4 @@
-"""Whether Redis still holds what it was told: that machines are in service, validated, in maintenance.
+"""Whether Redis still holds what was written to it: that machines are in service, validated, in maintenance.
 
 A Redis that has lost data (flushed, another database, an older backup, a replica that was behind) would make
 machines look approved and never touched. So each API host keeps in STATE_DIR the id of the installation and the
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.state.change_memory import ChangeMemory, SeenChanges, write_durably
-from api.state.changes import Changes, Found, Loss
+from api.state.changes import Changes, Loss, Recorded
 from api.state.redis import Database, Durability
 from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
@@ -30,12 +30,12 @@ _FORGOTTEN = "Redis does not remember this installation (lost data, another data
 
 @dataclass(frozen=True)
 class Status:
-    """How Redis stands to what this host remembers.
+    """What Redis holds, compared with what this host remembers.
 
     Args:
         number: the last change that Redis holds; None: it was not asked.
         missing: how many changes it has lost.
-        withheld: why no machine may be touched now; None: Redis remembers.
+        withheld: why no machine may be touched now; None: Redis has lost nothing.
     """
 
     number: int | None = None
@@ -44,7 +44,7 @@ class Status:
 
 
 class Installation:
-    """Compares what Redis holds with what the files in STATE_DIR say.
+    """Compares what Redis holds with the files in STATE_DIR.
 
     Raises:
         SettingsError: STATE_DIR cannot be made or written.
@@ -60,11 +60,19 @@ class Installation:
         self._logged: str | None = None
 
     def withheld(self) -> str | None:
-        """Why no machine may be touched now; None: Redis remembers. Raises RedisUnavailable."""
+        """Why no machine may be touched now; None: Redis has lost nothing.
+
+        Raises:
+            RedisUnavailable: it does not answer.
+        """
         return self.status().withheld
 
     def status(self) -> Status:
-        """How Redis stands to what this host remembers. Raises RedisUnavailable."""
+        """What Redis holds, compared with what this host remembers.
+
+        Raises:
+            RedisUnavailable: it does not answer.
+        """
         try:
             status = self._compared()
         except StateDirUnavailable as error:
@@ -82,46 +90,50 @@ class Installation:
         self._seen.add(number)
 
     def secure(self, number: int) -> None:
-        """Return when this change of ours cannot be lost any more and is remembered. Raises TransientError."""
+        """Return when this change of ours cannot be lost any more and is remembered.
+
+        Raises:
+            TransientError: it may be lost; nothing may rest on it.
+        """
         self._seen.secure(number)
 
     def accept(self) -> None:
-        """A person has looked at what Redis holds now, and answers for it."""
-        found = self._changes.accept(_unless_damaged(self._own_id), self._remembered_or_nothing())
-        self._adopt(str(found.installation))
-        self._memory.replace(found.number)
+        """A person has checked what Redis holds now, and accepts it."""
+        recorded = self._changes.accept(_unless_damaged(self._own_id), self._remembered_or_nothing())
+        self._adopt(str(recorded.installation))
+        self._memory.replace(recorded.number)
 
     def _compared(self) -> Status:
-        """Our files first: whatever they say was in Redis before."""
+        """Our files are read first: a change that is made meanwhile then makes Redis newer, not older."""
         own_id, memory = self._own_id(), self._memory.read()
         remembered = memory.number if memory else 0
-        found = self._changes.found()
+        recorded = self._changes.recorded()
         if own_id is None:
-            self._adopt(found.installation or self._changes.join())
-        elif found.installation != own_id:
-            return self._forgotten(found, remembered)
-        loss = self._loss(found, remembered)
+            self._adopt(recorded.installation or self._changes.join())
+        elif recorded.installation != own_id:
+            return self._forgotten(recorded, remembered)
+        loss = self._loss(recorded, remembered)
         if loss:
-            return Status(found.number, loss.missing, _told(loss))
-        if found.number > remembered:
-            self._seen.add(found.number)
-        return Status(found.number)
+            return Status(recorded.number, loss.missing, _in_words(loss))
+        if recorded.number > remembered:
+            self._seen.add(recorded.number)
+        return Status(recorded.number)
 
-    def _forgotten(self, found: Found, remembered: int) -> Status:
-        """Another id is left as it is: that Redis may belong to another installation. An empty one is ours to note."""
-        loss = None if found.installation else self._loss(found, remembered)
+    def _forgotten(self, recorded: Recorded, remembered: int) -> Status:
+        """A Redis with another id may belong to another installation: nothing is noted there, only in an empty one."""
+        loss = None if recorded.installation else self._loss(recorded, remembered)
         if loss is None:
-            return Status(found.number, 0, f"{_FORGOTTEN}; {_HINT}")
-        return Status(found.number, loss.missing, f"{_FORGOTTEN}; {_told(loss)}")
+            return Status(recorded.number, 0, f"{_FORGOTTEN}; {_HINT}")
+        return Status(recorded.number, loss.missing, f"{_FORGOTTEN}; {_in_words(loss)}")
 
-    def _loss(self, found: Found, remembered: int) -> Loss | None:
-        if found.number >= remembered:
-            return found.loss
+    def _loss(self, recorded: Recorded, remembered: int) -> Loss | None:
+        if recorded.number >= remembered:
+            return recorded.loss
         host = socket.gethostname()
         try:
             return self._changes.note_loss(host, remembered)
-        except (RedisUnavailable, PermanentError):  # it may refuse writes; what we know holds all the same
-            return found.loss or Loss("", host, found.number, found.at, remembered)
+        except (RedisUnavailable, PermanentError):  # it may refuse writes; this host knows of the loss all the same
+            return recorded.loss or Loss("", host, recorded.number, recorded.at, remembered)
 
     def _remembered_or_nothing(self) -> int:
         memory = _unless_damaged(self._memory.read)
@@ -151,18 +163,18 @@ class Installation:
 
 
 def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:
-    """What a file says; None when it cannot be read: it is replaced, and a person answers for it."""
+    """The content of a file; None when it cannot be read: it is replaced, for a person has accepted that."""
     try:
         return read()
     except StateDirUnavailable:
         return None
 
 
-def _told(loss: Loss) -> str:
-    held = f"it holds changes up to {loss.number}" + (f", of {loss.at}" if loss.at else "")
+def _in_words(loss: Loss) -> str:
+    recorded = f"it holds changes up to {loss.number}" + (f", of {loss.at}" if loss.at else "")
     since = f" (noticed {loss.since})" if loss.since else ""
     return (
-        f"Redis has lost {loss.missing} changes (an older backup, a replica that was behind?): {held}, "
+        f"Redis has lost {loss.missing} changes (an older backup, a replica that was behind?): {recorded}, "
         f"and the API host {loss.host} has seen {loss.remembered}{since}; {_HINT}"
     )
 

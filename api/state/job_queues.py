@@ -10,7 +10,11 @@ from bringup.wire.operator import QueueView
 
 
 class JobQueues:
-    """Raises RedisUnavailable from every method when Redis does not answer."""
+    """Counts jobs, and moves those in quarantine.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,7 +34,12 @@ class JobQueues:
             return self._quarantine.jobs()
 
     def requeue(self, job_id: str) -> Entry | None:
-        """Put a job back on its queue; None when it is not in quarantine. Raises AlreadyQueued, QueueUnknown."""
+        """Put a job back on its queue; None when it is not in quarantine.
+
+        Raises:
+            AlreadyQueued: another job has its id now.
+            QueueUnknown: its entry cannot be read.
+        """
         with self._database.errors():
             return self._quarantine.requeue(job_id)
 

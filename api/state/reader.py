@@ -1,6 +1,6 @@
 """Runs and devices as Redis and the inventory have them now.
 
-A record may have been written by a newer version: what we cannot read of it is left out, and hides nothing else.
+A record may have been written by a newer version: what we cannot read of it is skipped, and hides nothing else.
 """
 
 import json
@@ -24,12 +24,17 @@ from bringup.wire.run import TimelineEntry
 _Record = TypeVar("_Record", bound=Record)
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
 Withheld = Callable[[str], str | None]
+# Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
 _REASONS = ("", *(reason.value for reason in FailureReason))
 _WAYS_TO_END = [(state.value, reason) for state in RunState if state.ended for reason in _REASONS]
 
 
 class Reader:
-    """Raises RedisUnavailable from every method when Redis does not answer."""
+    """Reads runs and devices.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
 
     def __init__(self, database: Database, hosts: InventoryHosts, installation: Installation) -> None:
         self._database = database
@@ -76,14 +81,14 @@ class Reader:
         return device if known and uuid_key(known.uuid) == key else None
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
-        """The runs of these ids, as far as they are known; one that cannot be read does not hide the others."""
+        """The runs of these ids that are known; one that cannot be read does not hide the others."""
         key_of = {run_id: keys.run(run_id) for run_id in run_ids}
         answers = self._database.hashes(list(key_of.values()))
         read = _readable(lambda run_id: _record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
         return [run for run in map(read, key_of) if run]
 
     def devices(self) -> list[KnownDevice]:
-        """Every device, likewise."""
+        """Every device; one that cannot be read does not hide the others."""
         withheld, key_of = self._withheld(), {name: keys.device(name) for name in self.device_names()}
         answers = self._database.hashes(list(key_of.values()))
 
@@ -156,7 +161,7 @@ def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | 
         try:
             return read(name)
         except CorruptRecord as error:
-            log.get("api").error("a record cannot be read: left out", record=name, why=str(error))
+            log.get("api").error("a record cannot be read and is skipped", record=name, why=str(error))
             return None
 
     return read_or_log
@@ -177,5 +182,5 @@ def _timeline_entry(run_id: str, fields: dict[bytes, bytes]) -> TimelineEntry | 
     try:
         return TimelineEntry.model_validate_json(fields.get(b"entry", b""), extra="ignore")
     except ValidationError as error:
-        log.get("api").error("a line of a timeline cannot be read: left out", run_id=run_id, why=str(error))
+        log.get("api").error("a line of a timeline cannot be read and is skipped", run_id=run_id, why=str(error))
         return None

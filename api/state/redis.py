@@ -22,12 +22,13 @@ else:
     Pipeline = object  # a name for annotations: at run time only `bringup.connections` imports redis
 
 _Result = TypeVar("_Result")
-# Hashes in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would hold up others.
+# Hashes in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would delay others.
 _AT_ONCE = 200
 # With appendfsync everysec Redis writes on while an fsync is running, for up to two seconds.
 # Source: https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
 EVERYSEC_S = 2.0
-_ASK_AGAIN_S = 30.0  # CONFIG SET may change the policy of a running Redis
+# CONFIG SET may change the policy of a running Redis: so long may we go by the one before.
+_ASK_AGAIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ class Replicas:
 
 
 class Database:
-    """Raises RedisUnavailable from every method when Redis does not answer."""
+    """Typed reads and transactions.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
 
     def __init__(self, settings: Settings, connection: "redis.Redis") -> None:
         self._settings = settings
@@ -57,12 +62,16 @@ class Database:
             return redis_now(self.connection)
 
     def check_writes(self) -> None:
-        """Ask whether it is there and takes writes. Raises RedisRefusesWrites, too."""
+        """Ask whether it answers and takes writes.
+
+        Raises:
+            RedisRefusesWrites: it takes none.
+        """
         with self.errors(Service.REDIS, Service.REDIS_WRITES):
             check_writes(self.connection)
 
     def replicas(self) -> Replicas | None:
-        """How many replicas there are; None: without Sentinel none is to be there."""
+        """How many replicas there are; None: without Sentinel there need be none."""
         if not isinstance(self.connection, ReplicatedRedis):
             return None
         with self.errors():
@@ -75,22 +84,26 @@ class Database:
         return {name.decode(): value for name, value in stored.items()}
 
     def hashes(self, keys: Sequence[str]) -> dict[str, object]:
-        """What Redis answers of many hashes, by key, a few hundred in a round trip; `as_fields` reads each answer."""
-        answers: list[object] = []
+        """The replies for many hashes, by key, a few hundred in a round trip; `as_fields` reads each reply."""
+        replies: list[object] = []
         for start in range(0, len(keys), _AT_ONCE):
             with self.errors():
                 pipe = self.connection.pipeline(transaction=False)
                 for key in keys[start : start + _AT_ONCE]:
                     pipe.hgetall(key)
-                answers += pipe.execute(raise_on_error=False)
-        return dict(zip(keys, answers, strict=True))
+                replies += pipe.execute(raise_on_error=False)
+        return dict(zip(keys, replies, strict=True))
 
-    def as_fields(self, answer: object) -> dict[str, bytes]:
-        """The hash in an answer of `hashes`. Raises CorruptRecord where the key holds another type."""
+    def as_fields(self, reply: object) -> dict[str, bytes]:
+        """The hash in a reply of `hashes`.
+
+        Raises:
+            CorruptRecord: the key holds another type.
+        """
         with self.errors():
-            if isinstance(answer, Exception):
-                raise answer
-        return {name.decode(): value for name, value in cast("dict[bytes, bytes]", answer).items()}
+            if isinstance(reply, Exception):
+                raise reply
+        return {name.decode(): value for name, value in cast("dict[bytes, bytes]", reply).items()}
 
     def field(self, key: str, name: str) -> bytes | None:
         """One field of a hash, if it is there."""
@@ -131,9 +144,13 @@ class Database:
         return [fields for _, fields in entries]
 
     def transact(self, body: Callable[[Pipeline], _Result], *watched: str) -> _Result:
-        """Run ``body`` until nothing it watches was changed by others meanwhile.
+        """Run ``body`` again until no other client has changed meanwhile what it watches (optimistic locking).
 
-        ``body`` reads from the pipeline, calls its ``multi()``, then writes to it.
+        Without it, of two changes at once the second would overwrite what the first has written.
+
+        Args:
+            body: reads from the pipeline, calls its ``multi()``, then writes to it. It may run several times.
+            watched: keys.
         """
         outcome: list[_Result] = []
 
@@ -144,7 +161,7 @@ class Database:
         return outcome[0]
 
     def execute(self, body: Callable[[Pipeline], None], *watched: str) -> list[Any]:
-        """The same, for the replies of Redis to what ``body`` wrote, in its order."""
+        """The same; returns the replies of Redis to what ``body`` wrote, in its order."""
         run: Any = self.connection.transaction
         began_at = self._outages.now()
         with self.errors():
@@ -155,7 +172,7 @@ class Database:
 
     @contextmanager
     def errors(self, *services: Service) -> Iterator[None]:
-        """Redis's errors as ours; an outage is logged once, not by each request that meets it.
+        """Turn Redis's errors into ours; an outage is logged once, not by each request that meets it.
 
         Args:
             services: what works when the block does; by default that Redis answers.
@@ -171,7 +188,11 @@ class Database:
 
 
 class Durability:
-    """How long Redis takes until what it has confirmed is safe."""
+    """Whether Redis can still lose what it has confirmed.
+
+    A change is settled when no crash of Redis and no failover that it promises to survive can lose it. Only a settled
+    change is remembered (`api.state.change_memory`), and a power permit is returned only when it is settled.
+    """
 
     def __init__(self, database: Database, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -188,7 +209,7 @@ class Durability:
         """Return when what Redis had confirmed at ``seen_at`` cannot be lost any more: after two seconds at most.
 
         Returns:
-            Whether that took time, in which Redis may have lost it.
+            Whether that took time, in which Redis may have lost the change.
         """
         remaining_s = self._remaining_s(seen_at)
         if remaining_s > 0:
@@ -200,13 +221,13 @@ class Durability:
         return 0.0 if self._fsync_policy() == "always" else seen_at + EVERYSEC_S - self._clock()
 
     def _fsync_policy(self) -> str:
-        """As Redis says; as REDIS_APPENDFSYNC says where Redis may not be asked, as by the roles of `redis-conf`."""
+        """Of Redis; or REDIS_APPENDFSYNC where the API's role may not ask for it, as with those of `redis-conf`."""
         if self._clock() >= self._ask_at:
-            self._fsync = self._asked()
+            self._fsync = self._policy_now()
             self._ask_at = self._clock() + _ASK_AGAIN_S
         return self._fsync
 
-    def _asked(self) -> str:
+    def _policy_now(self) -> str:
         if self._settings.redis_username is not None:
             return self._settings.redis_appendfsync  # a denied CONFIG would fill the ACL log of Redis
         with self._database.errors():

@@ -24,20 +24,27 @@ from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
 _Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
+# Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
 _LONGEST_TIMELINE = 1000
-_LOST_AGAIN_S = 30.0  # a person has to look first; each worker that waits asks as often as this
+# A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
+_LOST_AGAIN_S = 30.0
+# What expires together when a run is forgotten; a key that is missing here would stay for ever.
 _OF_A_RUN = (
     *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
     *(keys.artifacts, keys.artifact_sizes),
 )
+# A run in these states counts for MAX_CONCURRENT_BOOTS: its machine draws power and reads an image, and is not up.
 _HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
 
 
 class Store(Reader):
-    """Raises RedisUnavailable from every method when Redis does not answer.
+    """The only writer of runs and devices.
 
     Args:
         keep: how long a run stays on record after it was closed.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
     """
 
     def __init__(self, database: Database, hosts: InventoryHosts, installation: Installation, keep: timedelta) -> None:
@@ -64,7 +71,12 @@ class Store(Reader):
     def open_run(
         self, run_id: str, device_name: str, compute: Callable[[RunRecord | None, KnownDevice], Change | RunRecord]
     ) -> Change | RunRecord:
-        """Apply the change that ``compute`` makes of a device; a run that it answers with changes nothing."""
+        """Apply the change that ``compute`` makes of a device; a run that it returns changes nothing.
+
+        Args:
+            run_id: of the run to open; ``compute`` gets its record, None: there is none yet.
+            device_name: a device that is not known yet is created.
+        """
         return self._transact(device_name, run_id, compute)
 
     def change_device(self, name: str, compute: Callable[[KnownDevice], KnownDevice]) -> KnownDevice | None:
@@ -82,7 +94,13 @@ class Store(Reader):
         return self._apply(body, keys.device(name), counts=lambda changed: changed is not None)
 
     def note(self, run: RunRecord, trigger: str, detail: str, *, applied: bool = True) -> None:
-        """Write a line on a run's timeline that changes nothing else."""
+        """Write a line on a run's timeline that changes nothing else.
+
+        Args:
+            trigger: what happened.
+            detail: for people.
+            applied: false for what came too late or out of turn.
+        """
         entry = TimelineEntry(at=self.now(), type=trigger, state=run.state, applied=applied, detail=detail)
 
         def write(pipe: Pipeline) -> None:
@@ -113,7 +131,7 @@ class Store(Reader):
         """No permit at all, not even to clean up: what is on record of the machine may be old.
 
         Raises:
-            NotYet: Redis has lost changes, and nobody has accepted that.
+            NotYet: Redis has lost changes, and no person has accepted that.
         """
         if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
             raise NotYet(lost, retry_in_s=_LOST_AGAIN_S)
@@ -121,8 +139,10 @@ class Store(Reader):
     def _apply(self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
 
+        Without the second half a failover could forget a permit whose request is on its way to the BMC.
+
         Raises:
-            TransientError: it is in Redis, but may be lost still; the same call again makes it sure.
+            TransientError: it is in Redis, but may still be lost; the same call again secures it.
         """
         outcome, number = self._changes.apply(body, *watched, counts=counts)
         if number is not None:
@@ -137,6 +157,7 @@ class Store(Reader):
         if change.entry:
             _append(pipe, run_id, change.entry)
         pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
+        # Sets beside the records: to list what is open, or count what boots, must not read every run.
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
         (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)
         _count_ended(pipe, run)
@@ -154,12 +175,12 @@ class Store(Reader):
 
 
 def _counts(outcome: Change | RunRecord | None) -> bool:
-    """A change that is not on the timeline, such as a heartbeat, may be forgotten."""
+    """A change that is not on the timeline, such as a heartbeat, may be lost."""
     return isinstance(outcome, Change) and outcome.entry is not None
 
 
 def _write(pipe: Pipeline, key: str, record: Record, before: Record | None) -> None:
-    """Only what changed: what a newer version has written beside it, and we cannot read, stays as it is."""
+    """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
     old = before.model_dump(mode="json") if before else {}
     new = record.model_dump(mode="json")
     changed: dict[Any, Any] = {

@@ -10,7 +10,7 @@ from bringup import keys
 
 
 class RunTokens:
-    """Mints run tokens and tells whose a token is.
+    """Mints run tokens and finds the run of a token.
 
     Args:
         keep: how long a token is recognised, so that a late caller learns that its run has ended.
@@ -22,7 +22,7 @@ class RunTokens:
 
     def mint(self, run_id: str) -> str:
         """A new token for a run; the one before it stops working."""
-        token = secrets.token_urlsafe(32)
+        token = secrets.token_urlsafe(32)  # 256 bits: beyond guessing (RFC 6819 s.5.1.4.2.2)
 
         def write(pipe: Pipeline) -> None:
             before = cast("bytes | None", pipe.get(keys.run_token(run_id)))
@@ -36,7 +36,7 @@ class RunTokens:
         return token
 
     def owner(self, token: str) -> str | None:
-        """The run that ``token`` belongs to. The look-up is by hash, so timing tells nothing of the token."""
+        """The run that ``token`` belongs to. The look-up is by hash, so its timing reveals nothing of the token."""
         owner = self._database.string(keys.token_owner(_digest(token)))
         return owner.decode() if owner else None
 
@@ -46,7 +46,10 @@ class RunTokens:
         return stored.decode() if stored else None
 
     def count_refused(self, run_id: str) -> None:
-        """Remember that a call for this run bore a wrong token or certificate: it explains a time-out later."""
+        """Count a call for this run with a wrong token or certificate: it explains a time-out later.
+
+        Only for runs that are open: else guessed ids would fill Redis with counters.
+        """
         if not self._database.has_member(keys.OPEN_RUNS, run_id):
             return
         with self._database.errors():
@@ -54,7 +57,7 @@ class RunTokens:
             self._database.connection.expire(keys.refused(run_id), self._keep)
 
     def refused(self, run_id: str) -> int:
-        """How many such calls there were."""
+        """How many calls were counted as refused."""
         return int(self._database.string(keys.refused(run_id)) or 0)
 
 

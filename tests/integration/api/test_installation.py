@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from api.services import Services
-from api.state.changes import Changes, Found
+from api.state.changes import Changes, Recorded
 from api.state.installation import Installation
 from api.state.redis import Database
 from bringup import tls
@@ -55,10 +55,10 @@ def test_of_two_processes_that_start_at_once_neither_withholds_a_machine(setting
     class Overtaken(Changes):
         """What it reads is old at once: the other process is faster."""
 
-        def found(self) -> Found:
-            found = super().found()
+        def recorded(self) -> Recorded:
+            recorded = super().recorded()
             assert other.withheld() is None
-            return found
+            return recorded
 
     overtaken = Installation(Database(settings, redis), settings)
     overtaken._changes = Overtaken(Database(settings, redis))
