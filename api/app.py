@@ -20,7 +20,7 @@ def create_app(settings: Settings) -> Flask:
     """The callback API for ``settings``. Connects to Redis on the first request, not before.
 
     Raises:
-        SettingsError: there is no API_TOKEN; an API that anyone may use is never served.
+        SettingsError: there is no API_TOKEN; an API without authentication is never served.
         SettingsError: VALIDATION_IMAGE names a file that is no image, or RUN_CERTIFICATE_COMMAND no program.
         InventoryError: the inventory is missing or wrong.
     """
@@ -28,14 +28,14 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _serving("api", monitoring, workers, machine, images, operators, queues)
+    app = _app("api", monitoring, workers, machine, images, operators, queues)
     given = make_services(app, settings, serves_images=not settings.image_port)
     given.store.inventory()
-    return _finished(app, given)
+    return _with_services(app, given)
 
 
 def create_images_app(settings: Settings) -> Flask:
-    """The images alone, for a port where nobody is asked for a certificate.
+    """The images alone, for a port where no client certificate is asked for.
 
     Raises:
         SettingsError: there is no image, or no port of its own for it.
@@ -43,14 +43,14 @@ def create_images_app(settings: Settings) -> Flask:
     if settings.validation_image is None or not settings.image_port:
         missing = "IMAGE_PORT" if settings.validation_image else "VALIDATION_IMAGE"
         raise SettingsError([f"{missing}: must be set for `bringup images`; without it there is nothing to serve"])
-    app = _serving("images", images)
+    app = _app("images", images)
     app.add_url_rule(f"{PREFIX}/health", view_func=monitoring.health)
-    return _finished(app, make_services(app, settings, serves_images=True))
+    return _with_services(app, make_services(app, settings, serves_images=True))
 
 
-def _serving(name: str, *views: ModuleType) -> Flask:
+def _app(name: str, *views: ModuleType) -> Flask:
     app = Flask(name, static_folder=None)
-    app.url_map.merge_slashes = False  # a redirect would carry the sender's Host header
+    app.url_map.merge_slashes = False  # a redirect would repeat the client's Host header
     for module in views:
         app.register_blueprint(module.bp, url_prefix=PREFIX)
     problems.register(app)
@@ -59,7 +59,7 @@ def _serving(name: str, *views: ModuleType) -> Flask:
     return app
 
 
-def _finished(app: Flask, given: Services) -> Flask:
+def _with_services(app: Flask, given: Services) -> Flask:
     app.extensions["bringup"] = given
     _refuse_unguarded_views(app)
     return app

@@ -1,4 +1,4 @@
-"""What a request does while it waits: it blocks in a thread of its own, and holds no place of others."""
+"""Waiting without delaying others: for a disk in a thread, for time to pass without a work slot."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -30,13 +30,13 @@ def in_a_thread(call: Callable[[], _Result]) -> _Result:
 
 
 def slot_given_back() -> AbstractContextManager[None]:
-    """For as long as the present request only waits for time to pass, without a connection to Redis in hand."""
+    """Give the work slot of the present request back, while it only waits and holds no connection to Redis."""
     given_back = request.environ.get(SLOT_GIVEN_BACK) if has_request_context() else None
     return given_back() if given_back else nullcontext()
 
 
 def _caught(call: Callable[[], _Result]) -> _Result | Exception:
-    """Errors are handed on: gevent would print those of its threads."""
+    """Errors are returned: gevent would print those of its threads."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - raised again where it belongs

@@ -88,7 +88,7 @@ def services() -> Services:
 
 
 def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
-    """Apply ``compute`` to the run as it stands.
+    """Apply ``compute`` to the run as it is now.
 
     Raises:
         Refusal: there is no such run.
@@ -107,7 +107,12 @@ def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
 
 
 def change_run_or_refuse(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
-    """The same, with what does not apply answered as a conflict."""
+    """The same; what does not apply is a conflict.
+
+    Raises:
+        Refusal: there is no such run, or the change does not apply to it.
+        NotYet: from ``compute``.
+    """
     try:
         return change_run(run_id, compute)
     except PowerRefused as error:

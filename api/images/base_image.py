@@ -14,8 +14,10 @@ from bringup import log
 from bringup.errors import SettingsError
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
+# Bytes in memory while a file is searched: VALIDATION_IMAGE may name a wrong file of any size.
 _BLOCK = 1024**2
-_SHELL = b"# with a root shell on the console"  # scripts/iso/build writes it into the manifest in the image
+# scripts/iso/build writes this into the manifest in the image.
+_SHELL = b"# with a root shell on the console"
 _Signature = tuple[int, int, int, int]
 
 
@@ -40,7 +42,7 @@ class BaseImage:
         """Bytes of the file as it is on disk; fewer than ``count`` at its end.
 
         Raises:
-            OSError: it was written to since it was looked through; what was served until now does not go on with this.
+            OSError: it was overwritten since it was searched: this is not the rest of what was served until now.
         """
         found = os.pread(self.file.fileno(), count, start)
         if not self.is_intact():
@@ -48,7 +50,7 @@ class BaseImage:
         return found
 
     def is_intact(self) -> bool:
-        """Nobody has written into the file itself; a build puts a new file in its place instead."""
+        """The file itself was not written to; a build puts a new file in its place instead."""
         return _signature(os.fstat(self.file.fileno())) == self.signature
 
 
@@ -61,13 +63,13 @@ class BaseImageFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._looking = Lock()  # one at a time, so that the file that was put there last is the one that stays
+        self._looking = Lock()  # one at a time: else an earlier file could replace the last one
         self._seen = _signature_of(path)
         self._last_good = _opened(path)
         self._warn_of_shell()
 
     def current(self) -> BaseImage:
-        """The image as it stands, or the last one that was usable: also while somebody looks through a new one."""
+        """The image as it is now, or the last one that was usable: also while another thread searches a new one."""
         signature = _signature_of(self._path)
         if signature != self._seen:
             self._seen = signature
@@ -88,7 +90,7 @@ class BaseImageFile:
     def _warn_of_shell(self) -> None:
         if self._last_good.has_shell:
             log.get("api").warning(
-                "VALIDATION_IMAGE was built with --debug-shell: whoever sees a machine's console is root there; "
+                "VALIDATION_IMAGE was built with --debug-shell: anyone at a machine's console is root there; "
                 "for a bench, never for production",
                 path=str(self._path),
             )
@@ -100,7 +102,7 @@ def _opened(path: Path) -> BaseImage:
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}") from None
     signature = _signature(os.fstat(file.fileno()))
-    digest, areas, shells = _look_through(file)
+    digest, areas, shells = _search(file)
     if len(areas) != 1:
         held = f"{len(areas)} areas instead of one" if areas else "no area"
         raise _unusable(f"{path} is no validation image: it holds {held} for a run's parameters")
@@ -119,8 +121,8 @@ def _is_blank(area: bytes) -> bool:
     return len(area) == AREA_SIZE and not area.removeprefix(AREA_HEAD).strip()
 
 
-def _look_through(file: FileIO) -> tuple[str, list[int], list[int]]:
-    """The digest of all of it, and where areas and shells are; a part at a time: the wrong file may be a huge one."""
+def _search(file: FileIO) -> tuple[str, list[int], list[int]]:
+    """The digest of all of it, and where areas and shells are."""
     digest, areas, shells = hashlib.sha256(), _Sightings(AREA_HEAD), _Sightings(_SHELL)
     while block := file.read(_BLOCK):
         digest.update(block)
@@ -130,13 +132,13 @@ def _look_through(file: FileIO) -> tuple[str, list[int], list[int]]:
 
 
 class _Sightings:
-    """Where a mark is in what goes by in blocks, also where it lies across two of them."""
+    """Where a mark is in a sequence of blocks, also across two of them."""
 
     def __init__(self, mark: bytes) -> None:
         self.found: list[int] = []
         self._mark = mark
         self._tail = b""
-        self._behind = 0  # where the next block begins
+        self._behind = 0  # bytes before the next block
 
     def look(self, block: bytes) -> None:
         window = self._tail + block

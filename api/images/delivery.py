@@ -17,10 +17,16 @@ from bringup import log
 from bringup.errors import BringupError
 from bringup.wire.machine import AREA_SIZE
 
-MOST_OF_ONE = 4  # connections that read one image; a BMC has one or two
+# Connections that read one image. A BMC has one or two; a broken one that opens connection after connection would
+# otherwise take the places of all others.
+MOST_OF_ONE = 4
+# What the other side must take within API_STALL_TIMEOUT_S: at 64 KiB a BMC of a few KiB a second still does.
 CHUNK_BYTES = 64 * 1024
+# Between two looks at the run's state: so long may a reader go on after the end of its run.
 ASK_EVERY_S = 5.0
-_TELL_EVERY_BYTES = 4 * 1024**2
+# Of one reader between two counts in Redis: an image of 500 MiB costs some 120 of them.
+_REPORT_EVERY_BYTES = 4 * 1024**2
+# At most 18 digits: more would be no size of a file, and int() of a long text takes quadratic time.
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
 Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
@@ -44,28 +50,29 @@ def wanted(header: str, size: int) -> range | None:
 
 
 class Readers:
-    """Counts the answers with bytes of an image that this process is sending."""
+    """Counts the responses with bytes of an image that this process is sending."""
 
     def __init__(self) -> None:
+        # Without it two requests at once could both take the last place.
         self._lock = Lock()
         self._now: Counter[str] = Counter()
 
     def begin(self, image: str) -> bool:
-        """One more reads ``image``; or False: it has too many already."""
+        """One more reads ``image``; False: it has too many readers already."""
         with self._lock:
             may = self._now[image] < MOST_OF_ONE
             self._now[image] += may
             return may
 
     def end(self, image: str) -> None:
-        """One of them has all, or is gone."""
+        """One of the readers has everything, or has closed its connection."""
         with self._lock:
             self._now[image] -= 1
-            self._now += Counter()  # forgets who has none
+            self._now += Counter()  # removes images without readers
 
 
 class Reading:
-    """The bytes of one answer. ``ended`` is called once, also when nobody ever took the first byte."""
+    """The bytes of one response. ``ended`` is called once, also when the client never took the first byte."""
 
     def __init__(self, content: Generator[bytes, None, None], ended: Callable[[], None]) -> None:
         self._content = content
@@ -91,7 +98,7 @@ class ReadLog:
 
     Args:
         area_at: where the run's parameters begin, in bytes.
-        reader: address of who reads, for people.
+        reader: address of the client, for people.
     """
 
     records: ImageRecords
@@ -101,7 +108,7 @@ class ReadLog:
     reader: str
 
     def delivered(self, start: int, stop: int) -> None:
-        """The bytes from ``start`` until before ``stop`` were taken. What cannot be counted is served all the same."""
+        """The bytes from ``start`` up to ``stop`` were taken. What cannot be counted is served all the same."""
         try:
             self._count(start, stop)
         except BringupError as error:
@@ -116,9 +123,9 @@ class ReadLog:
 
 
 def send_in_small_parts(connection: socket.socket) -> None:
-    """Let the kernel take little ahead.
+    """Let the kernel buffer little.
 
-    It would take megabytes, and more only when a third of them is gone: who reads slowly would seem to have stopped.
+    It would buffer megabytes, and take more only when a third is sent: a slow reader would seem to have stopped.
     """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * CHUNK_BYTES)
 
@@ -127,27 +134,34 @@ def deliver(image: RawIOBase, span: range, delivered: Delivered, progress: Progr
     """The bytes of ``span``.
 
     Args:
-        delivered: told the first byte, and the one behind the last, of each piece that the other side has taken.
+        image: seekable.
+        span: of bytes.
+        delivered: called with start and stop of each piece that the other side has taken.
         progress: called whenever the other side has taken another chunk; the next one has time of its own.
     """
     image.seek(span.start)
-    told = position = span.start
+    reported = position = span.start
     try:
         while position < span.stop:
             chunk = _read(image, min(CHUNK_BYTES, span.stop - position))
             progress()
             yield chunk
             position += len(chunk)
-            if position - told >= _TELL_EVERY_BYTES:
-                delivered(told, position)
-                told = position
+            if position - reported >= _REPORT_EVERY_BYTES:
+                delivered(reported, position)
+                reported = position
     finally:
-        if position > told:
-            delivered(told, position)
+        if position > reported:
+            delivered(reported, position)
 
 
 def while_it_lives(content: Content, lives: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> Content:
-    """``content`` as long as the image lives: a reader who is slow must not read on when its run has ended."""
+    """``content`` as long as the image lives: a slow reader must not read on when its run has ended.
+
+    Args:
+        lives: asks Redis.
+        clock: monotonic seconds.
+    """
     asked = clock()
     with closing(content):
         for chunk in content:
@@ -159,11 +173,16 @@ def while_it_lives(content: Content, lives: Callable[[], bool], clock: Callable[
 
 
 def _read(image: RawIOBase, count: int) -> bytes:
-    """As much; or an end of the connection, for the header has promised it and nothing else may follow."""
+    """At most ``count`` bytes.
+
+    Raises:
+        ConnectionResetError: there are none; the header has promised them, so that only the end of the connection
+            shows the client that something is missing.
+    """
     try:
         chunk = image.read(count)
     except OSError as error:
-        log.get("api").error("an image cannot be served on: its connection is ended", why=str(error))
+        log.get("api").error("an image cannot be read any more: its connection is closed", why=str(error))
         raise ConnectionResetError(errno.ECONNRESET, "the image changed") from None
     if not chunk:
         raise ConnectionResetError(errno.ECONNRESET, "the image ended early")

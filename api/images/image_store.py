@@ -75,12 +75,12 @@ class Images:
 
 
 def new_secret() -> str:
-    """A secret for one minting of one run's image: 43 characters that may stand in an address."""
+    """A secret for one minting of one run's image: 256 bits in 43 characters that an address may have."""
     return secrets.token_urlsafe(32)
 
 
 def locator(secret: str) -> str:
-    """Where Redis keeps what belongs to ``secret``: a look-up by hash, so that timing tells nothing of the secret."""
+    """Where Redis keeps what belongs to ``secret``: a look-up by hash, so that its timing reveals nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -95,7 +95,7 @@ def unseal(secret: str, sealed: bytes) -> bytes:
 
 
 class ParametersTooLarge(Exception):
-    """They do not fit into the area; cut short they would be worth nothing."""
+    """They do not fit into the area; cut short they would be useless."""
 
 
 def run_parameters(
@@ -104,6 +104,7 @@ def run_parameters(
     """What the agent must know of this run.
 
     Args:
+        token: of the run.
         certificate: where machines must present one.
 
     Raises:
@@ -123,7 +124,11 @@ def run_parameters(
 
 
 def area_of(parameters: RunParameters) -> bytes:
-    """The area of the image with ``parameters`` in it. Raises ParametersTooLarge."""
+    """The area of the image with ``parameters`` in it.
+
+    Raises:
+        ParametersTooLarge: they do not fit.
+    """
     text = parameters.model_dump_json().encode()
     if len(text) > AREA_SIZE:
         raise ParametersTooLarge(f"{len(text)} bytes do not fit into {AREA_SIZE}")
@@ -134,7 +139,7 @@ class RunImage(io.RawIOBase):
     """Reads like a file, but has no descriptor: a server that takes one would send the base image instead.
 
     Args:
-        area: exactly what stands in the area's place.
+        area: what replaces the area, of the same length.
     """
 
     def __init__(self, base: BaseImage, area: bytes) -> None:
@@ -157,7 +162,11 @@ class RunImage(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill ``buffer`` from here on. Raises OSError when the base image is not what it was."""
+        """Fill ``buffer`` from the position on.
+
+        Raises:
+            OSError: the base image was overwritten.
+        """
         view = memoryview(buffer).cast("B")
         found = self._base.read(self._position, len(view))
         view[: len(found)] = found
@@ -180,5 +189,5 @@ def _cipher(secret: str) -> Fernet:
 
 
 def _trust(settings: Settings) -> str | None:
-    """The whole file: while a CA is being replaced, the old and the new one stand in it."""
+    """The whole file: while a CA is being replaced, it holds the old and the new one."""
     return settings.path_of("api_tls_ca").read_text(encoding="ascii") if settings.api_use_tls else None

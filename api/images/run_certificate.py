@@ -18,16 +18,20 @@ from bringup.errors import SettingsError
 from bringup.model import RUN_ID, utc_now
 from bringup.text import printable
 
+# Seconds. A CA may be across a network; the request of the worker, and one of its slots, wait meanwhile.
 TIMEOUT_S = 20
+# Characters of its error output that are logged: the last lines have the reason.
 _LONGEST_COMPLAINT = 500
-_MOST_BYTES = 256 * 1024  # the area of an image holds a quarter of this
+# The area of an image holds a quarter of this.
+_MOST_BYTES = 256 * 1024
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
+# A pipe of Linux holds so much: pipe(7).
 _PIECE_BYTES = 64 * 1024
 
 
-class NoRunCertificate(BringupError):
-    """The command gave none that would do; says why, and never shows a key."""
+class NoRunCertificate(Exception):
+    """The command made no usable certificate; with the reason, and never a key."""
 
 
 class _TooMuchOutput(Exception):
@@ -55,9 +59,7 @@ def check_command(command: str) -> None:
     """
     program = shlex.split(command)[0]
     if shutil.which(program) is None:
-        raise SettingsError(
-            [f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; name it by its full path"]
-        )
+        raise SettingsError([f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; give its full path"])
 
 
 def make_run_certificate(command: str, run_id: str) -> RunCertificate:
@@ -133,11 +135,15 @@ def _read(pipes: selectors.BaseSelector, key: selectors.SelectorKey, most_bytes:
 def _complaint(err: bytes) -> str:
     if b"PRIVATE KEY" in err:
         return "(its error output holds a key and is not shown)"
-    return printable(err.decode(errors="replace").strip()[-_LONGEST_COMPLAINT:]) or "(it did not say why)"
+    return printable(err.decode(errors="replace").strip()[-_LONGEST_COMPLAINT:]) or "(it printed no reason)"
 
 
 def _check(certificate_pem: bytes, key_pem: bytes, name: str) -> None:
-    """What the API would refuse later must not be given to a machine."""
+    """Without this a machine would get what the API refuses when it calls back.
+
+    Raises:
+        NoRunCertificate: the certificate does not fit the key, the run or the time.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         fits = certificate.public_key() == load_pem_private_key(key_pem, password=None).public_key()

@@ -14,7 +14,8 @@ from cryptography import x509
 
 from bringup import log
 
-_REPORT_EVERY_S = 60  # one line per address and minute: a flood of connections is not a flood of lines
+# One line per address and minute: a flood of connections must not be a flood of lines.
+_REPORT_EVERY_S = 60
 
 
 @dataclass(eq=False)
@@ -48,7 +49,7 @@ class Clients:
         self._most_per_address = most_per_address
         self._clock = clock
         self._open: dict[int, Client] = {}
-        # Both in the order in which the clients last did something: the first has been silent for longest.
+        # Both in the order in which the clients last did something: the first has been silent for the longest time.
         self._waiting: dict[Client, None] = {}
         self._of_address: defaultdict[str, dict[Client, None]] = defaultdict(dict)
         self._reported: dict[str, float] = {}
@@ -58,6 +59,7 @@ class Clients:
         """A new connection, until the end of the block.
 
         Args:
+            fileno, address: of the connection.
             seconds: until its client must have sent something complete.
         """
         client = Client(fileno, address)
@@ -77,7 +79,11 @@ class Clients:
         return self._open[fileno]
 
     def expect(self, client: Client, seconds: float) -> None:
-        """It is the client's turn, for so many seconds: to send, or to take what we send."""
+        """We wait for the client: to send, or to take what we send.
+
+        Args:
+            seconds: from now; then `close_overdue` closes it.
+        """
         self._forget(client)
         of_address = self._of_address[client.address]
         if len(of_address) >= self._most_per_address:
@@ -86,7 +92,7 @@ class Clients:
         client.deadline = self._clock() + seconds
 
     def at_work(self, client: Client) -> None:
-        """It is our turn: the client waits for us, and may."""
+        """The client waits for us, without a deadline."""
         self._forget(client)
         client.deadline = math.inf
 

@@ -17,11 +17,13 @@ from api.server.tls_connections import LINGER_S, TlsConnections
 from api.server.work_slots import WorkSlots, after_its_body
 from bringup.settings import Settings
 
-# Waiting costs a descriptor and some 50 KiB. 4,096 is what 10 requests a second leave open at the default deadlines,
-# forty times over, and a limit that most systems let a process raise its descriptors to.
+# A connection that waits costs a descriptor and some 50 KiB. 4,096 is forty times what 10 requests a second keep open
+# at the default deadlines, and most systems let a process have so many descriptors.
 _MOST_CONNECTIONS = 4096
-_OTHER_DESCRIPTORS = 512  # Redis connections, images, log files, pipes of commands
-_TICK_S = 1.0  # deadlines are in seconds, so one second late is early enough
+# For Redis connections, images, log files, pipes of commands.
+_OTHER_DESCRIPTORS = 512
+# Between two looks at the deadlines: they are in seconds, so one second late is early enough.
+_TICK_S = 1.0
 
 
 class Worker(GeventWorker):
@@ -54,7 +56,7 @@ class Worker(GeventWorker):
         self.wsgi: Any = after_its_body(slots, self._header_s)
 
     def run(self) -> None:
-        """Serve until told to stop; then finish what is under way."""
+        """Serve until a signal to stop; then finish what is under way."""
         pool = Pool(_most_connections() + self.cfg.backlog)
         servers = [self._listening(listener, pool) for listener in self.sockets]
         while self.alive:
@@ -95,13 +97,13 @@ class Worker(GeventWorker):
         return contextlib.nullcontext()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """The header is there; the body has as long to begin, and afterwards the next header."""
+        """The header is here; the body must begin in the same time, and afterwards the next header."""
         client: Client = self._clients.of(sock.fileno())
         self._clients.expect(client, self._header_s + _TICK_S)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except StopIteration:
-            util.close_graceful(sock, LINGER_S)  # a body that nobody read would destroy the answer
+            util.close_graceful(sock, LINGER_S)  # closing with unread bytes of a body would destroy the response (RST)
             raise
         finally:
             self._clients.expect(client, up_to(self._header_s))

@@ -16,8 +16,10 @@ from bringup import tls
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
+# Seconds in which the workers of a master that was killed notice that, and free the port.
 _PREDECESSOR_S = 10
-_GRACEFUL_S = 8  # below the 10 s in which a service must have stopped
+# Seconds for requests under way: below the 10 s in which a service must have stopped.
+_GRACEFUL_S = 8
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
     """Serve until SIGTERM.
 
     Args:
-        accept_redis: see `api.state.installation`.
+        accept_redis: a person accepts what Redis holds now: see `api.state.installation`.
 
     Raises:
-        SettingsError, InventoryError: found before anything listens.
+        SettingsError, InventoryError: before anything listens.
     """
     app = create_app(settings)
     if accept_redis:
@@ -84,7 +86,7 @@ def serve_images(settings: Settings) -> None:
     """Serve the images alone until SIGTERM, to clients that have no certificate.
 
     Raises:
-        SettingsError: found before anything listens.
+        SettingsError: before anything listens.
     """
     create_images_app(settings)
     listener = Listener("images", "IMAGE_PORT", settings.image_port, create_images_app, asks_clients=False)
@@ -98,9 +100,9 @@ def _listen(settings: Settings, listener: Listener) -> None:
 
 
 def _check_port(host: str, listener: Listener) -> None:
-    """gunicorn would try five times and then only log it.
+    """Wait for the port: the workers of a master that was killed hold it until they notice.
 
-    The workers of a master that was killed hold the port until they notice: a restart waits for them.
+    gunicorn itself would try five times and then only log it.
     """
     deadline = time.monotonic() + _PREDECESSOR_S
     while True:
@@ -147,7 +149,7 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
 
 
 def _tls_options(settings: Settings, listener: Listener) -> dict[str, object]:
-    """The files only tell gunicorn that this is HTTPS; the hook makes the context, anew when they change.
+    """The files only show gunicorn that this is HTTPS; the hook makes the context, and another when they change.
 
     Raises:
         SettingsError: a file is missing or does not fit.

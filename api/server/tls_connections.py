@@ -23,7 +23,9 @@ from bringup.errors import SettingsError
 from bringup.model import utc_now
 from bringup.settings import Settings
 
-LINGER_S = 0.3  # for the last bytes to arrive before a connection is closed: many round trips
+# For the last bytes to arrive before a connection is closed: many round trips. Without it the other side may read a
+# reset instead of our alert or response.
+LINGER_S = 0.3
 
 
 class TlsConnections:
@@ -44,18 +46,18 @@ class TlsConnections:
         """``sock`` after its handshake; None when there is no connection to be made."""
         try:
             secured = ssl_wrap_socket(sock, self._cfg)
-            if not _shook_hands(secured):
+            if not _handshake_done(secured):
                 return None
             client.certificate = _certificate(secured)
             if secured.context is not self._context():
-                self._trust.judge_again()  # the files changed while hands were shaken
+                self._trust.judge_again()  # the files changed during the handshake
             # OpenSSL looks at no certificate when it resumes a session.
             return None if client.certificate and has_ended(client.certificate, utc_now()) else secured
         except SettingsError:
             return None  # reported once, by `close_refused`, and not at each connection
 
     def close_refused(self) -> None:
-        """Close what a new revocation list, another CA or the clock has put an end to. To be called every second."""
+        """Close the connections whose certificate is revoked, expired or of another CA by now. Called every second."""
         clients = self._clients.certificates()
         try:
             refused = self._trust.refused(set(clients))
@@ -74,12 +76,12 @@ class TlsConnections:
         self._problem = problem
 
 
-def _shook_hands(secured: Any) -> bool:
+def _handshake_done(secured: Any) -> bool:
     try:
         secured.do_handshake()
     except OSError as error:  # ssl.SSLError is one
         log.get("api").debug("no TLS connection was made", why=str(error))
-        util.close_graceful(secured, LINGER_S)  # our alert must arrive: it says why
+        util.close_graceful(secured, LINGER_S)  # our alert must arrive: it has the reason
         return False
     return True
 
@@ -103,7 +105,7 @@ class PeerTrust:
         self._judged_by: object = context()
 
     def judge_again(self) -> None:
-        """A connection was made by files that are in force no longer, and may have been judged by none."""
+        """A connection was made by files that have changed since: it was not judged by the present ones."""
         self._judged_by = None
 
     def refused(self, certificates: set[x509.Certificate]) -> dict[x509.Certificate, str]:
@@ -125,7 +127,7 @@ class PeerTrust:
 
 
 def has_ended(certificate: x509.Certificate, now: datetime) -> bool:
-    """It is valid no longer. A resumed TLS session says nothing about this."""
+    """It has expired. A resumed TLS session does not check this."""
     return certificate.not_valid_after_utc < now
 
 

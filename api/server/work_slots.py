@@ -24,22 +24,24 @@ if TYPE_CHECKING:
 
 # A body that comes more slowly is cut off: 2 Mbit/s is less than any network that boots machines.
 _LEAST_BYTES_PER_S = 256 * 1024
-_CHUNKED_BYTES = 16 * 1024**2  # a chunked body announces no length; none may be larger than this
+# A chunked body announces no length: it has the time of the largest one.
+_CHUNKED_BYTES = 16 * 1024**2
 # Most bodies are whole with this. A larger one has shown that it comes; and no more of a stranger is kept in memory.
 _FIRST_BYTES = 16 * 1024
-_MOST_BYTES = 16 * 1024**2  # the largest body that any call takes
+# Of a refused body that is read and discarded: the largest that any call takes.
+_MOST_BYTES = 16 * 1024**2
 
 
 class WorkSlots:
     """Passes requests on to ``app``, so many at a time. Each slot needs at most one connection to Redis.
 
     A request gives its slot back while it reads its body or waits for Redis's disk, and once the application has
-    answered: sending the answer takes as long as the client takes.
+    returned: sending takes as long as the client takes.
 
     Args:
         most: requests that ``app`` works on at the same time.
         header_s: a body has so many seconds, and more by its size.
-        stall_s: an answer, or the next piece of one that reports progress, must be taken in so many seconds.
+        stall_s: a response, or the next piece of one that reports progress, must be taken in so many seconds.
     """
 
     def __init__(self, app: "WSGIApplication", clients: Clients, *, most: int, header_s: float, stall_s: float) -> None:
@@ -84,15 +86,15 @@ class WorkSlots:
 def after_its_body(app: "WSGIApplication", seconds: float) -> "WSGIApplication":
     """``app``, called when a request's body is there, or the first piece of a large one.
 
-    Who announces a body and drips it makes no work until then, and is refused afterwards: a stranger who was refused
-    at once would be back at once. A refusal of a body that is under way waits for it, so that its sender reads an
-    answer instead of a broken connection; and it ends the connection, which gunicorn would not do by itself.
+    A client that announces a body and sends it byte by byte makes no work until then, and is refused later: refused
+    at once, it would be back at once. A refusal of a body that is under way waits for it, so that its sender reads a
+    response instead of a reset; and it closes the connection, which gunicorn would not do by itself.
 
     Args:
-        seconds: what has not come by then is answered, too.
+        seconds: what has not come by then is passed on, too.
     """
 
-    def answers(environ: "WSGIEnvironment", start_response: Any) -> Iterable[bytes]:
+    def respond(environ: "WSGIEnvironment", start_response: Any) -> Iterable[bytes]:
         response = start_response.__self__
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -105,16 +107,16 @@ def after_its_body(app: "WSGIApplication", seconds: float) -> "WSGIApplication":
         deadline = time.monotonic() + up_to(seconds)
         body = environ["wsgi.input"] = ArrivingBody(environ["wsgi.input"])
         body.await_first(deadline)
-        answer = app(environ, start)
+        parts = app(environ, start)
         if not body.has_begun:
-            # The client closes, or its time to take the answer ends. Closed by us, it would be back at once.
+            # The client closes, or its time to take the response ends. Closed by us, it would be back at once.
             response.force_close()
-            return ClosingIterator(answer, [partial(_discard, body), body.close])
+            return ClosingIterator(parts, [partial(_discard, body), body.close])
         if response.should_close():
             gevent.with_timeout(max(0.001, deadline - time.monotonic()), _discard, body, timeout_value=None)
-        return ClosingIterator(answer, body.close)
+        return ClosingIterator(parts, body.close)
 
-    return answers
+    return respond
 
 
 class ArrivingBody(io.RawIOBase):
@@ -149,7 +151,7 @@ class ArrivingBody(io.RawIOBase):
         return len(piece)
 
     def close(self) -> None:
-        """Nobody reads on."""
+        """The rest is not read."""
         self._first.kill()
         super().close()
 

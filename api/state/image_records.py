@@ -29,7 +29,7 @@ class KnownImage:
     """What an address leads to.
 
     Args:
-        etag: names this content, and tells nothing of the secret.
+        etag: names this content, and reveals nothing of the secret.
         state: of the run.
         base: digest of the base image that it was minted with.
         sealed: the run's parameters.
@@ -43,10 +43,13 @@ class KnownImage:
 
 
 class ImageRecords:
-    """Raises RedisUnavailable from every method when Redis does not answer.
+    """Finds images by the hash of their secret, and counts what was read of them.
 
     Args:
         keep: how long an address is recognised, so that a late caller learns that its run has ended.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
     """
 
     def __init__(self, database: Database, keep: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""The image of a run, for the machine's BMC or firmware: who knows its address may read it while the run goes on."""
+"""The image of a run, for its BMC or firmware: its address is the permission to read it while the run goes on."""
 
 from http import HTTPStatus
 
@@ -15,7 +15,7 @@ from bringup import log
 from bringup.wire.machine import IMAGE_FILE
 
 bp = Blueprint("images", __name__)
-# Firmware goes by the end of the address for this one; some BMCs take no other.
+# With this one firmware goes by the end of the address; some BMCs accept no other.
 _MEDIA_TYPE = "application/octet-stream"
 
 
@@ -82,7 +82,7 @@ def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, k
 
 
 def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.Reading:
-    """A BMC that opens one connection after the other must not take the places of all."""
+    """A BMC that opens one connection after the other must not take the slots of all others."""
     if not images.readers.begin(known.etag):
         raise problems.unavailable("too many read this image at this context")
     return delivery.Reading(content, lambda: images.readers.end(known.etag))

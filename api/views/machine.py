@@ -20,6 +20,7 @@ from bringup.wire.run import Artifact
 
 bp = Blueprint("machine", __name__)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+# The message holds one text of at most 1,024 characters; anyone may post it without a token.
 _TLS_FAILURE_LIMIT = 16 * body.KIB
 
 
@@ -27,7 +28,7 @@ _TLS_FAILURE_LIMIT = 16 * body.KIB
 @requires(Auth.MACHINE)
 @openapi.documented((HTTPStatus.ACCEPTED, HeartbeatReply), body=Heartbeat, refusals=_GONE)
 def heartbeat(run_id: str) -> Response:
-    """A sign of life. The answer says when to call again and whether to go on."""
+    """A sign of life. The response has when to call again and whether to go on."""
     beat = body.read(Heartbeat)
     run = _own_run(run_id)
     if run.state is RunState.ABORTED:
@@ -53,10 +54,10 @@ def heartbeat(run_id: str) -> Response:
     refusals=(*_GONE, HTTPStatus.CONFLICT),
 )
 def report(run_id: str) -> Response:
-    """What the machine found. The verdict is ours; the same report again is answered, and changes nothing."""
+    """What the machine found. The verdict is ours; the same report again changes nothing."""
     message = body.read(Report, body.REPORT_LIMIT)
     if message.simulated and services().settings.environment == "production":
-        raise problems.invalid("a simulated report has no place in production")
+        raise problems.invalid("a simulated report is refused with ENVIRONMENT=production")
     run = _own_run(run_id)
     if run.report_sha256 is not None:
         return _replayed(run_id, message)
@@ -70,7 +71,7 @@ def report(run_id: str) -> Response:
 
 
 def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
-    """The run moved between our look and our change: two deliveries of one report, or its end."""
+    """The run has changed between our read and our write: two deliveries of one report, or its end."""
     run = _own_run(run_id)
     if run.report_sha256 is None:
         raise problems.finished(str(error)) from None
@@ -78,7 +79,7 @@ def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
 
 
 def _replayed(run_id: str, message: Report) -> Response:
-    """The first delivery may have been stored and not confirmed: a failover could lose it still."""
+    """The first delivery may have been stored and not confirmed: a failover could still lose it."""
     run = services().store.confirmed_run(run_id)
     if run is None or run.report_sha256 is None:
         raise problems.unavailable("a failover of Redis has lost the report; send it again")
@@ -106,7 +107,7 @@ def _own_run(run_id: str) -> RunRecord:
     public=True,
 )
 def trouble(run_id: str) -> Response:
-    """The machine cannot trust us, and says so without its token, which whoever poses as us would get."""
+    """The machine does not trust us. It proves its token instead of sending it: an impostor would get it."""
     message = body.read(Trouble, _TLS_FAILURE_LIMIT)
     run = _proven_run(run_id, message)
     if run.state.ended:
@@ -119,7 +120,7 @@ def trouble(run_id: str) -> Response:
 
 
 def _proven_run(run_id: str, message: Trouble) -> RunRecord:
-    """One answer to a wrong proof, an unknown run and what is no run id at all: a guess must teach nothing."""
+    """One refusal for a wrong proof, an unknown run and what is no run id: a guess must show nothing."""
     known = re.fullmatch(RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
     proven = events.proves(message, run_id, digest)
@@ -130,7 +131,7 @@ def _proven_run(run_id: str, message: Trouble) -> RunRecord:
 
 
 def _after_the_end(run_id: str, message: Trouble) -> Response:
-    """The answer to the first delivery was lost, or the run has come to another end."""
+    """The response to the first delivery was lost, or the run has ended otherwise."""
     run = services().store.confirmed_run(run_id)
     if run is None or not run.state.ended:
         raise problems.unavailable("a failover of Redis has lost the end of the run; send it again")
@@ -148,7 +149,7 @@ def _after_the_end(run_id: str, message: Trouble) -> Response:
     refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 def put_artifact(run_id: str, name: str) -> Response:
-    """Leave a log, also after the report: it is taken until the run is closed. A later one takes its place."""
+    """Store a log, also after the report, until the run is closed. A later one replaces it."""
     _check_name(name)
     content = body.read_text(LIMIT)
     run = services().store.run(run_id)

@@ -21,14 +21,14 @@ from bringup.model import DeviceState, RunState
 from bringup.wire.message import Health, Readiness
 
 bp = Blueprint("monitoring", __name__)
-_STANDINGS = ("queued", "started", "scheduled", "failed", "quarantined")
+_JOB_STATES = ("queued", "started", "scheduled", "failed", "quarantined")
 
 
 @bp.get("/metrics")
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, openapi.Text))
 def metrics() -> Response:
-    """How runs, devices and queues stand, in Prometheus' text format."""
+    """Runs, devices and queues by state, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Current(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
@@ -38,7 +38,7 @@ def metrics() -> Response:
 @requires(Auth.ANYONE)
 @openapi.documented((HTTPStatus.OK, Health), public=True)
 def health() -> Response:
-    """This process serves; says which service and version it is."""
+    """This process serves: which service it is, and which version."""
     return body.respond(Health(service="bringup-api", version=__version__))
 
 
@@ -91,9 +91,9 @@ class _Current(Collector):
         yield self._differing_hosts()
 
     def _differing_hosts(self) -> Metric:
-        told = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
+        documentation = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
         differing = len(self._given.hosts.differences().others)
-        return GaugeMetricFamily("bringup_inventory_hosts_differing", told, differing)
+        return GaugeMetricFamily("bringup_inventory_hosts_differing", documentation, differing)
 
     def _ended(self) -> Metric:
         family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
@@ -110,14 +110,14 @@ class _Current(Collector):
         return family
 
     def _devices(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily("bringup_devices", "Devices by where they stand.", labels=["state"])
+        family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])
         devices = self._store.devices()
         found = Counter(device.state for device in devices)
         for state in DeviceState:
             family.add_metric([state.value], found[state])
         yield family
         resting = sum(device.maintenance is not None for device in devices)
-        yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that nobody may touch.", resting)
+        yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that must not be touched.", resting)
 
     def _replicas(self) -> Iterator[Metric]:
         """Only with Redis Sentinel."""
@@ -134,8 +134,8 @@ class _Current(Collector):
         yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
 
     def _jobs(self) -> Metric:
-        family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "standing"])
+        family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "state"])
         for queue in self._given.queues.counts(self._given.queues.quarantined()):
-            for standing in _STANDINGS:
-                family.add_metric([queue.name, standing], getattr(queue, standing))
+            for state in _JOB_STATES:
+                family.add_metric([queue.name, state], getattr(queue, state))
         return family

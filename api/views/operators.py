@@ -1,4 +1,4 @@
-"""What operators ask and decide."""
+"""What operators read and change."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 bp = Blueprint("operators", __name__)
 _UNKNOWN = (HTTPStatus.NOT_FOUND,)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+# In one response: some 10 MB of JSON, which takes a second.
 _MOST_RUNS = 10_000
 _DEFAULT_RUNS = 100
 
@@ -45,7 +46,7 @@ def _limit() -> int:
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
 def show_run(run_id: str) -> Response:
-    """A run with its timeline, and what its machine has left."""
+    """A run with its timeline and its artifacts."""
     run = services().store.run(run_id)
     if run is None:
         raise problems.unknown_run()
@@ -74,7 +75,7 @@ def show_report(run_id: str) -> Response:
 @requires(Auth.OPERATOR)
 @openapi.documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def abort_run(run_id: str) -> Response:
-    """End a run. The machine is told at its next heartbeat; the clean-up begins at once."""
+    """End a run. The machine learns it at its next heartbeat; the clean-up begins at once."""
     why = body.read(AbortRequest).reason
     change = change_run_or_refuse(run_id, lambda context: events.abort(context, why))
     return body.respond(change.run.view(), HTTPStatus.ACCEPTED)
@@ -107,7 +108,7 @@ def show_device(name: str) -> Response:
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
 def explain_device(name: str) -> Response:
-    """Whether the device would be powered now, and why not. It switches nothing and writes nothing."""
+    """Whether the device would be powered now, and why not. Nothing is switched or written."""
     return body.respond(explain(_known_device(name), services().settings))
 
 
@@ -115,9 +116,9 @@ def explain_device(name: str) -> Response:
 @requires(Auth.OPERATOR)
 @openapi.documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=_UNKNOWN_OR_CONFLICT)
 def change_device(name: str) -> Response:
-    """Approve a device, put it in service, or in maintenance. Taking it out of reach is always possible.
+    """Approve a device, put it in service, or in maintenance.
 
-    During a run too: what the run did at the BMC until then is undone.
+    Withholding it is always possible, during a run too: what the run did at the BMC until then is undone.
     """
     wanted = body.read(DeviceChange)
     changed = services().store.change_device(name, lambda device: _changed(device, wanted))
@@ -144,7 +145,7 @@ def _refuse_to_expose(device: KnownDevice) -> None:
     if device.entry is None:
         raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
     if device.entry.state is DeviceState.ACTIVE:
-        raise problems.conflict("the inventory says that the machine is active; change DEVICES_FILE first")
+        raise problems.conflict("the machine is active in the inventory; change DEVICES_FILE first")
 
 
 @bp.post("/devices/<name>/runs")

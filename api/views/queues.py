@@ -13,14 +13,15 @@ from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
 from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList
 
 bp = Blueprint("queues", __name__)
-_MOST_JOBS = 1000  # in one answer; the counts are of all
+# In one response: a poisoned queue may have filled the quarantine. The counts are of all.
+_MOST_JOBS = 1000
 
 
 @bp.get("/queues")
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, QueueList))
 def list_queues() -> Response:
-    """How full the queues are, and which jobs are in quarantine: the oldest 1000."""
+    """How many jobs the queues hold, and which are in quarantine: the oldest 1000."""
     queues = services().queues
     jobs = queues.quarantined()
     quarantine = tuple(map(_view, jobs[:_MOST_JOBS]))

@@ -1,4 +1,4 @@
-"""What workers say: a lease was seen, a step of a run was taken."""
+"""What workers post: leases, the steps of a run; and what they ask for: permits and media."""
 
 import re
 from dataclasses import replace
@@ -19,7 +19,8 @@ from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
 from bringup.wire.machine import RunParameters
 from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 
-_CERTIFICATE_AGAIN_S = 30  # somebody must mend the command, or the CA: less would only fill the timeline
+# A person must repair the command, or the CA: to try more often would only fill the timeline.
+_CERTIFICATE_AGAIN_S = 30
 
 bp = Blueprint("workers", __name__)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
@@ -29,7 +30,7 @@ _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 @requires(Auth.WORKER)
 @openapi.documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
 def put_run(run_id: str) -> Response:
-    """A lease was seen. The answer says what comes of it; the same lease again changes nothing."""
+    """A lease was seen. The response is the decision; the same lease again changes nothing."""
     event = body.read(LeaseEvent)
     if not re.fullmatch(RUN_ID, run_id) or run_id != event.run_id:
         raise problems.invalid(f"the run id of this lease is {event.run_id}")
@@ -57,7 +58,7 @@ def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Ch
 
 
 def _device_name(mac: str) -> str:
-    """The name in the inventory; a machine that nobody has named goes by its MAC."""
+    """The name in the inventory; a machine that is not in it is named by its MAC."""
     device = services().store.inventory().device_of(mac)
     return device.name if device else mac.replace(":", "-")
 
@@ -122,7 +123,7 @@ def mint_media(run_id: str) -> Response:
     """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
     asked = body.read(MediaRequest)
     run = _known(run_id)
-    # First, for it takes time and may fail: the old token works until then, and so does that of who overtakes us.
+    # First, because it takes time and may fail: until then the token before this one works.
     certificate = _certificate(run) if run.boot_owner == asked.owner else None
     secret = new_secret()
     digest = locator(secret)
@@ -140,7 +141,7 @@ def mint_media(run_id: str) -> Response:
 
 
 def _certificate(run: RunRecord) -> RunCertificate | None:
-    """What the machine must present; None: it need not, or learns nothing from us."""
+    """What the machine must present; None: it need not, or does not boot our image."""
     given = services()
     if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
         return None
@@ -150,9 +151,9 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
         return make_run_certificate(given.settings.run_certificate_command, run.run_id)
     except NoRunCertificate as error:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
-        told = "RUN_CERTIFICATE_COMMAND made no certificate; the API's log says why"
-        given.store.note(run, "no_certificate", told)
-        raise problems.unavailable(f"the run has no image yet: {told}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
+        detail = "RUN_CERTIFICATE_COMMAND made no certificate; see the log of the API"
+        given.store.note(run, "no_certificate", detail)
+        raise problems.unavailable(f"the run has no image yet: {detail}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
     finally:
         given.certificate_commands.release()
 
@@ -162,7 +163,7 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
         return run_parameters(run_id, token, services().settings, certificate)
     except (OSError, ValueError) as error:
         log.get("api").error("API_TLS_CA cannot be read: no machine can be given it", why=str(error))
-        raise problems.misconfigured("the API cannot read what machines must trust; its log says why") from None
+        raise problems.misconfigured("the API cannot read what machines must trust; see its log") from None
 
 
 def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | None:
@@ -174,7 +175,7 @@ def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | 
         return f"{given.settings.image_base}/api/v1{given.images.mint(parameters, secret)}"
     except ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
-        raise problems.misconfigured("the run's parameters do not fit into the image; the API's log says why") from None
+        raise problems.misconfigured("the run's parameters do not fit into the image; see the log of the API") from None
 
 
 def _boots_ours(run: RunRecord) -> bool:

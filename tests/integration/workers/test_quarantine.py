@@ -113,7 +113,7 @@ def test_a_job_in_quarantine_is_listed_counted_and_put_back(site: Site, start_wo
     shown = json.loads(command(site, "queues", "--output", "json"))
     assert [job["job_id"] for job in shown["quarantine"]] == ["too-new"]
     assert {queue["name"]: queue["quarantined"] for queue in shown["queues"]}["leases"] == 1
-    assert b'bringup_jobs{queue="leases",standing="quarantined"} 1.0' in site.client.get_text("/metrics")
+    assert b'bringup_jobs{queue="leases",state="quarantined"} 1.0' in site.client.get_text("/metrics")
 
     worker.kill()
     assert "is on the queue leases again" in command(site, "queues", "requeue", "too-new")
