@@ -34,7 +34,7 @@ _LOGGED = {
 }
 
 
-class Refusal(BringupError):
+class Refusal(errors.BringupError):
     """Ends a request with a problem document.
 
     Args:

@@ -18,7 +18,7 @@ from api.images.base_image import BaseImage, BaseImageFile
 from api.images.delivery import Readers
 from api.images.run_certificate import RunCertificate
 from api.state.image_records import ImageRecords, KnownImage
-from bringup.errors import CorruptRecord, RedisUnavailable
+from bringup.errors import BringupError, CorruptRecord, RedisUnavailable
 from bringup.model import utc_now
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
@@ -94,7 +94,7 @@ def unseal(secret: str, sealed: bytes) -> bytes:
     return _cipher(secret).decrypt(sealed)
 
 
-class ParametersTooLarge(Exception):
+class ParametersTooLarge(BringupError):
     """They do not fit into the area; cut short they would be useless."""
 
 

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bringup.errors import SettingsError
+from bringup.errors import BringupError, SettingsError
 from bringup.model import RUN_ID, utc_now
 from bringup.text import printable
 
@@ -30,11 +30,11 @@ _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?
 _PIECE_BYTES = 64 * 1024
 
 
-class NoRunCertificate(Exception):
+class NoRunCertificate(BringupError):
     """The command made no usable certificate; with the reason, and never a key."""
 
 
-class _TooMuchOutput(Exception):
+class TooMuchOutput(BringupError):
     """It prints more than was asked for."""
 
 
@@ -93,9 +93,9 @@ def _run(words: list[str]) -> bytes:
         try:
             out, err = _outputs(process, TIMEOUT_S, _MOST_BYTES)
             process.wait(TIMEOUT_S)
-        except (TimeoutError, subprocess.TimeoutExpired, _TooMuchOutput) as error:
+        except (TimeoutError, subprocess.TimeoutExpired, TooMuchOutput) as error:
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started, or its pipes stay open
-            too_much = isinstance(error, _TooMuchOutput)
+            too_much = isinstance(error, TooMuchOutput)
             fault = f"it printed more than {_MOST_BYTES} bytes" if too_much else f"it did not end within {TIMEOUT_S} s"
             raise NoRunCertificate(fault) from None
     if process.returncode:
@@ -108,7 +108,7 @@ def _outputs(process: subprocess.Popen[bytes], longest_s: float, most_bytes: int
 
     Raises:
         TimeoutError: the end has not come in time.
-        _TooMuchOutput: one of them is longer than ``most_bytes``.
+        TooMuchOutput: one of them is longer than ``most_bytes``.
     """
     deadline = time.monotonic() + longest_s
     out, err = bytearray(), bytearray()
@@ -127,7 +127,7 @@ def _read(pipes: selectors.BaseSelector, key: selectors.SelectorKey, most_bytes:
     piece = os.read(key.fd, _PIECE_BYTES)
     key.data.extend(piece)
     if len(key.data) > most_bytes:
-        raise _TooMuchOutput
+        raise TooMuchOutput
     if not piece:
         pipes.unregister(key.fileobj)
 

@@ -13,7 +13,7 @@ from api.runs.timeouts import reason_of
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.expectation import Expectation
 from bringup.model import FailureReason, RunState
-from bringup.verdict import judge
+from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat, Trouble
 from bringup.wire.report import Report
 from bringup.wire.run import EventType, MachineIdentity, RunEvent
