@@ -29,8 +29,8 @@
     │   ├── BmcRejected          a BMC refuses a request
     │   └── JobRefused           a queue held a function that is not on the allow-list
     ├── Refusal                  api.http.problems: ends a request with a problem document
-    ├── ParametersTooLarge       api.images.parameters: a run's parameters do not fit into the image
-    ├── TooMuchOutput            api.images.command_output: a command prints more than it may
+    ├── ParametersTooLarge       api.images.image_store: a run's parameters do not fit into the image
+    ├── TooMuchOutput            api.images.run_certificate: it prints more than it may
     ├── NoRunCertificate         api.images.run_certificate: the command made no certificate
     ├── AlreadyQueued            bringup.quarantine: another job has the id of the one in quarantine
     ├── QueueUnknown             bringup.quarantine: nothing says which queue the job came from
