@@ -60,12 +60,12 @@ class Authority:
             raise Refused(
                 f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, before the CA became valid"
                 f" ({start:%Y-%m-%d %H:%M} UTC)",
-                mend="set the clock (timedatectl), then run this again",
+                hint="set the clock (timedatectl), then run this again",
             )
         if now >= end:
             raise Refused(
                 f"the CA has expired on {end:%Y-%m-%d}; nothing that it signs is accepted any more",
-                mend="bringup pki setup --force, which makes a new CA and new certificates for all",
+                hint="bringup pki setup --force, which makes a new CA and new certificates for all",
             )
 
 

@@ -58,7 +58,7 @@ def read_all(data: bytes, name: str) -> list[x509.CertificateRevocationList]:
     except ValueError:
         found = []
     if not found:
-        raise Damaged(f"{name} holds no readable CRL", mend="bringup pki crl")
+        raise Damaged(f"{name} holds no readable CRL", hint="bringup pki crl")
     return found
 
 

@@ -31,10 +31,10 @@ def read_request(data: bytes, name: str) -> x509.CertificateSigningRequest:
     request = _parsed(data, name)
     if not _proves_possession(request):
         raise InvalidInput(
-            f"{name}: the signature of the request is bad: its sender does not hold the key", mend=NEW_KEY
+            f"{name}: the signature of the request is bad: its sender does not hold the key", hint=NEW_KEY
         )
     if weakness := key_weakness(_key(request, name)):
-        raise InvalidInput(f"{name}: {weakness}", mend=NEW_KEY)
+        raise InvalidInput(f"{name}: {weakness}", hint=NEW_KEY)
     return request
 
 
@@ -79,14 +79,14 @@ def _parsed(data: bytes, name: str) -> x509.CertificateSigningRequest:
     try:
         return load(data)
     except ValueError:
-        raise InvalidInput(f"{name} is no certificate request (PKCS #10)", mend=NEW_KEY) from None
+        raise InvalidInput(f"{name} is no certificate request (PKCS #10)", hint=NEW_KEY) from None
 
 
 def _key(request: x509.CertificateSigningRequest, name: str) -> CertificatePublicKeyTypes:
     try:
         return request.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise InvalidInput(f"{name}: its key is of a kind that cannot be read", mend=NEW_KEY) from None
+        raise InvalidInput(f"{name}: its key is of a kind that cannot be read", hint=NEW_KEY) from None
 
 
 def _proves_possession(request: x509.CertificateSigningRequest) -> bool:

@@ -15,10 +15,10 @@
 
 
 class PkiError(Exception):
-    """What happened and to which file; ``mend`` is the command or step that mends it, if there is one."""
+    """What happened and to which file; ``hint`` is the command or step that corrects it, if there is one."""
 
-    def __init__(self, message: str, *, mend: str = "") -> None:
-        self.mend = mend
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.hint = hint
         super().__init__(message)
 
 

@@ -33,10 +33,10 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise Unwritable(f"{path} cannot be written: {error.strerror}", mend=f"ls -ld {path.parent}") from None
+        raise Unwritable(f"{path} cannot be written: {error.strerror}", hint=f"ls -ld {path.parent}") from None
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, f"ls -ld {path.parent}").format(parent=path.parent)
-        raise Unwritable(f"{path} cannot be written: {error.strerror}", mend=advice) from None
+        raise Unwritable(f"{path} cannot be written: {error.strerror}", hint=advice) from None
 
 
 def read(path: Path) -> bytes:
@@ -49,13 +49,13 @@ def read(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Damaged(f"{path} is no plain file", mend=f"ls -l {path}")
+                raise Damaged(f"{path} is no plain file", hint=f"ls -l {path}")
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        mend = f"ls -l {path}; run this as its owner, or as root" if error.errno == errno.EACCES else f"ls -l {path}"
-        raise Damaged(f"{path} cannot be read: {error.strerror}", mend=mend) from None
+        hint = f"ls -l {path}; run this as its owner, or as root" if error.errno == errno.EACCES else f"ls -l {path}"
+        raise Damaged(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     if len(data) > LARGEST_FILE:
-        raise Damaged(f"{path} is larger than {LARGEST_FILE >> 20} MiB: no file of a PKI is", mend=f"ls -l {path}")
+        raise Damaged(f"{path} is larger than {LARGEST_FILE >> 20} MiB: no file of a PKI is", hint=f"ls -l {path}")
     return data
 
 
@@ -111,17 +111,17 @@ def directory_problem(path: Path) -> PkiError | None:
     try:
         status = path.lstat()
     except OSError as error:
-        return Damaged(f"{path} cannot be read: {error.strerror}", mend=f"ls -ld {path}")
+        return Damaged(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {path}")
     if stat.S_ISLNK(status.st_mode):
         return Damaged(
             f"{path} is a symbolic link, and keys are never written through one",
-            mend=f"rm {path}, or name the real directory in PKI_DIR",
+            hint=f"rm {path}, or name the real directory in PKI_DIR",
         )
     if not stat.S_ISDIR(status.st_mode):
-        return Damaged(f"{path} is no directory", mend=f"mv {path} {path}.aside")
+        return Damaged(f"{path} is no directory", hint=f"mv {path} {path}.aside")
     if status.st_mode & 0o022:
         who = "everybody" if status.st_mode & 0o002 else "its group"
-        return Damaged(f"{path} can be changed by {who}: whoever may can replace a key", mend=f"chmod go-w {path}")
+        return Damaged(f"{path} can be changed by {who}: whoever may can replace a key", hint=f"chmod go-w {path}")
     return None
 
 
@@ -134,7 +134,7 @@ def secret_problem(path: Path) -> PkiError | None:
     status = path.stat()
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
-        return Damaged(f"{path} has mode {mode:04o}: others can read or change the key", mend=f"chmod 600 {path}")
+        return Damaged(f"{path} has mode {mode:04o}: others can read or change the key", hint=f"chmod 600 {path}")
     return None
 
 
@@ -153,6 +153,6 @@ def owner_to_be(path: Path) -> tuple[int, int] | None:
     if os.path.lexists(path) and status.st_uid != os.geteuid():
         raise Unwritable(
             f"{path} belongs to user {status.st_uid}, and this is user {os.geteuid()}",
-            mend="run the command as that user, or as root",
+            hint="run the command as that user, or as root",
         )
     return None

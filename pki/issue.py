@@ -58,7 +58,7 @@ def _check(sitting: Ceremony, identity: Identity, sans: tuple[San, ...]) -> None
     if sans and not identity.role.is_server:
         raise InvalidInput(
             f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
-            mend="leave --san out",
+            hint="leave --san out",
         )
     _check_free(sitting, identity)
 
@@ -70,5 +70,5 @@ def _check_free(sitting: Ceremony, identity: Identity) -> None:
     raise Refused(
         f"{identity} has a certificate, valid until {present.not_valid_after_utc:%Y-%m-%d}:"
         f" {sitting.store.files(identity).certificate}",
-        mend=f"bringup pki renew {identity} --force; or revoke it first: bringup pki revoke {identity}",
+        hint=f"bringup pki renew {identity} --force; or revoke it first: bringup pki revoke {identity}",
     )

@@ -89,7 +89,7 @@ class Change:
     def _stage(self, path: Path, data: bytes, *, secret: bool) -> None:
         self._step(f"stage {path.name}")
         if path.is_symlink():
-            raise Damaged(f"{path} is a symbolic link, and files are never written through one", mend=f"rm {path}")
+            raise Damaged(f"{path} is a symbolic link, and files are never written through one", hint=f"rm {path}")
         self._make_directories(path.parent)
         with writing(path):
             write_new(staged_name(path), data, secret=secret, owner=owner_to_be(path))
@@ -178,8 +178,8 @@ def _listed(journal: Path) -> dict[str, list[str]]:
         listed = json.loads(read(journal))
         return {"put": list(listed["put"]), "drop": list(listed["drop"])}
     except (ValueError, KeyError, TypeError):
-        mend = f"look at what it names and at the files ending in .new, then: rm {journal}"
-        raise Damaged(f"{journal} cannot be read as the list of a change", mend=mend) from None
+        hint = f"look at what it names and at the files ending in .new, then: rm {journal}"
+        raise Damaged(f"{journal} cannot be read as the list of a change", hint=hint) from None
 
 
 def _unused(folder: Path) -> Path:

@@ -40,7 +40,7 @@ def read_key(path: Path, passphrase: Passphrase = no_passphrase) -> PrivateKey:
         raise problem
     key = _decrypted(path, data, passphrase) if is_encrypted(data) else _loaded(path, data, None)
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
-        raise Damaged(f"{path} holds a key that is neither EC nor RSA", mend=f"openssl pkey -in {path} -noout -text")
+        raise Damaged(f"{path} holds a key that is neither EC nor RSA", hint=f"openssl pkey -in {path} -noout -text")
     return key
 
 
@@ -68,11 +68,11 @@ def fits(key: PrivateKey, certificate: x509.Certificate) -> bool:
 def _decrypted(path: Path, data: bytes, passphrase: Passphrase) -> object:
     word = passphrase()
     if not word:
-        raise CaKeyLocked(f"{path} is encrypted, and there is no passphrase", mend="set CA_KEY_PASSPHRASE")
+        raise CaKeyLocked(f"{path} is encrypted, and there is no passphrase", hint="set CA_KEY_PASSPHRASE")
     try:
         return _loaded(path, data, word)
     except PkiError:
-        raise CaKeyLocked(f"{path}: the passphrase is wrong", mend="set CA_KEY_PASSPHRASE to the right one") from None
+        raise CaKeyLocked(f"{path}: the passphrase is wrong", hint="set CA_KEY_PASSPHRASE to the right one") from None
 
 
 def _loaded(path: Path, data: bytes, passphrase: str | None) -> object:
@@ -80,5 +80,5 @@ def _loaded(path: Path, data: bytes, passphrase: str | None) -> object:
         return load_pem_private_key(data, passphrase.encode() if passphrase else None)
     except Exception:  # noqa: BLE001 - ValueError, TypeError, UnsupportedAlgorithm and OpenSSL's own
         raise Damaged(
-            f"{path} holds no readable private key", mend=f"openssl pkey -in {path} -noout; restore it from a backup"
+            f"{path} holds no readable private key", hint=f"openssl pkey -in {path} -noout; restore it from a backup"
         ) from None

@@ -100,7 +100,7 @@ class Record:
         found = found or [e for e in self.entries if e.identity and text in names_of(e.identity)]
         if len({entry.identity for entry in found}) > 1:
             names = ", ".join(sorted({f"{e.role}/{e.name}" for e in found}))
-            raise InvalidInput(f"{text} is more than one identity: {names}", mend="say ROLE/NAME")
+            raise InvalidInput(f"{text} is more than one identity: {names}", hint="say ROLE/NAME")
         return found
 
     def to_json(self) -> bytes:

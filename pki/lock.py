@@ -64,7 +64,7 @@ def _take(descriptor: int, kind: int, path: Path, wait_s: float = 0) -> None:
             time.sleep(_LOOK_AGAIN_S)  # flock itself waits for ever or not at all
             continue
         holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "a command that reads"
-        raise Locked(f"{path} is held by {holder}", mend="wait until it has ended, then run this again")
+        raise Locked(f"{path} is held by {holder}", hint="wait until it has ended, then run this again")
 
 
 def _taken(descriptor: int, kind: int) -> bool:

@@ -49,7 +49,7 @@ class Identity:
         if len(self.name) > LONGEST_NAME or not _LABEL.fullmatch(self.name):
             raise InvalidInput(
                 f"{self.name!r} is no usable name: at most {LONGEST_NAME} lower-case letters, digits and hyphens",
-                mend=f"choose a name such as {self.role}-2",
+                hint=f"choose a name such as {self.role}-2",
             )
 
     @property
@@ -137,7 +137,7 @@ def _address(text: str) -> x509.IPAddress:
     if address.is_unspecified or address.is_multicast or getattr(address, "scope_id", None):
         raise InvalidInput(
             f"{text} is no address that a client connects to",
-            mend="name the address or host name that clients use",
+            hint="name the address or host name that clients use",
         )
     return x509.IPAddress(address)
 
@@ -147,12 +147,12 @@ def _host(text: str, *, single_label: bool) -> str:
     if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise InvalidInput(
             f"{text!r} is neither an IP address nor a host name; wildcards, underscores and ports are refused",
-            mend="give a name such as redis.example.net, or an address such as 192.0.2.10",
+            hint="give a name such as redis.example.net, or an address such as 192.0.2.10",
         )
     if len(labels) == 1 and not single_label:
         raise InvalidInput(
             f"{text} has no dot: names like this are for development only",
-            mend="use the full name or an IP address, or say --dev for a development PKI",
+            hint="use the full name or an IP address, or say --dev for a development PKI",
         )
     if text == DOMAIN or text.endswith(f".{DOMAIN}"):
         raise InvalidInput(f"{text}: names under {DOMAIN} are identities and are given by role and name only")

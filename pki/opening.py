@@ -61,7 +61,7 @@ def check_home(store: Store) -> None:
     store.authorities()
     raise Refused(
         f"this is not the CA's machine: neither {store.ca_key} nor {store.record_file} is here",
-        mend="run the command where the CA key is, and carry the certificates here",
+        hint="run the command where the CA key is, and carry the certificates here",
     )
 
 

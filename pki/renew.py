@@ -49,7 +49,7 @@ def plan(
                 sitting, identity, _present(sitting, identity), renew_days=renew_days, force=force, rekey=rekey
             )
         except Damaged as error:
-            yield Renewal(identity, None, due=False, reason=f"{error}; {error.mend}", attention=True)
+            yield Renewal(identity, None, due=False, reason=f"{error}; {error.hint}", attention=True)
 
 
 def carry_out(sitting: Ceremony, renewals: Sequence[Renewal], *, rekey: bool) -> None:
@@ -78,7 +78,7 @@ def _present(sitting: Ceremony, identity: Identity) -> x509.Certificate:
     certificate = sitting.store.certificate(identity)
     if certificate is None:
         path = sitting.store.files(identity).certificate
-        raise Damaged(f"{path} does not exist, so there is nothing to renew", mend="bringup pki setup")
+        raise Damaged(f"{path} does not exist, so there is nothing to renew", hint="bringup pki setup")
     return certificate
 
 
@@ -137,7 +137,7 @@ def _check_key(sitting: Ceremony, identity: Identity, certificate: x509.Certific
     if files.key.exists() and not fits(read_key(files.key), certificate):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",
-            mend=f"bringup pki renew {identity} --rekey --force makes both anew",
+            hint=f"bringup pki renew {identity} --rekey --force makes both anew",
         )
 
 

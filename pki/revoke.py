@@ -24,7 +24,7 @@ def revoke(sitting: Ceremony, who: str, reason: str) -> list[Entry]:
     """
     found = sitting.record.find(who)
     if not found:
-        raise InvalidInput(f"nothing on record has the name or serial number {who!r}", mend="bringup pki show")
+        raise InvalidInput(f"nothing on record has the name or serial number {who!r}", hint="bringup pki show")
     current = [entry for entry in found if not entry.revoked_at and entry.not_after > sitting.now]
     for entry in current:
         sitting.revoke(entry, reason)
@@ -57,7 +57,7 @@ def rebuild_record(sitting: Ceremony) -> None:
     """
     path = sitting.store.record_file
     if path.exists() and _readable(path.read_bytes()):
-        raise Refused(f"{path} is there and readable: making it anew could only lose something", mend="bringup pki crl")
+        raise Refused(f"{path} is there and readable: making it anew could only lose something", hint="bringup pki crl")
     crl_file = sitting.store.ca_crl
     lists = read_all(read(crl_file), str(crl_file)) if crl_file.exists() else []
     entries = [entry_of(one, sitting.now) for one in _certificates(sitting)]

@@ -36,7 +36,7 @@ def start(sitting: Ceremony) -> Moved:
         Refused: a rollover is under way.
     """
     if sitting.rollover.stage is not None:
-        raise Refused("a CA rollover is under way already", mend="bringup pki rollover status")
+        raise Refused("a CA rollover is under way already", hint="bringup pki rollover status")
     old, new = sitting.authority, Authority.new(sitting.validity.ca_days, sitting.now)
     sitting.trust(old.certificate, new.certificate)
     sitting.install(old, other=new, passphrase=sitting.ca_passphrase())
@@ -51,7 +51,7 @@ def advance(sitting: Ceremony) -> Moved:
     """
     stage = _NEXT.get(_stage(sitting))
     if stage is None:
-        raise Refused("clients and servers have certificates of the new CA", mend="bringup pki rollover finish")
+        raise Refused("clients and servers have certificates of the new CA", hint="bringup pki rollover finish")
     moved = Moved(stage)
     if stage is Stage.CLIENTS and sitting.other:
         old, new = sitting.authority, sitting.other
@@ -69,13 +69,13 @@ def finish(sitting: Ceremony) -> Moved:
     stage = _stage(sitting)
     if stage is not Stage.SERVERS:
         raise Refused(
-            f"the rollover is at stage {stage.value}: no stage can be skipped", mend="bringup pki rollover advance"
+            f"the rollover is at stage {stage.value}: no stage can be skipped", hint="bringup pki rollover advance"
         )
     if left := list(_of_old(sitting)):
         names = ", ".join(map(str, left))
         raise Refused(
             f"these still have certificates of the old CA and would be cut off: {names}",
-            mend=f"bringup pki renew {left[0]} --force; or revoke it: bringup pki revoke {left[0]}",
+            hint=f"bringup pki renew {left[0]} --force; or revoke it: bringup pki revoke {left[0]}",
         )
     sitting.trust(sitting.authority.certificate)
     sitting.install(sitting.authority)
@@ -84,7 +84,7 @@ def finish(sitting: Ceremony) -> Moved:
 
 def _stage(sitting: Ceremony) -> Stage:
     if sitting.rollover.stage is None:
-        raise Refused("no CA rollover is under way", mend="bringup pki rollover start")
+        raise Refused("no CA rollover is under way", hint="bringup pki rollover start")
     return sitting.rollover.stage
 
 

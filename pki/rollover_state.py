@@ -39,7 +39,7 @@ class RolloverState:
             return cls(folder, stage, datetime.fromisoformat(raw["since"]))
         except (ValueError, KeyError, TypeError):
             raise Damaged(
-                f"{path} cannot be read as the stage of a rollover", mend="restore it from a backup"
+                f"{path} cannot be read as the stage of a rollover", hint="restore it from a backup"
             ) from None
 
     @property

@@ -102,7 +102,7 @@ class Ceremony:
         if self.record.has_revoked_key(key):
             raise Refused(
                 f"a certificate of the same key was revoked; the key of {identity} is never certified again",
-                mend="make a new key",
+                hint="make a new key",
             )
         certificate = self.authority.certify(identity, sans, key, self.validity.leaf_days, self.now)
         self.record = self.record.with_issued(certificate, self.now)
@@ -142,7 +142,7 @@ class Ceremony:
             return None
         if word := self._passphrase():
             return word
-        raise CaKeyLocked(f"{path} is encrypted, and the next key must be too", mend="set CA_KEY_PASSPHRASE")
+        raise CaKeyLocked(f"{path} is encrypted, and the next key must be too", hint="set CA_KEY_PASSPHRASE")
 
     def drop(self, path: Path) -> None:
         """Remove a file when everything else is in its place."""
@@ -179,7 +179,7 @@ class Ceremony:
         if self.trusted and not path.exists():
             raise Damaged(
                 f"{path} is not here: nothing can be signed without the CA key",
-                mend="bring it back from where it is kept; if it is lost: docs/PKI.md, 'A lost CA key'",
+                hint="bring it back from where it is kept; if it is lost: docs/PKI.md, 'A lost CA key'",
             )
         return self._authority(path)
 
@@ -189,11 +189,11 @@ class Ceremony:
         if certificate is None:
             raise Damaged(
                 f"{key_file} does not fit {self.store.ca_certificate}: they are of different generations",
-                mend="restore both from one backup, or make a new generation: bringup pki setup --force",
+                hint="restore both from one backup, or make a new generation: bringup pki setup --force",
             )
         if not key_id(certificate):
             raise Damaged(
                 f"the CA in {self.store.ca_certificate} has no subject key identifier, so no leaf can name it",
-                mend="bringup pki setup --force",
+                hint="bringup pki setup --force",
             )
         return Authority(certificate, key)

@@ -66,7 +66,7 @@ def start_over(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str |
         Refused: a rollover is under way.
     """
     if sitting.rollover.stage is not None:
-        raise Refused("a CA rollover is under way", mend="finish it first: bringup pki rollover status")
+        raise Refused("a CA rollover is under way", hint="finish it first: bringup pki rollover status")
     outcome = Outcome()
     others = [one for one in sitting.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: sitting.store.certificate(one) for one in others}
@@ -89,13 +89,13 @@ def _has_ca(sitting: Ceremony) -> bool:
     if key and not certificate:
         raise Damaged(
             f"{store.ca_key} is there, but {store.ca_certificate} is not",
-            mend="restore the certificate from a backup, or make a new generation: bringup pki setup --force",
+            hint="restore the certificate from a backup, or make a new generation: bringup pki setup --force",
         )
     held = [str(one) for one in store.identities() if store.files(one).certificate.exists()]
     if held and not certificate:
         raise Damaged(
             f"{store.ca_certificate} does not exist, but there are certificates of {', '.join(held)}",
-            mend="restore ca/ from a backup, or make a new generation: bringup pki setup --force",
+            hint="restore ca/ from a backup, or make a new generation: bringup pki setup --force",
         )
     return certificate
 
@@ -139,12 +139,12 @@ def _check(sitting: Ceremony, identity: Identity, present: x509.Certificate) -> 
         raise Damaged(
             f"{files.certificate} was not signed by the CA in {sitting.store.ca_certificate}:"
             " it is of another generation",
-            mend=f"bringup pki renew {identity} --force, which keeps its key",
+            hint=f"bringup pki renew {identity} --force, which keeps its key",
         )
     if not fits(read_key(files.key), present):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",
-            mend="restore the right one from a backup, or make both anew:"
+            hint="restore the right one from a backup, or make both anew:"
             f" bringup pki renew {identity} --rekey --force",
         )
 

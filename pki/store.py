@@ -91,7 +91,7 @@ class Store:
         if len(exact) != 1:
             what = "more than one identity" if found else "no identity here"
             known = ", ".join(map(str, self.identities())) or "none"
-            raise InvalidInput(f"{text!r} is {what}; there are: {known}", mend="bringup pki show")
+            raise InvalidInput(f"{text!r} is {what}; there are: {known}", hint="bringup pki show")
         return exact[0]
 
     def authorities(self) -> tuple[x509.Certificate, ...]:
@@ -102,11 +102,11 @@ class Store:
             Damaged: the file cannot be read.
         """
         if not self.ca_certificate.exists():
-            raise NotSetUp(f"there is no CA in {self.root}: {self.ca_certificate} does not exist", mend=SETUP)
+            raise NotSetUp(f"there is no CA in {self.root}: {self.ca_certificate} does not exist", hint=SETUP)
         try:
             return tuple(read_certificates(self.ca_certificate))
         except Damaged as error:
-            raise Damaged(str(error), mend=f"restore it from a backup; if there is none: {SETUP} --force") from None
+            raise Damaged(str(error), hint=f"restore it from a backup; if there is none: {SETUP} --force") from None
 
     def certificate(self, identity: Identity) -> x509.Certificate | None:
         """The certificate of an identity, None if it has none. Raises Damaged."""
@@ -124,9 +124,9 @@ class Store:
             try:
                 return Record.from_json(read(path))
             except Damaged as error:
-                raise Damaged(f"{path}: {error}", mend=REBUILD) from None
+                raise Damaged(f"{path}: {error}", hint=REBUILD) from None
         if self.ca_certificate.exists():
-            raise Damaged(f"{path} is missing: without it a new CRL would forget who was revoked", mend=REBUILD)
+            raise Damaged(f"{path} is missing: without it a new CRL would forget who was revoked", hint=REBUILD)
         return Record()
 
     def _pair(self, identity: Identity) -> tuple[Path, Path]:
@@ -142,4 +142,4 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(read(path))
     except ValueError:
-        raise Damaged(f"{path} holds no readable certificate", mend=f"mv {path} {path}.damaged && {SETUP}") from None
+        raise Damaged(f"{path} holds no readable certificate", hint=f"mv {path} {path}.damaged && {SETUP}") from None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pki.verify import Status
+from pki.check import Status
 from selftest.target_installation import Subject
 
 __all__ = ["Check", "Finding", "Outcome", "Status", "as_promised", "fail", "info", "ok", "skip", "warn"]

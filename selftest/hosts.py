@@ -45,4 +45,4 @@ def _san(text: str, source: str, *, single_label: bool) -> San:
     try:
         return parse_san(text, single_label=single_label)
     except InvalidInput as error:
-        raise InvalidInput(f"{source}: {error}", mend=error.mend) from None
+        raise InvalidInput(f"{source}: {error}", hint=error.hint) from None

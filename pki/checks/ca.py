@@ -10,6 +10,7 @@ from cryptography import x509
 
 from pki import journal
 from pki.authority import key_id, signer_of
+from pki.check import Check, Finding, Findings, Status, fail, info, ok, warn
 from pki.checks import validity
 from pki.crl import read_all
 from pki.files import directory_problem, read, secret_problem
@@ -19,7 +20,6 @@ from pki.lint import lint_authority
 from pki.names import Identity, Role
 from pki.rollover_state import RolloverState
 from pki.store import Store
-from pki.verify import Check, Finding, Findings, Status, fail, info, ok, warn
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Ca:
 def _folders(ca: Ca) -> Findings:
     for folder in _all_folders(ca.store):
         if problem := directory_problem(folder):
-            yield fail(str(problem), problem.mend)
+            yield fail(str(problem), problem.hint)
     state = ca.store.state
     if state.exists() and stat.S_IMODE(state.lstat().st_mode) & 0o077:
         yield fail(f"{state} is open to others, and holds old keys", f"chmod 700 {state}")
@@ -74,8 +74,8 @@ def _profile(ca: Ca) -> Findings:
 def _life(ca: Ca) -> Findings:
     for certificate in ca.store.authorities():
         expired = ca.now >= certificate.not_valid_after_utc
-        mend = "bringup pki setup --force" if expired else "bringup pki rollover start"
-        yield validity.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, mend)
+        hint = "bringup pki setup --force" if expired else "bringup pki rollover start"
+        yield validity.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, hint)
 
 
 def _key(ca: Ca) -> Findings:
@@ -83,7 +83,7 @@ def _key(ca: Ca) -> Findings:
     if not path.exists():
         yield info("the CA key is not on this machine")
     elif problem := secret_problem(path):
-        yield fail(str(problem), problem.mend)
+        yield fail(str(problem), problem.hint)
     elif is_encrypted(read(path)):
         yield ok("0600, encrypted; whether it fits shows when it signs")
     elif not any(fits(read_key(path), one) for one in ca.store.authorities()):

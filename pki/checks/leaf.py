@@ -11,13 +11,13 @@ from cryptography import x509
 from cryptography.x509 import verification
 
 from pki.authority import signer_of
+from pki.check import Check, Findings, fail, info, ok, warn
 from pki.checks import validity
 from pki.files import secret_problem
 from pki.keys import fits, read_key
 from pki.lint import development_names, identity_findings, lint_form, purpose_findings
 from pki.names import Identity, Role, San, san_text, sans_of
 from pki.store import read_certificates
-from pki.verify import Check, Findings, fail, info, ok, warn
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _private(leaf: Leaf) -> Findings:
     if not leaf.key_file.exists():
         yield fail(f"{leaf.key_file} does not exist", "bringup pki setup")
     elif problem := secret_problem(leaf.key_file):
-        yield fail(str(problem), problem.mend)
+        yield fail(str(problem), problem.hint)
     else:
         yield ok(f"0600, of user {leaf.key_file.stat().st_uid}")
 

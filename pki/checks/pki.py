@@ -7,13 +7,13 @@ from datetime import datetime
 from cryptography import x509
 
 from pki import lock
+from pki.check import Result, run
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.errors import PkiError
 from pki.names import STANDARD, Identity, Role, San
 from pki.revocation import known_revocations
 from pki.store import Store
-from pki.verify import Result, run
 
 
 def verify(

@@ -10,6 +10,6 @@ bringup_run() {
         exec bringup "$@"
     fi
     echo "${0##*/}: bringup is not installed: neither .venv in the checkout nor the PATH has it." >&2
-    echo "  to mend it: $(readlink -f -- "$checkout")/scripts/setup" >&2
+    echo "  fix: $(readlink -f -- "$checkout")/scripts/setup" >&2
     exit 2
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from pki.check import Result, run
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.checks import pki
@@ -14,7 +15,6 @@ from pki.errors import PkiError
 from pki.files import read
 from pki.names import Role
 from pki.store import read_certificates
-from pki.verify import Result, run
 from selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
 from selftest.hosts import hosts_of
 from selftest.probe import looking
@@ -95,7 +95,7 @@ def _configured_list(subject: Subject) -> Iterable[Result]:
         return
     for one in read_all(read(path), str(path)):
         found = of_ca.judge_list(one, subject.now(), "bringup pki crl")
-        yield Result("API_TLS_CRL", "crl", "Revocation list", found.status, found.message, found.mend)
+        yield Result("API_TLS_CRL", "crl", "Revocation list", found.status, found.message, found.hint)
 
 
 def _read(path: Path) -> list[x509.Certificate]:
@@ -104,7 +104,7 @@ def _read(path: Path) -> list[x509.Certificate]:
 
 def _without_pki(subject: Subject, error: PkiError) -> Finding:
     if subject.any_tls:
-        return fail(str(error), expected="certificates in order", mend=error.mend or "bringup pki setup")
+        return fail(str(error), expected="certificates in order", mend=error.hint or "bringup pki setup")
     return warn(f"{error} (both TLS flags are off: expected in development only)", mend="bringup pki setup")
 
 
@@ -112,7 +112,7 @@ def _worst(results: list[Result]) -> Finding:
     for status in (Status.FAIL, Status.WARN, Status.SKIP):
         found = [result for result in results if result.status is status]
         if found:
-            return Finding(status, _grouped(found), mend=found[0].mend or "bringup pki verify")
+            return Finding(status, _grouped(found), mend=found[0].hint or "bringup pki verify")
     if not results:
         return skip("nothing to look at")
     return ok(_grouped([result for result in results if result.status is Status.OK]))

@@ -70,7 +70,7 @@ def _revoked(subject: Subject) -> Finding:
     try:
         serials = revoked_serials(subject.store)
     except PkiError as error:
-        return skip(str(error), mend=error.mend or "bringup pki crl")
+        return skip(str(error), mend=error.hint or "bringup pki crl")
     if not serials:
         return info("nothing was revoked: there is nothing to refuse")
     return must_refuse(API, _forged(lambda s: s.forger.revoked(min(serials))))(subject)

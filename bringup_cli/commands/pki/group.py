@@ -23,7 +23,7 @@ EXIT_COULD_NOT_RUN = 3
 
 
 class PkiGroup(click.Group):
-    """A group whose mistakes end in one message, the command that mends them, and an exit code."""
+    """A group whose mistakes end in one message, the command that fixes them, and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises SystemExit instead of PkiError."""
@@ -31,14 +31,14 @@ class PkiGroup(click.Group):
             return super().invoke(ctx)
         except PkiError as error:
             click.echo(f"bringup pki: {error}", err=True)
-            if error.mend:
-                click.echo(f"  to mend it: {error.mend}", err=True)
+            if error.hint:
+                click.echo(f"  fix: {error.hint}", err=True)
             raise SystemExit(exit_code(error)) from None
         except BrokenPipeError:
             raise
         except OSError as error:
             click.echo(f"bringup pki: {error.filename or 'a file'}: {error.strerror}", err=True)
-            click.echo("  to mend it: run this as the owner of the PKI directory, or as root", err=True)
+            click.echo("  fix: run this as the owner of the PKI directory, or as root", err=True)
             raise SystemExit(EXIT_COULD_NOT_RUN) from None
 
 

@@ -83,7 +83,7 @@ def status(context: Context) -> None:
     """Say which stage has been reached, and what must be done before the next."""
     store = store_of(settings_of(context))
     if not store.ca_certificate.exists():
-        raise NotSetUp(f"there is no CA in {store.root}", mend=SETUP)
+        raise NotSetUp(f"there is no CA in {store.root}", hint=SETUP)
     state = RolloverState.read(store.state)
     if state.stage is None:
         click.echo("No CA rollover is under way; to begin one: bringup pki rollover start")

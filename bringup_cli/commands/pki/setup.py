@@ -51,7 +51,7 @@ def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool
     if not sans[Role.API]:
         raise InvalidInput(
             "nothing says under which name machines reach the API: it listens on every address",
-            mend="set CALLBACK_API_URL, or give --api-san NAME",
+            hint="set CALLBACK_API_URL, or give --api-san NAME",
         )
     return [Wanted(identity, sans.get(identity.role, ())) for identity in STANDARD]
 

@@ -7,8 +7,8 @@ import click
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, show_json, show_table
+from pki.check import Result, Status, failed
 from pki.checks import pki as pki_checks
-from pki.verify import Result, Status, failed
 from selftest.hosts import hosts_of
 
 
@@ -36,16 +36,16 @@ def _record(result: Result) -> dict[str, str]:
         "check": result.check,
         "status": result.status.value,
         "message": result.message,
-        "mend": result.mend,
+        "hint": result.hint,
     }
 
 
 def _report(results: list[Result]) -> None:
     rows = [(one.target, one.title, one.status.value.upper(), one.message) for one in results]
     show_table("PKI", ("Of", "Check", "Result", "Observed"), rows)
-    wrong = [one for one in results if one.mend and one.status in {Status.FAIL, Status.WARN}]
+    wrong = [one for one in results if one.hint and one.status in {Status.FAIL, Status.WARN}]
     for one in wrong:
-        click.echo(f"{one.status.value}: {one.target}, {one.title.lower()}: {one.message}\n  to mend it: {one.mend}")
+        click.echo(f"{one.status.value}: {one.target}, {one.title.lower()}: {one.message}\n  fix: {one.hint}")
     counts = Counter(one.status for one in results)
     click.echo(", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status]))
     click.echo("The PKI is NOT in order." if failed(results) else "The PKI is in order.")

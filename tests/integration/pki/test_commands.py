@@ -154,12 +154,12 @@ def test_no_command_prints_a_private_key(run: Run, made: Store) -> None:
     assert made.ca_key.exists()
 
 
-def test_verify_ends_with_one_when_something_is_wrong_and_names_the_mending_command(run: Run, made: Store) -> None:
+def test_verify_ends_with_one_when_something_is_wrong_and_names_the_fix(run: Run, made: Store) -> None:
     made.files(API).key.chmod(0o644)
     result = run("verify")
     assert result.exit_code == 1
     assert "has mode 0644" in result.output
-    assert "to mend it: chmod 600 pki/api/api-key.pem" in result.output
+    assert "fix: chmod 600 pki/api/api-key.pem" in result.output
     assert "NOT in order" in result.output
 
 
@@ -183,7 +183,7 @@ def test_verify_checks_only_what_is_named(run: Run, made: Store) -> None:
 def test_verify_without_a_pki_is_a_matter_of_configuration(run: Run) -> None:
     result = run("verify")
     assert result.exit_code == 2
-    assert "to mend it: bringup pki setup" in result.output
+    assert "fix: bringup pki setup" in result.output
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_every_command_without_a_pki_says_how_to_begin(run: Run, words: str) -> 
     assert not Path("pki").exists()
 
 
-def test_a_host_that_is_not_covered_is_found_and_setup_mends_it(
+def test_a_host_that_is_not_covered_is_found_and_setup_covers_it(
     run: Run, made: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_HOST", "new.example.net")
@@ -330,14 +330,14 @@ def test_show_of_what_is_no_certificate_is_one_message(run: Run, made: Store, wh
     assert made.root.is_dir()
 
 
-def test_a_key_that_does_not_fit_is_mended_by_the_command_that_is_named(run: Run, made: Store) -> None:
+def test_a_key_that_does_not_fit_is_fixed_by_the_command_that_is_named(run: Run, made: Store) -> None:
     made.files(API).key.write_bytes(key_pem(profile.new_key()))
     assert "bringup pki renew api --rekey --force" in run("setup").output
     assert run("renew", "api", "--rekey", "--force").exit_code == 0
     assert run("verify").exit_code == 0
 
 
-def test_a_lost_record_is_mended_by_the_command_that_is_named(run: Run, made: Store) -> None:
+def test_a_lost_record_is_fixed_by_the_command_that_is_named(run: Run, made: Store) -> None:
     made.record_file.unlink()
     for words in (["issue", "run", "--name", "r"], ["crl"], ["revoke", "worker"], ["renew", "--force"]):
         result = run(*words)
@@ -354,7 +354,7 @@ def test_a_killed_command_is_finished_by_the_next(run: Run, made: Store) -> None
     staged_name(files.certificate).write_bytes(before + b"\n")
     verified = run("verify")
     assert verified.exit_code == 1
-    assert "to mend it: bringup pki setup" in verified.output
+    assert "fix: bringup pki setup" in verified.output
     assert run("setup").exit_code == 0
     assert files.certificate.read_bytes() == before + b"\n"
     assert run("verify").exit_code == 0

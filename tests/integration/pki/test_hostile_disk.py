@@ -95,7 +95,7 @@ def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path
     done = run(tmp_path, words, NOBODY)
     assert done.returncode in {1, 3}
     assert str(Path("pki")) in done.stderr
-    assert "to mend it:" in done.stderr
+    assert "fix:" in done.stderr
     assert kit.snapshot(store.root) == before
 
 

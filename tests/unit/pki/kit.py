@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki import profile
 from pki.authority import Authority
+from pki.check import Result, Status
 from pki.checks import pki
 from pki.journal import Step, no_step
 from pki.keys import key_pem, pem, read_key
@@ -24,7 +25,6 @@ from pki.profile import Validity
 from pki.session import Ceremony
 from pki.setup import Outcome, Wanted, set_up
 from pki.store import Store
-from pki.verify import Result, Status
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 REDIS, WORKER, API = STANDARD

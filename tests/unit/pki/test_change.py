@@ -163,7 +163,7 @@ def test_a_full_disk_changes_nothing_and_says_so(store: Store, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Unwritable, match="No space left on device") as caught, kit.sitting(store) as opened:
         start_over(opened, kit.WANTED)
-    assert "make room" in caught.value.mend
+    assert "make room" in caught.value.hint
     assert kit.snapshot(store.root) == before
 
 
@@ -176,7 +176,7 @@ def test_files_are_never_written_through_a_link(store: Store, tmp_path: Path, ki
     path.symlink_to(target)
     with pytest.raises(Damaged, match="symbolic link") as caught, kit.sitting(store) as opened:
         start_over(opened, kit.WANTED)
-    assert caught.value.mend == f"rm {path}"
+    assert caught.value.hint == f"rm {path}"
     assert target.read_text() == "precious"
 
 
@@ -201,7 +201,7 @@ def test_a_folder_that_others_can_change_gets_no_key(store: Store) -> None:
     (store.root / "workers").chmod(0o775)
     with pytest.raises(Damaged, match="changed by its group") as caught, kit.sitting(store) as opened:
         start_over(opened, kit.WANTED)
-    assert caught.value.mend == f"chmod go-w {store.root / 'workers'}"
+    assert caught.value.hint == f"chmod go-w {store.root / 'workers'}"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -232,7 +232,7 @@ def test_a_list_of_a_change_that_cannot_be_read_stops_everything(store: Store) -
     changing.journal_of(store.state).write_text("{")
     with pytest.raises(Damaged, match="list of a change") as caught, kit.sitting(store):
         pass
-    assert "rm " in caught.value.mend
+    assert "rm " in caught.value.hint
 
 
 def test_a_failed_change_removes_what_it_staged(store: Store) -> None:

@@ -56,7 +56,7 @@ def test_what_is_neither_name_nor_address_is_refused(text: str) -> None:
 def test_a_name_without_a_dot_needs_a_development_pki(text: str) -> None:
     with pytest.raises(InvalidInput, match="no dot") as caught:
         parse_san(text)
-    assert "--dev" in caught.value.mend
+    assert "--dev" in caught.value.hint
     assert san_text(parse_san(text, single_label=True)) == text
 
 

@@ -115,7 +115,7 @@ def test_a_broken_record_stops_every_writer_and_says_how_to_mend_it(store: Store
     store.record_file.write_bytes(data)
     with pytest.raises(Damaged) as caught:
         revoked(store, "worker")
-    assert "--rebuild-record" in caught.value.mend
+    assert "--rebuild-record" in caught.value.hint
     assert store.record_file.read_bytes() == data
 
 

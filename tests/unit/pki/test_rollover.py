@@ -7,6 +7,7 @@ from cryptography import x509
 
 from pki import journal, renew, rollover
 from pki.authority import signer_of
+from pki.check import Status
 from pki.crl import read_all
 from pki.errors import Refused
 from pki.issue import issue
@@ -18,7 +19,6 @@ from pki.rollover_state import Stage
 from pki.session import Ceremony
 from pki.setup import set_up
 from pki.store import Store
-from pki.verify import Status
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, W2, WORKER
 from tests.unit.pki.test_change import Death, Dies
@@ -93,7 +93,7 @@ def test_nothing_is_left_to_advance_after_the_servers(store: Store) -> None:
         step(store, act)
     with pytest.raises(Refused, match="clients and servers have") as caught:
         step(store, rollover.advance)
-    assert caught.value.mend == "bringup pki rollover finish"
+    assert caught.value.hint == "bringup pki rollover finish"
 
 
 def test_whoever_would_be_cut_off_stops_the_last_step(store: Store) -> None:

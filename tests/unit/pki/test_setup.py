@@ -103,7 +103,7 @@ def test_a_key_that_does_not_fit_stops_setup_and_nothing_is_lost(store: Store) -
     before = kit.snapshot(store.root)
     with pytest.raises(Damaged, match=r"api-key\.pem does not fit .*api-cert\.pem") as caught:
         kit.set_up_again(store)
-    assert "bringup pki renew api --rekey --force" in caught.value.mend
+    assert "bringup pki renew api --rekey --force" in caught.value.hint
     assert kit.snapshot(store.root) == before
 
 
@@ -111,7 +111,7 @@ def test_a_certificate_of_another_generation_stops_setup(store: Store) -> None:
     kit.plant(store, API, kit.Forgery(identity=API), by=Authority.new(100, NOW))
     with pytest.raises(Damaged, match="of another generation") as caught:
         kit.set_up_again(store)
-    assert caught.value.mend.startswith("bringup pki renew api --force")
+    assert caught.value.hint.startswith("bringup pki renew api --force")
 
 
 def test_a_ca_key_without_its_certificate_stops_setup(store: Store) -> None:
@@ -132,14 +132,14 @@ def test_leaves_without_any_ca_stop_setup(store: Store) -> None:
     store.ca_key.unlink()
     with pytest.raises(Damaged, match="there are certificates of redis, worker, api") as caught:
         kit.set_up_again(store)
-    assert "setup --force" in caught.value.mend
+    assert "setup --force" in caught.value.hint
 
 
 def test_a_ca_that_cannot_be_read_is_no_reason_for_a_new_one(store: Store) -> None:
     store.ca_certificate.write_text("rubbish")
     with pytest.raises(Damaged, match="no readable certificate") as caught:
         kit.set_up_again(store)
-    assert "restore it from a backup" in caught.value.mend
+    assert "restore it from a backup" in caught.value.hint
     assert store.ca_certificate.read_text() == "rubbish"
 
 
@@ -171,14 +171,14 @@ def test_an_expired_ca_signs_nothing_and_says_what_to_do(tmp_path: Path) -> None
     store.files(API).certificate.unlink()
     with pytest.raises(Refused, match="the CA has expired") as caught:
         kit.set_up_again(store, NOW + timedelta(days=11))
-    assert "setup --force" in caught.value.mend
+    assert "setup --force" in caught.value.hint
 
 
 def test_a_clock_before_the_ca_signs_nothing_and_is_named(store: Store) -> None:
     store.files(API).certificate.unlink()
     with pytest.raises(Refused, match="this machine's clock says 2026-05-01") as caught:
         kit.set_up_again(store, NOW - timedelta(days=31))
-    assert "timedatectl" in caught.value.mend
+    assert "timedatectl" in caught.value.hint
 
 
 def test_a_broken_certificate_stops_setup_and_is_not_overwritten(store: Store) -> None:
@@ -194,7 +194,7 @@ def test_an_open_ca_key_signs_nothing(store: Store) -> None:
     store.files(API).certificate.unlink()
     with pytest.raises(Damaged, match="mode 0644") as caught:
         kit.set_up_again(store)
-    assert caught.value.mend == f"chmod 600 {store.ca_key}"
+    assert caught.value.hint == f"chmod 600 {store.ca_key}"
 
 
 def test_a_revoked_certificate_is_left_alone_and_named(store: Store) -> None:
@@ -265,7 +265,7 @@ def test_the_ca_key_is_encrypted_and_signs_only_with_its_passphrase(tmp_path: Pa
     for word, message in ((None, "there is no passphrase"), ("wrong", "the passphrase is wrong")):
         with pytest.raises(CaKeyLocked, match=message) as caught, kit.sitting(store, word=word) as opened:
             opened.issue(W2, ())
-        assert "wrong" not in caught.value.mend.replace("right", "")
+        assert "wrong" not in caught.value.hint.replace("right", "")
     kit.set_up_again(store, word="correct horse")
     assert kit.failures(store) == {}
 

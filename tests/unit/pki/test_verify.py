@@ -13,10 +13,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from pki import profile
 from pki.authority import Authority
+from pki.check import Status
 from pki.errors import Locked, NotSetUp
 from pki.keys import key_pem, pem
 from pki.store import Store
-from pki.verify import Status
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, WORKER, Forgery, failures, plant, verified
 
@@ -149,7 +149,7 @@ def test_a_folder_that_others_can_change_is_found(store: Store, folder: str, mod
 
 def test_a_private_folder_that_others_can_read_is_found(store: Store) -> None:
     store.state.chmod(0o755)
-    assert "chmod 700" in next(one.mend for one in verified(store) if one.status is Status.FAIL)
+    assert "chmod 700" in next(one.hint for one in verified(store) if one.status is Status.FAIL)
 
 
 @pytest.mark.parametrize("target", ["redis", "ca"])
@@ -216,7 +216,7 @@ def test_a_clock_before_the_certificates_is_named_as_the_cause(store: Store) -> 
     results = verified(store, NOW - timedelta(days=400))
     expiry = [one for one in results if one.check == "expiry"]
     assert {one.status for one in expiry} == {Status.FAIL}
-    assert all("clock" in one.message and "timedatectl" in one.mend for one in expiry)
+    assert all("clock" in one.message and "timedatectl" in one.hint for one in expiry)
 
 
 def test_a_stale_list_of_revoked_certificates_is_found_and_not_taken_for_an_expired_ca(store: Store) -> None:
