@@ -1,74 +1,166 @@
-"""Certificate revocation lists.
+"""Revocation: revoking a certificate, reading the published lists, and rebuilding a lost ledger from them.
 
-Source: RFC 5280 s.5.1, s.5.2.1 (AKI), s.5.2.3 (CRL number), s.5.3.1 (reason codes).
+Source: RFC 5280 s.5.1; what a list holds is decided in `pki.authority.Authority.crl`.
 """
 
 import re
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from cryptography import x509
 
-from pki.errors import Damaged
-from pki.ledger import Entry, Record
-from pki.profile import EARLY_BACKDATE
+from pki.errors import Damaged, InvalidInput, PkiError, Refused
+from pki.files import read
+from pki.ledger import REASONS, Entry, Ledger, entry_of, serial_text
+from pki.names import Identity, identity_of
+from pki.session import CaSession
+from pki.store import Store
 
-# Without those that lift a revocation or that only another kind of CA may state.
-REASONS = {
-    "unspecified": x509.ReasonFlags.unspecified,
-    "key-compromise": x509.ReasonFlags.key_compromise,
-    "affiliation-changed": x509.ReasonFlags.affiliation_changed,
-    "superseded": x509.ReasonFlags.superseded,
-    "cessation-of-operation": x509.ReasonFlags.cessation_of_operation,
-}
 _PEM = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
-def unsigned(
-    issuer: x509.Certificate, record: Record, days: float, now: datetime
-) -> x509.CertificateRevocationListBuilder:
-    """The CRL of one CA, to be signed by it.
-
-    It is backdated as a CA is: a server whose clock is behind its date would refuse everybody.
+def revoke(session: CaSession, who: str, reason: str) -> list[Entry]:
+    """Revoke the certificates of an identity that have not ended yet, or the one with a serial number.
 
     Args:
-        days: until it must be replaced; it never outlives its CA.
+        session: committed here; what is replaced is kept as a backup.
+        who: a serial number or an identity, as `pki.ledger.Ledger.find` takes them.
+        reason: one of `pki.ledger.REASONS`.
+
+    Returns:
+        What was revoked now; what was revoked before stays as it was.
+
+    Raises:
+        InvalidInput: nothing on record has this name or number, or more than one identity has.
     """
-    ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.subject)
-        .last_update(max(now - EARLY_BACKDATE, issuer.not_valid_before_utc))
-        .next_update(min(now + timedelta(days=days), issuer.not_valid_after_utc))
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
-        .add_extension(x509.CRLNumber(record.crl_number), critical=False)
-    )
-    for entry in record.revoked_by(ski.digest.hex()):
-        builder = builder.add_revoked_certificate(_revoked(entry))
-    return builder
+    found = session.ledger.find(who)
+    if not found:
+        raise InvalidInput(f"nothing on record has the name or serial number {who!r}", hint="bringup pki show")
+    current = [entry for entry in found if not entry.revoked_at and entry.not_after > session.now]
+    for entry in current:
+        session.revoke(entry, reason)
+    for identity in {entry.identity for entry in current}:
+        _retire(session, identity)
+    session.publish_crl()
+    session.commit(backup=True)
+    return current
 
 
-def read_all(data: bytes, name: str) -> list[x509.CertificateRevocationList]:
+def _retire(session: CaSession, identity: Identity | None) -> None:
+    """Remove the files of a revoked identity; those of the standard three stay until they are issued again."""
+    if identity is None or identity.is_standard:
+        return
+    present = session.store.certificate(identity)
+    if present is not None and session.ledger.is_revoked(present):
+        files = session.store.files(identity)
+        for path in (files.certificate, files.key, files.bundle):
+            if path.exists():
+                session.drop(path)
+
+
+def rebuild_ledger(session: CaSession) -> None:
+    """Rebuild the ledger: certificates from their files, revocations from the list that the CA signed.
+
+    A certificate whose file is not here is known again only if it was revoked.
+
+    Raises:
+        Refused: the ledger is there and readable.
+    """
+    path = session.store.ledger_file
+    if path.exists() and _readable(path.read_bytes()):
+        raise Refused(f"{path} is there and readable: rebuilding it could only lose something", hint="bringup pki crl")
+    crl_file = session.store.ca_crl
+    lists = read_crls(crl_file) if crl_file.exists() else []
+    entries = [entry_of(one, session.now) for one in _certificates(session)]
+    known = {entry.serial for entry in entries}
+    entries += [gone for one in lists for gone in _only_revoked(one) if gone.serial not in known]
+    ledger = Ledger(tuple(entries), crl_number=max(map(_number, lists), default=0))
+    session.ledger = _with_revocations(ledger, lists)
+
+
+def _certificates(session: CaSession) -> Iterator[x509.Certificate]:
+    for identity in session.store.identities():
+        certificate = session.store.certificate(identity)
+        if certificate is not None and identity_of(certificate) is not None:
+            yield certificate
+
+
+def _only_revoked(revocations: x509.CertificateRevocationList) -> Iterator[Entry]:
+    aki = revocations.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
+    end = revocations.next_update_utc or revocations.last_update_utc
+    for one in revocations:
+        when = one.revocation_date_utc
+        yield Entry(serial_text(one.serial_number), "", "", "", (), when, end, aki.hex(), "", issued_at=when)
+
+
+def _number(revocations: x509.CertificateRevocationList) -> int:
+    return revocations.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def _readable(data: bytes) -> bool:
+    try:
+        Ledger.from_json(data)
+    except PkiError:
+        return False
+    return True
+
+
+def _with_revocations(ledger: Ledger, lists: Sequence[x509.CertificateRevocationList]) -> Ledger:
+    revoked = {serial_text(one.serial_number): one for revocations in lists for one in revocations}
+    entries = tuple(_marked(entry, revoked.get(entry.serial)) for entry in ledger.entries)
+    return replace(ledger, entries=entries)
+
+
+def _marked(entry: Entry, revoked: x509.RevokedCertificate | None) -> Entry:
+    if revoked is None:
+        return entry
+    return replace(entry, revoked_at=revoked.revocation_date_utc, reason=_reason(revoked))
+
+
+def _reason(revoked: x509.RevokedCertificate) -> str:
+    try:
+        flag = revoked.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return "unspecified"
+    return next((name for name, known in REASONS.items() if known is flag), "unspecified")
+
+
+def read_crls(path: Path) -> list[x509.CertificateRevocationList]:
     """Every CRL of a PEM file: during a rollover there are two.
 
     Raises:
         Damaged: there is none, or one cannot be read.
     """
     try:
-        found = [x509.load_pem_x509_crl(block) for block in _PEM.findall(data)]
+        lists = [x509.load_pem_x509_crl(block) for block in _PEM.findall(read(path))]
     except ValueError:
-        found = []
-    if not found:
-        raise Damaged(f"{name} holds no readable CRL", hint="bringup pki crl")
-    return found
+        lists = []
+    if not lists:
+        raise Damaged(f"{path} holds no readable CRL", hint="bringup pki crl")
+    return lists
 
 
-def _revoked(entry: Entry) -> x509.RevokedCertificate:
-    reason = REASONS[entry.reason or "unspecified"]
-    builder = (
-        x509.RevokedCertificateBuilder()
-        .serial_number(int(entry.serial, 16))
-        .revocation_date(entry.revoked_at or entry.issued_at)
+def known_revocations(store: Store) -> Callable[[x509.Certificate], bool]:
+    """A test whether a certificate was revoked, by the ledger where it is here, and by the published list.
+
+    A file that cannot be read counts as empty: another check reports it.
+    """
+    ledger, lists = Ledger(), list[x509.CertificateRevocationList]()
+    with suppress(PkiError, OSError):
+        lists = read_crls(store.ca_crl)
+    with suppress(PkiError, OSError):
+        ledger = store.ledger()
+    return lambda certificate: (
+        ledger.is_revoked(certificate)
+        or any(one.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
     )
-    if reason is not x509.ReasonFlags.unspecified:  # which is said by leaving it out, RFC 5280 s.5.3.1
-        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
-    return builder.build()
+
+
+def revoked_serials(store: Store) -> frozenset[int]:
+    """The serial numbers on the published list; empty where no list was published. Raises Damaged."""
+    if not store.ca_crl.exists():
+        return frozenset()
+    lists = read_crls(store.ca_crl)
+    return frozenset(entry.serial_number for one in lists for entry in one)

@@ -1,19 +1,27 @@
-"""Files that nobody else may read or change: how they are opened, written and judged."""
+"""Files on the disk: read and written whole, synced, private where they must be, and locked against others."""
 
 import errno
+import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pki.errors import Damaged, PkiError, Unwritable
+from pki.errors import Damaged, Locked, PkiError, Unwritable
 
+# Keys and the ledger: their owner alone. Certificates and lists: every service reads them as its own user.
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
 DIRECTORY_MODE = 0o755
 PRIVATE_DIRECTORY_MODE = 0o700
+
+# Bytes. A ledger of 20,000 certificates is below it; a path that names a device or an image must not fill the memory.
 LARGEST_FILE = 16 * 1024 * 1024
+
+# Seconds between two attempts at a lock: flock itself waits for ever or not at all.
+_LOCK_RETRY_S = 0.05
 
 _ADVICE = {
     errno.ENOENT: "mkdir -p {parent}",
@@ -25,10 +33,10 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Whatever the file system refuses becomes one message that names the file.
+    """Turn every refusal of the file system into one message that names the file.
 
     Raises:
-        Unwritable: with what can be done about it.
+        Unwritable: its hint is what can be done about it.
     """
     try:
         yield
@@ -60,10 +68,16 @@ def read(path: Path) -> bytes:
 
 
 def write_new(path: Path, data: bytes, *, secret: bool, owner: tuple[int, int] | None) -> None:
-    """Create a file, whole and on the disk, or raise OSError; never through a link, never over another file.
+    """Create a file, whole and on the disk; never through a link, never over another file.
 
     Args:
-        owner: user and group; None leaves it to the process.
+        path: where nothing is yet; its directory is not synced (`sync_directory`).
+        data: all of it.
+        secret: readable by its owner only; otherwise by everybody, whatever the umask.
+        owner: user and group; None for those of the process.
+
+    Raises:
+        OSError: the file system refused it.
     """
     mode = SECRET_MODE if secret else PUBLIC_MODE
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,19 +86,43 @@ def write_new(path: Path, data: bytes, *, secret: bool, owner: tuple[int, int] |
         if owner:
             os.fchown(descriptor, *owner)
         if not secret:
-            os.fchmod(descriptor, mode)  # whatever the umask: those who verify must be able to read it
+            os.fchmod(descriptor, mode)
         file.write(data)
         file.flush()
+        # Without it a power cut after the rename may leave an empty file under the name of the old one.
         os.fsync(descriptor)
 
 
 def sync_directory(path: Path) -> None:
-    """Put the names in a directory on the disk: without it a rename may be lost in a power cut."""
+    """Write the names in a directory to the disk: without it a rename may be lost in a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def staged_name(path: Path) -> Path:
+    """Where the new contents of a file wait: in its own directory, so that the switch is one rename."""
+    return path.with_name(f".{path.name}.new")
+
+
+def write_atomic(path: Path, data: bytes, *, before_rename: Callable[[], None] = lambda: None) -> None:
+    """Replace a private file: after a crash at any point the old one is whole, or the new one is.
+
+    Args:
+        path: the file; it need not exist.
+        data: its new contents.
+        before_rename: called when the new file is complete and the old one still in place.
+
+    Raises:
+        OSError: the file system refused it; the old file is unchanged.
+    """
+    staged = staged_name(path)
+    write_new(staged, data, secret=True, owner=None)
+    before_rename()
+    staged.replace(path)
+    sync_directory(path.parent)
 
 
 def make_directory(path: Path, mode: int) -> None:
@@ -100,7 +138,7 @@ def make_directory(path: Path, mode: int) -> None:
         except FileExistsError:
             pass
         else:
-            path.chmod(mode)  # new and empty; the umask may have taken away what services need
+            path.chmod(mode)  # the umask may have removed what services need
             sync_directory(path.parent)
     if problem := directory_problem(path):
         raise problem
@@ -118,10 +156,10 @@ def directory_problem(path: Path) -> PkiError | None:
             hint=f"rm {path}, or name the real directory in PKI_DIR",
         )
     if not stat.S_ISDIR(status.st_mode):
-        return Damaged(f"{path} is no directory", hint=f"mv {path} {path}.aside")
+        return Damaged(f"{path} is no directory", hint=f"mv {path} {path}.backup")
     if status.st_mode & 0o022:
         who = "everybody" if status.st_mode & 0o002 else "its group"
-        return Damaged(f"{path} can be changed by {who}: whoever may can replace a key", hint=f"chmod go-w {path}")
+        return Damaged(f"{path} can be changed by {who}, and so can the keys in it", hint=f"chmod go-w {path}")
     return None
 
 
@@ -138,21 +176,68 @@ def secret_problem(path: Path) -> PkiError | None:
     return None
 
 
-def owner_to_be(path: Path) -> tuple[int, int] | None:
-    """Who a file that is replaced must belong to: as before, or whom its directory belongs to.
+@contextmanager
+def exclusive_lock(path: Path, command: str, *, wait_s: float = 0) -> Iterator[None]:
+    """Hold the lock while the block runs; the kernel frees it if the process dies.
 
-    Redis runs as its own user; a renewal by root that took the key away from it would be an outage at the next
-    restart. Only root can give files away.
+    Without it two commands would each write a ledger that lacks the certificate of the other.
+
+    Args:
+        path: the lock file; it is made where it does not exist.
+        command: what the holder does, for the message to the next.
+        wait_s: how long to wait for another to end, in seconds.
 
     Raises:
-        Unwritable: the file belongs to somebody else, and we are not root.
+        Locked: another process holds it.
+        Unwritable: the lock file cannot be made.
     """
-    status = path.lstat() if os.path.lexists(path) else path.parent.stat()
-    if os.geteuid() == 0:
-        return status.st_uid, status.st_gid
-    if os.path.lexists(path) and status.st_uid != os.geteuid():
-        raise Unwritable(
-            f"{path} belongs to user {status.st_uid}, and this is user {os.geteuid()}",
-            hint="run the command as that user, or as root",
-        )
-    return None
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, SECRET_MODE)
+    try:
+        _take(descriptor, fcntl.LOCK_EX, path, wait_s)
+        with writing(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()}: {command}".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)  # a later holder that only reads must not be taken for this command
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def shared_lock(path: Path) -> Iterator[None]:
+    """Keep writers out while the block reads: without it a check could see half of a change.
+
+    Where the lock file cannot be opened there is no writer to wait for.
+
+    Raises:
+        Locked: a command is changing the files right now.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        _take(descriptor, fcntl.LOCK_SH, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, path: Path, wait_s: float = 0) -> None:
+    end = time.monotonic() + wait_s
+    while not _taken(descriptor, kind):
+        if time.monotonic() < end:
+            time.sleep(_LOCK_RETRY_S)
+            continue
+        holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "a command that reads"
+        raise Locked(f"{path} is held by {holder}", hint="wait until it has ended, then run this again")
+
+
+def _taken(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

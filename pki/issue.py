@@ -5,16 +5,16 @@ from datetime import timedelta
 from cryptography import x509
 
 from pki import profile
+from pki.authority import key_pem, pem
 from pki.errors import InvalidInput, Refused
-from pki.keys import key_pem, pem
 from pki.names import Identity, Role, San
-from pki.session import Ceremony
+from pki.session import CaSession
 
-_RUNS_ON_RECORD = timedelta(days=30)  # after their end; every run has one, and the record is read at each issuing
+_RUNS_ON_RECORD = timedelta(days=30)  # after their end; every run has one, and the ledger is read at each issuing
 
 
 def issue(
-    sitting: Ceremony,
+    session: CaSession,
     identity: Identity,
     sans: tuple[San, ...] = (),
     *,
@@ -29,46 +29,46 @@ def issue(
         InvalidInput: a name that a client has no use for.
         Refused: it has a usable certificate, or the request's key was revoked.
     """
-    _check(sitting, identity, sans)
+    _check(session, identity, sans)
     if request is None:
-        certificate = sitting.issue(identity, sans)
+        certificate = session.issue(identity, sans)
     else:
-        certificate = sitting.certify(identity, sans, request.public_key())
-        if (key := sitting.store.files(identity).key).exists():
-            sitting.drop(key)
-    sitting.commit(keep_replaced=True)
+        certificate = session.certify(identity, sans, request.public_key())
+        if (key := session.store.files(identity).key).exists():
+            session.drop(key)
+    session.commit(backup=True)
     return certificate
 
 
-def hand_out(sitting: Ceremony, identity: Identity, sans: tuple[San, ...] = ()) -> bytes:
+def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...] = ()) -> bytes:
     """A certificate and a new key for whoever takes them away, in PEM: on record, but in no file here.
 
     Raises:
         InvalidInput, Refused: as `issue` does.
     """
-    _check(sitting, identity, sans)
+    _check(session, identity, sans)
     key = profile.new_key()
-    certificate = sitting.sign(identity, sans, key.public_key())
-    sitting.record = sitting.record.without_ended(Role.RUN, sitting.now - _RUNS_ON_RECORD)
-    sitting.commit()
+    certificate = session.sign(identity, sans, key.public_key())
+    session.ledger = session.ledger.without_ended(Role.RUN, session.now - _RUNS_ON_RECORD)
+    session.commit()
     return pem(certificate) + key_pem(key)
 
 
-def _check(sitting: Ceremony, identity: Identity, sans: tuple[San, ...]) -> None:
+def _check(session: CaSession, identity: Identity, sans: tuple[San, ...]) -> None:
     if sans and not identity.role.is_server:
         raise InvalidInput(
             f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
             hint="leave --san out",
         )
-    _check_free(sitting, identity)
+    _check_free(session, identity)
 
 
-def _check_free(sitting: Ceremony, identity: Identity) -> None:
-    present = sitting.store.certificate(identity)
-    if present is None or sitting.record.is_revoked(present) or present.not_valid_after_utc <= sitting.now:
+def _check_free(session: CaSession, identity: Identity) -> None:
+    present = session.store.certificate(identity)
+    if present is None or session.ledger.is_revoked(present) or present.not_valid_after_utc <= session.now:
         return
     raise Refused(
         f"{identity} has a certificate, valid until {present.not_valid_after_utc:%Y-%m-%d}:"
-        f" {sitting.store.files(identity).certificate}",
+        f" {session.store.files(identity).certificate}",
         hint=f"bringup pki renew {identity} --force; or revoke it first: bringup pki revoke {identity}",
     )

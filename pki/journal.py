@@ -1,8 +1,8 @@
 """Several files changed as one: after a crash at any point the old ones are whole, or the new ones are.
 
-Every new file is first written beside its place and synced. Then a list of them is put down in one atomic step:
-that is the moment of decision. Before it nothing has changed, after it all that is left is to rename, which
-`finish` does, now or in the next command.
+Every new file is first written beside its place and synced. Then a list of them, the journal, is written in one
+atomic step: the decision. Before it nothing has changed; after it only renames are left, which `finish` does, now or
+in the next command.
 """
 
 import contextlib
@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from pki.errors import Damaged, PkiError
+from pki.errors import Damaged, PkiError, Unwritable
 from pki.files import (
     DIRECTORY_MODE,
     PRIVATE_DIRECTORY_MODE,
     make_directory,
-    owner_to_be,
     read,
+    staged_name,
     sync_directory,
+    write_atomic,
     write_new,
     writing,
 )
@@ -29,10 +30,10 @@ Step = Callable[[str], None]
 
 
 def no_step(_name: str) -> None:
-    """Where a test lets the process die between two steps, the product does nothing."""
+    """Nothing; a test lets the process die here, between two steps."""
 
 
-class Change:
+class Journal:
     """New contents for files under one root; nothing is written before `commit`.
 
     Args:
@@ -49,15 +50,19 @@ class Change:
         self._gone: list[Path] = []
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
-        """Let ``path`` hold ``data`` once the change is committed."""
+        """Let ``path`` hold ``data`` after `commit`."""
         self._new[path] = (data, secret)
 
     def drop(self, path: Path) -> None:
-        """Let ``path`` be gone once everything else is in its place."""
+        """Remove ``path`` at `commit`, after everything else is in its place."""
         self._gone.append(path)
 
-    def keep_aside(self, now: datetime) -> Path | None:
-        """Copy every file that this change replaces to ``state/old/TIME/``; the folder, if there is any."""
+    def backup(self, now: datetime) -> Path | None:
+        """Copy every file that will be replaced or removed to ``state/old/TIME/``.
+
+        Returns:
+            The folder; None if there is nothing to copy.
+        """
         folder = _unused(self._state / "old" / f"{now:%Y%m%dT%H%M%SZ}")
         replaced = [path for path, (data, _) in self._new.items() if self._differs(path, data)]
         for path in (*replaced, *self._gone):
@@ -107,26 +112,29 @@ class Change:
             "drop": [str(path.relative_to(self._root)) for path in self._gone],
         }
         with writing(journal):
+            # The names of the new files first: a journal that survives a power cut must not name files that do not.
             for directory in {path.parent for path in self._new}:
                 sync_directory(directory)
-            staged = staged_name(journal)
-            write_new(staged, json.dumps(listed).encode(), secret=True, owner=None)
-            self._step("decide")
-            staged.replace(journal)
-            sync_directory(journal.parent)
+            write_atomic(journal, json.dumps(listed).encode(), before_rename=lambda: self._step("decide"))
 
     def _forget(self) -> None:
         journal = journal_of(self._state)
-        # The list goes first: it must never name files that are no longer there to be switched.
+        # The journal goes first: it must never name files that are no longer there to be renamed.
         for path in (journal, staged_name(journal), *map(staged_name, self._new)):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
 def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
-    """Switch what was decided and is not switched yet; whether there was anything.
+    """Rename what a journal lists and was not renamed yet; whether there was a journal.
+
+    Args:
+        root: the PKI directory.
+        state: its private folder, where the journal is.
+        step: called before each thing done to the disk.
 
     Raises:
+        Damaged: the journal cannot be read.
         Unwritable: a file cannot be renamed; the next command tries again.
     """
     journal = journal_of(state)
@@ -144,6 +152,7 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
         with writing(path):
             path.unlink(missing_ok=True)
     with writing(journal):
+        # Every rename before the journal goes: without it a power cut could lose a rename that nothing repeats.
         for directory in {path.parent for path in (*paths, *gone)}:
             sync_directory(directory)
         step("close")
@@ -152,24 +161,24 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
     return True
 
 
-def sweep(state: Path, folders: Iterable[Path]) -> None:
-    """Remove what a command that died before its decision has left in some folders, and what it meant to fill."""
+def discard_staged(state: Path, folders: Iterable[Path]) -> None:
+    """Remove the files that a command which died before its decision left in some folders, and empty backups."""
     for folder in folders:
         for stray in list(folder.rglob(".*.new")):
             with writing(stray):
                 stray.unlink(missing_ok=True)
     for empty in sorted((state / "old").glob("**/"), reverse=True):
         with contextlib.suppress(OSError):
-            empty.rmdir()  # refuses, as it must, what holds anything
+            empty.rmdir()  # refuses, as it must, a folder that is not empty
 
 
 def interrupted(state: Path) -> bool:
-    """Whether a decided change waits to be finished."""
+    """Whether a change was decided and not finished."""
     return os.path.lexists(journal_of(state))
 
 
 def journal_of(state: Path) -> Path:
-    """The list of files that are being switched; it exists only between decision and end."""
+    """The journal's file; it exists only between decision and end."""
     return state / "change.json"
 
 
@@ -187,6 +196,24 @@ def _unused(folder: Path) -> Path:
     return next(name for name in itertools.chain([folder], others) if not name.exists())
 
 
-def staged_name(path: Path) -> Path:
-    """Where the new contents of a file wait: in its own directory, so that the switch is one rename."""
-    return path.with_name(f".{path.name}.new")
+def owner_to_be(path: Path) -> tuple[int, int] | None:
+    """The user and group that a new file must belong to: those of the old one, or of its directory.
+
+    Redis runs as its own user: a key that a renewal by root left to root would be an outage at the next restart.
+    Only root can give files away.
+
+    Returns:
+        None where the process need not change anything.
+
+    Raises:
+        Unwritable: the file belongs to somebody else, and we are not root.
+    """
+    status = path.lstat() if os.path.lexists(path) else path.parent.stat()
+    if os.geteuid() == 0:
+        return status.st_uid, status.st_gid
+    if os.path.lexists(path) and status.st_uid != os.geteuid():
+        raise Unwritable(
+            f"{path} belongs to user {status.st_uid}, and this is user {os.geteuid()}",
+            hint="run the command as that user, or as root",
+        )
+    return None

@@ -1,4 +1,4 @@
-"""The record of everything issued: what a CA must know about its certificates after the files are gone.
+"""The ledger of everything issued: what a CA must know about its certificates after the files are gone.
 
 One JSON file, rewritten whole together with the certificates that it speaks of (`pki.journal`).
 """
@@ -17,7 +17,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki.errors import Damaged, InvalidInput
 from pki.names import Identity, Role, identity_of, names_of, san_text, sans_of
 
+# The version of the file's layout; another one is refused, for guessing could lose a revocation.
 VERSION = 1
+
+# The reasons that a CRL of ours may state, by their names on the command line: RFC 5280 s.5.3.1, without those that
+# lift a revocation (removeFromCRL, certificateHold) or that only another kind of CA may state.
+REASONS = {
+    "unspecified": x509.ReasonFlags.unspecified,
+    "key-compromise": x509.ReasonFlags.key_compromise,
+    "affiliation-changed": x509.ReasonFlags.affiliation_changed,
+    "superseded": x509.ReasonFlags.superseded,
+    "cessation-of-operation": x509.ReasonFlags.cessation_of_operation,
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,12 @@ class Entry:
 
     @property
     def identity(self) -> Identity | None:
-        """Whom it was issued to; None if only its revocation is known (`pki.revoke.rebuild_record`)."""
+        """Whom it was issued to; None if only its revocation is known (`pki.crl.rebuild_ledger`)."""
         return Identity(Role(self.role), self.name) if self.role else None
 
 
 @dataclass(frozen=True)
-class Record:
+class Ledger:
     """Every certificate ever issued here, oldest first, and the number of the latest CRL."""
 
     entries: tuple[Entry, ...] = ()
@@ -54,17 +65,17 @@ class Record:
     def __post_init__(self) -> None:
         self._by_serial.update({entry.serial: entry for entry in self.entries})
 
-    def with_issued(self, certificate: x509.Certificate, now: datetime) -> "Record":
-        """This record and one certificate more."""
+    def with_issued(self, certificate: x509.Certificate, now: datetime) -> "Ledger":
+        """This ledger and one certificate more."""
         return replace(self, entries=(*self.entries, entry_of(certificate, now)))
 
-    def without_ended(self, role: Role, before: datetime) -> "Record":
-        """This record without what of a role has ended before a time, was not revoked, and so interests nobody."""
+    def without_ended(self, role: Role, before: datetime) -> "Ledger":
+        """This ledger without what of a role has ended before a time, was not revoked, and so interests nobody."""
         kept = (e for e in self.entries if e.role != role.value or e.revoked_at or e.not_after >= before)
         return replace(self, entries=tuple(kept))
 
-    def with_revoked(self, serial: str, reason: str, now: datetime) -> "Record":
-        """This record with one certificate revoked."""
+    def with_revoked(self, serial: str, reason: str, now: datetime) -> "Ledger":
+        """This ledger with one certificate revoked."""
         gone = replace(self._by_serial[serial], revoked_at=now, reason=reason)
         return replace(self, entries=tuple(gone if entry.serial == serial else entry for entry in self.entries))
 
@@ -110,16 +121,16 @@ class Record:
         return (json.dumps(document, indent=1, default=datetime.isoformat) + "\n").encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Record":
+    def from_json(cls, data: bytes) -> "Ledger":
         """What `to_json` wrote. Raises Damaged."""
         try:
             document = json.loads(data)
             version, number = document["version"], int(document["crl_number"])
             entries = tuple(map(_entry, document["certificates"]))
         except (ValueError, KeyError, TypeError):
-            raise Damaged("the record of issued certificates cannot be read as one") from None
+            raise Damaged("the ledger of issued certificates cannot be read as one") from None
         if version != VERSION:
-            raise Damaged(f"the record of issued certificates has version {version}; this program knows {VERSION}")
+            raise Damaged(f"the ledger of issued certificates has version {version}; this program knows {VERSION}")
         return cls(entries, number)
 
 

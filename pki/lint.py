@@ -35,11 +35,6 @@ def lint_authority(certificate: x509.Certificate) -> list[str]:
     return _readable(certificate) or [*_common(certificate), *_ca_constraints(certificate)]
 
 
-def lint_leaf(certificate: x509.Certificate, role: Role) -> list[str]:
-    """What is wrong with a certificate for a role."""
-    return _readable(certificate) or [*lint_form(certificate), *purpose_findings(certificate, role)]
-
-
 def lint_form(certificate: x509.Certificate) -> list[str]:
     """What is wrong with a leaf whatever its role."""
     return _readable(certificate) or [

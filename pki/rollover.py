@@ -12,9 +12,9 @@ from cryptography import x509
 from pki.authority import Authority, signer_of
 from pki.errors import Refused
 from pki.names import Identity
-from pki.rollover_state import Stage
-from pki.session import Ceremony
-from pki.setup import together
+from pki.session import CaSession
+from pki.setup import merge_sans
+from pki.store import Stage
 
 _NEXT = {Stage.TRUST: Stage.CLIENTS, Stage.CLIENTS: Stage.SERVERS}
 
@@ -26,96 +26,96 @@ class Moved:
     stage: Stage | None
     reissued: list[Identity] = field(default_factory=list)
     carried: list[Identity] = field(default_factory=list)  # their keys, and so their certificates, live elsewhere
-    aside: Path | None = None
+    backup: Path | None = None
 
 
-def start(sitting: Ceremony) -> Moved:
+def start(session: CaSession) -> Moved:
     """A new CA beside the old one: from now on both are trusted, and the old one still signs.
 
     Raises:
         Refused: a rollover is under way.
     """
-    if sitting.rollover.stage is not None:
+    if session.rollover.stage is not None:
         raise Refused("a CA rollover is under way already", hint="bringup pki rollover status")
-    old, new = sitting.authority, Authority.new(sitting.validity.ca_days, sitting.now)
-    sitting.trust(old.certificate, new.certificate)
-    sitting.install(old, other=new, passphrase=sitting.ca_passphrase())
-    return _enter(sitting, Moved(Stage.TRUST))
+    old, new = session.authority, Authority.new(session.validity.ca_days, session.now)
+    session.trust(old.certificate, new.certificate)
+    session.install(old, other=new, passphrase=session.ca_passphrase())
+    return _enter(session, Moved(Stage.TRUST))
 
 
-def advance(sitting: Ceremony) -> Moved:
+def advance(session: CaSession) -> Moved:
     """The next stage: certificates of the new CA for clients, then for servers.
 
     Raises:
         Refused: there is no rollover, or only `finish` is left.
     """
-    stage = _NEXT.get(_stage(sitting))
+    stage = _NEXT.get(_stage(session))
     if stage is None:
         raise Refused("clients and servers have certificates of the new CA", hint="bringup pki rollover finish")
     moved = Moved(stage)
-    if stage is Stage.CLIENTS and sitting.other:
-        old, new = sitting.authority, sitting.other
-        sitting.install(new, other=old, passphrase=sitting.ca_passphrase())
-    _reissue(sitting, moved, servers=stage is Stage.SERVERS)
-    return _enter(sitting, moved)
+    if stage is Stage.CLIENTS and session.other:
+        old, new = session.authority, session.other
+        session.install(new, other=old, passphrase=session.ca_passphrase())
+    _reissue(session, moved, servers=stage is Stage.SERVERS)
+    return _enter(session, moved)
 
 
-def finish(sitting: Ceremony) -> Moved:
+def finish(session: CaSession) -> Moved:
     """Trust the new CA alone.
 
     Raises:
         Refused: a stage is missing, or somebody still has a certificate of the old CA.
     """
-    stage = _stage(sitting)
+    stage = _stage(session)
     if stage is not Stage.SERVERS:
         raise Refused(
             f"the rollover is at stage {stage.value}: no stage can be skipped", hint="bringup pki rollover advance"
         )
-    if left := list(_of_old(sitting)):
+    if left := list(_of_old(session)):
         names = ", ".join(map(str, left))
         raise Refused(
             f"these still have certificates of the old CA and would be cut off: {names}",
             hint=f"bringup pki renew {left[0]} --force; or revoke it: bringup pki revoke {left[0]}",
         )
-    sitting.trust(sitting.authority.certificate)
-    sitting.install(sitting.authority)
-    return _enter(sitting, Moved(None))
+    session.trust(session.authority.certificate)
+    session.install(session.authority)
+    return _enter(session, Moved(None))
 
 
-def _stage(sitting: Ceremony) -> Stage:
-    if sitting.rollover.stage is None:
+def _stage(session: CaSession) -> Stage:
+    if session.rollover.stage is None:
         raise Refused("no CA rollover is under way", hint="bringup pki rollover start")
-    return sitting.rollover.stage
+    return session.rollover.stage
 
 
-def _enter(sitting: Ceremony, moved: Moved) -> Moved:
-    state = sitting.rollover
-    sitting.put(state.file, state.at(moved.stage, sitting.now), secret=True)
-    sitting.publish_crl()
-    moved.aside = sitting.commit(keep_replaced=True)
+def _enter(session: CaSession, moved: Moved) -> Moved:
+    state = session.rollover
+    session.put(state.file, state.at(moved.stage, session.now), secret=True)
+    session.publish_crl()
+    moved.backup = session.commit(backup=True)
     return moved
 
 
-def _reissue(sitting: Ceremony, moved: Moved, *, servers: bool) -> None:
+def _reissue(session: CaSession, moved: Moved, *, servers: bool) -> None:
     """The same names and the same keys, signed by the new CA."""
-    for identity, certificate in _holders(sitting):
-        if identity.role.is_server is not servers or sitting.record.has_revoked_key(certificate.public_key()):
+    for identity, certificate in _holders(session):
+        if identity.role.is_server is not servers or session.ledger.has_revoked_key(certificate.public_key()):
             continue
-        sitting.certify(identity, together(certificate, ()), certificate.public_key())
-        here = sitting.store.files(identity).key.exists()
+        session.certify(identity, merge_sans(certificate, ()), certificate.public_key())
+        here = session.store.files(identity).key.exists()
         (moved.reissued if here else moved.carried).append(identity)
 
 
-def _of_old(sitting: Ceremony) -> Iterator[Identity]:
-    new = (sitting.authority.certificate,)
-    return (identity for identity, certificate in _holders(sitting) if signer_of(certificate, new) is None)
+def _of_old(session: CaSession) -> Iterator[Identity]:
+    new = (session.authority.certificate,)
+    return (identity for identity, certificate in _holders(session) if signer_of(certificate, new) is None)
 
 
-def _holders(sitting: Ceremony) -> Iterator[tuple[Identity, x509.Certificate]]:
+def _holders(session: CaSession) -> Iterator[tuple[Identity, x509.Certificate]]:
     """Everyone whose certificate is good today; what is revoked, expired or foreign stays as it is."""
-    for identity in sitting.store.identities():
-        certificate = sitting.store.certificate(identity)
-        if certificate is None or certificate.not_valid_after_utc <= sitting.now:
+    for identity in session.store.identities():
+        certificate = session.store.certificate(identity)
+        if certificate is None or certificate.not_valid_after_utc <= session.now:
             continue
-        if signer_of(certificate, sitting.trusted) and not sitting.record.is_revoked(certificate):
+        if signer_of(certificate, session.trusted) and not session.ledger.is_revoked(certificate):
             yield identity, certificate

@@ -1,53 +1,102 @@
-"""A key ceremony: one locked sitting at the CA, whose results appear all together or not at all."""
+"""A session at the CA: one command at a time, whose results appear on the disk all together or not at all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import profile
-from pki.authority import Authority, key_id
+from pki import journal, profile
+from pki.authority import (
+    Authority,
+    Passphrase,
+    PrivateKey,
+    is_encrypted,
+    key_pem,
+    no_passphrase,
+    pem,
+)
 from pki.errors import CaKeyLocked, Damaged, Refused
-from pki.files import read
-from pki.journal import Change, Step
-from pki.keys import Passphrase, PrivateKey, fits, is_encrypted, key_pem, pem, read_key
-from pki.ledger import Entry, Record
-from pki.names import Identity, San
+from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, exclusive_lock, make_directory, read
+from pki.ledger import Entry, Ledger
+from pki.names import STANDARD, Identity, San
 from pki.profile import Validity
-from pki.rollover_state import RolloverState
-from pki.store import Store
+from pki.store import RolloverState, Store
 
 
-class Ceremony:
-    """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`.
+class CaSession:
+    """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`. Made by `open`."""
 
-    Made by `pki.opening.ceremony`.
-    """
-
-    def __init__(self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: Step) -> None:
+    def __init__(
+        self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: journal.Step
+    ) -> None:
         self.store = store
-        self.now = now.replace(microsecond=0)
+        self.now = now.replace(microsecond=0)  # certificates carry whole seconds
         self.validity = validity
         self.rollover = RolloverState.read(store.state)
         self._passphrase = passphrase
-        self._change = Change(store.root, store.state, step=step)
-        self._record: Record | None = None
+        self._journal = journal.Journal(store.root, store.state, step=step)
+        self._ledger: Ledger | None = None
         self._signer: Authority | None = None
         self._other: Authority | None = None
         self._trusted: tuple[x509.Certificate, ...] | None = None
 
-    @property
-    def record(self) -> Record:
-        """Everything issued, this ceremony's certificates included. Raises Damaged."""
-        if self._record is None:
-            self._record = self.store.record()
-        return self._record
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        store: Store,
+        command: str,
+        now: datetime,
+        *,
+        validity: Validity | None = None,
+        passphrase: Passphrase = no_passphrase,
+        init: bool = False,
+        wait_s: float = 0,
+        step: journal.Step = journal.no_step,
+    ) -> Iterator["CaSession"]:
+        """Take the lock, finish what a killed command had decided, and begin.
 
-    @record.setter
-    def record(self, record: Record) -> None:
-        self._record = record
-        self._change.put(self.store.record_file, record.to_json(), secret=True)
+        Args:
+            store: the PKI directory.
+            command: what is done, for the message to the next command.
+            now: the time that certificates are issued at.
+            validity: how long they are valid; the default is the one of `Validity`.
+            passphrase: asked only if the CA key is encrypted.
+            init: there may be no CA yet.
+            wait_s: how long to wait for another command to end, in seconds.
+            step: called before each thing done to the disk.
+
+        Raises:
+            NotSetUp: there is no CA.
+            Refused: the CA is trusted here, but lives on another machine.
+            Locked: another command is at work.
+            Unwritable: the directory cannot be written.
+        """
+        if not init:
+            store.check_home()
+        make_directory(store.root, DIRECTORY_MODE)
+        make_directory(store.state.parent, DIRECTORY_MODE)
+        make_directory(store.state, PRIVATE_DIRECTORY_MODE)
+        with exclusive_lock(store.lock_file, command, wait_s=wait_s):
+            journal.finish(store.root, store.state, step=step)
+            own = (store.files(one).key.parent for one in STANDARD)
+            journal.discard_staged(store.state, [store.state.parent, store.root / "issued", *own])
+            yield cls(store, now, validity or Validity(), passphrase, step)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Everything issued, in this session too. Raises Damaged."""
+        if self._ledger is None:
+            self._ledger = self.store.ledger()
+        return self._ledger
+
+    @ledger.setter
+    def ledger(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._journal.put(self.store.ledger_file, ledger.to_json(), secret=True)
 
     @property
     def authority(self) -> Authority:
@@ -64,23 +113,23 @@ class Ceremony:
 
     @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
-        """The CAs that everybody trusts. Raises NotSetUp, Damaged."""
+        """The CAs that every machine trusts. Raises NotSetUp, Damaged."""
         return self._trusted or self.store.authorities()
 
     def trust(self, *authorities: x509.Certificate) -> None:
-        """Let everybody trust these CAs and no other."""
+        """Publish these CAs as trusted, and no other."""
         self._trusted = authorities
-        self._change.put(self.store.ca_certificate, pem(*authorities))
+        self._journal.put(self.store.ca_certificate, pem(*authorities))
 
     @property
     def other(self) -> Authority | None:
-        """While a rollover lasts: the CA that does not sign yet, or no more. Raises as `authority` does."""
+        """During a rollover: the CA that does not sign yet, or no longer. Raises as `authority` does."""
         if self._other is None and self.rollover.stage is not None:
             self._other = self._authority(self.rollover.key_file)
         return self._other
 
     def issue(self, identity: Identity, sans: tuple[San, ...]) -> x509.Certificate:
-        """A new key, and a certificate for it."""
+        """A new key, and a certificate for it. Raises as `sign` does."""
         key = profile.new_key()
         self._put_key(self.store.files(identity).key, key)
         return self.certify(identity, sans, key.public_key())
@@ -89,40 +138,45 @@ class Ceremony:
         """A certificate for a key, and its files. Raises as `sign` does."""
         certificate = self.sign(identity, sans, key)
         files = self.store.files(identity)
-        self._change.put(files.certificate, pem(certificate))
-        self._change.put(files.bundle, pem(certificate, self.authority.certificate))
+        self._journal.put(files.certificate, pem(certificate))
+        self._journal.put(files.bundle, pem(certificate, self.authority.certificate))
         return certificate
 
     def sign(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
-        """A certificate for a key, on record and nowhere else.
+        """A certificate for a key, in the ledger and in no file.
 
         Raises:
             Refused: the key was revoked, or the CA cannot sign now.
         """
-        if self.record.has_revoked_key(key):
+        if self.ledger.has_revoked_key(key):
             raise Refused(
                 f"a certificate of the same key was revoked; the key of {identity} is never certified again",
                 hint="make a new key",
             )
         certificate = self.authority.certify(identity, sans, key, self.validity.leaf_days, self.now)
-        self.record = self.record.with_issued(certificate, self.now)
+        self.ledger = self.ledger.with_issued(certificate, self.now)
         return certificate
 
     def revoke(self, entry: Entry, reason: str) -> None:
-        """Put a certificate on record as revoked; `publish_crl` tells the others."""
-        self.record = self.record.with_revoked(entry.serial, reason, self.now)
+        """Mark a certificate in the ledger as revoked; `publish_crl` publishes it."""
+        self.ledger = self.ledger.with_revoked(entry.serial, reason, self.now)
 
     def publish_crl(self) -> None:
-        """Sign a new CRL for every CA that is trusted."""
-        record = Record(self.record.entries, self.record.crl_number + 1)
-        lists = [one.crl(record, self.validity.crl_days, self.now) for one in self._publishers()]
-        self.record = record
-        self._change.put(self.store.ca_crl, pem(*lists))
+        """Sign a new CRL for every CA that is trusted.
+
+        Raises:
+            Refused: a CA cannot sign now.
+        """
+        ledger = Ledger(self.ledger.entries, self.ledger.crl_number + 1)
+        lists = [one.crl(ledger, self.validity.crl_days, self.now) for one in self._publishers()]
+        self.ledger = ledger
+        self._journal.put(self.store.ca_crl, pem(*lists))
 
     def install(self, signer: Authority, *, other: Authority | None = None, passphrase: str | None = None) -> None:
-        """Let this CA sign from now on; who is trusted is a matter of its own.
+        """Let this CA sign from now on; `trust` decides which CAs are trusted.
 
         Args:
+            signer: the CA that signs from now on.
             other: the second CA of a rollover.
             passphrase: what their keys are encrypted with.
         """
@@ -136,7 +190,7 @@ class Ceremony:
         self._signer, self._other = signer, other
 
     def ca_passphrase(self) -> str | None:
-        """What to encrypt the next CA key with: None if the present one is not. Raises CaKeyLocked."""
+        """What to encrypt the next CA key with: None if the present one is not encrypted. Raises CaKeyLocked."""
         path = self.store.ca_key
         if not path.exists() or not is_encrypted(read(path)):
             return None
@@ -145,34 +199,38 @@ class Ceremony:
         raise CaKeyLocked(f"{path} is encrypted, and the next key must be too", hint="set CA_KEY_PASSPHRASE")
 
     def drop(self, path: Path) -> None:
-        """Remove a file when everything else is in its place."""
-        self._change.drop(path)
+        """Remove a file at `commit`, when everything else is in its place."""
+        self._journal.drop(path)
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
-        """Any other file of the PKI."""
-        self._change.put(path, data, secret=secret)
+        """Write any other file of the PKI at `commit`."""
+        self._journal.put(path, data, secret=secret)
 
-    def commit(self, *, keep_replaced: bool = False) -> Path | None:
-        """Make it all appear.
+    def commit(self, *, backup: bool = False) -> Path | None:
+        """Write everything to the disk, all together.
 
         Args:
-            keep_replaced: copy what is replaced aside; the folder is returned.
+            backup: copy what is replaced first.
+
+        Returns:
+            The folder of the backup; None if there is none.
 
         Raises:
             Unwritable: nothing was changed.
+            Damaged: a file or directory is not safe to replace; nothing was changed.
         """
-        aside = self._change.keep_aside(self.now) if keep_replaced else None
-        self._change.commit()
-        return aside
+        folder = self._journal.backup(self.now) if backup else None
+        self._journal.commit()
+        return folder
 
     def _publishers(self) -> list[Authority]:
-        """An expired CA cannot sign a list, and nobody needs it: its certificates have ended with it."""
+        """An expired CA cannot sign a list, and needs none: its certificates have ended with it."""
         other = self.other
         alive = other is not None and other.certificate.not_valid_after_utc > self.now
         return [self.authority, other] if other and alive else [self.authority]
 
     def _put_key(self, path: Path, key: PrivateKey, passphrase: str | None = None) -> None:
-        self._change.put(path, key_pem(key, passphrase), secret=True)
+        self._journal.put(path, key_pem(key, passphrase), secret=True)
 
     def _stored_authority(self) -> Authority:
         path = self.store.ca_key
@@ -184,16 +242,4 @@ class Ceremony:
         return self._authority(path)
 
     def _authority(self, key_file: Path) -> Authority:
-        key = read_key(key_file, self._passphrase)
-        certificate = next((one for one in self.trusted if fits(key, one)), None)
-        if certificate is None:
-            raise Damaged(
-                f"{key_file} does not fit {self.store.ca_certificate}: they are of different generations",
-                hint="restore both from one backup, or make a new generation: bringup pki setup --force",
-            )
-        if not key_id(certificate):
-            raise Damaged(
-                f"the CA in {self.store.ca_certificate} has no subject key identifier, so no leaf can name it",
-                hint="bringup pki setup --force",
-            )
-        return Authority(certificate, key)
+        return Authority.read(key_file, self._passphrase, self.trusted, self.store.ca_certificate)

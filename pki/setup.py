@@ -6,13 +6,11 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki.authority import Authority, signer_of
+from pki.authority import Authority, fits, pem, read_key, signer_of
 from pki.errors import Damaged, Refused
-from pki.keys import fits, pem, read_key
-from pki.ledger import Record
+from pki.ledger import Ledger
 from pki.names import Identity, San, identity_of, sans_of, unique
-from pki.opening import check_home
-from pki.session import Ceremony
+from pki.session import CaSession
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,10 @@ class Outcome:
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    aside: Path | None = None
+    backup: Path | None = None
 
 
-def set_up(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
+def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
     """A CA and the wanted certificates; a second time it changes nothing.
 
     Args:
@@ -44,47 +42,47 @@ def set_up(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str | Non
         Refused: the CA is trusted here, but lives on another machine.
     """
     outcome = Outcome()
-    if _has_ca(sitting):
-        check_home(sitting.store)
+    if _has_ca(session):
+        session.store.check_home()
         outcome.kept.append("ca")
     else:
-        _found(sitting, passphrase)
+        _found(session, passphrase)
         outcome.made.append("ca")
     for want in wanted:
-        _converge(sitting, want, outcome)
-    if not sitting.store.ca_crl.exists() or "ca" in outcome.made:
-        sitting.publish_crl()
+        _converge(session, want, outcome)
+    if not session.store.ca_crl.exists() or "ca" in outcome.made:
+        session.publish_crl()
         outcome.made.append("crl")
-    outcome.aside = sitting.commit(keep_replaced=True)
+    outcome.backup = session.commit(backup=True)
     return outcome
 
 
-def start_over(sitting: Ceremony, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
-    """A new CA, new keys and new certificates for everybody; the old files are kept aside.
+def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
+    """A new CA, new keys and new certificates for everybody; the old files are kept as a backup.
 
     Raises:
         Refused: a rollover is under way.
     """
-    if sitting.rollover.stage is not None:
+    if session.rollover.stage is not None:
         raise Refused("a CA rollover is under way", hint="finish it first: bringup pki rollover status")
     outcome = Outcome()
-    others = [one for one in sitting.store.identities() if one not in {want.identity for want in wanted}]
-    kept = {one: sitting.store.certificate(one) for one in others}
-    if not sitting.store.record_file.exists():
-        sitting.record = Record()  # what the old CA had revoked is forgotten, and so is that CA
-    _found(sitting, passphrase or sitting.ca_passphrase())
+    others = [one for one in session.store.identities() if one not in {want.identity for want in wanted}]
+    kept = {one: session.store.certificate(one) for one in others}
+    if not session.store.ledger_file.exists():
+        session.ledger = Ledger()  # what the old CA had revoked is forgotten, and so is that CA
+    _found(session, passphrase or session.ca_passphrase())
     for want in wanted:
-        sitting.issue(want.identity, want.sans)
+        session.issue(want.identity, want.sans)
     for identity, certificate in kept.items():
-        _again(sitting, identity, certificate, outcome)
-    sitting.publish_crl()
+        _again(session, identity, certificate, outcome)
+    session.publish_crl()
     outcome.made = ["ca", *(str(want.identity) for want in wanted), *outcome.made, "crl"]
-    outcome.aside = sitting.commit(keep_replaced=True)
+    outcome.backup = session.commit(backup=True)
     return outcome
 
 
-def _has_ca(sitting: Ceremony) -> bool:
-    store = sitting.store
+def _has_ca(session: CaSession) -> bool:
+    store = session.store
     certificate, key = store.ca_certificate.exists(), store.ca_key.exists()
     if key and not certificate:
         raise Damaged(
@@ -100,44 +98,44 @@ def _has_ca(sitting: Ceremony) -> bool:
     return certificate
 
 
-def _found(sitting: Ceremony, passphrase: str | None) -> None:
-    authority = Authority.new(sitting.validity.ca_days, sitting.now)
-    sitting.trust(authority.certificate)
-    sitting.install(authority, passphrase=passphrase)
+def _found(session: CaSession, passphrase: str | None) -> None:
+    authority = Authority.new(session.validity.ca_days, session.now)
+    session.trust(authority.certificate)
+    session.install(authority, passphrase=passphrase)
 
 
-def _converge(sitting: Ceremony, want: Wanted, outcome: Outcome) -> None:
-    files = sitting.store.files(want.identity)
-    present = sitting.store.certificate(want.identity)
+def _converge(session: CaSession, want: Wanted, outcome: Outcome) -> None:
+    files = session.store.files(want.identity)
+    present = session.store.certificate(want.identity)
     if not files.key.exists():
-        sitting.issue(want.identity, together(present, want.sans))
+        session.issue(want.identity, merge_sans(present, want.sans))
         outcome.made.append(str(want.identity))
     elif present is None:
-        sitting.certify(want.identity, unique(want.sans), read_key(files.key).public_key())
+        session.certify(want.identity, unique(want.sans), read_key(files.key).public_key())
         outcome.made.append(str(want.identity))
     else:
-        _keep_or_widen(sitting, want, present, outcome)
+        _keep_or_widen(session, want, present, outcome)
 
 
-def _keep_or_widen(sitting: Ceremony, want: Wanted, present: x509.Certificate, outcome: Outcome) -> None:
-    _check(sitting, want.identity, present)
-    note = _note(sitting, want.identity, present)
+def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, outcome: Outcome) -> None:
+    _check(session, want.identity, present)
+    note = _note(session, want.identity, present)
     if not note and not set(want.sans) <= set(sans_of(present)):
-        sitting.certify(want.identity, together(present, want.sans), present.public_key())
+        session.certify(want.identity, merge_sans(present, want.sans), present.public_key())
         outcome.made.append(str(want.identity))
         return
-    bundle = sitting.store.files(want.identity).bundle
+    bundle = session.store.files(want.identity).bundle
     if not bundle.exists():
-        sitting.put(bundle, pem(present, *_issuer(sitting, present)))
+        session.put(bundle, pem(present, *_issuer(session, present)))
     outcome.kept.append(str(want.identity))
     outcome.notes += note
 
 
-def _check(sitting: Ceremony, identity: Identity, present: x509.Certificate) -> None:
-    files = sitting.store.files(identity)
-    if not _issuer(sitting, present):
+def _check(session: CaSession, identity: Identity, present: x509.Certificate) -> None:
+    files = session.store.files(identity)
+    if not _issuer(session, present):
         raise Damaged(
-            f"{files.certificate} was not signed by the CA in {sitting.store.ca_certificate}:"
+            f"{files.certificate} was not signed by the CA in {session.store.ca_certificate}:"
             " it is of another generation",
             hint=f"bringup pki renew {identity} --force, which keeps its key",
         )
@@ -149,34 +147,34 @@ def _check(sitting: Ceremony, identity: Identity, present: x509.Certificate) -> 
         )
 
 
-def _issuer(sitting: Ceremony, present: x509.Certificate) -> tuple[x509.Certificate, ...]:
-    signer = signer_of(present, sitting.trusted)
+def _issuer(session: CaSession, present: x509.Certificate) -> tuple[x509.Certificate, ...]:
+    signer = signer_of(present, session.trusted)
     return (signer,) if signer else ()
 
 
-def _note(sitting: Ceremony, identity: Identity, present: x509.Certificate) -> list[str]:
-    if sitting.record.is_revoked(present):
+def _note(session: CaSession, identity: Identity, present: x509.Certificate) -> list[str]:
+    if session.ledger.is_revoked(present):
         again = f"bringup pki issue {identity.role} --name {identity.name}"
         return [f"{identity} is revoked and was left alone; for a new key and certificate: {again}"]
-    if present.not_valid_after_utc <= sitting.now:
+    if present.not_valid_after_utc <= session.now:
         return [f"{identity} has expired and was left alone; run: bringup pki renew"]
     return []
 
 
-def _again(sitting: Ceremony, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome) -> None:
-    sans = together(certificate, ())
-    if sitting.store.files(identity).key.exists():
-        sitting.issue(identity, sans)
-    elif certificate is not None and not sitting.record.has_revoked_key(certificate.public_key()):
-        sitting.certify(identity, sans, certificate.public_key())
+def _again(session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome) -> None:
+    sans = merge_sans(certificate, ())
+    if session.store.files(identity).key.exists():
+        session.issue(identity, sans)
+    elif certificate is not None and not session.ledger.has_revoked_key(certificate.public_key()):
+        session.certify(identity, sans, certificate.public_key())
     else:
         outcome.notes.append(f"{identity} was not issued again: its key was revoked")
         return
     outcome.made.append(str(identity))
-    outcome.notes.append(f"{identity}: carry {sitting.store.files(identity).certificate} to its machine again")
+    outcome.notes.append(f"{identity}: carry {session.store.files(identity).certificate} to its machine again")
 
 
-def together(present: x509.Certificate | None, wanted: Sequence[San]) -> tuple[San, ...]:
+def merge_sans(present: x509.Certificate | None, wanted: Sequence[San]) -> tuple[San, ...]:
     """The names that it has and those that it must get; its identity comes by itself."""
     if present is None:
         return unique(wanted)

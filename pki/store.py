@@ -1,13 +1,17 @@
-"""The PKI directory: where each file is, and reading it."""
+"""The PKI directory: where each file is, and reading it; how far a rollover of the CA has come."""
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
 
-from pki.errors import Damaged, InvalidInput, NotSetUp
+from pki.errors import Damaged, InvalidInput, NotSetUp, Refused
 from pki.files import read
-from pki.ledger import Record
+from pki.journal import interrupted
+from pki.ledger import Ledger
 from pki.names import DOMAIN, STANDARD, Identity, Role, names_of, parse_identity
 
 _FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
@@ -25,7 +29,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Store:
-    """One PKI directory. Reads only; files are written by a `pki.session.Ceremony`."""
+    """One PKI directory. Reads only; files are written by a `pki.session.CaSession`."""
 
     root: Path
 
@@ -46,18 +50,33 @@ class Store:
 
     @property
     def state(self) -> Path:
-        """What only the CA needs: record, lock, rollover, and what was replaced. Private."""
+        """What only the CA needs: ledger, lock, rollover, and what was replaced. Private."""
         return self.root / "ca" / "state"
 
     @property
-    def record_file(self) -> Path:
-        """The record of everything issued."""
+    def ledger_file(self) -> Path:
+        """The ledger of everything issued."""
         return self.state / "record.json"
 
     @property
     def lock_file(self) -> Path:
         """Held while a command changes something."""
         return self.state / "lock"
+
+    def check_home(self) -> None:
+        """Check that this is the CA's machine.
+
+        Raises:
+            NotSetUp: there is no CA.
+            Refused: the CA is trusted here, but lives on another machine.
+        """
+        if self.ca_key.exists() or self.ledger_file.exists() or interrupted(self.state):
+            return
+        self.authorities()
+        raise Refused(
+            f"this is not the CA's machine: neither {self.ca_key} nor {self.ledger_file} is here",
+            hint="run the command where the CA key is, and carry the certificates here",
+        )
 
     def files(self, identity: Identity) -> Files:
         """Where the files of an identity are."""
@@ -113,28 +132,28 @@ class Store:
         path = self.files(identity).certificate
         return read_certificates(path)[0] if path.exists() else None
 
-    def record(self) -> Record:
+    def ledger(self) -> Ledger:
         """Everything that was issued.
 
         Raises:
             Damaged: it cannot be read, or is lost although there is a CA.
         """
-        path = self.record_file
+        path = self.ledger_file
         if path.exists():
             try:
-                return Record.from_json(read(path))
+                return Ledger.from_json(read(path))
             except Damaged as error:
                 raise Damaged(f"{path}: {error}", hint=REBUILD) from None
         if self.ca_certificate.exists():
             raise Damaged(f"{path} is missing: without it a new CRL would forget who was revoked", hint=REBUILD)
-        return Record()
+        return Ledger()
 
     def _pair(self, identity: Identity) -> tuple[Path, Path]:
         files = self.files(identity)
         return files.certificate, files.key
 
 
-REBUILD = "restore it from a backup, or make it anew from the files here: bringup pki crl --rebuild-record"
+REBUILD = "restore it from a backup, or make it anew from the files here: bringup pki crl --rebuild-ledger"
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
@@ -143,3 +162,50 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(read(path))
     except ValueError:
         raise Damaged(f"{path} holds no readable certificate", hint=f"mv {path} {path}.damaged && {SETUP}") from None
+
+
+class Stage(StrEnum):
+    """Each stage can only be followed by the next; after the last, the rollover is over."""
+
+    TRUST = "trust"  # both CAs are trusted, the old one signs
+    CLIENTS = "clients"  # the new one signs; clients have certificates of it
+    SERVERS = "servers"  # servers too
+
+
+@dataclass(frozen=True)
+class RolloverState:
+    """``stage`` is None when no rollover is under way."""
+
+    folder: Path
+    stage: Stage | None = None
+    since: datetime | None = None
+
+    @classmethod
+    def read(cls, state: Path) -> "RolloverState":
+        """What stands in the private folder of a PKI. Raises Damaged."""
+        folder = state / "rollover"
+        path = folder / "stage.json"
+        if not path.exists():
+            return cls(folder)
+        try:
+            raw = json.loads(read(path))
+            stage = Stage(raw["stage"]) if raw["stage"] else None
+            return cls(folder, stage, datetime.fromisoformat(raw["since"]))
+        except (ValueError, KeyError, TypeError):
+            raise Damaged(
+                f"{path} cannot be read as the stage of a rollover", hint="restore it from a backup"
+            ) from None
+
+    @property
+    def file(self) -> Path:
+        """Where the stage is kept."""
+        return self.folder / "stage.json"
+
+    @property
+    def key_file(self) -> Path:
+        """The key of the CA that does not sign: the new one at first, then the old one."""
+        return self.folder / "other-key.pem"
+
+    def at(self, stage: Stage | None, now: datetime) -> bytes:
+        """The contents of the file at another stage."""
+        return json.dumps({"stage": stage, "since": now.isoformat()}).encode()

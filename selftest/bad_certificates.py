@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from bringup.errors import BringupError
 from pki import profile
+from pki.authority import key_pem, pem, read_key
 from pki.errors import PkiError
-from pki.keys import key_pem, pem, read_key
 from pki.names import Identity as PkiIdentity
 from pki.names import Role
 from pki.store import Store, read_certificates

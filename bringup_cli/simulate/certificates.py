@@ -7,10 +7,10 @@ from pathlib import Path
 from bringup.errors import PermanentError
 from bringup.settings import Settings
 from pki.errors import PkiError
-from pki.issue import hand_out
+from pki.issue import issue_ephemeral
 from pki.names import Identity, Role
-from pki.opening import ceremony
 from pki.profile import Validity
+from pki.session import CaSession
 from pki.store import Store
 
 _WAIT_S = 30  # machines that boot together ask together
@@ -39,15 +39,15 @@ class RunCertificates:
     def _made(self, run_id: str) -> bytes:
         secret = self._settings.ca_key_passphrase
         try:
-            with ceremony(
+            with CaSession.open(
                 Store(self._settings.pki_dir),
                 "bringup simulate",
                 datetime.now(UTC),
                 validity=Validity(leaf_days=1),
                 passphrase=lambda: secret.get_secret_value() if secret else None,
                 wait_s=_WAIT_S,
-            ) as sitting:
-                return hand_out(sitting, Identity(Role.RUN, run_id))
+            ) as session:
+                return issue_ephemeral(session, Identity(Role.RUN, run_id))
         except (PkiError, OSError) as error:
             raise PermanentError(
                 f"API_REQUIRE_CLIENT_CERT=true, and no certificate can be made here: {error}"

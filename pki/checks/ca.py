@@ -1,4 +1,4 @@
-"""Checks of the CA: its folders, certificate, key, list of revoked certificates, record and rollover."""
+"""Checks of the CA: its folders, certificate, key, list of revoked certificates, ledger and rollover."""
 
 import stat
 from collections.abc import Iterator
@@ -9,17 +9,15 @@ from pathlib import Path
 from cryptography import x509
 
 from pki import journal
-from pki.authority import key_id, signer_of
+from pki.authority import fits, is_encrypted, key_id, read_key, signer_of
 from pki.check import Check, Finding, Findings, Status, fail, info, ok, warn
-from pki.checks import validity
-from pki.crl import read_all
+from pki.checks.leaf import judge_validity
+from pki.crl import read_crls
 from pki.files import directory_problem, read, secret_problem
-from pki.keys import fits, is_encrypted, read_key
 from pki.ledger import serial_text
 from pki.lint import lint_authority
 from pki.names import Identity, Role
-from pki.rollover_state import RolloverState
-from pki.store import Store
+from pki.store import RolloverState, Store
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,11 @@ def _profile(ca: Ca) -> Findings:
             yield fail(f"{certificate.subject.rfc4514_string()} is not signed by itself", "bringup pki rollover start")
 
 
-def _life(ca: Ca) -> Findings:
+def _validity(ca: Ca) -> Findings:
     for certificate in ca.store.authorities():
         expired = ca.now >= certificate.not_valid_after_utc
         hint = "bringup pki setup --force" if expired else "bringup pki rollover start"
-        yield validity.judge(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, hint)
+        yield judge_validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc, ca.now, hint)
 
 
 def _key(ca: Ca) -> Findings:
@@ -95,13 +93,13 @@ def _key(ca: Ca) -> Findings:
         yield ok("0600, fits the certificate")
 
 
-def _record(ca: Ca) -> Findings:
+def _ledger(ca: Ca) -> Findings:
     if not ca.signs_here:
-        yield info("the record is with the CA key, on another machine")
+        yield info("the ledger is with the CA key, on another machine")
         return
-    record = ca.store.record()
-    revoked = sum(entry.revoked_at is not None for entry in record.entries)
-    yield ok(f"{len(record.entries)} issued, {revoked} revoked")
+    ledger = ca.store.ledger()
+    revoked = sum(entry.revoked_at is not None for entry in ledger.entries)
+    yield ok(f"{len(ledger.entries)} issued, {revoked} revoked")
 
 
 def _crl(ca: Ca) -> Findings:
@@ -109,7 +107,7 @@ def _crl(ca: Ca) -> Findings:
     if not path.exists():
         yield _no_list(ca)
         return
-    lists = read_all(read(path), str(path))
+    lists = read_crls(path)
     for authority in ca.store.authorities():
         own = next((one for one in lists if _signed(one, authority)), None)
         name = authority.subject.rfc4514_string()
@@ -124,7 +122,7 @@ def _crl(ca: Ca) -> Findings:
 def judge_list(own: x509.CertificateRevocationList, now: datetime, hint: str) -> Finding:
     """How long a list is good for. It is named: "expired" alone would be taken for the CA's certificate."""
     end = own.next_update_utc or own.last_update_utc
-    found = validity.judge(own.last_update_utc, end, now, hint, warn_days=0)
+    found = judge_validity(own.last_update_utc, end, now, hint, warn_days=0)
     then = ": the API refuses every client certificate" if found.status is Status.FAIL else ""
     return replace(found, message=f"list of revoked certificates (CRL): {found.message}{then}")
 
@@ -143,7 +141,7 @@ def _forgotten(ca: Ca, lists: list[x509.CertificateRevocationList]) -> Findings:
         return
     listed = {serial_text(entry.serial_number) for one in lists for entry in one}
     known = {key_id(authority) for authority in ca.store.authorities()}
-    for entry in ca.store.record().entries:
+    for entry in ca.store.ledger().entries:
         if entry.revoked_at and entry.serial not in listed and entry.issuer in known:
             yield fail(f"{entry.identity} ({entry.serial}) is revoked, but not on the list", "bringup pki crl")
 
@@ -175,9 +173,9 @@ CHECKS: tuple[Check[Ca], ...] = (
     Check("whole", "Nothing half done", _whole),
     Check("certificate", "CA certificate", _certificate),
     Check("profile", "CA profile", _profile, ("certificate",)),
-    Check("expiry", "CA expiry", _life, ("certificate",)),
+    Check("expiry", "CA expiry", _validity, ("certificate",)),
     Check("key", "CA key", _key, ("certificate",)),
-    Check("record", "Record", _record, ("certificate",)),
-    Check("crl", "Revocation list", _crl, ("certificate", "record")),
+    Check("ledger", "Ledger", _ledger, ("certificate",)),
+    Check("crl", "Revocation list", _crl, ("certificate", "ledger")),
     Check("rollover", "Rollover", _rollover, ("certificate",)),
 )

@@ -3,21 +3,23 @@
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.x509 import verification
 
-from pki.authority import signer_of
-from pki.check import Check, Findings, fail, info, ok, warn
-from pki.checks import validity
+from pki.authority import fits, read_key, signer_of
+from pki.check import Check, Finding, Findings, fail, info, ok, warn
 from pki.files import secret_problem
-from pki.keys import fits, read_key
 from pki.lint import development_names, identity_findings, lint_form, purpose_findings
 from pki.names import Identity, Role, San, san_text, sans_of
+from pki.renew import is_due
 from pki.store import read_certificates
+
+# Days before the end that are a warning however long the certificate was valid: a month to find a maintenance window.
+WARN_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,34 @@ def _names(leaf: Leaf) -> Findings:
         yield ok(words)
 
 
-def _life(leaf: Leaf) -> Findings:
+def judge_validity(start: datetime, end: datetime, now: datetime, hint: str, *, warn_days: int = WARN_DAYS) -> Finding:
+    """Fail before its start and after its end; warn near its end and past two thirds of its validity.
+
+    Args:
+        start: when the certificate or list becomes valid.
+        end: when it ends.
+        now: the time to judge at.
+        hint: the command that renews it.
+        warn_days: fewer days than these before its end are a warning.
+    """
+    if now < start:
+        return fail(
+            f"not valid before {start:%Y-%m-%d %H:%M} UTC, and the clock here shows {now:%Y-%m-%d %H:%M} UTC",
+            "check the clock: timedatectl",
+        )
+    if now >= end:
+        return fail(f"expired on {end:%Y-%m-%d %H:%M} UTC, {_days(now - end)} ago", hint)
+    left = f"{_days(end - now)} left, until {end:%Y-%m-%d}"
+    return warn(f"{left}: renew it now", hint) if is_due(start, end, now, warn_days) else ok(left)
+
+
+def _days(span: timedelta) -> str:
+    return "1 day" if span.days == 1 else f"{span.days} days"
+
+
+def _validity(leaf: Leaf) -> Findings:
     certificate = leaf.certificate
-    yield validity.judge(
+    yield judge_validity(
         certificate.not_valid_before_utc, certificate.not_valid_after_utc, leaf.now, "bringup pki renew"
     )
     signer = signer_of(certificate, leaf.trusted)
@@ -190,7 +217,7 @@ CHECKS: tuple[Check[Leaf], ...] = (
     Check("profile", "Profile", _profile, ("certificate",)),
     Check("purpose", "Extended key usage", _purpose, ("certificate",)),
     Check("names", "Names and addresses", _names, ("certificate",)),
-    Check("expiry", "Expiry", _life, ("certificate",)),
+    Check("expiry", "Expiry", _validity, ("certificate",)),
     Check("revocation", "Revocation", _revocation, ("certificate",)),
     Check("bundle", "Bundle", _bundle, ("certificate", "chain")),
 )

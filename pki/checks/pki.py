@@ -6,13 +6,13 @@ from datetime import datetime
 
 from cryptography import x509
 
-from pki import lock
 from pki.check import Result, run
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
+from pki.crl import known_revocations
 from pki.errors import PkiError
+from pki.files import shared_lock
 from pki.names import STANDARD, Identity, Role, San
-from pki.revocation import known_revocations
 from pki.store import Store
 
 
@@ -31,7 +31,7 @@ def verify(
     """
     if not store.identities():
         store.authorities()
-    with lock.shared(store.lock_file):
+    with shared_lock(store.lock_file):
         subject = of_ca.Ca(store, now)
         results = run("ca", subject, of_ca.CHECKS)
         trusted, is_revoked = _trusted(store), known_revocations(store)

@@ -10,9 +10,8 @@ from pki.check import Result, run
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.checks import pki
-from pki.crl import read_all
+from pki.crl import read_crls
 from pki.errors import PkiError
-from pki.files import read
 from pki.names import Role
 from pki.store import read_certificates
 from selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
@@ -93,7 +92,7 @@ def _configured_list(subject: Subject) -> Iterable[Result]:
     path = subject.settings.api_tls_crl
     if path is None or not path.exists():
         return
-    for one in read_all(read(path), str(path)):
+    for one in read_crls(path):
         found = of_ca.judge_list(one, subject.now(), "bringup pki crl")
         yield Result("API_TLS_CRL", "crl", "Revocation list", found.status, found.message, found.hint)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pki.crl import revoked_serials
 from pki.errors import PkiError
-from pki.revocation import revoked_serials
 from selftest.check import Check, Finding, fail, info, ok, skip
 from selftest.checks.redis import always
 from selftest.explain import unusable

@@ -10,11 +10,10 @@ import click
 
 from bringup.settings import Settings, load, pki_rules
 from bringup_cli.context import Context
+from pki.authority import Passphrase
 from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
-from pki.keys import Passphrase
-from pki.opening import ceremony
 from pki.profile import Validity
-from pki.session import Ceremony
+from pki.session import CaSession
 from pki.store import Store
 
 EXIT_FAILED = 1
@@ -74,9 +73,9 @@ def now() -> datetime:
 
 
 @contextmanager
-def sitting(
-    settings: Settings, *, founding: bool = False, leaf_days: float | None = None, wait_s: float = 0
-) -> Iterator[Ceremony]:
+def open_session(
+    settings: Settings, *, init: bool = False, leaf_days: float | None = None, wait_s: float = 0
+) -> Iterator[CaSession]:
     """A ceremony of the command that runs now.
 
     Args:
@@ -86,16 +85,16 @@ def sitting(
     Raises:
         PkiError: it cannot begin, or what is done in it fails.
     """
-    with ceremony(
+    with CaSession.open(
         store_of(settings),
         click.get_current_context().command_path,
         now(),
         validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days, settings.crl_days),
         passphrase=passphrase_of(settings),
-        founding=founding,
+        init=init,
         wait_s=wait_s,
-    ) as opened:
-        yield opened
+    ) as session:
+        yield session
 
 
 def passphrase_of(settings: Settings) -> Passphrase:

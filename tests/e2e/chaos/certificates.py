@@ -6,9 +6,9 @@ from pathlib import Path
 from redis import Redis
 
 from pki.names import STANDARD
-from pki.opening import ceremony
 from pki.profile import Validity
-from pki.renew import carry_out, plan
+from pki.renew import apply, plan
+from pki.session import CaSession
 from pki.store import Store
 
 
@@ -25,9 +25,9 @@ def renew_all(pki_dir: Path, redis: Redis, *, life: timedelta) -> datetime:
     now = datetime.now(UTC)
     validity = Validity(leaf_days=life / timedelta(days=1))
     store = Store(pki_dir)
-    with ceremony(store, "e2e-chaos", now, validity=validity) as opened:
-        carry_out(opened, list(plan(opened, list(STANDARD), renew_days=0, force=True)), rekey=False)
-        opened.commit()
+    with CaSession.open(store, "e2e-chaos", now, validity=validity) as session:
+        apply(session, list(plan(session, list(STANDARD), renew_days=0, force=True)), rekey=False)
+        session.commit()
     _reload(redis)
     return now + life
 

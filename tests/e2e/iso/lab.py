@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pki import profile
-from pki.authority import Authority
-from pki.keys import key_pem, pem
+from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san
 
 SERVER_IP = "10.78.0.1"

@@ -20,8 +20,7 @@ from bringup.wire.machine import AREA_HEAD
 from bringup.wire.report import CheckStatus, Report
 from bringup.wire.run import RunDetail, RunList
 from bringup_cli.demo.stack import Stack
-from pki.authority import Authority
-from pki.keys import pem
+from pki.authority import Authority, pem
 from tests.e2e.iso.lab import BMC_PASSWORD, BMC_USER, SERVER_IP, Machine, Rack, rack, until
 from tests.integration.redfish.emulator import WRITES
 from tests.integration.redfish.recorder import permits_of, recorded, without_a_permit

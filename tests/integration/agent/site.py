@@ -17,8 +17,7 @@ from werkzeug.serving import make_server
 from agent import main
 from agent.system import Effects
 from pki import profile
-from pki.authority import Authority
-from pki.keys import key_pem, pem
+from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.integration.api.conftest import RUN_A
 from tests.unit.agent.tree import KERNEL, Stage, whole

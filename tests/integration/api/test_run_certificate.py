@@ -10,7 +10,7 @@ import pytest
 from api.images import run_certificate
 from api.images.run_certificate import NoRunCertificate, check_command, make_run_certificate, run_identity
 from bringup.errors import SettingsError
-from pki.issue import hand_out
+from pki.issue import issue_ephemeral
 from pki.names import Identity, Role
 from tests.unit.pki import kit
 
@@ -22,9 +22,9 @@ KEY = b"-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 def issued(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What `bringup pki issue run --stdout` prints."""
     now = datetime.now(UTC)
-    store = kit.found(tmp_path_factory.mktemp("ca") / "pki", now)
-    with kit.sitting(store, now, days=1) as opened:
-        return hand_out(opened, Identity(Role.RUN, RUN))
+    store = kit.init_pki(tmp_path_factory.mktemp("ca") / "pki", now)
+    with kit.open_session(store, now, days=1) as session:
+        return issue_ephemeral(session, Identity(Role.RUN, RUN))
 
 
 def printing(folder: Path, out: bytes, err: bytes = b"", status: int = 0) -> str:
@@ -100,9 +100,9 @@ def test_a_command_that_does_not_stop_talking_is_ended(stream: int) -> None:
 
 def test_a_certificate_that_has_expired_is_refused(tmp_path: Path) -> None:
     then = datetime.now(UTC) - timedelta(days=9)
-    store = kit.found(tmp_path / "pki", then)
-    with kit.sitting(store, then, days=1) as opened:
-        expired = hand_out(opened, Identity(Role.RUN, RUN))
+    store = kit.init_pki(tmp_path / "pki", then)
+    with kit.open_session(store, then, days=1) as session:
+        expired = issue_ephemeral(session, Identity(Role.RUN, RUN))
     assert refusal(printing(tmp_path, expired)) == "the certificate that it printed is not valid now"
 
 
@@ -113,9 +113,9 @@ def test_the_certificate_of_another_run_is_refused(issued: bytes, tmp_path: Path
 
 def test_a_key_of_another_certificate_is_refused(issued: bytes, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    store = kit.found(tmp_path / "pki", now)
-    with kit.sitting(store, now) as opened:
-        other = hand_out(opened, Identity(Role.RUN, RUN))
+    store = kit.init_pki(tmp_path / "pki", now)
+    with kit.open_session(store, now) as session:
+        other = issue_ephemeral(session, Identity(Role.RUN, RUN))
     mixed = issued.partition(b"-----BEGIN PRIVATE KEY")[0] + b"".join(other.partition(b"-----BEGIN PRIVATE KEY")[1:])
     assert refusal(printing(tmp_path, mixed)) == "the certificate that it printed is for another key"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from pki.crl import revoke
 from pki.issue import issue
 from pki.names import STANDARD, Identity, Role
-from pki.revoke import revoke
 from pki.store import Store
 from tests.unit.pki import kit
 
@@ -32,14 +32,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
     """Founded now, for tools that look at the clock."""
     folder = tmp_path_factory.mktemp("live")
     now = datetime.now(UTC)
-    store = kit.found(folder / "pki", now)
+    store = kit.init_pki(folder / "pki", now)
     for identity in (*EVERYBODY[3:], GONE):
-        with kit.sitting(store, now) as opened:
-            issue(opened, identity)
+        with kit.open_session(store, now) as session:
+            issue(session, identity)
     gone = kit.certificate_of(store, GONE)
     for suffix in ("cert", "key"):
         data = (store.root / "issued" / "worker" / f"gone-{suffix}.pem").read_bytes()
         (folder / f"gone-{suffix}.pem").write_bytes(data)
-    with kit.sitting(store, now) as opened:
-        revoke(opened, "gone", "key-compromise")
+    with kit.open_session(store, now) as session:
+        revoke(session, "gone", "key-compromise")
     return Live(store, gone, folder / "gone-cert.pem", folder / "gone-key.pem")

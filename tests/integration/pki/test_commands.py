@@ -14,8 +14,8 @@ from cryptography.x509.oid import ExtensionOID
 from bringup_cli.commands.pki import pki
 from bringup_cli.context import Context
 from pki import profile
-from pki.journal import staged_name
-from pki.keys import is_encrypted, key_pem, pem
+from pki.authority import is_encrypted, key_pem, pem
+from pki.files import staged_name
 from pki.names import Identity, Role, dns_names
 from pki.store import Store
 from tests.unit.pki import kit
@@ -128,9 +128,9 @@ def test_force_tells_where_the_old_generation_is(run: Run, made: Store) -> None:
     old = made.ca_key.read_bytes()
     result = run("setup", "--force")
     assert result.exit_code == 0
-    aside = next((made.state / "old").iterdir())
-    assert str(aside) in result.output
-    assert (aside / "ca" / "ca-key.pem").read_bytes() == old
+    backup = next((made.state / "old").iterdir())
+    assert str(backup) in result.output
+    assert (backup / "ca" / "ca-key.pem").read_bytes() == old
 
 
 def test_the_ca_key_is_encrypted_by_setting_and_never_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,12 +338,12 @@ def test_a_key_that_does_not_fit_is_fixed_by_the_command_that_is_named(run: Run,
 
 
 def test_a_lost_record_is_fixed_by_the_command_that_is_named(run: Run, made: Store) -> None:
-    made.record_file.unlink()
+    made.ledger_file.unlink()
     for words in (["issue", "run", "--name", "r"], ["crl"], ["revoke", "worker"], ["renew", "--force"]):
         result = run(*words)
         assert result.exit_code == 1
-        assert "bringup pki crl --rebuild-record" in result.output
-    assert run("crl", "--rebuild-record").exit_code == 0
+        assert "bringup pki crl --rebuild-ledger" in result.output
+    assert run("crl", "--rebuild-ledger").exit_code == 0
     assert run("verify").exit_code == 0
 
 

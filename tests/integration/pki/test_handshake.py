@@ -104,7 +104,7 @@ def test_a_revoked_worker_is_refused_where_the_list_is_read(live: Live) -> None:
 
 
 def test_a_foreign_ca_is_refused_by_both_sides(live: Live, tmp_path: Path) -> None:
-    foreign = kit.found(tmp_path / "foreign", datetime.now(UTC))
+    foreign = kit.init_pki(tmp_path / "foreign", datetime.now(UTC))
     with pytest.raises(ssl.SSLCertVerificationError):
         talk(side(foreign, API), side(live.store, WORKER), API.dns)
     intruder = Side(foreign.files(WORKER).bundle, foreign.files(WORKER).key, live.store.ca_certificate)
@@ -114,11 +114,11 @@ def test_a_foreign_ca_is_refused_by_both_sides(live: Live, tmp_path: Path) -> No
 
 def test_no_connection_fails_during_a_rollover_whoever_is_a_stage_behind(tmp_path: Path) -> None:
     """A machine gets its files at any time between two steps: old and new must talk to each other."""
-    stages = [kit.found(tmp_path / "0", datetime.now(UTC))]
+    stages = [kit.init_pki(tmp_path / "0", datetime.now(UTC))]
     for number, act in enumerate((rollover.start, rollover.advance, rollover.advance, rollover.finish), start=1):
         store = kit.copy_of(stages[-1], tmp_path / str(number))
-        with kit.sitting(store, datetime.now(UTC)) as opened:
-            act(opened)
+        with kit.open_session(store, datetime.now(UTC)) as session:
+            act(session)
         stages.append(store)
     for before, after in pairwise(stages):
         for server, client in ((before, before), (before, after), (after, before), (after, after)):

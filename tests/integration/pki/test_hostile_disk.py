@@ -57,7 +57,7 @@ def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) ->
     """SIGKILL from outside, at random times while `setup --force` holds the lock."""
     dice = random.Random(5280)  # noqa: S311 - reproducible, nothing secret
     (tmp_path / "ready").mkdir()
-    ready = kit.found(tmp_path / "ready" / "pki", datetime.now(UTC))
+    ready = kit.init_pki(tmp_path / "ready" / "pki", datetime.now(UTC))
     ends = []
     for number in range(8):
         folder = tmp_path / str(number)
@@ -90,7 +90,7 @@ def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tm
 )
 def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path: Path, words: str) -> None:
     open_to_all(tmp_path)
-    store = kit.found(tmp_path / "pki", datetime.now(UTC))
+    store = kit.init_pki(tmp_path / "pki", datetime.now(UTC))
     before = kit.snapshot(store.root)
     done = run(tmp_path, words, NOBODY)
     assert done.returncode in {1, 3}
@@ -105,7 +105,7 @@ def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path
 )
 def test_what_another_user_may_not_look_at_is_one_message(tmp_path: Path, words: str, codes: set[int]) -> None:
     open_to_all(tmp_path)
-    kit.found(tmp_path / "pki", datetime.now(UTC))
+    kit.init_pki(tmp_path / "pki", datetime.now(UTC))
     assert run(tmp_path, words, NOBODY).returncode in codes
 
 
@@ -124,7 +124,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_message_and_loses_nothing(disk: Path) -> None:
-    store = kit.found(disk / "pki", datetime.now(UTC))
+    store = kit.init_pki(disk / "pki", datetime.now(UTC))
     fill(disk)
     before = kit.snapshot(store.root)
     done = run(disk, "setup --force")
@@ -138,7 +138,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(disk: Path) -> None:
 
 
 def test_a_read_only_directory_is_one_message_and_can_be_verified(disk: Path) -> None:
-    kit.found(disk / "pki", datetime.now(UTC))
+    kit.init_pki(disk / "pki", datetime.now(UTC))
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     for words in ("setup --force", "renew --force", "crl"):
         done = run(disk, words)

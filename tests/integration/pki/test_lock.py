@@ -11,25 +11,25 @@ from tests.unit.pki import kit
 
 HOLD = """
 import sys, pathlib
-from pki import lock
-with lock.exclusive(pathlib.Path(sys.argv[1]), "bringup pki setup"):
+from pki.files import exclusive_lock
+with exclusive_lock(pathlib.Path(sys.argv[1]), "bringup pki setup"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_the_second_command_is_told_who_holds_the_lock(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki")
+def test_the_second_command_names_the_holder_of_the_lock(tmp_path: Path) -> None:
+    store = kit.init_pki(tmp_path / "pki")
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, store.lock_file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         before = kit.snapshot(store.root)
-        with pytest.raises(Locked, match=f"held by process {holder.pid}: bringup pki setup"), kit.sitting(store):
+        with pytest.raises(Locked, match=f"held by process {holder.pid}: bringup pki setup"), kit.open_session(store):
             pass
         assert kit.snapshot(store.root) == before
         holder.kill()
         holder.wait()
-        with kit.sitting(store):
+        with kit.open_session(store):
             pass

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from pki.keys import is_encrypted
+from pki.authority import is_encrypted
 from tests.integration.pki.test_hostile_disk import COMMAND, ENVIRONMENT
 
 WORD = "correct horse"

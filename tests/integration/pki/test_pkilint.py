@@ -8,8 +8,8 @@ from cryptography import x509
 from pkilint.bin import lint_crl, lint_pkix_cert, lint_pkix_signer_signee_cert_chain  # type: ignore[import-untyped]
 
 from pki import rollover
-from pki.crl import read_all
-from pki.keys import pem
+from pki.authority import pem
+from pki.crl import read_crls
 from pki.names import Identity
 from pki.store import Store
 from tests.integration.pki.conftest import EVERYBODY, Live
@@ -39,10 +39,10 @@ def test_the_list_of_revoked_certificates_is_clean(live: Live) -> None:
 
 
 def test_a_rollover_makes_only_clean_certificates_and_lists(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki")
+    store = kit.init_pki(tmp_path / "pki")
     for act in (rollover.start, rollover.advance, rollover.advance):
-        with kit.sitting(store) as opened:
-            act(opened)
+        with kit.open_session(store) as session:
+            act(session)
     for number, part in enumerate(parts(store)):
         path = tmp_path / f"{number}.pem"
         path.write_bytes(pem(part))
@@ -53,7 +53,7 @@ def test_a_rollover_makes_only_clean_certificates_and_lists(tmp_path: Path) -> N
 
 def parts(store: Store) -> list[x509.Certificate | x509.CertificateRevocationList]:
     leaves = [kit.certificate_of(store, one) for one in store.identities()]
-    return [*store.authorities(), *leaves, *read_all(store.ca_crl.read_bytes(), "crl")]
+    return [*store.authorities(), *leaves, *read_crls(store.ca_crl)]
 
 
 def test_pkilint_is_awake(live: Live, tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from bringup.model import Decision, RunState, utc_now
 from bringup.wire.machine import IMAGE_FILE
 from bringup.wire.run import Run, RunMedia
 from pki import profile
-from pki.authority import Authority
-from pki.keys import key_pem, pem
+from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER, WRITES

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki import profile
-from pki.keys import key_pem, pem, read_key
+from pki.authority import key_pem, pem, read_key
 from pki.names import Identity, Role
 from pki.store import Store
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pki.revoke import revoke
+from pki.crl import revoke
 from selftest.check import Status
 from selftest.checks import refusals
 from selftest.target_installation import Subject
@@ -14,11 +14,11 @@ NOW = datetime.now(UTC)
 
 
 def test_where_nothing_was_revoked_there_is_nothing_to_refuse(make_settings: MakeSettings, tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", NOW)
+    store = kit.init_pki(tmp_path / "pki", NOW)
     subject = Subject(make_settings(callback_api_port=free_port()))
     changes = {"api_use_tls": True, "pki_dir": store.root}
     subject.settings = subject.settings.model_copy(update=changes)
     assert refusals._revoked(subject).status is Status.INFO
-    with kit.sitting(store, NOW) as opened:
-        revoke(opened, "worker", "superseded")
+    with kit.open_session(store, NOW) as session:
+        revoke(session, "worker", "superseded")
     assert refusals._revoked(subject).status is not Status.INFO

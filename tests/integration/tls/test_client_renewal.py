@@ -19,12 +19,12 @@ from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.wire.message import Health
 from pki.names import STANDARD, Identity, parse_san
-from pki.renew import carry_out, plan
+from pki.renew import apply, plan
 from pki.setup import Wanted
 from pki.store import Store
 from tests.conftest import MakeSettings
 from tests.integration.tls.conftest import Served
-from tests.unit.pki.kit import certificate_of, found, set_up_again, sitting
+from tests.unit.pki.kit import certificate_of, init_pki, open_session, set_up_again
 
 _REDIS, WORKER, API = STANDARD
 NOW = datetime.now(UTC)
@@ -104,7 +104,7 @@ def store(tmp_path: Path) -> Store:
 
 def made(root: Path) -> Store:
     """A PKI whose API is at 127.0.0.1."""
-    store = found(root, NOW)
+    store = init_pki(root, NOW)
     set_up_again(store, NOW, [Wanted(API, (parse_san("127.0.0.1"),))])
     return store
 
@@ -116,9 +116,9 @@ def client_of(make_settings: MakeSettings, store: Store, port: int) -> ApiClient
 
 def renew(store: Store, identity: Identity) -> int:
     """The serial number of the new certificate."""
-    with sitting(store, NOW) as opened:
-        carry_out(opened, list(plan(opened, [identity], renew_days=30, force=True)), rekey=False)
-        opened.commit()
+    with open_session(store, NOW) as session:
+        apply(session, list(plan(session, [identity], renew_days=30, force=True)), rekey=False)
+        session.commit()
     return certificate_of(store, identity).serial_number
 
 

@@ -13,8 +13,8 @@ from bringup.connections.api_client import ApiClient
 from bringup.crl import CrlLife
 from bringup.errors import ApiUnavailable
 from bringup.wire.message import Health
-from pki.opening import ceremony
 from pki.profile import Validity
+from pki.session import CaSession
 from pki.store import Store
 from tests.integration.tls.conftest import Caller, Served
 
@@ -71,9 +71,9 @@ def ending_in(store: Store, life: timedelta) -> Iterator[None]:
     ago = timedelta(hours=1)
     kept = store.ca_crl.read_bytes()
     crl_days = (ago + life) / timedelta(days=1)
-    with ceremony(store, "a test", datetime.now(UTC) - ago, validity=Validity(crl_days=crl_days)) as opened:
-        opened.publish_crl()
-        opened.commit()
+    with CaSession.open(store, "a test", datetime.now(UTC) - ago, validity=Validity(crl_days=crl_days)) as session:
+        session.publish_crl()
+        session.commit()
     try:
         yield
     finally:

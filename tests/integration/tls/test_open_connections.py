@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pki.authority import Authority
-from pki.keys import pem
+from pki.authority import Authority, pem
 from pki.names import Identity, Role
 from tests.integration.selftest.bad import Mint, Pair
 from tests.integration.tls.conftest import PREFIX, Caller, Served

@@ -21,9 +21,9 @@ from bringup.model import LeaseAction, LeaseEvent
 from bringup.queues import Queues
 from bringup.wire.run import RunDetail
 from pki.names import STANDARD
-from pki.opening import ceremony
 from pki.profile import Validity
-from pki.renew import carry_out, plan
+from pki.renew import apply, plan
+from pki.session import CaSession
 from tests.integration.selftest.site import Site
 from tests.integration.tls.conftest import Caller
 from tests.integration.tls.test_crl import lets_in
@@ -115,9 +115,9 @@ def renew_for(site: Site, life: timedelta) -> datetime:
     """A certificate of the worker that ends soon; when."""
     now = datetime.now(UTC)
     validity = Validity(leaf_days=life / timedelta(days=1))
-    with ceremony(site.store, "a test", now, validity=validity) as opened:
-        carry_out(opened, list(plan(opened, [WORKER], renew_days=0, force=True)), rekey=False)
-        opened.commit()
+    with CaSession.open(site.store, "a test", now, validity=validity) as session:
+        apply(session, list(plan(session, [WORKER], renew_days=0, force=True)), rekey=False)
+        session.commit()
     return now + life
 
 

@@ -91,8 +91,8 @@ def test_a_new_list_is_logged_and_its_own_end_is_announced_again(watched: Watche
 
 
 def test_the_list_that_ends_first_counts_while_two_cas_are_trusted(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki")
-    shorter = kit.found(tmp_path / "other", crl_days=3)
+    store = kit.init_pki(tmp_path / "pki")
+    shorter = kit.init_pki(tmp_path / "other", crl_days=3)
     both = tmp_path / "both.pem"
     both.write_bytes(store.ca_crl.read_bytes() + shorter.ca_crl.read_bytes())
     assert CrlLife.read(store.ca_crl).end == NOW + timedelta(days=90)

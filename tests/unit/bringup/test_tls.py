@@ -10,9 +10,9 @@ import pytest
 from bringup import log, tls
 from bringup.errors import SettingsError
 from pki.names import STANDARD
-from pki.renew import carry_out, plan
+from pki.renew import apply, plan
 from tests.conftest import MakeSettings
-from tests.unit.pki.kit import found, sitting
+from tests.unit.pki.kit import init_pki, open_session
 
 WORKER = STANDARD[1]
 RETRY_S = 1.0
@@ -23,7 +23,7 @@ class Side:
     """A client's files, and a cache whose clock and builds a test controls."""
 
     def __init__(self, root: Path) -> None:
-        self.store = found(root)
+        self.store = init_pki(root)
         files = self.store.files(WORKER)
         self.files = (self.store.ca_certificate, files.certificate, files.key)
         self.now = 0.0
@@ -40,9 +40,9 @@ class Side:
 
     def renew(self, *, rekey: bool = False) -> None:
         """As `bringup pki renew worker --force` does."""
-        with sitting(self.store) as opened:
-            carry_out(opened, list(plan(opened, [WORKER], renew_days=30, force=True, rekey=rekey)), rekey=rekey)
-            opened.commit()
+        with open_session(self.store) as session:
+            apply(session, list(plan(session, [WORKER], renew_days=30, force=True, rekey=rekey)), rekey=rekey)
+            session.commit()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _half(path: Path) -> None:
 
 
 def _swap_for_another_key(path: Path) -> None:
-    other = found(path.parent.parent.parent / "other")
+    other = init_pki(path.parent.parent.parent / "other")
     path.write_bytes(other.files(WORKER).key.read_bytes())
 
 

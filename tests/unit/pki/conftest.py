@@ -1,4 +1,4 @@
-"""A founded PKI for each test: founding takes twenty times as long as copying what was founded once."""
+"""A PKI for each test: making one takes twenty times as long as copying one."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from tests.unit.pki import kit
 
 
 @pytest.fixture(scope="session")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A PKI with its three standard identities, in order. Nobody changes it."""
-    return kit.found(tmp_path_factory.mktemp("founded") / "pki")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A PKI with its three standard identities, in order. No test changes it."""
+    return kit.init_pki(tmp_path_factory.mktemp("ready") / "pki")
 
 
 @pytest.fixture
-def store(founded: Store, tmp_path: Path) -> Store:
+def store(ready: Store, tmp_path: Path) -> Store:
     """Such a PKI that a test may change."""
-    return kit.copy_of(founded, tmp_path / "pki")
+    return kit.copy_of(ready, tmp_path / "pki")

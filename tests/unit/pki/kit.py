@@ -14,15 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki import profile
-from pki.authority import Authority
+from pki.authority import Authority, key_pem, pem, read_key
 from pki.check import Result, Status
 from pki.checks import pki
 from pki.journal import Step, no_step
-from pki.keys import key_pem, pem, read_key
+from pki.lint import lint_form, purpose_findings
 from pki.names import STANDARD, Identity, Role, San, parse_san
-from pki.opening import ceremony
 from pki.profile import Validity
-from pki.session import Ceremony
+from pki.session import CaSession
 from pki.setup import Outcome, Wanted, set_up
 from pki.store import Store
 
@@ -34,7 +33,7 @@ WANTED = [Wanted(one, HOST.get(one.role, ())) for one in STANDARD]
 
 
 @contextmanager
-def sitting(
+def open_session(
     store: Store,
     now: datetime = NOW,
     *,
@@ -43,22 +42,22 @@ def sitting(
     crl_days: float = 90,
     word: str | None = None,
     step: Step = no_step,
-    founding: bool = True,
-) -> Iterator[Ceremony]:
+    init: bool = True,
+) -> Iterator[CaSession]:
     """A ceremony with short words."""
-    with ceremony(
+    with CaSession.open(
         store,
         "a test",
         now,
         validity=Validity(days, ca_days, crl_days),
         passphrase=lambda: word,
         step=step,
-        founding=founding,
-    ) as opened:
-        yield opened
+        init=init,
+    ) as session:
+        yield session
 
 
-def found(root: Path, now: datetime = NOW, **options: Any) -> Store:
+def init_pki(root: Path, now: datetime = NOW, **options: Any) -> Store:
     """A PKI with its three standard identities."""
     store = Store(root)
     set_up_again(store, now, **options)
@@ -73,8 +72,8 @@ def copy_of(store: Store, root: Path) -> Store:
 
 def set_up_again(store: Store, now: datetime = NOW, wanted: Sequence[Wanted] = WANTED, **options: Any) -> Outcome:
     """What `bringup pki setup` does."""
-    with sitting(store, now, **options) as opened:
-        return set_up(opened, wanted, passphrase=options.get("word"))
+    with open_session(store, now, **options) as session:
+        return set_up(session, wanted, passphrase=options.get("word"))
 
 
 def authority_of(store: Store) -> Authority:
@@ -87,6 +86,11 @@ def certificate_of(store: Store, identity: Identity) -> x509.Certificate:
     certificate = store.certificate(identity)
     assert certificate is not None
     return certificate
+
+
+def lint_leaf(certificate: x509.Certificate, role: Role) -> list[str]:
+    """What `bringup pki verify` finds wrong with the form and purpose of a certificate."""
+    return [*lint_form(certificate), *purpose_findings(certificate, role)]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pki import journal as changing
+from pki.files import staged_name
 from pki.setup import start_over
 from pki.store import Store
 from tests.unit.pki import kit
@@ -55,8 +56,8 @@ class Disk:
 def disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> Disk:
     """A new generation was made: files were replaced, kept as a backup, and removed."""
     disk = Disk(monkeypatch)
-    with kit.sitting(store) as opened:
-        start_over(opened, kit.WANTED)
+    with kit.open_session(store) as session:
+        start_over(session, kit.WANTED)
     return disk
 
 
@@ -77,12 +78,12 @@ def test_every_new_file_is_on_the_disk_before_the_change_is_decided(disk: Disk, 
     files = switched(disk, store)
     assert len(files) > 15
     for path in (*files, changing.journal_of(store.state)):
-        assert disk.synced_between(changing.staged_name(path), -1, decision(disk, store)), path
+        assert disk.synced_between(staged_name(path), -1, decision(disk, store)), path
 
 
 def test_every_new_name_is_on_the_disk_before_the_change_is_decided(disk: Disk, store: Store) -> None:
     for path in switched(disk, store):
-        written = disk.at(("sync", changing.staged_name(path)))
+        written = disk.at(("sync", staged_name(path)))
         assert disk.synced_between(path.parent, written, decision(disk, store)), path.parent
 
 
@@ -103,14 +104,14 @@ def test_the_end_is_on_the_disk_before_the_command_is_done(disk: Disk, store: St
 def test_a_removed_name_is_on_the_disk_before_the_decision_is_forgotten(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with kit.sitting(store) as opened:
-        opened.issue(kit.W2, ())
-        opened.commit()
+    with kit.open_session(store) as session:
+        session.issue(kit.W2, ())
+        session.commit()
     disk, path = Disk(monkeypatch), store.files(kit.W2).key
-    with kit.sitting(store) as opened:
-        opened.drop(path)
-        opened.publish_crl()
-        opened.commit()
+    with kit.open_session(store) as session:
+        session.drop(path)
+        session.publish_crl()
+        session.commit()
     assert disk.synced_between(path.parent, disk.at(("remove", path)), end(disk, store))
 
 

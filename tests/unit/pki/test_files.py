@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pki.errors import Damaged
-from pki.files import LARGEST_FILE, read, write_new
-
+from pki.errors import Damaged, Locked
+from pki.files import LARGEST_FILE, read, shared_lock, write_new
+from pki.store import Store
+from tests.unit.pki import kit
 
 @pytest.mark.parametrize("there", ["file", "link", "dangling link"])
 def test_a_new_file_is_never_written_over_another_nor_through_a_link(tmp_path: Path, there: str) -> None:
@@ -33,3 +34,27 @@ def test_what_is_no_plain_file_of_a_sensible_size_is_not_read(tmp_path: Path, ki
             file.truncate(LARGEST_FILE + 1)
     with pytest.raises(Damaged, match=str(path)):
         read(path)
+
+
+def test_a_lock_names_this_process_while_it_is_held(store: Store) -> None:
+    with kit.open_session(store):
+        assert store.lock_file.read_text() == f"process {os.getpid()}: a test"
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    store.lock_file.unlink()
+    store.lock_file.symlink_to(target)
+    with pytest.raises(Exception, match="cannot be written"), kit.open_session(store):
+        pass
+    assert target.read_text() == "precious"
+
+
+def test_a_command_that_reads_is_not_taken_for_an_earlier_one(store: Store) -> None:
+    with (
+        shared_lock(store.lock_file),
+        pytest.raises(Locked, match="held by a command that reads"),
+        kit.open_session(store),
+    ):
+        pass

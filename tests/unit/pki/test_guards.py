@@ -12,14 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pki import csr, profile, rollover
-from pki.authority import Authority
-from pki.crl import read_all
+from pki.authority import Authority, pem
+from pki.crl import read_crls, rebuild_ledger, revoke
 from pki.errors import Damaged, InvalidInput, Refused, Unwritable
-from pki.files import owner_to_be
 from pki.issue import issue
-from pki.keys import pem
-from pki.ledger import Record
-from pki.revoke import rebuild_record, revoke
+from pki.journal import owner_to_be
+from pki.ledger import Ledger
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW, REDIS, W2, WORKER, Forgery
@@ -46,13 +44,13 @@ def test_rsa_keys_are_accepted_between_their_limits(bits: int, *, refused: bool)
 
 
 def test_a_certified_request_leaves_no_older_key_beside_it(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
-    with kit.sitting(store) as opened:
-        revoke(opened, "w2", "superseded")
+    with kit.open_session(store) as session:
+        issue(session, W2)
+    with kit.open_session(store) as session:
+        revoke(session, "w2", "superseded")
     store.files(W2).key.touch(mode=0o600)
-    with kit.sitting(store) as opened:
-        issue(opened, W2, request=request())
+    with kit.open_session(store) as session:
+        issue(session, W2, request=request())
     assert not store.files(W2).key.exists()
     assert kit.failures(store) == {}
 
@@ -63,51 +61,51 @@ def test_a_ca_signs_until_the_second_in_which_it_ends(after: timedelta, *, refus
     when = authority.certificate.not_valid_after_utc + after
     if refused:
         with pytest.raises(Refused, match="the CA has expired"):
-            authority.crl(Record(), 7, when)
+            authority.crl(Ledger(), 7, when)
     else:
-        authority.crl(Record(), 7, when)
+        authority.crl(Ledger(), 7, when)
 
 
 def test_a_ca_does_not_sign_before_it_is_valid() -> None:
     authority = Authority.new(10, NOW)
     start = authority.certificate.not_valid_before_utc
-    authority.crl(Record(), 7, start)
+    authority.crl(Ledger(), 7, start)
     with pytest.raises(Refused, match="clock"):
-        authority.crl(Record(), 7, start - _SECOND)
+        authority.crl(Ledger(), 7, start - _SECOND)
 
 
 def test_a_list_never_outlives_its_ca_nor_begins_before_it(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=3, crl_days=7)
-    (made,) = read_all(store.ca_crl.read_bytes(), "crl")
+    store = kit.init_pki(tmp_path / "pki", ca_days=3, crl_days=7)
+    (made,) = read_crls(store.ca_crl)
     (authority,) = store.authorities()
     assert made.next_update_utc == authority.not_valid_after_utc
     assert made.last_update_utc >= authority.not_valid_before_utc
 
 
 def test_what_has_ended_is_not_revoked_any_more(store: Store) -> None:
-    with kit.sitting(store, NOW + timedelta(days=91)) as opened:
-        assert revoke(opened, "worker", "superseded") == []
-    assert store.record().get(kit.certificate_of(store, WORKER)).revoked_at is None  # type: ignore[union-attr]
+    with kit.open_session(store, NOW + timedelta(days=91)) as session:
+        assert revoke(session, "worker", "superseded") == []
+    assert store.ledger().get(kit.certificate_of(store, WORKER)).revoked_at is None  # type: ignore[union-attr]
 
 
 def test_a_record_that_can_be_read_is_never_replaced(store: Store) -> None:
-    before = store.record_file.read_bytes()
-    with kit.sitting(store) as opened, pytest.raises(Refused, match="could only lose something"):
-        rebuild_record(opened)
-    assert store.record_file.read_bytes() == before
+    before = store.ledger_file.read_bytes()
+    with kit.open_session(store) as session, pytest.raises(Refused, match="could only lose something"):
+        rebuild_ledger(session)
+    assert store.ledger_file.read_bytes() == before
 
 
 def test_a_rebuilt_record_goes_on_with_the_number_of_the_list(store: Store) -> None:
     for _ in range(3):
-        with kit.sitting(store) as opened:
-            opened.publish_crl()
-            opened.commit()
-    number = store.record().crl_number
-    store.record_file.unlink()
-    with kit.sitting(store) as opened:
-        rebuild_record(opened)
-        opened.commit()
-    assert store.record().crl_number == number
+        with kit.open_session(store) as session:
+            session.publish_crl()
+            session.commit()
+    number = store.ledger().crl_number
+    store.ledger_file.unlink()
+    with kit.open_session(store) as session:
+        rebuild_ledger(session)
+        session.commit()
+    assert store.ledger().crl_number == number
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
@@ -127,7 +125,7 @@ def test_the_private_folder_is_open_to_nobody_else(store: Store, mode: int) -> N
 def test_a_list_under_the_name_of_our_ca_that_it_did_not_sign_is_found(store: Store) -> None:
     (authority,) = store.authorities()
     foreign = Authority(authority, profile.new_key())
-    store.ca_crl.write_bytes(pem(foreign.crl(Record(), 90, NOW)))
+    store.ca_crl.write_bytes(pem(foreign.crl(Ledger(), 90, NOW)))
     assert "holds no list signed by" in kit.failures(store)[("ca", "crl")]
 
 
@@ -139,7 +137,7 @@ def test_a_ca_that_did_not_sign_itself_is_found(store: Store) -> None:
 
 
 def test_a_certificate_that_outlives_its_ca_is_a_warning(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=60)
+    store = kit.init_pki(tmp_path / "pki", ca_days=60)
     certificate = Forgery(end=NOW + timedelta(days=61)).sign(kit.authority_of(store))
     store.files(REDIS).certificate.write_bytes(pem(certificate))
     results = kit.verified(store)
@@ -147,7 +145,7 @@ def test_a_certificate_that_outlives_its_ca_is_a_warning(tmp_path: Path) -> None
 
 
 def test_a_bundle_with_a_foreign_ca_is_found(store: Store, tmp_path: Path) -> None:
-    foreign = kit.found(tmp_path / "foreign").authorities()[0]
+    foreign = kit.init_pki(tmp_path / "foreign").authorities()[0]
     store.files(REDIS).bundle.write_bytes(pem(kit.certificate_of(store, REDIS), foreign))
     assert "followed by its CA" in kit.failures(store)[("redis", "bundle")]
 
@@ -162,31 +160,32 @@ def test_a_file_of_another_user_is_not_replaced(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("data", [b"", b"no list", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"])
-def test_a_file_without_a_list_is_damaged_and_not_an_empty_list(data: bytes) -> None:
+def test_a_file_without_a_list_is_damaged_and_not_an_empty_list(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "ca-crl.pem").write_bytes(data)
     with pytest.raises(Damaged, match="holds no readable CRL"):
-        read_all(data, "ca-crl.pem")
+        read_crls(tmp_path / "ca-crl.pem")
 
 
 def test_a_rollover_certifies_nobody_whose_key_was_revoked_under_an_older_certificate(store: Store) -> None:
     first = kit.certificate_of(store, WORKER)
-    with kit.sitting(store) as opened:
-        opened.certify(WORKER, (), first.public_key())
-        opened.commit()
-    with kit.sitting(store) as opened:
-        revoke(opened, f"{first.serial_number:X}", "key-compromise")
+    with kit.open_session(store) as session:
+        session.certify(WORKER, (), first.public_key())
+        session.commit()
+    with kit.open_session(store) as session:
+        revoke(session, f"{first.serial_number:X}", "key-compromise")
     present = kit.certificate_of(store, WORKER)
     for step in (rollover.start, rollover.advance):
-        with kit.sitting(store) as opened:
-            moved = step(opened)
+        with kit.open_session(store) as session:
+            moved = step(session)
     assert moved.reissued == []
     assert kit.certificate_of(store, WORKER) == present
 
 
 def test_a_rollover_brings_nobody_back_whose_certificate_has_ended(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", days=10)
+    store = kit.init_pki(tmp_path / "pki", days=10)
     ended = kit.certificate_of(store, WORKER)
     for step in (rollover.start, rollover.advance):
-        with kit.sitting(store, NOW + timedelta(days=10)) as opened:
-            moved = step(opened)
+        with kit.open_session(store, NOW + timedelta(days=10)) as session:
+            moved = step(session)
     assert moved.reissued == []
     assert kit.certificate_of(store, WORKER) == ended

@@ -8,11 +8,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pki import csr, profile
+from pki.crl import revoke
 from pki.errors import InvalidInput, NotSetUp, Refused
 from pki.issue import issue
-from pki.lint import lint_leaf
 from pki.names import Identity, Role, dns_names, parse_san
-from pki.revoke import revoke
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW, W2
@@ -34,60 +33,60 @@ def request(key: SubjectKey | None = None, *, hostile: bool = False) -> x509.Cer
 
 
 def certify(store: Store, asked: x509.CertificateSigningRequest, identity: Identity = W2) -> x509.Certificate:
-    with kit.sitting(store) as opened:
-        return issue(opened, identity, request=asked)
+    with kit.open_session(store) as session:
+        return issue(session, identity, request=asked)
 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_an_identity_of_every_role_can_be_issued(store: Store, role: Role) -> None:
     identity = Identity(role, "extra")
-    with kit.sitting(store) as opened:
-        certificate = issue(opened, identity)
-    assert lint_leaf(certificate, role) == []
+    with kit.open_session(store) as session:
+        certificate = issue(session, identity)
+    assert kit.lint_leaf(certificate, role) == []
     assert store.files(identity).key.stat().st_mode & 0o777 == 0o600
     assert kit.failures(store) == {}
 
 
 def test_a_server_carries_the_names_it_is_asked_for(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        certificate = issue(opened, Identity(Role.REDIS, "r2"), (parse_san("r2.example.net"),))
+    with kit.open_session(store) as session:
+        certificate = issue(session, Identity(Role.REDIS, "r2"), (parse_san("r2.example.net"),))
     assert dns_names(certificate) == ["r2.redis.bringup.internal", "r2.example.net"]
 
 
 def test_a_client_gets_no_further_names(store: Store) -> None:
-    with pytest.raises(InvalidInput, match="nobody connects to"), kit.sitting(store) as opened:
-        issue(opened, W2, (parse_san("redis.example.net"),))
+    with pytest.raises(InvalidInput, match="nobody connects to"), kit.open_session(store) as session:
+        issue(session, W2, (parse_san("redis.example.net"),))
 
 
 def test_a_usable_certificate_is_not_replaced(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     before = kit.snapshot(store.root)
-    with pytest.raises(Refused, match="has a certificate, valid until"), kit.sitting(store) as opened:
-        issue(opened, W2)
+    with pytest.raises(Refused, match="has a certificate, valid until"), kit.open_session(store) as session:
+        issue(session, W2)
     assert kit.snapshot(store.root) == before
 
 
 def test_an_expired_certificate_is_replaced(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     later = NOW + timedelta(days=91)
-    with kit.sitting(store, later) as opened:
-        issue(opened, W2)
+    with kit.open_session(store, later) as session:
+        issue(session, W2)
     assert kit.certificate_of(store, W2).not_valid_after_utc > later
 
 
 def test_nothing_is_issued_where_there_is_no_ca(tmp_path_factory: pytest.TempPathFactory) -> None:
     empty = Store(tmp_path_factory.mktemp("empty"))
-    with pytest.raises(NotSetUp), kit.sitting(empty, founding=False):
+    with pytest.raises(NotSetUp), kit.open_session(empty, init=False):
         pass
     assert not list(empty.root.iterdir())
 
 
 def test_nothing_is_issued_on_a_machine_that_merely_trusts_the_ca(store: Store) -> None:
     store.ca_key.unlink()
-    store.record_file.unlink()
-    with pytest.raises(Refused, match="not the CA's machine"), kit.sitting(store, founding=False):
+    store.ledger_file.unlink()
+    with pytest.raises(Refused, match="not the CA's machine"), kit.open_session(store, init=False):
         pass
 
 
@@ -102,7 +101,7 @@ def test_a_request_is_certified_and_no_key_is_made(store: Store) -> None:
 def test_of_a_hostile_request_only_the_key_is_taken(store: Store) -> None:
     asked = request(hostile=True)
     certificate = certify(store, asked)
-    assert lint_leaf(certificate, Role.WORKER) == []
+    assert kit.lint_leaf(certificate, Role.WORKER) == []
     assert dns_names(certificate) == ["w2.worker.bringup.internal"]
     assert certificate.subject.rfc4514_string() == "CN=w2.worker.bringup.internal"
     told = " ".join(csr.ignored(asked))
@@ -161,11 +160,11 @@ def test_what_is_no_request_is_refused(data: bytes) -> None:
 def test_a_revoked_key_is_never_certified_again(store: Store) -> None:
     asked = request()
     certify(store, asked)
-    with kit.sitting(store) as opened:
-        revoke(opened, "w2", "key-compromise")
+    with kit.open_session(store) as session:
+        revoke(session, "w2", "key-compromise")
     for identity in (W2, Identity(Role.OPERATOR, "other")):
         with pytest.raises(Refused, match="same key was revoked"):
             certify(store, asked, identity)
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     assert kit.failures(store) == {}

@@ -7,8 +7,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki import profile
 from pki.authority import Authority
-from pki.lint import lint_authority, lint_leaf
+from pki.lint import lint_authority
 from pki.names import Identity, Role, dns_names
+from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW
 
 
@@ -23,7 +24,7 @@ def certify(authority: Authority, role: Role, days: int = 90) -> x509.Certificat
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_certificate_is_clean_by_our_own_lint(authority: Authority, role: Role) -> None:
-    assert lint_leaf(certify(authority, role), role) == []
+    assert kit.lint_leaf(certify(authority, role), role) == []
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -4,13 +4,11 @@ from pathlib import Path
 import pytest
 
 from pki import profile, renew
-from pki.authority import Authority
-from pki.crl import read_all
+from pki.authority import Authority, key_pem
+from pki.crl import read_crls, revoke
 from pki.issue import issue
-from pki.keys import key_pem
 from pki.names import Identity, sans_of
 from pki.renew import Renewal, is_due
-from pki.revoke import revoke
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, W2, WORKER
@@ -21,12 +19,12 @@ DAY = timedelta(days=1)
 def renewed(
     store: Store, days: int, *only: Identity, force: bool = False, rekey: bool = False, ca_days: int = 3650
 ) -> dict[str, Renewal]:
-    with kit.sitting(store, NOW + days * DAY, ca_days=ca_days) as opened:
-        plan = list(renew.plan(opened, only or tuple(store.identities()), renew_days=30, force=force, rekey=rekey))
-        renew.carry_out(opened, [one for one in plan if one.due], rekey=rekey)
-        if renew.crl_is_due(opened):
-            opened.publish_crl()
-        opened.commit(keep_replaced=rekey)
+    with kit.open_session(store, NOW + days * DAY, ca_days=ca_days) as session:
+        plan = list(renew.plan(session, only or tuple(store.identities()), renew_days=30, force=force, rekey=rekey))
+        renew.apply(session, [one for one in plan if one.due], rekey=rekey)
+        if renew.crl_is_due(session):
+            session.publish_crl()
+        session.commit(backup=rekey)
     return {str(one.identity): one for one in plan}
 
 
@@ -62,7 +60,7 @@ def test_renewal_keeps_key_and_names(store: Store) -> None:
 
 def test_renewal_renews_the_list_of_revoked_certificates(store: Store) -> None:
     renewed(store, 61)
-    assert store.record().crl_number == 2
+    assert store.ledger().crl_number == 2
 
 
 @pytest.mark.parametrize(
@@ -70,27 +68,27 @@ def test_renewal_renews_the_list_of_revoked_certificates(store: Store) -> None:
     [(0, False), (55, False), (57, True), (7 * 24 + 1, True)],  # a third of 7 days is 56 hours
 )
 def test_the_list_of_seven_days_is_renewed_after_a_third_of_them(tmp_path: Path, *, hours: int, due: bool) -> None:
-    store = kit.found(tmp_path / "pki", crl_days=7)
-    with kit.sitting(store, NOW + timedelta(hours=hours), crl_days=7) as opened:
-        assert renew.crl_is_due(opened) is due
+    store = kit.init_pki(tmp_path / "pki", crl_days=7)
+    with kit.open_session(store, NOW + timedelta(hours=hours), crl_days=7) as session:
+        assert renew.crl_is_due(session) is due
 
 
 def test_a_list_that_was_made_for_longer_than_is_wanted_now_is_renewed(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", crl_days=3650)
-    with kit.sitting(store, crl_days=7) as opened:
-        assert renew.crl_is_due(opened)
-        opened.publish_crl()
-        opened.commit()
-    (fresh,) = read_all(store.ca_crl.read_bytes(), "crl")
+    store = kit.init_pki(tmp_path / "pki", crl_days=3650)
+    with kit.open_session(store, crl_days=7) as session:
+        assert renew.crl_is_due(session)
+        session.publish_crl()
+        session.commit()
+    (fresh,) = read_crls(store.ca_crl)
     assert fresh.next_update_utc == NOW + 7 * DAY
-    with kit.sitting(store, crl_days=7) as opened:
-        assert not renew.crl_is_due(opened)
+    with kit.open_session(store, crl_days=7) as session:
+        assert not renew.crl_is_due(session)
 
 
 def test_a_list_that_ends_with_its_ca_is_not_renewed_again_and_again(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=3, crl_days=7)
-    with kit.sitting(store, NOW + DAY, ca_days=3, crl_days=7) as opened:
-        assert not renew.crl_is_due(opened)
+    store = kit.init_pki(tmp_path / "pki", ca_days=3, crl_days=7)
+    with kit.open_session(store, NOW + DAY, ca_days=3, crl_days=7) as session:
+        assert not renew.crl_is_due(session)
 
 
 def test_rekey_makes_a_new_key_and_keeps_the_old_one_aside(store: Store) -> None:
@@ -113,8 +111,8 @@ def test_an_expired_certificate_is_renewed(store: Store) -> None:
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_revoked_certificate_is_never_renewed(store: Store, force: bool) -> None:  # noqa: FBT001
-    with kit.sitting(store) as opened:
-        revoke(opened, "worker", "key-compromise")
+    with kit.open_session(store) as session:
+        revoke(session, "worker", "key-compromise")
     before = store.files(WORKER).certificate.read_bytes()
     found = renewed(store, 61, force=force)["worker"]
     assert (found.due, found.attention) == (False, True)
@@ -123,10 +121,10 @@ def test_a_revoked_certificate_is_never_renewed(store: Store, force: bool) -> No
 
 
 def test_a_key_that_was_revoked_under_an_older_serial_is_renewed_only_with_a_new_key(store: Store) -> None:
-    older = store.record().find("worker")[0].serial
+    older = store.ledger().find("worker")[0].serial
     renewed(store, 1, WORKER, force=True)
-    with kit.sitting(store) as opened:
-        revoke(opened, older, "superseded")
+    with kit.open_session(store) as session:
+        revoke(session, older, "superseded")
     for force in (False, True):
         found = renewed(store, 62, force=force)
         assert (found["worker"].due, found["worker"].attention) == (False, True)
@@ -144,7 +142,7 @@ def test_a_certificate_of_a_foreign_ca_is_left_alone_unless_forced(store: Store)
 
 
 def test_renewal_near_the_end_of_the_ca_does_not_repeat_every_night(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=100, days=90)
+    store = kit.init_pki(tmp_path / "pki", ca_days=100, days=90)
     assert renewed(store, 61, ca_days=100)["api"].due
     assert kit.certificate_of(store, API).not_valid_after_utc == NOW + 100 * DAY
     before = kit.snapshot(store.root)
@@ -165,8 +163,8 @@ def test_a_key_that_does_not_fit_is_not_hidden_by_a_renewal(store: Store) -> Non
 
 
 def test_the_certificate_of_a_machine_that_keeps_its_key_is_renewed_without_it(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     store.files(W2).key.unlink()
     key = kit.certificate_of(store, W2).public_key()
     assert renewed(store, 61)["worker/w2"].due
@@ -174,8 +172,8 @@ def test_the_certificate_of_a_machine_that_keeps_its_key_is_renewed_without_it(s
 
 
 def test_a_new_key_is_never_made_for_a_machine_that_keeps_its_own(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     store.files(W2).key.unlink()
     found = renewed(store, 61, rekey=True)
     assert (found["worker/w2"].due, found["worker/w2"].attention) == (False, True)

@@ -6,30 +6,27 @@ import pytest
 from cryptography import x509
 
 from pki import journal, renew, rollover
-from pki.authority import signer_of
+from pki.authority import is_encrypted, signer_of
 from pki.check import Status
-from pki.crl import read_all
+from pki.crl import read_crls, revoke
 from pki.errors import Refused
 from pki.issue import issue
-from pki.keys import is_encrypted
 from pki.names import Identity, Role
-from pki.revoke import revoke
 from pki.rollover import Moved
-from pki.rollover_state import Stage
-from pki.session import Ceremony
+from pki.session import CaSession
 from pki.setup import set_up
-from pki.store import Store
+from pki.store import Stage, Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, W2, WORKER
-from tests.unit.pki.test_change import Death, Dies
+from tests.unit.pki.test_journal import Death, Dies
 
 LATER = NOW + timedelta(days=40)
 STEPS = (rollover.start, rollover.advance, rollover.advance, rollover.finish)
 
 
-def step(store: Store, act: Callable[[Ceremony], Moved], word: str | None = None) -> Moved:
-    with kit.sitting(store, LATER, word=word) as opened:
-        return act(opened)
+def step(store: Store, act: Callable[[CaSession], Moved], word: str | None = None) -> Moved:
+    with kit.open_session(store, LATER, word=word) as session:
+        return act(session)
 
 
 def signers(store: Store) -> dict[Identity, x509.Name]:
@@ -106,21 +103,21 @@ def test_whoever_would_be_cut_off_stops_the_last_step(store: Store) -> None:
 
 
 def test_while_it_lasts_both_cas_say_what_they_have_revoked(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
         gone = kit.certificate_of(store, W2).serial_number
-    with kit.sitting(store) as opened:
-        revoke(opened, "w2", "superseded")
+    with kit.open_session(store) as session:
+        revoke(session, "w2", "superseded")
     for act in STEPS[:3]:
         step(store, act)
-        lists = read_all(store.ca_crl.read_bytes(), "crl")
+        lists = read_crls(store.ca_crl)
         assert len(lists) == 2
         assert [gone in {one.serial_number for one in entries} for entries in lists].count(True) == 1
 
 
 def test_a_revoked_identity_gets_no_certificate_of_the_new_ca(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        revoke(opened, "worker", "key-compromise")
+    with kit.open_session(store) as session:
+        revoke(session, "worker", "key-compromise")
     before = store.files(WORKER).certificate.read_bytes()
     for act in STEPS:
         step(store, act)
@@ -128,8 +125,8 @@ def test_a_revoked_identity_gets_no_certificate_of_the_new_ca(store: Store) -> N
 
 
 def test_certificates_of_other_machines_are_named_to_be_carried(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     store.files(W2).key.unlink()
     step(store, rollover.start)
     assert step(store, rollover.advance).carried == [W2]
@@ -138,18 +135,18 @@ def test_certificates_of_other_machines_are_named_to_be_carried(store: Store) ->
 def test_what_is_issued_and_renewed_on_the_way_is_trusted_on_the_way(store: Store) -> None:
     for number, act in enumerate(STEPS):
         step(store, act)
-        with kit.sitting(store, LATER) as opened:
-            issue(opened, Identity(Role.OPERATOR, f"o{number}"))
-        with kit.sitting(store, LATER) as opened:
-            plan = list(renew.plan(opened, [API], renew_days=30, force=True))
-            renew.carry_out(opened, plan, rekey=False)
-            opened.commit()
+        with kit.open_session(store, LATER) as session:
+            issue(session, Identity(Role.OPERATOR, f"o{number}"))
+        with kit.open_session(store, LATER) as session:
+            plan = list(renew.plan(session, [API], renew_days=30, force=True))
+            renew.apply(session, plan, rekey=False)
+            session.commit()
         assert kit.failures(store, LATER) == {}
         assert kit.set_up_again(store, LATER).made == []
 
 
 def test_an_encrypted_ca_key_stays_encrypted(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", word="a word")
+    store = kit.init_pki(tmp_path / "pki", word="a word")
     for act in STEPS:
         step(store, act, word="a word")
         assert all(is_encrypted(path.read_bytes()) for path in store.root.rglob("other-key.pem"))
@@ -165,23 +162,23 @@ def test_the_old_ca_key_is_kept_aside_and_nowhere_else(store: Store) -> None:
 
 
 def test_an_old_ca_that_expires_on_the_way_does_not_block_it(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=60, days=50)
+    store = kit.init_pki(tmp_path / "pki", ca_days=60, days=50)
     step(store, rollover.start)
     step(store, rollover.advance)
-    with kit.sitting(store, NOW + timedelta(days=61)) as opened:
-        rollover.advance(opened)
-    with kit.sitting(store, NOW + timedelta(days=61)) as opened:
-        plan = list(renew.plan(opened, [REDIS, API], renew_days=30, force=True))
-        renew.carry_out(opened, plan, rekey=False)
-        opened.commit()
-    with kit.sitting(store, NOW + timedelta(days=61)) as opened:
-        rollover.finish(opened)
+    with kit.open_session(store, NOW + timedelta(days=61)) as session:
+        rollover.advance(session)
+    with kit.open_session(store, NOW + timedelta(days=61)) as session:
+        plan = list(renew.plan(session, [REDIS, API], renew_days=30, force=True))
+        renew.apply(session, plan, rekey=False)
+        session.commit()
+    with kit.open_session(store, NOW + timedelta(days=61)) as session:
+        rollover.finish(session)
     assert kit.failures(store, NOW + timedelta(days=61)) == {}
 
 
 @pytest.mark.parametrize("number", range(len(STEPS)))
 def test_each_stage_survives_death_at_every_step(tmp_path: Path, number: int) -> None:
-    ready = kit.found(tmp_path / "ready")
+    ready = kit.init_pki(tmp_path / "ready")
     for act in STEPS[:number]:
         step(ready, act)
     before = ready.authorities()
@@ -189,17 +186,17 @@ def test_each_stage_survives_death_at_every_step(tmp_path: Path, number: int) ->
     while True:
         store = kit.copy_of(ready, tmp_path / str(deaths))
         try:
-            with kit.sitting(store, LATER, step=Dies(deaths)) as opened:
-                STEPS[number](opened)
+            with kit.open_session(store, LATER, step=Dies(deaths)) as session:
+                STEPS[number](session)
         except Death:
             decided = journal.interrupted(store.state)
         else:
             break
-        with kit.sitting(store, LATER) as opened:
-            set_up(opened, kit.WANTED)
+        with kit.open_session(store, LATER) as session:
+            set_up(session, kit.WANTED)
         assert kit.failures(store, LATER) == {}, f"after death at step {deaths}"
-        with kit.sitting(store, LATER) as opened:
-            stage = opened.rollover.stage
+        with kit.open_session(store, LATER) as session:
+            stage = session.rollover.stage
         reached = (None, Stage.TRUST, Stage.CLIENTS, Stage.SERVERS, None)
         assert stage is reached[number + decided]
         assert (store.authorities() != before) == (decided and number in {0, 3})

@@ -7,10 +7,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from pki import profile
-from pki.authority import Authority
+from pki.authority import Authority, is_encrypted, key_pem, pem
 from pki.errors import CaKeyLocked, Damaged, Refused
 from pki.issue import issue
-from pki.keys import is_encrypted, key_pem, pem
 from pki.names import parse_san, sans_of
 from pki.setup import Wanted, start_over
 from pki.store import Store
@@ -19,8 +18,8 @@ from tests.unit.pki.kit import API, NOW, REDIS, W2, WORKER
 
 
 def force(store: Store, **options: str) -> list[str]:
-    with kit.sitting(store, word=options.get("word")) as opened:
-        return start_over(opened, kit.WANTED, passphrase=options.get("passphrase")).notes
+    with kit.open_session(store, word=options.get("word")) as session:
+        return start_over(session, kit.WANTED, passphrase=options.get("passphrase")).notes
 
 
 def test_setup_makes_what_everybody_needs(tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_a_second_setup_needs_no_ca_key(store: Store) -> None:
 def test_setup_works_around_files_that_are_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "pki" / "checks").mkdir(parents=True)
     (tmp_path / "pki" / "__init__.py").touch()
-    assert kit.failures(kit.found(tmp_path / "pki")) == {}
+    assert kit.failures(kit.init_pki(tmp_path / "pki")) == {}
 
 
 def test_files_that_are_nobody_are_not_taken_for_identities(store: Store) -> None:
@@ -93,8 +92,8 @@ def test_a_missing_key_is_made_again_and_the_certificate_kept_aside(store: Store
     store.files(API).key.unlink()
     outcome = kit.set_up_again(store)
     assert outcome.made == ["api"]
-    assert outcome.aside
-    assert (outcome.aside / "api" / "api-cert.pem").read_bytes() == old
+    assert outcome.backup
+    assert (outcome.backup / "api" / "api-cert.pem").read_bytes() == old
     assert kit.failures(store) == {}
 
 
@@ -162,12 +161,12 @@ def test_a_ca_of_somebody_else_without_key_identifier_signs_nothing(store: Store
     store.files(API).key.unlink()
     with pytest.raises(Damaged):
         kit.set_up_again(store)
-    with pytest.raises(Damaged, match="no subject key identifier"), kit.sitting(store) as opened:
-        opened.issue(W2, ())
+    with pytest.raises(Damaged, match="no subject key identifier"), kit.open_session(store) as session:
+        session.issue(W2, ())
 
 
 def test_an_expired_ca_signs_nothing_and_says_what_to_do(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", ca_days=10, days=10)
+    store = kit.init_pki(tmp_path / "pki", ca_days=10, days=10)
     store.files(API).certificate.unlink()
     with pytest.raises(Refused, match="the CA has expired") as caught:
         kit.set_up_again(store, NOW + timedelta(days=11))
@@ -176,7 +175,7 @@ def test_an_expired_ca_signs_nothing_and_says_what_to_do(tmp_path: Path) -> None
 
 def test_a_clock_before_the_ca_signs_nothing_and_is_named(store: Store) -> None:
     store.files(API).certificate.unlink()
-    with pytest.raises(Refused, match="this machine's clock says 2026-05-01") as caught:
+    with pytest.raises(Refused, match="this machine's clock shows 2026-05-01") as caught:
         kit.set_up_again(store, NOW - timedelta(days=31))
     assert "timedatectl" in caught.value.hint
 
@@ -198,32 +197,32 @@ def test_an_open_ca_key_signs_nothing(store: Store) -> None:
 
 
 def test_a_revoked_certificate_is_left_alone_and_named(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        opened.revoke(opened.record.find("worker")[0], "superseded")
-        opened.publish_crl()
-        opened.commit()
+    with kit.open_session(store) as session:
+        session.revoke(session.ledger.find("worker")[0], "superseded")
+        session.publish_crl()
+        session.commit()
     outcome = kit.set_up_again(store)
     assert "worker" in outcome.kept
     assert "bringup pki issue worker --name worker" in outcome.notes[0]
 
 
 def test_force_makes_new_keys_for_everybody_and_keeps_the_old_generation(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     old = {name: data for name, data in kit.snapshot(store.root).items() if not name.startswith("ca/state")}
-    with kit.sitting(store) as opened:
-        outcome = start_over(opened, kit.WANTED)
-    assert outcome.aside
-    assert kit.snapshot(outcome.aside) == old
+    with kit.open_session(store) as session:
+        outcome = start_over(session, kit.WANTED)
+    assert outcome.backup
+    assert kit.snapshot(outcome.backup) == old
     new = kit.snapshot(store.root)
     assert all(new[name] != data for name, data in old.items())
     assert kit.failures(store) == {}
-    assert len(store.record().entries) == 8
+    assert len(store.ledger().entries) == 8
 
 
 def test_force_certifies_the_key_of_a_machine_that_keeps_it(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     key = kit.certificate_of(store, W2).public_key()
     store.files(W2).key.unlink()
     assert "carry" in force(store)[0]
@@ -231,7 +230,7 @@ def test_force_certifies_the_key_of_a_machine_that_keeps_it(store: Store) -> Non
     assert kit.failures(store) == {}
 
 
-@pytest.mark.parametrize("lost", [["ca_key"], ["ca_key", "record_file"], ["ca_certificate"], ["record_file"]])
+@pytest.mark.parametrize("lost", [["ca_key"], ["ca_key", "ledger_file"], ["ca_certificate"], ["ledger_file"]])
 def test_force_works_whatever_of_the_ca_is_lost(store: Store, lost: list[str]) -> None:
     for name in lost:
         getattr(store, name).unlink()
@@ -240,7 +239,7 @@ def test_force_works_whatever_of_the_ca_is_lost(store: Store, lost: list[str]) -
 
 
 def test_setup_on_a_machine_that_merely_trusts_the_ca_makes_nothing(store: Store) -> None:
-    for path in (store.ca_key, store.record_file, store.files(API).key, store.files(API).certificate):
+    for path in (store.ca_key, store.ledger_file, store.files(API).key, store.files(API).certificate):
         path.unlink()
     before = kit.snapshot(store.root)
     with pytest.raises(Refused, match="not the CA's machine"):
@@ -251,27 +250,27 @@ def test_setup_on_a_machine_that_merely_trusts_the_ca_makes_nothing(store: Store
 def test_force_is_refused_during_a_rollover(store: Store) -> None:
     from pki import rollover  # noqa: PLC0415 - only this test
 
-    with kit.sitting(store) as opened:
-        rollover.start(opened)
+    with kit.open_session(store) as session:
+        rollover.start(session)
     with pytest.raises(Refused, match="rollover is under way"):
         force(store)
 
 
 def test_the_ca_key_is_encrypted_and_signs_only_with_its_passphrase(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", word="correct horse")
+    store = kit.init_pki(tmp_path / "pki", word="correct horse")
     assert is_encrypted(store.ca_key.read_bytes())
     assert b"correct horse" not in b"".join(kit.snapshot(store.root).values())
     store.files(API).certificate.unlink()
     for word, message in ((None, "there is no passphrase"), ("wrong", "the passphrase is wrong")):
-        with pytest.raises(CaKeyLocked, match=message) as caught, kit.sitting(store, word=word) as opened:
-            opened.issue(W2, ())
+        with pytest.raises(CaKeyLocked, match=message) as caught, kit.open_session(store, word=word) as session:
+            session.issue(W2, ())
         assert "wrong" not in caught.value.hint.replace("right", "")
     kit.set_up_again(store, word="correct horse")
     assert kit.failures(store) == {}
 
 
 def test_a_new_generation_is_encrypted_like_the_old_one(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", word="correct horse")
+    store = kit.init_pki(tmp_path / "pki", word="correct horse")
     with pytest.raises(CaKeyLocked, match="the next key must be too"):
         force(store)
     force(store, word="correct horse")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selftest.explain import SILENCE, cause_and_mend, explained
-from tests.unit.pki.kit import WORKER, found
+from tests.unit.pki.kit import WORKER, init_pki
 
 DATES = {"good": datetime.now(UTC), "ended": datetime(2020, 1, 1, tzinfo=UTC)}
 
@@ -53,7 +53,7 @@ def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
 
 
 def test_an_expired_list_of_the_server_is_not_taken_for_our_own_certificate(tmp_path: Path) -> None:
-    good, ended = (found(tmp_path / name, at).files(WORKER).certificate for name, at in DATES.items())
+    good, ended = (init_pki(tmp_path / name, at).files(WORKER).certificate for name, at in DATES.items())
     error = _ssl_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")
     said = explained(error, good)
     assert "list of revoked certificates (CRL) has expired" in said

@@ -9,8 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki.authority import signer_of
-from pki.keys import fits, read_key
+from pki.authority import fits, read_key, signer_of
 from pki.names import Role
 from pki.store import Store, read_certificates
 from selftest.bad_certificates import Forger, NoCaKey
@@ -29,7 +28,7 @@ _ALL: dict[str, Forge] = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return kit.found(tmp_path / "pki", NOW)
+    return kit.init_pki(tmp_path / "pki", NOW)
 
 
 @pytest.fixture

@@ -1,24 +1,28 @@
-"""``bringup pki show``."""
+"""``bringup pki show`` and ``verify``: what is here, and whether it is in order."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
 from cryptography import x509
 
-from bringup_cli.commands.pki.group import now, pki, settings_of, store_of
+from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, show_json, show_table
+from pki.check import Result, Status, failed
+from pki.checks import pki as whole_pki
+from pki.crl import known_revocations
 from pki.errors import Damaged
 from pki.ledger import serial_text
 from pki.names import san_text, sans_of
-from pki.revocation import known_revocations
 from pki.show import Line, describe, state
 from pki.store import Store, read_certificates
+from selftest.hosts import hosts_of
 
 
 @pki.command()
 @click.argument("what", required=False, metavar="[FILE|ROLE]")
-@click.option("--all", "everything", is_flag=True, help="Everything ever issued, from the CA's record.")
+@click.option("--all", "everything", is_flag=True, help="Everything ever issued, from the CA's ledger.")
 @output_option
 @click.pass_obj
 def show(context: Context, what: str | None, *, everything: bool, output: Output) -> None:
@@ -27,7 +31,7 @@ def show(context: Context, what: str | None, *, everything: bool, output: Output
     if what is None:
         store.authorities()
         rows = _recorded(store) if everything else _overview(store)
-        _tell(rows, output)
+        _show_rows(rows, output)
         return
     described = [_described(one, what) for one in read_certificates(_file(store, what))]
     if output == "json":
@@ -76,13 +80,52 @@ def _recorded(store: Store) -> list[dict[str, str]]:
             "serial": entry.serial,
             "names": ", ".join(entry.sans),
         }
-        for entry in store.record().entries
+        for entry in store.ledger().entries
     ]
 
 
-def _tell(rows: list[dict[str, str]], output: Output) -> None:
+def _show_rows(rows: list[dict[str, str]], output: Output) -> None:
     if output == "json":
         show_json(rows)
     else:
         columns = ("Identity", "State", "Until", "Serial", "Names")
         show_table("Certificates", columns, [tuple(row.values()) for row in rows])
+
+
+@pki.command()
+@click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
+@output_option
+@click.pass_obj
+def verify(context: Context, identities: tuple[str, ...], output: Output) -> None:
+    """Check files, chains, profile, names, expiry and revocation of everything here, or of the named."""
+    settings = settings_of(context)
+    store = store_of(settings)
+    hosts = hosts_of(settings)
+    results = whole_pki.verify(store, hosts, now(), [store.named(name) for name in identities])
+    if output == "json":
+        show_json({"passed": not failed(results), "results": [_ledger(result) for result in results]})
+    else:
+        _report(results)
+    if failed(results):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _ledger(result: Result) -> dict[str, str]:
+    return {
+        "target": result.target,
+        "check": result.check,
+        "status": result.status.value,
+        "message": result.message,
+        "hint": result.hint,
+    }
+
+
+def _report(results: list[Result]) -> None:
+    rows = [(one.target, one.title, one.status.value.upper(), one.message) for one in results]
+    show_table("PKI", ("Of", "Check", "Result", "Observed"), rows)
+    wrong = [one for one in results if one.hint and one.status in {Status.FAIL, Status.WARN}]
+    for one in wrong:
+        click.echo(f"{one.status.value}: {one.target}, {one.title.lower()}: {one.message}\n  fix: {one.hint}")
+    counts = Counter(one.status for one in results)
+    click.echo(", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status]))
+    click.echo("The PKI is NOT in order." if failed(results) else "The PKI is in order.")

@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from pki import profile
-from pki.authority import Authority
+from pki.authority import Authority, key_pem, pem
 from pki.check import Status
 from pki.errors import Locked, NotSetUp
-from pki.keys import key_pem, pem
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, WORKER, Forgery, failures, plant, verified
@@ -144,7 +143,7 @@ def test_a_ca_key_that_others_can_read_is_found(store: Store) -> None:
 @pytest.mark.parametrize("folder", ["", "ca", "redis", "workers", "api"])
 def test_a_folder_that_others_can_change_is_found(store: Store, folder: str, mode: int) -> None:
     (store.root / folder).chmod(mode)
-    assert "whoever may can replace a key" in failures(store)[("ca", "folders")]
+    assert "and so can the keys in it" in failures(store)[("ca", "folders")]
 
 
 def test_a_private_folder_that_others_can_read_is_found(store: Store) -> None:
@@ -169,7 +168,7 @@ def test_a_missing_file_is_found_on_the_machine_of_the_ca(store: Store, missing:
 def test_a_machine_that_has_only_the_worker_is_in_order(store: Store) -> None:
     for path in (store.ca_key, *(path for one in (REDIS, API) for path in vars(store.files(one)).values())):
         path.unlink()
-    store.record_file.unlink()
+    store.ledger_file.unlink()
     assert failures(store) == {}
     assert {one.target for one in verified(store)} == {"ca", "worker"}
 
@@ -207,7 +206,7 @@ def test_a_certificate_warns_past_two_thirds_of_its_life_and_fails_at_its_end(
 
 
 def test_fewer_than_thirty_days_are_a_warning_however_long_the_life(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", days=3650)
+    store = kit.init_pki(tmp_path / "pki", days=3650)
     results = verified(store, NOW + timedelta(days=3621))
     assert next(one.status for one in results if (one.target, one.check) == ("worker", "expiry")) is Status.WARN
 
@@ -230,7 +229,7 @@ def test_a_stale_list_of_revoked_certificates_is_found_and_not_taken_for_an_expi
     [(0, Status.OK), (103, Status.OK), (105, Status.WARN), (167, Status.WARN), (168, Status.FAIL)],
 )
 def test_a_list_of_seven_days_warns_in_its_last_third(tmp_path: Path, hours: int, status: Status) -> None:
-    store = kit.found(tmp_path / "pki", crl_days=7)
+    store = kit.init_pki(tmp_path / "pki", crl_days=7)
     results = verified(store, NOW + timedelta(hours=hours))
     assert next(one.status for one in results if (one.target, one.check) == ("ca", "crl")) is status
 
@@ -246,7 +245,7 @@ def test_a_list_that_was_not_carried_is_a_warning_where_the_api_is(
     api_here: bool,  # noqa: FBT001
     status: Status,
 ) -> None:
-    for path in (store.ca_crl, store.ca_key, store.record_file):
+    for path in (store.ca_crl, store.ca_key, store.ledger_file):
         path.unlink()
     if not api_here:
         shutil.rmtree(store.root / "api")
@@ -254,19 +253,19 @@ def test_a_list_that_was_not_carried_is_a_warning_where_the_api_is(
 
 
 def test_a_list_signed_by_somebody_else_is_found(store: Store, tmp_path: Path) -> None:
-    foreign = kit.found(tmp_path / "foreign")
+    foreign = kit.init_pki(tmp_path / "foreign")
     store.ca_crl.write_bytes(foreign.ca_crl.read_bytes())
     assert "holds no list signed by" in failures(store)[("ca", "crl")]
 
 
 def test_an_older_list_that_forgets_a_revocation_is_found(store: Store) -> None:
     older = store.ca_crl.read_bytes()
-    with kit.sitting(store) as opened:
-        entry = opened.record.get(kit.certificate_of(store, WORKER))
+    with kit.open_session(store) as session:
+        entry = session.ledger.get(kit.certificate_of(store, WORKER))
         assert entry is not None
-        opened.revoke(entry, "superseded")
-        opened.publish_crl()
-        opened.commit()
+        session.revoke(entry, "superseded")
+        session.publish_crl()
+        session.commit()
     store.ca_crl.write_bytes(older)
     assert "not on the list" in failures(store)[("ca", "crl")]
 
@@ -283,8 +282,8 @@ def test_a_development_name_is_a_warning(store: Store) -> None:
 
 
 def test_a_lost_record_is_found(store: Store) -> None:
-    store.record_file.unlink()
-    assert "would forget who was revoked" in failures(store)[("ca", "record")]
+    store.ledger_file.unlink()
+    assert "would forget who was revoked" in failures(store)[("ca", "ledger")]
 
 
 def test_an_empty_directory_is_no_pki(tmp_path: Path) -> None:
@@ -293,5 +292,5 @@ def test_an_empty_directory_is_no_pki(tmp_path: Path) -> None:
 
 
 def test_verify_waits_for_no_writer_and_says_who_it_is(store: Store) -> None:
-    with kit.sitting(store), pytest.raises(Locked, match=f"process {os.getpid()}: a test"):
+    with kit.open_session(store), pytest.raises(Locked, match=f"process {os.getpid()}: a test"):
         verified(store)

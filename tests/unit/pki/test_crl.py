@@ -3,24 +3,23 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from pki.crl import REASONS, read_all
+from pki.crl import read_crls, rebuild_ledger, revoke
 from pki.errors import Damaged, InvalidInput, Refused
 from pki.issue import issue
-from pki.ledger import Record, serial_text
+from pki.ledger import REASONS, Ledger, serial_text
 from pki.names import Identity, Role
-from pki.revoke import rebuild_record, revoke
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW, W2, WORKER
 
 
 def crl(store: Store) -> x509.CertificateRevocationList:
-    return read_all(store.ca_crl.read_bytes(), "crl")[0]
+    return read_crls(store.ca_crl)[0]
 
 
 def revoked(store: Store, who: str, reason: str = "unspecified") -> list[str]:
-    with kit.sitting(store) as opened:
-        return [entry.serial for entry in revoke(opened, who, reason)]
+    with kit.open_session(store) as session:
+        return [entry.serial for entry in revoke(session, who, reason)]
 
 
 def test_a_fresh_list_is_empty_and_signed_by_the_ca(store: Store) -> None:
@@ -59,16 +58,16 @@ def test_the_reason_stands_on_the_list_and_unspecified_is_left_out(
 
 
 def test_every_certificate_of_an_identity_is_revoked_with_it(store: Store) -> None:
-    with kit.sitting(store, NOW + timedelta(days=1)) as opened:
-        opened.certify(WORKER, (), kit.certificate_of(store, WORKER).public_key())
-        opened.commit()
+    with kit.open_session(store, NOW + timedelta(days=1)) as session:
+        session.certify(WORKER, (), kit.certificate_of(store, WORKER).public_key())
+        session.commit()
     assert len(revoked(store, "worker")) == 2
 
 
 def test_revoking_again_keeps_the_first_date_and_reason(store: Store) -> None:
     revoked(store, "worker", "key-compromise")
     assert revoked(store, "worker", "superseded") == []
-    entry = store.record().find("worker")[0]
+    entry = store.ledger().find("worker")[0]
     assert entry.reason == "key-compromise"
 
 
@@ -81,8 +80,8 @@ def test_the_number_of_the_list_grows(store: Store) -> None:
 
 
 def test_files_of_a_revoked_further_identity_are_put_aside(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     key = store.files(W2).key.read_bytes()
     revoked(store, "w2")
     assert W2 not in store.identities()
@@ -97,8 +96,8 @@ def test_an_unknown_name_is_refused(store: Store) -> None:
 
 def test_a_name_in_two_roles_must_be_said_in_full(store: Store) -> None:
     for role in (Role.WORKER, Role.OPERATOR):
-        with kit.sitting(store) as opened:
-            issue(opened, Identity(role, "both"))
+        with kit.open_session(store) as session:
+            issue(session, Identity(role, "both"))
     with pytest.raises(InvalidInput, match="operator/both, worker/both"):
         revoked(store, "both")
     assert len(revoked(store, "operator/both")) == 1
@@ -106,36 +105,36 @@ def test_a_name_in_two_roles_must_be_said_in_full(store: Store) -> None:
 
 def test_a_record_survives_being_written_and_read(store: Store) -> None:
     revoked(store, "worker", "superseded")
-    record = store.record()
-    assert Record.from_json(record.to_json()) == record
+    ledger = store.ledger()
+    assert Ledger.from_json(ledger.to_json()) == ledger
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"version": 1}', b'{"version": 9, "certificates": []}'])
 def test_a_broken_record_stops_every_writer_and_says_how_to_mend_it(store: Store, data: bytes) -> None:
-    store.record_file.write_bytes(data)
+    store.ledger_file.write_bytes(data)
     with pytest.raises(Damaged) as caught:
         revoked(store, "worker")
-    assert "--rebuild-record" in caught.value.hint
-    assert store.record_file.read_bytes() == data
+    assert "--rebuild-ledger" in caught.value.hint
+    assert store.ledger_file.read_bytes() == data
 
 
 def test_a_lost_record_is_made_anew_and_remembers_who_was_revoked(store: Store) -> None:
-    with kit.sitting(store) as opened:
-        issue(opened, W2)
+    with kit.open_session(store) as session:
+        issue(session, W2)
     lost = kit.certificate_of(store, W2).serial_number
     revoked(store, "w2")
     revoked(store, "worker", "key-compromise")
-    store.record_file.unlink()
-    with kit.sitting(store) as opened:
-        rebuild_record(opened)
-        opened.publish_crl()
-        opened.commit()
+    store.ledger_file.unlink()
+    with kit.open_session(store) as session:
+        rebuild_ledger(session)
+        session.publish_crl()
+        session.commit()
     assert {one.serial_number for one in crl(store)} == {lost, kit.certificate_of(store, WORKER).serial_number}
-    assert store.record().find("worker")[0].reason == "key-compromise"
-    assert store.record().crl_number == 4
+    assert store.ledger().find("worker")[0].reason == "key-compromise"
+    assert store.ledger().crl_number == 4
     assert set(kit.failures(store)) == {("worker", "revocation")}
 
 
 def test_a_readable_record_is_never_made_anew(store: Store) -> None:
-    with pytest.raises(Refused, match="could only lose something"), kit.sitting(store) as opened:
-        rebuild_record(opened)
+    with pytest.raises(Refused, match="could only lose something"), kit.open_session(store) as session:
+        rebuild_ledger(session)

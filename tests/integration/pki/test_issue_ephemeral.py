@@ -29,7 +29,7 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return kit.found(tmp_path / "pki", datetime.now(UTC))
+    return kit.init_pki(tmp_path / "pki", datetime.now(UTC))
 
 
 def test_it_prints_certificate_and_key_and_nothing_else(store: Store, tmp_path: Path) -> None:
@@ -45,13 +45,13 @@ def test_it_prints_certificate_and_key_and_nothing_else(store: Store, tmp_path: 
 
 
 def test_several_that_begin_at_once_wait_for_each_other_and_all_are_on_record(store: Store, tmp_path: Path) -> None:
-    before = len(store.record().entries)
+    before = len(store.ledger().entries)
     running = [
         start(tmp_path, "run", "--name", f"02-00-00-00-00-01-{n}", "--hours", "1", "--stdout") for n in range(AT_ONCE)
     ]
     ended = [process.communicate(timeout=120) for process in running]
     assert [process.returncode for process in running] == [0] * AT_ONCE, ended
-    assert len(store.record().entries) == before + AT_ONCE
+    assert len(store.ledger().entries) == before + AT_ONCE
     assert len({x509.load_pem_x509_certificate(out).serial_number for out, _ in ended}) == AT_ONCE
 
 
@@ -83,4 +83,4 @@ def test_a_key_never_goes_to_a_terminal(store: Store, tmp_path: Path) -> None:
     os.close(ours)
     assert told.returncode == 2
     assert b"to a file or a pipe only" in told.stderr
-    assert len(store.record().entries) == 3
+    assert len(store.ledger().entries) == 3

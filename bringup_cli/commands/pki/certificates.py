@@ -1,0 +1,179 @@
+"""``bringup pki issue``, ``renew``, ``revoke`` and ``crl``: certificates of single identities."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bringup.settings import Settings
+from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
+from bringup_cli.context import Context
+from bringup_cli.output import show_table
+from pki import crl as revocation
+from pki import csr
+from pki import issue as issuing
+from pki import renew as renewing
+from pki.errors import PkiError
+from pki.files import read
+from pki.ledger import REASONS
+from pki.names import Identity, Role, San, parse_san, unique
+from pki.renew import Renewal
+
+# Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
+_WAIT_S = 15
+
+
+@pki.command()
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@click.option("--name", required=True, help="The identity becomes NAME.ROLE.bringup.internal.")
+@click.option("--san", multiple=True, metavar="NAME", help="For servers: a name or address; repeatable.")
+@click.option("--csr", "request_file", type=click.Path(path_type=Path), help="Certify this request; no key is made.")
+@click.option("--stdout", "ephemeral", is_flag=True, help="Print certificate and key; no file of them is kept here.")
+@click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="With --stdout: how long it is valid.")
+@click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
+@click.pass_obj
+def issue(
+    context: Context,
+    *,
+    role: str,
+    name: str,
+    san: tuple[str, ...],
+    request_file: Path | None,
+    ephemeral: bool,
+    hours: float | None,
+    dev: bool,
+) -> None:
+    """Issue a certificate to one more identity: a second worker, an operator, a machine with its own key."""
+    settings = settings_of(context)
+    identity = Identity(Role(role), name)
+    sans = unique(parse_san(text, single_label=dev) for text in san)
+    if ephemeral:
+        _issue_ephemeral(settings, identity, sans, hours, request_file)
+        return
+    if hours is not None:
+        raise click.UsageError(
+            "--hours: only with --stdout; a certificate in a file is valid for VALIDITY_DAYS, and is renewed"
+        )
+    request = csr.read_request(_bytes(request_file), str(request_file)) if request_file else None
+    with open_session(settings) as session:
+        certificate = issuing.issue(session, identity, sans, request=request)
+    files = store_of(settings).files(identity)
+    click.echo(f"{identity.dns}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+    click.echo(f"  certificate {files.certificate}")
+    click.echo(f"  chain       {files.bundle}")
+    click.echo(f"  key         {files.key}" if request is None else "  key         is where the request was made")
+    for wish in csr.ignored(request) if request else ():
+        click.echo(f"Note: the request asked for {wish}; a request decides nothing but its key.")
+
+
+def _issue_ephemeral(
+    settings: Settings, identity: Identity, sans: tuple[San, ...], hours: float | None, request_file: Path | None
+) -> None:
+    if request_file:
+        raise click.UsageError("--stdout prints a new key, and --csr has one already: omit one of them")
+    if sys.stdout.isatty():
+        raise click.UsageError("--stdout prints a key: to a file or a pipe only")
+    days = None if hours is None else hours / 24
+    with open_session(settings, leaf_days=days, wait_s=_WAIT_S) as session:
+        click.echo(issuing.issue_ephemeral(session, identity, sans), nl=False)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read(path)
+    except PkiError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@pki.command()
+@click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
+@click.option("--force", is_flag=True, help="Renew what is not due as well.")
+@click.option("--rekey", is_flag=True, help="Make new keys; the old ones are kept as a backup.")
+@click.option("--dry-run", is_flag=True, help="Show what would be renewed, and change nothing.")
+@click.option("--exec", "command", metavar="CMD", help="Run CMD in a shell if anything was renewed: reload services.")
+@click.pass_obj
+def renew(
+    context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
+) -> None:
+    """Renew what is past two thirds of its life or ends in fewer than RENEW_DAYS days; run it daily.
+
+    The list of revoked certificates, which lives for CRL_DAYS, is renewed with them.
+    """
+    settings = settings_of(context)
+    store = store_of(settings)
+    chosen = [store.named(name) for name in identities] or store.identities()
+    with open_session(settings) as session:
+        renewals = list(renewing.plan(session, chosen, renew_days=settings.renew_days, force=force, rekey=rekey))
+        due = [one for one in renewals if one.due]
+        refresh = bool(due) or renewing.crl_is_due(session)
+        if not dry_run:
+            renewing.apply(session, due, rekey=rekey)
+            if refresh:
+                session.publish_crl()
+            session.commit(backup=rekey or force)
+    _report(renewals, refreshed=refresh, dry_run=dry_run)
+    if refresh and command and not dry_run:
+        _run(command, due)
+    if any(one.attention for one in renewals):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _report(renewals: Sequence[Renewal], *, refreshed: bool, dry_run: bool) -> None:
+    done = "would be renewed" if dry_run else "renewed"
+    rows = [(one.identity, done if one.due else "unchanged", one.reason) for one in renewals]
+    show_table("Renewal", ("Identity", "Result", "Why"), rows)
+    if refreshed:
+        click.echo("The list of revoked certificates would be renewed too." if dry_run else "crl renewed.")
+    elif not any(one.due for one in renewals):
+        click.echo("Nothing is due; nothing was changed.")
+
+
+def _run(command: str, due: Sequence[Renewal]) -> None:
+    environment = {**os.environ, "BRINGUP_RENEWED": " ".join(str(one.identity) for one in due)}
+    status = subprocess.run(["/bin/sh", "-c", command], env=environment, check=False).returncode  # noqa: S603
+    if status:
+        click.echo(f"bringup pki: renewed, but {command!r} ended with status {status}: reload the services", err=True)
+        raise SystemExit(EXIT_FAILED)
+
+
+@pki.command()
+@click.argument("who", metavar="NAME|SERIAL")
+@click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True)
+@click.pass_obj
+def revoke(context: Context, who: str, reason: str) -> None:
+    """Revoke every certificate of an identity, or one by its serial number, and publish it."""
+    settings = settings_of(context)
+    with open_session(settings) as session:
+        revoked = revocation.revoke(session, who, reason)
+    for entry in revoked:
+        click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
+    if not revoked:
+        click.echo(f"{who} has no certificate that is valid and not revoked yet; the list was published again.")
+    click.echo("The API refuses it from the next connection on;")
+    click.echo(f"if it runs on another machine, carry {store_of(settings).ca_crl} there.")
+    click.echo("Redis does not: give the user there another password (ACL SETUSER), then CLIENT KILL USER.")
+    click.echo("What else to do: docs/PKI.md, 'Revocation'.")
+
+
+@pki.command()
+@click.option(
+    "--rebuild-ledger",
+    "--rebuild-record",  # its name in 0.1.0
+    "rebuild",
+    is_flag=True,
+    help="The ledger is lost: rebuild it from the files here.",
+)
+@click.pass_obj
+def crl(context: Context, *, rebuild: bool) -> None:
+    """Sign a fresh list of revoked certificates."""
+    settings = settings_of(context)
+    with open_session(settings) as session:
+        if rebuild:
+            revocation.rebuild_ledger(session)
+        session.publish_crl()
+        session.commit(backup=rebuild)
+    revoked = sum(entry.revoked_at is not None for entry in session.ledger.entries)
+    click.echo(f"{store_of(settings).ca_crl}: number {session.ledger.crl_number}, {revoked} revoked")
