@@ -33,11 +33,11 @@ def revoke(session: CaSession, who: str, reason: str) -> list[Entry]:
         What was revoked now; what was revoked before stays as it was.
 
     Raises:
-        InvalidInput: nothing on record has this name or number, or more than one identity has.
+        InvalidInput: nothing in the ledger has this name or number, or more than one identity has.
     """
     found = session.ledger.find(who)
     if not found:
-        raise InvalidInput(f"nothing on record has the name or serial number {who!r}", hint="bringup pki show")
+        raise InvalidInput(f"nothing in the ledger has the name or serial number {who!r}", hint="bringup pki show")
     current = [entry for entry in found if not entry.revoked_at and entry.not_after > session.now]
     for entry in current:
         session.revoke(entry, reason)
@@ -75,7 +75,7 @@ def rebuild_ledger(session: CaSession) -> None:
     lists = read_crls(crl_file) if crl_file.exists() else []
     entries = [entry_of(one, session.now) for one in _certificates(session)]
     known = {entry.serial for entry in entries}
-    entries += [gone for one in lists for gone in _only_revoked(one) if gone.serial not in known]
+    entries += [entry for one in lists for entry in _only_revoked(one) if entry.serial not in known]
     ledger = Ledger(tuple(entries), crl_number=max(map(_number, lists), default=0))
     session.ledger = _with_revocations(ledger, lists)
 

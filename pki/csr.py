@@ -1,4 +1,4 @@
-"""Certificate requests: of all that a request says, only its key is taken.
+"""Certificate requests: only the key of a request is used, nothing else that it contains.
 
 Source: RFC 2986; RFC 5280 s.4.2 (every extension is the issuer's decision).
 """
@@ -13,9 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from pki.errors import InvalidInput
 
+# Bytes. A request of an RSA key of 8192 bits is below 4 KiB; parsing costs grow with the size.
 LARGEST_REQUEST = 64 * 1024
+
+# Bits. Fewer than 2048 can be factored within the validity of a certificate (NIST SP 800-57, table 2); more than 8192
+# make every handshake slow, and OpenSSL refuses keys far above it.
 LEAST_RSA_BITS = 2048
 LARGEST_RSA_BITS = 8192
+
+# What to do instead, in each message about a request.
 NEW_KEY = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out request.pem -subj /"
 
 
@@ -23,6 +29,7 @@ def read_request(data: bytes, name: str) -> x509.CertificateSigningRequest:
     """A request in PEM or DER whose signature proves that the sender holds the key.
 
     Args:
+        data: the request.
         name: what it is called in messages.
 
     Raises:
@@ -51,7 +58,7 @@ def key_weakness(key: CertificatePublicKeyTypes) -> str:
 
 
 def ignored(request: x509.CertificateSigningRequest) -> Iterator[str]:
-    """What a request asked for and will not get, in words."""
+    """What a request asked for and does not get, in words."""
     if wanted := request.subject.rfc4514_string():
         yield f"subject {wanted!r}"
     try:

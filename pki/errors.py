@@ -10,12 +10,17 @@
     ├── Damaged          a file is not what it must be
     └── CouldNotRun      nothing is wrong with the PKI, the work could not be done
         ├── Locked       another command is at work
-        └── Unwritable   the directory is read-only, full, or belongs to somebody else
+        └── Unwritable   the directory is read-only, full, or belongs to another user
 """
 
 
 class PkiError(Exception):
-    """What happened and to which file; ``hint`` is the command or step that corrects it, if there is one."""
+    """What happened, and to which file.
+
+    Args:
+        message: one sentence for the operator; it never holds a secret.
+        hint: the command or step that corrects it, if there is one.
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.hint = hint
@@ -47,8 +52,8 @@ class CouldNotRun(PkiError):
 
 
 class Locked(CouldNotRun):
-    """Another command is at work in the same directory; the message says which."""
+    """Another command is at work in the same directory; the message names it."""
 
 
 class Unwritable(CouldNotRun):
-    """A file or directory cannot be written; the message says why."""
+    """A file or directory cannot be written; the message has the reason."""

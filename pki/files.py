@@ -1,4 +1,4 @@
-"""Files on the disk: read and written whole, synced, private where they must be, and locked against others."""
+"""Files on the disk: read and written in one piece, synced, private where they must be, and locked against others."""
 
 import errno
 import fcntl

@@ -10,7 +10,10 @@ from pki.errors import InvalidInput, Refused
 from pki.names import Identity, Role, San
 from pki.session import CaSession
 
-_RUNS_ON_RECORD = timedelta(days=30)  # after their end; every run has one, and the ledger is read at each issuing
+# How long a run's certificate stays in the ledger after its end, unless it was revoked. Every run has one, and the
+# ledger is read at each issuing: without this limit it would grow by every run for ever. An ended certificate is
+# refused everywhere, so the ledger protects nothing by it; a month is for looking things up.
+_KEEP_ENDED_RUNS = timedelta(days=30)
 
 
 def issue(
@@ -23,6 +26,9 @@ def issue(
     """A certificate for an identity that has no usable one yet.
 
     Args:
+        session: committed here; what is replaced is kept as a backup.
+        identity: the holder.
+        sans: more names and addresses; for servers only.
         request: certify its key; without one a new key is made and written.
 
     Raises:
@@ -41,7 +47,12 @@ def issue(
 
 
 def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...] = ()) -> bytes:
-    """A certificate and a new key for whoever takes them away, in PEM: on record, but in no file here.
+    """A certificate and a new key, in PEM, for a caller that stores them: in the ledger, but in no file here.
+
+    Args:
+        session: committed here.
+        identity: the holder.
+        sans: more names and addresses; for servers only.
 
     Raises:
         InvalidInput, Refused: as `issue` does.
@@ -49,7 +60,7 @@ def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...
     _check(session, identity, sans)
     key = profile.new_key()
     certificate = session.sign(identity, sans, key.public_key())
-    session.ledger = session.ledger.without_ended(Role.RUN, session.now - _RUNS_ON_RECORD)
+    session.ledger = session.ledger.without_ended(Role.RUN, session.now - _KEEP_ENDED_RUNS)
     session.commit()
     return pem(certificate) + key_pem(key)
 
@@ -57,8 +68,8 @@ def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...
 def _check(session: CaSession, identity: Identity, sans: tuple[San, ...]) -> None:
     if sans and not identity.role.is_server:
         raise InvalidInput(
-            f"nobody connects to the role {identity.role}: its certificate carries its identity alone",
-            hint="leave --san out",
+            f"the role {identity.role} is a client, no server: its certificate carries its identity alone",
+            hint="omit --san",
         )
     _check_free(session, identity)
 

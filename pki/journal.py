@@ -47,7 +47,7 @@ class Journal:
         self._state = state
         self._step = step
         self._new: dict[Path, tuple[bytes, bool]] = {}
-        self._gone: list[Path] = []
+        self._removed: list[Path] = []
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
         """Let ``path`` hold ``data`` after `commit`."""
@@ -55,7 +55,7 @@ class Journal:
 
     def drop(self, path: Path) -> None:
         """Remove ``path`` at `commit`, after everything else is in its place."""
-        self._gone.append(path)
+        self._removed.append(path)
 
     def backup(self, now: datetime) -> Path | None:
         """Copy every file that will be replaced or removed to ``state/old/TIME/``.
@@ -65,9 +65,9 @@ class Journal:
         """
         folder = _unused(self._state / "old" / f"{now:%Y%m%dT%H%M%SZ}")
         replaced = [path for path, (data, _) in self._new.items() if self._differs(path, data)]
-        for path in (*replaced, *self._gone):
+        for path in (*replaced, *self._removed):
             self.put(folder / path.relative_to(self._root), read(path), secret=True)
-        return folder if replaced or self._gone else None
+        return folder if replaced or self._removed else None
 
     def commit(self) -> None:
         """Write everything, decide, and switch.
@@ -109,7 +109,7 @@ class Journal:
         journal = journal_of(self._state)
         listed = {
             "put": [str(path.relative_to(self._root)) for path in self._new],
-            "drop": [str(path.relative_to(self._root)) for path in self._gone],
+            "drop": [str(path.relative_to(self._root)) for path in self._removed],
         }
         with writing(journal):
             # The names of the new files first: a journal that survives a power cut must not name files that do not.
@@ -141,19 +141,19 @@ def finish(root: Path, state: Path, *, step: Step = no_step) -> bool:
     if not journal.exists():
         return False
     listed = _listed(journal)
-    paths = [root / name for name in listed["put"]]
-    for path in paths:
+    new = [root / name for name in listed["put"]]
+    for path in new:
         step(f"switch {path.name}")
         with writing(path), contextlib.suppress(FileNotFoundError):
             staged_name(path).replace(path)
-    gone = [root / name for name in listed["drop"]]
-    for path in gone:
+    removed = [root / name for name in listed["drop"]]
+    for path in removed:
         step(f"drop {path.name}")
         with writing(path):
             path.unlink(missing_ok=True)
     with writing(journal):
         # Every rename before the journal goes: without it a power cut could lose a rename that nothing repeats.
-        for directory in {path.parent for path in (*paths, *gone)}:
+        for directory in {path.parent for path in (*new, *removed)}:
             sync_directory(directory)
         step("close")
         journal.unlink()
@@ -206,7 +206,7 @@ def owner_to_be(path: Path) -> tuple[int, int] | None:
         None where the process need not change anything.
 
     Raises:
-        Unwritable: the file belongs to somebody else, and we are not root.
+        Unwritable: the file belongs to another user, and we are not root.
     """
     status = path.lstat() if os.path.lexists(path) else path.parent.stat()
     if os.geteuid() == 0:

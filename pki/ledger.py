@@ -1,6 +1,6 @@
 """The ledger of everything issued: what a CA must know about its certificates after the files are gone.
 
-One JSON file, rewritten whole together with the certificates that it speaks of (`pki.journal`).
+One JSON file, rewritten in one change with the certificates that it names (`pki.journal`).
 """
 
 import json
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def identity(self) -> Identity | None:
-        """Whom it was issued to; None if only its revocation is known (`pki.crl.rebuild_ledger`)."""
+        """The holder; None if only its revocation is known (`pki.crl.rebuild_ledger`)."""
         return Identity(Role(self.role), self.name) if self.role else None
 
 
@@ -70,17 +70,17 @@ class Ledger:
         return replace(self, entries=(*self.entries, entry_of(certificate, now)))
 
     def without_ended(self, role: Role, before: datetime) -> "Ledger":
-        """This ledger without what of a role has ended before a time, was not revoked, and so interests nobody."""
+        """This ledger without the certificates of a role that ended before a time and were not revoked."""
         kept = (e for e in self.entries if e.role != role.value or e.revoked_at or e.not_after >= before)
         return replace(self, entries=tuple(kept))
 
     def with_revoked(self, serial: str, reason: str, now: datetime) -> "Ledger":
         """This ledger with one certificate revoked."""
-        gone = replace(self._by_serial[serial], revoked_at=now, reason=reason)
-        return replace(self, entries=tuple(gone if entry.serial == serial else entry for entry in self.entries))
+        revoked = replace(self._by_serial[serial], revoked_at=now, reason=reason)
+        return replace(self, entries=tuple(revoked if entry.serial == serial else entry for entry in self.entries))
 
     def get(self, certificate: x509.Certificate) -> Entry | None:
-        """What is on record of a certificate."""
+        """The entry of a certificate; None if it has none."""
         return self._by_serial.get(serial_text(certificate.serial_number))
 
     def is_revoked(self, certificate: x509.Certificate) -> bool:
@@ -94,7 +94,11 @@ class Ledger:
         return any(entry.key == digest and entry.revoked_at for entry in self.entries)
 
     def revoked_by(self, issuer: str) -> Iterator[Entry]:
-        """What stands on the CRL of one CA."""
+        """The certificates on the CRL of one CA.
+
+        Args:
+            issuer: the CA's subject key identifier, hexadecimal.
+        """
         return (entry for entry in self.entries if entry.revoked_at and entry.issuer == issuer)
 
     def find(self, text: str) -> list[Entry]:
@@ -111,11 +115,11 @@ class Ledger:
         found = found or [e for e in self.entries if e.identity and text in names_of(e.identity)]
         if len({entry.identity for entry in found}) > 1:
             names = ", ".join(sorted({f"{e.role}/{e.name}" for e in found}))
-            raise InvalidInput(f"{text} is more than one identity: {names}", hint="say ROLE/NAME")
+            raise InvalidInput(f"{text} is more than one identity: {names}", hint="name it as ROLE/NAME")
         return found
 
     def to_json(self) -> bytes:
-        """As it stands on the disk."""
+        """The contents of its file."""
         entries = [asdict(entry) for entry in self.entries]
         document = {"version": VERSION, "crl_number": self.crl_number, "certificates": entries}
         return (json.dumps(document, indent=1, default=datetime.isoformat) + "\n").encode()
@@ -135,7 +139,11 @@ class Ledger:
 
 
 def entry_of(certificate: x509.Certificate, now: datetime) -> Entry:
-    """What goes on record of a certificate. Raises Damaged if it carries no identity."""
+    """The entry of a new certificate.
+
+    Raises:
+        Damaged: it carries no identity.
+    """
     identity = identity_of(certificate)
     if identity is None:
         raise Damaged(f"the certificate {serial_text(certificate.serial_number)} carries no identity of this PKI")

@@ -27,7 +27,8 @@ _KNOWN = {
     ExtensionOID.EXTENDED_KEY_USAGE,
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
 }
-LONGEST_SERIAL_BITS = 159  # 20 octets, the first bit being the sign, RFC 5280 s.4.1.2.2
+# 20 octets, the first bit being the sign: RFC 5280 s.4.1.2.2.
+LONGEST_SERIAL_BITS = 159
 
 
 def lint_authority(certificate: x509.Certificate) -> list[str]:
@@ -56,7 +57,7 @@ def purpose_findings(certificate: x509.Certificate, role: Role) -> Iterator[str]
 
 
 def identity_findings(certificate: x509.Certificate, identity: Identity) -> Iterator[str]:
-    """The certificate must be of the identity whose file it stands in."""
+    """The certificate must be of the identity whose file it is in."""
     found = identity_of(certificate)
     if found is None:
         yield f"it carries no identity (a DNS name {identity.dns} among its SANs)"
@@ -92,7 +93,7 @@ def _common(certificate: x509.Certificate) -> Iterator[str]:
 def _ca_constraints(certificate: x509.Certificate) -> Iterator[str]:
     basic = _extension(certificate, x509.BasicConstraints)
     if basic is None or not basic.value.ca or not basic.critical:
-        yield "it is no CA: BasicConstraints must say CA:TRUE and be critical"
+        yield "it is no CA: BasicConstraints must be CA:TRUE and critical"
     elif basic.value.path_length != 0:
         yield "it may sign other CAs: its path length must be 0"
     yield from _key_usage(
@@ -105,9 +106,9 @@ def _ca_constraints(certificate: x509.Certificate) -> Iterator[str]:
 def _leaf_constraints(certificate: x509.Certificate) -> Iterator[str]:
     basic = _extension(certificate, x509.BasicConstraints)
     if basic is None:
-        yield "it has no BasicConstraints; CA:FALSE must be said, and be critical"
+        yield "it has no BasicConstraints; they must be CA:FALSE and critical"
     elif basic.value.ca:
-        yield "it says CA:TRUE: whoever holds its key can sign certificates for anybody"
+        yield "it is CA:TRUE: the holder of its key can sign certificates for any name"
     elif not basic.critical:
         yield "its BasicConstraints are not critical"
     yield from _key_usage(certificate, profile.key_usage(digital_signature=True), "digital signatures")

@@ -13,8 +13,11 @@ from cryptography import x509
 
 from pki.errors import InvalidInput
 
+# .internal is reserved for private use (ICANN, 2024): no name server answers for it, and no public CA certifies it.
 DOMAIN = "bringup.internal"
-LONGEST_NAME = 37  # with the longest role and the domain it must fit a common name, RFC 5280 A.1: 64
+
+# Characters. NAME.operator.bringup.internal is a common name, which has at most 64: RFC 5280 A.1.
+LONGEST_NAME = 37
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 San = x509.DNSName | x509.IPAddress
@@ -59,7 +62,7 @@ class Identity:
 
     @property
     def is_standard(self) -> bool:
-        """One of the three that `pki setup` makes, at the paths that everybody knows."""
+        """One of the three that `pki setup` makes, at fixed paths."""
         return self.role in STANDARD_ROLES and self.name == self.role
 
     def __str__(self) -> str:
@@ -70,7 +73,7 @@ STANDARD = tuple(Identity(role, role.value) for role in STANDARD_ROLES)
 
 
 def names_of(identity: Identity) -> set[str]:
-    """Everything that a person may call an identity: ``w2``, ``worker/w2``, its full name."""
+    """Every text that names an identity: ``w2``, ``worker/w2``, its full name."""
     return {identity.name, f"{identity.role}/{identity.name}", identity.dns}
 
 
@@ -110,10 +113,11 @@ def parse_san(text: str, *, single_label: bool = False) -> San:
     """An address or a host name that a certificate may carry.
 
     Args:
+        text: what an operator typed or a setting holds; brackets around an IPv6 address are dropped.
         single_label: allow names without a dot, such as ``localhost``: for development only.
 
     Raises:
-        InvalidInput: it is neither, or must not stand in a certificate.
+        InvalidInput: it is neither, or must not be in a certificate.
     """
     text = text.strip().strip("[]")
     try:
@@ -152,7 +156,7 @@ def _host(text: str, *, single_label: bool) -> str:
     if len(labels) == 1 and not single_label:
         raise InvalidInput(
             f"{text} has no dot: names like this are for development only",
-            hint="use the full name or an IP address, or say --dev for a development PKI",
+            hint="use the full name or an IP address, or give --dev for a development PKI",
         )
     if text == DOMAIN or text.endswith(f".{DOMAIN}"):
         raise InvalidInput(f"{text}: names under {DOMAIN} are identities and are given by role and name only")

@@ -13,18 +13,21 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki.names import Identity, Role, San, unique
 
-# Machines boot with clocks in local time, and meet the CA and the API first.
+# How long before now the CA and the API's certificate become valid. Machines boot with clocks in local time, up to 14
+# hours behind UTC, and meet these two first.
 EARLY_BACKDATE = timedelta(hours=24)
+
+# The same for all others, whose peers keep their clocks by NTP: the largest difference that is not a fault.
 BACKDATE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Validity:
-    """How long certificates, and the list of those that were revoked, live: in days from now."""
+    """How long certificates and CRLs are valid, in days from now."""
 
-    leaf_days: float = 3650
+    leaf_days: float = 3650  # `bringup pki renew` replaces a certificate long before, if its timer runs
     ca_days: int = 3650
-    crl_days: float = 7
+    crl_days: float = 7  # a stolen key works for a week at most where an old list is played back
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -40,7 +43,12 @@ def purpose(role: Role) -> ObjectIdentifier:
 def authority(key: CertificatePublicKeyTypes, days: int, now: datetime) -> x509.CertificateBuilder:
     """A self-signed CA that may sign leaves only.
 
-    Its name holds a part of its key's digest: two generations with one name cannot be told apart by a verifier.
+    Args:
+        key: its public key.
+        days: how long it is valid.
+        now: the time that it is made at.
+
+    Its name holds a part of its key's digest: a verifier cannot distinguish two generations with one name.
     Source: RFC 5280 s.4.2.1.9 (pathLenConstraint), s.4.2.1.1 (the AKI of a self-signed CA is its own SKI).
     """
     ski = x509.SubjectKeyIdentifier.from_public_key(key)
@@ -63,11 +71,19 @@ def leaf(
     days: float,
     now: datetime,
 ) -> x509.CertificateBuilder:
-    """A certificate for one identity in one role, living no longer than its issuer.
+    """A certificate for one identity in one role, which ends no later than its issuer.
+
+    Args:
+        identity: the holder; its role decides the extended key usage.
+        sans: more names and addresses.
+        key: the holder's public key.
+        issuer: the CA.
+        days: how long it is valid.
+        now: the time that it is issued at.
 
     Source: RFC 5280 s.4.2.1.3 (an ECDHE key only signs), s.4.2.1.12 (one purpose).
     """
-    start, end = _life(identity.role, issuer, days, now)
+    start, end = _period(identity.role, issuer, days, now)
     ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     names = unique((x509.DNSName(identity.dns), *sans))
     return (
@@ -96,7 +112,7 @@ def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, c
     )
 
 
-def _life(role: Role, issuer: x509.Certificate, days: float, now: datetime) -> tuple[datetime, datetime]:
+def _period(role: Role, issuer: x509.Certificate, days: float, now: datetime) -> tuple[datetime, datetime]:
     backdate = EARLY_BACKDATE if role is Role.API else BACKDATE
     start = max(now - backdate, issuer.not_valid_before_utc)
     return start, min(now + timedelta(days=days), issuer.not_valid_after_utc)

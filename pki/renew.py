@@ -1,4 +1,4 @@
-"""Renewing what nears its end. Running it daily costs nothing: what is not due is left alone."""
+"""Renewing what nears its end. Running it daily costs nothing: what is not due is unchanged."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,36 @@ from pki.names import Identity
 from pki.session import CaSession
 from pki.setup import merge_sans
 
+# The share of its validity after which a certificate or a list is renewed: a third is left for a timer that fails to be
+# noticed, whatever the validity.
 TWO_THIRDS = 2 / 3
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """What renewing means for one identity, or why it is left alone."""
+    """Whether the certificate of one identity is renewed, and why."""
 
     identity: Identity
     certificate: x509.Certificate | None
     due: bool
     reason: str
-    attention: bool = False  # a person must do something
+    attention: bool = False  # an operator must do something
 
 
 def is_due(start: datetime, end: datetime, now: datetime, renew_days: int) -> bool:
-    """Past two thirds of its life, or fewer than ``renew_days`` days before its end."""
+    """Past two thirds of its validity, or fewer than ``renew_days`` days before its end."""
     return now >= start + (end - start) * TWO_THIRDS or end - now < timedelta(days=renew_days)
 
 
 def plan(
     session: CaSession, identities: Sequence[Identity], *, renew_days: int, force: bool, rekey: bool = False
 ) -> Iterator[Renewal]:
-    """For each identity whether it is renewed, and why. What is damaged does not keep the others from it.
+    """For each identity whether it is renewed, and why. A damaged one does not keep the others from it.
 
     Args:
+        session: nothing is changed in it.
+        identities: whose certificates to look at.
+        renew_days: fewer days than these before its end make a certificate due.
         force: renew what is not due as well. What is revoked is never renewed.
         rekey: with new keys, which can be made for those only whose keys are here.
     """
@@ -51,7 +56,16 @@ def plan(
 
 
 def apply(session: CaSession, renewals: Sequence[Renewal], *, rekey: bool) -> None:
-    """Renew what is due: the same names, the same key unless ``rekey``."""
+    """Renew what is due, with the same names.
+
+    Args:
+        session: what is renewed appears at its `commit`.
+        renewals: as `plan` made them.
+        rekey: with new keys.
+
+    Raises:
+        Refused: the CA cannot sign now.
+    """
     for renewal in renewals:
         if renewal.due and renewal.certificate is not None:
             _renew(session, renewal.identity, renewal.certificate, rekey=rekey)
@@ -135,7 +149,7 @@ def _check_key(session: CaSession, identity: Identity, certificate: x509.Certifi
     if files.key.exists() and not fits(read_key(files.key), certificate):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",
-            hint=f"bringup pki renew {identity} --rekey --force makes both anew",
+            hint=f"bringup pki renew {identity} --rekey --force makes new ones",
         )
 
 

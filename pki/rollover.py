@@ -21,11 +21,13 @@ _NEXT = {Stage.TRUST: Stage.CLIENTS, Stage.CLIENTS: Stage.SERVERS}
 
 @dataclass
 class Moved:
-    """What a step of the rollover has done."""
+    """What one step of the rollover did."""
 
     stage: Stage | None
     reissued: list[Identity] = field(default_factory=list)
-    carried: list[Identity] = field(default_factory=list)  # their keys, and so their certificates, live elsewhere
+    carried: list[Identity] = field(
+        default_factory=list
+    )  # their keys are on other machines, where their certificates must be carried
     backup: Path | None = None
 
 
@@ -64,7 +66,7 @@ def finish(session: CaSession) -> Moved:
     """Trust the new CA alone.
 
     Raises:
-        Refused: a stage is missing, or somebody still has a certificate of the old CA.
+        Refused: a stage is missing, or an identity still has a certificate of the old CA.
     """
     stage = _stage(session)
     if stage is not Stage.SERVERS:

@@ -1,4 +1,4 @@
-"""A session at the CA: one command at a time, whose results appear on the disk all together or not at all."""
+"""A session at the CA: one command at a time, whose results appear on the disk completely or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +71,7 @@ class CaSession:
 
         Raises:
             NotSetUp: there is no CA.
-            Refused: the CA is trusted here, but lives on another machine.
+            Refused: the CA is trusted here, but its key is on another machine.
             Locked: another command is at work.
             Unwritable: the directory cannot be written.
         """
@@ -207,7 +207,7 @@ class CaSession:
         self._journal.put(path, data, secret=secret)
 
     def commit(self, *, backup: bool = False) -> Path | None:
-        """Write everything to the disk, all together.
+        """Write everything to the disk, in one change.
 
         Args:
             backup: copy what is replaced first.

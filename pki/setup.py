@@ -1,4 +1,4 @@
-"""Setting up: what is missing is made, what is there is left alone."""
+"""Setting up: what is missing is made, what is there stays as it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """What was made, what was there already, and what a person should know."""
+    """What was made, what was there already, and notes for the operator."""
 
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -39,14 +39,14 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
 
     Raises:
         Damaged: something is there that does not fit the rest; nothing was changed.
-        Refused: the CA is trusted here, but lives on another machine.
+        Refused: the CA is trusted here, but its key is on another machine.
     """
     outcome = Outcome()
     if _has_ca(session):
         session.store.check_home()
         outcome.kept.append("ca")
     else:
-        _found(session, passphrase)
+        _init_ca(session, passphrase)
         outcome.made.append("ca")
     for want in wanted:
         _converge(session, want, outcome)
@@ -58,7 +58,7 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
 
 
 def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
-    """A new CA, new keys and new certificates for everybody; the old files are kept as a backup.
+    """A new CA, new keys and new certificates for all identities; the old files are kept as a backup.
 
     Raises:
         Refused: a rollover is under way.
@@ -69,12 +69,12 @@ def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str 
     others = [one for one in session.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: session.store.certificate(one) for one in others}
     if not session.store.ledger_file.exists():
-        session.ledger = Ledger()  # what the old CA had revoked is forgotten, and so is that CA
-    _found(session, passphrase or session.ca_passphrase())
+        session.ledger = Ledger()  # the revocations of the old CA are lost, but nothing trusts that CA any more
+    _init_ca(session, passphrase or session.ca_passphrase())
     for want in wanted:
         session.issue(want.identity, want.sans)
     for identity, certificate in kept.items():
-        _again(session, identity, certificate, outcome)
+        _issue_again(session, identity, certificate, outcome)
     session.publish_crl()
     outcome.made = ["ca", *(str(want.identity) for want in wanted), *outcome.made, "crl"]
     outcome.backup = session.commit(backup=True)
@@ -98,7 +98,7 @@ def _has_ca(session: CaSession) -> bool:
     return certificate
 
 
-def _found(session: CaSession, passphrase: str | None) -> None:
+def _init_ca(session: CaSession, passphrase: str | None) -> None:
     authority = Authority.new(session.validity.ca_days, session.now)
     session.trust(authority.certificate)
     session.install(authority, passphrase=passphrase)
@@ -118,7 +118,7 @@ def _converge(session: CaSession, want: Wanted, outcome: Outcome) -> None:
 
 
 def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, outcome: Outcome) -> None:
-    _check(session, want.identity, present)
+    _check_pair(session, want.identity, present)
     note = _note(session, want.identity, present)
     if not note and not set(want.sans) <= set(sans_of(present)):
         session.certify(want.identity, merge_sans(present, want.sans), present.public_key())
@@ -131,7 +131,7 @@ def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, 
     outcome.notes += note
 
 
-def _check(session: CaSession, identity: Identity, present: x509.Certificate) -> None:
+def _check_pair(session: CaSession, identity: Identity, present: x509.Certificate) -> None:
     files = session.store.files(identity)
     if not _issuer(session, present):
         raise Damaged(
@@ -142,7 +142,7 @@ def _check(session: CaSession, identity: Identity, present: x509.Certificate) ->
     if not fits(read_key(files.key), present):
         raise Damaged(
             f"{files.key} does not fit {files.certificate}",
-            hint="restore the right one from a backup, or make both anew:"
+            hint="restore the right one from a backup, or make both again:"
             f" bringup pki renew {identity} --rekey --force",
         )
 
@@ -155,13 +155,15 @@ def _issuer(session: CaSession, present: x509.Certificate) -> tuple[x509.Certifi
 def _note(session: CaSession, identity: Identity, present: x509.Certificate) -> list[str]:
     if session.ledger.is_revoked(present):
         again = f"bringup pki issue {identity.role} --name {identity.name}"
-        return [f"{identity} is revoked and was left alone; for a new key and certificate: {again}"]
+        return [f"{identity} is revoked and was not changed; for a new key and certificate: {again}"]
     if present.not_valid_after_utc <= session.now:
-        return [f"{identity} has expired and was left alone; run: bringup pki renew"]
+        return [f"{identity} has expired and was not changed; run: bringup pki renew"]
     return []
 
 
-def _again(session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome) -> None:
+def _issue_again(
+    session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome
+) -> None:
     sans = merge_sans(certificate, ())
     if session.store.files(identity).key.exists():
         session.issue(identity, sans)
@@ -175,7 +177,7 @@ def _again(session: CaSession, identity: Identity, certificate: x509.Certificate
 
 
 def merge_sans(present: x509.Certificate | None, wanted: Sequence[San]) -> tuple[San, ...]:
-    """The names that it has and those that it must get; its identity comes by itself."""
+    """The names that a certificate has and those that it must get, without its identity, which is added at signing."""
     if present is None:
         return unique(wanted)
     identity = identity_of(present)

@@ -35,7 +35,7 @@ class Store:
 
     @property
     def ca_certificate(self) -> Path:
-        """What everybody trusts: one CA, or two while a rollover lasts."""
+        """What every machine trusts: one CA, or two during a rollover."""
         return self.root / "ca" / "ca-cert.pem"
 
     @property
@@ -68,7 +68,7 @@ class Store:
 
         Raises:
             NotSetUp: there is no CA.
-            Refused: the CA is trusted here, but lives on another machine.
+            Refused: the CA is trusted here, but its key is on another machine.
         """
         if self.ca_key.exists() or self.ledger_file.exists() or interrupted(self.state):
             return
@@ -87,7 +87,7 @@ class Store:
         return Files(*(folder / f"{identity.name}-{kind}.pem" for kind in ("cert", "key", "bundle")))
 
     def identities(self) -> list[Identity]:
-        """Everyone who has a certificate or a key here, the three that everybody has first."""
+        """Every identity that has a certificate or a key here, the standard three first."""
         issued = self.root / "issued"
         names = {
             f"{path.name.removesuffix(f'-{kind}.pem')}.{role}.{DOMAIN}"
@@ -100,7 +100,7 @@ class Store:
         return [*standard, *sorted(found - set(STANDARD))]
 
     def named(self, text: str) -> Identity:
-        """The identity that a person means: ``worker``, ``worker/w2``, ``w2`` or its full name.
+        """The identity that a text names: ``worker``, ``worker/w2``, ``w2`` or its full name.
 
         Raises:
             InvalidInput: there is none, or more than one.
@@ -153,7 +153,7 @@ class Store:
         return files.certificate, files.key
 
 
-REBUILD = "restore it from a backup, or make it anew from the files here: bringup pki crl --rebuild-ledger"
+REBUILD = "restore it from a backup, or rebuild it from the files here: bringup pki crl --rebuild-ledger"
 
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
@@ -182,7 +182,7 @@ class RolloverState:
 
     @classmethod
     def read(cls, state: Path) -> "RolloverState":
-        """What stands in the private folder of a PKI. Raises Damaged."""
+        """The state in the private folder of a PKI. Raises Damaged."""
         folder = state / "rollover"
         path = folder / "stage.json"
         if not path.exists():

@@ -42,7 +42,7 @@ def _folders(ca: Ca) -> Findings:
         yield fail(f"{state} is open to others, and holds old keys", f"chmod 700 {state}")
 
 
-def _whole(ca: Ca) -> Findings:
+def _journal(ca: Ca) -> Findings:
     if journal.interrupted(ca.store.state):
         yield fail(
             f"a command was killed while it switched files ({journal.journal_of(ca.store.state)})",
@@ -56,7 +56,7 @@ def _certificate(ca: Ca) -> Findings:
     mode = ca.store.ca_certificate.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail(
-            f"{ca.store.ca_certificate} has mode {stat.S_IMODE(mode):04o}: others can change whom we trust",
+            f"{ca.store.ca_certificate} has mode {stat.S_IMODE(mode):04o}: others can change which CA is trusted",
             f"chmod 644 {ca.store.ca_certificate}",
         )
 
@@ -130,9 +130,9 @@ def judge_list(own: x509.CertificateRevocationList, now: datetime, hint: str) ->
 def _no_list(ca: Ca) -> Finding:
     missing = f"{ca.store.ca_crl} does not exist"
     if ca.signs_here:
-        return fail(f"{missing}, so whoever was revoked is let in", "bringup pki crl")
+        return fail(f"{missing}, so the API would accept revoked certificates", "bringup pki crl")
     if ca.store.files(Identity(Role.API, Role.API)).key.exists():
-        return warn(f"{missing}: the API lets in whoever was revoked", "carry it here from the CA's machine")
+        return warn(f"{missing}: the API accepts revoked certificates", "carry it here from the CA's machine")
     return info(f"{missing}; only the API needs it")
 
 
@@ -170,7 +170,7 @@ def _all_folders(store: Store) -> Iterator[Path]:
 
 CHECKS: tuple[Check[Ca], ...] = (
     Check("folders", "Folders", _folders),
-    Check("whole", "Nothing half done", _whole),
+    Check("journal", "No interrupted change", _journal),
     Check("certificate", "CA certificate", _certificate),
     Check("profile", "CA profile", _profile, ("certificate",)),
     Check("expiry", "CA expiry", _validity, ("certificate",)),

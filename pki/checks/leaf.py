@@ -31,7 +31,7 @@ class Leaf:
         hosts: names and addresses under which it is connected to.
         trusted: the CAs that peers trust.
         is_revoked: whether a certificate was revoked, as far as is known here.
-        key_file: None where the key lives on another machine.
+        key_file: None where the key is on another machine.
     """
 
     role: Role
@@ -51,7 +51,7 @@ class Leaf:
 
     @property
     def who(self) -> str:
-        """How commands call it."""
+        """Its name in commands."""
         return str(self.identity or self.role)
 
 
@@ -111,7 +111,7 @@ def _chain(leaf: Leaf) -> Findings:
 
 
 def _verify(leaf: Leaf, signer: x509.Certificate) -> None:
-    """As a strict peer would, at a time in its life: whether that is now is a question of its own."""
+    """Verify as a strict peer would, at a time when it is valid: `_validity` checks the present."""
     certificate = leaf.certificate
     time = min(max(leaf.now, certificate.not_valid_before_utc), certificate.not_valid_after_utc)
     policy = verification.PolicyBuilder().store(verification.Store([signer])).time(time)

@@ -19,7 +19,7 @@ from pki.store import Store
 def verify(
     store: Store, hosts: Mapping[Role, tuple[San, ...]], now: datetime, only: Sequence[Identity] = ()
 ) -> list[Result]:
-    """Check the CA and every identity; where the CA key is, the three that everybody needs must be there.
+    """Check the CA and every identity; where the CA key is, the standard three must be there.
 
     Args:
         hosts: under which names and addresses the standard server of a role is connected to.

@@ -98,9 +98,9 @@ def _bytes(path: Path) -> bytes:
 def renew(
     context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
 ) -> None:
-    """Renew what is past two thirds of its life or ends in fewer than RENEW_DAYS days; run it daily.
+    """Renew what is past two thirds of its validity or ends in fewer than RENEW_DAYS days; run it daily.
 
-    The list of revoked certificates, which lives for CRL_DAYS, is renewed with them.
+    The list of revoked certificates, which is valid for CRL_DAYS, is renewed with them.
     """
     settings = settings_of(context)
     store = store_of(settings)

@@ -76,10 +76,10 @@ def now() -> datetime:
 def open_session(
     settings: Settings, *, init: bool = False, leaf_days: float | None = None, wait_s: float = 0
 ) -> Iterator[CaSession]:
-    """A ceremony of the command that runs now.
+    """A session at the CA for the command that runs now.
 
     Args:
-        leaf_days: life of new certificates instead of VALIDITY_DAYS.
+        leaf_days: how long new certificates are valid, instead of VALIDITY_DAYS.
         wait_s: how long to wait for another command to end, in seconds.
 
     Raises:

@@ -236,7 +236,7 @@ def test_a_list_of_seven_days_warns_in_its_last_third(tmp_path: Path, hours: int
 
 def test_a_missing_list_of_revoked_certificates_is_found(store: Store) -> None:
     store.ca_crl.unlink()
-    assert "whoever was revoked is let in" in failures(store)[("ca", "crl")]
+    assert "so the API would accept revoked certificates" in failures(store)[("ca", "crl")]
 
 
 @pytest.mark.parametrize(("api_here", "status"), [(True, Status.WARN), (False, Status.INFO)])

@@ -90,7 +90,7 @@ def test_files_of_a_revoked_further_identity_are_put_aside(store: Store) -> None
 
 
 def test_an_unknown_name_is_refused(store: Store) -> None:
-    with pytest.raises(InvalidInput, match="nothing on record"):
+    with pytest.raises(InvalidInput, match="nothing in the ledger"):
         revoked(store, "w9")
 
 

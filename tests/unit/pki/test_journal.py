@@ -119,7 +119,7 @@ def test_a_decided_change_is_seen_by_verify_and_finished_by_the_next_command(sto
         kit.open_session(store, step=lambda name: die_at("switch redis-key.pem", name)) as session,
     ):
         start_over(session, kit.WANTED)
-    assert "killed while it switched" in kit.failures(store)[("ca", "whole")]
+    assert "killed while it switched" in kit.failures(store)[("ca", "journal")]
     again(store)
     assert kit.failures(store) == {}
 

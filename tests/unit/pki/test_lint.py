@@ -71,7 +71,7 @@ def test_what_is_right_has_no_finding() -> None:
     [
         (ca(basic=(x509.BasicConstraints(ca=True, path_length=1), True)), "its path length must be 0"),
         (ca(basic=(x509.BasicConstraints(ca=True, path_length=None), True)), "its path length must be 0"),
-        (ca(basic=(x509.BasicConstraints(ca=True, path_length=0), False)), "CA:TRUE and be critical"),
+        (ca(basic=(x509.BasicConstraints(ca=True, path_length=0), False)), "CA:TRUE and critical"),
         (ca(basic=(x509.BasicConstraints(ca=False, path_length=None), True)), "it is no CA"),
         (without(_CA, "basic"), "it is no CA"),
         (without(_CA, "usage"), "it has no key usage"),
