@@ -83,12 +83,25 @@ def info(message: str, hint: str = "") -> Finding:
 
 
 def warn(message: str, hint: str = "", *, cause: str = "") -> Finding:
-    """Works today, and an operator should look at it."""
+    """Works today, and an operator should look at it.
+
+    Args:
+        message: what was observed.
+        hint: the command or step that corrects it.
+        cause: the likely cause.
+    """
     return Finding(Status.WARN, message, hint, cause=cause)
 
 
 def fail(message: str, hint: str = "", *, expected: str = "", cause: str = "") -> Finding:
-    """Not as it must be."""
+    """Not as it must be.
+
+    Args:
+        message: what was observed.
+        hint: the command or step that corrects it.
+        expected: what should have been observed.
+        cause: the likely cause.
+    """
     return Finding(Status.FAIL, message, hint, expected, cause)
 
 

@@ -18,6 +18,7 @@ from pki.names import Identity, identity_of
 from pki.session import CaSession
 from pki.store import Store
 
+# The PEM blocks of a file; cryptography reads the first only, and a rollover has two.
 _PEM = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 

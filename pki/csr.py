@@ -16,8 +16,8 @@ from pki.errors import InvalidInput
 # Bytes. A request of an RSA key of 8192 bits is below 4 KiB; parsing costs grow with the size.
 LARGEST_REQUEST = 64 * 1024
 
-# Bits. Fewer than 2048 can be factored within the validity of a certificate (NIST SP 800-57, table 2); more than 8192
-# make every handshake slow, and OpenSSL refuses keys far above it.
+# Bits. Fewer than 2048 are weaker than NIST SP 800-57 part 1 allows; more than 8192
+# make every handshake slow, and OpenSSL refuses keys above 16384.
 LEAST_RSA_BITS = 2048
 LARGEST_RSA_BITS = 8192
 

@@ -50,7 +50,13 @@ class Journal:
         self._removed: list[Path] = []
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
-        """Let ``path`` hold ``data`` after `commit`."""
+        """Write a file at `commit`.
+
+        Args:
+            path: the file, below the PKI directory.
+            data: all of its contents.
+            secret: readable by its owner only.
+        """
         self._new[path] = (data, secret)
 
     def drop(self, path: Path) -> None:

@@ -75,7 +75,13 @@ class Ledger:
         return replace(self, entries=tuple(kept))
 
     def with_revoked(self, serial: str, reason: str, now: datetime) -> "Ledger":
-        """This ledger with one certificate revoked."""
+        """This ledger with one certificate revoked.
+
+        Args:
+            serial: of an entry that is in it, hexadecimal.
+            reason: one of `REASONS`.
+            now: the time of the revocation.
+        """
         revoked = replace(self._by_serial[serial], revoked_at=now, reason=reason)
         return replace(self, entries=tuple(revoked if entry.serial == serial else entry for entry in self.entries))
 

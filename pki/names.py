@@ -18,6 +18,8 @@ DOMAIN = "bringup.internal"
 
 # Characters. NAME.operator.bringup.internal is a common name, which has at most 64: RFC 5280 A.1.
 LONGEST_NAME = 37
+
+# RFC 1123 s.2.1: 1 to 63 characters, no hyphen at either end; lower case, so that one name has one spelling.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 San = x509.DNSName | x509.IPAddress
@@ -148,6 +150,7 @@ def _address(text: str) -> x509.IPAddress:
 
 def _host(text: str, *, single_label: bool) -> str:
     labels = text.split(".")
+    # RFC 1035 s.2.3.4: 255 octets on the wire, which are 253 characters. A last label of digits is an IPv4 address.
     if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise InvalidInput(
             f"{text!r} is neither an IP address nor a host name; wildcards, underscores and ports are refused",

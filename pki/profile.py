@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from pki.names import Identity, Role, San, unique
 
-# How long before now the CA and the API's certificate become valid. Machines boot with clocks in local time, up to 14
-# hours behind UTC, and meet these two first.
+# How long before now the CA and the API's certificate become valid. Machines boot with clocks in local time, which is
+# up to 12 hours behind UTC, and meet these two first; the rest is a margin.
 EARLY_BACKDATE = timedelta(hours=24)
 
 # The same for all others, whose peers keep their clocks by NTP: the largest difference that is not a fault.
@@ -98,7 +98,13 @@ def leaf(
 
 
 def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
-    """A KeyUsage of just these bits."""
+    """A KeyUsage of these bits and no others.
+
+    Args:
+        digital_signature: it signs handshakes.
+        key_cert_sign: it signs certificates.
+        crl_sign: it signs CRLs.
+    """
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,

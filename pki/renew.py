@@ -30,7 +30,14 @@ class Renewal:
 
 
 def is_due(start: datetime, end: datetime, now: datetime, renew_days: int) -> bool:
-    """Past two thirds of its validity, or fewer than ``renew_days`` days before its end."""
+    """Whether it is past two thirds of its validity, or near its end.
+
+    Args:
+        start: when it becomes valid.
+        end: when it ends.
+        now: the time to judge at.
+        renew_days: fewer days than these before its end are near.
+    """
     return now >= start + (end - start) * TWO_THIRDS or end - now < timedelta(days=renew_days)
 
 

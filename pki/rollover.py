@@ -16,6 +16,7 @@ from pki.session import CaSession
 from pki.setup import merge_sans
 from pki.store import Stage
 
+# No stage can be skipped: a client that meets a server of a CA which it does not trust yet is cut off.
 _NEXT = {Stage.TRUST: Stage.CLIENTS, Stage.CLIENTS: Stage.SERVERS}
 
 

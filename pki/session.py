@@ -135,7 +135,7 @@ class CaSession:
         return self.certify(identity, sans, key.public_key())
 
     def certify(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
-        """A certificate for a key, and its files. Raises as `sign` does."""
+        """A certificate for a key, and its files; arguments and errors as `sign`."""
         certificate = self.sign(identity, sans, key)
         files = self.store.files(identity)
         self._journal.put(files.certificate, pem(certificate))
@@ -144,6 +144,11 @@ class CaSession:
 
     def sign(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
         """A certificate for a key, in the ledger and in no file.
+
+        Args:
+            identity: the holder.
+            sans: more names and addresses.
+            key: the holder's public key.
 
         Raises:
             Refused: the key was revoked, or the CA cannot sign now.
@@ -203,7 +208,7 @@ class CaSession:
         self._journal.drop(path)
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
-        """Write any other file of the PKI at `commit`."""
+        """Write any other file of the PKI at `commit`; arguments as `pki.journal.Journal.put`."""
         self._journal.put(path, data, secret=secret)
 
     def commit(self, *, backup: bool = False) -> Path | None:

@@ -35,6 +35,8 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
     """A CA and the wanted certificates; a second time it changes nothing.
 
     Args:
+        session: committed here; what is replaced is kept as a backup.
+        wanted: the identities that must have a certificate afterwards.
         passphrase: a new CA key is encrypted with it.
 
     Raises:
@@ -59,6 +61,11 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
 
 def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
     """A new CA, new keys and new certificates for all identities; the old files are kept as a backup.
+
+    Args:
+        session: committed here.
+        wanted: the identities that get new keys; others that are here get them too.
+        passphrase: the new CA key is encrypted with it; by default with the one of the old key.
 
     Raises:
         Refused: a rollover is under way.

@@ -44,7 +44,13 @@ def describe(certificate: x509.Certificate, now: datetime) -> Iterator[Line]:
 
 
 def state(certificate: x509.Certificate, now: datetime, *, revoked: bool) -> str:
-    """In a word: valid, revoked, expired, not yet valid."""
+    """In a word: valid, revoked, expired, not yet valid.
+
+    Args:
+        certificate: any certificate.
+        now: the time to judge at.
+        revoked: whether it was revoked, by the ledger or a CRL.
+    """
     if revoked:
         return "revoked"
     if now < certificate.not_valid_before_utc:

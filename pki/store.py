@@ -14,6 +14,7 @@ from pki.journal import interrupted
 from pki.ledger import Ledger
 from pki.names import DOMAIN, STANDARD, Identity, Role, names_of, parse_identity
 
+# Where the standard identities are; users have these paths in their configurations.
 _FOLDERS = {Role.REDIS: "redis", Role.WORKER: "workers", Role.API: "api"}
 SETUP = "bringup pki setup"
 

@@ -1,4 +1,8 @@
-"""Checks of the CA: its folders, certificate, key, list of revoked certificates, ledger and rollover."""
+"""Checks of the CA: its folders, certificate, key, list of revoked certificates, ledger and rollover.
+
+Together they prove that the CA can sign, that only its owner can replace what services trust, and that every
+certificate known as revoked is on the published list.
+"""
 
 import stat
 from collections.abc import Iterator
@@ -120,7 +124,13 @@ def _crl(ca: Ca) -> Findings:
 
 
 def judge_list(own: x509.CertificateRevocationList, now: datetime, hint: str) -> Finding:
-    """How long a list is good for. It is named: "expired" alone would be taken for the CA's certificate."""
+    """How long a CRL is still valid. The message names it: "expired" alone would be taken for the CA's certificate.
+
+    Args:
+        own: the CRL.
+        now: the time to judge at.
+        hint: the command that makes a new one.
+    """
     end = own.next_update_utc or own.last_update_utc
     found = judge_validity(own.last_update_utc, end, now, hint, warn_days=0)
     then = ": the API refuses every client certificate" if found.status is Status.FAIL else ""

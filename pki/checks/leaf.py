@@ -1,4 +1,7 @@
-"""Checks of one identity: its certificate, its key, and what peers will make of them."""
+"""Checks of one identity: its certificate, its key, and whether peers will accept them.
+
+Together they prove that every peer accepts the certificate in its role, and that none would accept it in another.
+"""
 
 import stat
 from collections.abc import Callable

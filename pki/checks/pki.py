@@ -22,6 +22,8 @@ def verify(
     """Check the CA and every identity; where the CA key is, the standard three must be there.
 
     Args:
+        store: the PKI directory.
+        now: the time to judge at.
         hosts: under which names and addresses the standard server of a role is connected to.
         only: these identities, instead of all that are here.
 
@@ -50,7 +52,16 @@ def leaf_of(
     hosts: Mapping[Role, tuple[San, ...]],
     is_revoked: Callable[[x509.Certificate], bool],
 ) -> of_leaf.Leaf:
-    """An identity of this directory, to be checked."""
+    """An identity of this directory, to be checked.
+
+    Args:
+        store: the PKI directory.
+        identity: the holder.
+        now: the time to judge at.
+        trusted: the CAs that peers trust.
+        hosts: as `verify` takes them.
+        is_revoked: whether a certificate was revoked, as far as is known here.
+    """
     files = store.files(identity)
     elsewhere = not identity.is_standard and not files.key.exists()
     return of_leaf.Leaf(

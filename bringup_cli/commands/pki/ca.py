@@ -14,6 +14,7 @@ from pki.setup import Outcome, Wanted, set_up, start_over
 from pki.store import SETUP, RolloverState, Stage, Store
 from selftest.hosts import configured_hosts, sans_from
 
+# The names that `--dev` adds: those by which a service on the same machine is reached.
 DEVELOPMENT = ("localhost", "127.0.0.1", "::1")
 
 
@@ -90,10 +91,12 @@ def _rows(store: Store) -> list[tuple[str, str, str]]:
     ]
 
 
+# One CONFIG SET, because Redis checks the three files against each other at every change of one.
 RELOAD_REDIS = (
     "Reload: Redis, by one CONFIG SET of tls-cert-file, tls-key-file and tls-ca-cert-file (docs/PKI.md, 'Renewal');"
     " API, workers and tailer use new files at their next connection."
 )
+# What an operator must do before the next stage, by the stage that was reached; None when the rollover is over.
 TEXTS: dict[Stage | None, tuple[str, ...]] = {
     Stage.TRUST: (
         "Both CAs are trusted; the old one still signs.",

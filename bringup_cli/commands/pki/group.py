@@ -16,13 +16,14 @@ from pki.profile import Validity
 from pki.session import CaSession
 from pki.store import Store
 
+# Scripts and timers act on these: 1 is for an operator, 2 for who wrote the command line, 3 for a later attempt.
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_COULD_NOT_RUN = 3
 
 
 class PkiGroup(click.Group):
-    """A group whose mistakes end in one message, the command that fixes them, and an exit code."""
+    """A group whose errors end in one message, the command that fixes them, and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises SystemExit instead of PkiError."""
@@ -79,6 +80,8 @@ def open_session(
     """A session at the CA for the command that runs now.
 
     Args:
+        settings: the PKI directory, how long certificates are valid, and the passphrase.
+        init: there may be no CA yet.
         leaf_days: how long new certificates are valid, instead of VALIDITY_DAYS.
         wait_s: how long to wait for another command to end, in seconds.
 
