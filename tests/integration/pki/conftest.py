@@ -14,7 +14,7 @@ from pki.store import Store
 from tests.unit.pki import kit
 
 GONE = Identity(Role.WORKER, "gone")
-EVERYBODY = (*STANDARD, Identity(Role.OPERATOR, "alice"), Identity(Role.RUN, "iso"), Identity(Role.WORKER, "w2"))
+IDENTITIES = (*STANDARD, Identity(Role.OPERATOR, "alice"), Identity(Role.RUN, "iso"), Identity(Role.WORKER, "w2"))
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Live:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """Founded now, for tools that look at the clock."""
+    """A PKI made now, for tools that look at the clock."""
     folder = tmp_path_factory.mktemp("live")
     now = datetime.now(UTC)
     store = kit.init_pki(folder / "pki", now)
-    for identity in (*EVERYBODY[3:], GONE):
+    for identity in (*IDENTITIES[3:], GONE):
         with kit.open_session(store, now) as session:
             issue(session, identity)
     gone = kit.certificate_of(store, GONE)

@@ -1,4 +1,4 @@
-"""The commands as people type them: what they print, what they leave, and how they end."""
+"""The commands as people type them: what they print, which files they write, and how they end."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_setup_covers_the_configured_hosts_and_those_asked_for(run: Run) -> None
     assert "api.example.net" in result.output
 
 
-def test_setup_the_second_time_says_that_there_is_nothing_to_do(run: Run, made: Store) -> None:
+def test_setup_the_second_time_reports_that_there_is_nothing_to_do(run: Run, made: Store) -> None:
     before = kit.snapshot(made.root)
     result = run("setup")
     assert result.exit_code == 0
@@ -89,8 +89,8 @@ def test_setup_honours_pki_dir_and_validity(run: Run, monkeypatch: pytest.Monkey
     assert run("setup").exit_code == 0
     store = Store(tmp_path / "elsewhere")
     for certificate, days in ((store.authorities()[0], 1000), (kit.certificate_of(store, WORKER), 90)):
-        life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-        assert life.days in {days, days + 1}  # backdated
+        validity = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        assert validity.days in {days, days + 1}  # backdated
     assert not Path("pki").exists()
 
 
@@ -189,7 +189,7 @@ def test_verify_without_a_pki_is_a_matter_of_configuration(run: Run) -> None:
 @pytest.mark.parametrize(
     "words", ["renew", "crl", "revoke worker", "show", "rollover start", "rollover status", "issue run --name a"]
 )
-def test_every_command_without_a_pki_says_how_to_begin(run: Run, words: str) -> None:
+def test_every_command_without_a_pki_hints_at_setup(run: Run, words: str) -> None:
     result = run(*words.split())
     assert result.exit_code == 2
     assert "bringup pki setup" in result.output
@@ -254,7 +254,7 @@ def test_the_command_after_a_renewal_may_use_the_pki_itself(run: Run, made: Stor
     assert made.root.is_dir()
 
 
-def test_a_failing_command_after_a_renewal_is_a_failure_and_the_renewal_stands(run: Run, made: Store) -> None:
+def test_a_failing_command_after_a_renewal_is_a_failure_and_the_renewal_is_kept(run: Run, made: Store) -> None:
     before = kit.certificate_of(made, API).serial_number
     result = run("renew", "api", "--force", "--exec", "exit 7")
     assert result.exit_code == 1
@@ -273,7 +273,7 @@ def test_what_renewal_cannot_do_is_a_failure_that_a_timer_reports(run: Run, made
     assert made.root.is_dir()
 
 
-def test_a_rollover_says_at_each_stage_what_to_reload_and_how_to_check(run: Run, made: Store) -> None:
+def test_a_rollover_prints_at_each_stage_what_to_reload_and_how_to_check(run: Run, made: Store) -> None:
     assert "No CA rollover" in run("rollover", "status").output
     for words, stage in (("start", "trust"), ("advance", "clients"), ("advance", "servers")):
         result = run("rollover", words)

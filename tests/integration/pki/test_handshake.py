@@ -44,7 +44,7 @@ def context(side: Side, *, server: bool, crl: Path | None = None) -> ssl.SSLCont
 
 
 def talk(server: Side, client: Side, name: str, crl: Path | None = None) -> bytes:
-    """What the client reads after the handshake. TLS 1.3 tells it of a refusal only when it reads."""
+    """What the client reads after the handshake. with TLS 1.3 it learns of a refusal only when it reads."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         thread = threading.Thread(target=_serve, args=(listener, context(server, server=True, crl=crl)))
@@ -112,7 +112,7 @@ def test_a_foreign_ca_is_refused_by_both_sides(live: Live, tmp_path: Path) -> No
         talk(side(live.store, API), intruder, API.dns)
 
 
-def test_no_connection_fails_during_a_rollover_whoever_is_a_stage_behind(tmp_path: Path) -> None:
+def test_no_connection_fails_during_a_rollover_whichever_side_is_a_stage_behind(tmp_path: Path) -> None:
     """A machine gets its files at any time between two steps: old and new must talk to each other."""
     stages = [kit.init_pki(tmp_path / "0", datetime.now(UTC))]
     for number, act in enumerate((rollover.start, rollover.advance, rollover.advance, rollover.finish), start=1):

@@ -88,7 +88,7 @@ def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tm
 @pytest.mark.parametrize(
     "words", ["setup", "issue run --name a", "renew --force", "revoke worker", "crl", "rollover start"]
 )
-def test_a_directory_of_somebody_else_is_one_message_and_stays_as_it_is(tmp_path: Path, words: str) -> None:
+def test_a_directory_of_another_user_is_one_message_and_stays_as_it_is(tmp_path: Path, words: str) -> None:
     open_to_all(tmp_path)
     store = kit.init_pki(tmp_path / "pki", datetime.now(UTC))
     before = kit.snapshot(store.root)

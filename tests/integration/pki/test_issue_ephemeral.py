@@ -59,7 +59,7 @@ def test_several_that_begin_at_once_wait_for_each_other_and_all_are_on_record(st
     ("words", "message"),
     [
         (("--hours", "24"), b"--hours: only with --stdout"),
-        (("--stdout", "--csr", "x.pem"), b"leave one of them out"),
+        (("--stdout", "--csr", "x.pem"), b"omit one of them"),
         (("--stdout", "--hours", "0"), b"--hours"),
     ],
 )
@@ -76,11 +76,11 @@ def test_a_key_never_goes_to_a_terminal(store: Store, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     environ = {"PATH": os.environ["PATH"], "PKI_DIR": str(tmp_path / "pki")}
     words = command(tmp_path, "run", "--name", "x", "--stdout")
-    told = subprocess.run(
+    done = subprocess.run(
         words, cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60
     )
     os.close(theirs)
     os.close(ours)
-    assert told.returncode == 2
-    assert b"to a file or a pipe only" in told.stderr
+    assert done.returncode == 2
+    assert b"to a file or a pipe only" in done.stderr
     assert len(store.ledger().entries) == 3

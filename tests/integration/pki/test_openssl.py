@@ -8,7 +8,7 @@ import pytest
 
 from pki.names import Identity, Role
 from pki.store import Store
-from tests.integration.pki.conftest import EVERYBODY, Live
+from tests.integration.pki.conftest import IDENTITIES, Live
 
 
 def openssl(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -24,14 +24,14 @@ def purpose_of(identity: Identity) -> str:
     return "sslserver" if identity.role in {Role.REDIS, Role.API} else "sslclient"
 
 
-@pytest.mark.parametrize("identity", EVERYBODY, ids=str)
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
 def test_every_certificate_is_accepted_for_its_purpose_and_name(live: Live, identity: Identity) -> None:
     words = ("-purpose", purpose_of(identity), "-verify_hostname", identity.dns)
     done = verify(live.store, live.store.files(identity).certificate, *words)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("identity", EVERYBODY, ids=str)
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
 def test_no_certificate_is_accepted_for_the_other_purpose(live: Live, identity: Identity) -> None:
     other = "sslclient" if purpose_of(identity) == "sslserver" else "sslserver"
     done = verify(live.store, live.store.files(identity).certificate, "-purpose", other)
@@ -39,7 +39,7 @@ def test_no_certificate_is_accepted_for_the_other_purpose(live: Live, identity: 
 
 
 def test_servers_are_accepted_under_their_host_and_address_and_no_other(live: Live) -> None:
-    redis, api = (live.store.files(one).certificate for one in (EVERYBODY[0], EVERYBODY[2]))
+    redis, api = (live.store.files(one).certificate for one in (IDENTITIES[0], IDENTITIES[2]))
     assert verify(live.store, redis, "-verify_hostname", "redis.example.net").returncode == 0
     assert verify(live.store, api, "-verify_ip", "192.0.2.7").returncode == 0
     assert "hostname mismatch" in verify(live.store, redis, "-verify_hostname", "evil.example.net").stderr
@@ -47,7 +47,7 @@ def test_servers_are_accepted_under_their_host_and_address_and_no_other(live: Li
 
 
 def test_the_bundle_is_a_chain(live: Live) -> None:
-    bundle = live.store.files(EVERYBODY[0]).bundle
+    bundle = live.store.files(IDENTITIES[0]).bundle
     assert verify(live.store, bundle, "-untrusted", bundle, "-show_chain").returncode == 0
 
 
@@ -55,7 +55,7 @@ def test_the_ca_itself_is_accepted_strictly(live: Live) -> None:
     assert verify(live.store, live.store.ca_certificate, "-check_ss_sig").returncode == 0
 
 
-@pytest.mark.parametrize("identity", EVERYBODY, ids=str)
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
 def test_the_list_of_revoked_certificates_lets_the_others_pass(live: Live, identity: Identity) -> None:
     words = ("-crl_check", "-CRLfile", live.store.ca_crl)
     done = verify(live.store, live.store.files(identity).certificate, *words)
@@ -69,7 +69,7 @@ def test_the_list_of_revoked_certificates_stops_the_revoked_one(live: Live) -> N
 
 
 def test_keys_fit_their_certificates(live: Live) -> None:
-    for identity in EVERYBODY:
+    for identity in IDENTITIES:
         files = live.store.files(identity)
         of_key = openssl("pkey", "-in", files.key, "-pubout").stdout
         assert of_key

@@ -35,7 +35,7 @@ def _read(terminal: int, deadline: float) -> str:
     select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
     try:
         return os.read(terminal, 4096).decode()
-    except OSError:  # what Linux says when the other side has closed its terminal
+    except OSError:  # the error of Linux when the other side has closed its terminal
         return ""
 
 

@@ -51,7 +51,7 @@ def test_a_script_runs_the_installed_program_where_the_checkout_has_none(
 
 
 @pytest.mark.parametrize("script", COMMANDS)
-def test_a_script_without_any_program_says_what_to_do(checkout: Path, tmp_path: Path, script: str) -> None:
+def test_a_script_without_any_program_hints_at_setup(checkout: Path, tmp_path: Path, script: str) -> None:
     done = run(checkout / "scripts" / "pki" / script, tmp_path, "/usr/bin:/bin")
     assert done.returncode == 2
     assert f"{script}: bringup is not installed" in done.stderr

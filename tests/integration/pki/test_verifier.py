@@ -7,11 +7,11 @@ from cryptography import x509
 from cryptography.x509 import verification
 
 from pki.names import Identity
-from tests.integration.pki.conftest import EVERYBODY, Live
+from tests.integration.pki.conftest import IDENTITIES, Live
 from tests.unit.pki import kit
 
-SERVERS = [one for one in EVERYBODY if one.role.is_server]
-CLIENTS = [one for one in EVERYBODY if not one.role.is_server]
+SERVERS = [one for one in IDENTITIES if one.role.is_server]
+CLIENTS = [one for one in IDENTITIES if not one.role.is_server]
 
 
 def policy(live: Live) -> verification.PolicyBuilder:

@@ -1,4 +1,4 @@
-"""The API by HTTPS: one that everybody needs a certificate for, and one that machines may use without."""
+"""The API by HTTPS: one that every client needs a certificate for, and one that machines may use without."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ REAL_MACHINES = range(1, 5)
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a certificate, or without."""
+    """A client with a certificate, or without."""
 
     ca: Path
     port: int

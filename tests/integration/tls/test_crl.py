@@ -19,7 +19,7 @@ from pki.store import Store
 from tests.integration.tls.conftest import Caller, Served
 
 
-def lets_in(caller: Caller) -> bool:
+def accepts(caller: Caller) -> bool:
     """Whether the API answers this caller."""
     try:
         return caller.call("GET", "/health")[0] == 200
@@ -37,7 +37,7 @@ def revoked(strict: Served, tmp_path: Path) -> Caller:
         Path(shutil.copy(store.root / f"issued/worker/{name}-{part}.pem", tmp_path)) for part in ("cert", "key")
     )
     caller = Caller(store.ca_certificate, strict.port, strict.by("worker").token, cert, key)
-    assert lets_in(caller)
+    assert accepts(caller)
     stack.command("pki", "revoke", name)
     return caller
 
@@ -53,24 +53,24 @@ def without(path: Path) -> Iterator[None]:
 
 
 def test_a_revoked_certificate_is_refused_with_the_next_connection(strict: Served, revoked: Caller) -> None:
-    assert not lets_in(revoked)
-    assert lets_in(strict.by("worker"))
+    assert not accepts(revoked)
+    assert accepts(strict.by("worker"))
 
 
 def test_deleting_the_list_does_not_let_the_revoked_in_again(strict: Served, revoked: Caller) -> None:
-    assert not lets_in(revoked)
+    assert not accepts(revoked)
     with without(strict.site.store.ca_crl):
-        assert not lets_in(revoked)
-        assert lets_in(strict.by("worker"))
-    assert not lets_in(revoked)
+        assert not accepts(revoked)
+        assert accepts(strict.by("worker"))
+    assert not accepts(revoked)
 
 
 @contextmanager
-def ending_in(store: Store, life: timedelta) -> Iterator[None]:
-    """The list on the disk was made an hour ago, for an hour and ``life``."""
+def ending_in(store: Store, left: timedelta) -> Iterator[None]:
+    """The list on the disk was made an hour ago, for an hour and ``left``."""
     ago = timedelta(hours=1)
     kept = store.ca_crl.read_bytes()
-    crl_days = (ago + life) / timedelta(days=1)
+    crl_days = (ago + left) / timedelta(days=1)
     with CaSession.open(store, "a test", datetime.now(UTC) - ago, validity=Validity(crl_days=crl_days)) as session:
         session.publish_crl()
         session.commit()
@@ -92,7 +92,7 @@ def test_an_expired_list_is_named_by_the_api_by_its_clients_and_by_the_self_test
     assert "list of revoked certificates (CRL): expired" in found["5a"].observed
     assert "list of revoked certificates (CRL) has expired" in found["3b"].observed
     assert found["3b"].mend == "bringup pki crl"
-    assert lets_in(strict.by("worker")), "a new list is in force at once"
+    assert accepts(strict.by("worker")), "a new list is in force at once"
     lines = [line for line in site.stack.log_of("api").splitlines() if "(CRL) has expired" in line]
     assert len(lines) == 1
     assert "every client certificate is refused" in lines[0]
@@ -100,10 +100,10 @@ def test_an_expired_list_is_named_by_the_api_by_its_clients_and_by_the_self_test
     assert str(site.store.ca_crl) in lines[0]
 
 
-def test_a_list_that_ends_soon_is_announced_while_everybody_still_gets_in(strict: Served) -> None:
+def test_a_list_that_ends_soon_is_announced_while_every_client_is_still_accepted(strict: Served) -> None:
     with ending_in(strict.site.store, timedelta(hours=1)):
-        assert lets_in(strict.by("worker"))
-        assert lets_in(strict.by("worker"))
+        assert accepts(strict.by("worker"))
+        assert accepts(strict.by("worker"))
         found = strict.site.tested()
     lines = [line for line in strict.site.stack.log_of("api").splitlines() if "(CRL) ends soon" in line]
     assert len(lines) == 1

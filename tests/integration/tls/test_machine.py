@@ -26,23 +26,23 @@ def token(lenient: Served) -> str:
 @pytest.mark.parametrize(
     ("role", "name"), [("run", "some"), ("run", RUN_A), ("worker", "worker"), ("operator", "some")]
 )
-def test_the_certificate_of_somebody_else_does_not_do(strict: Served, token: str, role: str, name: str) -> None:
+def test_the_certificate_of_another_identity_is_refused(strict: Served, token: str, role: str, name: str) -> None:
     status, problem = strict.by(role, name).call("POST", HEARTBEAT, BEAT, token)
     assert status == 403
     assert f"{RUN_B}.run.bringup.internal" in problem["detail"]
 
 
-def test_the_certificate_of_its_run_and_the_token_of_its_run_do(strict: Served, token: str) -> None:
+def test_the_certificate_and_the_token_of_its_run_are_accepted(strict: Served, token: str) -> None:
     assert strict.by("run", RUN_B).call("POST", HEARTBEAT, BEAT, token)[0] == 202
 
 
-def test_the_certificate_without_the_token_opens_nothing(strict: Served, token: str) -> None:
+def test_the_certificate_without_the_token_permits_nothing(strict: Served, token: str) -> None:
     assert strict.by("run", RUN_B).call("POST", HEARTBEAT, BEAT, "another-token")[0] == 401
     assert strict.by("run", RUN_A).call("POST", f"/runs/{RUN_A}/heartbeat", BEAT, token)[0] == 404
 
 
 @pytest.mark.parametrize("role", [None, "run", "worker"])
-def test_where_it_is_not_required_no_certificate_is_looked_at(lenient: Served, token: str, role: str | None) -> None:
+def test_where_it_is_not_required_no_certificate_is_checked(lenient: Served, token: str, role: str | None) -> None:
     assert lenient.by(role).call("POST", HEARTBEAT, BEAT, token)[0] == 202
 
 
@@ -52,12 +52,14 @@ def test_refused_certificates_explain_a_time_out_later(strict: Served, token: st
     assert strict.site.keeper.get(f"bringup:run:{RUN_B}:refused") != before
 
 
-def test_trouble_is_told_without_a_certificate_and_needs_its_proof(strict: Served, lenient: Served, token: str) -> None:
+def test_a_tls_failure_is_reported_without_a_certificate_and_needs_its_proof(
+    strict: Served, lenient: Served, token: str
+) -> None:
     for caller in (lenient.by(None), strict.by("run", RUN_B), strict.by("worker")):
         assert caller.call("POST", f"/runs/{RUN_B}/trouble", TROUBLE)[0] == 401
 
 
-def test_an_artifact_is_left_and_read_with_what_the_roles_of_redis_allow(strict: Served, token: str) -> None:
+def test_an_artifact_is_stored_and_read_with_what_the_roles_of_redis_allow(strict: Served, token: str) -> None:
     path = f"/runs/{RUN_B}/artifacts/agent.log"
     assert send(strict.by("run", RUN_B), "PUT", path, token, b"a log")[0] == 201
     assert send(strict.by("operator"), "GET", path) == (200, b"a log")

@@ -30,7 +30,7 @@ class KeptAlive:
 
     def call(self) -> int:
         """The status. Raises OSError or HTTPException once the connection has ended."""
-        assert self._connection.sock is self._sock, "it would connect anew"
+        assert self._connection.sock is self._sock, "it would connect again"
         self._connection.request("GET", f"{PREFIX}/health")
         answer = self._connection.getresponse()
         answer.read()
@@ -74,7 +74,7 @@ def mint(served: Served) -> Mint:
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_a_revocation_ends_the_open_connections_of_its_client_and_of_nobody_else(strict: Served, busy: bool) -> None:  # noqa: FBT001
+def test_a_revocation_ends_the_open_connections_of_its_client_and_no_others(strict: Served, busy: bool) -> None:  # noqa: FBT001
     name = f"leaver-{busy}".lower()
     strict.site.stack.command("pki", "issue", "operator", "--name", name)
     caller = strict.by("operator", name)

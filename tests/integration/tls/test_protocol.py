@@ -35,26 +35,26 @@ def _s_client(served: Served, server: str, *arguments: str) -> str:
 @pytest.mark.parametrize("server", ["api", "redis"])
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 def test_it_speaks_this_version_with_a_certificate_that_verifies(strict: Served, server: str, version: str) -> None:
-    said = _s_client(strict, server, f"-{version.lower().replace('v', '').replace('.', '_')}")
-    assert f"New, {version}" in said
-    assert "Verify return code: 0 (ok)" in said
+    output = _s_client(strict, server, f"-{version.lower().replace('v', '').replace('.', '_')}")
+    assert f"New, {version}" in output
+    assert "Verify return code: 0 (ok)" in output
 
 
 @pytest.mark.parametrize("server", ["api", "redis"])
 @pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
 def test_it_refuses_this_version_by_an_alert_of_its_own(strict: Served, server: str, version: str) -> None:
-    said = _s_client(strict, server, version, "-cipher", "ALL:@SECLEVEL=0")
-    assert "alert protocol version" in said
+    output = _s_client(strict, server, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert "alert protocol version" in output
 
 
 @pytest.mark.parametrize("server", ["api", "redis"])
 @pytest.mark.parametrize("cipher", STRONG)
-def test_it_takes_a_strong_cipher(strict: Served, server: str, cipher: str) -> None:
+def test_it_accepts_a_strong_cipher(strict: Served, server: str, cipher: str) -> None:
     assert f"Cipher is {cipher}" in _s_client(strict, server, "-tls1_2", "-cipher", cipher)
 
 
 @pytest.mark.parametrize("server", ["api", "redis"])
 @pytest.mark.parametrize("cipher", WEAK)
 def test_it_refuses_a_weak_cipher(strict: Served, server: str, cipher: str) -> None:
-    said = _s_client(strict, server, "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
-    assert "alert handshake failure" in said
+    output = _s_client(strict, server, "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
+    assert "alert handshake failure" in output

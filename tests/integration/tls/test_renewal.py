@@ -25,7 +25,7 @@ def _served(caller: Caller) -> bytes:
 
 
 class Load:
-    """Clients that connect anew for every call, until they are told to stop."""
+    """Clients that connect again for every call, until they are stopped."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -68,7 +68,7 @@ def test_a_renewal_under_load_fails_no_connection(strict: Served, arguments: Seq
 
 @pytest.mark.parametrize("name", ["api/api-cert.pem", "api/api-key.pem", "ca/ca-cert.pem", "ca/ca-crl.pem"])
 @pytest.mark.parametrize("content", [b"", b"no PEM at all", None])
-def test_a_broken_file_leaves_the_last_good_one_in_force(strict: Served, name: str, content: bytes | None) -> None:
+def test_with_a_broken_file_the_last_good_one_stays_in_force(strict: Served, name: str, content: bytes | None) -> None:
     path, caller = strict.site.store.root / name, strict.by("worker")
     context_made_before = caller.context()
     before, good = _served(caller), path.read_bytes()

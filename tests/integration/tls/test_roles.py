@@ -1,4 +1,4 @@
-"""A certificate's role decides what its holder may do; a token alone does not make anybody staff."""
+"""A certificate's role decides what its holder may do; a token alone gives no role."""
 
 import ssl
 from typing import Any
@@ -43,7 +43,7 @@ def test_a_machines_certificate_is_not_staff_even_with_the_token_of_staff(
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [*STAFFS_CALLS, *OPERATORS_CALLS, *WORKERS_CALLS])
-def test_without_a_certificate_the_token_of_staff_opens_nothing(
+def test_without_a_certificate_the_token_of_staff_permits_nothing(
     lenient: Served, method: str, path: str, body: Any
 ) -> None:
     status, problem = lenient.by(None).call(method, path, body)
@@ -58,7 +58,7 @@ def test_staff_gets_what_is_for_all_staff(strict: Served, role: str, method: str
 
 
 @pytest.mark.parametrize("role", ["worker", "operator"])
-def test_a_certificate_without_the_token_opens_nothing(strict: Served, role: str) -> None:
+def test_a_certificate_without_the_token_permits_nothing(strict: Served, role: str) -> None:
     assert strict.by(role).call("GET", "/runs", token="another-token")[0] == 401
 
 

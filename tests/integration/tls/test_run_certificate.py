@@ -74,13 +74,13 @@ def _machine(served: Served, folder: Path, found: RunParameters) -> Caller:
     return Caller(served.site.store.ca_certificate, served.port, found.token, cert, key)
 
 
-def test_without_a_certificate_no_image_is_handed_out_and_the_worker_may_come_back(site: Site) -> None:
+def test_without_a_certificate_no_image_is_issued_and_the_worker_may_try_again(site: Site) -> None:
     with serving(site, "sh -c 'echo the CA is away >&2; exit 4' {name}") as served:
         status, problem = minted(served, run_of(2))
         assert (status, problem["type"]) == (503, "urn:bringup:unavailable")
-        assert "away" not in problem["detail"], "what the command said is for the log"
+        assert "away" not in problem["detail"], "the output of the command is for the log"
         timeline = served.by("worker").call("GET", f"/runs/{run_of(2)}")[1]["timeline"]
-        assert timeline[-1]["type"] == "no_certificate", "the run itself says what it waits for"
+        assert timeline[-1]["type"] == "no_certificate", "the timeline names what the run waits for"
     log = (site.folder / "second-api.log").read_text()
     assert "RUN_CERTIFICATE_COMMAND made no certificate" in log
     assert "it ended with status 4: the CA is away" in log

@@ -26,7 +26,7 @@ from pki.renew import apply, plan
 from pki.session import CaSession
 from tests.integration.selftest.site import Site
 from tests.integration.tls.conftest import Caller
-from tests.integration.tls.test_crl import lets_in
+from tests.integration.tls.test_crl import accepts
 
 _REDIS, WORKER, _API = STANDARD
 SHORT = timedelta(seconds=15)  # until then the worker has started, and has been given its next certificate
@@ -111,18 +111,18 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
-def renew_for(site: Site, life: timedelta) -> datetime:
+def renew_for(site: Site, lasting: timedelta) -> datetime:
     """A certificate of the worker that ends soon; when."""
     now = datetime.now(UTC)
-    validity = Validity(leaf_days=life / timedelta(days=1))
+    validity = Validity(leaf_days=lasting / timedelta(days=1))
     with CaSession.open(site.store, "a test", now, validity=validity) as session:
         apply(session, list(plan(session, [WORKER], renew_days=0, force=True)), rekey=False)
         session.commit()
-    return now + life
+    return now + lasting
 
 
 def thief_of(site: Site, name: str) -> Caller:
-    """Somebody with a copy of the worker's certificate as it is now."""
+    """A thief with a copy of the worker's certificate as it is now."""
     folder, files = site.folder / name, site.store.files(WORKER)
     folder.mkdir()
     cert, key, ca = (
@@ -147,10 +147,10 @@ def test_no_lease_is_left_behind_by_a_renewal_or_a_rollover(site: Site) -> None:
     with leases.flowing():
         leases.check_next_is_taken_up()
         stack.command("pki", "renew", "worker", "--force")
-        assert lets_in(first)
+        assert accepts(first)
         eventually(lambda: datetime.now(UTC) > ends_at + timedelta(seconds=1), "the first certificate has ended")
         cut_connections(site)
-        assert not lets_in(first), "the first certificate has not ended, or nobody looks at it"
+        assert not accepts(first), "the first certificate has not ended, or no server checks it"
         leases.check_next_is_taken_up()
         second = thief_of(site, "second")
         for step in ("start", "advance", "advance", "finish"):
@@ -158,6 +158,6 @@ def test_no_lease_is_left_behind_by_a_renewal_or_a_rollover(site: Site) -> None:
             site.reload_redis()
             cut_connections(site)
             leases.check_next_is_taken_up()
-        assert not lets_in(second), "the old CA is still trusted"
+        assert not accepts(second), "the old CA is still trusted"
     assert len(leases.sent) > 50
     eventually(lambda: leases.forget_taken_up() == [], "every lease was taken up")

@@ -1,4 +1,4 @@
-"""What the PKI's tests share: a founded PKI, ceremonies in it, and certificates with one defect each."""
+"""What the PKI's tests share: a ready PKI, sessions at its CA, and certificates with one defect each."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -40,17 +40,17 @@ def open_session(
     days: float = 90,
     ca_days: int = 3650,
     crl_days: float = 90,
-    word: str | None = None,
+    passphrase: str | None = None,
     step: Step = no_step,
     init: bool = True,
 ) -> Iterator[CaSession]:
-    """A ceremony with short words."""
+    """A session at the CA, with short arguments."""
     with CaSession.open(
         store,
         "a test",
         now,
         validity=Validity(days, ca_days, crl_days),
-        passphrase=lambda: word,
+        passphrase=lambda: passphrase,
         step=step,
         init=init,
     ) as session:
@@ -73,7 +73,7 @@ def copy_of(store: Store, root: Path) -> Store:
 def set_up_again(store: Store, now: datetime = NOW, wanted: Sequence[Wanted] = WANTED, **options: Any) -> Outcome:
     """What `bringup pki setup` does."""
     with open_session(store, now, **options) as session:
-        return set_up(session, wanted, passphrase=options.get("word"))
+        return set_up(session, wanted, passphrase=options.get("passphrase"))
 
 
 def authority_of(store: Store) -> Authority:

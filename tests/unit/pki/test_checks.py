@@ -198,14 +198,14 @@ def test_a_bundle_of_an_older_certificate_is_found(store: Store) -> None:
 @pytest.mark.parametrize(
     ("days", "status"), [(0, Status.OK), (59, Status.OK), (61, Status.WARN), (89, Status.WARN), (90, Status.FAIL)]
 )
-def test_a_certificate_warns_past_two_thirds_of_its_life_and_fails_at_its_end(
+def test_a_certificate_warns_past_two_thirds_of_its_validity_and_fails_at_its_end(
     store: Store, days: int, status: Status
 ) -> None:
     results = verified(store, NOW + timedelta(days=days))
     assert next(one.status for one in results if (one.target, one.check) == ("worker", "expiry")) is status
 
 
-def test_fewer_than_thirty_days_are_a_warning_however_long_the_life(tmp_path: Path) -> None:
+def test_fewer_than_thirty_days_are_a_warning_however_long_the_validity(tmp_path: Path) -> None:
     store = kit.init_pki(tmp_path / "pki", days=3650)
     results = verified(store, NOW + timedelta(days=3621))
     assert next(one.status for one in results if (one.target, one.check) == ("worker", "expiry")) is Status.WARN
@@ -252,7 +252,7 @@ def test_a_list_that_was_not_carried_is_a_warning_where_the_api_is(
     assert next(one.status for one in verified(store) if (one.target, one.check) == ("ca", "crl")) is status
 
 
-def test_a_list_signed_by_somebody_else_is_found(store: Store, tmp_path: Path) -> None:
+def test_a_list_signed_by_another_ca_is_found(store: Store, tmp_path: Path) -> None:
     foreign = kit.init_pki(tmp_path / "foreign")
     store.ca_crl.write_bytes(foreign.ca_crl.read_bytes())
     assert "holds no list signed by" in failures(store)[("ca", "crl")]
@@ -291,6 +291,6 @@ def test_an_empty_directory_is_no_pki(tmp_path: Path) -> None:
         verified(Store(tmp_path / "pki"))
 
 
-def test_verify_waits_for_no_writer_and_says_who_it_is(store: Store) -> None:
+def test_verify_waits_for_no_writer_and_names_it(store: Store) -> None:
     with kit.open_session(store), pytest.raises(Locked, match=f"process {os.getpid()}: a test"):
         verified(store)

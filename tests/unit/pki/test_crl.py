@@ -33,7 +33,7 @@ def test_a_list_is_valid_for_servers_whose_clock_is_behind(store: Store) -> None
 
 
 @pytest.mark.parametrize("who", ["worker", "worker/worker", "worker.worker.bringup.internal"])
-def test_a_revoked_identity_stands_on_the_list(store: Store, who: str) -> None:
+def test_a_revoked_identity_is_on_the_list(store: Store, who: str) -> None:
     serial = kit.certificate_of(store, WORKER).serial_number
     assert revoked(store, who) == [serial_text(serial)]
     assert crl(store).get_revoked_certificate_by_serial_number(serial) is not None
@@ -48,13 +48,13 @@ def test_a_serial_number_is_taken_as_tools_print_it(store: Store, form: str) -> 
     assert revoked(store, text) == [padded]
 
 
-@pytest.mark.parametrize(("word", "flag"), REASONS.items())
-def test_the_reason_stands_on_the_list_and_unspecified_is_left_out(
-    store: Store, word: str, flag: x509.ReasonFlags
+@pytest.mark.parametrize(("reason", "flag"), REASONS.items())
+def test_the_reason_is_on_the_list_and_unspecified_is_omitted(
+    store: Store, reason: str, flag: x509.ReasonFlags
 ) -> None:
-    revoked(store, "worker", word)
+    revoked(store, "worker", reason)
     extensions = [extension.value for one in crl(store) for extension in one.extensions]
-    assert extensions == ([] if word == "unspecified" else [x509.CRLReason(flag)])
+    assert extensions == ([] if reason == "unspecified" else [x509.CRLReason(flag)])
 
 
 def test_every_certificate_of_an_identity_is_revoked_with_it(store: Store) -> None:
@@ -110,7 +110,7 @@ def test_a_record_survives_being_written_and_read(store: Store) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"version": 1}', b'{"version": 9, "certificates": []}'])
-def test_a_broken_record_stops_every_writer_and_says_how_to_mend_it(store: Store, data: bytes) -> None:
+def test_a_broken_ledger_stops_every_writer_and_hints_at_the_fix(store: Store, data: bytes) -> None:
     store.ledger_file.write_bytes(data)
     with pytest.raises(Damaged) as caught:
         revoked(store, "worker")

@@ -8,6 +8,7 @@ from pki.files import LARGEST_FILE, read, shared_lock, write_new
 from pki.store import Store
 from tests.unit.pki import kit
 
+
 @pytest.mark.parametrize("there", ["file", "link", "dangling link"])
 def test_a_new_file_is_never_written_over_another_nor_through_a_link(tmp_path: Path, there: str) -> None:
     path, target = tmp_path / "key.pem", tmp_path / "target"

@@ -110,14 +110,14 @@ def test_a_rebuilt_record_goes_on_with_the_number_of_the_list(store: Store) -> N
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
 @pytest.mark.parametrize("target", ["redis", "ca"])
-def test_a_certificate_that_its_group_or_everybody_can_change_is_found(store: Store, target: str, mode: int) -> None:
+def test_a_certificate_that_its_group_or_every_user_can_change_is_found(store: Store, target: str, mode: int) -> None:
     path = store.ca_certificate if target == "ca" else store.files(REDIS).certificate
     path.chmod(mode)
     assert "others can change" in kit.failures(store)[(target, "certificate")]
 
 
 @pytest.mark.parametrize("mode", [0o710, 0o701, 0o740, 0o750])
-def test_the_private_folder_is_open_to_nobody_else(store: Store, mode: int) -> None:
+def test_the_private_folder_is_open_to_no_other_user(store: Store, mode: int) -> None:
     store.state.chmod(mode)
     assert "is open to others" in kit.failures(store)[("ca", "folders")]
 
@@ -166,7 +166,7 @@ def test_a_file_without_a_list_is_damaged_and_not_an_empty_list(tmp_path: Path, 
         read_crls(tmp_path / "ca-crl.pem")
 
 
-def test_a_rollover_certifies_nobody_whose_key_was_revoked_under_an_older_certificate(store: Store) -> None:
+def test_a_rollover_certifies_no_key_that_was_revoked_under_an_older_certificate(store: Store) -> None:
     first = kit.certificate_of(store, WORKER)
     with kit.open_session(store) as session:
         session.certify(WORKER, (), first.public_key())
@@ -181,7 +181,7 @@ def test_a_rollover_certifies_nobody_whose_key_was_revoked_under_an_older_certif
     assert kit.certificate_of(store, WORKER) == present
 
 
-def test_a_rollover_brings_nobody_back_whose_certificate_has_ended(tmp_path: Path) -> None:
+def test_a_rollover_renews_no_certificate_that_has_ended(tmp_path: Path) -> None:
     store = kit.init_pki(tmp_path / "pki", days=10)
     ended = kit.certificate_of(store, WORKER)
     for step in (rollover.start, rollover.advance):

@@ -104,9 +104,9 @@ def test_of_a_hostile_request_only_the_key_is_taken(store: Store) -> None:
     assert kit.lint_leaf(certificate, Role.WORKER) == []
     assert dns_names(certificate) == ["w2.worker.bringup.internal"]
     assert certificate.subject.rfc4514_string() == "CN=w2.worker.bringup.internal"
-    told = " ".join(csr.ignored(asked))
-    assert "to be a CA" in told
-    assert "'root.operator.bringup.internal'" in told
+    ignored = " ".join(csr.ignored(asked))
+    assert "to be a CA" in ignored
+    assert "'root.operator.bringup.internal'" in ignored
 
 
 def test_a_request_with_a_bad_signature_is_refused() -> None:
@@ -116,7 +116,7 @@ def test_a_request_with_a_bad_signature_is_refused() -> None:
         csr.read_request(bytes(data), "request.der")
 
 
-def test_a_request_for_the_key_of_somebody_else_is_refused(store: Store) -> None:
+def test_a_request_for_the_key_of_another_holder_is_refused(store: Store) -> None:
     own, foreign = request(), kit.certificate_of(store, kit.REDIS)
     spki = Encoding.DER
     body = own.public_bytes(spki)

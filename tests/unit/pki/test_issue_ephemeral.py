@@ -22,7 +22,7 @@ def issued_pem(store: Store, identity: Identity = RUN, hours: float = 24) -> byt
         return issue_ephemeral(session, identity)
 
 
-def test_it_is_a_certificate_for_a_key_that_nobody_else_has(store: Store) -> None:
+def test_it_is_a_certificate_for_a_key_that_no_file_has(store: Store) -> None:
     before = set(kit.snapshot(store.root))
     text = issued_pem(store)
     certificate = x509.load_pem_x509_certificate(text)
@@ -54,7 +54,7 @@ def test_each_time_it_is_another_key(store: Store) -> None:
     assert len(store.ledger().find(RUN.name)) == 2
 
 
-def test_runs_that_ended_long_ago_go_from_the_record_and_nobody_else_does(store: Store) -> None:
+def test_only_runs_that_ended_long_ago_are_removed_from_the_ledger(store: Store) -> None:
     issued_pem(store)
     revoked = Identity(Role.RUN, "revoked")
     issued_pem(store, revoked)

@@ -155,7 +155,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
         assert mode == (0o700 if private else 0o755 if folder else 0o644 if public else 0o600), path
 
 
-def test_a_full_disk_changes_nothing_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_changes_nothing_and_is_reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = kit.snapshot(store.root)
     real, left = os.fsync, iter(range(4))
 

@@ -76,5 +76,5 @@ def test_the_longest_name_fits_a_common_name_in_every_role() -> None:
     assert all(len(Identity(role, "a" * 37).dns) <= 64 for role in Role)
 
 
-def test_a_repeated_name_stands_once() -> None:
+def test_a_repeated_name_is_kept_once() -> None:
     assert unique([parse_san("a.example"), parse_san("A.example")]) == (parse_san("a.example"),)

@@ -29,10 +29,11 @@ def renewed(
 
 
 @pytest.mark.parametrize(
-    ("life", "age", "due"), [(90, 59, False), (90, 60, True), (3650, 2433, False), (3650, 2434, True), (40, 11, True)]
+    ("validity", "age", "due"),
+    [(90, 59, False), (90, 60, True), (3650, 2433, False), (3650, 2434, True), (40, 11, True)],
 )
-def test_renewal_is_due_past_two_thirds_of_life_or_under_thirty_days(life: int, age: int, due: bool) -> None:  # noqa: FBT001
-    assert is_due(NOW, NOW + life * DAY, NOW + age * DAY, 30) is due
+def test_renewal_is_due_past_two_thirds_of_validity_or_under_thirty_days(validity: int, age: int, due: bool) -> None:  # noqa: FBT001
+    assert is_due(NOW, NOW + validity * DAY, NOW + age * DAY, 30) is due
 
 
 def test_what_is_not_due_is_left_alone_byte_for_byte(store: Store) -> None:

@@ -24,8 +24,8 @@ LATER = NOW + timedelta(days=40)
 STEPS = (rollover.start, rollover.advance, rollover.advance, rollover.finish)
 
 
-def step(store: Store, act: Callable[[CaSession], Moved], word: str | None = None) -> Moved:
-    with kit.open_session(store, LATER, word=word) as session:
+def step(store: Store, act: Callable[[CaSession], Moved], passphrase: str | None = None) -> Moved:
+    with kit.open_session(store, LATER, passphrase=passphrase) as session:
         return act(session)
 
 
@@ -38,7 +38,7 @@ def signers(store: Store) -> dict[Identity, x509.Name]:
     return found
 
 
-def test_each_stage_moves_what_it_says_and_everything_verifies_all_the_way(store: Store) -> None:
+def test_each_stage_moves_its_part_and_everything_verifies_all_the_way(store: Store) -> None:
     old = store.authorities()[0]
     keys = {one: store.files(one).key.read_bytes() for one in (REDIS, WORKER, API)}
 
@@ -93,7 +93,7 @@ def test_nothing_is_left_to_advance_after_the_servers(store: Store) -> None:
     assert caught.value.hint == "bringup pki rollover finish"
 
 
-def test_whoever_would_be_cut_off_stops_the_last_step(store: Store) -> None:
+def test_an_identity_that_would_be_cut_off_stops_the_last_step(store: Store) -> None:
     old = kit.authority_of(store)
     for act in STEPS[:3]:
         step(store, act)
@@ -146,9 +146,9 @@ def test_what_is_issued_and_renewed_on_the_way_is_trusted_on_the_way(store: Stor
 
 
 def test_an_encrypted_ca_key_stays_encrypted(tmp_path: Path) -> None:
-    store = kit.init_pki(tmp_path / "pki", word="a word")
+    store = kit.init_pki(tmp_path / "pki", passphrase="a passphrase")
     for act in STEPS:
-        step(store, act, word="a word")
+        step(store, act, passphrase="a passphrase")
         assert all(is_encrypted(path.read_bytes()) for path in store.root.rglob("other-key.pem"))
         assert is_encrypted(store.ca_key.read_bytes())
 

@@ -18,11 +18,11 @@ from tests.unit.pki.kit import API, NOW, REDIS, W2, WORKER
 
 
 def force(store: Store, **options: str) -> list[str]:
-    with kit.open_session(store, word=options.get("word")) as session:
+    with kit.open_session(store, passphrase=options.get("passphrase")) as session:
         return start_over(session, kit.WANTED, passphrase=options.get("passphrase")).notes
 
 
-def test_setup_makes_what_everybody_needs(tmp_path: Path) -> None:
+def test_setup_makes_the_ca_and_the_standard_identities(tmp_path: Path) -> None:
     outcome = kit.set_up_again(Store(tmp_path / "pki"))
     assert outcome.made == ["ca", "redis", "worker", "api", "crl"]
     assert sorted(kit.snapshot(tmp_path / "pki")) == [
@@ -60,7 +60,7 @@ def test_setup_works_around_files_that_are_not_its_own(tmp_path: Path) -> None:
     assert kit.failures(kit.init_pki(tmp_path / "pki")) == {}
 
 
-def test_files_that_are_nobody_are_not_taken_for_identities(store: Store) -> None:
+def test_files_with_other_names_are_not_taken_for_identities(store: Store) -> None:
     folder = store.root / "issued" / "worker"
     folder.mkdir(parents=True)
     for name in ("A_b-cert.pem", "-cert.pem", "x.y-key.pem"):
@@ -142,7 +142,7 @@ def test_a_ca_that_cannot_be_read_is_no_reason_for_a_new_one(store: Store) -> No
     assert store.ca_certificate.read_text() == "rubbish"
 
 
-def test_a_ca_of_somebody_else_without_key_identifier_signs_nothing(store: Store) -> None:
+def test_a_foreign_ca_without_key_identifier_signs_nothing(store: Store) -> None:
     key = profile.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old CA")])
     old = (
@@ -165,7 +165,7 @@ def test_a_ca_of_somebody_else_without_key_identifier_signs_nothing(store: Store
         session.issue(W2, ())
 
 
-def test_an_expired_ca_signs_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+def test_an_expired_ca_signs_nothing_and_hints_at_the_fix(tmp_path: Path) -> None:
     store = kit.init_pki(tmp_path / "pki", ca_days=10, days=10)
     store.files(API).certificate.unlink()
     with pytest.raises(Refused, match="the CA has expired") as caught:
@@ -206,7 +206,7 @@ def test_a_revoked_certificate_is_left_alone_and_named(store: Store) -> None:
     assert "bringup pki issue worker --name worker" in outcome.notes[0]
 
 
-def test_force_makes_new_keys_for_everybody_and_keeps_the_old_generation(store: Store) -> None:
+def test_force_makes_new_keys_for_all_and_keeps_the_old_generation(store: Store) -> None:
     with kit.open_session(store) as session:
         issue(session, W2)
     old = {name: data for name, data in kit.snapshot(store.root).items() if not name.startswith("ca/state")}
@@ -257,23 +257,26 @@ def test_force_is_refused_during_a_rollover(store: Store) -> None:
 
 
 def test_the_ca_key_is_encrypted_and_signs_only_with_its_passphrase(tmp_path: Path) -> None:
-    store = kit.init_pki(tmp_path / "pki", word="correct horse")
+    store = kit.init_pki(tmp_path / "pki", passphrase="correct horse")
     assert is_encrypted(store.ca_key.read_bytes())
     assert b"correct horse" not in b"".join(kit.snapshot(store.root).values())
     store.files(API).certificate.unlink()
-    for word, message in ((None, "there is no passphrase"), ("wrong", "the passphrase is wrong")):
-        with pytest.raises(CaKeyLocked, match=message) as caught, kit.open_session(store, word=word) as session:
+    for passphrase, message in ((None, "there is no passphrase"), ("wrong", "the passphrase is wrong")):
+        with (
+            pytest.raises(CaKeyLocked, match=message) as caught,
+            kit.open_session(store, passphrase=passphrase) as session,
+        ):
             session.issue(W2, ())
         assert "wrong" not in caught.value.hint.replace("right", "")
-    kit.set_up_again(store, word="correct horse")
+    kit.set_up_again(store, passphrase="correct horse")
     assert kit.failures(store) == {}
 
 
 def test_a_new_generation_is_encrypted_like_the_old_one(tmp_path: Path) -> None:
-    store = kit.init_pki(tmp_path / "pki", word="correct horse")
+    store = kit.init_pki(tmp_path / "pki", passphrase="correct horse")
     with pytest.raises(CaKeyLocked, match="the next key must be too"):
         force(store)
-    force(store, word="correct horse")
+    force(store, passphrase="correct horse")
     assert is_encrypted(store.ca_key.read_bytes())
 
 

@@ -93,7 +93,7 @@ def test_who_says_nothing_is_asked() -> None:
 
 
 def test_the_certificate_in_use_must_be_the_one_on_disk(tmp_path: Path) -> None:
-    store = kit.found(tmp_path / "pki", NOW)
+    store = kit.init_pki(tmp_path / "pki", NOW)
     path = store.files(kit.REDIS).certificate
     own, other = (kit.certificate_of(store, one).public_bytes(Encoding.DER) for one in (kit.REDIS, kit.API))
     assert certificates._compared(own, path).status is Status.OK
