@@ -33,7 +33,7 @@ def system_key(address: str) -> str:
 
 
 def same_bmc(one: str | None, other: str | None) -> bool:
-    """Whether both name the same system of the same BMC; what is no address is nobody's."""
+    """Whether both name the same system of the same BMC; what is no address matches nothing."""
     try:
         keys = [(host_key(address or ""), system_key(address or "")) for address in (one, other)]
     except ValueError:

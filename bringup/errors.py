@@ -33,7 +33,7 @@
     ├── TooMuchOutput            api.images.run_certificate: it prints more than it may
     ├── NoRunCertificate         api.images.run_certificate: the command made no certificate
     ├── AlreadyQueued            bringup.quarantine: another job has the id of the one in quarantine
-    ├── QueueUnknown             bringup.quarantine: nothing says which queue the job came from
+    ├── QueueUnknown             bringup.quarantine: the queue of the job is not known
     ├── Rewritten                dhcp_tailer.open_file: the file was rewritten while it was read
     ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
     └── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
@@ -107,7 +107,7 @@ class PowerRefused(InvalidTransition):
 
 
 class TransientError(BringupError):
-    """May succeed later. ``retry_in_s``: seconds to wait when the other side said so."""
+    """May succeed later. ``retry_in_s``: seconds to wait when the other side asked for them."""
 
     def __init__(self, message: str, *, retry_in_s: float | None = None) -> None:
         self.retry_in_s = retry_in_s
@@ -137,7 +137,9 @@ class ApiUnavailable(TransientError):
 class BmcUnavailable(TransientError):
     """The machine's BMC does not answer, is busy, or accepted and did nothing.
 
-    ``reason``: the failure reason that this means for the run when it lasts until the last try.
+    Args:
+        retry_in_s: seconds to wait when the BMC asked for them.
+        reason: the failure reason that this means for the run when it lasts until the last try.
     """
 
     def __init__(self, message: str, *, retry_in_s: float | None = None, reason: str = "bmc_unreachable") -> None:

@@ -108,7 +108,7 @@ class Expectation(_Expected):
 
     @property
     def is_empty(self) -> bool:
-        """No part is compared: ``smart`` expects nothing, and ``serial`` says which machine it is, not what it has."""
+        """No part is compared: ``smart`` expects nothing, and ``serial`` names the machine, not what it has."""
         return self.model_copy(update={"smart": True, "serial": None}) == Expectation()
 
 

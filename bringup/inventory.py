@@ -133,7 +133,13 @@ class Inventory:
         return self._owners.get(f"mac {mac}")
 
     def devices_with(self, *, serials: Iterable[str | None], uuid: str | None, macs: Iterable[str]) -> Iterator[Device]:
-        """The machines of which any of these is on record, however it is spelt."""
+        """The machines of which any of these is on record, however it is spelt.
+
+        Args:
+            serials: of a system and of its chassis; None: not known.
+            uuid: of the system (SMBIOS).
+            macs: of the host's ports.
+        """
         keys = [f"uuid {uuid_key(uuid)}", *(f"serial {serial_key(serial)}" for serial in serials)]
         keys += [f"mac {':'.join(mac[n : n + 2] for n in range(0, 12, 2))}" for mac in sorted(mac_keys(macs))]
         yield from (self._owners[key] for key in keys if key in self._owners)

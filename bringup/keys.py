@@ -3,11 +3,11 @@
 INSTALLATION = "bringup:installation"  # string: the id that api.state.installation compares
 CHANGE_NUMBER = "bringup:change-number"  # counter: see api.state.changes, which alone increments it
 CHANGE_TIME = "bringup:change-time"  # string: when that was, ISO 8601
-LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until a person accepts it
+LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until an operator accepts it
 RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
-INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: what each API host says of its inventory (api.state.inventories)
+INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host's inventory (api.state.inventories)
 DEVICES = "bringup:devices"  # set: device names
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine

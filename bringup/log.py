@@ -41,7 +41,7 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Their news is told by ours: rq's four lines a job, urllib3's warning of a retry that succeeds.
+    # Our own lines report the same: rq writes four lines a job, urllib3 a warning for a retry that succeeds.
     for chatty in ("rq", "rq.worker", "rq.job", "urllib3"):
         logging.getLogger(chatty).setLevel(max(logging.ERROR, root.level))
     structlog.configure(
@@ -63,7 +63,7 @@ def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.P
 def _shown_safely(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Whoever chose a text that is logged (a device, a client of the API) must not be able to forge a line.
+    """A device or a client of the API chooses texts that are logged: it must not be able to forge a line.
 
     The secret in an image's address is struck out here, for all alike: gunicorn logs paths, sushy logs bodies.
     """

@@ -56,7 +56,7 @@ class LeaseEvent(BaseModel):
     ip: IPv4Address | IPv6Address  # yiaddr, RFC 2131 s.2
     action: LeaseAction
     starts: AwareDatetime
-    ends: AwareDatetime | None = None  # None: infinite, or the source does not tell
+    ends: AwareDatetime | None = None  # None: infinite, or the source does not report it
     hostname: DeviceText | None = None  # option 12, RFC 2132 s.3.14; chosen by the client
     vendor_class: DeviceText | None = None  # option 60, RFC 2132 s.9.13; chosen by the client
     client_id: DeviceText | None = None  # option 61, RFC 2132 s.9.14
@@ -75,7 +75,7 @@ def run_id_of(mac: str, starts: datetime) -> str:
 
 
 class RunState(StrEnum):
-    """Where a run stands; the moves between these are `api.runs.states`."""
+    """The state of a run; the transitions are `api.runs.states`."""
 
     QUEUED = "queued"
     BOOTING = "booting"
@@ -99,9 +99,9 @@ _OPEN_STATES = frozenset({RunState.QUEUED, RunState.BOOTING, RunState.WAITING, R
 
 
 class DeviceState(StrEnum):
-    """Where a machine stands in its life."""
+    """The state of a machine."""
 
-    DISCOVERED = "discovered"  # seen on the network, approved by nobody
+    DISCOVERED = "discovered"  # seen on the network, not approved
     APPROVED = "approved"  # the next lease starts a run
     VALIDATING = "validating"
     VALIDATED = "validated"

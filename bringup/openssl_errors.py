@@ -1,4 +1,4 @@
-"""What an error of OpenSSL means, in words that say what to do."""
+"""What an error of OpenSSL means, in words, with what to do."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from bringup.model import utc_now
 
 SILENCE = "no answer in time"
 OUR_OWN_LIMIT = "this host's own OpenSSL does not speak this TLS version"
-# One alert for two causes; `which_expired` tells them apart.
+# One alert for two causes; `which_expired` distinguishes them.
 # Source: ssl_x509err2alert() in OpenSSL's ssl/statem/statem_lib.c.
 EXPIRED = "the server says that our certificate, or its own list of revoked certificates (CRL), has expired"
 STALE_LIST = "the server's list of revoked certificates (CRL) has expired, so that it refuses every certificate"
@@ -39,8 +39,10 @@ def explained(error: BaseException, certificate: Path | None = None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is refused by us: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        said = _MEANING.get(error.reason or "", f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}")
-        return which_expired(said, certificate) if certificate else said
+        meaning = _MEANING.get(
+            error.reason or "", f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        )
+        return which_expired(meaning, certificate) if certificate else meaning
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused)"
     if isinstance(error, TimeoutError):
@@ -50,14 +52,14 @@ def explained(error: BaseException, certificate: Path | None = None) -> str:
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
-def which_expired(said: str, certificate: Path) -> str:
-    """``said``; where it is `EXPIRED`, which of the two it is."""
-    if said != EXPIRED:
-        return said
+def which_expired(meaning: str, certificate: Path) -> str:
+    """``meaning``; where it is `EXPIRED`, which of the two it is."""
+    if meaning != EXPIRED:
+        return meaning
     try:
         end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
-        return said
+        return meaning
     if utc_now() < end:
         return f"{STALE_LIST}: run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to the API's host"
     return f"our certificate {certificate} has expired ({end:%Y-%m-%d %H:%M} UTC): run `bringup pki renew`"

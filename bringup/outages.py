@@ -55,12 +55,12 @@ class Alarm:
 
 
 # An outage is over when nothing has failed for so long. Something that works for a second and is lost again is
-# one outage; a restart that lasts is reported soon enough for whoever watches it.
+# one outage; a restart that lasts is reported soon enough for an operator who watches it.
 STEADY_S = 5.0
 
 
 class Service(StrEnum):
-    """What is waited for. Reads that succeed say nothing about a Redis that refuses writes."""
+    """What is waited for. Reads may succeed while Redis refuses writes."""
 
     REDIS = "Redis"
     REDIS_WRITES = "Redis (writes)"

@@ -39,7 +39,7 @@ class AlreadyQueued(BringupError):
 
 
 class QueueUnknown(BringupError):
-    """The entry cannot be read, so nobody knows which queue the job came from."""
+    """The entry cannot be read, so that the queue of the job is not known."""
 
 
 class Quarantine:
@@ -49,7 +49,13 @@ class Quarantine:
         self._connection = connection
 
     def put(self, queue: Queue, job_id: str, reason: str) -> bool:
-        """Take a job that a worker has in hand out of its queue; False when there is nothing of it to keep."""
+        """Take a job that a worker has in hand out of its queue; False when there is nothing of it to keep.
+
+        Args:
+            queue: where the worker took it from.
+            job_id: of any form: whatever was written to the queue.
+            reason: why no worker can run it; its first 500 characters are kept.
+        """
         known = Entry(
             job_id=job_id, queue=queue.name, reason=printable(reason)[:_LONGEST_REASON], at=redis_now(self._connection)
         )

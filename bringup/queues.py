@@ -1,7 +1,7 @@
 """The queues: which job goes where, under which id, and how it gets there.
 
-Jobs are JSON, never pickle: whoever can write to Redis must not own the workers. They name a function by
-its dotted path, which `workers.job` looks up in an allow-list and never imports.
+Jobs are JSON, never pickle: a client that can write to Redis must not be able to run code in the workers. They name a
+function by its dotted path, which `workers.job` looks up in an allow-list and never imports.
 """
 
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """Who may do what in Redis: one user a role, each with the commands and keys that its service needs.
 
-The default user is off. Nobody may run what administers the server (CONFIG, ACL, SHUTDOWN, DEBUG, FLUSHALL,
+The default user is off. No role may run what administers the server (CONFIG, ACL, SHUTDOWN, DEBUG, FLUSHALL,
 REPLICAOF, MODULE, KEYS, ...): a person does that from the server's host, with a user that is made for it.
 
 Source: Redis ACL (https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/)
@@ -34,7 +34,7 @@ class RedisRole:
     channels: tuple[str, ...] = ()
 
 
-# Off and without a password, so that nobody gets in as the default user; but it may do everything. At its start
+# Off and without a password, so that no client can log in as the default user; but it has every right. At its start
 # Redis replays the append-only file as this user, and EXEC checks its rights: a transaction that it may not run is
 # left out without an error, and what was on record is gone. Source: execCommand() in Redis's multi.c.
 DEFAULT_USER = "user default off resetpass ~* &* +@all"
@@ -114,7 +114,7 @@ def added_users(present: str, written: str) -> list[str]:
 
 
 def _is_for_replication(name: str, line: str) -> bool:
-    """Whether we wrote the line while REDIS_SENTINELS was set; another user of the same name is somebody else's."""
+    """Whether we wrote the line while REDIS_SENTINELS was set; a user of that name with other rights is not ours."""
     role = REPLICATION_ROLES.get(name)
     return role is not None and _without_password(line) == _without_password(_user(name, role, ""))
 

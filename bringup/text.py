@@ -14,11 +14,11 @@ def printable(text: str) -> str:
 
 
 def without_image_secret(text: str) -> str:
-    """The text with the secret of an image's address struck out: whoever reads it could fetch a run's token."""
+    """The text with the secret of an image's address struck out: it gives a reader of the log a run's token."""
     return _IMAGE_SECRET.sub(r"\1***", text)
 
 
 def image_secret(text: str) -> str | None:
-    """The secret of the image's address that stands in the text, if one does."""
+    """The secret of the image's address in the text; None: there is no such address."""
     found = _IMAGE_SECRET.search(text)
     return found[2] if found else None

@@ -73,6 +73,9 @@ class ClientContexts:
 
         Ask for it at each connection: it is another one when the files were renewed.
 
+        Args:
+            ca, cert, key: files in PEM.
+
         Raises:
             SettingsError: a file is missing, unreadable, or the key does not fit the certificate, and always was.
         """
@@ -142,14 +145,14 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
 
 
 def has_only_session_data(connection: socket.socket) -> bool:
-    """Whether what waits to be read is session tickets alone: the other side has neither closed nor said anything.
+    """Whether what waits to be read is session tickets alone: the other side has neither closed nor sent data.
 
     Source: RFC 8446 s.4.6.1.
     """
     timeout_s = connection.gettimeout()
     connection.settimeout(0)
     try:
-        connection.recv(1)  # the end, or something that nobody has asked for
+        connection.recv(1)  # the end, or an answer to nothing that we sent
     except ssl.SSLWantReadError:
         return True
     except OSError:

@@ -52,7 +52,11 @@ class _TlsAdapter(HTTPAdapter):
 
 
 class ApiClient:
-    """Speaks to the API of ``settings``; every call is safe to repeat.
+    """Calls the API of ``settings``; every call is safe to repeat.
+
+    Args:
+        contexts: shared by the connections of one process, so that files are read once.
+        token: instead of API_TOKEN.
 
     Raises, from every call:
         ApiUnavailable: no answer, the API asks to come back later, or what answers is not our API.
@@ -76,26 +80,32 @@ class ApiClient:
         return self._call("GET", path, None, reply)
 
     def put(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
-        """``PUT /api/v1{path}``."""
+        """``PUT /api/v1{path}``, as `post`."""
         return self._call("PUT", path, body, reply)
 
     def post(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
-        """``POST /api/v1{path}``."""
+        """``POST /api/v1{path}``.
+
+        Args:
+            path: below ``/api/v1``, with a slash at its start.
+            body: sent as JSON, without the fields that were not set.
+            reply: what the answer is read as.
+        """
         return self._call("POST", path, body, reply)
 
     def patch(self, path: str, body: BaseModel, reply: type[_Reply]) -> _Reply:
-        """``PATCH /api/v1{path}``."""
+        """``PATCH /api/v1{path}``, as `post`."""
         return self._call("PATCH", path, body, reply)
 
     def get_text(self, path: str) -> bytes:
-        """``GET /api/v1{path}`` where the answer is plain text: its bytes, which may be any."""
+        """``GET /api/v1{path}`` where the answer is plain text: its bytes, which may be any. Raises as every call."""
         response = self._send("GET", path, None)
         if not response.headers.get("Content-Type", "").startswith("text/plain"):
             raise _foreign(self._base)
         return response.content
 
     def readiness(self) -> Readiness:
-        """``GET /api/v1/ready``, whether or not it is ready."""
+        """``GET /api/v1/ready``, whether or not it is ready. Raises as every call."""
         try:
             return read_reply(Readiness, self._send("GET", "/ready", None, also=_NOT_READY).content)
         except ValidationError:

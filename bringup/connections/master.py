@@ -21,7 +21,7 @@ class _AtTheMaster(SentinelManagedConnection):
     """
 
     def connect(self) -> None:
-        """Ask the sentinels and connect, once: who has a command to send tries again with its next connection."""
+        """Ask the sentinels and connect, once: a command is tried again with its next connection."""
         self._connect_retry()  # type: ignore[no-untyped-call]
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
@@ -33,11 +33,11 @@ class _AtTheMaster(SentinelManagedConnection):
             raise redis.ConnectionError(f"{self.host}:{self.port} was named as the master and is none")
 
     def read_response(self, disable_decoding: Any = False, **kwargs: Any) -> Any:  # noqa: FBT002 - redis-py's signature
-        """As any other connection, closed after an error: redis-py's own leaves the answer to whoever comes next."""
+        """As any other connection, closed after an error: redis-py would give what is left to the next command."""
         try:
             return super().read_response(disable_decoding, **({"disconnect_on_error": True} | kwargs))
         except redis.ResponseError as error:
-            if error.status_code == "NOREPLICAS":  # so speaks a master whose replicas follow another one, until it does
+            if error.status_code == "NOREPLICAS":  # a former master answers so, until it follows the new one
                 self.mark_for_reconnect()  # type: ignore[no-untyped-call]
             raise
 
@@ -57,7 +57,12 @@ class _TlsMasterPool(TlsPool, SentinelConnectionPool):
 def master_pool(
     settings: Settings, contexts: tls.ClientContexts, sentinels: Sentinels, *, name: str
 ) -> SentinelConnectionPool:
-    """Connections to the master. One that is given back after the master has changed is closed by redis-py."""
+    """Connections to the master. One that is given back after the master has changed is closed by redis-py.
+
+    Args:
+        sentinels: they name the master.
+        name: shown by ``CLIENT LIST``.
+    """
     pool_class = _TlsMasterPool if settings.redis_use_tls else SentinelConnectionPool
     made: SentinelConnectionPool = pool_class(  # type: ignore[no-untyped-call]
         sentinels.name,

@@ -77,7 +77,7 @@ def redis_now(connection: redis.Redis) -> datetime:
 
 
 def fsync_policy(connection: redis.Redis) -> str | None:
-    """The value of appendfsync; None: this user may not ask, or nobody may. Raises what redis-py raises."""
+    """The value of appendfsync; None: this user may not ask, or no user may. Raises what redis-py raises."""
     try:
         found = cast("dict[str, str]", connection.config_get("appendfsync"))
     except redis.ResponseError as error:
@@ -92,7 +92,7 @@ def check_writes(connection: redis.Redis) -> None:
 
     SET with XX on a key that does not exist changes nothing and is not put into the append-only file, yet Redis
     refuses it as it refuses every write that needs memory: it decides by the command, before it looks at the key.
-    The fields of INFO say the same only by their sum, and each version of Redis would need its own.
+    The fields of INFO show the same only together, and each version of Redis would need its own.
 
     Source: processCommand() in Redis's server.c.
     """

@@ -17,11 +17,12 @@ from bringup import tls
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, options
 from bringup.settings import Address, Settings
 
-# A sentinel answers within milliseconds. One whose host is gone must not hold up the question to the next one.
+# Seconds. A sentinel answers within milliseconds; one whose host is gone must not delay the question to the next one.
 _ANSWER_WITHIN_S = 1.0
 _SILENT = "does not answer"
 _REFUSED = "refuses REDIS_SENTINEL_PASSWORD"
-_VIEW_KEPT_S = 1.0  # how old our picture of the replicas may be; a failover takes several seconds at least
+# Seconds that a view of the replicas is used; a failover takes several seconds at least.
+_VIEW_KEPT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class View:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one sentinel says.
+    """What one sentinel answers.
 
     Args:
         sentinel: where it is.
@@ -90,7 +91,7 @@ class _Manager(Sentinel):
         raise _no_master(opinions)
 
     def ask(self, number: int, name: str) -> Opinion:
-        """What the sentinel with this index says of the master ``name``."""
+        """What the sentinel with this index answers about the master ``name``."""
         sentinel = self.sentinels[number]
         where = sentinel.connection_pool.connection_kwargs
         address = (where["host"], where["port"])
@@ -113,23 +114,28 @@ def _no_master(opinions: list[Opinion]) -> redis.ConnectionError:
     if problems == {_REFUSED}:
         return SentinelRefused("the sentinels refuse REDIS_SENTINEL_PASSWORD")
     kind = NoSentinelAnswers if problems == {_SILENT} else MasterNotFoundError
-    told = (f"the sentinel at {one.sentinel[0]}:{one.sentinel[1]} {one.problem}" for one in opinions)
-    return kind("; ".join(told))
+    reasons = (f"the sentinel at {one.sentinel[0]}:{one.sentinel[1]} {one.problem}" for one in opinions)
+    return kind("; ".join(reasons))
 
 
 class Sentinels:
-    """The sentinels of ``settings``, asked over the same transport as Redis itself."""
+    """The sentinels of ``settings``, asked over the same transport as Redis itself.
+
+    Args:
+        name: shown by ``CLIENT LIST``.
+    """
 
     def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, name: str) -> None:
         self.name = settings.redis_sentinel_name
         self.manager = _Manager([])  # type: ignore[no-untyped-call]
         # Given to it ready-made: it would make clients that trust every public CA.
         self.manager.sentinels = [_client(settings, contexts, one, name) for one in settings.sentinels]
+        # Without it all threads would ask at once when the view is old. While it is held, the others use the old view.
         self._looking = Lock()
         self._view: View | None = None
 
     def opinions(self) -> list[Opinion]:
-        """What each sentinel says now, in the order of REDIS_SENTINELS."""
+        """What each sentinel answers now, in the order of REDIS_SENTINELS."""
         return [self.manager.ask(number, self.name) for number in range(len(self.manager.sentinels))]
 
     def view(self, *, fresh: bool = False) -> View:

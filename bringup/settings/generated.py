@@ -83,7 +83,7 @@ def choices(field: FieldInfo) -> str:
 
 
 def default_text(field: FieldInfo) -> str:
-    """A default as it stands in a file; empty for none, and for secrets."""
+    """A default as text of a file; empty for none, and for secrets."""
     default = field.default
     if default is None or default is PydanticUndefined or default == () or isinstance(default, SecretStr):
         return ""

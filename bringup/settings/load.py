@@ -144,7 +144,7 @@ def _validated(raw: Mapping[str, str], problems: list[str], rules: Rules) -> Set
 
 
 def _fields(raw: Mapping[str, str]) -> dict[str, object]:
-    """Texts by field name. Empty means unset, except for a switch: that must say what it wants."""
+    """Texts by field name. Empty means unset, except for a switch: it must be one of its words."""
     fields: dict[str, object] = {}
     for name, text in raw.items():
         field = name.lower()

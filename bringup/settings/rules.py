@@ -1,4 +1,4 @@
-"""Rules between settings: each says what is wrong and what to set. Pure, but for looking whether a file is there."""
+"""Rules between settings: each problem names what is wrong and what to set. Pure, but for a look at files."""
 
 import os
 import shlex
@@ -86,7 +86,7 @@ def _run_certificate_rules(settings: Settings) -> Iterator[str]:
     if settings.validation_image and settings.machines_need_certificates and not command:
         yield (
             "RUN_CERTIFICATE_COMMAND: must be set, for with API_REQUIRE_CLIENT_CERT=true no machine that boots "
-            "VALIDATION_IMAGE could call back without a certificate of its run; docs/PKI.md says what to set"
+            "VALIDATION_IMAGE could call back without a certificate of its run; see docs/PKI.md"
         )
 
 
@@ -126,8 +126,8 @@ def _time_rules(settings: Settings) -> Iterator[str]:
 def _dhcp_rules(settings: Settings) -> Iterator[str]:
     if settings.dhcp_vendor_pattern and settings.dhcp_source in _WITHOUT_VENDOR_CLASS:
         yield (
-            f"DHCP_VENDOR_PATTERN: DHCP_SOURCE={settings.dhcp_source} tells no vendor class, so that no lease would "
-            "ever match; docs/dhcp.md says which source does"
+            f"DHCP_VENDOR_PATTERN: DHCP_SOURCE={settings.dhcp_source} reports no vendor class, so that no lease would "
+            "ever match; see docs/dhcp.md for one that does"
         )
 
 
@@ -154,7 +154,7 @@ def insecurities(settings: Settings) -> Iterator[str]:
 def idle_switches(settings: Settings) -> Iterator[str]:
     """Switches for security that do nothing now: no error, for the two TLS flags alone are flipped back and forth."""
     if settings.api_require_client_cert and not settings.api_use_tls:
-        yield "API_REQUIRE_CLIENT_CERT: is true, but nobody is asked for a certificate while API_USE_TLS=false"
+        yield "API_REQUIRE_CLIENT_CERT: is true, but has no effect while API_USE_TLS=false"
 
 
 def _is_weak(secret: str) -> bool:

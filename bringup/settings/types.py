@@ -30,7 +30,7 @@ def parse_switch(text: object) -> bool:
 
 
 def parse_secret(text: object) -> object:
-    """A secret as it stands, never trimmed silently. Raises ValueError."""
+    """A secret, never trimmed silently. Raises ValueError."""
     if isinstance(text, str) and any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
         raise ValueError("must not hold control characters or line breaks")
     if isinstance(text, str) and text != text.strip():

@@ -11,7 +11,13 @@ NOT_REPORTED = "not reported by the machine"
 
 
 def compare(name: str, expected: object, observed: object) -> CheckResult:
-    """Equal passes and different fails; what was not collected (None) is a skip, which never passes."""
+    """Equal passes and different fails; what was not collected (None) is a skip, which never passes.
+
+    Args:
+        name: of the line in the verdict.
+        expected: as the inventory has it.
+        observed: as the machine reported it.
+    """
     if observed is None:
         return skipped(name, in_words(expected), NOT_REPORTED)
     status = CheckStatus.PASS if expected == observed else CheckStatus.FAIL
@@ -36,7 +42,13 @@ def compare_all(name: str, expected: object, observed: Sequence[tuple[str, objec
 
 
 def skipped(name: str, expected: str, why: str) -> CheckResult:
-    """It was expected, and could not be looked at."""
+    """The line for what was expected and could not be looked at.
+
+    Args:
+        name: of the line in the verdict.
+        expected: in words.
+        why: in words.
+    """
     return CheckResult(name=name, status=CheckStatus.SKIP, expected=expected, observed=why)
 
 

@@ -21,8 +21,7 @@ def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> Chec
 
     One disk that two paths lead to (multipath SAS) is one disk.
 
-    A missing disk fails. A disk that nobody expects is a warning: it may hold somebody's data, or belong to another
-    machine.
+    A missing disk fails. A disk that is not expected is a warning: it may hold data, or belong to another machine.
     """
     found = distinct(found)
     wanted = [disk for disk in expected for _ in range(disk.count)]

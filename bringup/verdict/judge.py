@@ -58,7 +58,7 @@ def judge_expected(found: HardwareInventory, expected: Expectation) -> Iterator[
 
 
 def _is_accepted(check: AgentCheck, expected: Expectation) -> bool:
-    """Not every disk has SMART data, and the inventory accepts that: `judge_smart` says of which disk."""
+    """Not every disk has SMART data, and the inventory accepts that: `judge_smart` names the disk."""
     return check.name == "smart" and check.status is CheckStatus.SKIP and not expected.smart
 
 

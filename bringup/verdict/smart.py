@@ -2,7 +2,7 @@
 
 NVMe: NVM Express Base Specification 2.0, s.5.16.1.3 (SMART / Health Information log page). ATA: the meaning of
 attributes is the vendors', not the standard's; these five are the ones that published studies found to announce
-failures. A limit marked "our choice" has no standard: it says how much wear we accept in a machine that goes into
+failures. A limit marked "our choice" has no standard: it is the wear that we accept in a machine that goes into
 service.
 """
 

@@ -1,4 +1,4 @@
-"""What a booted machine is given, and what it says besides its report."""
+"""What a booted machine is given, and what it sends besides its report."""
 
 from typing import Literal
 
@@ -57,10 +57,10 @@ class ReportReply(Message):
 
 
 class Trouble(Message):
-    """The machine cannot trust the API, and says so without trusting it: nothing secret is in here.
+    """The machine cannot trust the API, and reports that without trusting it: nothing secret is in here.
 
     ``proof`` is the hex HMAC-SHA256 of ``RUN_ID:REASON`` under the hex SHA-256 of the run token (both as ASCII):
-    it shows that the machine holds the token, and shows the token to nobody.
+    it proves that the machine holds the token, without showing it.
     """
 
     reason: Literal[FailureReason.TLS_TRUST, FailureReason.TLS_CLOCK]

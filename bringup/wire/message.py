@@ -27,7 +27,7 @@ def read_reply(reply: type[_Message], raw: bytes) -> _Message:
 
 
 class Health(Message):
-    """Says which service answers, so that a foreign server on the port is recognised."""
+    """Names the service that answers, so that another server on the port is recognised."""
 
     service: Literal["bringup-api"]
     version: str

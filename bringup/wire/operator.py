@@ -35,7 +35,7 @@ class DeviceChange(Message):
 
 
 class DeviceView(Message):
-    """A device as it stands."""
+    """A device as it is now."""
 
     name: str
     state: AnyDeviceState
@@ -66,13 +66,13 @@ class Explanation(Message):
 
 
 class JobRequest(Message):
-    """Names a job in quarantine; its id may be anything that somebody has written to a queue."""
+    """Names a job in quarantine; its id may be any text that a client of Redis has written to a queue."""
 
     job_id: str = Field(min_length=1, max_length=1024)
 
 
 class QueueView(Message):
-    """How many jobs of each kind of standing a queue holds."""
+    """How many jobs of a queue are in each state."""
 
     name: str
     queued: int

@@ -63,7 +63,7 @@ class Smart(Message):
 
 
 class Disk(Message):
-    """``size`` in bytes. Without ``smart``, ``smart_problem`` says why it could not be read.
+    """``size`` in bytes. Without ``smart``, ``smart_problem`` is why it could not be read.
 
     ``smart_unavailable``: because there is none to read: a virtual disk, or one that its RAID controller hides.
     """
@@ -147,7 +147,7 @@ class HardwareInventory(Message):
 
 
 class CheckStatus(StrEnum):
-    """What one check on the machine said; ``skip`` is never a pass."""
+    """The result of one check on the machine; ``skip`` is never a pass."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"
@@ -164,7 +164,7 @@ class AgentCheck(Message):
 
 
 class Report(Message):
-    """What the validation ISO found. It carries no verdict: that is for `bringup.verdict` to say."""
+    """What the validation ISO found. It carries no verdict: `bringup.verdict` makes it."""
 
     schema_version: Literal[1]
     boot_id: DeviceText = Field(min_length=1, max_length=64)

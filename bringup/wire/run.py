@@ -20,7 +20,7 @@ from bringup.wire.message import Message
 from bringup.wire.report import Verdict
 
 # A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
-# the device. Long enough for one request over a connection that stands already, and less than the time after which
+# the device. Long enough for one request over an open connection, and less than the time after which
 # a silent worker's job is given to another (`workers.liveness`).
 PERMIT_S = 5.0
 
@@ -32,7 +32,7 @@ ARRIVAL_S = 5.0
 
 
 class MachineIdentity(Message):
-    """What a BMC says of its system; None or empty: it does not say.
+    """What a BMC reports of its system; None or empty: it reports nothing.
 
     Args:
         serial, sku, asset_tag, uuid, system_path: Redfish schema ComputerSystem, as read.
@@ -83,7 +83,7 @@ class Run(Message):
     bmc_ca: str | None = None
     bmc_fingerprint: Fingerprint | None = None
     bmc_verify: bool = True
-    serial: str | None = None  # of the machine, on record; tells it from others behind the same BMC
+    serial: str | None = None  # of the machine, on record; distinguishes it from others behind the same BMC
     uuid: str | None = None
     boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
     created_at: AwareDatetime
@@ -103,10 +103,10 @@ class Run(Message):
     powered_on_at: AwareDatetime | None = None
     last_heartbeat_at: AwareDatetime | None = None
     boot_ids: tuple[str, ...] = ()
-    stage: str = ""  # what the machine said last that it does
+    stage: str = ""  # what the machine reported last that it does
     report_sha256: str | None = None
     verdict: Verdict | None = None
-    # Jobs that must exist while the run stands like this.
+    # Jobs that must exist while the run is in this state.
     owes: Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)] = ()
 
 
@@ -141,7 +141,7 @@ class RunDecision(Message):
 
 
 class EventType(StrEnum):
-    """What a worker may tell of a run."""
+    """What a worker may post about a run."""
 
     BOOT_STARTED = "boot_started"
     MEDIA_INSERTED = "media_inserted"
@@ -164,7 +164,7 @@ class EventType(StrEnum):
 
 
 class RunEvent(Message):
-    """One step of a run, told by the worker that took it."""
+    """One step of a run, posted by the worker that took it."""
 
     type: EventType
     owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot

@@ -169,7 +169,7 @@ def test_images_are_fetched_from_the_api_unless_they_have_a_port_or_an_address(
 
 def test_asking_for_certificates_without_tls_is_loud_and_no_error(tmp_path: Path) -> None:
     (idle,) = idle_switches(loaded({"API_REQUIRE_CLIENT_CERT": "true", "API_USE_TLS": "false"}, tmp_path))
-    assert idle.startswith("API_REQUIRE_CLIENT_CERT: is true, but nobody is asked")
+    assert idle.startswith("API_REQUIRE_CLIENT_CERT: is true, but has no effect")
     assert not list(idle_switches(loaded({}, tmp_path)))
 
 

@@ -64,7 +64,7 @@ def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: M
         ({"dhcp_networks": "all"}, "DHCP_NETWORKS: must be networks"),
         ({"dhcp_vendor_pattern": "(a"}, "DHCP_VENDOR_PATTERN: must be a regular expression"),
         ({"dhcp_vendor_pattern": r"(a)\1"}, "DHCP_VENDOR_PATTERN: must be a regular expression"),
-        ({"dhcp_vendor_pattern": "a", "dhcp_source": "kea-csv"}, "tells no vendor class"),
+        ({"dhcp_vendor_pattern": "a", "dhcp_source": "kea-csv"}, "reports no vendor class"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused_at_start(make_settings: MakeSettings, variables: Any, said: str) -> None:

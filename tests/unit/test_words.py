@@ -1,0 +1,130 @@
+"""What a rule can hold of the project's language: one word for one thing, and docstrings that say what a call needs.
+
+The words are those that a reader of DHCP, Redfish, X.509 and Redis would not guess, each with the word to use.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("bringup",)
+INSTEAD = {
+    r"mend(s|ed|ing)?": "hint (names), fix (messages)",
+    r"hindrances?": "blocker",
+    r"patience|insist(s|ed)?": "retry",
+    r"ceremony": "session",
+    r"somebody|whoever|whom": "the role or the client",
+    r"doors?": "port, listener, connector",
+    r"founding": "init",
+    r"aside": "quarantine; backup (files)",
+    r"tell(s|ing)?|told": "post, report, log, name",
+    r"stands|standing": "state, status",
+    r"carry out|carries out|carried out": "apply",
+}
+_WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+# Explained elsewhere: the arguments of the library's method that it overrides, or of the function that it names.
+_AS_ELSEWHERE = re.compile(r"\b[Aa]s (in )?(`\w+`|redis-py|requests|rq|gunicorn|urllib3|sushy|http|io)")
+_FEWEST_TO_EXPLAIN = 3
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def sources(room: str) -> Iterator[tuple[str, ast.Module]]:
+    """Each module of a room, with its name relative to the project."""
+    for path in sorted((ROOT / room).rglob("*.py")):
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every name that a module gives and every text in it, with the line; names as words with blanks."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, in_words(name)
+            case ast.arg(arg=name) | ast.keyword(arg=str(name)) | ast.alias(asname=str(name)):
+                yield node.lineno, in_words(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, in_words(name)
+            case ast.Constant(value=str(text)):
+                yield node.lineno, in_words(text)
+
+
+def in_words(name: str) -> str:
+    """``NoBootOwner`` and ``boot_owner`` as words with blanks between them."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    """The public functions and methods of a module that are called by others: no commands and no routes."""
+    bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef) and is_public(node.name))]
+    for node in (node for body in bodies for node in body):
+        if isinstance(node, Function) and is_public(node.name) and not is_command_or_route(node):
+            yield node
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_") or name == "__init__"
+
+
+def is_command_or_route(node: Function) -> bool:
+    """The docstring of a command is its help; the arguments of a route are in its path."""
+    return any(
+        re.search(r"\.(command|group|get|put|post|patch|delete)\(?", ast.unparse(d)) for d in node.decorator_list
+    )
+
+
+def raises(node: ast.AST) -> bool:
+    """Whether a function itself raises an error that it names; those nested in it do not count."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Raise) and child.exc is not None:
+            return True
+        if not isinstance(child, Function | ast.Lambda | ast.ClassDef) and raises(child):
+            return True
+    return False
+
+
+def docstring(tree: ast.Module, node: Function) -> str:
+    """Of a function; of a class for its ``__init__``."""
+    if node.name == "__init__":
+        owner = next(c for c in tree.body if isinstance(c, ast.ClassDef) and node in c.body)
+        return "\n".join(filter(None, (ast.get_docstring(owner), ast.get_docstring(node))))
+    return ast.get_docstring(node) or ""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_name_and_no_text_has_a_word_of_our_own_for_what_has_a_name(room: str) -> None:
+    found = [
+        f"{name}:{line}: {m[0]}" for name, tree in sources(room) for line, t in texts(tree) if (m := _WORDS.search(t))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_public_function_explains_its_arguments_when_there_are_three_or_more(room: str) -> None:
+    found = []
+    for name, tree in sources(room):
+        for node in functions(tree):
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            text = docstring(tree, node)
+            if (
+                len([a for a in arguments if a.arg not in {"self", "cls"}]) >= _FEWEST_TO_EXPLAIN
+                and "Args:" not in text
+                and not _AS_ELSEWHERE.search(text)
+            ):
+                found.append(f"{name}:{node.lineno}: {node.name}")
+    assert found == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_public_function_names_the_errors_that_it_raises(room: str) -> None:
+    found = [
+        f"{name}:{node.lineno}: {node.name}"
+        for name, tree in sources(room)
+        for node in functions(tree)
+        if raises(node) and "Raises" not in docstring(tree, node)
+    ]
+    assert found == []
