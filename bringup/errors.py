@@ -18,8 +18,8 @@
     │   ├── HostShortage         this host is short of file descriptors, memory or disk
     │   ├── ApiUnavailable       the API does not answer, or asks to come back later
     │   ├── BmcUnavailable       a BMC does not answer, or accepted and did nothing
-    │   │   └── BmcBusy          waits for its host or for a job of its own: no try is used up
-    │   ├── PermitExpired        the permit ran out before the BMC was sent anything
+    │   │   ├── BmcBusy          waits for its host or for a job of its own: no try is used up
+    │   │   └── PermitExpired    the permit ran out before the BMC was sent anything
     │   ├── StateDirUnavailable  the API's own files cannot be read or written
     │   └── NotYet               nothing is wrong, it is only too early
     ├── PermanentError           trying again cannot help: never retried
@@ -36,6 +36,8 @@
     ├── QueueUnknown             bringup.quarantine: the queue of the job is not known
     ├── Rewritten                dhcp_tailer.open_file: the file was rewritten while it was read
     ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
+    ├── BmcRefusal               workers.redfish.refusal: a BMC answers 400 or more; never leaves the driver
+    │   └── TaskFailed           it accepted the request, and its task failed
     └── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
 
 Whether something is retried is decided by its class, never by its message.
@@ -154,8 +156,8 @@ class BmcBusy(BmcUnavailable):
     """
 
 
-class PermitExpired(TransientError):
-    """The permit for a write to a BMC ran out before the request was sent: it was not sent."""
+class PermitExpired(BmcUnavailable):
+    """The BMC was too slow: the permit for a write ran out before the request was sent, so it was not sent."""
 
 
 class StateDirUnavailable(TransientError):
@@ -184,6 +186,11 @@ class ApiRejected(PermanentError):
     def __init__(self, message: str, *, kind: str) -> None:
         self.kind = kind
         super().__init__(message)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the run was continued without us, or is gone: nothing is left to do, and nothing is wrong."""
+        return self.kind in {"stale", "unknown_run"}
 
 
 class BmcRejected(PermanentError):

@@ -1,18 +1,120 @@
-"""A machine's BMC, as jobs see it: a small interface, and the way from an address to an implementation."""
+"""A machine's BMC, as jobs see it: the interface, and the values that pass through it."""
 
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from bringup.errors import BmcRejected
-from bringup.model import FailureReason
-from bringup.settings import Settings
-from bringup.wire.run import Run, RunMedia
-from workers.identity import MachineIdentity
-from workers.own_media import OwnMedia
-from workers.permit import Permit
-from workers.redfish import RedfishBmc
-from workers.simulated_bmc import SimulatedBmc
+from bringup.errors import PermitExpired
+from bringup.text import image_secret, printable
+from bringup.wire import run as wire
+from bringup.wire.machine import IMAGE_FILE
+
+# Characters of one value of an identity, escaped as messages have it. Real serial numbers, UUIDs and paths have less
+# than half of that; without a bound a BMC could fill the run's record in Redis.
+_MAX_VALUE = 128
+# MAC addresses of one machine. Eight adapters of eight ports are 64; what is beyond twice that is no host.
+_MAX_MACS = 128
+
+# Seconds that only go forward.
+Clock = Callable[[], float]
+
+
+def boot_clock() -> float:
+    """Seconds since the host was started, including the time in which it was suspended: a permit runs on then."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True)
+class Permit:
+    """The API's permission for one kind of write to one BMC.
+
+    Args:
+        what: the kind, as the API's event names it.
+        ends_at: when it runs out, in seconds by ``clock``.
+        clock: a clock that runs on while the host is suspended.
+    """
+
+    what: str
+    ends_at: float
+    clock: Clock = field(default=boot_clock, repr=False, compare=False)
+
+    def remaining_s(self) -> float:
+        """Seconds for which it is still valid; never negative."""
+        return max(0.0, self.ends_at - self.clock())
+
+    def require(self) -> None:
+        """Do nothing while the permit is valid.
+
+        Raises:
+            PermitExpired: it has run out.
+        """
+        if self.remaining_s() <= 0:
+            raise PermitExpired(f"the permit ({self.what}) ran out before the request was sent; nothing was sent")
+
+
+@dataclass(frozen=True)
+class ReportedIdentity:
+    """Which machine a BMC belongs to, as the BMC reports it; None or empty: it does not report this.
+
+    Args:
+        serial, sku, asset_tag, uuid: of the system, not of the BMC. Source: Redfish schema ComputerSystem.
+        macs: of the host's network ports. Source: Redfish schema EthernetInterface.
+        system_path: of the system, e.g. ``/redfish/v1/Systems/1``.
+    """
+
+    serial: str | None = None
+    sku: str | None = None
+    asset_tag: str | None = None
+    uuid: str | None = None
+    macs: tuple[str, ...] = ()
+    system_path: str | None = None
+
+    def message(self) -> wire.MachineIdentity:
+        """The same for the API, bounded: what a BMC reports may be of any length."""
+        return wire.MachineIdentity(
+            serial=_bounded(self.serial),
+            sku=_bounded(self.sku),
+            asset_tag=_bounded(self.asset_tag),
+            uuid=_bounded(self.uuid),
+            macs=tuple(filter(None, map(_bounded, self.macs[:_MAX_MACS]))),
+            system_path=_bounded(self.system_path),
+        )
+
+
+def _bounded(text: str | None) -> str | None:
+    return printable(text)[:_MAX_VALUE] if text else None
+
+
+@dataclass(frozen=True)
+class OwnMedia:
+    """The images that bringup has put into one machine: only these are ever ejected.
+
+    Args:
+        run_id: the run that they belong to.
+        secrets_sha256: hex SHA-256 of the secret in the address of each; the secrets themselves are not kept.
+    """
+
+    run_id: str
+    secrets_sha256: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, run: wire.RunDetail) -> "OwnMedia":
+        """What bringup has put into the machine of ``run``."""
+        return cls(run.run_id, frozenset(run.media_sha256))
+
+    def owns(self, shown: str) -> bool:
+        """Whether the medium that a BMC shows is one of ours.
+
+        A BMC that shortens addresses shows the name of the file alone: where nothing else is shown, the name decides.
+        An address without our secret is another user's, whatever its file is called.
+        """
+        secret = image_secret(shown)
+        if secret is not None:
+            return hashlib.sha256(secret.encode()).hexdigest() in self.secrets_sha256
+        return bool(self.secrets_sha256) and shown == IMAGE_FILE
 
 
 class PowerState(StrEnum):
@@ -25,8 +127,8 @@ class PowerState(StrEnum):
 class Bmc(Protocol):
     """Every method raises BmcUnavailable (try again) or BmcRejected (do not).
 
-    What takes a permit writes, and raises PermitExpired when the permit has run out before the request was sent.
-    What takes none only reads; logging in and out are the exceptions.
+    A method with a permit writes, and raises PermitExpired when the permit has run out before the request was sent.
+    A method without one only reads; logging in and out are the exceptions.
     """
 
     @property
@@ -36,52 +138,29 @@ class Bmc(Protocol):
     def connect(self) -> None:
         """Be ready to send a request at once: connected, certificate checked, logged in."""
 
-    def identity(self) -> MachineIdentity:
-        """Which machine this is, by its own words, read now."""
+    def identity(self) -> ReportedIdentity:
+        """Which machine this is, as the BMC reports it, read now."""
 
     def power_state(self) -> str:
-        """Whether the machine is on, asked now."""
+        """Whether the machine is on, read now."""
 
-    def insert_media(self, media: RunMedia, permit: Permit) -> None:
-        """Put in the run's validation image, and see that it is in."""
+    def insert_media(self, media: wire.RunMedia, permit: Permit) -> None:
+        """Put in the run's validation image, and check that it is in."""
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
-        """Take out our own medium and nobody else's; none is fine."""
+        """Take out our own medium and no other; none is fine."""
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
-        """Boot from the medium at the next start, and only then; see that it is set."""
+        """Boot from the medium at the next start, and only then; check that it is set."""
 
     def restore_boot(self, permit: Permit) -> None:
         """Take back a boot override that is ours and was not used."""
 
     def power_on(self, permit: Permit) -> None:
-        """Switch on. Only `workers.power` calls this."""
+        """Switch on. Only `workers.guard.Power` calls this."""
 
     def power_off(self, permit: Permit) -> None:
-        """Switch off at once. Only `workers.power` calls this."""
+        """Switch off at once. Only `workers.guard.Power` calls this."""
 
     def close(self) -> None:
-        """End the session; called once, whatever happened before."""
-
-
-def bmc_of(run: Run, settings: Settings) -> Bmc:
-    """The BMC on record for the run's device; never the holder of the lease.
-
-    Raises:
-        BmcRejected: there is no way to drive this address.
-    """
-    if run.bmc is None:
-        message = (
-            "the API names no BMC for this run: its device has left the inventory, or its address there and API_TOKEN "
-            "were both changed during the run"
-        )
-        raise BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
-    address = urlsplit(run.bmc)
-    if address.scheme == "simulated" and settings.environment != "production":
-        return SimulatedBmc(address.netloc, address.path, settings)
-    if address.scheme == "https":
-        return RedfishBmc(run, settings)
-    raise BmcRejected(
-        f"no driver for the BMC address {run.bmc!r} when ENVIRONMENT={settings.environment}",
-        reason=FailureReason.BMC_UNREACHABLE,
-    )
+        """End the session; called once, after success and after errors."""

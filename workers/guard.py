@@ -1,36 +1,42 @@
-"""The guard: the only way to a permit, and so the only way to write to a BMC.
+"""The guard: the only way to a permit, and so the only way to write to a BMC or to switch a machine.
 
-It connects to the BMC first, so that a slow log-in or handshake uses up no permit. It asks the API then, and the
-clock of the permit starts when the question is sent. A worker that was stopped in its tracks and wakes up later
-must not act upon what was true then.
+The guard connects to the BMC first, so that a slow login or handshake uses up no permit. Then it asks the API, and
+the clock of the permit starts when the question is sent. A worker that was stopped by the kernel and continues later
+must not act on what was true then.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from bringup.errors import ApiRejected, BmcBusy, NotYet, PermitExpired, TransientError
+from bringup.errors import ApiRejected, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
 from bringup.wire.run import PERMIT_S, EventType
-from workers.bmc import Bmc
+from workers.bmc import Bmc, Clock, Permit, PowerState
 from workers.callback import Callback
-from workers.permit import Clock, Permit, boot_clock
 
-# A slow BMC may use up a permit before it is sent anything. So often a new one is asked for before the try has
-# failed; what the driver has read by then it need not read again.
-_PERMITS_A_WRITE = 3
-# A BMC that is busy for moments (On right after off, a job that ends) is waited for here; one that is busy for minutes
-# gives the worker back, and the job comes again. So a thread is held no longer than by a slow virtual medium.
+# Permits for one write. A slow BMC may use up a permit before it is sent anything; what the driver has read by then
+# it need not read again, so the second or third try is quicker. A BMC that is too slow for three is reported.
+_PERMITS_PER_WRITE = 3
+# Seconds to wait here for a busy BMC (On right after off, a job that ends). One that is busy for minutes gives the
+# worker thread back, and the job comes again: so a thread is occupied no longer than by a slow virtual medium.
 _BUSY_S = 60.0
-_BUSY_LOOK_EVERY_S = 5.0
+# Seconds between two tries at a busy BMC that sends no Retry-After: POST and lifecycle jobs last minutes, and each try
+# costs a permit and a few requests.
+_BUSY_RETRY_S = 5.0
+# Seconds between two reads of the power state: one GET of a few KB; machines take 1 to 180 s.
+_POWER_POLL_S = 0.5
 
 
 class Guard:
     """Asks for the permits of one execution of a job.
 
     Args:
+        run_id: the run that the permits are for.
+        bmc: what is written to.
+        callback: the API that gives the permits.
         owner: the execution; see `bringup.wire.run.RunEvent`.
+        clock, sleep: in seconds.
     """
 
     def __init__(
@@ -40,8 +46,8 @@ class Guard:
         callback: Callback,
         owner: str,
         *,
-        clock: Clock = boot_clock,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock,
+        sleep: Callable[[float], None],
     ) -> None:
         self._run_id = run_id
         self._bmc = bmc
@@ -60,8 +66,8 @@ class Guard:
     ) -> None:
         """Give the last permit back: every request was answered, or waited for as long as an answer may take."""
         if self._is_used and (kind is None or issubclass(kind, Exception)):
-            with suppress(ApiRejected, TransientError):  # then whoever comes next waits until nothing can arrive
-                self._callback.tell(self._run_id, EventType.PERMIT_RETURNED, owner=self._owner)
+            with suppress(ApiRejected, TransientError):  # then the next execution waits until nothing can arrive
+                self._callback.post_event(self._run_id, EventType.PERMIT_RETURNED, owner=self._owner)
 
     def identify(self) -> bool:
         """Read which machine answers, and let the API compare; returns whether it is the run's.
@@ -71,24 +77,22 @@ class Guard:
         """
         self._bmc.connect()
         seen = self._bmc.identity().message()
-        reply = self._callback.tell(self._run_id, EventType.MACHINE_IDENTIFIED, owner=self._owner, identity=seen)
+        reply = self._callback.post_event(self._run_id, EventType.MACHINE_IDENTIFIED, owner=self._owner, identity=seen)
         return not reply.state.ended
-
-    def _wait(self, busy: BmcBusy) -> None:
-        """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run has gone on without us."""
-        if str(busy) not in self._posted:  # a line of the timeline for each reason, not for each look
-            self._posted.add(str(busy))
-            self._callback.tell(self._run_id, EventType.BMC_BUSY, owner=self._owner, detail=str(busy))
-        self._sleep(busy.retry_in_s or _BUSY_LOOK_EVERY_S)
 
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
         """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
 
+        Args:
+            what: the kind of permit to ask for.
+            act: sends the write, and raises PermitExpired when it could not send it in time.
+            detail: the line that the run's timeline shows.
+
         Raises:
             ApiRejected: the permit was refused; nothing was written by this call.
             NotYet: an earlier permit may still be in use elsewhere.
-            PermitExpired: the BMC is too slow to be written to while a permit holds.
-            BmcBusy: it waits for its host or for a job of its own, for longer than we wait with it here.
+            PermitExpired: the BMC is too slow to be written to while a permit is valid.
+            BmcBusy: it waits for its host or for a job of its own, for longer than is waited for here.
         """
         deadline = self._clock() + _BUSY_S
         while True:
@@ -100,16 +104,73 @@ class Guard:
                 self._wait(busy)
 
     def _write(self, what: EventType, act: Callable[[Permit], None], detail: str) -> None:
-        for _ in range(_PERMITS_A_WRITE - 1):
+        for _ in range(_PERMITS_PER_WRITE - 1):
             with suppress(PermitExpired):
                 return act(self._ask(what, detail))
         return act(self._ask(what, detail))
 
     def _ask(self, what: EventType, detail: str) -> Permit:
         self._bmc.connect()
+        # Before the question: a clock that starts with the answer would be late by the time that the answer took.
         asked_at = self._clock()
-        reply = self._callback.tell(self._run_id, what, owner=self._owner, detail=detail)
+        reply = self._callback.post_event(self._run_id, what, owner=self._owner, detail=detail)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
         self._is_used = True
         return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self._clock)
+
+    def _wait(self, busy: BmcBusy) -> None:
+        """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run was continued without us."""
+        if str(busy) not in self._posted:  # a line of the timeline for each reason, not for each try
+            self._posted.add(str(busy))
+            self._callback.post_event(self._run_id, EventType.BMC_BUSY, owner=self._owner, detail=str(busy))
+        self._sleep(busy.retry_in_s or _BUSY_RETRY_S)
+
+
+class Power:
+    """The only place where a machine is switched, with permits of ``guard``.
+
+    A machine that is on is switched off and then on, never reset: so a worker that takes over can always see which of
+    the two has happened, and none happens twice.
+
+    Args:
+        bmc: what is switched.
+        guard: asks for the permits.
+        clock, sleep: in seconds.
+    """
+
+    def __init__(self, bmc: Bmc, guard: Guard, *, clock: Clock, sleep: Callable[[float], None]) -> None:
+        self._bmc = bmc
+        self._guard = guard
+        self._sleep = sleep
+        self._clock = clock
+
+    def switch(self, wanted: PowerState, permit: EventType) -> None:
+        """Reach ``wanted``; a machine that is in this state already is not switched.
+
+        Args:
+            wanted: the state to reach.
+            permit: the kind of permit to ask for.
+
+        Raises:
+            ApiRejected: the permit was refused; nothing was switched by this call.
+            NotYet, PermitExpired: no permit came, or it could not be used in time.
+            BmcUnavailable, BmcRejected: the BMC did not do it.
+        """
+        # The state is read afresh: a worker that was killed may have switched the machine already.
+        if self._bmc.power_state() == wanted:
+            return
+
+        def act(given: Permit) -> None:
+            (self._bmc.power_on if wanted is PowerState.ON else self._bmc.power_off)(given)
+
+        self._guard.write(permit, act, f"power-{wanted.value.lower()} permitted")
+        self._await(wanted)
+
+    def _await(self, wanted: PowerState) -> None:
+        """A BMC may accept and be slow, or accept and do nothing: only the state that it shows counts."""
+        deadline = self._clock() + self._bmc.power_settle_s
+        while self._bmc.power_state() != wanted:
+            if self._clock() > deadline:
+                raise BmcUnavailable(f"the BMC accepted power {wanted} but the machine is not {wanted}")
+            self._sleep(_POWER_POLL_S)

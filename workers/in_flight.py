@@ -1,13 +1,36 @@
-"""What rq has on record of jobs that left their queue: taken by a worker, or started. Read here and nowhere else."""
+"""Jobs that are in no queue: taken by a worker, started, or delayed until a time.
+
+rq keeps these in registries of its own; they are read here and nowhere else. Which executions are alive is a registry
+of ours: each process marks all of its executions every second or two. Only Redis's clock is used, so that hosts need
+not agree about the time.
+
+rq's own scheduler of delayed jobs is a forked process that guards each queue by a lock of a minute; a killed worker
+would stop all retries for that long. Here each job moves in one transaction, so any number of processes may do it.
+"""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue
 from rq.job import Job, JobStatus
 
+from bringup import keys
+from bringup.connections.redis_client import redis_now
+from bringup.model import JobKind
+from bringup.queues import Queues
+
 if TYPE_CHECKING:
+    from redis import Redis
     from redis.client import Pipeline
+
+# Seconds between two marks of one process. Together with SILENT_AFTER_S: three marks may be lost or late.
+BEAT_EVERY_S = 1.5
+# Seconds after its last mark until an execution counts as dead. With the seconds for which the reaper must see it so,
+# a killed worker's job is requeued about 10 s after its death: what it sent to a BMC cannot arrive any more by then
+# (PERMIT_S and ARRIVAL_S of `bringup.wire`).
+SILENT_AFTER_S = 6.0
+# Seconds for which marks are kept: long after any reader wants them, short enough that the set stays small.
+_FORGET_AFTER_S = 3600
 
 
 def started(queue: Queue) -> list[str]:
@@ -17,7 +40,7 @@ def started(queue: Queue) -> list[str]:
     return _readable(stored, lambda entry: queue.connection.zrem(key, entry))
 
 
-def taken(queue: Queue) -> list[str]:
+def dequeued(queue: Queue) -> list[str]:
     """Jobs that a worker has moved off the queue, and whose execution has not begun."""
     key = queue.intermediate_queue.key
     stored = cast("list[bytes]", queue.connection.lrange(key, 0, -1))
@@ -35,18 +58,25 @@ def is_started(queue: Queue, job_id: str) -> bool:
 
 
 def exists(queue: Queue, job_id: str) -> bool:
-    """Whether the job itself is still there."""
+    """Whether the job itself still exists."""
     return bool(queue.connection.exists(Job.key_for(job_id)))
 
 
-def put_on(queue: Queue, job_id: str, pipe: "Pipeline", *, at_front: bool = False) -> None:
-    """Put a job that exists on its queue, within a transaction."""
+def requeue(queue: Queue, job_id: str, pipe: "Pipeline", *, at_front: bool = False) -> None:
+    """Put a job that exists back on its queue.
+
+    Args:
+        queue: the job's queue.
+        job_id: of a job that exists.
+        pipe: the transaction that takes it from where it was.
+        at_front: whether it is the next to run.
+    """
     pipe.hset(Job.key_for(job_id), "status", JobStatus.QUEUED.value)
     queue.push_job_id(job_id, pipeline=pipe, at_front=at_front)
 
 
 def _readable(stored: Iterable[bytes], drop: Callable[[bytes], object]) -> list[str]:
-    """As text; what is not text is no id of ours, and must not stop those who look."""
+    """As text; what is not text is no id of ours, and must not stop those who read the rest."""
     names = []
     for entry in stored:
         try:
@@ -54,3 +84,52 @@ def _readable(stored: Iterable[bytes], drop: Callable[[bytes], object]) -> list[
         except UnicodeDecodeError:
             drop(entry)
     return names
+
+
+def beat(connection: "Redis", executions: Iterable[str]) -> None:
+    """Mark ``executions`` as alive now."""
+    now = redis_now(connection).timestamp()
+    marks: dict[str, Any] = dict.fromkeys(executions, now)
+    if marks:
+        connection.zadd(keys.EXECUTIONS, marks)
+    connection.zremrangebyscore(keys.EXECUTIONS, 0, now - _FORGET_AFTER_S)
+
+
+def silent(connection: "Redis", executions: Iterable[str]) -> set[str]:
+    """Those of ``executions`` that no process has marked lately."""
+    names = list(executions)
+    if not names:
+        return set()
+    now = redis_now(connection).timestamp()
+    seen = connection.zmscore(keys.EXECUTIONS, names)
+    return {name for name, at in zip(names, seen, strict=True) if at is None or abs(now - at) > SILENT_AFTER_S}
+
+
+def enqueue_due(connection: "Redis", queues: Queues) -> int:
+    """Move every delayed job whose time has come to its queue; returns how many this call has moved."""
+    moved = 0
+    now = int(redis_now(connection).timestamp())
+    for kind in JobKind:
+        queue = queues.queue(kind)
+        for job_id in queue.scheduled_job_registry.get_jobs_to_schedule(now):
+            moved += _enqueue(connection, queue, job_id)
+    return moved
+
+
+def _enqueue(connection: "Redis", queue: Queue, job_id: str) -> bool:
+    registry = queue.scheduled_job_registry
+
+    def body(pipe: "Pipeline") -> bool:
+        if pipe.zscore(registry.key, job_id) is None:
+            return False  # another process was quicker
+        is_there = exists(queue, job_id)
+        pipe.multi()
+        registry.remove(job_id, pipeline=pipe)
+        if is_there:
+            requeue(queue, job_id, pipe)
+        return is_there
+
+    # One transaction that watches the registry: without it two processes would enqueue a job twice, and a process that
+    # is killed between the two changes would lose it.
+    transaction: Any = connection.transaction
+    return cast("bool", transaction(body, registry.key, value_from_callable=True))

@@ -1,15 +1,15 @@
 """Jobs that run only what we allow, and are tried again only when that can help.
 
-rq resolves a job's function by importing whatever path the job names; whoever can write to Redis would own
-the workers. Here a name is looked up in a given table, and everything else that a job can make rq import or
-call (an instance, callbacks, webhooks) is ignored.
+rq resolves a job's function by importing whatever path the job names: a client that can write to Redis would own the
+workers. Here a name is looked up in a given table, and everything else that a job can make rq import or call (an
+instance, callbacks, webhooks) is ignored.
 """
 
-import random
+import errno
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -17,16 +17,17 @@ from rq.exceptions import DeserializationError
 from rq.job import Job, Retry, parse_job_id
 
 from bringup import log
+from bringup.backoff import backoff_s
 from bringup.connections.redis_client import redis_now
 from bringup.errors import HostShortage, JobRefused, SettingsError, TransientError
 from bringup.model import RUN_ID
 from bringup.settings import Settings
-from workers.host import host_errors
 
 if TYPE_CHECKING:
     from redis import Redis
 
-_FOR_EVER = 1_000_000_000
+# Retries that rq counts down: more than any job can use up. What bounds a job is its run's own time, not a count.
+_UNLIMITED = 1_000_000_000
 # What rq writes for a job of ours. Without the others it can import or call nothing (callbacks, webhooks), tries
 # nothing again by itself (retries_left, repeats_left), and unpacks nothing but the data (exc_info, result).
 _FIELDS = {
@@ -34,7 +35,13 @@ _FIELDS = {
     *(b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat"),
     *(b"timeout", b"result_ttl", b"failure_ttl", b"ttl", b"number_of_retries"),
 }
-_MOST_DATA = 256 * 1024  # bytes, unpacked; a lease of which every field is as long as it may be takes 10 KB
+# Bytes of a job's data, unpacked. A lease of which every field is as long as it may be takes 10 KB; without a bound a
+# zlib bomb in Redis would fill a worker's memory.
+_MAX_DATA = 256 * 1024
+# How the kernel says that a process or its host has no more files, processes, memory, buffers or disk space.
+_SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT}
+# CPython raises a bare RuntimeError; its text is all that tells it from others.
+_NO_THREAD = "can't start new thread"
 
 
 class Task:
@@ -45,7 +52,10 @@ class Task:
         self.owner = uuid4().hex
 
     def count(self, what: str) -> int:
-        """Count ``what`` across all executions of this job; returns how often it was counted by now."""
+        """Count ``what`` across all executions of this job; returns how often it was counted until now.
+
+        Saved at once: an execution that is killed after this has used up its try.
+        """
         self._job.meta[what] = int(self._job.meta.get(what, 0)) + 1
         self._job.save_meta()  # type: ignore[no-untyped-call]
         return int(self._job.meta[what])
@@ -61,6 +71,7 @@ class Task:
         return max(0.0, now - float(first))
 
 
+# What a job calls: with its `Task`, and its keyword arguments.
 JobFunction = Callable[..., None]
 
 
@@ -75,8 +86,13 @@ class AllowedJob(Job):
     def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "AllowedJob":  # noqa: A002
         """Read a job from Redis.
 
+        Args:
+            id: of the job.
+            connection: to Redis.
+            serializer: of the queue: JSON, never pickle.
+
         Raises:
-            JobRefused: it cannot be read, or may not be run, by whoever tries.
+            JobRefused: no worker can read it, or may run it.
         """
         try:
             job = cls(parse_job_id(id), connection=connection, serializer=serializer)
@@ -87,7 +103,7 @@ class AllowedJob(Job):
         return job
 
     def restore(self, raw_data: Any) -> None:
-        """Read the job from the fields of its hash: only from those that a job of ours has.
+        """Read the job from the fields of its hash, and only from those that a job of ours has.
 
         Raises:
             JobRefused: they cannot be read.
@@ -97,7 +113,7 @@ class AllowedJob(Job):
             _check_size(fields.get(b"data", b""))
             super().restore(fields)
         except (MemoryError, OSError, ImportError):
-            raise  # of this host, and not of the job
+            raise  # errors of this host, and not of the job
         except Exception as error:
             raise JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
 
@@ -116,18 +132,20 @@ class AllowedJob(Job):
                     self._allowed_function()(Task(self), **self._allowed_arguments())
             except TransientError as error:
                 return self._retry_after(error)
-            except SettingsError as error:  # a file of this host cannot be read: no fault of the job
+            except SettingsError as error:
+                # A file of this host cannot be read, a certificate perhaps: no fault of the job.
                 return self._retry_after(HostShortage(str(error)))
         return None
 
     def _allowed_function(self) -> JobFunction:
+        # Looked up and never imported. An instance would be unpickled, and its methods called.
         function = self.functions.get(str(self.func_name))
         if function is None or self.instance is not None:
             raise JobRefused(f"job {self.id} asks for {self.func_name!r}, which is not on the allow-list")
         return function
 
     def _allowed_arguments(self) -> dict[str, Any]:
-        """Raises JobRefused. A run id becomes part of a URL that bears our token: only one of ours may."""
+        """Raises JobRefused. A run id becomes part of a URL that is requested with our token: only one of ours may."""
         if self.args or not isinstance(self.kwargs, dict):
             raise JobRefused(f"job {self.id} carries arguments that no job of ours has")
         if "run_id" in self.kwargs and not re.fullmatch(RUN_ID, str(self.kwargs["run_id"])):
@@ -135,23 +153,49 @@ class AllowedJob(Job):
         return self.kwargs
 
     def _retry_after(self, error: TransientError) -> Retry:
+        """When to run again: as the other side asked, else with backoff."""
         tries = self.number_of_retries or 0
-        backoff_s = min(self.retry_min_s * 2 ** min(tries, 10), self.retry_max_s)
-        wait_s = error.retry_in_s if error.retry_in_s is not None else backoff_s * random.uniform(0.75, 1.25)  # noqa: S311
+        wait_s = error.retry_in_s
+        if wait_s is None:
+            wait_s = backoff_s(tries, self.retry_min_s, self.retry_max_s)
         log.get("workers").info("will be tried again", why=str(error), in_s=round(wait_s, 1), tries=tries + 1)
-        return Retry(max=_FOR_EVER, interval=max(1, round(wait_s)))
+        return Retry(max=_UNLIMITED, interval=max(1, round(wait_s)))
 
 
 def _check_size(data: bytes) -> None:
     """Raises ValueError: unpacked it would be larger than any job of ours, a zlib bomb perhaps."""
+    # Unpacked up to the bound and no further: 256 KB of zlib can be 256 MB of data.
     unpacked = len(data)
     with suppress(zlib.error):  # rq takes what is not compressed as it is
-        unpacked = len(zlib.decompressobj().decompress(data, _MOST_DATA + 1))
-    if max(len(data), unpacked) > _MOST_DATA:
-        raise ValueError(f"its data is larger than {_MOST_DATA} bytes")
+        unpacked = len(zlib.decompressobj().decompress(data, _MAX_DATA + 1))
+    if max(len(data), unpacked) > _MAX_DATA:
+        raise ValueError(f"its data is larger than {_MAX_DATA} bytes")
 
 
 def job_class(settings: Settings, functions: Mapping[str, JobFunction]) -> type[AllowedJob]:
     """The job class for one process: rq wants a class, so what it works with becomes class attributes."""
     attributes = {"functions": functions, "retry_min_s": settings.retry_min_s, "retry_max_s": settings.retry_max_s}
     return type("BoundJob", (AllowedJob,), attributes)
+
+
+@contextmanager
+def host_errors() -> Iterator[None]:
+    """Translate what the block raises because this host is short of something.
+
+    Raises:
+        HostShortage: the job is tried again, and nothing is concluded about it.
+    """
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise HostShortage(f"this host is short of something: {why}; see its limits (ulimit -a) and memory") from error
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether this host was short of file descriptors, memory, threads or disk."""
+    if isinstance(error, OSError):
+        return error.errno in _SHORT_OF
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD)

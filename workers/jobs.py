@@ -1,49 +1,158 @@
-"""The four jobs. Each may be killed anywhere and run again: it asks the API where the run stands, and goes on."""
+"""The four jobs; the longest, boot, has a module of its own.
+
+Each may be killed anywhere and run again: it asks the API for the run's state, and continues.
+"""
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 from bringup import log
-from bringup.errors import ApiRejected, NotYet
+from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, TransientError
 from bringup.model import JobKind, LeaseEvent
 from bringup.queues import FUNCTION_OF
-from bringup.wire.run import EventType
+from bringup.wire.run import EventType, RunDetail
+from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot
-from workers.callback import is_stale
-from workers.context import Tools
-from workers.finish import finish
 from workers.job import JobFunction, Task
+from workers.job_context import JobContext
+
+# Seconds until the job runs again while the boot job of its run is still executed: that one stops at its next call of
+# the API, which refuses it.
+_BOOT_POLL_S = 1.0
 
 
-def job_functions(tools: Tools) -> Mapping[str, JobFunction]:
-    """The allow-list: every function that a job may name, and nothing else."""
+def job_functions(context: JobContext) -> Mapping[str, JobFunction]:
+    """The allow-list, by the name that a job has in Redis: every function that it may call, and nothing else."""
     functions: dict[JobKind, JobFunction] = {
         JobKind.DISCOVER: discover,
         JobKind.BOOT: boot,
         JobKind.FINISH: finish,
         JobKind.EXPIRE: expire,
     }
-    return {FUNCTION_OF[kind]: partial(function, tools) for kind, function in functions.items()}
+    return {FUNCTION_OF[kind]: partial(function, context) for kind, function in functions.items()}
 
 
-def discover(tools: Tools, _task: Task, *, lease: dict[str, object]) -> None:
-    """Tell the API of a lease. What follows from it, the API enqueues in the same transaction."""
-    event = LeaseEvent.model_validate(lease, extra="ignore")  # a newer tailer, since rolled back, may have queued it
-    decision = tools.callback.put_run(event)
-    log.get("workers").info("lease told", decision=str(decision.decision), reason=decision.reason)
+def discover(context: JobContext, _task: Task, *, lease: dict[str, object]) -> None:
+    """Report a lease to the API, which enqueues the jobs that follow from it in the same transaction.
+
+    Args:
+        context: what jobs work with.
+        lease: as the tailer has queued it.
+
+    Raises:
+        ApiUnavailable, ApiRejected: the lease was not taken.
+    """
+    # Unknown fields are ignored: a newer tailer that was rolled back since may have queued it.
+    event = LeaseEvent.model_validate(lease, extra="ignore")
+    decision = context.callback.put_run(event)
+    log.get("workers").info("lease reported", decision=str(decision.decision), reason=decision.reason)
 
 
-def expire(tools: Tools, _task: Task, *, run_id: str) -> None:
+def expire(context: JobContext, _task: Task, *, run_id: str) -> None:
     """Ask the API whether the run's time is up; if not, come back when it may be.
+
+    Args:
+        context: what jobs work with.
+        run_id: the run whose time is limited.
 
     Raises:
         NotYet: with the seconds until then.
     """
     try:
-        reply = tools.callback.tell(run_id, EventType.DEADLINE)
+        reply = context.callback.post_event(run_id, EventType.DEADLINE)
     except ApiRejected as error:
-        if is_stale(error):
+        if error.is_stale:
             return
         raise
     if reply.next_s is not None:
         raise NotYet("the run's time is not up", retry_in_s=reply.next_s)
+
+
+def finish(context: JobContext, task: Task, *, run_id: str) -> None:
+    """Clean up after a run: medium out, power off where that is wanted and allowed, device free again.
+
+    A BMC that stays away must not keep the device for ever: after the last try the run is closed, with that as its
+    detail.
+
+    Args:
+        context: what jobs work with.
+        task: this execution of the job.
+        run_id: the run that has ended.
+
+    Raises:
+        NotYet: the boot job of this run has not stopped yet; its next step must not come after the clean-up.
+        TransientError: the job is tried again.
+    """
+    run = _ended_run(context, run_id)
+    if run is None:
+        return
+    # Without this a boot job that is late could insert the medium or switch on after the clean-up.
+    if context.boot_in_flight(run_id):
+        raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_BOOT_POLL_S)
+    detail = "medium ejected" if _was_touched(run) else "the machine was not touched: nothing to clean up"
+    try:
+        _clean_up_or_report_bug(context, task, run)
+    except BmcUnavailable as error:
+        if task.count("bmc_tries") < context.settings.bmc_tries:
+            raise
+        detail = f"closed without clean-up: {error}"
+    except PermanentError as error:
+        detail = f"closed without full clean-up: {error}"
+    _close(context, run, detail)
+
+
+def _ended_run(context: JobContext, run_id: str) -> RunDetail | None:
+    """The run, if there is still something to clean up."""
+    try:
+        run = context.callback.run(run_id)
+    except ApiRejected as error:
+        if error.is_stale:
+            return None
+        raise
+    return None if run.closed_at or not run.state.ended else run
+
+
+def _clean_up_or_report_bug(context: JobContext, task: Task, run: RunDetail) -> None:
+    """As `_clean_up`; a defect of ours counts as a failed try: it must not keep the device for ever either."""
+    try:
+        _clean_up(context, task, run)
+    except (TransientError, PermanentError):
+        raise
+    except Exception as bug:
+        log.get("workers").exception("the clean-up of a run failed")
+        raise BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
+
+
+def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:
+    """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on."""
+    if not _was_touched(run):
+        return
+    with closing(context.bmc(run)) as bmc, context.guard(run, bmc, task) as guard:
+        # Another machine at this address ends the clean-up: nothing is written to it.
+        guard.identify()
+        eject = EventType.CLEANUP_REQUESTED
+        guard.write(eject, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
+        context.callback.post_event(run.run_id, EventType.MEDIA_EJECTED)
+        if _may_have_an_override(run):
+            guard.write(eject, bmc.restore_boot, "take our boot override back")
+        if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
+            context.power(bmc, guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+
+
+def _may_have_an_override(run: RunDetail) -> bool:
+    """Whether the override may be ours: one that this run has not set is another user's."""
+    # A worker of an older version posted that it was set, without asking for a permit of this kind.
+    was_posted = any(entry.type == EventType.BOOT_OVERRIDE_SET for entry in run.timeline)
+    return was_posted or run.override_requested_at is not None
+
+
+def _was_touched(run: RunDetail) -> bool:
+    """Whether a medium may be in; a worker may have been killed between putting it in and posting that."""
+    minted = any(entry.type == "media_minted" for entry in run.timeline)
+    return minted or run.write_permitted_at is not None or run.power_requested_at is not None
+
+
+def _close(context: JobContext, run: RunDetail, detail: str) -> None:
+    if context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail):
+        log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)

@@ -1,32 +1,41 @@
-"""The sweep: puts back what a killed worker held, and the jobs that a run lives by but that are gone.
+"""The reaper: requeues the jobs of killed workers, and enqueues the jobs that a run needs but that are gone.
 
-A job is taken for lost only when it was seen so twice, some seconds apart, without an error in between: after
-an outage of Redis every worker looks silent until it has spoken again.
+A job counts as lost only when it was seen so twice, some seconds apart, without an error in between: after an
+outage of Redis every worker looks silent until it has marked its executions again.
 """
 
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from rq import Queue
+from rq.worker_registration import clean_worker_registry
 
 from bringup import log
 from bringup.connections.redis_client import check_writes
 from bringup.model import JobKind
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.wire.run import Run
-from workers import in_flight, liveness
+from workers import in_flight
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
 
+# Seconds for which a job must seem lost. Two marks of a living worker (1.5 s each) fit in, so a worker that was only
+# cut off from Redis has marked its executions again by then.
 _SUSPECT_FOR_S = 4.0
+# Seconds for which a job must have failed before it is enqueued anew: a defect of ours fails again at once, and each
+# failure leaves a traceback in the log. One a minute can be lived with.
 _FAILED_FOR_S = 60.0
 
 
 class Suspects:
-    """What has looked lost since when; only what keeps looking so is acted upon."""
+    """What has seemed lost since when; only what keeps seeming so is acted upon.
+
+    Args:
+        suspect_for_s: seconds for which something must seem lost.
+        clock: in seconds.
+    """
 
     def __init__(self, suspect_for_s: float = _SUSPECT_FOR_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._suspect_for_s = suspect_for_s
@@ -34,7 +43,7 @@ class Suspects:
         self._since: dict[str, float] = {}
 
     def confirmed(self, suspects: Iterable[str]) -> list[str]:
-        """Those that have looked lost for long enough; whatever is not named any more is forgotten."""
+        """Those that have seemed lost for long enough; what is not named any more is forgotten."""
         now = self._clock()
         self._since = {name: self._since.get(name, now) for name in suspects}
         return [name for name, since in self._since.items() if now - since >= self._suspect_for_s]
@@ -44,90 +53,104 @@ class Suspects:
         self._since.clear()
 
 
-class Sweep:
-    """Finds lost jobs and puts them back. Any number of processes may sweep: each job moves in one transaction."""
+class Reaper:
+    """Finds lost jobs and requeues them. Any number of processes may do so: each job moves in one transaction."""
 
     def __init__(self, connection: "Redis", queues: Queues) -> None:
         self._connection = connection
         self._queues = queues
-        self._held = Suspects()
+        self._silent = Suspects()
         self._gone = Suspects()
         self._failed = Suspects(_FAILED_FOR_S)
 
-    def put_back_held(self) -> list[str]:
-        """Put back the jobs that silent workers hold; returns their ids."""
+    def requeue_in_flight(self) -> list[str]:
+        """Requeue the jobs in flight of workers that died; returns their ids."""
         try:
-            # While Redis takes no writes no worker can show that it lives.
+            # While Redis takes no writes no worker can show that it is alive.
             check_writes(self._connection)
             lost = {f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for kind in JobKind for entry in self._lost(kind)}
-            confirmed = [lost[name] for name in self._held.confirmed(lost)]
-            return [entry.partition(":")[0] for kind, entry in confirmed if self._put_back(kind, entry)]
+            confirmed = [lost[name] for name in self._silent.confirmed(lost)]
+            return [entry.partition(":")[0] for kind, entry in confirmed if self._requeue(kind, entry)]
         except Exception:
-            self._held.clear()
+            self._silent.clear()
             raise
 
-    def put_back_owed(self, open_runs: Callable[[], Iterable[Run]]) -> list[str]:
-        """Enqueue anew the jobs that runs live by and that are nowhere, or have failed a while ago; their ids.
+    def enqueue_missing(self, open_runs: Callable[[], Iterable[Run]]) -> list[str]:
+        """Enqueue anew the jobs that runs need and that are nowhere, or have failed a while ago; returns their ids.
 
         Args:
             open_runs: asks for the runs that are not closed.
         """
         try:
-            owed = {job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.owes}
-            failed = {job_id for job_id, (kind, _) in owed.items() if self._has_failed(kind, job_id)}
-            gone = [job_id for job_id, (kind, _) in owed.items() if not self._is_somewhere(kind, job_id)]
+            needed = {job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.owes}
+            failed = {job_id for job_id, (kind, _) in needed.items() if self._has_failed(kind, job_id)}
+            gone = [job_id for job_id, (kind, _) in needed.items() if not self._is_somewhere(kind, job_id)]
             again = [
                 *self._gone.confirmed(job_id for job_id in gone if job_id not in failed),
                 *self._failed.confirmed(job_id for job_id in gone if job_id in failed),
             ]
             for job_id in again:
-                self._enqueue_anew(*owed[job_id])
+                self._enqueue_anew(*needed[job_id])
         except Exception:
             self._gone.clear()
             raise
         return again
 
-    def _lost(self, kind: JobKind) -> set[str]:
-        """Entries of silent workers: started jobs (``job:execution``), and taken but not started (``job``)."""
-        queue = self._queues.queue(kind)
-        return liveness.silent(self._connection, in_flight.started(queue)) | set(in_flight.taken(queue))
+    def drop_expired(self) -> None:
+        """Drop rq's records of jobs that ended long ago and of workers that were killed.
 
-    def _put_back(self, kind: JobKind, entry: str) -> bool:
+        rq's own cleaning would also fail the jobs in flight that the reaper requeues.
+        """
+        for kind in JobKind:
+            queue = self._queues.queue(kind)
+            queue.finished_job_registry.cleanup()
+            queue.failed_job_registry.cleanup()
+            clean_worker_registry(queue)
+
+    def _lost(self, kind: JobKind) -> set[str]:
+        """Entries of silent workers: started jobs (``job:execution``), and dequeued but not started (``job``)."""
+        queue = self._queues.queue(kind)
+        return in_flight.silent(self._connection, in_flight.started(queue)) | set(in_flight.dequeued(queue))
+
+    def _requeue(self, kind: JobKind, entry: str) -> bool:
         queue = self._queues.queue(kind)
         job_id, _, execution_id = entry.partition(":")
-        started, taken = queue.started_job_registry.key, queue.intermediate_queue.key
+        started, dequeued = queue.started_job_registry.key, queue.intermediate_queue.key
 
         def body(pipe: "Pipeline") -> str:
             is_started = pipe.zscore(started, entry) is not None
-            is_taken = not execution_id and pipe.lpos(taken, job_id) is not None
-            if not is_started and not is_taken:
-                return ""  # another process was quicker, or the worker lives
+            is_dequeued = not execution_id and pipe.lpos(dequeued, job_id) is not None
+            if not is_started and not is_dequeued:
+                return ""  # another process was quicker, or the worker is alive
             is_there = in_flight.exists(queue, job_id)
             pipe.multi()
             pipe.zrem(started, entry)
-            pipe.lrem(taken, 1, job_id)
+            pipe.lrem(dequeued, 1, job_id)
             if is_there:
-                in_flight.put_on(queue, job_id, pipe, at_front=True)
-            return "put back" if is_there else "the job itself is gone"
+                in_flight.requeue(queue, job_id, pipe, at_front=True)
+            return "requeued" if is_there else "the job itself is gone"
 
+        # One transaction that watches both places: without it two processes would requeue a job twice, or requeue one
+        # that its worker has just ended.
         transaction: Any = self._connection.transaction
-        done = cast("str", transaction(body, started, taken, value_from_callable=True))
+        done = cast("str", transaction(body, started, dequeued, value_from_callable=True))
         if done:
-            log.get("sweep").warning("a worker died with this job in hand", job_id=job_id, done=done)
-        return done == "put back"
+            log.get("reaper").warning("a worker died with this job in flight", job_id=job_id, done=done)
+        return done == "requeued"
 
     def _enqueue_anew(self, kind: JobKind, run_id: str) -> None:
         job_id = job_id_of(kind, run_id)
         self._connection.zrem(self._queues.queue(kind).failed_job_registry.key, job_id)
         self._queues.add(kind, run_id)
-        log.get("sweep").warning("a job that a run lives by was gone: enqueued anew", job_id=job_id)
+        log.get("reaper").warning("a job that a run needs was gone: enqueued anew", job_id=job_id)
 
     def _has_failed(self, kind: JobKind, job_id: str) -> bool:
         return self._connection.zscore(self._queues.queue(kind).failed_job_registry.key, job_id) is not None
 
     def _is_somewhere(self, kind: JobKind, job_id: str) -> bool:
-        """Whether the job waits or runs, and is there."""
-        queue: Queue = self._queues.queue(kind)
+        """Whether the job exists, and waits or runs."""
+        queue = self._queues.queue(kind)
+        # No transaction: a job that moves meanwhile seems gone once, and is enqueued only when it seems gone twice.
         pipe = self._connection.pipeline(transaction=False)
         pipe.lpos(queue.key, job_id)
         pipe.lpos(queue.intermediate_queue.key, job_id)

@@ -1,4 +1,4 @@
-"""``bringup work``: the worker threads of one process, and the small loops that look after them."""
+"""``bringup work``: the worker threads of one process, and the small loops that look after their jobs."""
 
 import os
 import secrets
@@ -6,9 +6,10 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from bringup import log, tls
+from bringup.backoff import between
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.errors import TransientError
@@ -16,19 +17,31 @@ from bringup.model import JobKind
 from bringup.outages import Outages, Service
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
-from workers import delayed, housekeeping, in_flight, liveness
+from workers import in_flight
 from workers.callback import Callback
-from workers.complaints import Complaints
-from workers.context import Tools
-from workers.host import host_errors
-from workers.job import job_class
+from workers.job import host_errors, job_class
+from workers.job_context import JobContext
 from workers.jobs import job_functions
-from workers.reaper import Sweep
+from workers.reaper import Reaper
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
+# Seconds that jobs and loops have to end after SIGTERM. The whole process ends within 10 s, as service managers expect;
+# a job that is not done by then is requeued by another process.
 _JOBS_STOP_WITHIN_S = 7.0
 _LOOPS_STOP_WITHIN_S = 1.0
-_LONGEST_WAIT_S = 0.5  # a new master is used within 2 s, what the tailer and the API wait included
+# Seconds until a loop that failed tries again, at least and at most: a new master is used within 2 s, what the tailer
+# and the API wait included. Spread, so that the threads of a process do not all ask at once.
+_RETRY_S = (0.25, 0.5)
+# Seconds between two tracebacks of the same error in the same loop: 20 loops that fail without end log 20 of them a
+# minute, about 1 KB/s.
+_LOG_AGAIN_AFTER_S = 60.0
+# Seconds between two rounds of each loop. A delayed job and a killed worker's job wait that much longer at most; a
+# round costs a few commands of Redis, and the one for missing jobs a request to the API.
+_DELAYED_EVERY_S = 0.5
+_IN_FLIGHT_EVERY_S = 1.0
+_MISSING_EVERY_S = 5.0
+_EXPIRED_EVERY_S = 60.0
+# Of WORKER_CONCURRENCY, by queue. Boots wait on BMCs for minutes; a lease or a deadline is one request to the API.
 _SHARE = {JobKind.BOOT: 0.5, JobKind.FINISH: 0.25, JobKind.DISCOVER: 0.125, JobKind.EXPIRE: 0.125}
 
 
@@ -39,28 +52,54 @@ def threads_of(concurrency: int) -> dict[JobKind, int]:
     return threads
 
 
+class LoopErrors:
+    """Logs unexpected errors of loops, with their traceback; the same error of a loop once a minute.
+
+    Args:
+        logger: name of the logger.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, logger: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._lock = Lock()  # without it two threads that fail together would both log
+        self._again_at: dict[tuple[str, type[BaseException]], float] = {}
+
+    def report(self, loop: str, error: BaseException) -> None:
+        """``loop`` failed with ``error`` and continues."""
+        now = self._clock()
+        key = (loop, type(error))
+        with self._lock:
+            if now < self._again_at.get(key, now):
+                return
+            self._again_at[key] = now + _LOG_AGAIN_AFTER_S
+        log.get(self._logger).error("this loop failed and goes on", loop=loop, exc_info=error)
+
+
 class Runner:
     """All worker threads of one process. Survives Redis and the API being away for as long as it takes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         contexts = tls.ClientContexts()
-        patient = settings.model_copy(update={"redis_timeout_s": max(settings.redis_timeout_s, ANSWER_WITHIN_S)})
-        self._connection = connect_redis(patient, contexts, name="worker")
+        timeout_s = max(settings.redis_timeout_s, ANSWER_WITHIN_S)
+        listening = settings.model_copy(update={"redis_timeout_s": timeout_s})
+        self._connection = connect_redis(listening, contexts, name="worker")
         self._queues = Queues(self._connection)
         self._callback = Callback(ApiClient(settings, contexts))
-        tools = Tools(settings, self._callback, boot_in_hand=self._boot_in_hand)
-        self._job_class = job_class(settings, job_functions(tools))
-        self._sweep = Sweep(self._connection, self._queues)
+        context = JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
+        self._job_class = job_class(settings, job_functions(context))
+        self._reaper = Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()
         self._outages = Outages("workers")
-        self._complaints = Complaints("workers")
+        self._errors = LoopErrors("workers")
 
     def stop(self) -> None:
-        """Finish the jobs in hand and end; callable from a signal handler."""
+        """Finish the jobs in flight and end; callable from a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -68,23 +107,24 @@ class Runner:
         self._check_redis()
         threads = [self._start(f"work {name}", 0, self._work_on(kind, name)) for kind, name in self._slots()]
         loops = [
-            self._start("delayed jobs", 0.5, lambda: delayed.enqueue_due(self._connection, self._queues)),
-            self._start("sweep of held jobs", 1, self._sweep.put_back_held),
-            self._start("sweep of owed jobs", 5, self._put_back_owed, Service.REDIS, Service.API),
-            self._start("housekeeping", housekeeping.EVERY_S, lambda: housekeeping.forget_the_old(self._queues)),
+            self._start("delayed jobs", _DELAYED_EVERY_S, self._enqueue_due),
+            self._start("jobs in flight", _IN_FLIGHT_EVERY_S, self._reaper.requeue_in_flight),
+            self._start("missing jobs", _MISSING_EVERY_S, self._enqueue_missing, Service.REDIS, Service.API),
+            self._start("expired records", _EXPIRED_EVERY_S, self._reaper.drop_expired),
         ]
-        beats = Thread(target=self._keep_beating, name="liveness", daemon=True)
+        # Apart from the other loops: it goes on after SIGTERM, until the last job in flight has ended.
+        beats = Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         beats.start()
         log.get("workers").info("working", threads=len(threads), process=self._process)
         self._stopping.wait()
-        log.get("workers").info("stopping: jobs in hand are finished first")
+        log.get("workers").info("stopping: jobs in flight are finished first")
         _join(threads, _JOBS_STOP_WITHIN_S)
         self._jobs_ended.set()
         _join([*loops, beats], _LOOPS_STOP_WITHIN_S)
         log.get("workers").info("stopped")
 
     def _check_redis(self) -> None:
-        """A wrong password is told at once; a Redis that is away is waited for."""
+        """A wrong password is reported at once; a Redis that is away is waited for."""
         with suppress(TransientError), self._outages.watching(Service.REDIS), redis_errors(self._settings):
             self._connection.ping()
 
@@ -94,23 +134,22 @@ class Runner:
 
     def _start(self, what: str, every_s: float, step: Callable[[], object], *services: Service) -> Thread:
         args = (what, every_s, step, services or (Service.REDIS,))
+        # A daemon: a job that does not end in time must not keep the process from ending.
         thread = Thread(target=self._repeat, args=args, name=what, daemon=True)
         thread.start()
         return thread
 
     def _repeat(self, what: str, every_s: float, step: Callable[[], object], services: tuple[Service, ...]) -> None:
         """Take ``step`` again and again; an error is logged and waited out, and never ends the thread."""
-        wait_s = every_s
         while not self._stopping.is_set():
             done = self._try(what, step, services)
-            wait_s = every_s if done else min(max(wait_s, 0.25) * 2, _LONGEST_WAIT_S)
-            self._stopping.wait(wait_s)
+            self._stopping.wait(every_s if done else between(*_RETRY_S))
 
     def _keep_beating(self) -> None:
-        """Speak for the jobs in hand until the last has ended; never late, or they would be given away."""
+        """Mark the jobs in flight until the last has ended; never late, or they would be requeued."""
         while not self._jobs_ended.is_set():
-            self._try("liveness", self._beat, (Service.REDIS, Service.REDIS_WRITES))
-            self._jobs_ended.wait(liveness.BEAT_EVERY_S)
+            self._try("heartbeat", self._beat, (Service.REDIS, Service.REDIS_WRITES))
+            self._jobs_ended.wait(in_flight.BEAT_EVERY_S)
 
     def _try(self, what: str, step: Callable[[], object], services: tuple[Service, ...]) -> bool:
         began_at = self._outages.now()
@@ -119,12 +158,13 @@ class Runner:
                 step()
         except Exception as error:  # noqa: BLE001 - a bug in one job or loop must not end the service
             if not self._outages.failed(error, began_at):
-                self._complaints.report(what, error)
+                self._errors.report(what, error)
             return False
         self._outages.worked(services, began_at)
         return True
 
     def _work_on(self, kind: JobKind, slot: str) -> Callable[[], None]:
+        # A new worker after each error, under a new name: rq registers a name once.
         def serve_with_a_new_worker() -> None:
             queue = self._queues.queue(kind)
             worker = QueueWorker(
@@ -141,14 +181,18 @@ class Runner:
         return serve_with_a_new_worker
 
     def _beat(self) -> None:
-        in_hand = [execution for worker in list(self._workers.values()) for execution in worker.running()]
-        liveness.beat(self._connection, in_hand)
-        check_writes(self._connection)  # so that it shows, without a job, when Redis takes writes again
+        executions = [execution for worker in list(self._workers.values()) for execution in worker.running()]
+        in_flight.beat(self._connection, executions)
+        # With no job in flight nothing is written: this shows when Redis takes writes again.
+        check_writes(self._connection)
 
-    def _put_back_owed(self) -> None:
-        self._sweep.put_back_owed(self._callback.open_runs)
+    def _enqueue_due(self) -> None:
+        in_flight.enqueue_due(self._connection, self._queues)
 
-    def _boot_in_hand(self, run_id: str) -> bool:
+    def _enqueue_missing(self) -> None:
+        self._reaper.enqueue_missing(self._callback.open_runs)
+
+    def _boot_in_flight(self, run_id: str) -> bool:
         with redis_errors(self._settings):
             return in_flight.is_started(self._queues.queue(JobKind.BOOT), job_id_of(JobKind.BOOT, run_id))
 

@@ -8,19 +8,19 @@ from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
-from workers.identity import MachineIdentity
-from workers.own_media import OwnMedia
-from workers.permit import Permit
+from workers.bmc import OwnMedia, Permit, ReportedIdentity
 
+# What a refusal means for the run, by HTTP status; any other refuses the medium.
 _REFUSALS = {401: FailureReason.BMC_AUTH, 403: FailureReason.BMC_AUTH}
 
 
 class SimulatedBmc:
-    """Speaks to one simulated machine.
+    """Drives one simulated machine.
 
     Args:
         netloc: host and port where the simulated fleet listens.
         path: the machine's path there.
+        settings: bound each request, in seconds.
     """
 
     def __init__(self, netloc: str, path: str, settings: Settings) -> None:
@@ -37,10 +37,10 @@ class SimulatedBmc:
     def connect(self) -> None:
         """A simulated BMC is always ready, and knows no sessions."""
 
-    def identity(self) -> MachineIdentity:
-        """What the inventory says of the simulated machine: it is never another."""
+    def identity(self) -> ReportedIdentity:
+        """What the inventory has of the simulated machine: it is never another."""
         found = self._call("GET", "identity")
-        return MachineIdentity(serial=found.get("serial"), macs=tuple(found.get("macs", ())))
+        return ReportedIdentity(serial=found.get("serial"), macs=tuple(found.get("macs", ())))
 
     def power_state(self) -> str:
         """Whether the simulated machine is on."""
@@ -75,7 +75,7 @@ class SimulatedBmc:
         """Nothing is kept open."""
 
     def _write(self, permit: Permit, method: str, what: str, body: dict[str, Any] | None = None) -> None:
-        permit.require()
+        permit.require()  # as the gate of a real BMC's connection does
         self._call(method, what, body)
 
     def _call(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from bringup.model import normalise_fingerprint
 from bringup.settings import Settings
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, say, show_json, show_table
-from workers.credentials import Credential, read_credential
-from workers.redfish.address import BmcAddress, GivenAddress
 from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.session import Login
+from workers.redfish.login import Credential, Login, read_credential
 from workers.redfish.survey import Survey, survey
+from workers.redfish.transport import BmcAddress, GivenAddress
 
 _IP_ADDRESS = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 

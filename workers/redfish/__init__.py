@@ -1,5 +1,5 @@
-"""BMCs that speak Redfish, by sushy. Source: DMTF DSP0266."""
+"""BMCs that implement Redfish, with sushy. Source: DMTF DSP0266."""
 
-from workers.redfish.bmc import RedfishBmc
+from workers.redfish.driver import RedfishBmc
 
 __all__ = ["RedfishBmc"]

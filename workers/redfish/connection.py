@@ -1,7 +1,7 @@
-"""The connection to one BMC: its certificate checked, one login, and nothing sent to anybody else.
+"""The connection to one BMC: its resources are read and written here, and nothing is sent to another address.
 
 Reads are tried again by themselves: BMCs drop connections and answer 503 between two good answers, and a read
-changes nothing. A write is sent once. Whether it may be sent again is the job's decision, which looks first.
+changes nothing. A write is sent once. Whether it may be sent again is the job's decision, which reads the state first.
 """
 
 import time
@@ -11,30 +11,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from sushy.connector import Connector
 from sushy.exceptions import ConnectionError as NoAnswer
 
 from bringup.bmc_address import system_key
 from bringup.errors import BmcRejected, PermitExpired
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from workers.permit import Permit
-from workers.redfish.address import BmcAddress
-from workers.redfish.errors import is_hopeless
+from workers.bmc import Permit
+from workers.redfish.error_mapping import is_hopeless
 from workers.redfish.gate import Gate
-from workers.redfish.refusal import Refusal, raise_for_refusal
-from workers.redfish.resource import Resource, local_path
-from workers.redfish.tls import adapter_of, verify_of
+from workers.redfish.refusal import BmcRefusal
+from workers.redfish.resource import Action, Resource
+from workers.redfish.transport import BmcAddress, BmcConnector
 
-# A BMC that restarts a service of its own is back within seconds; one that is away is the job's retry.
+# Tries of one read, and seconds between two: a BMC that restarts a service of its own is back within seconds. One that
+# is away for longer is tried again by the job.
 READ_TRIES = 3
 _READ_PAUSE_S = 1.0
+# HTTP statuses after which the same read may succeed a second later.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# HTTP statuses that mean that the BMC has no such resource.
 _ABSENT = frozenset({404, 405, 410, 501})
-# The longest collections that are read, of network ports on a large machine, have some dozen members.
-_MOST_MEMBERS = 256
-_MOST_PAGES = 32
+# HTTP statuses of a refused ETag: it does not match; one is required.
+_PRECONDITION = frozenset({412, 428})
+# Members and pages of one collection. The longest that are read, of network ports on a large machine, have some dozen
+# members; pages of a BMC that link to each other in a circle end here.
+_MAX_MEMBERS = 256
+_MAX_PAGES = 32
 
+# Waits for so many seconds.
 Sleep = Callable[[float], None]
 
 
@@ -43,6 +48,8 @@ class RedfishConnection:
 
     Args:
         address: on record; it may carry the path of one system.
+        settings: bound each request, in seconds.
+        sleep: waits for so many seconds.
     """
 
     def __init__(self, address: BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
@@ -50,42 +57,37 @@ class RedfishConnection:
         self.base = f"{parts.scheme}://{parts.netloc}"
         self.system_path = parts.path if system_key(parts.path) else None
         self.gate = Gate()
-        self.door = _Door(self.base, address, settings, self.gate)
+        self.connector = BmcConnector(self.base, address, settings, self.gate)
         self.sleep = sleep
         self._ahead: dict[str, Resource] = {}
         self._off_limits: frozenset[str] = frozenset()
         self._budget_s = 2.0 * settings.bmc_read_timeout_s  # of one read: a timeout is tried again once
 
+    def connect(self) -> None:
+        """Have a connection ready, so that the next request can be sent at once. Raises NoAnswer."""
+        self.connector.connect()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self.connector.close()
+
     def get(self, path: str) -> Resource:
         """The resource at ``path``.
 
         Raises:
-            Refusal, NoAnswer: after the last try.
+            BmcRefusal, NoAnswer: after the last try.
             ValueError: what came is not a JSON object, after the last try.
         """
+        # Without this a BMC that drops one connection, or restarts a service, would cost the job one of its few tries.
         started = time.monotonic()
         for number in range(1, READ_TRIES + 1):
             try:
                 return self._read(path)
-            except (Refusal, NoAnswer, ValueError) as error:
+            except (BmcRefusal, NoAnswer, ValueError) as error:
                 if number == READ_TRIES or time.monotonic() - started > self._budget_s or not _may_pass(error):
                     raise
             self.sleep(_READ_PAUSE_S)
         raise AssertionError("the last try returns or raises")
-
-    def connect(self) -> None:
-        """Have a connection ready, so that the next request can be sent at once. Raises NoAnswer."""
-        self.door.connect()
-
-    @contextmanager
-    def writing(self, permit: Permit) -> Iterator[None]:
-        """Writes are sent inside, and only while ``permit`` holds; outside nothing but reads is.
-
-        Raises:
-            PermitExpired: it has run out; the request was not sent.
-        """
-        with self.gate.writing(permit):
-            yield
 
     def get_ahead(self, path: str) -> Resource:
         """As `get`, for the write that follows: what was read for one whose permit ran out is not read again."""
@@ -93,40 +95,90 @@ class RedfishConnection:
             self._ahead[path] = self.get(path)
         return self._ahead[path]
 
-    def keep_off(self, systems: Iterable[str]) -> None:
-        """From now on write to nothing of the systems at these paths, wherever a link or an action leads."""
-        self._off_limits = frozenset(map(system_key, systems))
+    def find(self, path: str | None) -> Resource | None:
+        """As `get`; None where the BMC has no such resource."""
+        return _found(self.get, path)
 
     def find_ahead(self, path: str | None) -> Resource | None:
         """As `get_ahead`; None where the BMC has no such resource."""
-        if path is None:
-            return None
-        return _or_none(lambda: self.get_ahead(path))
-
-    def find(self, path: str | None) -> Resource | None:
-        """As `get`; None where the BMC has no such resource."""
-        if path is None:
-            return None
-        return _or_none(lambda: self.get(path))
+        return _found(self.get_ahead, path)
 
     def members(self, path: str | None) -> list[Resource]:
         """The members of a collection, over all of its pages; those that are not there are left out."""
         return [found for member in self.member_paths(path) if (found := self.find(member))]
 
+    def member_paths(self, path: str | None) -> Iterator[str]:
+        """The paths of a collection's members, over all of its pages, each once."""
+        seen: set[str] = set()
+        for _ in range(_MAX_PAGES):
+            page = self.find(path)
+            if page is None:
+                return
+            for member in page.links("Members"):
+                if member not in seen and len(seen) < _MAX_MEMBERS:
+                    seen.add(member)
+                    yield member
+            # Source: DSP0266 s.7.7.1 (Members@odata.nextLink).
+            path = page.link("Members@odata.nextLink") or page.link("@odata.nextLink")
+
+    def parameters(self, action: Action) -> list[Resource]:
+        """The parameters of an action, as its ActionInfo lists them; [] where it has none."""
+        info = self.find_ahead(action.info_path)
+        listed = info.value("Parameters") if info else None
+        described = listed if isinstance(listed, list) else []
+        return [Resource("", one) for one in described if isinstance(one, Mapping)]
+
+    @contextmanager
+    def writing(self, permit: Permit) -> Iterator[None]:
+        """Writes are sent inside, and only while ``permit`` is valid; outside only reads are.
+
+        Raises:
+            PermitExpired: it has run out; the request was not sent.
+        """
+        with self.gate.writing(permit):
+            yield
+
+    def keep_off(self, systems: Iterable[str]) -> None:
+        """From now on write to nothing of the systems at these paths, wherever a link or an action leads."""
+        self._off_limits = frozenset(map(system_key, systems))
+
     def post(self, path: str, body: Mapping[str, Any] | None) -> requests.Response:
-        """Send an action, once. Raises Refusal, NoAnswer, PermitExpired; BmcRejected: it leads to another system."""
+        """Send an action, once. Raises BmcRefusal, NoAnswer, PermitExpired; BmcRejected: it leads to another system."""
         return self._write("POST", path, body, {})
 
-    def patch(self, path: str, body: Mapping[str, Any], *, etag: str | None = None) -> requests.Response:
-        """Change a resource, once. Raises as `post`."""
-        return self._write("PATCH", path, body, {"If-Match": etag} if etag else {})
+    def patch(self, resource: Resource, body: Mapping[str, Any]) -> requests.Response:
+        """Change a resource as it was read; after a refused ETag, as it is read again.
 
-    def close(self) -> None:
-        """Close the sockets."""
-        self.door.close()
+        Only a refused ETag is answered with another: such a request has changed nothing. AMI MegaRAC sends a weak ETag
+        and wants the strong one back; some refuse every ETag. Source: RFC 9110 s.13.1.1 (If-Match), s.8.8.1 (weak
+        validators); DSP0266 s.6.5 (ETags).
+
+        Raises:
+            BmcRefusal, NoAnswer, PermitExpired, BmcRejected: as `post`; of the last try.
+        """
+        # Without this a BMC whose ETag has changed since the read, or is none that it takes, could not be written to.
+        tried: list[str | None] = []
+        for etag in self._etags(resource):
+            if etag in tried:
+                continue
+            tried.append(etag)
+            try:
+                return self._write("PATCH", resource.path, body, {"If-Match": etag} if etag else {})
+            except BmcRefusal as refusal:
+                if refusal.status_code not in _PRECONDITION:
+                    raise
+                last = refusal
+        raise last
+
+    def _etags(self, resource: Resource) -> Iterator[str | None]:
+        yield resource.etag
+        fresh = self.get_ahead(resource.path).etag
+        yield fresh
+        yield fresh.removeprefix("W/") if fresh else "*"
+        yield None
 
     def _read(self, path: str) -> Resource:
-        answer = self.door.get(path)
+        answer = self.connector.get(path)
         body = answer.json()
         if not isinstance(body, dict):
             raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - a defect of the BMC, not of our call
@@ -137,13 +189,13 @@ class RedfishConnection:
     ) -> requests.Response:
         self._refuse_off_limits(path)
         try:
-            answer: requests.Response = self.door.send(method, path, body, headers)
-        except PermitExpired:  # not sent: what was read for it still holds
+            answer: requests.Response = self.connector.send(method, path, body, headers)
+        except PermitExpired:  # not sent: what was read for it is still true
             raise
         except Exception:
-            self._ahead.clear()
+            self._ahead.clear()  # it may have been done all the same
             raise
-        self._ahead.clear()
+        self._ahead.clear()  # the write has changed what was read ahead
         return answer
 
     def _refuse_off_limits(self, path: str) -> None:
@@ -152,77 +204,15 @@ class RedfishConnection:
             message = f"a link of the BMC at {self.base} leads to another system, {path}: nothing is written there"
             raise BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
 
-    def member_paths(self, path: str | None) -> Iterator[str]:
-        """The paths of a collection's members, over all of its pages, each once."""
-        seen: set[str] = set()
-        for _ in range(_MOST_PAGES):
-            page = self.find(path)
-            if page is None:
-                return
-            for member in page.links("Members"):
-                if member not in seen and len(seen) < _MOST_MEMBERS:
-                    seen.add(member)
-                    yield member
-            # Source: DSP0266 s.7.7.1 (Members@odata.nextLink).
-            path = page.link("Members@odata.nextLink") or page.link("@odata.nextLink")
 
-
-def _or_none(read: Callable[[], Resource]) -> Resource | None:
+def _found(read: Callable[[str], Resource], path: str | None) -> Resource | None:
     try:
-        return read()
-    except Refusal as refusal:
+        return None if path is None else read(path)
+    except BmcRefusal as refusal:
         if refusal.status_code in _ABSENT:
             return None
         raise
 
 
 def _may_pass(error: Exception) -> bool:
-    if isinstance(error, Refusal):
-        return error.status_code in _PASSING
-    return not is_hopeless(error)
-
-
-class _Door(Connector):  # type: ignore[misc]
-    """sushy's connector that speaks to one address only, and sends everything once.
-
-    sushy would repeat a request that got no answer; a power switch must not come twice, or late. Its reading of
-    refusals is replaced by `Refusal`, before it acts on its own.
-    """
-
-    def __init__(self, base: str, address: BmcAddress, settings: Settings, gate: Gate) -> None:
-        super().__init__(
-            base,
-            verify=verify_of(address),
-            response_callback=raise_for_refusal,
-            server_side_retries=1,  # 0 means three to it
-            default_request_timeout=settings.bmc_read_timeout_s,
-            connect_timeout=settings.bmc_connect_timeout_s,
-        )
-        self._session.headers["User-Agent"] = "bringup"  # a BMC's log says who wrote to it
-        self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
-        self._session.max_redirects = 0  # a redirect would carry the session elsewhere
-        self._session.adapters.clear()
-        self._base = base
-        self._adapter = adapter_of(address, settings.bmc_read_timeout_s, gate)
-        self._session.mount(f"{base}/", self._adapter)
-
-    def connect(self) -> None:
-        """Connect ahead of the next request. Raises NoAnswer."""
-        try:
-            self._adapter.connect(f"{self._base}/", verify=self._verify, connect_s=self._connect_timeout)
-        except requests.RequestException as error:
-            raise NoAnswer(url=self._base, error=error) from error
-
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]) -> Any:
-        """One request. Not sushy's `patch`: after a 412 that one sends again by itself."""
-        return self._op(method, path, data=None if body is None else dict(body), headers=headers)
-
-    def forget(self) -> None:
-        """Send no login of any kind from now on."""
-        self._session.auth = None
-        self._session.headers.pop("X-Auth-Token", None)
-
-    def _op(self, method: str, path: str = "", **kwargs: Any) -> Any:
-        """Whatever host a link of the BMC names, only its path counts."""
-        kwargs |= {"server_side_retries_left": 0, "allow_reauth": False}
-        return super()._op(method, local_path(path) or "/", **kwargs)
+    return error.status_code in _PASSING if isinstance(error, BmcRefusal) else not is_hopeless(error)

@@ -1,13 +1,13 @@
-"""The gate of a BMC's connection: nothing but reads goes through it without a permit that still holds.
+"""The gate of a BMC's connection: without a valid permit only reads pass.
 
-It stands where the request is about to be written to the socket, after connecting and the TLS handshake: whatever
-was slow before cannot carry a request beyond its permit.
+It is placed where the request is about to be written to the socket, after connecting and the TLS handshake: no delay
+before can carry a request beyond its permit.
 """
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -15,13 +15,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bringup import tls
 from bringup.wire.run import ARRIVAL_S
-from workers.permit import Permit
+from workers.bmc import Permit
 
-if TYPE_CHECKING:
-    from urllib3._base_connection import BaseHTTPConnection
-
+# HTTP methods that change nothing. Source: RFC 9110 s.9.2.1.
 READS = frozenset({"GET", "HEAD"})
-_TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
+# Linux has it, macOS does not: there a request of a killed worker is bounded by TCP's own timeout alone.
+_TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+# What was sent and not acknowledged is dropped by the kernel after ARRIVAL_S, also when this process is killed: without
+# it a write could reach the BMC minutes after its permit has ended. Source: RFC 5482, tcp(7).
 SOCKET_OPTIONS = [
     *HTTPConnection.default_socket_options,
     *([(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(ARRIVAL_S * 1000))] if _TCP_USER_TIMEOUT else []),
@@ -39,8 +40,9 @@ class Gate:
 
     @contextmanager
     def writing(self, permit: Permit) -> Iterator[None]:
-        """Writes inside are sent while ``permit`` holds. Raises PermitExpired from the one that is not."""
+        """Writes inside are sent while ``permit`` is valid. Raises PermitExpired from the one that is not."""
         permit.require()
+        # For the whole block: one write may need several requests, such as a second one with another ETag.
         self._permit = permit
         try:
             yield
@@ -86,6 +88,7 @@ class Gate:
         """How long connecting may take for a request: for a write, not beyond its permit."""
         if method in READS or self._permit is None:
             return otherwise_s
+        # Not 0, which sockets take for "do not wait at all".
         return max(0.001, min(otherwise_s, self._permit.remaining_s()))
 
     def pools(self) -> dict[str, Callable[..., HTTPConnectionPool]]:
@@ -93,14 +96,14 @@ class Gate:
         gate = self
 
         class Pool(HTTPConnectionPool):
-            def _validate_conn(self, conn: "BaseHTTPConnection") -> None:
+            def _validate_conn(self, conn: Any) -> None:
                 super()._validate_conn(conn)
                 gate.let_through()
 
         class SecurePool(HTTPSConnectionPool):
             ConnectionCls = _Connection
 
-            def _validate_conn(self, conn: "BaseHTTPConnection") -> None:
+            def _validate_conn(self, conn: Any) -> None:
                 super()._validate_conn(conn)  # connects, where that is not done yet
                 gate.let_through()
 
@@ -112,6 +115,7 @@ def connect_ahead(pool: HTTPConnectionPool, timeout_s: float) -> None:
 
     urllib3 has no public way to do so. Raises HTTPError and OSError.
     """
+    # A handshake with a slow BMC takes seconds: after the question for a permit it would use up the permit.
     connection = pool._get_conn()  # noqa: SLF001
     try:
         connection.timeout = timeout_s
@@ -126,7 +130,7 @@ def connect_ahead(pool: HTTPConnectionPool, timeout_s: float) -> None:
 
 
 class _Connection(HTTPSConnection):
-    """A connection that waits for its first request, and is not taken for closed because of session tickets.
+    """A connection that waits for its first request, and does not count as closed because of session tickets.
 
     With TLS 1.3 a server sends tickets after the handshake: urllib3 sees something to read, and connects anew.
     Source: RFC 8446 s.4.6.1.

@@ -10,7 +10,10 @@ from typing import Any
 import requests
 from sushy.exceptions import HTTPError
 
-_LONGEST = 600  # characters of a reason on the run's record, which holds 1,024
+from bringup.errors import BringupError
+
+# Characters of a reason: with the sentence around it, it fits into the 1,024 of a run's detail.
+_MAX_REASON = 600
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Message:
 
     @property
     def is_good_news(self) -> bool:
-        """Whether it reports no trouble; iLO answers "Success" with 200, some mix it into refusals."""
+        """Whether it reports no problem; iLO answers "Success" with 200, some mix it into refusals."""
         return self.severity in {"OK", "Informational"} or self.id in {"Success", "NoOperation"}
 
     def __str__(self) -> str:
@@ -33,8 +36,11 @@ class Message:
         return f"{self.text.rstrip()} ({self.id})" if self.id else self.text
 
 
-class Refusal(HTTPError):  # type: ignore[misc]
-    """An answer of 400 or more. sushy's own class trips over bodies that no schema foresees."""
+class BmcRefusal(BringupError, HTTPError):  # type: ignore[misc]
+    """An answer of 400 or more, in place of sushy's own class, which fails on bodies that no schema foresees.
+
+    It never leaves the driver: `redfish_errors` translates it into BmcBusy, BmcUnavailable or BmcRejected.
+    """
 
     def __init__(self, response: requests.Response) -> None:
         self.status_code = int(response.status_code)
@@ -42,12 +48,12 @@ class Refusal(HTTPError):  # type: ignore[misc]
         self.messages = messages_in(_json_of(response))
         ids = [message.id for message in self.messages]
         self.code = ids[0] if ids else "GeneralError"
-        self.detail = words_of(self.messages)
+        self.detail = summary_of(self.messages)
         Exception.__init__(self, self.summary)
 
     @property
     def summary(self) -> str:
-        """What came, to stand after the name of what sent it."""
+        """What came, as a predicate: its subject is what sent it."""
         return f"answered {self.status_code}: {self.detail or 'without a reason'}"
 
     @property
@@ -62,8 +68,8 @@ class Refusal(HTTPError):  # type: ignore[misc]
         )
 
 
-class TaskFailed(Refusal):
-    """The BMC accepted a request, and the task that it made of it failed; the cause stands in the task's messages.
+class TaskFailed(BmcRefusal):
+    """The BMC accepted a request, and the task that it made of it failed; the cause is in the task's messages.
 
     It counts like a 500 to the request: the BMC tried, and may succeed another time.
     """
@@ -75,14 +81,14 @@ class TaskFailed(Refusal):
 
     @property
     def summary(self) -> str:
-        """What came, to stand after the name of what sent it."""
+        """What came, as a predicate: its subject is what sent it."""
         return f"accepted it, and its task {self._path} ended as {self._state}: {self.detail or 'without a reason'}"
 
 
 def raise_for_refusal(response: requests.Response) -> None:
-    """Raises Refusal. Called by sushy's connector for every answer, before it makes an error of its own."""
+    """Raises BmcRefusal. Called by sushy's connector for every answer, before it makes an error of its own."""
     if response.status_code >= requests.codes.bad_request:
-        raise Refusal(response)
+        raise BmcRefusal(response)
 
 
 def messages_in(body: object) -> tuple[Message, ...]:
@@ -91,11 +97,11 @@ def messages_in(body: object) -> tuple[Message, ...]:
     return tuple(message for message in found if message.id or message.text)
 
 
-def words_of(messages: tuple[Message, ...]) -> str:
-    """The trouble that the messages report, in one line; good news only when there is nothing else."""
-    trouble = [message for message in messages if not message.is_good_news]
-    specific = [message for message in trouble if message.id != "GeneralError"] or trouble or list(messages)
-    return "; ".join(dict.fromkeys(str(message) for message in specific))[:_LONGEST]
+def summary_of(messages: tuple[Message, ...]) -> str:
+    """The problems that the messages report, in one line; good news only when there is nothing else."""
+    problems = [message for message in messages if not message.is_good_news]
+    specific = [message for message in problems if message.id != "GeneralError"] or problems or list(messages)
+    return "; ".join(dict.fromkeys(str(message) for message in specific))[:_MAX_REASON]
 
 
 def _messages(body: object) -> Iterator[Message]:

@@ -40,8 +40,8 @@ class Action:
     body: Mapping[str, Any] = field(default_factory=dict)
 
     def allowable(self, parameter: str) -> tuple[str, ...]:
-        """The values that the resource itself lists for a parameter; () when it does not say."""
-        return _words(self.body.get(f"{parameter}@Redfish.AllowableValues"))
+        """The values that the resource itself lists for a parameter; () when it lists none."""
+        return _texts(self.body.get(f"{parameter}@Redfish.AllowableValues"))
 
     @property
     def info_path(self) -> str | None:
@@ -80,15 +80,15 @@ class Resource:
         return str(found).strip()
 
     def flag(self, *keys: str) -> bool | None:
-        """True or false, also where it is written as text; None when it says neither."""
+        """True or false, also where it is written as text; None when it is neither."""
         found = self.value(*keys)
         if isinstance(found, bool):
             return found
         return {"true": True, "false": False}.get(str(found).strip().lower())
 
-    def words(self, *keys: str) -> tuple[str, ...]:
+    def texts(self, *keys: str) -> tuple[str, ...]:
         """A list of texts; one text alone counts as a list of one."""
-        return _words(self.value(*keys))
+        return _texts(self.value(*keys))
 
     def link(self, *keys: str) -> str | None:
         """The path that a link leads to."""
@@ -120,6 +120,6 @@ class Resource:
                 yield vendor
 
 
-def _words(found: object) -> tuple[str, ...]:
+def _texts(found: object) -> tuple[str, ...]:
     listed = found if isinstance(found, list) else [found]
     return tuple(str(word) for word in listed if isinstance(word, str | int | float) and word != "")

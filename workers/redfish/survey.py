@@ -1,28 +1,38 @@
-"""What a BMC can do for a run, found out by reading alone: which system, slot and boot target, and what would fail."""
+"""What a BMC can do for a run, found out by reading alone: which system, slot and boot target, and what would fail.
 
+The quirks that the driver handles are recognised by what the BMC shows; docs/redfish.md lists the same quirks by
+family, with their sources.
+"""
+
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sushy.exceptions import SushyError
-
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.text import without_image_secret
-from workers.redfish.boot_settings import BootSettings
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.errors import redfish_errors
+from workers.redfish.error_mapping import redfish_errors
+from workers.redfish.login import Login
 from workers.redfish.machine import Machine
-from workers.redfish.machine_identity import identity_of
-from workers.redfish.media import UEFI_HTTP, shown_image
-from workers.redfish.quirks import quirks_of
-from workers.redfish.session import Login
 from workers.redfish.slots import Slot, usable
 from workers.redfish.systems import described
+from workers.redfish.virtual_media import UEFI_HTTP, shown_image
 
+# What the inventory may have as boot_method.
 _METHODS = ("cd", "uefi-http", "pxe")
+# (manufacturer, model, quirk): what a firmware does without showing it beforehand; both are searched for in any case.
+_KNOWN = (
+    ("hpe|hewlett", "", "refuses the boot override while the host is in POST: the run switches it off first"),
+    ("dell", "", "a pending lifecycle job refuses changes (SYS011): the run waits for it"),
+    ("supermicro", "", "keeps the image's name after the eject: only Inserted counts"),
+    ("supermicro", "", "an insert may need a licence (SFT-OOB-LIC, SFT-DCMS-SINGLE); it is named if it is refused"),
+    ("nvidia", "dgx", "asks for user name and password even for an open image: placeholders are sent when it does"),
+    ("cisco", "", "its first slot is the console's alone and refuses images: the next one is tried"),
+)
 
 
 @dataclass
@@ -78,14 +88,17 @@ def survey(
     uuid: str | None = None,
     boot_method: str = "cd",
 ) -> Survey:
-    """Look at the BMC. Nothing is written but the session of the login, and that only where `login` opens one.
+    """Read what the BMC shows. Nothing is written but the session of the login, and that only where `login` opens one.
 
     Args:
-        serial, uuid: of the machine, where several stand behind the BMC.
-        boot_method: that the inventory says; what it needs and the BMC lacks is a problem.
+        connection: to the BMC.
+        login: not yet opened.
+        settings: override the time that machines take, in seconds.
+        serial, uuid: of the machine, where the BMC has several systems.
+        boot_method: of the inventory; what it needs and the BMC lacks is a problem.
 
     Raises:
-        BmcUnavailable, BmcRejected: it lets nobody in.
+        BmcUnavailable, BmcRejected: the login failed.
     """
     found = Survey(bmc=connection.base)
     with redfish_errors(connection.base, "log in", refused=FailureReason.BMC_UNREACHABLE, logging_in=True):
@@ -96,14 +109,14 @@ def survey(
         found.systems = [described(one) for one in connection.members(root.link("Systems"))]
     with _noting(found, "the system"):
         machine = Machine.of(connection, root, settings, serial=serial, uuid=uuid)
-        _look_at_system(found, connection, machine)
+        _look_at_system(found, machine)
         _look_at_slots(found, machine, boot_method)
-        _look_at_boot(found, connection, machine, boot_method)
-        found.quirks = list(quirks_of(connection, machine, login))
+        _look_at_boot(found, machine, boot_method)
+        found.quirks = list(_quirks_of(machine, login))
     return found
 
 
-def _look_at_system(found: Survey, connection: RedfishConnection, machine: Machine) -> None:
+def _look_at_system(found: Survey, machine: Machine) -> None:
     system = machine.system
     found.system, found.system_because = system.path, machine.because
     found.maker, found.model, found.bios = (system.text(name) for name in ("Manufacturer", "Model", "BiosVersion"))
@@ -112,7 +125,7 @@ def _look_at_system(found: Survey, connection: RedfishConnection, machine: Machi
     with _noting(found, "the managers"):
         found.firmware = ", ".join(filter(None, (manager.text("FirmwareVersion") for manager in machine.managers())))
     with _noting(found, "the identity"):
-        found.identity = asdict(identity_of(connection, system))
+        found.identity = asdict(machine.identity())
     if system.action("ComputerSystem.Reset") is None:
         found.problems.append("power: the system has no Reset action, so it cannot be switched")
     if found.power.casefold() not in {"on", "off"}:
@@ -135,19 +148,19 @@ def _view(slot: Slot, order: int | None) -> SlotView:
     why = ""
     if order is None:
         why = (
-            f"its media types are {', '.join(slot.resource.words('MediaTypes'))}"
+            f"its media types are {', '.join(slot.resource.texts('MediaTypes'))}"
             if slot.is_disc is False
             else "it has no way to insert an image"
         )
     elif not slot.is_empty:
-        why = "taken, so it is passed over"
-    types = slot.resource.words("MediaTypes")
+        why = "holds a medium, so it is passed over"
+    types = slot.resource.texts("MediaTypes")
     return SlotView(slot.path, slot.under, types, slot.way, shown_image(slot), order, why)
 
 
-def _look_at_boot(found: Survey, connection: RedfishConnection, machine: Machine, boot_method: str) -> None:
+def _look_at_boot(found: Survey, machine: Machine, boot_method: str) -> None:
     with _noting(found, "the boot override"):
-        boot, oem = BootSettings(connection, machine.system), machine.oem_boot()
+        boot, oem = machine.boot_override(), machine.oem_boot()
         found.boot_written_at, found.boot_mode, found.boot_now = boot.place, boot.mode, boot.shown
         if oem:
             found.boot_written_at = oem.place
@@ -164,9 +177,55 @@ def _look_at_boot(found: Survey, connection: RedfishConnection, machine: Machine
 
 @contextmanager
 def _noting(found: Survey, what: str) -> Iterator[None]:
-    """A part that cannot be read is a problem of its own, and the rest is looked at all the same."""
+    """A part that cannot be read is a problem of its own, and the rest is read all the same."""
     try:
         with redfish_errors(found.bmc, f"show {what}", refused=FailureReason.BMC_UNREACHABLE):
             yield
-    except (BmcRejected, BmcUnavailable, SushyError) as error:
+    except (BmcRejected, BmcUnavailable) as error:
         found.problems.append(without_image_secret(str(error)))
+
+
+def _quirks_of(machine: Machine, login: Login) -> Iterator[str]:
+    """What was recognised, in sentences for people."""
+    if login.basic_because:
+        yield f"no session: name and password are sent with each request ({login.basic_because})"
+    yield from _of_system(machine)
+    slots = machine.read_slots()
+    yield from _of_slots(machine.connection, slots)
+    maker, model = (machine.system.text(name) for name in ("Manufacturer", "Model"))
+    for of_maker, of_model, quirk in _KNOWN:
+        if re.search(of_maker, maker, re.IGNORECASE) and re.search(of_model, model, re.IGNORECASE):
+            yield quirk
+
+
+def _of_system(machine: Machine) -> Iterator[str]:
+    boot = machine.boot_override()
+    if oem := machine.oem_boot():
+        yield f"Cd means a drive of the machine: the virtual disc is booted by Dell's VCD-DVD, set at {oem.place}"
+    if boot.place != machine.system.path:
+        yield f"the boot override is written to the settings object {boot.place}, and read back there"
+    if boot.mode:
+        yield f"BootSourceOverrideMode is {boot.mode}: it is sent along, so that it stays"
+    if boot.is_usb_cd:
+        yield "virtual discs boot as UsbCd, not as Cd"
+    etag = machine.system.etag or ""
+    if etag:
+        yield f"shows {'weak ' if etag.startswith('W/') else ''}ETags: they are sent back as If-Match"
+
+
+def _of_slots(connection: RedfishConnection, slots: list[Slot]) -> Iterator[str]:
+    able = usable(slots)
+    if len(able) > 1:
+        yield f"{len(able)} slots may take the image: the next one is tried when one refuses"
+    for slot in able:
+        if slot.is_disc is None:
+            yield f"slot {slot.path} shows no MediaTypes and counts as a disc, because it can insert"
+        if slot.way == "patch":
+            yield f"slot {slot.path} has no actions: Image is set by PATCH"
+        elif slot.oem:
+            yield f"slot {slot.path} is driven by {slot.oem.name}, the standard way is missing"
+        parameters = connection.parameters(slot.insert_action) if slot.insert_action else []
+        if asked := [one.text("Name") for one in parameters if one.flag("Required") and one.text("Name") != "Image"]:
+            yield f"slot {slot.path} asks for {', '.join(asked)} besides the image"
+        if slot.resource.flag("VerifyCertificate") is not None:
+            yield f"slot {slot.path} can check the image server's certificate (VerifyCertificate)"

@@ -1,9 +1,10 @@
-"""The task that a BMC makes of a request: followed to its end, because only its messages say why it failed.
+"""The task that a BMC makes of a request: followed to its end, because only its messages have the reason why it failed.
 
 Source: DSP0266 s.11.5 (asynchronous operations), Redfish schema Task; iDRAC shows its jobs in the same place.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,24 +12,28 @@ import requests
 from sushy.exceptions import ConnectionError as NoAnswer
 
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.errors import is_hopeless
-from workers.redfish.refusal import Refusal, TaskFailed, messages_in
+from workers.redfish.error_mapping import is_hopeless
+from workers.redfish.refusal import BmcRefusal, TaskFailed, messages_in
 from workers.redfish.resource import Resource, local_path
-from workers.redfish.waiting import comes_true
 
-_LOOK_EVERY_S = 1.0
+# Seconds between two requests for the state of a task: tasks take seconds to minutes, and a BMC answers slowly.
+_POLL_S = 1.0
+# States of Redfish tasks, and of the jobs that some BMCs show as tasks. Source: Redfish schema Task (TaskState).
 _FAILED = frozenset({"exception", "killed", "cancelled", "interrupted", "failed", "completedwitherrors", "error"})
-_ASK_AGAIN = frozenset({408, 425, 429, 503})  # of the BMC, and not of the task
 _DONE = frozenset({"completed", "completedok"})
+# HTTP statuses that are the BMC's own, and not the result of the task.
+_ASK_AGAIN = frozenset({408, 425, 429, 503})
 
 
 def follow(connection: RedfishConnection, answer: requests.Response, timeout_s: float) -> bool:
     """Wait for the task behind an answer; returns whether the request is known to be done.
 
-    False is no failure: the task runs on, or the BMC does not say; look at the resource itself.
+    False is no failure: the task runs on, or the BMC does not report it; read the resource itself.
 
     Args:
-        timeout_s: for the whole task.
+        connection: to the BMC that answered.
+        answer: to the request.
+        timeout_s: seconds for the whole task.
 
     Raises:
         TaskFailed: it ended badly; carries its messages.
@@ -36,7 +41,32 @@ def follow(connection: RedfishConnection, answer: requests.Response, timeout_s: 
     task = _Task.of(answer)
     if task is None:
         return answer.status_code != 202  # 202 and no task to follow
-    return comes_true(lambda: task.has_ended(connection), timeout_s, _LOOK_EVERY_S, connection.sleep)
+    return wait_until(lambda: task.has_ended(connection), timeout_s, _POLL_S, connection.sleep)
+
+
+def wait_until(
+    is_true: Callable[[], bool],
+    timeout_s: float,
+    every_s: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Whether something becomes true in time; it is asked once at least, and once more at the end.
+
+    Args:
+        is_true: asks.
+        timeout_s: seconds to wait.
+        every_s: seconds between two questions.
+        sleep: waits for so many seconds.
+        clock: seconds that only go forward.
+    """
+    deadline, count = clock() + timeout_s, 0
+    while not is_true():
+        count += 1
+        if clock() >= deadline or count * every_s > timeout_s:
+            return False
+        sleep(every_s)
+    return True
 
 
 @dataclass
@@ -58,12 +88,12 @@ class _Task:
     def has_ended(self, connection: RedfishConnection) -> bool:
         """Ask once. Raises TaskFailed."""
         try:
-            self.last = connection.door.get(self.path)
+            self.last = connection.connector.get(self.path)
         except NoAnswer as error:
             if is_hopeless(error):
                 raise
-            return False  # asked again; the time for the whole task bounds it
-        except Refusal as refusal:
+            return False  # read again; the time for the whole task bounds it
+        except BmcRefusal as refusal:
             if refusal.status_code in {404, 410}:  # the BMC has forgotten a task that is over
                 return True
             if refusal.status_code in _ASK_AGAIN or (refusal.status_code >= 500 and not refusal.messages):
@@ -83,7 +113,7 @@ def _state_of(body: Mapping[str, Any]) -> str:
 
 
 def _is_bad(body: Mapping[str, Any]) -> bool:
-    """Some complete a task that did not do its work, and say so in its status alone."""
+    """Some BMCs complete a task that did not do its work; only its status shows that."""
     return str(body.get("TaskStatus")) == "Critical" and any(not m.is_good_news for m in messages_in(body))
 
 

@@ -26,8 +26,7 @@ from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER, WRITES
 from tests.integration.redfish.recorder import Held, Write, recorded
-from workers.own_media import OwnMedia
-from workers.permit import Permit
+from workers.bmc import OwnMedia, Permit
 from workers.redfish import RedfishBmc
 from workers.redfish.gate import Gate
 

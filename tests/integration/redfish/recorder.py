@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
-from workers.permit import Permit
+from workers.bmc import Permit
 
 # Which permit each kind of request needs; the last part of its path, or its method.
 _KINDS = {

@@ -129,7 +129,7 @@ def test_no_proxy_of_the_environment_comes_between(bmc: RedfishBmc, monkeypatch:
 
 
 def test_there_is_a_way_to_this_bmc_and_to_nobody_else(emulator: Emulator, bmc: RedfishBmc) -> None:
-    session = bmc._connection.door._session
+    session = bmc._connection.connector._session
     assert session.get_adapter(f"{emulator.address}/redfish/v1/")
     for elsewhere in (f"{emulator.address}.example.net/", "https://127.0.0.1/", emulator.address.replace("s:", ":")):
         with pytest.raises(InvalidSchema):

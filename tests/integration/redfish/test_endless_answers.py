@@ -14,7 +14,7 @@ from bringup.model import Decision, RunState, utc_now
 from bringup.wire.run import Run
 from tests.conftest import MakeSettings
 from workers.redfish import RedfishBmc
-from workers.redfish.bounded import LARGEST_BYTES
+from workers.redfish.transport import LARGEST_BYTES
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Serve = Callable[[socket.socket], None]

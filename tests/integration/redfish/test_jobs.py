@@ -12,7 +12,7 @@ from tests.integration.redfish.conftest import PERMIT, Emulator, MakeBmc, write_
 from tests.integration.redfish.emulator import SESSIONS, SYSTEM
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.boot import boot
-from workers.finish import finish
+from workers.jobs import finish
 
 RESET = "ComputerSystem.Reset"
 
@@ -27,7 +27,7 @@ def world(make_settings: Callable[..., Settings], emulator: Emulator, make_bmc: 
 
 
 def boot_it(world: World) -> None:
-    boot(world.tools, world.task(), run_id=RUN_ID)
+    boot(world.context, world.task(), run_id=RUN_ID)
 
 
 def outcome(world: World) -> tuple[RunState, str | None]:
@@ -50,7 +50,7 @@ def test_boot_and_finish_leave_the_machine_as_it_was(world: World, emulator: Emu
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Once"
     assert emulator.ask()["PowerState"] == "On"
     world.api.abort()
-    finish(world.tools, world.task(), run_id=RUN_ID)
+    finish(world.context, world.task(), run_id=RUN_ID)
     assert not emulator.ask("/VirtualMedia/Cd")["Inserted"]
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Disabled"
     assert emulator.ask()["PowerState"] == "Off"
@@ -112,7 +112,7 @@ def test_stuck_media_end_the_run_as_media_rejected(world: World, emulator: Emula
     emulator.fail(stuck=True)
     again = World(world.settings)
     again.api.image_url = world.api.image_url
-    again.use(world.tools.make_bmc)
+    again.use(world.context.make_bmc)
     assert outcome(again) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
 
@@ -139,7 +139,7 @@ def test_a_medium_that_stays_stuck_does_not_keep_the_device(world: World, emulat
     world.api.abort()
     emulator.fail(stuck=True)
     with pytest.raises(BmcUnavailable):
-        finish(world.tools, world.task(), run_id=RUN_ID)
-    finish(world.tools, world.task(), run_id=RUN_ID)
+        finish(world.context, world.task(), run_id=RUN_ID)
+    finish(world.context, world.task(), run_id=RUN_ID)
     assert world.api.state.closed_at
     assert "stuck" in world.api.timeline[-1].detail

@@ -13,7 +13,7 @@ from bringup.errors import PermitExpired
 from bringup.wire.run import ARRIVAL_S
 from tests.integration.redfish.conftest import OWN, SECRET, Emulator, MakeBmc, media_of
 from tests.integration.redfish.emulator import SYSTEM
-from workers.permit import Permit, boot_clock
+from workers.bmc import Permit, boot_clock
 from workers.redfish import RedfishBmc
 
 PERMIT_S = 1.0

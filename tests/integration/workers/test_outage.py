@@ -8,7 +8,7 @@ from tests.integration.workers.conftest import MakeSite, StartWorker
 from tests.integration.workers.site import Site, WorkerProcess, eventually
 
 OUTAGE_S = 10
-GIVEN_AWAY_AFTER_S = 11  # by when a silent worker's job has been put back: workers.liveness, workers.reaper
+GIVEN_AWAY_AFTER_S = 11  # by when a silent worker's job has been put back: workers.in_flight, workers.reaper
 THREADS_AND_LOOPS = 16 + 5
 
 

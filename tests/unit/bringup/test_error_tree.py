@@ -16,8 +16,6 @@ PACKAGES = ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer
 ELSEWHERE = {
     "bringup.connections.sentinel.SentinelRefused": "redis-py must take it for a refused login",
     "bringup.connections.sentinel.NoSentinelAnswers": "redis-py must take it for a connection that failed",
-    "workers.redfish.refusal.Refusal": "sushy must take it for an error of HTTP",
-    "workers.redfish.refusal.TaskFailed": "as Refusal",
     "dhcp_tailer.retry.Interrupted": "a signal: no `except Exception` of a library may stop it",
     "agent.over.RunOver": "the agent runs in the image, without the kernel",
     "agent.parameters.BadParameters": "the agent runs in the image, without the kernel",

@@ -30,13 +30,10 @@ from bringup.wire.run import (
     RunMedia,
     TimelineEntry,
 )
-from workers import identity as identities
-from workers.bmc import Bmc
+from workers.bmc import Bmc, OwnMedia, Permit, ReportedIdentity
 from workers.callback import Callback
-from workers.context import Tools
 from workers.job import Task
-from workers.own_media import OwnMedia
-from workers.permit import Permit
+from workers.job_context import JobContext
 
 _Result = TypeVar("_Result")
 MAC = "02:00:00:00:00:01"
@@ -113,7 +110,7 @@ class FakeBmc:
     foreign: str | None = None
     override: str | None = None
     booted: RunMedia | None = None
-    is_machine: identities.MachineIdentity = field(default_factory=identities.MachineIdentity)
+    is_machine: ReportedIdentity = field(default_factory=ReportedIdentity)
     closed: int = 0
     power_settle_s: float = 20.0
     busy: int = 0  # so many writes are refused because the host is in POST
@@ -123,7 +120,7 @@ class FakeBmc:
     def connect(self) -> None:
         """Always ready."""
 
-    def identity(self) -> identities.MachineIdentity:
+    def identity(self) -> ReportedIdentity:
         return self.calls.through("identity", lambda: self.is_machine)
 
     def power_state(self) -> str:
@@ -218,7 +215,7 @@ class FakeApi:
     def media(self, run_id: str, owner: str) -> RunMedia:
         return self.calls.through("media", lambda: self._mint(run_id, owner))
 
-    def tell(
+    def post_event(
         self,
         run_id: str,
         what: EventType,
@@ -229,7 +226,7 @@ class FakeApi:
         identity: MachineIdentity | None = None,
     ) -> RunEventReply:
         event = RunEvent(type=what, owner=owner, detail=detail, reason=reason, identity=identity)
-        return self.calls.through(f"tell {what}", lambda: self._event(run_id, event))
+        return self.calls.through(f"post_event {what}", lambda: self._event(run_id, event))
 
     def heartbeat(self) -> None:
         """The machine calls."""
@@ -310,17 +307,17 @@ class World:
         self.bmc = FakeBmc(self.calls, on=machine_is_on)
         self.clock = Clock()
         self.api = FakeApi(settings, self.calls, self.clock)
-        self.boot_in_hand = False
+        self.boot_in_flight = False
         self.meta: dict[str, Any] = {}  # of the job: it stays when the job runs again
         self.settings = settings
         self.use(lambda _run, _settings: self.bmc)
 
     def use(self, make_bmc: Callable[[Run, Settings], Bmc]) -> None:
         """Another BMC; the worker's settings are read anew."""
-        self.tools = Tools(
+        self.context = JobContext(
             self.settings,
             cast("Callback", self.api),
-            boot_in_hand=lambda _run_id: self.boot_in_hand,
+            boot_in_flight=lambda _run_id: self.boot_in_flight,
             make_bmc=make_bmc,
             clock=self.clock,
             sleep=self.clock.sleep,

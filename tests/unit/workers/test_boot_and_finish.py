@@ -11,7 +11,7 @@ from bringup.model import FailureReason, RunState
 from bringup.wire.run import EventType
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from workers.boot import boot
-from workers.finish import finish
+from workers.jobs import finish
 
 _BUSY = BmcUnavailable("busy")
 
@@ -26,11 +26,11 @@ def raising(error: Exception) -> Callable[[], None]:
 
 
 def boot_it(world: World) -> None:
-    boot(world.tools, world.task(), run_id=RUN_ID)
+    boot(world.context, world.task(), run_id=RUN_ID)
 
 
 def finish_it(world: World) -> None:
-    finish(world.tools, world.task(), run_id=RUN_ID)
+    finish(world.context, world.task(), run_id=RUN_ID)
 
 
 def number_of(world: World, name: str) -> int:
@@ -65,7 +65,7 @@ def test_a_bmc_that_stays_away_fails_the_run_after_its_tries(world: World) -> No
 
 def test_only_errors_of_the_bmc_count_as_tries(world: World) -> None:
     for _ in range(10):
-        fail_at(world, "tell boot_started", ApiUnavailable("away"))
+        fail_at(world, "post_event boot_started", ApiUnavailable("away"))
         with pytest.raises(ApiUnavailable):
             boot_it(world)
     assert world.meta == {}
@@ -109,7 +109,7 @@ def test_a_bmc_that_refuses_fails_the_run_at_once_with_its_reason(world: World) 
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
 
-@pytest.mark.parametrize("call", ["power_state", "media", "power_on", "tell powered_on"])
+@pytest.mark.parametrize("call", ["power_state", "media", "power_on", "post_event powered_on"])
 def test_a_bug_in_boot_ends_the_run_as_worker_lost_at_once(world: World, call: str) -> None:
     fail_at(world, call, KeyError("a bug"))
     with pytest.raises(KeyError):
@@ -129,21 +129,21 @@ def test_a_worker_that_is_short_of_something_does_not_end_the_run(world: World, 
 
 
 def test_a_refusal_that_is_not_about_the_run_does_not_end_it(world: World) -> None:
-    fail_at(world, "tell boot_started", ApiRejected("who are you", kind="unauthorized"))
+    fail_at(world, "post_event boot_started", ApiRejected("who are you", kind="unauthorized"))
     with pytest.raises(ApiRejected):
         boot_it(world)
     assert world.api.state.state is RunState.QUEUED
 
 
 def test_boot_of_an_unknown_or_ended_run_does_nothing(world: World) -> None:
-    boot(world.tools, world.task(), run_id="02-00-00-00-00-01-1")
+    boot(world.context, world.task(), run_id="02-00-00-00-00-01-1")
     world.api.abort()
     boot_it(world)
-    assert not [name for name in world.calls.names if not name.startswith("tell")]
+    assert not [name for name in world.calls.names if not name.startswith("post_event")]
 
 
 def test_finish_of_an_unknown_run_does_nothing(world: World) -> None:
-    finish(world.tools, world.task(), run_id="02-00-00-00-00-01-1")
+    finish(world.context, world.task(), run_id="02-00-00-00-00-01-1")
     assert world.calls.names == ["run"]
 
 
@@ -173,7 +173,7 @@ def test_finish_takes_out_what_a_permit_allowed_whatever_the_timeline_has_forgot
 
 
 def test_finish_switches_off_what_was_switched_on_without_a_word(world: World) -> None:
-    kill_at(world, "tell powered_on")
+    kill_at(world, "post_event powered_on")
     with pytest.raises(Killed):
         boot_it(world)
     assert world.bmc.on
@@ -187,7 +187,7 @@ def test_finish_switches_off_what_was_switched_on_without_a_word(world: World) -
 def test_finish_waits_while_the_boot_job_is_in_hand(world: World) -> None:
     boot_it(world)
     world.api.abort()
-    world.boot_in_hand = True
+    world.boot_in_flight = True
     with pytest.raises(NotYet) as early:
         finish_it(world)
     assert early.value.retry_in_s
@@ -196,7 +196,7 @@ def test_finish_waits_while_the_boot_job_is_in_hand(world: World) -> None:
 
 
 def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: World) -> None:
-    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="me")
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner="me")
     world.api.abort()
     finish_it(world)
     assert world.api.state.closed_at
@@ -205,10 +205,10 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
 
 
 def test_finish_takes_out_a_medium_that_nobody_told_of(world: World) -> None:
-    kill_at(world, "tell media_inserted")
+    kill_at(world, "post_event media_inserted")
     with pytest.raises(Killed):
         boot_it(world)
-    assert world.calls.names[-2:] == ["insert_media", "tell media_inserted"]
+    assert world.calls.names[-2:] == ["insert_media", "post_event media_inserted"]
     assert world.bmc.media
     assert world.api.state.media_at is None
     world.api.abort()
@@ -247,7 +247,7 @@ def test_finish_gives_the_device_back_when_the_clean_up_breaks(world: World) -> 
 
 def test_power_stays_on_after_the_run_where_that_is_wanted(world: World) -> None:
     world.settings = world.settings.model_copy(update={"power_off_after_run": False})
-    world.use(world.tools.make_bmc)
+    world.use(world.context.make_bmc)
     boot_it(world)
     world.api.abort()
     finish_it(world)

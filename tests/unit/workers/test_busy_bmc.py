@@ -13,7 +13,7 @@ FOR_EVER = 10**6
 
 
 def boot_it(world: World) -> None:
-    boot(world.tools, world.task(), run_id=RUN_ID)
+    boot(world.context, world.task(), run_id=RUN_ID)
 
 
 def waits(world: World) -> list[str]:
@@ -35,7 +35,7 @@ def test_each_look_has_a_permit_of_its_own(world: World) -> None:
     assert len(given) == 2 + 4, "to look for an old medium, to insert, and for each look at a busy BMC"
 
 
-def test_a_worker_is_not_held_for_long_and_the_wait_costs_no_try(world: World) -> None:
+def test_a_worker_is_not_silent_for_long_and_the_wait_costs_no_try(world: World) -> None:
     world.bmc.busy = FOR_EVER
     for _ in range(world.settings.bmc_tries + 2):
         with pytest.raises(BmcBusy):

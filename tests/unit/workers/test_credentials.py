@@ -7,7 +7,7 @@ import pytest
 
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
-from workers.credentials import read_credential
+from workers.redfish.login import read_credential
 
 GOOD = 'username = "root"\npassword = "s3cret-word"\n'
 

@@ -5,15 +5,17 @@ import pytest
 from bringup.errors import PermitExpired
 from bringup.wire.run import PERMIT_S, EventType, RunEventReply
 from tests.unit.workers.fakes import RUN_ID, World
+from workers.bmc import Permit
 from workers.guard import Guard
-from workers.permit import Permit
 
 
 def guard_of(world: World, monkeypatch: pytest.MonkeyPatch, permit_s: float | None) -> Guard:
     """The guard of a worker to whom the API answers so."""
     reply = RunEventReply(state=world.api.state.state, permit_s=permit_s)
-    monkeypatch.setattr(world.api, "tell", lambda *_args, **_fields: world.calls.through("tell", lambda: reply))
-    return world.tools.guard(world.api.run(RUN_ID), world.bmc, world.task())
+    monkeypatch.setattr(
+        world.api, "post_event", lambda *_args, **_fields: world.calls.through("post_event", lambda: reply)
+    )
+    return world.context.guard(world.api.run(RUN_ID), world.bmc, world.task())
 
 
 def test_no_permit_is_longer_than_we_know_it_to_be_safe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +34,4 @@ def test_the_bmc_is_connected_to_before_the_permit_is_asked_for(world: World, mo
     monkeypatch.setattr(world.bmc, "connect", lambda: world.calls.through("connect", lambda: None))
     before = len(world.calls.names)
     guard.write(EventType.WRITE_REQUESTED, Permit.require)
-    assert world.calls.names[before:] == ["connect", "tell"]
+    assert world.calls.names[before:] == ["connect", "post_event"]

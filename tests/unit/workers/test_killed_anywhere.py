@@ -10,7 +10,7 @@ from bringup.model import DeviceState, RunState
 from bringup.settings import Settings
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from workers.boot import boot
-from workers.finish import finish
+from workers.jobs import finish
 
 MACHINE = pytest.mark.parametrize("machine_is_on", [False, True], ids=["machine off", "machine on"])
 
@@ -26,11 +26,11 @@ def as_the_queue(job: Callable[[], None], world: World) -> None:
 
 
 def boot_it(world: World) -> None:
-    as_the_queue(lambda: boot(world.tools, world.task(), run_id=RUN_ID), world)
+    as_the_queue(lambda: boot(world.context, world.task(), run_id=RUN_ID), world)
 
 
 def finish_it(world: World) -> None:
-    as_the_queue(lambda: finish(world.tools, world.task(), run_id=RUN_ID), world)
+    as_the_queue(lambda: finish(world.context, world.task(), run_id=RUN_ID), world)
 
 
 def booted(settings: Settings, *, machine_is_on: bool) -> World:
@@ -147,7 +147,7 @@ def test_boot_killed_anywhere_and_then_aborted_leaves_no_medium_and_no_power(fas
         world = World(fast_settings)
         run_killed(world, boot_it, *moment)
         world.api.abort()
-        boot_it(world)  # the sweep puts the boot job back too
+        boot_it(world)  # the reaper requeues the boot job too
         finish_it(world)
         boot_it(world)
         assert world.bmc.media is None, moment

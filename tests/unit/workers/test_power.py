@@ -8,25 +8,25 @@ from bringup.wire.run import PERMIT_S, EventType
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import PowerState
 from workers.boot import boot
-from workers.finish import finish
-from workers.liveness import SILENT_AFTER_S
-from workers.power import Power
+from workers.guard import Power
+from workers.in_flight import SILENT_AFTER_S
+from workers.jobs import finish
 
 
 def boot_it(world: World) -> None:
-    boot(world.tools, world.task(), run_id=RUN_ID)
+    boot(world.context, world.task(), run_id=RUN_ID)
 
 
 def finish_it(world: World) -> None:
-    finish(world.tools, world.task(), run_id=RUN_ID)
+    finish(world.context, world.task(), run_id=RUN_ID)
 
 
 def power_of(world: World) -> Power:
     """The switch of one execution of the boot job."""
     task = world.task()
-    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner=task.owner)
-    guard = world.tools.guard(world.api.run(RUN_ID), world.bmc, task)
-    return world.tools.power(world.bmc, guard)
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner=task.owner)
+    guard = world.context.guard(world.api.run(RUN_ID), world.bmc, task)
+    return world.context.power(world.bmc, guard)
 
 
 def switch_on(power: Power) -> None:
@@ -68,11 +68,17 @@ def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None
     finish_it(world)
     names = world.calls.names
     before = {name: names[n - 1] for n, name in enumerate(names)}
-    assert (before["insert_media"], before["set_boot_once"]) == ("tell write_requested", "tell override_requested")
-    assert (before["power_off"], before["power_on"]) == ("tell power_off_requested", "tell power_on_requested")
-    assert names[names.index("power_off") - 1] == "tell power_requested"
-    assert names[names.index("eject_media") - 1] == "tell write_requested"
-    assert before["eject_media"] == before["restore_boot"] == "tell cleanup_requested"
+    assert (before["insert_media"], before["set_boot_once"]) == (
+        "post_event write_requested",
+        "post_event override_requested",
+    )
+    assert (before["power_off"], before["power_on"]) == (
+        "post_event power_off_requested",
+        "post_event power_on_requested",
+    )
+    assert names[names.index("power_off") - 1] == "post_event power_requested"
+    assert names[names.index("eject_media") - 1] == "post_event write_requested"
+    assert before["eject_media"] == before["restore_boot"] == "post_event cleanup_requested"
 
 
 def test_a_machine_that_is_off_after_its_run_is_not_switched(world: World) -> None:
@@ -135,7 +141,7 @@ def test_a_refused_permit_ends_the_run_as_aborted(world: World) -> None:
 
 def test_a_worker_that_was_replaced_switches_nothing(world: World) -> None:
     power = power_of(world)
-    world.api.tell(RUN_ID, EventType.BOOT_STARTED, owner="another")
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner="another")
     with pytest.raises(ApiRejected) as refused:
         switch_on(power)
     assert refused.value.kind == "stale"
@@ -155,7 +161,7 @@ def test_a_permit_that_was_slept_over_once_is_asked_for_again(world: World) -> N
     power = power_of(world)
     world.calls.step_in(1, "after", lambda: world.clock.sleep(PERMIT_S + 1))
     switch_on(power)
-    assert world.calls.names.count("tell power_on_requested") == 2
+    assert world.calls.names.count("post_event power_on_requested") == 2
     assert world.bmc.power_on_count == 1
 
 

@@ -11,7 +11,7 @@ from bringup.settings import Settings
 from bringup.wire.run import PERMIT_S
 from tests.unit.workers.fakes import RUN_ID, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
-from workers.finish import finish
+from workers.jobs import finish
 
 # A call to the BMC that is under way cannot be called back; everything up to it can.
 UNDER_WAY = {"power_on", "power_off", "insert_media"}
@@ -55,17 +55,17 @@ def test_power_stays_off_when_the_run_is_aborted_at_any_moment_of_its_boot(fast_
     for number, name in enumerate(calls_of_a_boot(fast_settings)):
         for when in ("before", "after"):
             world = World(fast_settings, machine_is_on=True)
-            world.boot_in_hand = True
+            world.boot_in_flight = True
 
             def abort_and_finish(world: World = world) -> None:
                 world.api.abort()
                 with pytest.raises(NotYet):
-                    finish(world.tools, world.task(), run_id=RUN_ID)
+                    finish(world.context, world.task(), run_id=RUN_ID)
 
             try:
                 held_up(world, number, when, abort_and_finish)
             finally:
-                world.boot_in_hand = False
+                world.boot_in_flight = False
             finish_it(world)
             why = f"{when} {number} {name}"
             assert world.api.state.closed_at, why

@@ -16,8 +16,7 @@ from tests.integration.redfish.conftest import write_credential
 from tests.integration.redfish.matrix.families import Family
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish, served
 from tests.integration.redfish.recorder import Held
-from workers.own_media import OwnMedia
-from workers.permit import Permit, boot_clock
+from workers.bmc import OwnMedia, Permit, boot_clock
 from workers.redfish import RedfishBmc
 from workers.redfish.gate import Gate
 

@@ -7,7 +7,7 @@ from bringup.model import FailureReason
 from tests.integration.redfish.matrix.behaviour import refusal
 from tests.integration.redfish.matrix.conftest import IMAGE, MEDIA, OWN, Simulated, written
 from tests.integration.redfish.matrix.families import FAMILIES
-from workers.permit import Permit, boot_clock
+from workers.bmc import Permit, boot_clock
 from workers.redfish import RedfishBmc
 
 NAMED = {family.name: family for family in FAMILIES}

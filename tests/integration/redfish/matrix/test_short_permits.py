@@ -7,7 +7,7 @@ import pytest
 from bringup.errors import PermitExpired
 from tests.integration.redfish.matrix.conftest import IMAGE, MEDIA, Simulated, written
 from tests.integration.redfish.matrix.families import FAMILIES
-from workers.permit import Permit
+from workers.bmc import Permit
 from workers.redfish import RedfishBmc
 
 NAMED = {family.name: family for family in FAMILIES}

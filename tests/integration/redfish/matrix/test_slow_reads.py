@@ -14,7 +14,7 @@ from tests.integration.redfish.matrix.behaviour import Answer
 from tests.integration.redfish.matrix.conftest import Simulated, run_of
 from tests.integration.redfish.matrix.families import FAMILIES
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish
-from workers.permit import Permit, boot_clock
+from workers.bmc import Permit, boot_clock
 from workers.redfish import RedfishBmc
 
 ILO = [family for family in FAMILIES if family.name == "HPE iLO 5"]

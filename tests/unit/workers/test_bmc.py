@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from workers.own_media import OwnMedia
+from workers.bmc import OwnMedia
 
 SECRET = "q7nq1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"
 OTHER = "AAAA1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"

@@ -13,9 +13,9 @@ from bringup.model import Decision, JobKind, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
-from workers import delayed, housekeeping, in_flight, liveness
+from workers import in_flight
 from workers.job import JobFunction, job_class
-from workers.reaper import Suspects, Sweep
+from workers.reaper import Reaper, Suspects
 from workers.worker import QueueWorker
 
 RUN_ID = "02-00-00-00-00-01-1767225600"
@@ -103,7 +103,7 @@ def test_a_job_does_not_fail_because_redis_does(
     with pytest.raises(redis.exceptions.ConnectionError):
         records.work_once(worker)
     assert not records.has_failed()
-    assert in_flight.is_started(records.boots, BOOT_ID), "the sweep must find it"
+    assert in_flight.is_started(records.boots, BOOT_ID), "the reaper must find it"
 
 
 def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(records: Records) -> None:
@@ -111,10 +111,10 @@ def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(recor
     records.work_once(records.worker(away))
     assert records.is_scheduled()
     assert not records.has_failed()
-    assert delayed.enqueue_due(records.redis, records.queues) == 0, "its time has not come"
+    assert in_flight.enqueue_due(records.redis, records.queues) == 0, "its time has not come"
     records.redis.zadd(records.boots.scheduled_job_registry.key, {BOOT_ID: 1})
-    assert delayed.enqueue_due(records.redis, records.queues) == 1
-    assert delayed.enqueue_due(records.redis, records.queues) == 0
+    assert in_flight.enqueue_due(records.redis, records.queues) == 1
+    assert in_flight.enqueue_due(records.redis, records.queues) == 0
     records.work_once(records.worker(nothing))
     assert not records.is_scheduled()
     assert not in_flight.started(records.boots)
@@ -133,28 +133,28 @@ def test_a_permanent_error_is_recorded_at_once(records: Records) -> None:
 def test_a_job_that_a_run_lives_by_is_enqueued_anew_a_while_after_it_failed(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.work_once(records.worker(lambda _task, **_: 1 / 0))  # type: ignore[arg-type]
-    sweep = Sweep(records.redis, records.queues)
-    sweep._gone = Suspects(0)
+    reaper = Reaper(records.redis, records.queues)
+    reaper._gone = Suspects(0)
     owing = [run_that_owes(JobKind.BOOT)]
-    assert sweep.put_back_owed(lambda: owing) == [], "not at once"
-    sweep._failed = Suspects(0)
-    assert sweep.put_back_owed(lambda: owing) == [BOOT_ID]
+    assert reaper.enqueue_missing(lambda: owing) == [], "not at once"
+    reaper._failed = Suspects(0)
+    assert reaper.enqueue_missing(lambda: owing) == [BOOT_ID]
     assert not records.has_failed()
-    assert sweep.put_back_owed(lambda: owing) == [], "it is there now"
+    assert reaper.enqueue_missing(lambda: owing) == [], "it is there now"
     records.work_once(records.worker(nothing))
 
 
-def test_an_error_of_the_api_makes_the_sweep_forget_what_it_suspected(records: Records) -> None:
-    sweep = Sweep(records.redis, records.queues)
+def test_an_error_of_the_api_makes_the_reaper_forget_what_it_suspected(records: Records) -> None:
+    reaper = Reaper(records.redis, records.queues)
     owing = [run_that_owes(JobKind.BOOT)]
-    sweep.put_back_owed(lambda: owing)
+    reaper.enqueue_missing(lambda: owing)
 
     def fail() -> list[Run]:
         raise ApiUnavailable("away")
 
     with pytest.raises(ApiUnavailable):
-        sweep.put_back_owed(fail)
-    assert not sweep._gone._since
+        reaper.enqueue_missing(fail)
+    assert not reaper._gone._since
 
 
 def test_a_live_execution_is_never_put_back(records: Records) -> None:
@@ -169,13 +169,13 @@ def test_a_live_execution_is_never_put_back(records: Records) -> None:
     thread = threading.Thread(target=records.work_once, args=(worker,), daemon=True)
     thread.start()
     assert entered.wait(5)
-    sweep = Sweep(records.redis, records.queues)
-    sweep._held = Suspects(0)
-    liveness.beat(records.redis, worker.running())
-    assert sweep.put_back_held() == []
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    in_flight.beat(records.redis, worker.running())
+    assert reaper.requeue_in_flight() == []
     records.redis.zadd(keys.EXECUTIONS, dict.fromkeys(worker.running(), time.time() - 60))
-    assert sweep.put_back_held() == [BOOT_ID]
-    assert sweep.put_back_held() == []
+    assert reaper.requeue_in_flight() == [BOOT_ID]
+    assert reaper.requeue_in_flight() == []
     leave.set()
     thread.join(5)
 
@@ -186,24 +186,24 @@ def test_what_has_expired_is_forgotten(records: Records) -> None:
         records.redis.zadd(key, {"old": 1, "new": time.time() + 60})
     for key in ("rq:workers", "rq:workers:boots"):
         records.redis.sadd(key, "rq:worker:killed")
-    housekeeping.forget_the_old(records.queues)
+    Reaper(records.redis, records.queues).drop_expired()
     assert [records.redis.zrange(key, 0, -1) for key in registries] == [[b"new"], [b"new"]]
     assert not records.redis.exists("rq:workers", "rq:workers:boots")
 
 
-def test_two_sweeps_at_once_put_a_job_back_once(records: Records) -> None:
+def test_two_reapers_at_once_put_a_job_back_once(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.redis.lmove("rq:queue:boots", "rq:queue:boots:intermediate")
-    sweeps = [Sweep(records.redis, records.queues) for _ in range(4)]
+    reapers = [Reaper(records.redis, records.queues) for _ in range(4)]
     barrier = threading.Barrier(4)
     done: list[str] = []
 
-    def sweep_it(sweep: Sweep) -> None:
-        sweep._held = Suspects(0)
+    def reap(reaper: Reaper) -> None:
+        reaper._silent = Suspects(0)
         barrier.wait(5)
-        done.extend(sweep.put_back_held())
+        done.extend(reaper.requeue_in_flight())
 
-    threads = [threading.Thread(target=sweep_it, args=(sweep,)) for sweep in sweeps]
+    threads = [threading.Thread(target=reap, args=(reaper,)) for reaper in reapers]
     for thread in threads:
         thread.start()
     for thread in threads:

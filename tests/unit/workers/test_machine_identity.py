@@ -8,8 +8,8 @@ from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.run import ARRIVAL_S, PERMIT_S, MachineIdentity
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
+from workers.bmc import ReportedIdentity
 from workers.boot import boot
-from workers.identity import MachineIdentity as Seen
 
 WRITES = {"insert_media", "eject_media", "set_boot_once", "restore_boot", "power_on", "power_off"}
 
@@ -35,7 +35,7 @@ def kill_at(world: World, name: str, when: str = "before") -> None:
 
 def test_another_machine_behind_the_address_is_not_touched(world: World) -> None:
     expect(world, serial="A1")
-    world.bmc.is_machine = Seen(serial="B2")
+    world.bmc.is_machine = ReportedIdentity(serial="B2")
     boot_it(world)
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.WRONG_MACHINE)
     assert "A1" in world.api.state.detail
@@ -46,33 +46,33 @@ def test_another_machine_behind_the_address_is_not_touched(world: World) -> None
 
 
 def test_the_machine_of_the_first_contact_is_pinned_and_another_is_refused_later(world: World) -> None:
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     boot_it(world)
     assert world.api.device.record.identity == MachineIdentity(serial="A1")
     again = World(world.settings)
     again.api.put_device(identity=world.api.device.record.identity)
-    again.bmc.is_machine = Seen(serial="B2")
+    again.bmc.is_machine = ReportedIdentity(serial="B2")
     boot_it(again)
     assert again.api.state.reason is FailureReason.WRONG_MACHINE
     assert writes(again) == []
 
 
 def test_a_machine_that_is_exchanged_during_its_boot_is_not_touched_by_who_takes_over(world: World) -> None:
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     kill_at(world, "power_on")
     before = writes(world)
-    world.bmc.is_machine = Seen(serial="B2")
+    world.bmc.is_machine = ReportedIdentity(serial="B2")
     boot_it(world)
     assert world.api.state.reason is FailureReason.WRONG_MACHINE
     assert writes(world) == before
 
 
 def test_the_clean_up_touches_no_other_machine_than_the_run_began_with(world: World) -> None:
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     boot_it(world)
     world.api.abort()
     before = writes(world)
-    world.bmc.is_machine = Seen(serial="B2")
+    world.bmc.is_machine = ReportedIdentity(serial="B2")
     finish_it(world)
     assert writes(world) == before
     assert world.bmc.on
@@ -97,7 +97,7 @@ def test_a_machine_of_another_name_is_not_cleaned_up_where_the_run_began_with_an
     world.api.abort()
     before = writes(world)
     shown = {"macs": tuple(names["nic_macs"])} if "nic_macs" in names else names  # type: ignore[arg-type]
-    world.bmc.is_machine = Seen(**shown)  # type: ignore[arg-type]
+    world.bmc.is_machine = ReportedIdentity(**shown)  # type: ignore[arg-type]
     finish_it(world)
     assert writes(world) == before
     assert world.bmc.on
@@ -106,11 +106,11 @@ def test_a_machine_of_another_name_is_not_cleaned_up_where_the_run_began_with_an
 
 def test_what_a_bmc_shows_only_later_is_kept_for_the_run(world: World) -> None:
     kill_at(world, "power_on")
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     boot_it(world)
     world.api.abort()
     before = writes(world)
-    world.bmc.is_machine = Seen(serial="B2")
+    world.bmc.is_machine = ReportedIdentity(serial="B2")
     finish_it(world)
     assert writes(world) == before
 
@@ -130,7 +130,7 @@ def test_an_edit_that_gives_the_machine_to_another_name_ends_the_run_before_its_
             expect(world, serial="A2")
 
     world.bmc.on = True
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     world.calls.step_in(probe.calls.names.index(at) - 1, "before", edit)
     boot_it(world)
     assert at not in world.calls.names
@@ -141,7 +141,7 @@ def test_an_edit_that_gives_the_machine_to_another_name_ends_the_run_before_its_
 
 
 def test_a_corrected_serial_does_not_keep_the_machine_of_the_run_from_being_cleaned_up(world: World) -> None:
-    world.bmc.is_machine = Seen(serial="A1")
+    world.bmc.is_machine = ReportedIdentity(serial="A1")
     boot_it(world)
     world.api.abort()
     expect(world, serial="A2")
@@ -156,7 +156,7 @@ def test_an_identity_that_cannot_be_read_is_an_error_of_the_bmc_and_nothing_is_w
 
     world.calls.step_in(2, "before", refuse)
     with pytest.raises(BmcUnavailable):
-        boot(world.tools, world.task(), run_id=RUN_ID)
+        boot(world.context, world.task(), run_id=RUN_ID)
     assert writes(world) == []
 
 
@@ -227,7 +227,7 @@ def test_who_gave_a_permit_back_holds_up_nobody(world: World) -> None:
     boot_it(probe)
     world.calls.step_in(probe.calls.names.index("power_on"), "before", refuse)
     with pytest.raises(BmcUnavailable):
-        boot(world.tools, world.task(), run_id=RUN_ID)
-    boot(world.tools, world.task(), run_id=RUN_ID)
+        boot(world.context, world.task(), run_id=RUN_ID)
+    boot(world.context, world.task(), run_id=RUN_ID)
     assert world.api.state.state is RunState.WAITING
     assert world.clock.now == 0

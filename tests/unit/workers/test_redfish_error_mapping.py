@@ -9,9 +9,8 @@ from sushy import exceptions as sushy_errors
 
 from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
-from workers.redfish.errors import redfish_errors
-from workers.redfish.refusal import Refusal, raise_for_refusal
-from workers.redfish.waiting import retry_after_s
+from workers.redfish.error_mapping import redfish_errors
+from workers.redfish.refusal import BmcRefusal, raise_for_refusal
 
 REFUSED = FailureReason.MEDIA_REJECTED
 LATER, AUTH = FailureReason.BMC_UNREACHABLE, FailureReason.BMC_AUTH
@@ -25,16 +24,16 @@ def answer(status: int, body: str = "{}") -> requests.Response:
 
 
 def meaning(error: Exception, **how: Any) -> BmcUnavailable | BmcRejected:
-    with pytest.raises((BmcUnavailable, BmcRejected)) as told, redfish_errors("b", "act", refused=REFUSED, **how):
+    with pytest.raises((BmcUnavailable, BmcRejected)) as raised, redfish_errors("b", "act", refused=REFUSED, **how):
         raise error
-    assert isinstance(told.value, BmcUnavailable | BmcRejected)
-    return told.value
+    assert isinstance(raised.value, BmcUnavailable | BmcRejected)
+    return raised.value
 
 
 def of_status(status: int, body: str = "{}", **how: Any) -> BmcUnavailable | BmcRejected:
     try:
         raise_for_refusal(answer(status, body))
-    except Refusal as error:
+    except BmcRefusal as error:
         return meaning(error, **how)
     raise AssertionError(f"{status} is taken for success")
 
@@ -60,7 +59,7 @@ def test_a_refused_account_is_never_tried_again(status: int, *, logging_in: bool
     assert found.reason == AUTH
 
 
-def test_a_refused_account_is_told_with_what_to_look_at() -> None:
+def test_a_refused_account_is_reported_with_what_to_look_at() -> None:
     assert "password of the device's credential" in str(of_status(401, logging_in=True))
     assert "the account's role" in str(of_status(403, logging_in=True))
 
@@ -154,6 +153,8 @@ def test_messages_beside_the_error_count_too() -> None:
     [("7", 7.0), ("9" * 400, 120.0), ("", None), ("\xb2", None), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
 )
 def test_a_retry_after_of_any_form_is_a_bounded_number_of_seconds_or_none(text: str, seconds: float | None) -> None:
-    response = answer(503)
+    response = answer(503, json.dumps({"error": {"code": "Base.1.0.ServiceTemporarilyUnavailable"}}))
     response.headers["Retry-After"] = text
-    assert retry_after_s(response) == seconds
+    found = meaning(BmcRefusal(response))
+    assert isinstance(found, BmcBusy)
+    assert found.retry_in_s == seconds

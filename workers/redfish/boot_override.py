@@ -1,7 +1,7 @@
 """The boot source override: written where this BMC keeps it, read back there, and undone there.
 
 Many BMCs take it on the system itself. Where ``@Redfish.Settings`` names a settings object that holds ``Boot``
-(AMI FutureState's ``SD``, iDRAC 10, GB300), it is taken there, and the live resource changes at the next boot only.
+(AMI FutureState's ``SD``, iDRAC 10, GB300), it is written there, and the live resource changes at the next boot only.
 
 Source: Redfish schema ComputerSystem (Boot), DSP0266 s.9.10 (Settings resource).
 """
@@ -13,20 +13,22 @@ from typing import Any
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.etags import patch_current
-from workers.redfish.refusal import Refusal
+from workers.redfish.refusal import BmcRefusal
 from workers.redfish.resource import Resource
 
+# Properties of ComputerSystem.Boot.
 _TARGET, _ENABLED, _MODE = "BootSourceOverrideTarget", "BootSourceOverrideEnabled", "BootSourceOverrideMode"
 _ALLOWABLE = f"{_TARGET}@Redfish.AllowableValues"
-# The names under which a disc, the network and an address are found; the first that is allowed is taken.
+# The names of a disc, of the network and of an address, by boot_method; the first that is allowed is used.
 _TARGETS = {"cd": ("Cd", "UsbCd"), "uefi-http": ("UefiHttp",), "pxe": ("Pxe",)}
+# Tries at the first place: a write that reads back differently is repeated once.
 _TRIES = 2
-_ELSEWHERE = frozenset({400, 403, 404, 405, 501})  # this resource does not take it; the other one may
+# HTTP statuses of a resource that does not take the override; the other one may.
+_ELSEWHERE = frozenset({400, 403, 404, 405, 501})
 
 
 @dataclass(frozen=True)
-class Override:
+class ShownOverride:
     """What the machine boots next, as one resource shows it."""
 
     enabled: str
@@ -36,10 +38,11 @@ class Override:
         return f"{self.enabled or 'nothing'}/{self.target or 'nothing'}"
 
 
-class BootSettings:
+class BootOverride:
     """The boot override of one system.
 
     Args:
+        connection: to its BMC.
         system: as it was just read.
     """
 
@@ -68,8 +71,8 @@ class BootSettings:
         return self._offered("cd") not in {None, "Cd"}
 
     def allowed_targets(self) -> tuple[str, ...]:
-        """What the BMC says that it can boot from; () when it does not say."""
-        return next((found for place in self._places if (found := place.words("Boot", _ALLOWABLE))), ())
+        """What the BMC lists that it can boot from; () when it lists nothing."""
+        return next((found for place in self._places if (found := place.texts("Boot", _ALLOWABLE))), ())
 
     def target_of(self, boot_method: str) -> str:
         """This BMC's name for what is booted. Raises BmcRejected: no_boot, with the names that it has."""
@@ -89,7 +92,7 @@ class BootSettings:
 
         Raises:
             BmcRejected: no_boot; it reads back differently after a second try: the machine would boot something else.
-            Refusal: by each resource that could take it.
+            BmcRefusal: by each resource that could take it.
         """
         target = self.target_of(boot_method)
         wanted = {_ENABLED: "Once", _TARGET: target}
@@ -105,6 +108,7 @@ class BootSettings:
 
     def restore(self, boot_method: str) -> None:
         """Take back an override of ours that no boot has used; the BMC ends a used one by itself."""
+        # An override to another target, or a permanent one, was set by an administrator: it stays.
         ours = {target.casefold() for target in _TARGETS[boot_method]}
         for place in self._places:
             now = self._connection.get_ahead(place.path)
@@ -129,12 +133,13 @@ class BootSettings:
         return any("supermicro" in place.text("Manufacturer").casefold() for place in self._places)
 
     def _each_place_that_takes(self, wanted: dict[str, Any]) -> Iterator[Resource]:
-        """Each try that was accepted: twice at the first place, once at the other. Raises Refusal of the last."""
+        """Each try that was accepted: twice at the first place, once at the other. Raises BmcRefusal of the last."""
         accepted, last = False, None
+        # A BMC may accept the override where it does not count: what was written is read back by the caller.
         for place in [*self._places[:1] * _TRIES, *self._places[1:]]:
             try:
                 self._write(place, wanted)
-            except Refusal as refusal:
+            except BmcRefusal as refusal:
                 if refusal.status_code not in _ELSEWHERE:
                     raise
                 last = last or refusal
@@ -145,32 +150,31 @@ class BootSettings:
             raise last
 
     def _write(self, place: Resource, wanted: dict[str, Any]) -> None:
-        """Set it with the mode that is set: a Supermicro that is not told one falls back to Legacy."""
+        """Set it with the mode that is set: without one a Supermicro falls back to Legacy."""
         current = self._connection.get_ahead(place.path)
         mode = current.text("Boot", _MODE)
         if "HttpBootUri" in wanted and mode:
             mode = "UEFI"  # a legacy BIOS cannot boot from an address
         try:
-            patch_current(self._connection, current, {"Boot": wanted | ({_MODE: mode} if mode else {})})
-        except Refusal as refusal:
+            self._connection.patch(current, {"Boot": wanted | ({_MODE: mode} if mode else {})})
+        except BmcRefusal as refusal:
             if not mode or refusal.status_code != 400 or not refusal.names(_MODE):
                 raise
-            patch_current(
-                self._connection, self._connection.get_ahead(place.path), {"Boot": wanted}
-            )  # it cannot be written
+            self._connection.patch(self._connection.get_ahead(place.path), {"Boot": wanted})  # without the mode
 
     def _disable(self, place: Resource) -> None:
         mode = place.text("Boot", _MODE)
         kept = {_MODE: mode} if mode else {}
         try:
-            patch_current(self._connection, place, {"Boot": {_ENABLED: "Disabled"} | kept})
-        except Refusal as refusal:
+            self._connection.patch(place, {"Boot": {_ENABLED: "Disabled"} | kept})
+        except BmcRefusal as refusal:
             if refusal.status_code != 400:
                 raise
-            patch_current(self._connection, place, {"Boot": {_ENABLED: "Disabled", _TARGET: "None"}})
+            # Some want a target with it, and refuse the mode.
+            self._connection.patch(place, {"Boot": {_ENABLED: "Disabled", _TARGET: "None"}})
 
     def _is_set(self, place: Resource, target: str) -> bool:
-        """Read back where it was written; a BMC that has taken it over already shows it on the system."""
+        """Read back where it was written; a BMC that has applied it already shows it on the system."""
         shown = [_override(one) for one in self._reread() if one.path == place.path or one is not place]
         return any(one.enabled == "Once" and one.target.casefold() == target.casefold() for one in shown)
 
@@ -190,5 +194,5 @@ def _places(connection: RedfishConnection, system: Resource) -> Iterator[Resourc
     yield system
 
 
-def _override(place: Resource) -> Override:
-    return Override(place.text("Boot", _ENABLED), place.text("Boot", _TARGET))
+def _override(place: Resource) -> ShownOverride:
+    return ShownOverride(place.text("Boot", _ENABLED), place.text("Boot", _TARGET))

@@ -8,24 +8,22 @@ from bringup.errors import BmcRejected, PermitExpired
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.run import Run, RunMedia
-from workers.credentials import read_credential
-from workers.identity import MachineIdentity
-from workers.own_media import OwnMedia
-from workers.permit import Permit
-from workers.redfish import media as virtual_media
-from workers.redfish import power
-from workers.redfish.boot_settings import BootSettings
+from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
+from workers.redfish import virtual_media
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.errors import redfish_errors
-from workers.redfish.image_trust import image_server_ca
+from workers.redfish.error_mapping import redfish_errors
+from workers.redfish.login import Login, read_credential
 from workers.redfish.machine import Machine
-from workers.redfish.machine_identity import identity_of
-from workers.redfish.oem import OemBoot
-from workers.redfish.session import Login
 
 
 class RedfishBmc:
-    """One run's BMC. Nothing is opened before the first question; `close` logs out."""
+    """One run's BMC, by `workers.bmc.Bmc`. Nothing is opened before the first request; `close` logs out.
+
+    Args:
+        run: names the BMC, its credential and the machine.
+        settings: bound requests and waiting, in seconds; name the folder of credentials.
+        sleep: waits for so many seconds.
+    """
 
     def __init__(self, run: Run, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._run = run
@@ -39,34 +37,37 @@ class RedfishBmc:
 
     @property
     def power_settle_s(self) -> float:
-        """By the machine's model, or as BMC_POWER_SETTLE_S says."""
+        """By the machine's model; BMC_POWER_SETTLE_S overrides it."""
         return self._machine.timing.power_settle_s
 
     def connect(self) -> None:
         """Log in where that is not done, read what a write needs, and have a connection ready for the next request.
 
-        Raises BmcRejected: wrong_machine; another machine answers than the one that logged us in.
+        Raises:
+            BmcRejected: wrong_machine; another machine answers than at the login.
         """
         with self._asked_to("connect", refused=FailureReason.BMC_UNREACHABLE):
+            # Before each permit: the BMC at this address may have been exchanged since the login.
             self._machine.require_same()
             if self._run.boot_method == "cd":
                 self._machine.read_slots()
             self._connection.connect()
 
-    def identity(self) -> MachineIdentity:
-        """Which machine this is, by its own words, read now."""
-        with self._asked_to("say which machine it is", refused=FailureReason.BMC_UNREACHABLE):
+    def identity(self) -> ReportedIdentity:
+        """Which machine this is, as the BMC reports it, read now."""
+        with self._asked_to("report which machine it is", refused=FailureReason.BMC_UNREACHABLE):
             self._machine.forget_slots()  # a person may exchange a medium while this is read
-            return identity_of(self._connection, self._connection.get(self._machine.system.path))
+            return self._machine.identity()
 
     def power_state(self) -> str:
-        """Whether the machine is on, asked now."""
-        with self._asked_to("tell the power state", refused=FailureReason.BMC_UNREACHABLE):
-            return power.power_state(self._connection, self._machine.system.path)
+        """Whether the machine is on, read now."""
+        with self._asked_to("report the power state", refused=FailureReason.BMC_UNREACHABLE):
+            return self._machine.power_state()
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take out our own disc; none is fine."""
         with self._writing(permit, "eject the medium", refused=FailureReason.MEDIA_REJECTED):
+            # Slots are read again after a write, also after one that failed: it may have been done all the same.
             try:
                 for slot in self._machine.read_slots():
                     if not slot.is_empty and own.owns(slot.image):
@@ -88,26 +89,25 @@ class RedfishBmc:
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot the image at the next start, and only then."""
         with self._writing(permit, f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
-            oem = self._oem_boot
-            if oem:
+            if oem := self._machine.oem_boot(boot_method):
                 oem.boot_once()
             else:
-                self._boot.boot_once(boot_method, self._image_url)
+                self._machine.boot_override().boot_once(boot_method, self._image_url)
 
     def restore_boot(self, permit: Permit) -> None:
-        """Leave no override of ours behind."""
+        """Take back a boot override that is ours and was not used."""
         with self._writing(permit, "restore the boot order", refused=FailureReason.NO_BOOT):
-            if oem := self._oem_boot:
+            if oem := self._machine.oem_boot(self._run.boot_method):
                 oem.restore()
-            self._boot.restore(self._run.boot_method)
+            self._machine.boot_override().restore(self._run.boot_method)
 
     def power_on(self, permit: Permit) -> None:
-        """Switch on. Only `workers.power` calls this."""
-        self._switch(power.ON, permit)
+        """Switch on. Only `workers.guard.Power` calls this."""
+        self._switch(PowerState.ON, permit)
 
     def power_off(self, permit: Permit) -> None:
-        """Switch off at once. Only `workers.power` calls this."""
-        self._switch(power.OFF, permit)
+        """Switch off at once. Only `workers.guard.Power` calls this."""
+        self._switch(PowerState.OFF, permit)
 
     def close(self) -> None:
         """End the session, if there is one."""
@@ -116,16 +116,16 @@ class RedfishBmc:
         if self._opened:
             self._opened.close()
 
-    def _switch(self, wanted: str, permit: Permit) -> None:
+    def _switch(self, wanted: PowerState, permit: Permit) -> None:
         with self._writing(permit, f"switch {wanted.lower()}", refused=FailureReason.NO_BOOT):
-            power.switch(self._connection, self._machine.system, wanted, self._machine.timing.power_settle_s)
+            self._machine.switch(wanted)
 
     def _insert(self, image_url: str) -> None:
-        """After a permit that ran out midway the same insertion goes on: it knows which slots have refused."""
+        """After a permit that ran out midway the same insertion continues: it knows which slots have refused."""
         try:
             self._insertion_of(image_url).run()
         except PermitExpired:
-            raise
+            raise  # nothing was sent: the same insertion continues with the next permit
         except Exception:
             self._insertion = None
             raise
@@ -136,17 +136,9 @@ class RedfishBmc:
         if self._insertion is None or self._insertion.image_url != image_url:
             slots = self._machine.usable_slots()
             timing = self._machine.timing
-            ca = image_server_ca(self._settings)
+            ca = virtual_media.image_server_ca(self._settings)
             self._insertion = virtual_media.Insertion(self._connection, slots, image_url, timing.media_s, ca_pem=ca)
         return self._insertion
-
-    @property
-    def _oem_boot(self) -> OemBoot | None:
-        return self._machine.oem_boot() if self._run.boot_method == "cd" else None
-
-    @property
-    def _boot(self) -> BootSettings:
-        return BootSettings(self._connection, self._machine.system)
 
     @contextmanager
     def _writing(self, permit: Permit, do: str, *, refused: FailureReason) -> Iterator[None]:
@@ -155,13 +147,14 @@ class RedfishBmc:
 
     @contextmanager
     def _asked_to(self, do: str, *, refused: FailureReason) -> Iterator[None]:
-        """Errors of the BMC in our words; a busy BMC that will not take the image is the image's failure."""
+        """Translate errors of the BMC; a busy one that does not take the image counts as a failure of the image."""
+        # Logs in, where that is not done: its errors are the login's, and not those of what is asked for.
         _ = self._machine
         busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
         with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 
-    # No cached_property: in Python 3.11 it holds one lock for all BMCs of the process, and logging in takes time.
+    # No cached_property: Python 3.11 has one lock for all BMCs of the process, and logging in takes time.
     # https://docs.python.org/3/library/functools.html#functools.cached_property
     @property
     def _connection(self) -> RedfishConnection:

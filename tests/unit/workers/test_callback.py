@@ -3,8 +3,8 @@
 import pytest
 
 from bringup.wire.run import EventType, RunEvent
+from workers.bmc import ReportedIdentity
 from workers.callback import Callback
-from workers.identity import MachineIdentity
 
 HOSTILE = ["\n" * 2000, "\u2028" * 2000, "\ud800" * 2000, "\U000e0001" * 2000, "x" * 2000]
 
@@ -19,12 +19,12 @@ class Kept:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_detail_is_escaped_before_it_is_cut(text: str) -> None:
     kept = Kept()
-    Callback(kept).tell("02-00-00-00-00-01-1", EventType.BOOT_FAILED, detail=text)  # type: ignore[arg-type]
+    Callback(kept).post_event("02-00-00-00-00-01-1", EventType.BOOT_FAILED, detail=text)  # type: ignore[arg-type]
     assert len(RunEvent.model_validate_json(kept.sent).detail) == 1024
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_identity_is_escaped_before_it_is_cut(text: str) -> None:
-    message = MachineIdentity(serial=text, uuid=text, macs=(text,), system_path=text).message()
+    message = ReportedIdentity(serial=text, uuid=text, macs=(text,), system_path=text).message()
     assert len(message.serial or "") == 128
     message.model_dump_json()

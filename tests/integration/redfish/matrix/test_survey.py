@@ -14,13 +14,12 @@ from tests.integration.redfish.matrix.conftest import IMAGE, Simulated, boot_it,
 from tests.integration.redfish.matrix.families import FAMILIES
 from tests.integration.redfish.matrix.mockup import names_in, read_mockup
 from tests.integration.redfish.matrix.server import PASSWORD, SESSIONS, SimulatedRedfish, served
-from workers.credentials import read_credential
 from workers.redfish import RedfishBmc
-from workers.redfish.address import GivenAddress
 from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.session import Login
+from workers.redfish.login import Login, read_credential
 from workers.redfish.survey import Survey, survey
+from workers.redfish.transport import GivenAddress
 
 BOOTING = [family for family in FAMILIES if not family.reason]
 NAMED = {family.name: family for family in FAMILIES}
@@ -79,7 +78,7 @@ def test_what_a_run_would_use_is_what_a_run_uses(simulated: Simulated, settings:
 
 
 @pytest.mark.parametrize(
-    ("simulated", "habit"),
+    ("simulated", "quirk"),
     [
         (NAMED["Lenovo XCC"], "Image is set by PATCH"),
         (NAMED["AMI FutureState"], "written to the settings object /redfish/v1/Systems/Self/SD"),
@@ -97,8 +96,8 @@ def test_what_a_run_would_use_is_what_a_run_uses(simulated: Simulated, settings:
     ids=str,
     indirect=["simulated"],
 )
-def test_a_habit_is_recognised(simulated: Simulated, habit: str, settings: Settings) -> None:
-    assert any(habit in line for line in look_at(simulated, settings).quirks)
+def test_a_quirk_is_recognised(simulated: Simulated, quirk: str, settings: Settings) -> None:
+    assert any(quirk in line for line in look_at(simulated, settings).quirks)
 
 
 @only("Intel S2600, no media shown")
