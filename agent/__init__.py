@@ -1,7 +1,7 @@
 """The program inside the validation image. Standard library only; it imports nothing of the project.
 
-Started by the image's init as ``python3 -m agent``. It reads what run it serves, looks at the machine, and tells
-the callback API; `agent.main` is the order of things. IPv4 only: networks without it are out of scope.
+Started by the image's init as ``python3 -m agent``. It reads which run it serves, inspects the machine, and reports to
+the callback API; `agent.main` is the order of the steps. IPv4 only: networks without it are out of scope.
 
 What the image must hold:
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent.kernel import real_kernel
 from agent.main import run
-from agent.system import real_effects
+from agent.system import real_system
 
 if __name__ == "__main__":
-    run(Path("/"), real_effects(), real_kernel())
+    run(Path("/"), real_system(), real_kernel())

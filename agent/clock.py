@@ -1,35 +1,51 @@
-"""The machine's clock: set forward where it must be, and compared with the API's."""
+"""The machine's clock: set forward where it must be, and its offset from the API's."""
 
-from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from agent.system import Machine
+
 
 class HardwareClock(NamedTuple):
-    """What the machine's own clock said when the agent began, before anything set the system clock."""
+    """The hardware clock, as the kernel read it before anything set the system clock.
 
-    at_start: float  # seconds since 1970: the kernel has read it from the RTC
+    Args:
+        at_start: its time, seconds since 1970.
+        monotonic: seconds since the boot at that moment.
+    """
+
+    at_start: float
     monotonic: float
 
     def now(self, monotonic: float) -> float:
-        """What it says at a later moment."""
+        """Its time at a later moment, seconds since 1970."""
         return self.at_start + monotonic - self.monotonic
 
     def offset(self, date: str, monotonic: float) -> float | None:
-        """Seconds that it is ahead of the server whose Date header this is, to a second; None without a date.
+        """Seconds that it is ahead of a server, to a second; None without a date.
 
-        Source: RFC 9110 s.6.6.1.
+        Args:
+            date: the Date header of the server's response. Source: RFC 9110 s.6.6.1.
+            monotonic: seconds since the boot when that came.
         """
         try:
-            there = parsedate_to_datetime(date).timestamp()
+            server = parsedate_to_datetime(date).timestamp()
         except (TypeError, ValueError, OverflowError):
             return None
-        return round(self.now(monotonic) - there, 1)
+        return round(self.now(monotonic) - server, 1)
 
 
-def set_forward(epoch: float, now: float, set_clock: Callable[[float], None]) -> bool:
-    """Set the system clock to ``epoch`` if it is before that; never back. Says whether it was set."""
-    if now >= epoch:
-        return False
-    set_clock(epoch)
-    return True
+def set_forward(epoch: float, machine: Machine) -> None:
+    """Set the system clock to ``epoch`` (seconds since 1970) if it is before that; never set it back.
+
+    A clock that is too late is left as it is: nothing proves that the image's time is nearer to the truth.
+    """
+    behind = epoch - machine.system.now()
+    if behind <= 0:
+        return
+    try:
+        machine.system.set_clock(epoch)
+    except OSError as error:
+        machine.log.show(f"the clock is {behind:.0f} s behind and cannot be set ({error.strerror})")
+        return
+    machine.log.show(f"the clock was {behind:.0f} s before this image was made: set forward")

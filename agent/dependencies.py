@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import agent
 
-# Of the standard library, imported inside functions: by socket and ssl for host names.
+# Of the standard library, imported inside functions: by socket and ssl for host names. A module that is missing here
+# would be missing in the image, and the agent would end where it needs it.
 _LATE = ("encodings.idna", "stringprep", "unicodedata", "encodings.ascii", "encodings.latin_1", "encodings.utf_8")
 
 

@@ -1,4 +1,4 @@
-"""Why the API could not be reached, each in one plain line."""
+"""Why the API could not be reached, or refused a call: each cause as one plain line for the console."""
 
 import http.client
 import socket
@@ -6,83 +6,85 @@ import ssl
 from datetime import UTC, datetime
 from enum import Enum
 
-from agent.api import Answer
+from agent.api import Response
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: OpenSSL x509_vfy.h
-_CLOCK = (9, 10)
-# The first kind that fits: most of these are OSErrors too.
+_CLOCK_ERRORS = (9, 10)
+# The first class that fits counts, so special ones come first: most of these are OSErrors too.
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (socket.gaierror, "the name of the API at {place} does not resolve ({said}): look at DNS and at CALLBACK_URL"),
-    (http.client.HTTPException, "{place} does not speak HTTP ({said}): it may expect TLS, or is another server"),
-    (ConnectionRefusedError, "{place} refuses the connection: the API does not run there, or a firewall is in the way"),
-    (TimeoutError, "{place} does not answer: a firewall, or a missing route"),
-    (ssl.SSLError, "no TLS with {place} ({said}): it speaks no TLS, or asks for a certificate that we have not"),
-    (OSError, "{place} cannot be reached ({said})"),
+    (socket.gaierror, "the name of the API at {address} does not resolve ({reason}): look at DNS and at CALLBACK_URL"),
+    (http.client.HTTPException, "{address} does not speak HTTP ({reason}): it may expect TLS, or is another server"),
+    (ConnectionRefusedError, "{address} refuses the connection: the API does not run there, or a firewall blocks it"),
+    (TimeoutError, "{address} does not answer: a firewall, or a missing route"),
+    (ssl.SSLError, "no TLS with {address} ({reason}): it speaks no TLS, or asks for a certificate that we have not"),
+    (OSError, "{address} cannot be reached ({reason})"),
 )
+# Characters of the API's own explanation that are shown.
+_MAX_DETAIL = 300
 
 
-class Distrust(Enum):
-    """Why the API's certificate was refused, in the words of the wire."""
+class TlsFailure(Enum):
+    """Why the API's certificate was refused; the values are failure reasons of the run."""
 
     TRUST = "tls_trust"
     CLOCK = "tls_clock"
 
 
-def distrust(error: Exception) -> Distrust | None:
-    """Which kind of distrust an error is; None for any other trouble."""
+def tls_failure(error: Exception) -> TlsFailure | None:
+    """Why the certificate was refused; None where the error is another one."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return None
-    return Distrust.CLOCK if error.verify_code in _CLOCK else Distrust.TRUST
+    return TlsFailure.CLOCK if error.verify_code in _CLOCK_ERRORS else TlsFailure.TRUST
 
 
-def in_words(error: Exception, place: str, now: float) -> str:
-    """What went wrong on the way to ``place`` (HOST:PORT).
+def describe_error(error: Exception, address: str, now: float) -> str:
+    """Why a call failed.
 
     Args:
+        error: what the call raised.
+        address: HOST:PORT of the API.
         now: this machine's time, seconds since 1970.
     """
-    kind = distrust(error)
-    if kind is Distrust.CLOCK:
+    failure = tls_failure(error)
+    if failure is TlsFailure.CLOCK:
         return (
             f"the API's certificate is not valid at this machine's time {_utc(now)}: the clock is wrong,"
             " or the certificate has expired"
         )
-    if kind is Distrust.TRUST:
+    if failure is TlsFailure.TRUST:
         return (
-            f"the server at {place} does not show a certificate of our CA ({_reason(error)}):"
+            f"the server at {address} does not show a certificate of our CA ({_verify_message(error)}):"
             " wrong CA in the image, or another server"
         )
-    return _unreached(error, place)
-
-
-def _unreached(error: Exception, place: str) -> str:
-    said = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-    for kind, words in _CAUSES:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+    for kind, text in _CAUSES:
         if isinstance(error, kind):
-            return words.format(place=place, said=said)
-    return f"the call to {place} failed ({type(error).__name__}: {error})"
+            return text.format(address=address, reason=reason)
+    return f"the call to {address} failed ({type(error).__name__}: {error})"
 
 
-def refused(answer: Answer, place: str) -> str:
-    """What an answer that is none of success means."""
-    detail = str(answer.body.get("detail", ""))[:300]
-    said = f" ({detail})" if detail else ""
-    match answer.status:
+def describe_refusal(response: Response, address: str) -> str:
+    """What a response other than success means; ``address`` is HOST:PORT."""
+    text = str(response.body.get("detail", ""))[:_MAX_DETAIL]
+    detail = f" ({text})" if text else ""
+    match response.status:
         case 401:
-            return f"the API at {place} refuses this run's token{said}: this image is of another run or installation"
+            return (
+                f"the API at {address} refuses this run's token{detail}: this image is of another run or installation"
+            )
         case 404 | 410:
-            return f"the API at {place} says that this run is over, or never was{said}"
+            return f"the API at {address} reports that this run is over, or unknown{detail}"
         case 409:
-            return f"the API at {place} has another report of this run{said}"
+            return f"the API at {address} has another report of this run{detail}"
         case 413 | 422:
-            return f"the API at {place} does not take this report{said}: agent and API are of different versions"
+            return f"the API at {address} does not accept this report{detail}: agent and API have different versions"
         case status if status >= 500:
-            return f"the API at {place} has trouble of its own ({status}){said}"
+            return f"the API at {address} has an internal problem ({status}){detail}"
         case status:
-            return f"the server at {place} answers {status}{said}: is it the API?"
+            return f"the server at {address} answers {status}{detail}: is it the API?"
 
 
-def _reason(error: Exception) -> str:
+def _verify_message(error: Exception) -> str:
     return str(getattr(error, "verify_message", "")) or type(error).__name__
 
 

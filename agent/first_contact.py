@@ -1,56 +1,98 @@
-"""The first contact with the API: for ever, unless it can never be trusted."""
+"""The first contact with the API: tried for ever, unless this machine can never trust the API.
 
+Then it reports that over a connection that verifies nothing, with a proof in place of its token: no secret is sent.
+"""
+
+import hashlib
+import hmac
 import http.client
 
-from agent import error_messages, tls, trouble
-from agent.api import Answer, Api
-from agent.backoff import delay, jitter
-from agent.error_messages import Distrust
+from agent import error_messages, tls
+from agent.api import Api, Response, RunOver, jitter, retry_delay
 from agent.heartbeat import Heartbeats
-from agent.machine import Machine
-from agent.over import RunOver
 from agent.parameters import Parameters
+from agent.system import Machine
+from agent.text import device_text
 
-PATIENCE = 5  # tries, over about 20 s, before the API is told of the distrust
-_ON_RECORD = (200, 202)
-_OVER = (*_ON_RECORD, 410)
+# Tries in a row that must fail by the certificate, over about 20 s, before that is reported: the report ends the run,
+# and a server that is just being restarted or renewed must not.
+TLS_FAILURES_BEFORE_REPORT = 5
+_RECORDED = (200, 202)
+_RUN_ENDED = 410
 
 
-def reach(api: Api, heartbeats: Heartbeats, given: Parameters, machine: Machine) -> Answer:
-    """Send heartbeats until the first is answered. Each failure is one line on the console.
+def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: Machine) -> Response:
+    """Send heartbeats until the first is accepted. Each failure is one line on the console.
+
+    Args:
+        api: the run's API.
+        heartbeats: sends them.
+        params: the run's parameters, for a report of a TLS failure.
+        machine: waits and logs.
 
     Raises:
-        RunOver: the API says so, or has been told that this machine cannot trust it.
+        RunOver: the API has ended the run, or recorded that this machine cannot trust it.
     """
-    effects, journal = machine.effects, machine.journal
-    distrusted = 0
+    tls_failures = 0
     while True:
         try:
-            answer = heartbeats.beat()
+            response = heartbeats.send()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            words = error_messages.in_words(error, api.place, effects.now())
-            journal.say(words)
-            kind = error_messages.distrust(error)
-            distrusted = distrusted + 1 if kind else 0
-            if kind and distrusted >= PATIENCE:
-                _tell(given, kind, words, machine)
-            effects.pause(jitter(3, 7) if distrusted < PATIENCE else jitter(15, 45))
+            text = error_messages.describe_error(error, api.address, machine.system.now())
+            machine.log.show(text)
+            failure = error_messages.tls_failure(error)
+            tls_failures = tls_failures + 1 if failure else 0
+            final = tls_failures >= TLS_FAILURES_BEFORE_REPORT
+            if failure and final:
+                _report_tls_failure(params, failure, text, machine)
+            # Quick at first: the network has just come up. Slower once the cause is known and needs a person.
+            machine.system.pause(jitter(15, 45) if final else jitter(3, 7))
         else:
-            if answer.status in _ON_RECORD:
-                journal.say(f"the API at {api.place} knows this run")
-                return answer
-            journal.say(error_messages.refused(answer, api.place))
-            effects.pause(delay(answer.retry_after))
+            if response.status in _RECORDED:
+                machine.log.show(f"the API at {api.address} knows this run")
+                return response
+            machine.log.show(error_messages.describe_refusal(response, api.address))
+            machine.system.pause(retry_delay(response.retry_after))
 
 
-def _tell(given: Parameters, kind: Distrust, words: str, machine: Machine) -> None:
-    """Tell the API over a connection that checks nothing. Raises RunOver once it is on record."""
-    blind = Api(given, tls.blind(given))
+def _report_tls_failure(params: Parameters, failure: error_messages.TlsFailure, text: str, machine: Machine) -> None:
+    """Report over a connection that verifies nothing.
+
+    Raises:
+        RunOver: the API has recorded it.
+    """
+    unverified = Api(params, tls.insecure_context(params))
     try:
-        answer = blind.post("trouble", trouble.message(given, kind, machine.boot_id, words))
+        response = unverified.post("trouble", tls_failure_message(params, failure, machine.boot_id, text))
     except (OSError, http.client.HTTPException) as error:
-        machine.journal.note(f"trouble: {type(error).__name__}: {error}")
+        machine.log.write(f"TLS failure not reported: {type(error).__name__}: {error}")
         return
-    if answer.status in _OVER:
-        raise RunOver(f"the API has been told ({kind.value}): {words}")
-    machine.journal.note(f"trouble: answered {answer.status}")
+    if response.status in (*_RECORDED, _RUN_ENDED):
+        raise RunOver(f"reported to the API ({failure.value}): {text}")
+    machine.log.write(f"TLS failure not reported: the API answers {response.status}")
+
+
+def tls_failure_message(
+    params: Parameters, failure: error_messages.TlsFailure, boot_id: str, detail: str
+) -> dict[str, object]:
+    """The report of a TLS failure, as `bringup.wire.machine.Trouble` has it.
+
+    Args:
+        params: the run's parameters.
+        failure: why the certificate was refused.
+        boot_id: of this boot.
+        detail: for people.
+    """
+    return {
+        "reason": failure.value,
+        "proof": proof(params, failure),
+        "boot_id": boot_id,
+        "detail": device_text(detail),
+    }
+
+
+def proof(params: Parameters, failure: error_messages.TlsFailure) -> str:
+    """An HMAC that shows that this machine holds the run's token without sending it. Source: RFC 2104."""
+    key = hashlib.sha256(params.token.encode()).hexdigest()
+    text = f"{params.run_id}:{failure.value}"
+    return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()

@@ -1,51 +1,58 @@
-"""A look at the whole machine, again until it stands still: drivers, disks and cables come when they come."""
+"""The inspection of the whole machine, repeated until no device appears any more: drivers load late."""
 
 from typing import Any
 
-from agent import checks, inventory, links
+from agent import checks, inventory, network
 from agent.heartbeat import Heartbeats
 from agent.inventory.disks import block_devices
-from agent.machine import Machine
-from agent.neighbours import Neighbours
+from agent.lldp import Neighbours
+from agent.system import Machine
 
-QUIET_S = 5.0
-_MOST = 6  # looks: a disk that comes and goes must not hold the report back for ever
-_LOOK_S = 0.5
+# Seconds without a new disk or port after which the machine counts as complete: the image's init loads the drivers of
+# new devices after 1, 1, 2 and 4 s (scripts/iso/root/init).
+SETTLE_S = 5.0
+# Inspections at most: a disk that comes and goes must not hold the report back for ever.
+_MAX_INSPECTIONS = 6
+_POLL_S = 0.5
 
 Findings = tuple[dict[str, Any], list[dict[str, str]]]
 
 
-def examine(machine: Machine, heartbeats: Heartbeats, neighbours: Neighbours) -> Findings:
-    """The inventory and the checks, of a machine with no new disk or port for 5 s. Raises RunOver.
+def inspect(machine: Machine, heartbeats: Heartbeats, neighbours: Neighbours) -> Findings:
+    """The inventory and the results of the checks, of a machine with no new disk or port for 5 s.
 
-    The wait for the neighbours is part of these 5 s: usually it is far longer, and nothing is waited for besides.
+    The wait for the neighbours is part of these 5 s; usually it is far longer, and costs nothing more.
+
+    Args:
+        machine: is inspected.
+        heartbeats: carry the stage.
+        neighbours: listen already.
+
+    Raises:
+        RunOver: the run has ended meanwhile.
     """
-    for _ in range(_MOST):
-        began, devices = machine.effects.monotonic(), _devices(machine)
-        found, results = _look(machine, heartbeats)
+    for _ in range(_MAX_INSPECTIONS):
+        began, devices = machine.system.monotonic(), _devices(machine)
+        found, results = _inspect_once(machine, heartbeats)
         heartbeats.enter("neighbours")
-        neighbours.wait(lambda: links.with_carrier(machine.root), heartbeats.check)
-        while machine.effects.monotonic() < began + QUIET_S:
-            machine.effects.pause(_LOOK_S)
+        neighbours.wait(lambda: network.with_carrier(machine.root), heartbeats.raise_if_over)
+        while machine.system.monotonic() < began + SETTLE_S:
+            machine.system.pause(_POLL_S)
         if _devices(machine) == devices:
             break
-        machine.journal.say("disks or ports have appeared meanwhile: looking again")
-        links.switch_on(machine.root, machine.effects)
-    _say(machine, results)
-    return inventory.with_neighbours(found.parts, neighbours.heard()), results
+        machine.log.show("disks or ports have appeared meanwhile: inspecting again")
+        network.switch_on(machine.root, machine.system)
+    for result in results:
+        machine.log.show(f"check {result['name']}: {result['status']}: {result['detail']}")
+    return inventory.with_neighbours(found.parts, neighbours.announcements()), results
 
 
-def _look(machine: Machine, heartbeats: Heartbeats) -> tuple[inventory.Collected, list[dict[str, str]]]:
+def _inspect_once(machine: Machine, heartbeats: Heartbeats) -> tuple[inventory.Collected, list[dict[str, str]]]:
     heartbeats.enter("inventory")
-    found = inventory.collect(machine.root, machine.kernel, machine.effects)
+    found = inventory.collect(machine.root, machine.kernel, machine.system)
     heartbeats.enter("checks")
     return found, checks.run_all(machine.root, found)
 
 
 def _devices(machine: Machine) -> tuple[list[str], list[str]]:
-    return block_devices(machine.root), links.ports(machine.root)
-
-
-def _say(machine: Machine, results: list[dict[str, str]]) -> None:
-    for result in results:
-        machine.journal.say(f"check {result['name']}: {result['status']}: {result['detail']}")
+    return block_devices(machine.root), network.ports(machine.root)

@@ -22,16 +22,29 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
 
 
 class BadParameters(Exception):
-    """This image cannot serve a run; the text says why and what to do."""
+    """This image cannot serve a run; the text is the reason and what to do."""
 
 
 class Parameters(NamedTuple):
-    """One run, as `bringup.wire.machine.RunParameters` has it."""
+    """One run, as `bringup.wire.machine.RunParameters` has it.
+
+    Args:
+        run_id: MAC and lease start.
+        callback_url: of the API, up to its version: ``https://HOST:PORT/api/v1``.
+        token: the run's own; a secret.
+        epoch: seconds since 1970 when the image was made for the run: no right clock is before it.
+        version: of these parameters.
+        ca_pem: the CA that signs the API's certificate; None with plain http only.
+        client_cert_pem: the run's certificate, where the API asks machines for one.
+        client_key_pem: its key; a secret.
+        after: ``poweroff`` or ``wait``: what to do once the run is over.
+        lldp_wait_s: seconds that LLDP announcements are waited for; switches send one every 30 s.
+    """
 
     run_id: str
     callback_url: str
     token: str
-    epoch: int  # seconds; the clock is never set to before this
+    epoch: int
     version: int = 1
     ca_pem: str | None = None
     client_cert_pem: str | None = None
@@ -44,7 +57,7 @@ class Parameters(NamedTuple):
         return f"Parameters(run_id={self.run_id!r}, callback_url={self.callback_url!r})"
 
 
-def read(root: Path) -> Parameters:
+def read_parameters(root: Path) -> Parameters:
     """The parameters of this image's run.
 
     Raises:
@@ -63,7 +76,11 @@ def read(root: Path) -> Parameters:
 
 
 def parse(raw: bytes) -> Parameters:
-    """The parameters in ``raw``. Raises BadParameters, which names what is wrong and shows no value of it."""
+    """The parameters in ``raw``.
+
+    Raises:
+        BadParameters: names what is wrong, and shows no value: some are secrets.
+    """
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
@@ -93,17 +110,17 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _bad_values(given: Parameters) -> list[str]:
-    https = given.callback_url.startswith("https://")
+def _bad_values(params: Parameters) -> list[str]:
+    https = params.callback_url.startswith("https://")
     rules = {
-        f"version is {given.version}, and this agent knows 1": given.version == 1,
-        "epoch is no time that a clock can be set to": 0 <= given.epoch < 2**33,
-        "run_id is none": _RUN_ID.fullmatch(given.run_id),
-        "callback_url must be http://HOST... or https://HOST...": _URL.fullmatch(given.callback_url),
-        "callback_url is https, and there is no ca_pem to check its certificate with": given.ca_pem or not https,
-        "token must be printable ASCII": given.token and given.token.isascii() and given.token.isprintable(),
-        "client_cert_pem and client_key_pem go together": bool(given.client_cert_pem) == bool(given.client_key_pem),
-        "after must be poweroff or wait": given.after in ("poweroff", "wait"),
-        "lldp_wait_s must be between 0 and 600": 0 <= given.lldp_wait_s <= 600,
+        f"version is {params.version}, and this agent knows 1": params.version == 1,
+        "epoch is no time that a clock can be set to": 0 <= params.epoch < 2**33,
+        "run_id is none": _RUN_ID.fullmatch(params.run_id),
+        "callback_url must be http://HOST... or https://HOST...": _URL.fullmatch(params.callback_url),
+        "callback_url is https, and there is no ca_pem to check its certificate with": params.ca_pem or not https,
+        "token must be printable ASCII": params.token and params.token.isascii() and params.token.isprintable(),
+        "client_cert_pem and client_key_pem go together": bool(params.client_cert_pem) == bool(params.client_key_pem),
+        "after must be poweroff or wait": params.after in ("poweroff", "wait"),
+        "lldp_wait_s must be between 0 and 600": 0 <= params.lldp_wait_s <= 600,
     }
     return [problem for problem, fine in rules.items() if not fine]

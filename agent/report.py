@@ -1,23 +1,28 @@
-"""The report, as `bringup.wire.report.Report` has it, and its delivery."""
+"""The report, as `bringup.wire.report.Report` has it, and its delivery with the logs."""
 
 import http.client
 import json
 
-from agent import __version__, error_messages
-from agent.api import Answer, Api
-from agent.backoff import delay
+from agent import __version__, error_messages, kernel, log
+from agent.api import Api, Response, RunOver, retry_delay
 from agent.heartbeat import Heartbeats
-from agent.log import LOG_LIMIT, Journal
-from agent.machine import Machine
-from agent.over import RunOver
+from agent.system import Machine
 
+# No later try can succeed: the run is over (404, 410), has another report (409), or the API cannot read ours.
 _FINAL = (404, 409, 410, 413, 422)
 
 
 def compose(
     boot_id: str, rtc_offset_s: float | None, inventory: dict[str, object], checks: list[dict[str, str]]
 ) -> dict[str, object]:
-    """The report. It carries no verdict: that is for the API to say."""
+    """The report. It carries no verdict: the API computes that.
+
+    Args:
+        boot_id: of this boot.
+        rtc_offset_s: seconds that the hardware clock is ahead of the API.
+        inventory: as `agent.inventory` collected it.
+        checks: as `agent.checks` ran them.
+    """
     return {
         "schema_version": 1,
         "boot_id": boot_id,
@@ -28,40 +33,59 @@ def compose(
     }
 
 
-def upload(api: Api, name: str, content: bytes, journal: Journal) -> None:
-    """Put a log beside the run; once, and a refusal is noted and no more: the report is what counts."""
+def upload_logs(api: Api, machine: Machine) -> None:
+    """Store the kernel's log and the agent's own with the run."""
+    upload(api, "dmesg.log", kernel.log_text(machine.root), machine)
+    upload(api, "agent.log", machine.log.content(), machine)
+
+
+def upload(api: Api, name: str, content: bytes, machine: Machine) -> None:
+    """Store one log with the run. One try, and a failure is logged only: the report is what counts.
+
+    Args:
+        api: the run's API.
+        name: of the artifact.
+        content: the log; the end of it is kept where it is too long.
+        machine: logs.
+    """
     try:
-        answer = api.call("PUT", f"artifacts/{name}", content[-LOG_LIMIT:], "text/plain")
+        response = api.call("PUT", f"artifacts/{name}", content[-log.LOG_LIMIT :], "text/plain")
     except (OSError, http.client.HTTPException) as error:
-        journal.say(f"{name} was not uploaded: {type(error).__name__}: {error}")
+        machine.log.show(f"{name} was not uploaded: {type(error).__name__}: {error}")
         return
-    if answer.status >= 300:
-        journal.say(f"{name} was not uploaded: the API answers {answer.status}")
+    if response.status >= 300:
+        machine.log.show(f"{name} was not uploaded: the API answers {response.status}")
 
 
 def deliver(api: Api, report: dict[str, object], heartbeats: Heartbeats, machine: Machine) -> str:
-    """Post the report until the API has it. Returns the state of the run.
+    """Post the report until the API has recorded it. Returns the state of the run.
+
+    Args:
+        api: the run's API.
+        report: as `compose` made it.
+        heartbeats: know whether the run has ended meanwhile.
+        machine: waits and logs.
 
     Raises:
-        RunOver: it will never take this report.
+        RunOver: the API will never accept this report.
     """
-    body = json.dumps(report).encode()  # once: a repeat must be the same, byte for byte
+    body = json.dumps(report).encode()  # once: the API accepts a repeat only if it is the same, byte for byte
     while True:
-        heartbeats.check()
-        answer = _try(api, body, machine)
-        if answer is not None and answer.status in (200, 202):
-            return str(answer.body.get("state", "unknown"))
-        if answer is not None and answer.status in _FINAL:
-            raise RunOver(error_messages.refused(answer, api.place))
-        machine.effects.pause(delay(answer.retry_after if answer else ""))
+        heartbeats.raise_if_over()
+        response = _post(api, body, machine)
+        if response is not None and response.status in (200, 202):
+            return str(response.body.get("state", "unknown"))
+        if response is not None and response.status in _FINAL:
+            raise RunOver(error_messages.describe_refusal(response, api.address))
+        machine.system.pause(retry_delay(response.retry_after if response else ""))
 
 
-def _try(api: Api, body: bytes, machine: Machine) -> Answer | None:
+def _post(api: Api, body: bytes, machine: Machine) -> Response | None:
     try:
-        answer = api.call("POST", "report", body)
+        response = api.call("POST", "report", body)
     except (OSError, http.client.HTTPException) as error:
-        machine.journal.say(error_messages.in_words(error, api.place, machine.effects.now()))
+        machine.log.show(error_messages.describe_error(error, api.address, machine.system.now()))
         return None
-    if answer.status >= 300:
-        machine.journal.say(error_messages.refused(answer, api.place))
-    return answer
+    if response.status >= 300:
+        machine.log.show(error_messages.describe_refusal(response, api.address))
+    return response

@@ -1,4 +1,4 @@
-"""What the agent does to its machine: the one seam between its decisions and the world."""
+"""The machine that the agent runs on, and everything the agent does to it: tests replace `System` and `Kernel`."""
 
 import os
 import subprocess
@@ -6,15 +6,26 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
-_LONGEST_DEATH_S = 2.0  # from SIGKILL to the end of a process that can end
+from agent.kernel import Kernel
+from agent.log import Log
+from agent.text import device_text, read_text
+
+# Seconds between SIGKILL and the end of the process. A process that waits for a dead disk never ends; do not wait.
+_KILL_TIMEOUT_S = 2.0
+# Bytes of a program's output that are read: smartctl writes a few KiB of JSON (tests/data/smartctl).
+_MAX_OUTPUT_BYTES = 1024**2
 
 
-class Outcome(NamedTuple):
-    """How a program ended: ``code`` is negative for a signal, and None where it did not end in time, or is not there.
+class CommandResult(NamedTuple):
+    """How a program ended.
 
-    ``problem`` says which of these.
+    Args:
+        code: its exit status, negative for a signal; None where it did not start or did not end in time.
+        output: what it wrote to standard output.
+        problem: why ``code`` is None; "" otherwise.
     """
 
     code: int | None
@@ -22,22 +33,47 @@ class Outcome(NamedTuple):
     problem: str = ""
 
 
-class Effects(NamedTuple):
-    """Everything with an effect, so that a test can be a machine."""
+class System(NamedTuple):
+    """Every action with an effect outside the agent, as a function, so that a test can act as the machine.
+
+    Args:
+        write_line: writes a line to the console.
+        now: the system clock, seconds since 1970.
+        monotonic: seconds since the boot; never set.
+        set_clock: sets the system clock, seconds since 1970.
+        pause: sleeps, seconds.
+        execute: runs a program, for at most that many seconds.
+        power_off: switches the machine off.
+        halt: never returns.
+    """
 
     write_line: Callable[[str], None]
-    now: Callable[[], float]  # the system clock, seconds since 1970
+    now: Callable[[], float]
     monotonic: Callable[[], float]
     set_clock: Callable[[float], None]
     pause: Callable[[float], None]
-    execute: Callable[[Sequence[str], float], Outcome]  # seconds it may take
+    execute: Callable[[Sequence[str], float], CommandResult]
     power_off: Callable[[], None]
-    halt: Callable[[], None]  # waits for ever
+    halt: Callable[[], None]
 
 
-def real_effects() -> Effects:
-    """The effects on the machine that this runs on."""
-    return Effects(
+class Machine(NamedTuple):
+    """What all parts of the agent work on. ``root`` is the folder that holds /proc, /sys, /dev and /etc."""
+
+    root: Path
+    system: System
+    kernel: Kernel
+    log: Log
+
+    @property
+    def boot_id(self) -> str:
+        """The kernel's identifier of this boot. Source: random(4)."""
+        return device_text(read_text(self.root / "proc/sys/kernel/random/boot_id"))[:64] or "unknown"
+
+
+def real_system() -> System:
+    """The machine that this process runs on."""
+    return System(
         write_line=_write_line,
         now=time.time,
         monotonic=time.monotonic,
@@ -49,16 +85,17 @@ def real_effects() -> Effects:
     )
 
 
-def execute(command: Sequence[str], timeout_s: float) -> Outcome:
+def execute(command: Sequence[str], timeout_s: float) -> CommandResult:
     """Run a program, never through a shell, for at most ``timeout_s``.
 
-    Its output goes to a file in memory and not to a pipe: udhcpc stays in the background with it open, and the
-    end of a pipe would never come.
+    Its output goes to a file in memory, not to a pipe: udhcpc stays in the background with the descriptor open, so
+    a pipe would never reach its end.
     """
     descriptor = os.memfd_create("output")
     try:
         code, problem = _run(command, descriptor, timeout_s)
-        return Outcome(code, os.pread(descriptor, 1024**2, 0).decode("utf-8", "replace"), problem)
+        output = os.pread(descriptor, _MAX_OUTPUT_BYTES, 0).decode("utf-8", "replace")
+        return CommandResult(code, output, problem)
     finally:
         os.close(descriptor)
 
@@ -78,10 +115,9 @@ def _run(command: Sequence[str], descriptor: int, timeout_s: float) -> tuple[int
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End it, and do not wait for ever: the kernel ends no process that waits for a dead disk."""
     process.kill()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_LONGEST_DEATH_S)
+        process.wait(_KILL_TIMEOUT_S)
 
 
 def _write_line(line: str) -> None:

@@ -1,8 +1,12 @@
-"""Text that devices and servers chose, made safe to show and to send."""
+"""Text that devices and servers chose, made safe to show and to send; and small files of the kernel.
+
+A serial number or a switch's name may hold anything: what is written to a console or into a report passes here.
+"""
 
 from pathlib import Path
 
-LONGEST = 1024  # characters of one text in a report
+# Characters of one text in a report: `bringup.wire` refuses more (DeviceText).
+MAX_TEXT = 1024
 
 
 def printable(text: str) -> str:
@@ -14,11 +18,11 @@ def printable(text: str) -> str:
 
 def device_text(text: str) -> str:
     """The text as a report may hold it."""
-    return printable(text)[:LONGEST]
+    return printable(text)[:MAX_TEXT]
 
 
 def read_text(path: Path) -> str:
-    """What a file of the kernel says, without its blanks; "" where it is missing or cannot be read."""
+    """The content of a file of the kernel, without its blanks; "" where it is missing or cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", "replace").strip(" \t\r\n\0")
     except OSError:

@@ -1,4 +1,8 @@
-"""TLS as this run's image allows it: our CA and nothing else."""
+"""The TLS settings that this run's image permits: our CA and no other.
+
+There are two contexts: one that verifies, for everything that carries the token, and one that verifies nothing, for
+the single message that reports that the first does not work.
+"""
 
 import os
 import ssl
@@ -8,40 +12,43 @@ from contextlib import contextmanager
 from agent.parameters import BadParameters, Parameters
 
 
-def verifying(given: Parameters) -> ssl.SSLContext:
+def verifying_context(params: Parameters) -> ssl.SSLContext:
     """Trusts the CA of the image alone, checks the host's name, speaks TLS 1.2 or newer.
 
     Raises:
-        BadParameters: what the image carries is no certificate or no key.
+        BadParameters: the CA is not a certificate, or the client certificate and its key do not fit.
     """
-    context = _context(given)
+    context = _context(params)
     try:
-        context.load_verify_locations(cadata=given.ca_pem)
+        context.load_verify_locations(cadata=params.ca_pem)
     except (ssl.SSLError, TypeError, ValueError):
         raise BadParameters("its ca_pem is no certificate: look at the CA file of the API") from None
     return context
 
 
-def blind(given: Parameters) -> ssl.SSLContext:
-    """Checks nothing: only for what anybody may read.
+def insecure_context(params: Parameters) -> ssl.SSLContext:
+    """Verifies nothing: only for messages that anyone may read.
 
     The client certificate is shown where there is one: it is public, and its key does not leave this machine.
+
+    Raises:
+        BadParameters: the client certificate and its key do not fit.
     """
-    context = _context(given)
+    context = _context(params)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def _context(given: Parameters) -> ssl.SSLContext:
+def _context(params: Parameters) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if given.client_cert_pem and given.client_key_pem:
-        _load_own(context, given.client_cert_pem, given.client_key_pem)
+    if params.client_cert_pem and params.client_key_pem:
+        _load_client_certificate(context, params.client_cert_pem, params.client_key_pem)
     return context
 
 
-def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
     with _in_memory(f"{certificate}\n{key}") as path:
         try:
             context.load_cert_chain(path)
@@ -51,7 +58,7 @@ def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 @contextmanager
 def _in_memory(text: str) -> Iterator[str]:
-    """A file with no name, gone when closed: OpenSSL reads keys from paths only."""
+    """The path of a file in memory that is gone when closed: OpenSSL reads keys from paths only."""
     descriptor = os.memfd_create("pair")
     try:
         os.write(descriptor, text.encode())

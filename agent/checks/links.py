@@ -1,4 +1,4 @@
-"""Whether the network ports work."""
+"""Whether the network ports work: a carrier, an address, and no errors counted."""
 
 from pathlib import Path
 from typing import Any
@@ -6,22 +6,27 @@ from typing import Any
 from agent.checks.result import Result, failed, passed, warned
 from agent.text import read_number
 
+# Counters of /sys/class/net/*/statistics that a good cable and port leave at 0.
 _COUNTERS = ("rx_errors", "tx_errors", "rx_crc_errors", "rx_frame_errors", "tx_carrier_errors")
 
 
 def check_links(root: Path, interfaces: list[dict[str, Any]]) -> Result:
     """At least one port with a carrier and an address; no port with a carrier counts errors.
 
-    A port without a carrier is no fault of the machine's: which ports must be cabled is for the inventory to say.
+    A port without a carrier is not a fault: the expectation names the ports that must be cabled.
+
+    Args:
+        root: the folder that holds /sys.
+        interfaces: the inventory's part.
     """
-    detail = ", ".join(_in_words(port) for port in interfaces) or "no network port"
+    detail = ", ".join(_describe(port) for port in interfaces) or "no network port"
     if not any(port["has_carrier"] and port["ipv4_address"] for port in interfaces):
         return failed(f"no port has both a carrier and an address: {detail}")
     errors = [text for port in interfaces if port["has_carrier"] for text in _errors(root, port["name"])]
     return warned(f"{', '.join(errors)}; {detail}") if errors else passed(detail)
 
 
-def _in_words(port: dict[str, Any]) -> str:
+def _describe(port: dict[str, Any]) -> str:
     if not port["has_carrier"]:
         return f"{port['name']} no carrier"
     speed = f" {port['speed_mbps']} Mb/s" if port["speed_mbps"] else ""
@@ -29,6 +34,6 @@ def _in_words(port: dict[str, Any]) -> str:
 
 
 def _errors(root: Path, port: str) -> list[str]:
-    place = root / "sys/class/net" / port / "statistics"
-    counts = ((name, read_number(place / name)) for name in _COUNTERS)
+    folder = root / "sys/class/net" / port / "statistics"
+    counts = ((name, read_number(folder / name)) for name in _COUNTERS)
     return [f"{port} {name} {count}" for name, count in counts if count]

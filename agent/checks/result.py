@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check: a status, and what was observed."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -14,34 +14,37 @@ class Status(Enum):
 
 
 class Result(NamedTuple):
-    """The status, and what was seen."""
+    """A status, and what was observed."""
 
     status: Status
     detail: str
 
 
 def passed(detail: str) -> Result:
-    """What was looked at is as it should be."""
+    """As it must be."""
     return Result(Status.PASS, detail)
 
 
 def warned(detail: str) -> Result:
-    """It works, and somebody should look at it."""
+    """It works, and a person should look at it."""
     return Result(Status.WARN, detail)
 
 
 def failed(detail: str) -> Result:
-    """It does not work."""
+    """It does not work, or is not there."""
     return Result(Status.FAIL, detail)
 
 
 def skipped(detail: str) -> Result:
-    """It could not be looked at."""
+    """It could not be checked; ``detail`` is the reason."""
     return Result(Status.SKIP, detail)
 
 
+# The order in which results outrank each other: a skipped check outranks a pass, for nothing is known of its object.
+_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.PASS)
+
+
 def worst(results: list[Result]) -> Result:
-    """Several as one: the worst status, the worst details first."""
-    order = [Status.FAIL, Status.WARN, Status.SKIP, Status.PASS]
-    ranked = sorted(results, key=lambda result: order.index(result.status))
+    """Several results as one: the worst status, the details of the worst first."""
+    ranked = sorted(results, key=lambda result: _WORST_FIRST.index(result.status))
     return Result(ranked[0].status, "; ".join(result.detail for result in ranked))

@@ -4,45 +4,45 @@ import re
 from pathlib import Path
 
 from agent.inventory.smart import smart
-from agent.system import Effects
+from agent.system import System
 from agent.text import device_text, names, read_number, read_text
 
 _SECTOR = 512  # the unit of /sys/block/*/size, whatever the disk's own
-_NO_DISK = re.compile(r"(ram|loop|sr|fd|zram|dm-|md|nbd|mtdblock)[0-9]+|mmcblk[0-9]+(boot[0-9]+|rpmb)")
+_NOT_A_DISK = re.compile(r"(ram|loop|sr|fd|zram|dm-|md|nbd|mtdblock)[0-9]+|mmcblk[0-9]+(boot[0-9]+|rpmb)")
 
 
-def disks(root: Path, effects: Effects) -> list[dict[str, object]]:
+def disks(root: Path, system: System) -> list[dict[str, object]]:
     """As `bringup.wire.report.Disk` has them, by name."""
-    return [_disk(root / "sys/block" / name, effects) for name in block_devices(root)]
+    return [_disk(root / "sys/block" / name, system) for name in block_devices(root)]
 
 
 def block_devices(root: Path) -> list[str]:
     """The names of the disks that are the machine's own.
 
-    Removable media are not: they are what the BMC lends the machine, this image among it. Hidden ones are the
-    single paths of an NVMe disk that is there already.
+    Removable media are not: they are virtual media of the BMC, this image among them. Hidden ones are the single
+    paths of a multipath NVMe disk that is listed already.
     """
     folder = root / "sys/block"
-    return [name for name in names(folder) if not _NO_DISK.fullmatch(name) and _is_disk(folder / name)]
+    return [name for name in names(folder) if not _NOT_A_DISK.fullmatch(name) and _is_disk(folder / name)]
 
 
-def _is_disk(place: Path) -> bool:
-    flags = (place / "removable", place / "hidden")
-    return bool(read_number(place / "size")) and not any(read_number(flag) for flag in flags)
+def _is_disk(folder: Path) -> bool:
+    flags = (folder / "removable", folder / "hidden")
+    return bool(read_number(folder / "size")) and not any(read_number(flag) for flag in flags)
 
 
-def _disk(place: Path, effects: Effects) -> dict[str, object]:
-    rotational = read_number(place / "queue/rotational")
-    path = f"/dev/{place.name.replace('!', '/')}"  # cciss!c0d0
+def _disk(folder: Path, system: System) -> dict[str, object]:
+    rotational = read_number(folder / "queue/rotational")
+    path = f"/dev/{folder.name.replace('!', '/')}"  # cciss!c0d0
     return {
         "name": path,
-        "size": (read_number(place / "size") or 0) * _SECTOR,
-        "model": device_text(read_text(place / "device/model")),
-        "serial": device_text(_serial(place)),
-        "wwn": device_text(_wwn(place)),
+        "size": (read_number(folder / "size") or 0) * _SECTOR,
+        "model": device_text(read_text(folder / "device/model")),
+        "serial": device_text(_serial(folder)),
+        "wwn": device_text(_wwn(folder)),
         "rotational": None if rotational is None else rotational == 1,
-        "type": _type(place.name, rotational),
-        **smart(path, effects),
+        "type": _type(folder.name, rotational),
+        **smart(path, system),
     }
 
 
@@ -52,19 +52,19 @@ def _type(name: str, rotational: int | None) -> str | None:
     return None if rotational is None else "hdd" if rotational else "ssd"
 
 
-def _serial(place: Path) -> str:
+def _serial(folder: Path) -> str:
     """virtio and NVMe have it in a file; of SCSI and SATA it is a page with four bytes of header."""
-    plain = read_text(place / "serial") or read_text(place / "device/serial")
+    plain = read_text(folder / "serial") or read_text(folder / "device/serial")
     if plain:
         return plain
     try:
-        page = (place / "device/vpd_pg80").read_bytes()
+        page = (folder / "device/vpd_pg80").read_bytes()
     except OSError:
         return ""
     return page[4 : 4 + int.from_bytes(page[2:4], "big")].decode("ascii", "replace").strip(" \0")
 
 
-def _wwn(place: Path) -> str:
+def _wwn(folder: Path) -> str:
     """As udev, and so Ironic, writes it: ``0x`` for NAA names."""
-    name = read_text(place / "device/wwid") or read_text(place / "wwid")
+    name = read_text(folder / "device/wwid") or read_text(folder / "wwid")
     return f"0x{name[4:]}" if name.startswith("naa.") else name

@@ -3,35 +3,36 @@
 import re
 from pathlib import Path
 
-from agent import links
+from agent import network
 from agent.inventory.pci import read_device
 from agent.kernel import Kernel
 from agent.text import device_text, read_number, read_text
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
-_MOST = 1024
+# Ports that a report may hold: `bringup.wire.report.HardwareInventory` refuses more.
+_MAX_PORTS = 1024
 _PCI_FILES = ("vendor", "device", "class")  # a virtio device, between port and PCI device, has no class
 
 
 def interfaces(root: Path, kernel: Kernel) -> list[dict[str, object]]:
     """As `bringup.wire.report.Interface` has them, by name; without their neighbours."""
-    found = (_interface(root, port, kernel) for port in links.ports(root)[:_MOST])
+    found = (_interface(root, port, kernel) for port in network.ports(root)[:_MAX_PORTS])
     return [interface for interface in found if interface is not None]
 
 
 def _interface(root: Path, port: str, kernel: Kernel) -> dict[str, object] | None:
-    place = root / "sys/class/net" / port
-    mac = (kernel.permanent_mac(port) or read_text(place / "address")).lower()
+    folder = root / "sys/class/net" / port
+    mac = (kernel.permanent_mac(port) or read_text(folder / "address")).lower()
     if not _MAC.fullmatch(mac):
         return None
-    speed = read_number(place / "speed")  # -1: unknown
+    speed = read_number(folder / "speed")  # -1: unknown
     return {
         "name": port,
         "mac_address": mac,
-        "has_carrier": links.has_carrier(root, port),
+        "has_carrier": network.has_carrier(root, port),
         "speed_mbps": speed if speed is not None and speed > 0 else None,
         "ipv4_address": kernel.ipv4_address(port),
-        "product": _product(place / "device"),
+        "product": _product(folder / "device"),
         "firmware_version": _firmware(kernel.firmware_version(port)),
     }
 
@@ -43,9 +44,9 @@ def _firmware(version: str | None) -> str | None:
 
 def _product(device: Path) -> str:
     """``vendor:device`` of the PCI device that the port is on; "" for any other bus."""
-    here = device.resolve()
-    for place in (here, *here.parents[:4]):
-        if all((place / name).is_file() for name in _PCI_FILES):
-            found = read_device(place)
+    real = device.resolve()
+    for folder in (real, *real.parents[:4]):
+        if all((folder / name).is_file() for name in _PCI_FILES):
+            found = read_device(folder)
             return f"{found.vendor}:{found.device}"
     return ""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _MEMORY_ARRAY, _MEMORY_DEVICE, _TPM_DEVICE, _END_OF_TABLE = 16, 17, 43, 127
 _SYSTEM_MEMORY = 3  # table 72, Use
+# Values of a 16-bit field that are no number: not known, and too large for it (an extended field has it).
 _UNKNOWN_WORD, _EXTENDED = 0xFFFF, 0x7FFF
 _PERSISTENT = range(4, 8)  # table 82, Memory Technology: NVDIMM-N, -F, -P, Optane
 _MIB = 1024**2
@@ -30,16 +31,23 @@ class Structure(NamedTuple):
 
 
 class Module(NamedTuple):
-    """One memory module that is in its slot."""
+    """One memory module that is in its slot.
+
+    Args:
+        slot: its name on the board.
+        size_mb: MiB.
+        serial: of the module.
+        speed_mts: MT/s that it is set to run at; None: unknown.
+    """
 
     slot: str
-    size_mb: int  # MiB
+    size_mb: int
     serial: str
-    speed_mts: int | None = None  # MT/s that it is set to run at
+    speed_mts: int | None = None
 
 
 def structures(table: bytes) -> Iterator[Structure]:
-    """Every whole structure of a table; ends at its end mark, or where it makes no sense any more."""
+    """Every whole structure of a table; ends at its end mark, or at the first structure that is not valid."""
     at = 0
     while at + 4 <= len(table):
         kind, length = table[at], table[at + 1]
@@ -80,7 +88,7 @@ def _speed_mts(device: Structure) -> int | None:
 
 
 def _size_mb(device: Structure) -> int:
-    """Size, or Extended Size from 32 GiB - 1 MiB on (s.7.18.4, s.7.18.5); what is persistent is no memory."""
+    """Size, or Extended Size from 32 GiB - 1 MiB on (s.7.18.4, s.7.18.5); persistent memory is not counted."""
     if device.number(0x28, 1) in _PERSISTENT:
         volatile = device.number(0x3C, 8)
         return 0 if volatile in (None, 2**64 - 1) else (volatile or 0) // _MIB

@@ -8,7 +8,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[3]
 LISTEN = """
 import socket, time
-from agent.neighbours import Neighbours
+from agent.lldp import Neighbours
 
 heard = Neighbours(20, time.monotonic)
 heard.listen(["cable0", "not-there"])
@@ -22,7 +22,7 @@ other.send(head + b"nonsense, and first")
 other.send(head + unit + bytes(30))
 started = time.monotonic()
 heard.wait(lambda: ["cable0"], lambda: None)
-print(heard.heard(), time.monotonic() - started < 15)
+print(heard.announcements(), time.monotonic() - started < 15)
 """
 SCRIPT = """
 ip link add cable0 type veth peer name cable1

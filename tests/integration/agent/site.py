@@ -15,7 +15,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from agent import main
-from agent.system import Effects
+from agent.system import System
 from pki import profile
 from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san
@@ -44,7 +44,7 @@ class Ca:
 
 
 @dataclass
-class Door:
+class Listener:
     """Where the API is served."""
 
     url: str
@@ -52,7 +52,7 @@ class Door:
 
 
 @contextmanager
-def served(app: Flask, folder: Path, ca: Ca, *, asks_for_certificate: bool = False) -> Iterator[Door]:
+def served(app: Flask, folder: Path, ca: Ca, *, asks_for_certificate: bool = False) -> Iterator[Listener]:
     """The application on a free port, by HTTPS."""
     path = folder / "api.pem"
     path.write_text("\n".join(ca.certify(Identity(Role.API, "api"), days=10)))
@@ -65,7 +65,7 @@ def served(app: Flask, folder: Path, ca: Ca, *, asks_for_certificate: bool = Fal
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield Door(f"https://127.0.0.1:{server.port}/api/v1", ca)
+        yield Listener(f"https://127.0.0.1:{server.port}/api/v1", ca)
     finally:
         server.shutdown()
         thread.join()
@@ -77,19 +77,19 @@ class Booted:
 
     def __init__(self, root: Path, **given: Any) -> None:
         self.tree = whole(root)
-        self.stage = Stage(at=datetime.now(UTC).timestamp(), patience_s=900)
+        self.stage = Stage(at=datetime.now(UTC).timestamp(), time_limit_s=900)
         now = int(datetime.now(UTC).timestamp())
         self.given = {"run_id": RUN_A, "epoch": now - 3600, "after": "poweroff", "lldp_wait_s": 0, **given}
 
     def run(self) -> str:
         """The agent to its end. Returns what it said on the console."""
         self.tree.put("etc/bringup/run.json", json.dumps(self.given).encode().ljust(65536))
-        main.run(self.tree.root, self.effects, KERNEL)
+        main.run(self.tree.root, self.system, KERNEL)
         return self.console
 
     @property
-    def effects(self) -> Effects:
-        return self.stage.effects
+    def system(self) -> System:
+        return self.stage.system
 
     @property
     def console(self) -> str:

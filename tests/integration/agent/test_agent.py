@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.system import Outcome
+from agent.system import CommandResult
 from bringup.wire.report import Report
 from pki.names import Identity, Role
 from tests.conftest import free_port
-from tests.integration.agent.site import Booted, Ca, Door, long_ago, served
+from tests.integration.agent.site import Booted, Ca, Listener, long_ago, served
 from tests.integration.api.conftest import RUN_A, Api
 from tests.unit.agent.tree import BOOT_ID, Ended, smartctl
 
@@ -33,17 +33,17 @@ def ca() -> Ca:
 
 
 @pytest.fixture
-def door(api: Api, tmp_path: Path, ca: Ca) -> Iterator[Door]:
+def listener(api: Api, tmp_path: Path, ca: Ca) -> Iterator[Listener]:
     with served(api.client.application, tmp_path, ca) as made:
         yield made
 
 
 @pytest.fixture
-def boot(api: Api, door: Door, tmp_path: Path) -> Boot:
+def boot(api: Api, listener: Listener, tmp_path: Path) -> Boot:
     """A machine whose run is on, with the CA and the address of the API."""
 
     def make(**given: Any) -> Booted:
-        right = {"callback_url": door.url, "ca_pem": door.ca.pem, "token": api.booted()}
+        right = {"callback_url": listener.url, "ca_pem": listener.ca.pem, "token": api.booted()}
         return Booted(tmp_path / "machine", **(right | given))
 
     return make
@@ -72,19 +72,19 @@ def test_a_run_goes_from_parameters_to_a_verdict(api: Api, boot: Boot) -> None:
 @pytest.mark.parametrize(
     ("answer", "state", "shown"),
     [
-        (Outcome(0, smartctl("sata-ssd", "/dev/vda")), "passed", "healthy"),
-        (Outcome(None, "", "cannot be started: No such file or directory"), "degraded", "cannot be started"),
-        (Outcome(-9, ""), "degraded", "ended by signal 9"),
-        (Outcome(2, smartctl("refused")), "degraded", "Permission denied"),
-        (Outcome(0, smartctl("nvme", "/dev/vda", **WORN_OUT)), "failed", "percentage used 250"),
+        (CommandResult(0, smartctl("sata-ssd", "/dev/vda")), "passed", "healthy"),
+        (CommandResult(None, "", "cannot be started: No such file or directory"), "degraded", "cannot be started"),
+        (CommandResult(-9, ""), "degraded", "ended by signal 9"),
+        (CommandResult(2, smartctl("refused")), "degraded", "Permission denied"),
+        (CommandResult(0, smartctl("nvme", "/dev/vda", **WORN_OUT)), "failed", "percentage used 250"),
     ],
 )
 def test_a_disk_in_bad_or_unknown_health_passes_no_machine(
-    api: Api, boot: Boot, answer: Outcome, state: str, shown: str
+    api: Api, boot: Boot, answer: CommandResult, state: str, shown: str
 ) -> None:
     api.inventory.write_text(api.inventory.read_text().replace("memory_gib = 64", "memory_gib = 0.1875"))
     machine = boot()
-    machine.stage.answers = lambda command: answer if command[0] == "smartctl" else Outcome(0, "")
+    machine.stage.answers = lambda command: answer if command[0] == "smartctl" else CommandResult(0, "")
     assert f"the run is {state}" in machine.run()
     smart = next(check for check in api.run()["verdict"]["checks"] if check["name"] == "SMART")
     assert shown in smart["observed"]
@@ -214,5 +214,5 @@ def test_a_run_that_has_ended_is_not_bothered_again(api: Api, boot: Boot) -> Non
     machine = boot()
     machine.run()
     before = api.run()
-    assert "says that this run is over" in machine.run()
+    assert "reports that this run is over" in machine.run()
     assert api.run() == before

@@ -36,10 +36,10 @@ def wait_for_it() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("talk", [one_byte_at_a_time, headers_without_an_end, wait_for_it])
 def test_a_call_ends_whoever_answers(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_api, "LONGEST_CALL_S", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=_serve, args=(door, talk), daemon=True).start()
-        url = f"http://127.0.0.1:{door.getsockname()[1]}/api/v1"
+    monkeypatch.setattr(agent_api, "CALL_TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        threading.Thread(target=_serve, args=(sock, talk), daemon=True).start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/api/v1"
         api = Api(Parameters("02-00-00-00-00-01-1", url, "t", 0), None, "t")
         started = time.monotonic()
         with suppress(OSError, http.client.HTTPException):
@@ -47,8 +47,8 @@ def test_a_call_ends_whoever_answers(talk: Talk, monkeypatch: pytest.MonkeyPatch
         assert time.monotonic() - started < 15
 
 
-def _serve(door: socket.socket, talk: Talk) -> None:
-    with door.accept()[0] as caller, suppress(OSError):
+def _serve(sock: socket.socket, talk: Talk) -> None:
+    with sock.accept()[0] as caller, suppress(OSError):
         caller.recv(65536)
         for piece in talk():
             caller.sendall(piece)

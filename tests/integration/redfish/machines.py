@@ -12,7 +12,7 @@ from agent.parameters import Parameters
 from bringup.connections.api_client import ApiClient
 from bringup.wire.operator import AbortRequest
 from bringup.wire.run import Run
-from tests.integration.agent.site import Booted, Ca, Door
+from tests.integration.agent.site import Booted, Ca, Listener
 from tests.unit.agent.tree import Ended
 
 
@@ -30,7 +30,7 @@ class Machine:
     given: dict[str, Any]
     folder: Path
     operator: ApiClient
-    expired: Door
+    expired: Listener
 
     def agent(self) -> Booted:
         """The real agent on this hardware of files; it hears no neighbours."""
@@ -60,8 +60,8 @@ def trusts_another_ca(machine: Machine) -> None:
 
 def meets_an_expired_certificate(machine: Machine) -> None:
     """By its clock, as by everybody's."""
-    door = machine.expired
-    machine.whose_image_says(callback_url=door.url, ca_pem=door.ca.pem).agent().run()
+    listener = machine.expired
+    machine.whose_image_says(callback_url=listener.url, ca_pem=listener.ca.pem).agent().run()
 
 
 def bears_another_token(machine: Machine) -> None:
@@ -74,7 +74,7 @@ def falls_silent(machine: Machine) -> None:
     """One sign of life, and no other."""
     given = Parameters(**machine.given)
     beat = {"boot_id": "the-only-one", "uptime_s": 1.0, "stage": "network"}
-    answer = Api(given, tls.verifying(given), given.token).post("heartbeat", beat)
+    answer = Api(given, tls.verifying_context(given), given.token).post("heartbeat", beat)
     assert answer.status == 202, answer
 
 

@@ -15,7 +15,7 @@ from bringup.model import utc_now
 from bringup.wire.machine import AREA_SIZE
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import RunDetail
-from tests.integration.agent.site import Door, long_ago, served
+from tests.integration.agent.site import Listener, long_ago, served
 from tests.integration.redfish.cases import CASES, INSERT, RESET, UUIDS
 from tests.integration.redfish.conftest import Emulator
 from tests.integration.redfish.emulator import PASSWORD, SYSTEMS, USER
@@ -60,7 +60,7 @@ class _Stage:
     """Watches the machines of the rack, and lets each play once."""
 
     def __init__(
-        self, folder: Path, emulator: Emulator, rack: Rack, expired: Door, threads: ThreadPoolExecutor
+        self, folder: Path, emulator: Emulator, rack: Rack, expired: Listener, threads: ThreadPoolExecutor
     ) -> None:
         self._folder = folder
         self._emulator = emulator

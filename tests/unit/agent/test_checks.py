@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from agent import checks, inventory
-from agent.checks import reading
-from agent.system import Outcome
+from agent.checks import disks
+from agent.system import CommandResult
 from tests.unit.agent.tree import END, KERNEL, Stage, Tree, module, smartctl
 
 DMI = "sys/firmware/dmi/tables/DMI"
 
 
 def results(tree: Tree, stage: Stage) -> dict[str, tuple[str, str]]:
-    found = checks.run_all(tree.root, inventory.collect(tree.root, KERNEL, stage.effects))
+    found = checks.run_all(tree.root, inventory.collect(tree.root, KERNEL, stage.system))
     return {check["name"]: (check["status"], check["detail"]) for check in found}
 
 
@@ -65,28 +65,28 @@ def test_a_disk_that_cannot_be_read_to_its_end_fails(tree: Tree, stage: Stage) -
 
 def test_a_disk_is_asked_for_its_own_opinion(tree: Tree, stage: Stage) -> None:
     assert results(tree, stage)["smart"] == ("pass", "/dev/vda SMART passed")
-    failing = Outcome(8, smartctl("sata-ssd", "/dev/vda", smart_status={"passed": False}))
+    failing = CommandResult(8, smartctl("sata-ssd", "/dev/vda", smart_status={"passed": False}))
     stage.answers = lambda _: failing
-    assert results(tree, stage)["smart"] == ("fail", "/dev/vda SMART says: failing")
+    assert results(tree, stage)["smart"] == ("fail", "/dev/vda SMART reports: failing")
 
 
 def test_a_disk_whose_health_was_not_read_is_no_pass(tree: Tree, stage: Stage) -> None:
-    stage.answers = lambda _: Outcome(None, "", "did not end within 30 s")
+    stage.answers = lambda _: CommandResult(None, "", "did not end within 30 s")
     found = results(tree, stage)
     assert found["smart"] == ("skip", "/dev/vda SMART was not read: smartctl did not end within 30 s")
     assert found["disks"] == ("pass", "vda read")
-    stage.answers = lambda _: Outcome(0, smartctl("sata-ssd", "/dev/vda", smart_status={}))
+    stage.answers = lambda _: CommandResult(0, smartctl("sata-ssd", "/dev/vda", smart_status={}))
     assert results(tree, stage)["smart"][0] == "skip"
 
 
 def test_the_worst_disk_is_named_first(tree: Tree, stage: Stage) -> None:
     tree.disk("vdb")
 
-    def answer(command: Sequence[str]) -> Outcome:
-        return Outcome(0, smartctl("sata-ssd", command[-1], smart_status={"passed": command[-1] != "/dev/vdb"}))
+    def answer(command: Sequence[str]) -> CommandResult:
+        return CommandResult(0, smartctl("sata-ssd", command[-1], smart_status={"passed": command[-1] != "/dev/vdb"}))
 
     stage.answers = answer
-    assert results(tree, stage)["smart"] == ("fail", "/dev/vdb SMART says: failing; /dev/vda SMART passed")
+    assert results(tree, stage)["smart"] == ("fail", "/dev/vdb SMART reports: failing; /dev/vda SMART passed")
 
 
 def test_a_diskless_machine_passes_and_a_controller_without_driver_is_a_warning(tmp_path: Path, stage: Stage) -> None:
@@ -102,10 +102,10 @@ def test_start_middle_and_end_of_a_disk_are_read_and_nothing_is_written(tmp_path
     disk.write_bytes(os.urandom(1_000_448))
     before = disk.read_bytes(), disk.stat().st_mtime_ns
     disk.chmod(0o400)
-    reading.read_samples(disk, 1_000_448)
+    disks.read_samples(disk, 1_000_448)
     assert (disk.read_bytes(), disk.stat().st_mtime_ns) == before
-    assert reading._offsets(1_000_448) == [0, 466944, 933888]
-    assert reading._offsets(512) == [0]
+    assert disks._offsets(1_000_448) == [0, 466944, 933888]
+    assert disks._offsets(512) == [0]
 
 
 def test_a_port_without_carrier_is_told_and_is_no_fault(tree: Tree, stage: Stage) -> None:
@@ -155,7 +155,7 @@ def test_with_nothing_to_look_at_machine_checks_are_skipped(tree: Tree, stage: S
 
 
 def test_a_check_that_breaks_has_failed_and_the_others_go_on(tree: Tree, stage: Stage) -> None:
-    collected = inventory.collect(tree.root, KERNEL, stage.effects)
+    collected = inventory.collect(tree.root, KERNEL, stage.system)
     collected.parts["disks"] = [{"name": "no \x1b", "smart": 7}]
     found = {check["name"]: (check["status"], check["detail"]) for check in checks.run_all(tree.root, collected)}
     assert found["smart"][0] == "fail"

@@ -10,7 +10,7 @@ from tests.unit.agent.tree import END, KERNEL, MAC, PCI, Stage, Tree, array, mod
 
 
 def found(tree: Tree) -> dict[str, Any]:
-    collected = inventory.collect(tree.root, KERNEL, Stage().effects)
+    collected = inventory.collect(tree.root, KERNEL, Stage().system)
     assert collected.problems == []
     return inventory.with_neighbours(collected.parts, {"eth0": [(1, b"\x04\x02"), (127, b"\x00\x1b")]})
 
@@ -54,7 +54,7 @@ def test_only_the_machines_own_disks_are_disks(tree: Tree) -> None:
 def test_the_address_that_a_port_was_made_with_counts(tree: Tree) -> None:
     kernel = KERNEL._replace(permanent_mac=lambda _: "02:00:00:00:0A:FF")
     assert (
-        inventory.collect(tree.root, kernel, Stage().effects).parts["interfaces"][0]["mac_address"]
+        inventory.collect(tree.root, kernel, Stage().system).parts["interfaces"][0]["mac_address"]
         == "02:00:00:00:0a:ff"
     )
 
@@ -79,7 +79,7 @@ def test_what_a_device_says_of_itself_cannot_break_the_report(tree: Tree) -> Non
 def test_a_part_that_breaks_is_named_and_costs_no_other(tree: Tree) -> None:
     tree.put("proc/meminfo", "nonsense")
     kernel = KERNEL._replace(bmc_address=lambda: str(1 // 0))
-    collected = inventory.collect(tree.root, kernel, Stage().effects)
+    collected = inventory.collect(tree.root, kernel, Stage().system)
     assert len(collected.problems) == 2
     assert collected.problems[0].startswith("memory: ValueError")
     HardwareInventory.model_validate_json(json.dumps(collected.parts), strict=True)
@@ -88,7 +88,7 @@ def test_a_part_that_breaks_is_named_and_costs_no_other(tree: Tree) -> None:
 def test_a_machine_of_which_nothing_can_be_read_has_an_inventory_too(tree: Tree) -> None:
     for path in ("proc", "sys", "dev"):
         os.rename(tree.root / path, tree.root / f"no-{path}")  # noqa: PTH104 - a whole tree
-    collected = inventory.collect(tree.root, KERNEL, Stage().effects)
+    collected = inventory.collect(tree.root, KERNEL, Stage().system)
     HardwareInventory.model_validate_json(json.dumps(collected.parts), strict=True)
 
 
@@ -114,11 +114,11 @@ def test_versions_of_firmware_are_reported_where_there_are_any(tree: Tree) -> No
     assert found(tree)["firmware"] == {"bios_version": None, "bmc_version": None}
     tree.put("sys/class/dmi/id/bios_version", "2.19.1\n")
     kernel = KERNEL._replace(bmc_version=lambda: "7.10", firmware_version=lambda _: "22.31.1014 (MT_0000000359)")
-    parts = inventory.collect(tree.root, kernel, Stage().effects).parts
+    parts = inventory.collect(tree.root, kernel, Stage().system).parts
     assert parts["firmware"] == {"bios_version": "2.19.1", "bmc_version": "7.10"}
     assert parts["interfaces"][0]["firmware_version"] == "22.31.1014 (MT_0000000359)"
     none = KERNEL._replace(firmware_version=lambda _: "N/A")
-    assert inventory.collect(tree.root, none, Stage().effects).parts["interfaces"][0]["firmware_version"] is None
+    assert inventory.collect(tree.root, none, Stage().system).parts["interfaces"][0]["firmware_version"] is None
 
 
 def test_a_tpm_is_found_by_its_driver_its_acpi_table_or_smbios(tree: Tree) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import lldp
-from agent.neighbours import Neighbours
+from agent.lldp import Neighbours
 
 
 def tlv(kind: int, value: bytes) -> bytes:
@@ -58,10 +58,10 @@ def test_no_frame_breaks_the_reader(frame: bytes) -> None:
 def test_waiting_ends_when_every_port_with_a_carrier_has_heard_one() -> None:
     looked: list[None] = []
     neighbours = Neighbours(1000, lambda: 0.0)
-    neighbours.take("eth0", CHASSIS + PORT + TTL + END)
-    neighbours.take("eth1", b"nonsense")
+    neighbours.receive("eth0", CHASSIS + PORT + TTL + END)
+    neighbours.receive("eth1", b"nonsense")
     neighbours.wait(lambda: ["eth0"], lambda: looked.append(None))
-    assert (len(looked), list(neighbours.heard())) == (1, ["eth0"])
+    assert (len(looked), list(neighbours.announcements())) == (1, ["eth0"])
 
 
 def test_waiting_ends_with_its_time() -> None:

@@ -36,12 +36,12 @@ def test_the_api_and_the_agent_mean_the_same_by_every_parameter() -> None:
 def test_the_base_image_says_that_it_carries_no_run(tree: Tree) -> None:
     tree.put(parameters.PATH, AREA_HEAD.ljust(AREA_SIZE))
     with pytest.raises(BadParameters, match="carries no run"):
-        parameters.read(tree.root)
+        parameters.read_parameters(tree.root)
 
 
 def test_an_image_without_the_file_is_to_be_built_again(tmp_path: Path) -> None:
     with pytest.raises(BadParameters, match="build the image again"):
-        parameters.read(tmp_path)
+        parameters.read_parameters(tmp_path)
 
 
 @pytest.mark.parametrize(

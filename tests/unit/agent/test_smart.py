@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.inventory.smart import smart
-from agent.system import Outcome
+from agent.system import CommandResult
 from bringup.wire.report import Disk
 from tests.unit.agent.tree import SMARTCTL, Stage, smartctl
 
 
-def read(outcome: Outcome, path: str) -> dict[str, Any]:
+def read(outcome: CommandResult, path: str) -> dict[str, Any]:
     stage = Stage()
     stage.answers = lambda _: outcome
-    found = smart(path, stage.effects)
+    found = smart(path, stage.system)
     Disk.model_validate_json(json.dumps({"name": path, "size": 1, **found}), strict=True)
     return found
 
@@ -29,7 +29,7 @@ def stored(name: str) -> tuple[str, int, str]:
 
 def test_smartctl_is_asked_for_health_counters_errors_and_wear() -> None:
     stage = Stage()
-    smart("/dev/sda", stage.effects)
+    smart("/dev/sda", stage.system)
     assert stage.commands == [["smartctl", "--json", "-H", "-i", "-A", "-l", "error", "-l", "devstat", "/dev/sda"]]
 
 
@@ -75,7 +75,9 @@ def test_smartctl_is_asked_for_health_counters_errors_and_wear() -> None:
 )
 def test_the_raw_values_of_each_kind_of_disk(name: str, protocol: str, counters: dict[str, int | None]) -> None:
     output, code, path = stored(name)
-    assert read(Outcome(code, output), path) == {"smart": {"protocol": protocol, "passed": True, "counters": counters}}
+    assert read(CommandResult(code, output), path) == {
+        "smart": {"protocol": protocol, "passed": True, "counters": counters}
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_a_disk_that_could_not_be_asked_has_the_reason_and_no_values(
     name: str, reason: str, *, unavailable: bool
 ) -> None:
     output, code, path = stored(name)
-    assert read(Outcome(code, output), path) == {"smart_problem": reason, "smart_unavailable": unavailable}
+    assert read(CommandResult(code, output), path) == {"smart_problem": reason, "smart_unavailable": unavailable}
 
 
 GOOD = smartctl("nvme")
@@ -104,23 +106,29 @@ GOOD = smartctl("nvme")
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        (Outcome(None, "", "cannot be started: No such file or directory"), "smartctl cannot be started: No such"),
-        (Outcome(None, GOOD, "did not end within 30 s"), "smartctl did not end within 30 s"),
-        (Outcome(None, GOOD), "smartctl did not end in time, or is not there"),
-        (Outcome(-9, GOOD), "smartctl was ended by signal 9"),
-        (Outcome(1, GOOD), "smartctl could not open the disk (exit status 1)"),
-        (Outcome(2, GOOD), "smartctl could not open the disk (exit status 2)"),
-        (Outcome(0, ""), "the output of smartctl is no JSON (exit status 0)"),
-        (Outcome(0, GOOD[:700]), "the output of smartctl is no JSON"),
-        (Outcome(0, "[]"), "the output of smartctl is no JSON"),
-        (Outcome(0, "[" * 100_000), "the output of smartctl is no JSON"),
-        (Outcome(0, "{}"), "smartctl answered for no disk"),
-        (Outcome(0, smartctl("nvme", "/dev/nvme1n1")), "smartctl answered for /dev/nvme1n1"),
-        (Outcome(0, '{"device": {"name": "/dev/nvme0n1"}}'), "smartctl speaks None to the disk"),
-        (Outcome(0, '{"device": {"name": "/dev/nvme0n1", "protocol": "NVMe"}}'), "the disk reports no SMART data"),
+        (
+            CommandResult(None, "", "cannot be started: No such file or directory"),
+            "smartctl cannot be started: No such",
+        ),
+        (CommandResult(None, GOOD, "did not end within 30 s"), "smartctl did not end within 30 s"),
+        (CommandResult(None, GOOD), "smartctl did not end in time, or is not there"),
+        (CommandResult(-9, GOOD), "smartctl was ended by signal 9"),
+        (CommandResult(1, GOOD), "smartctl could not open the disk (exit status 1)"),
+        (CommandResult(2, GOOD), "smartctl could not open the disk (exit status 2)"),
+        (CommandResult(0, ""), "the output of smartctl is no JSON (exit status 0)"),
+        (CommandResult(0, GOOD[:700]), "the output of smartctl is no JSON"),
+        (CommandResult(0, "[]"), "the output of smartctl is no JSON"),
+        (CommandResult(0, "[" * 100_000), "the output of smartctl is no JSON"),
+        (CommandResult(0, "{}"), "smartctl answered for no disk"),
+        (CommandResult(0, smartctl("nvme", "/dev/nvme1n1")), "smartctl answered for /dev/nvme1n1"),
+        (CommandResult(0, '{"device": {"name": "/dev/nvme0n1"}}'), "smartctl speaks None to the disk"),
+        (
+            CommandResult(0, '{"device": {"name": "/dev/nvme0n1", "protocol": "NVMe"}}'),
+            "the disk reports no SMART data",
+        ),
     ],
 )
-def test_no_broken_answer_looks_like_a_healthy_disk(outcome: Outcome, reason: str) -> None:
+def test_no_broken_answer_looks_like_a_healthy_disk(outcome: CommandResult, reason: str) -> None:
     found = read(outcome, "/dev/nvme0n1")
     assert "smart" not in found
     assert not found["smart_unavailable"], "this disk may have SMART data"
@@ -131,10 +139,10 @@ def test_a_number_that_vendors_pack_is_read_from_its_text() -> None:
     answer = json.loads(smartctl("sata-hdd"))
     (row,) = (row for row in answer["ata_smart_attributes"]["table"] if row["id"] == 5)
     row["raw"] = {"value": 4000 + 2**32, "string": "4000 (1 0)"}
-    found = read(Outcome(0, json.dumps(answer)), "/dev/sdb")
+    found = read(CommandResult(0, json.dumps(answer)), "/dev/sdb")
     assert found["smart"]["counters"]["reallocated_sectors"] == 4000
     row["raw"] = {"value": 4000}
-    assert read(Outcome(0, json.dumps(answer)), "/dev/sdb") == found
+    assert read(CommandResult(0, json.dumps(answer)), "/dev/sdb") == found
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ def test_a_number_that_vendors_pack_is_read_from_its_text() -> None:
 )
 def test_what_is_no_count_is_not_taken_for_zero(value: object, reported: int | None) -> None:
     log = json.loads(GOOD)["nvme_smart_health_information_log"] | {"media_errors": value}
-    found = read(Outcome(0, smartctl("nvme", nvme_smart_health_information_log=log)), "/dev/nvme0n1")
+    found = read(CommandResult(0, smartctl("nvme", nvme_smart_health_information_log=log)), "/dev/nvme0n1")
     assert found["smart"]["counters"]["media_errors"] == reported
 
 
@@ -158,7 +166,7 @@ _PARTS = [(name, part) for name in ("nvme", "sata-ssd", "sas-hdd") for part in j
 def test_no_part_of_an_answer_in_another_form_breaks_the_reader(which: tuple[str, str], instead: Any) -> None:
     name, part = which
     output, code, path = stored(name)
-    read(Outcome(code, json.dumps(json.loads(output) | {part: instead})), path)
+    read(CommandResult(code, json.dumps(json.loads(output) | {part: instead})), path)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +186,4 @@ def test_a_disk_that_should_have_smart_data_and_gave_none_is_not_a_disk_without(
 ) -> None:
     answer = json.loads(smartctl(name))
     kept = {"device": answer["device"], "smart_support": support}
-    assert read(Outcome(4, json.dumps(kept)), answer["device"]["name"])["smart_unavailable"] is unavailable
+    assert read(CommandResult(4, json.dumps(kept)), answer["device"]["name"])["smart_unavailable"] is unavailable

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.kernel import Kernel
-from agent.log import Journal
-from agent.machine import Machine
-from agent.system import Effects, Outcome
+from agent.log import Log
+from agent.system import CommandResult, Machine, System
 
 MAC = "02:00:00:00:01:01"
 BOOT_ID = "7c3f5b0e-0000-4000-8000-000000000001"
@@ -126,9 +125,9 @@ def smartctl(name: str, path: str = "", **changes: object) -> str:
     return json.dumps(answer | changes)
 
 
-def healthy(command: Sequence[str]) -> Outcome:
+def healthy(command: Sequence[str]) -> CommandResult:
     """Every program succeeds and says nothing, but smartctl: every disk is a healthy SSD."""
-    return Outcome(0, smartctl("sata-ssd", command[-1]) if command[0] == "smartctl" else "")
+    return CommandResult(0, smartctl("sata-ssd", command[-1]) if command[0] == "smartctl" else "")
 
 
 class Ended(BaseException):  # the agent outlives every Exception
@@ -136,21 +135,21 @@ class Ended(BaseException):  # the agent outlives every Exception
 
 
 class Stage:
-    """Effects that are only written down. Time passes only by pauses."""
+    """System that are only written down. Time passes only by pauses."""
 
-    def __init__(self, *, at: float = 1_800_000_000, patience_s: float = 10_000) -> None:
+    def __init__(self, *, at: float = 1_800_000_000, time_limit_s: float = 10_000) -> None:
         self.lines: list[str] = []
         self.commands: list[list[str]] = []
         self.ended: list[str] = []
         self.clock = at
         self.passed = 0.0
         self.pauses: list[float] = []
-        self.answers: Callable[[Sequence[str]], Outcome] = healthy
-        self._patience_s = patience_s
+        self.answers: Callable[[Sequence[str]], CommandResult] = healthy
+        self._time_limit_s = time_limit_s
 
     @property
-    def effects(self) -> Effects:
-        return Effects(
+    def system(self) -> System:
+        return System(
             write_line=self.lines.append,
             now=lambda: self.clock + self.passed,
             monotonic=lambda: self.passed,
@@ -162,7 +161,7 @@ class Stage:
         )
 
     def machine(self, root: Path, kernel: Kernel = KERNEL) -> Machine:
-        return Machine(root, self.effects, kernel, Journal(self.lines.append, lambda: self.passed))
+        return Machine(root, self.system, kernel, Log(self.lines.append, lambda: self.passed))
 
     def _set_clock(self, seconds: float) -> None:
         self.clock = seconds - self.passed
@@ -170,9 +169,9 @@ class Stage:
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.passed += seconds
-        if self.passed > self._patience_s:
+        if self.passed > self._time_limit_s:
             raise Ended
 
-    def _execute(self, command: Sequence[str], _timeout_s: float) -> Outcome:
+    def _execute(self, command: Sequence[str], _timeout_s: float) -> CommandResult:
         self.commands.append(list(command))
         return self.answers(command)

@@ -8,9 +8,9 @@ import ssl
 
 import pytest
 
-from agent import backoff, error_messages, heartbeat, tls, trouble
-from agent.api import Answer
-from agent.error_messages import Distrust
+from agent import api, error_messages, first_contact, heartbeat, tls
+from agent.api import Response
+from agent.error_messages import TlsFailure
 from agent.parameters import BadParameters, Parameters
 from api.runs.events import proves
 from bringup.wire.machine import Trouble
@@ -29,16 +29,16 @@ def unverified(code: int, message: str = "unable to get local issuer certificate
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (unverified(9), Distrust.CLOCK),
-        (unverified(10), Distrust.CLOCK),
-        (unverified(20), Distrust.TRUST),
-        (unverified(62), Distrust.TRUST),
+        (unverified(9), TlsFailure.CLOCK),
+        (unverified(10), TlsFailure.CLOCK),
+        (unverified(20), TlsFailure.TRUST),
+        (unverified(62), TlsFailure.TRUST),
         (ssl.SSLError(1, "wrong version number"), None),
         (ConnectionRefusedError(), None),
     ],
 )
-def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: Distrust | None) -> None:
-    assert error_messages.distrust(error) is kind
+def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: TlsFailure | None) -> None:
+    assert error_messages.tls_failure(error) is kind
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
     ],
 )
 def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
-    words = error_messages.in_words(error, PLACE, YEAR_2019)
+    words = error_messages.describe_error(error, PLACE, YEAR_2019)
     assert said in words
     assert "\n" not in words
 
@@ -68,45 +68,45 @@ def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
         (404, "this run is over"),
         (410, "this run is over"),
         (409, "has another report"),
-        (422, "does not take this report"),
-        (503, "has trouble of its own (503)"),
+        (422, "does not accept this report"),
+        (503, "has an internal problem (503)"),
         (302, "answers 302"),
     ],
 )
 def test_each_refusal_has_its_plain_line(status: int, said: str) -> None:
-    assert said in error_messages.refused(Answer(status, {"detail": "d"}, "", ""), PLACE)
+    assert said in error_messages.describe_refusal(Response(status, {"detail": "d"}, "", ""), PLACE)
 
 
-@pytest.mark.parametrize("kind", list(Distrust))
-def test_the_proof_is_the_one_that_the_api_computes(kind: Distrust) -> None:
-    message = trouble.message(GIVEN, kind, "b1", "x" * 5000)
+@pytest.mark.parametrize("kind", list(TlsFailure))
+def test_the_proof_is_the_one_that_the_api_computes(kind: TlsFailure) -> None:
+    message = first_contact.tls_failure_message(GIVEN, kind, "b1", "x" * 5000)
     parsed = Trouble.model_validate_json(json.dumps(message), strict=True)
     assert proves(parsed, GIVEN.run_id, hashlib.sha256(b"the-token").hexdigest())
     assert "the-token" not in json.dumps(message)
 
 
 def test_the_next_heartbeat_comes_when_the_api_asks_for_it() -> None:
-    assert heartbeat.next_s(Answer(202, {"next_s": 42}, "", "")) == 42
-    assert heartbeat.next_s(Answer(202, {"next_s": 0}, "", "")) == 1
-    assert heartbeat.next_s(Answer(202, {"next_s": 10**400}, "", "")) == 3600
-    nan = Answer(202, {"next_s": float("nan")}, "", "")  # a wait for NaN is none at all: beat after beat
-    for answer in (nan, Answer(202, {"next_s": "soon"}, "", ""), Answer(503, {"next_s": 1}, "", "")):
+    assert heartbeat.next_s(Response(202, {"next_s": 42}, "", "")) == 42
+    assert heartbeat.next_s(Response(202, {"next_s": 0}, "", "")) == 1
+    assert heartbeat.next_s(Response(202, {"next_s": 10**400}, "", "")) == 3600
+    nan = Response(202, {"next_s": float("nan")}, "", "")  # a wait for NaN is none at all: beat after beat
+    for answer in (nan, Response(202, {"next_s": "soon"}, "", ""), Response(503, {"next_s": 1}, "", "")):
         assert 20 <= heartbeat.next_s(answer) <= 40
 
 
 def test_a_server_may_ask_for_patience_but_not_for_ever() -> None:
-    assert 5 <= backoff.delay("") <= 30
-    assert 5 <= backoff.delay("Mon, 23 Nov 2026 09:00:30 GMT") <= 30
-    assert 90 <= backoff.delay("90") <= 92
-    assert backoff.delay("9" * 400) <= 602
+    assert 5 <= api.retry_delay("") <= 30
+    assert 5 <= api.retry_delay("Mon, 23 Nov 2026 09:00:30 GMT") <= 30
+    assert 90 <= api.retry_delay("90") <= 92
+    assert api.retry_delay("9" * 400) <= 602
 
 
 @pytest.mark.parametrize("text", ["", "no certificate", "Zertifikät", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
 def test_an_image_whose_ca_is_no_certificate_says_so(text: str) -> None:
     with pytest.raises(BadParameters, match="ca_pem is no certificate"):
-        tls.verifying(GIVEN._replace(ca_pem=text))
+        tls.verifying_context(GIVEN._replace(ca_pem=text))
 
 
 def test_a_certificate_without_its_key_is_said() -> None:
     with pytest.raises(BadParameters, match="are no pair"):
-        tls.blind(GIVEN._replace(client_cert_pem="c", client_key_pem="k"))
+        tls.insecure_context(GIVEN._replace(client_cert_pem="c", client_key_pem="k"))

@@ -15,17 +15,17 @@ RUN = """
 import itertools
 import sys
 from pathlib import Path
-from agent import mission
-from agent.system import Outcome, real_effects
+from agent import main
+from agent.system import CommandResult, real_system
 from agent.kernel import real_kernel
 
 nothing = lambda *_: None
 ticks = itertools.count()
-effects = real_effects()._replace(
-    monotonic=lambda: float(next(ticks)), execute=lambda *_: Outcome(0, ""),
+system = real_system()._replace(
+    monotonic=lambda: float(next(ticks)), execute=lambda *_: CommandResult(0, ""),
     set_clock=nothing, pause=nothing, power_off=nothing, halt=nothing
 )
-mission.run(Path(sys.argv[1]), effects, real_kernel())
+main.run(Path(sys.argv[1]), system, real_kernel())
 print(*sorted(sys.modules))
 """
 
@@ -39,10 +39,10 @@ def python(*arguments: str) -> str:
 @pytest.mark.parametrize("trusts", [True, False])
 def test_a_whole_run_imports_nothing_that_is_not_on_the_list(api: Api, tmp_path: Path, *, trusts: bool) -> None:
     ca = Ca()
-    with served(api.client.application, tmp_path, ca) as door:
+    with served(api.client.application, tmp_path, ca) as listener:
         machine = Booted(
             tmp_path / "machine",
-            callback_url=door.url,
+            callback_url=listener.url,
             ca_pem=ca.pem if trusts else Ca().pem,
             token=api.booted(),
         )
