@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
+LOADER = "ld-linux-x86-64.so.2"
 EPOCH = 1735689600  # 2025-01-01: every date in the image, so that the day of the build leaves no trace
 
 
@@ -36,26 +37,34 @@ class Packages:
         return self.one("boot/vmlinuz-*").name.removeprefix("vmlinuz-")
 
     def run(self, tool: str, *arguments: str | Path, called: str = "", env: dict[str, str] | None = None) -> str:
-        """Runs a tool of the packages with their own C library, by another name if need be; returns what it printed.
+        """Run a tool of the packages with their own C library; returns what it printed.
+
+        Args:
+            tool: its path in the packages.
+            arguments: of the tool.
+            called: another name for it to run under: kmod is depmod by its name.
+            env: added to the environment.
 
         Raises:
-            BuildError: with what it said, when it failed.
+            BuildError: it failed; with the end of its error output.
         """
-        loader = self.root / LIBRARIES / "ld-linux-x86-64.so.2"
-        options: list[str | Path] = [
-            "--inhibit-cache",
-            "--library-path",
-            self.root / LIBRARIES,
-            "--argv0",
-            called or tool,
-        ]
-        command = [loader, *options, self.root / tool, *arguments]
-        done = subprocess.run(  # noqa: S603 - the words are ours, and no shell reads them
-            command, env=_environment() | (env or {}), capture_output=True, check=False, text=True
-        )
+        done = self.load("--argv0", called or tool, self.root / tool, *arguments, env=env)
         if done.returncode != 0:
             raise BuildError(f"{tool} failed with status {done.returncode}: {done.stderr.strip()[-2000:]}")
         return done.stdout
+
+    def load(self, *arguments: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run the packages' loader with their libraries.
+
+        Args:
+            arguments: its options, then a program and the program's arguments.
+            env: added to the environment.
+        """
+        libraries = self.root / LIBRARIES
+        command = [libraries / LOADER, "--inhibit-cache", "--library-path", libraries, *arguments]
+        return subprocess.run(  # noqa: S603 - the words are ours, and no shell reads them
+            command, env=_environment() | (env or {}), capture_output=True, check=False, text=True
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -4,14 +4,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.iso import cpio, elf
-from scripts.iso.debian import LIBRARIES, Packages
+from scripts.iso import cpio
+from scripts.iso.debian import LIBRARIES, LOADER, Packages
+from scripts.iso.libraries import libraries
 from scripts.iso.modules import copy_modules
 from scripts.iso.stdlib import AGENT, copy_agent, copy_python
 
 MERGED = ("bin", "sbin", "lib", "lib64")
 EMPTY = ("dev", "proc", "sys", "run", "root", "tmp", "etc/bringup", "lib/firmware")
-LOADER = "ld-linux-x86-64.so.2"
 PROGRAMS = {"usr/sbin/smartctl": "usr/sbin/smartctl", "bin/kmod": "usr/bin/kmod", "bin/busybox": "usr/bin/busybox"}
 
 
@@ -72,7 +72,7 @@ def _link(place: Path) -> None:
 
 
 def _copy_libraries(packages: Packages, target: Path) -> None:
-    found = elf.libraries(packages, _binaries(target))
+    found = libraries(packages, _binaries(target))
     (target / LIBRARIES).mkdir()
     for path in found:
         shutil.copyfile(path, target / LIBRARIES / path.name)

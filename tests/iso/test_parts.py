@@ -1,14 +1,22 @@
 """The parts of the builder that need no packages."""
 
+import os
+import shutil
 import stat
+import struct
 import sys
 from pathlib import Path
 
 import pytest
 
 from bringup.wire import machine
-from scripts.iso import cpio, elf, modules, parameters
-from scripts.iso.debian import BuildError, Packages
+from scripts.iso import cpio, modules, parameters
+from scripts.iso.debian import LIBRARIES, LOADER, BuildError, Packages
+from scripts.iso.libraries import libraries
+
+builder = pytest.mark.skipif(
+    (sys.platform, os.uname().machine) != ("linux", "x86_64"), reason="images are built on Linux on x86-64 only"
+)
 
 
 def names(archive: bytes) -> list[str]:
@@ -58,14 +66,43 @@ def test_an_archive_keeps_links_and_programs(tmp_path: Path) -> None:
     assert stat.S_IMODE(found["program"].mode) == 0o755
 
 
-def test_the_libraries_of_a_program_are_read_from_it() -> None:
-    assert any(name.startswith("libc.so") for name in elf.needed(Path(sys.executable).resolve().read_bytes()))
-    assert elf.needed(b"#!/bin/sh\n") == []
+@pytest.fixture
+def packages(tmp_path: Path) -> Packages:
+    """Packages with this host's loader, and no library."""
+    place = tmp_path / "packages" / LIBRARIES
+    place.mkdir(parents=True)
+    shutil.copy(f"/lib64/{LOADER}", place)
+    return Packages(tmp_path / "packages")
 
 
-def test_a_library_that_no_package_holds_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"libc\.so\.6, which no package"):
-        elf.libraries(Packages(tmp_path), [Path(sys.executable).resolve()])
+@builder
+def test_the_libraries_of_a_program_and_of_its_libraries_are_listed(packages: Packages) -> None:
+    folder = packages.root / LIBRARIES
+    for name in ("libc.so.6", "libm.so.6"):
+        shutil.copy(f"/lib/x86_64-linux-gnu/{name}", folder)
+    found = libraries(packages, [Path("/usr/bin/env"), folder / "libm.so.6"])
+    assert found == [folder / name for name in (LOADER, "libc.so.6")]
+
+
+@builder
+def test_a_script_and_a_static_program_need_no_library(packages: Packages, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/bin/sh\n")
+    static = tmp_path / "static"
+    static.write_bytes(_static_program())
+    assert libraries(packages, [script, static]) == []
+
+
+@builder
+def test_a_library_that_no_package_holds_is_named_though_this_host_has_it(packages: Packages) -> None:
+    with pytest.raises(BuildError, match=r"env needs libc\.so\.6, which no package"):
+        libraries(packages, [Path("/usr/bin/env")])
+
+
+def _static_program() -> bytes:
+    """The least ELF program: one segment, no loader, no libraries. Source: System V ABI, "Object Files"."""
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 0x78, 0x78, 0x1000)
 
 
 def test_modules_bring_what_they_depend_on() -> None:
