@@ -1,5 +1,5 @@
 # Sourced by the end-to-end scripts: the commands that one needs, and a network of its own.
-# The script has set package_of (command -> Debian package) and defined say.
+# The script has set package_of (command -> Debian package) and defined log.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -12,12 +12,12 @@ need_packages() {
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        say "missing: ${missing[*]}"
-        say "run:  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
+        log "missing: ${missing[*]}"
+        log "run:  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
         exit 2
     fi
-    say "installing ${missing[*]}"
-    _install "${missing[@]}" || { say "installing failed; the messages above say why"; exit 2; }
+    log "installing ${missing[*]}"
+    _install "${missing[@]}" || { log "installing failed; see the messages above"; exit 2; }
 }
 
 _install() {
@@ -42,12 +42,12 @@ _install() {
 need_namespaces() { # a kind of link that must be possible in one: the words of "ip link add NAME ..." or "ip tuntap ..."
     local probe=bringup-probe-$$
     if ! ip netns add "$probe" 2>/dev/null; then
-        say "NOT RUN: this system does not permit network namespaces (ip netns add needs root and CAP_SYS_ADMIN)"
+        log "NOT RUN: this system does not permit network namespaces (ip netns add needs root and CAP_SYS_ADMIN)"
         exit 3
     fi
     if ! ip -n "$probe" "$@" 2>/dev/null; then
         ip netns del "$probe"
-        say "NOT RUN: this system does not permit \"ip $*\" in a network namespace"
+        log "NOT RUN: this system does not permit \"ip $*\" in a network namespace"
         exit 3
     fi
     ip netns del "$probe"

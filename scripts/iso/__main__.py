@@ -14,12 +14,12 @@ def make(options: argparse.Namespace) -> None:
     """Writes the image, with ``options.work`` for what lies on the way."""
     packages = Packages(options.packages)
     root, files, plain = (options.work / name for name in ("root", "disc", "initrd"))
-    _say("laying out the root file system")
+    _log("laying out the root file system")
     initramfs.lay_out(packages, SOURCE, options.agent, root)
     initramfs.add_options(root, options.firmware, debug_shell=options.debug_shell)
     plain.write_bytes(initramfs.packed(root))
     disc.add_boot(packages, SOURCE, files)
-    _say(f"compressing {plain.stat().st_size // 1_000_000} MB")
+    _log(f"compressing {plain.stat().st_size // 1_000_000} MB")
     packages.run("usr/bin/zstd", "-19", "--single-thread", "-q", "-o", files / "boot/initrd.zst", plain)
     (files / "boot/run.cpio").write_bytes(parameters.blank())
     (files / disc.MANIFEST).write_bytes(options.manifest.read_bytes())
@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"iso: {text}", file=sys.stderr, flush=True)
 
 
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         make(_options())
     except (BuildError, OSError) as error:
-        _say(f"failed: {error}")
+        _log(f"failed: {error}")
         return 1
     except KeyboardInterrupt:
         return 130  # the shell's own status for it

@@ -27,7 +27,13 @@ def folder(name: str) -> Entry:
 
 
 def file(name: str, data: bytes, *, executable: bool = False) -> Entry:
-    """A file that all may read."""
+    """A file that all may read.
+
+    Args:
+        name: from the root, without a slash at its start.
+        data: its content.
+        executable: all may execute it, too.
+    """
     return Entry(name, stat.S_IFREG | (ROOT if executable else PLAIN), data)
 
 

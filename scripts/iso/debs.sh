@@ -5,19 +5,19 @@ declare -A deb_of version_of sum_of # by the package's name: file in the cache, 
 need_host() {
     local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     if [ "$(uname -sm)" != "Linux x86_64" ]; then
-        say "the image is built on Linux on x86-64 only, and this is $(uname -sm)" && exit 2
+        log "the image is built on Linux on x86-64 only, and this is $(uname -sm)" && exit 2
     fi
     if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        say "apt-get and dpkg-deb are missing: build on Debian or Ubuntu, or in a container of debian:12" && exit 2
+        log "apt-get and dpkg-deb are missing: build on Debian or Ubuntu, or in a container of debian:12" && exit 2
     fi
     [ ! -e "$keyring" ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
-        say "the keys of Debian's archive are missing"
-        say "run:  sudo apt-get update && sudo apt-get install -y debian-archive-keyring" && exit 2
+        log "the keys of Debian's archive are missing"
+        log "run:  sudo apt-get update && sudo apt-get install -y debian-archive-keyring" && exit 2
     fi
-    say "installing debian-archive-keyring (the keys of Debian's archive are missing)"
+    log "installing debian-archive-keyring (the keys of Debian's archive are missing)"
     apt-get -qq update && apt-get -qq install -y debian-archive-keyring >/dev/null ||
-        { say "installing failed; the messages above say why" && exit 2; }
+        { log "installing failed; see the messages above" && exit 2; }
 }
 
 choose_packages() { # those of the manifest, or the newest
@@ -66,8 +66,8 @@ open_archive() { # an apt of our own, which knows Debian 12 and nothing of this 
 		Dir::Etc::preferences "$apt/nothing/none"; Dir::Etc::preferencesparts "$apt/nothing";
 	END
     export APT_CONFIG=$apt/apt.conf
-    say "reading the package lists of $mirror"
-    apt-get -qq --error-on=any update || fail "$mirror or $security cannot be read; the messages above say why.
+    log "reading the package lists of $mirror"
+    apt-get -qq --error-on=any update || fail "$mirror or $security cannot be read; see the messages above.
      Behind a proxy, set http_proxy; with a mirror of your own, use --mirror and --security-mirror.
      Without any network, --packages MANIFEST builds what an earlier image was made of, from the cache"
 }
@@ -84,8 +84,8 @@ fetch() { # names, or name=version: downloads what the cache does not hold, chec
         keep "$name" "$version" "${sum#SHA256:}" "$cache/debs/$file" || wanted+=("$name=$version")
     done <<<"$lines"
     [ "${#wanted[@]}" -gt 0 ] || return 0
-    say "downloading ${#wanted[@]} packages into $cache"
-    (cd "$cache/debs" && apt-get -qq download "${wanted[@]}") || fail "downloading failed; the messages above say why"
+    log "downloading ${#wanted[@]} packages into $cache"
+    (cd "$cache/debs" && apt-get -qq download "${wanted[@]}") || fail "downloading failed; see the messages above"
     while read -r url file _ sum; do
         name=${file%%_*} version=$(cut -d_ -f2 <<<"${file//%3a/:}")
         keep "$name" "$version" "${sum#SHA256:}" "$cache/debs/$file" || fail "$file was damaged on its way: try again"
@@ -95,7 +95,7 @@ fetch() { # names, or name=version: downloads what the cache does not hold, chec
 unpack() { # all chosen packages into one folder, laid out as Debian 12 is: /bin is /usr/bin
     local name
     for name in bin sbin lib lib64; do mkdir -p "$1/usr/$name" && ln -s "usr/$name" "$1/$name"; done
-    say "unpacking ${#deb_of[@]} packages"
+    log "unpacking ${#deb_of[@]} packages"
     for name in $(printf '%s\n' "${!deb_of[@]}" | LC_ALL=C sort); do
         dpkg-deb --fsys-tarfile "${deb_of[$name]}" |
             tar -x --keep-directory-symlink --no-same-owner --no-same-permissions -C "$1" || return 1

@@ -22,7 +22,13 @@ EFI_PROGRAMS = {  # shim is the one that Microsoft has signed; it starts grubx64
 
 
 def add_boot(packages: Packages, source: Path, disc: Path) -> None:
-    """Adds the kernel, GRUB for BIOS, and its configuration, which UEFI's GRUB shares, to the disc's folder."""
+    """Adds the kernel, GRUB for BIOS, and its configuration, which UEFI's GRUB shares, to the disc's folder.
+
+    Args:
+        packages: hold the kernel and GRUB.
+        source: the folder scripts/iso.
+        disc: the folder whose content becomes the disc's.
+    """
     grub = disc / "boot/grub"
     grub.mkdir(parents=True)
     shutil.copyfile(packages.one("boot/vmlinuz-*"), disc / "boot/vmlinuz")
@@ -38,7 +44,13 @@ def add_boot(packages: Packages, source: Path, disc: Path) -> None:
 
 
 def make_efi(packages: Packages, source: Path, work: Path) -> Path:
-    """Makes the FAT file system that UEFI starts from, and returns its path."""
+    """Makes the FAT file system that UEFI starts from, and returns its path.
+
+    Args:
+        packages: hold shim and GRUB.
+        source: the folder scripts/iso.
+        work: the folder to write to.
+    """
     image = work / "efi.img"
     config = shutil.copyfile(source / "boot/find.cfg", work / "grub.cfg")
     programs = [shutil.copyfile(packages.root / path, work / name) for name, path in EFI_PROGRAMS.items()]
@@ -54,7 +66,14 @@ def make_efi(packages: Packages, source: Path, work: Path) -> Path:
 
 
 def write(packages: Packages, disc: Path, efi: Path, output: Path) -> None:
-    """Writes the ISO 9660 image: for CD drives and USB sticks, BIOS and UEFI."""
+    """Writes the ISO 9660 image: for CD drives and USB sticks, BIOS and UEFI.
+
+    Args:
+        packages: hold xorriso.
+        disc: the folder whose content becomes the disc's.
+        efi: the file system that UEFI starts from.
+        output: the image.
+    """
     _age([disc, *disc.rglob("*")])
     packages.run(
         "usr/bin/xorriso",

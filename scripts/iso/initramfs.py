@@ -16,7 +16,14 @@ PROGRAMS = {"usr/sbin/smartctl": "usr/sbin/smartctl", "bin/kmod": "usr/bin/kmod"
 
 
 def lay_out(packages: Packages, source: Path, agent: Path, target: Path) -> None:
-    """Fills ``target`` with the image's root. ``source`` is this folder, ``agent`` the agent's package."""
+    """Fills a folder with the image's root.
+
+    Args:
+        packages: hold the programs, libraries and drivers.
+        source: the folder scripts/iso.
+        agent: the agent's package.
+        target: the folder to fill.
+    """
     for name in MERGED:
         (target / "usr" / name).mkdir(parents=True)
         (target / name).symlink_to(f"usr/{name}")
@@ -32,7 +39,13 @@ def lay_out(packages: Packages, source: Path, agent: Path, target: Path) -> None
 
 
 def add_options(target: Path, firmware: Path | None, *, debug_shell: bool) -> None:
-    """Adds what a builder may ask for."""
+    """Adds what a builder may ask for.
+
+    Args:
+        target: the image's root.
+        firmware: a folder that becomes /lib/firmware.
+        debug_shell: a root shell runs on the console.
+    """
     if firmware:
         shutil.copytree(firmware, target / "usr/lib/firmware", symlinks=True, dirs_exist_ok=True)
     if debug_shell:

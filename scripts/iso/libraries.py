@@ -26,7 +26,7 @@ def libraries(packages: Packages, programs: Iterable[Path]) -> list[Path]:
 
 
 def _is_dynamic(packages: Packages, path: Path) -> bool:
-    """Whether the loader can load it. Asked first: listing a static program ends the loader with a segmentation fault."""
+    """Whether the loader can load it. Asked first: the loader crashes on a static program."""
     with path.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return False

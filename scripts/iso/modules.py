@@ -13,6 +13,11 @@ LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")  # what 
 def copy_modules(packages: Packages, patterns: list[str], target: Path) -> int:
     """Copies modules into the image's root and indexes them; returns how many.
 
+    Args:
+        packages: hold the kernel.
+        patterns: of module paths below kernel/, as scripts/iso/modules lists them.
+        target: the image's root.
+
     Raises:
         BuildError: a pattern fits no module of this kernel.
     """
@@ -43,7 +48,7 @@ def select(patterns: list[str], modules: Iterable[str]) -> set[str]:
     for pattern in patterns:
         fitting = {name for name in names if fnmatchcase(name, f"kernel/{pattern}")}
         if not fitting:
-            raise BuildError(f"no module of this kernel is named {pattern}: mend scripts/iso/modules")
+            raise BuildError(f"no module of this kernel is named {pattern}: correct scripts/iso/modules")
         chosen |= fitting
     return chosen
 

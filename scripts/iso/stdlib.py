@@ -48,7 +48,16 @@ def copy_agent(source: Path, target: Path) -> None:
 
 
 def compile_tree(source: Path, target: Path, left_out: set[str]) -> None:
-    """Compiles every module to ``NAME.pyc`` that depends on its text alone: not on its date, not on its place."""
+    """Compiles every module to ``NAME.pyc`` that depends on its text alone: not on its date, not on its place.
+
+    Args:
+        source: the folder of the sources.
+        target: the folder of the compiled modules.
+        left_out: names of files and folders that are not copied.
+
+    Raises:
+        BuildError: a module does not compile.
+    """
     for path in sorted(source.rglob("*.py")):
         name = path.relative_to(source)
         if left_out.isdisjoint(name.parts):
