@@ -10,16 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from pki import profile
 from pki.errors import CaKeyLocked, Damaged, PkiError, Refused
@@ -200,13 +193,15 @@ def read_key(path: Path, passphrase: Passphrase = no_passphrase) -> PrivateKey:
 
 def key_pem(key: PrivateKey, passphrase: str | None = None) -> bytes:
     """A key as PEM (PKCS #8), encrypted if there is a passphrase."""
-    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    encrypted = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else None
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encrypted or serialization.NoEncryption()
+    )
 
 
 def pem(*certificates: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     """Certificates or CRLs as one PEM text."""
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 def is_encrypted(data: bytes) -> bool:
@@ -231,7 +226,7 @@ def _decrypted(path: Path, data: bytes, passphrase: Passphrase) -> object:
 
 def _loaded(path: Path, data: bytes, passphrase: str | None) -> object:
     try:
-        return load_pem_private_key(data, passphrase.encode() if passphrase else None)
+        return serialization.load_pem_private_key(data, passphrase.encode() if passphrase else None)
     except Exception:  # noqa: BLE001 - ValueError, TypeError, UnsupportedAlgorithm and OpenSSL's own
         raise Damaged(
             f"{path} holds no readable private key", hint=f"openssl pkey -in {path} -noout; restore it from a backup"

@@ -14,8 +14,6 @@ from pki.errors import Damaged, Locked, PkiError, Unwritable
 # Keys and the ledger: their owner alone. Certificates and lists: every service reads them as its own user.
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
-DIRECTORY_MODE = 0o755
-PRIVATE_DIRECTORY_MODE = 0o700
 
 # Bytes. A ledger of 20,000 certificates is below it; a path that names a device or an image must not fill the memory.
 LARGEST_FILE = 16 * 1024 * 1024
@@ -125,13 +123,18 @@ def write_atomic(path: Path, data: bytes, *, before_rename: Callable[[], None] =
     sync_directory(path.parent)
 
 
-def make_directory(path: Path, mode: int) -> None:
+def make_directory(path: Path, *, private: bool = False) -> None:
     """Make a directory where there is none, and refuse one that is not safe to write to.
+
+    Args:
+        path: its parent must exist.
+        private: readable by its owner only, if it is made now.
 
     Raises:
         Damaged: it is a link or no directory, or others may change it.
         Unwritable: it cannot be made.
     """
+    mode = 0o700 if private else 0o755
     with writing(path):
         try:
             path.mkdir(mode=mode)

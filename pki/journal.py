@@ -14,17 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pki.errors import Damaged, PkiError, Unwritable
-from pki.files import (
-    DIRECTORY_MODE,
-    PRIVATE_DIRECTORY_MODE,
-    make_directory,
-    read,
-    staged_name,
-    sync_directory,
-    write_atomic,
-    write_new,
-    writing,
-)
+from pki.files import make_directory, read, staged_name, sync_directory, write_atomic, write_new, writing
 
 Step = Callable[[str], None]
 
@@ -108,8 +98,7 @@ class Journal:
     def _make_directories(self, directory: Path) -> None:
         for folder in reversed([directory, *directory.parents]):
             if folder.is_relative_to(self._root):
-                private = folder.is_relative_to(self._state)
-                make_directory(folder, PRIVATE_DIRECTORY_MODE if private else DIRECTORY_MODE)
+                make_directory(folder, private=folder.is_relative_to(self._state))
 
     def _decide(self) -> None:
         journal = journal_of(self._state)

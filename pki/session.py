@@ -9,17 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from pki import journal, profile
-from pki.authority import (
-    Authority,
-    Passphrase,
-    PrivateKey,
-    is_encrypted,
-    key_pem,
-    no_passphrase,
-    pem,
-)
+from pki.authority import Authority, Passphrase, PrivateKey, is_encrypted, key_pem, no_passphrase, pem
 from pki.errors import CaKeyLocked, Damaged, Refused
-from pki.files import DIRECTORY_MODE, PRIVATE_DIRECTORY_MODE, exclusive_lock, make_directory, read
+from pki.files import exclusive_lock, make_directory, read
 from pki.ledger import Entry, Ledger
 from pki.names import STANDARD, Identity, San
 from pki.profile import Validity
@@ -77,9 +69,9 @@ class CaSession:
         """
         if not init:
             store.check_home()
-        make_directory(store.root, DIRECTORY_MODE)
-        make_directory(store.state.parent, DIRECTORY_MODE)
-        make_directory(store.state, PRIVATE_DIRECTORY_MODE)
+        make_directory(store.root)
+        make_directory(store.state.parent)
+        make_directory(store.state, private=True)
         with exclusive_lock(store.lock_file, command, wait_s=wait_s):
             journal.finish(store.root, store.state, step=step)
             own = (store.files(one).key.parent for one in STANDARD)

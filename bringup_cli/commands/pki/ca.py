@@ -6,10 +6,9 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import show_table
-from pki import rollover as steps
+from pki import rollover
 from pki.errors import InvalidInput, NotSetUp
 from pki.names import STANDARD, Role, San, san_text, sans_of
-from pki.rollover import Moved
 from pki.setup import Outcome, Wanted, set_up, start_over
 from pki.store import SETUP, RolloverState, Stage, Store
 from selftest.hosts import configured_hosts, sans_from
@@ -128,39 +127,39 @@ TEXTS: dict[Stage | None, tuple[str, ...]] = {
 }
 
 
-@pki.group(cls=PkiGroup)
-def rollover() -> None:
+@pki.group("rollover", cls=PkiGroup)
+def rollover_group() -> None:
     """Replace the CA without an outage: trust both, move the clients, move the servers, drop the old."""
 
 
-@rollover.command()
+@rollover_group.command()
 @click.pass_obj
 def start(context: Context) -> None:
     """Make a new CA, and trust both."""
     with open_session(settings_of(context)) as session:
-        moved = steps.start(session)
+        moved = rollover.start(session)
     _report_step(moved)
 
 
-@rollover.command()
+@rollover_group.command()
 @click.pass_obj
 def advance(context: Context) -> None:
     """Go on: certificates of the new CA for the clients, then for the servers."""
     with open_session(settings_of(context)) as session:
-        moved = steps.advance(session)
+        moved = rollover.advance(session)
     _report_step(moved)
 
 
-@rollover.command()
+@rollover_group.command()
 @click.pass_obj
 def finish(context: Context) -> None:
     """Trust the new CA alone."""
     with open_session(settings_of(context)) as session:
-        moved = steps.finish(session)
+        moved = rollover.finish(session)
     _report_step(moved)
 
 
-@rollover.command()
+@rollover_group.command()
 @click.pass_obj
 def status(context: Context) -> None:
     """Show which stage has been reached, and what must be done before the next."""
@@ -176,7 +175,7 @@ def status(context: Context) -> None:
         click.echo(line)
 
 
-def _report_step(moved: Moved) -> None:
+def _report_step(moved: rollover.Moved) -> None:
     click.echo(f"Stage: {moved.stage or 'over'}")
     if moved.reissued:
         click.echo(f"Renewed here: {', '.join(map(str, moved.reissued))}")

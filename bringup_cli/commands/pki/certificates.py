@@ -12,21 +12,17 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import show_table
-from pki import crl as revocation
-from pki import csr
-from pki import issue as issuing
-from pki import renew as renewing
+from pki import crl, csr, issue, renew
 from pki.errors import PkiError
 from pki.files import read
 from pki.ledger import REASONS
 from pki.names import Identity, Role, San, parse_san, unique
-from pki.renew import Renewal
 
 # Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
 _WAIT_S = 15
 
 
-@pki.command()
+@pki.command("issue")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 @click.option("--name", required=True, help="The identity becomes NAME.ROLE.bringup.internal.")
 @click.option("--san", multiple=True, metavar="NAME", help="For servers: a name or address; repeatable.")
@@ -35,7 +31,7 @@ _WAIT_S = 15
 @click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="With --stdout: how long it is valid.")
 @click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
 @click.pass_obj
-def issue(
+def issue_command(
     context: Context,
     *,
     role: str,
@@ -59,7 +55,7 @@ def issue(
         )
     request = csr.read_request(_bytes(request_file), str(request_file)) if request_file else None
     with open_session(settings) as session:
-        certificate = issuing.issue(session, identity, sans, request=request)
+        certificate = issue.issue(session, identity, sans, request=request)
     files = store_of(settings).files(identity)
     click.echo(f"{identity.dns}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
     click.echo(f"  certificate {files.certificate}")
@@ -78,7 +74,7 @@ def _issue_ephemeral(
         raise click.UsageError("--stdout prints a key: to a file or a pipe only")
     days = None if hours is None else hours / 24
     with open_session(settings, leaf_days=days, wait_s=_WAIT_S) as session:
-        click.echo(issuing.issue_ephemeral(session, identity, sans), nl=False)
+        click.echo(issue.issue_ephemeral(session, identity, sans), nl=False)
 
 
 def _bytes(path: Path) -> bytes:
@@ -88,14 +84,14 @@ def _bytes(path: Path) -> bytes:
         raise click.UsageError(str(error)) from None
 
 
-@pki.command()
+@pki.command("renew")
 @click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
 @click.option("--force", is_flag=True, help="Renew what is not due as well.")
 @click.option("--rekey", is_flag=True, help="Make new keys; the old ones are kept as a backup.")
 @click.option("--dry-run", is_flag=True, help="Show what would be renewed, and change nothing.")
 @click.option("--exec", "command", metavar="CMD", help="Run CMD in a shell if anything was renewed: reload services.")
 @click.pass_obj
-def renew(
+def renew_command(
     context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
 ) -> None:
     """Renew what is past two thirds of its validity or ends in fewer than RENEW_DAYS days; run it daily.
@@ -106,11 +102,11 @@ def renew(
     store = store_of(settings)
     chosen = [store.named(name) for name in identities] or store.identities()
     with open_session(settings) as session:
-        renewals = list(renewing.plan(session, chosen, renew_days=settings.renew_days, force=force, rekey=rekey))
+        renewals = list(renew.plan(session, chosen, renew_days=settings.renew_days, force=force, rekey=rekey))
         due = [one for one in renewals if one.due]
-        refresh = bool(due) or renewing.crl_is_due(session)
+        refresh = bool(due) or renew.crl_is_due(session)
         if not dry_run:
-            renewing.apply(session, due, rekey=rekey)
+            renew.apply(session, due, rekey=rekey)
             if refresh:
                 session.publish_crl()
             session.commit(backup=rekey or force)
@@ -121,7 +117,7 @@ def renew(
         raise SystemExit(EXIT_FAILED)
 
 
-def _report(renewals: Sequence[Renewal], *, refreshed: bool, dry_run: bool) -> None:
+def _report(renewals: Sequence[renew.Renewal], *, refreshed: bool, dry_run: bool) -> None:
     done = "would be renewed" if dry_run else "renewed"
     rows = [(one.identity, done if one.due else "unchanged", one.reason) for one in renewals]
     show_table("Renewal", ("Identity", "Result", "Why"), rows)
@@ -131,7 +127,7 @@ def _report(renewals: Sequence[Renewal], *, refreshed: bool, dry_run: bool) -> N
         click.echo("Nothing is due; nothing was changed.")
 
 
-def _run(command: str, due: Sequence[Renewal]) -> None:
+def _run(command: str, due: Sequence[renew.Renewal]) -> None:
     environment = {**os.environ, "BRINGUP_RENEWED": " ".join(str(one.identity) for one in due)}
     status = subprocess.run(["/bin/sh", "-c", command], env=environment, check=False).returncode  # noqa: S603
     if status:
@@ -147,7 +143,7 @@ def revoke(context: Context, who: str, reason: str) -> None:
     """Revoke every certificate of an identity, or one by its serial number, and publish it."""
     settings = settings_of(context)
     with open_session(settings) as session:
-        revoked = revocation.revoke(session, who, reason)
+        revoked = crl.revoke(session, who, reason)
     for entry in revoked:
         click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
     if not revoked:
@@ -158,7 +154,7 @@ def revoke(context: Context, who: str, reason: str) -> None:
     click.echo("What else to do: docs/PKI.md, 'Revocation'.")
 
 
-@pki.command()
+@pki.command("crl")
 @click.option(
     "--rebuild-ledger",
     "--rebuild-record",  # its name in 0.1.0
@@ -167,12 +163,12 @@ def revoke(context: Context, who: str, reason: str) -> None:
     help="The ledger is lost: rebuild it from the files here.",
 )
 @click.pass_obj
-def crl(context: Context, *, rebuild: bool) -> None:
+def crl_command(context: Context, *, rebuild: bool) -> None:
     """Sign a fresh list of revoked certificates."""
     settings = settings_of(context)
     with open_session(settings) as session:
         if rebuild:
-            revocation.rebuild_ledger(session)
+            crl.rebuild_ledger(session)
         session.publish_crl()
         session.commit(backup=rebuild)
     revoked = sum(entry.revoked_at is not None for entry in session.ledger.entries)

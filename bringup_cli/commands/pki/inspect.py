@@ -10,7 +10,7 @@ from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, s
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, show_json, show_table
 from pki.check import Result, Status, failed
-from pki.checks import pki as whole_pki
+from pki.checks.pki import verify
 from pki.crl import known_revocations
 from pki.errors import Damaged
 from pki.ledger import serial_text
@@ -92,25 +92,25 @@ def _show_rows(rows: list[dict[str, str]], output: Output) -> None:
         show_table("Certificates", columns, [tuple(row.values()) for row in rows])
 
 
-@pki.command()
+@pki.command("verify")
 @click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
 @output_option
 @click.pass_obj
-def verify(context: Context, identities: tuple[str, ...], output: Output) -> None:
+def verify_command(context: Context, identities: tuple[str, ...], output: Output) -> None:
     """Check files, chains, profile, names, expiry and revocation of everything here, or of the named."""
     settings = settings_of(context)
     store = store_of(settings)
     hosts = hosts_of(settings)
-    results = whole_pki.verify(store, hosts, now(), [store.named(name) for name in identities])
+    results = verify(store, hosts, now(), [store.named(name) for name in identities])
     if output == "json":
-        show_json({"passed": not failed(results), "results": [_ledger(result) for result in results]})
+        show_json({"passed": not failed(results), "results": [_as_json(result) for result in results]})
     else:
         _report(results)
     if failed(results):
         raise SystemExit(EXIT_FAILED)
 
 
-def _ledger(result: Result) -> dict[str, str]:
+def _as_json(result: Result) -> dict[str, str]:
     return {
         "target": result.target,
         "check": result.check,
