@@ -15,7 +15,7 @@ from api.services import Services, services
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_auth"
 # The one form of an identity in our certificates: docs/PKI.md. A SAN of any other form gives no role.
-_IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|worker|operator|run)\.bringup\.internal")
+_IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|images|worker|tailer|operator|console|run|host|ca)\.bringup\.internal")
 
 
 class Auth(StrEnum):

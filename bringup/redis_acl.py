@@ -65,6 +65,14 @@ ROLES: Mapping[str, RedisRole] = {
 }
 
 
+# Who tells a running Redis of renewed certificates, and adds and removes users: the timers of its host and of the
+# CA's. It reads and writes no key.
+KEEPER = RedisRole(
+    (),
+    "auth hello ping info client|setname config|set acl|setuser acl|deluser acl|save acl|list client|kill client|list",
+)
+
+
 # What the servers of an installation with Sentinel do to each other.
 REPLICATION_ROLES: Mapping[str, RedisRole] = {
     # Source: the page above, "ACL rules for Sentinel and Replicas"
@@ -100,6 +108,17 @@ def acl_file(passwords: Mapping[str, str]) -> str:
     roles = {name: role for name, role in {**ROLES, **REPLICATION_ROLES}.items() if name in passwords}
     users = [_user(name, role, passwords[name], own=_OWN if name in ROLES else "") for name, role in roles.items()]
     return "\n".join([DEFAULT_USER, *users]) + "\n"
+
+
+def user_line(user: str, role: str, password: str) -> str:
+    """The line of an ACL file for one user, such as ``worker-w1`` with the rights of ``worker``.
+
+    Args:
+        user: name that the service logs in with.
+        role: one of `ROLES`.
+        password: in clear; it stands in the line as SHA-256 only.
+    """
+    return _user(user, ROLES[role], password, own=_OWN)
 
 
 def added_users(present: str, written: str) -> list[str]:

@@ -33,11 +33,16 @@ class Role(StrEnum):
     WORKER = "worker"
     OPERATOR = "operator"
     RUN = "run"
+    IMAGES = "images"  # a port that serves images alone
+    TAILER = "tailer"
+    CONSOLE = "console"
+    HOST = "host"  # a host itself: as a client of Redis, and when it renews what it has
+    CA = "ca"  # the CA's host, as a client of the API
 
     @property
     def is_server(self) -> bool:
         """Servers are connected to; all others connect."""
-        return self in {Role.REDIS, Role.API}
+        return self in {Role.REDIS, Role.API, Role.IMAGES}
 
 
 STANDARD_ROLES = (Role.REDIS, Role.WORKER, Role.API)

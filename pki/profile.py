@@ -119,7 +119,7 @@ def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, c
 
 
 def _period(role: Role, issuer: x509.Certificate, days: float, now: datetime) -> tuple[datetime, datetime]:
-    backdate = EARLY_BACKDATE if role is Role.API else BACKDATE
+    backdate = EARLY_BACKDATE if role in {Role.API, Role.IMAGES} else BACKDATE
     start = max(now - backdate, issuer.not_valid_before_utc)
     return start, min(now + timedelta(days=days), issuer.not_valid_after_utc)
 
