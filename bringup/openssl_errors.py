@@ -1,4 +1,4 @@
-"""What an error of OpenSSL means, in words, with what to do."""
+"""What an error of OpenSSL means, its likely cause, and the command that fixes it."""
 
 import ssl
 from pathlib import Path
@@ -63,6 +63,43 @@ def which_expired(meaning: str, certificate: Path) -> str:
     if utc_now() < end:
         return f"{STALE_LIST}: run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to the API's host"
     return f"our certificate {certificate} has expired ({end:%Y-%m-%d %H:%M} UTC): run `bringup pki renew`"
+
+
+# A part of the text of `explained`; the likely cause; the command that fixes it. {cert} and {ca} are settings.
+_CAUSES = (
+    ("got none", "you sent no client certificate; set {cert}", "bringup config, then set {cert}"),
+    ("unknown CA", "our certificate and the server come from different CAs", "bringup pki verify"),
+    ("another purpose", "our certificate is for servers, not for clients", "set {cert} to a worker certificate"),
+    (STALE_LIST, "the copy of ca/ca-crl.pem that the API has was not renewed in time", "bringup pki crl"),
+    ("expired", "a certificate is past its end, or a clock is wrong", "bringup pki renew; date"),
+    ("not yet valid", "a certificate begins in the future, or a clock is wrong", "date; bringup pki show"),
+    ("IP address mismatch", "the server's certificate does not name this address", "bringup pki setup --help (SANs)"),
+    ("Hostname mismatch", "the server's certificate does not name this host", "bringup pki setup --help (SANs)"),
+    ("self-signed", "the server's CA is not the one in {ca}", "set {ca}, then bringup pki verify"),
+    ("unable to get local issuer", "the server's CA is not the one in {ca}", "set {ca}, then bringup pki verify"),
+    ("refused by us", "the server's certificate was not made by the CA in {ca}", "bringup pki verify"),
+    ("No such file", "a certificate file is missing", "bringup pki setup"),
+)
+
+
+def cause_and_hint(text: str, *, cert: str, ca: str) -> tuple[str, str]:
+    """The likely cause of a connection that failed, empty if none is known, and the command that fixes it.
+
+    Args:
+        text: what `explained` returned for the error.
+        cert: the setting that names our certificate for this connection.
+        ca: the setting that names our CA for it.
+    """
+    for part, cause, hint in _CAUSES:
+        if part in text:
+            return cause.format(cert=cert, ca=ca), hint.format(cert=cert, ca=ca)
+    return "", "bringup pki verify"
+
+
+def unusable(error: Exception) -> str:
+    """The text for an error of our own files, before a server was asked."""
+    file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    return f"a certificate file or folder is unusable: {file}{explained(error)}"
 
 
 def is_tls(error: BaseException) -> bool:

@@ -1,17 +1,22 @@
-"""What all commands share: the settings, and what their exit status means."""
+"""What all commands share: the settings, the client of the API, and what their exit status means."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bringup import log
 from bringup.settings import Loaded, Settings, load
 from bringup.settings.rules import idle_switches, insecurities
+
+if TYPE_CHECKING:
+    from bringup.connections.api_client import ApiClient
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 
 class Context:
-    """What commands share: the settings, read on first use so that ``init`` works without any."""
+    """What commands share: the settings are read on first use, so that ``init`` works without any."""
 
     def __init__(self, env_file: Path | None) -> None:
         self.env_file = env_file
@@ -31,9 +36,16 @@ class Context:
         """The effective settings. Raises SettingsError."""
         return self.loaded.settings
 
+    def api(self) -> "ApiClient":
+        """A client of the API. Raises SettingsError."""
+        # Imported here, because the libraries of Redis and HTTP take longer to load than most commands take to run.
+        contexts = import_module("bringup.tls").ClientContexts()
+        client: ApiClient = import_module("bringup.connections.api_client").ApiClient(self.settings, contexts)
+        return client
+
 
 def _warn(settings: Settings) -> None:
-    """The one way around the rules of production is loud, and so is a switch that does nothing."""
+    """Warn at every start where ALLOW_INSECURE_PRODUCTION allows what production forbids, and of idle switches."""
     if settings.environment == "production":
         for problem in insecurities(settings):
             log.get("bringup").warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)

@@ -1,10 +1,11 @@
-"""How results are shown: tables for people, JSON for programs."""
+"""How results are printed: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import click
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +13,10 @@ from rich.text import Text
 from bringup.text import printable
 
 Output = Literal["table", "json"]
-_NEVER_CUT = {"Run", "Variable"}  # people copy these
+# Columns that people copy from: a terminal that is too narrow must not cut their values.
+_NEVER_CUT = {"Run", "Variable"}
+# The width where the output is no terminal: a pipe or a log has none of its own, and a run id must not be cut there.
+_LEAST_WIDTH = 160
 
 output_option = click.option(
     "--output",
@@ -23,17 +27,25 @@ output_option = click.option(
 )
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """One line on standard output; what a device or a record chose in it cannot drive the terminal."""
     click.echo(printable(text))
 
 
-def show_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_model(found: BaseModel, output: Output = "json", line: str = "") -> None:
+    """A reply of the API as JSON; for people ``line`` instead."""
+    if output == "json":
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_line(line)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on standard output; device-chosen text is never read as markup."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     for column in columns:
@@ -42,6 +54,5 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     console = Console()
     if not console.is_terminal:
-        # A pipe or a log has no width of its own: never cut a run id short there.
-        console = Console(width=max(160, console.measure(table).maximum))
+        console = Console(width=max(_LEAST_WIDTH, console.measure(table).maximum))
     console.print(table)

@@ -1,7 +1,10 @@
 """The root of the command line: where commands hang, and where errors become one clear message."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -9,7 +12,6 @@ from pydantic import ValidationError
 from bringup import __version__
 from bringup.errors import BringupError, InventoryError, SettingsError
 from bringup_cli.context import EXIT_FAILED, EXIT_USAGE, Context
-from bringup_cli.lazy import LazyGroup
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -21,25 +23,49 @@ COMMANDS = {
     "bmc": ("bringup_cli.commands.bmc", "bmc"),
     "config": ("bringup_cli.commands.settings", "config"),
     "demo": ("bringup_cli.commands.demo", "demo"),
-    "device": ("bringup_cli.commands.show", "device"),
-    "devices": ("bringup_cli.commands.show", "devices"),
-    "explain": ("bringup_cli.commands.show", "explain"),
+    "device": ("bringup_cli.commands.devices", "device"),
+    "devices": ("bringup_cli.commands.devices", "devices"),
+    "explain": ("bringup_cli.commands.devices", "explain"),
     "images": ("bringup_cli.commands.services", "images"),
     "init": ("bringup_cli.commands.settings", "init"),
     "operator": ("bringup_cli.commands.operator", "operator"),
     "pki": ("bringup_cli.commands.pki", "pki"),
     "queues": ("bringup_cli.commands.queues", "queues"),
     "redis-conf": ("bringup_cli.commands.redis_conf", "redis_conf"),
-    "run": ("bringup_cli.commands.show", "run"),
-    "runs": ("bringup_cli.commands.show", "runs"),
+    "run": ("bringup_cli.commands.runs", "run"),
+    "runs": ("bringup_cli.commands.runs", "runs"),
     "selftest": ("bringup_cli.commands.selftest", "selftest"),
     "simulate": ("bringup_cli.commands.simulate", "simulate"),
     "tail": ("bringup_cli.commands.tail", "tail"),
-    "work": ("bringup_cli.commands.work", "work"),
+    "work": ("bringup_cli.commands.services", "work"),
 }
 
 
-@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is called, and not before.
+
+    Args:
+        commands_at: module and attribute of each command, by its name on the command line.
+    """
+
+    def __init__(self, *args: Any, commands_at: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands; nothing is imported."""
+        return sorted({*super().list_commands(ctx), *self._commands_at})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None when there is none of this name."""
+        place = self._commands_at.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(place[0]), place[1])
+        return command
+
+
+@click.group(cls=_LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bringup")
 @click.option(
     "--env-file",

@@ -1,7 +1,7 @@
 """The self-test: proves what is really in force between us, Redis and the API, and that the rest is refused."""
 
-from selftest.catalog import CATALOG
+from selftest.checks import CATALOG
 from selftest.runner import run
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 
-__all__ = ["CATALOG", "Subject", "run"]
+__all__ = ["CATALOG", "TargetInstallation", "run"]

@@ -1,7 +1,7 @@
-"""Certificates that must be refused: made for one run, in a temporary folder, never handed out.
+"""Certificates that every server must refuse, each wrong in one respect, made for one run in a temporary folder.
 
-From a CA of our own name but with another key, always. From our real CA, where its key is at hand: expired, not
-yet valid, for the wrong purpose, revoked. The keys are thrown away with the folder.
+One is signed by a CA that has the name of ours and another key: it can be made anywhere. The others need the key of
+our real CA: expired, not yet valid, for the wrong purpose, revoked. The folder is deleted with all keys in it.
 """
 
 import tempfile
@@ -27,11 +27,16 @@ _DAY = timedelta(days=1)
 
 
 class NoCaKey(BringupError):
-    """The CA key is not at hand, or locked; the message says which."""
+    """The CA key is not on this host, or locked; the message names which."""
 
 
-class Forger:
-    """Makes pairs of certificate and key under a folder that ends with it."""
+class BadCertificates:
+    """Makes pairs of certificate and key, in a folder that `close` deletes.
+
+    Args:
+        store: the PKI directory.
+        passphrase: of the CA key, if it is encrypted.
+    """
 
     def __init__(self, store: Store, passphrase: str | None = None) -> None:
         self._store = store
@@ -40,7 +45,7 @@ class Forger:
         self._key = profile.new_key()
 
     def close(self) -> None:
-        """Throw all away."""
+        """Delete the folder."""
         self._folder.cleanup()
 
     def foreign(self) -> tuple[Path, Path]:
@@ -75,7 +80,7 @@ class Forger:
         return self._by_our_ca("purpose", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
 
     def revoked(self, serial: int) -> tuple[Path, Path]:
-        """Bears a serial number that the CRL lists. Raises NoCaKey."""
+        """Has a serial number that the CRL lists. Raises NoCaKey."""
         return self._by_our_ca("revoked", serial=serial)
 
     @cached_property
@@ -94,8 +99,8 @@ class Forger:
             raise NoCaKey(f"{self._store.ca_key} is not an EC key")
         return key
 
-    def _by_our_ca(self, name: str, **wrong: Any) -> tuple[Path, Path]:
-        builder = self._worker(self._our_ca[0], **wrong)
+    def _by_our_ca(self, name: str, **faults: Any) -> tuple[Path, Path]:
+        builder = self._worker(self._our_ca[0], **faults)
         return self._write(name, builder.sign(self._our_ca_key, hashes.SHA256()))
 
     def _worker(
@@ -107,7 +112,7 @@ class Forger:
         end: datetime | None = None,
         serial: int | None = None,
     ) -> x509.CertificateBuilder:
-        """A worker's certificate in every respect but the one that is asked for; it lives for minutes."""
+        """A good certificate of a worker except in the respect that is asked for; it is valid for minutes."""
         now, key = datetime.now(UTC), self._key.public_key()
         identity = PkiIdentity(Role.WORKER, "selftest")
         ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value

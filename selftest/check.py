@@ -4,20 +4,37 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pki.check import Status
-from selftest.target_installation import Subject
+from selftest.target_installation import Server, TargetInstallation
 
-__all__ = ["Check", "Finding", "Outcome", "Status", "as_promised", "fail", "info", "ok", "skip", "warn"]
+__all__ = [
+    "Ask",
+    "Check",
+    "Finding",
+    "Outcome",
+    "ServerOf",
+    "Status",
+    "as_promised",
+    "fail",
+    "info",
+    "ok",
+    "skip",
+    "warn",
+]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check observed, what it expected, what is the likely cause, and the command that mends it."""
+    """What one check observed, what it expected, what is the likely cause, and the command that fixes it."""
 
     status: Status
     observed: str
     expected: str = ""
     cause: str = ""
-    mend: str = ""
+    hint: str = ""
+
+
+Ask = Callable[[TargetInstallation], Finding]
+ServerOf = Callable[[TargetInstallation], Server]
 
 
 @dataclass(frozen=True)
@@ -28,18 +45,18 @@ class Check:
         id: as people call it: ``1a``, ``7.redis.no-certificate``.
         group: the numbered test that it belongs to.
         run: asks it.
-        required: whether the present flags promise it; then not having run is a failure.
+        required_by: the setting that requires it, empty if none does; a required check that did not run is a failure.
         static: it looks at files and settings only, and makes sense before anything runs.
-        needs: why it cannot be asked, empty if it can.
+        needs: servers without which it cannot run.
     """
 
     id: str
     group: str
     title: str
-    run: Callable[[Subject], Finding]
-    required: Callable[[Subject], bool] = lambda _subject: False
+    run: Ask
+    required_by: Callable[[TargetInstallation], str] = lambda _target: ""
     static: bool = False
-    needs: tuple[Callable[[Subject], str], ...] = ()
+    needs: tuple[ServerOf, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,23 +78,24 @@ def info(observed: str) -> Finding:
     return Finding(Status.INFO, observed)
 
 
-def warn(observed: str, *, cause: str = "", mend: str = "") -> Finding:
-    """Not what production needs, or somebody should look at it."""
-    return Finding(Status.WARN, observed, cause=cause, mend=mend)
+def warn(observed: str, *, cause: str = "", hint: str = "") -> Finding:
+    """Not what production needs, or an operator should look at it."""
+    return Finding(Status.WARN, observed, cause=cause, hint=hint)
 
 
-def fail(observed: str, *, expected: str = "", cause: str = "", mend: str = "") -> Finding:
+def fail(observed: str, *, expected: str = "", cause: str = "", hint: str = "") -> Finding:
     """Not as it must be."""
-    return Finding(Status.FAIL, observed, expected, cause, mend)
+    return Finding(Status.FAIL, observed, expected, cause, hint)
 
 
-def skip(why: str, *, mend: str = "") -> Finding:
+def skip(why: str, *, hint: str = "") -> Finding:
     """It did not run."""
-    return Finding(Status.SKIP, why, mend=mend)
+    return Finding(Status.SKIP, why, hint=hint)
 
 
-def as_promised(finding: Finding, *, required: bool) -> Finding:
-    """A required check that did not run is a failure: a promise that nobody looked at is not kept."""
-    if finding.status is Status.SKIP and required:
-        return replace(finding, status=Status.FAIL, expected=finding.expected or "what was promised must be looked at")
+def as_promised(finding: Finding, required_by: str) -> Finding:
+    """The finding; a required check that did not run is a failure, because its promise was not proven."""
+    if finding.status is Status.SKIP and required_by:
+        expected = finding.expected or f"this check must run, because {required_by}"
+        return replace(finding, status=Status.FAIL, expected=expected)
     return finding

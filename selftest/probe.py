@@ -1,7 +1,7 @@
-"""Probes: connections made by hand, to see exactly who refuses what, and how.
+"""Probes: single connections outside of our clients, to see exactly which side refuses what, and how.
 
-After a TLS 1.3 handshake the client believes that all is well before the server has looked at its certificate.
-A refusal shows only to who reads first; who writes first gets a reset instead, and learns nothing.
+After a TLS 1.3 handshake the client takes the connection for good before the server has looked at its certificate.
+Only a client that reads first sees the refusal; one that writes first gets a reset, which shows nothing.
 """
 
 import socket
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from selftest.explain import explained
+from bringup.openssl_errors import explained
 
 _LISTEN_FIRST_S = 0.25
 _ENOUGH = 4096
@@ -36,28 +36,28 @@ class Reached(IntEnum):
 
     NOTHING = 0  # no connection
     PORT = 1  # a connection
-    TLS = 2  # somebody who speaks TLS, be it to refuse us
+    TLS = 2  # a TLS server, even if it refused us
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one probe.
+    """The result of one probe.
 
     Args:
-        accepted: the other side answered our request.
-        said: its first bytes, or why it refused.
+        accepted: the server answered our request.
+        text: the first bytes of the answer, or the reason of the refusal.
         certificate: the certificate of the server (DER), as far as the handshake got.
     """
 
     accepted: bool
-    said: str
+    text: str
     reached: Reached = Reached.NOTHING
     certificate: bytes | None = None
 
     @property
     def first_line(self) -> str:
-        """What fits into a sentence."""
-        return (self.said.splitlines() or [""])[0].strip()[:120]
+        """The beginning, short enough for a message."""
+        return (self.text.splitlines() or [""])[0].strip()[:120]
 
 
 @dataclass(frozen=True)
@@ -73,41 +73,47 @@ class Endpoint:
         return f"{self.name} at {self.host}:{self.port}"
 
     def plain(self, request: bytes) -> Answer:
-        """Speak plain text."""
+        """The answer to ``request`` in plain text."""
         return self._exchange(None, request, 0)
 
     def secured(self, context: ssl.SSLContext, request: bytes, *, listen_s: float = _LISTEN_FIRST_S) -> Answer:
-        """Speak TLS with ``context``. ``listen_s``: how long a refusal is waited for before we write."""
+        """The answer to ``request`` by TLS.
+
+        Args:
+            context: what we present, and what we trust.
+            request: what we send.
+            listen_s: seconds to wait for a refusal before we send.
+        """
         return self._exchange(context, request, listen_s)
 
     def handshake(self, context: ssl.SSLContext) -> Answer:
-        """Begin TLS with ``context``, and end it: enough to see the server's certificate."""
+        """The result of a TLS handshake alone: it shows the server's certificate."""
         return self._exchange(context, b"", 0)
 
     def _exchange(self, context: ssl.SSLContext | None, request: bytes, listen_s: float) -> Answer:
-        answer = Answer(accepted=False, said="")
+        answer = Answer(accepted=False, text="")
         try:
             with socket.create_connection((self.host, self.port), self.timeout_s) as raw:
                 answer = replace(answer, reached=Reached.PORT)
-                with _speaking(raw, context, self.host) as connection:
+                with _wrapped(raw, context, self.host) as connection:
                     if isinstance(connection, ssl.SSLSocket):
                         seen = connection.getpeercert(binary_form=True)
                         answer = replace(answer, reached=Reached.TLS, certificate=seen)
-                    said = _converse(connection, request, listen_s, self.timeout_s) if request else b""
+                    reply = _converse(connection, request, listen_s, self.timeout_s) if request else b""
         except (OSError, ValueError) as error:
             return _refused(answer, error)
-        return replace(answer, accepted=bool(said), said=said.decode("latin-1") or "closed without a word")
+        return replace(answer, accepted=bool(reply), text=reply.decode("latin-1") or "closed without an answer")
 
 
 def _refused(answer: Answer, error: Exception) -> Answer:
     """An alert is TLS, too."""
     alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
     reached = Reached.TLS if alert or isinstance(error, ssl.SSLCertVerificationError) else answer.reached
-    return replace(answer, said=explained(error), reached=reached)
+    return replace(answer, text=explained(error), reached=reached)
 
 
 @contextmanager
-def _speaking(raw: socket.socket, context: ssl.SSLContext | None, host: str) -> Iterator[socket.socket]:
+def _wrapped(raw: socket.socket, context: ssl.SSLContext | None, host: str) -> Iterator[socket.socket]:
     if context is None:
         yield raw
     else:
@@ -128,15 +134,15 @@ def _converse(connection: socket.socket, request: bytes, listen_s: float, timeou
 
 def _read_all(connection: socket.socket) -> bytes:
     """An HTTP server sends header and body apart; what has come counts, even if the rest does not."""
-    said = connection.recv(_ENOUGH)
+    reply = connection.recv(_ENOUGH)
     with suppress(OSError):
-        while said and len(said) < _ENOUGH and (more := connection.recv(_ENOUGH)):
-            said += more
-    return said
+        while reply and len(reply) < _ENOUGH and (more := connection.recv(_ENOUGH)):
+            reply += more
+    return reply
 
 
-def trusting(identity: Identity) -> ssl.SSLContext:
-    """A client context for one probe. Raises OSError (ssl.SSLError among it) when a file is unusable."""
+def verifying_context(identity: Identity) -> ssl.SSLContext:
+    """A client context that trusts one CA alone. Raises OSError (ssl.SSLError among it) when a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
@@ -146,20 +152,20 @@ def trusting(identity: Identity) -> ssl.SSLContext:
     return context
 
 
-def looking(identity: Identity | None = None) -> ssl.SSLContext:
-    """A context that trusts whoever answers, to look at what it presents: never to send a secret through."""
+def insecure_context(identity: Identity | None = None) -> ssl.SSLContext:
+    """A client context that accepts every certificate, to look at it: never send a secret through it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if identity and identity.cert and identity.key:
-        with suppress(OSError):  # without it less can be seen, and what is wrong with it is told elsewhere
+        with suppress(OSError):  # without it less can be seen, and another check reports what is wrong with it
             context.load_cert_chain(identity.cert, identity.key)
     return context
 
 
-def old_tls(identity: Identity) -> ssl.SSLContext:
-    """A context that speaks TLS 1.1 at most, as an old client would."""
-    context = trusting(identity)
+def old_tls_context(identity: Identity) -> ssl.SSLContext:
+    """A client context that speaks TLS 1.1 at most, as an old client would. Raises OSError."""
+    context = verifying_context(identity)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # that they are old is the point
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1

@@ -1,62 +1,80 @@
-"""What a port really speaks, whatever the flags say: found out once, before anything is concluded from it."""
+"""Which protocol a port really speaks, whatever the flags require: detected once, before anything is concluded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Thread
+from typing import TypeVar
 
-from selftest.probe import Answer, Endpoint, Reached, looking
-from selftest.timeout import within
+from selftest.probe import Answer, Endpoint, Reached, insecure_context
 
+_T = TypeVar("_T")
 _LONGEST_S = 7.0
 
 
-class Language(StrEnum):
+class Protocol(StrEnum):
     """What answers on a port."""
 
     PLAIN = "plain text"
     TLS = "TLS"
-    SILENCE = "nothing"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Args: said: its first words, or why there are none."""
+class Detected:
+    """What a port speaks.
 
-    language: Language
-    said: str
+    Args:
+        detail: the first bytes of its answer, or the reason why there is none.
+    """
+
+    protocol: Protocol
+    detail: str
 
     @property
-    def silent(self) -> bool:
-        """Nobody is there, or nobody who says a word."""
-        return self.language is Language.SILENCE
+    def is_silent(self) -> bool:
+        """Whether nothing answers there."""
+        return self.protocol is Protocol.NONE
 
-    def hindrance(self, *, tls: bool) -> str:
-        """Why there is no sense in talking; empty if there is. ``tls``: whether we are to speak TLS."""
-        if self.silent:
-            return f"nobody answers ({self.said})"
-        wanted = Language.TLS if tls else Language.PLAIN
-        return "" if self.language is wanted else f"it speaks {self.language}, not {wanted}"
+    def blocker(self, *, tls: bool) -> str:
+        """Why no client can work there; empty if it can. ``tls``: whether our clients use TLS."""
+        if self.is_silent:
+            return f"nobody answers ({self.detail})"
+        wanted = Protocol.TLS if tls else Protocol.PLAIN
+        return "" if self.protocol is wanted else f"it speaks {self.protocol}, not {wanted}"
 
 
-def hear(endpoint: Endpoint, request: bytes) -> Heard:
-    """Ask in plain text, then in TLS. Bounded even where looking up the host's name hangs."""
+def detect(endpoint: Endpoint, request: bytes) -> Detected:
+    """The protocol of a port, tried in plain text and then by TLS; bounded even where the look-up of the host hangs."""
     try:
-        return within(_LONGEST_S, lambda: _hear(endpoint, request))
+        return within(_LONGEST_S, lambda: _detect(endpoint, request))
     except TimeoutError:
-        return Heard(Language.SILENCE, f"{endpoint.host} cannot be looked up, or does not answer in time")
+        return Detected(Protocol.NONE, f"{endpoint.host} cannot be looked up, or does not answer in time")
 
 
-def _hear(endpoint: Endpoint, request: bytes) -> Heard:
+def _detect(endpoint: Endpoint, request: bytes) -> Detected:
     plain = endpoint.plain(request)
     if plain.reached is Reached.NOTHING or _is_plain(plain):
-        return Heard(Language.PLAIN if plain.accepted else Language.SILENCE, plain.said)
-    secured = endpoint.handshake(looking())
+        return Detected(Protocol.PLAIN if plain.accepted else Protocol.NONE, plain.text)
+    secured = endpoint.handshake(insecure_context())
     if secured.reached is Reached.TLS:
-        return Heard(Language.TLS, secured.said)
+        return Detected(Protocol.TLS, secured.text)
     if plain.accepted:
-        return Heard(Language.PLAIN, plain.said)
-    return Heard(Language.SILENCE, f"it accepts connections but says nothing ({plain.said})")
+        return Detected(Protocol.PLAIN, plain.text)
+    return Detected(Protocol.NONE, f"it accepts connections but does not answer ({plain.text})")
 
 
 def _is_plain(answer: Answer) -> bool:
-    """Some servers answer plain text on their TLS port, to say that they want TLS."""
-    return answer.accepted and not answer.said.startswith("HTTP/1.1 400")
+    """Some servers answer plain text on their TLS port, to report that they want TLS."""
+    return answer.accepted and not answer.text.startswith("HTTP/1.1 400")
+
+
+def within(seconds: float, call: Callable[[], _T]) -> _T:
+    """What ``call`` returns. Raises TimeoutError when it takes longer; its thread then ends with our process."""
+    results: list[_T] = []
+    thread = Thread(target=lambda: results.append(call()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not results:
+        raise TimeoutError
+    return results[0]

@@ -12,22 +12,22 @@ from pki.errors import PkiError
 from pki.names import san_text, sans_of
 from selftest.check import Outcome, Status
 from selftest.runner import Verdict, verdict
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 
 _COLUMNS = ("identity", "names", "purpose", "key, signature", "valid until", "serial")
 _PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 
 
-def as_json(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def as_json(target: TargetInstallation, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """One document: what was tested, how it went, each result."""
     return {
         "version": __version__,
-        "at": subject.now().isoformat(timespec="seconds"),
-        "environment": subject.settings.environment,
-        "redis_use_tls": subject.settings.redis_use_tls,
-        "api_use_tls": subject.settings.api_use_tls,
-        "verdict": verdict(subject, outcomes).value,
-        "passed": verdict(subject, outcomes) is Verdict.PASSED,
+        "at": target.now().isoformat(timespec="seconds"),
+        "environment": target.settings.environment,
+        "redis_use_tls": target.settings.redis_use_tls,
+        "api_use_tls": target.settings.api_use_tls,
+        "verdict": verdict(target, outcomes).value,
+        "passed": verdict(target, outcomes) is Verdict.PASSED,
         "summary": counts(outcomes),
         "results": [_result(outcome) for outcome in outcomes],
     }
@@ -54,31 +54,31 @@ def _result(outcome: Outcome) -> dict[str, Any]:
         "observed": finding.observed,
         "expected": finding.expected,
         "cause": finding.cause,
-        "mend": finding.mend,
+        "hint": finding.hint,
         "seconds": round(outcome.seconds, 3),
     }
 
 
-def as_markdown(subject: Subject, outcomes: Sequence[Outcome]) -> str:
+def as_markdown(target: TargetInstallation, outcomes: Sequence[Outcome]) -> str:
     """The report that people keep with their records."""
     lines = [
         "# Connection test results",
         "",
-        *_summary(subject, outcomes),
+        *_summary(target, outcomes),
         *_results(outcomes),
-        *_certificates(subject),
-        *_posture(subject, outcomes),
+        *_certificates(target),
+        *_posture(target, outcomes),
         *_next_steps(outcomes),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
-    settings = subject.settings
+def _summary(target: TargetInstallation, outcomes: Sequence[Outcome]) -> list[str]:
+    settings = target.settings
     return [
-        f"Made by `bringup selftest` {__version__} at {subject.now():%Y-%m-%d %H:%M:%S} UTC.",
+        f"Made by `bringup selftest` {__version__} at {target.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
-        f"**{verdict(subject, outcomes)}**: {summary(outcomes)}.",
+        f"**{verdict(target, outcomes)}**: {summary(outcomes)}.",
         "",
         "| setting | value |",
         "|---|---|",
@@ -86,7 +86,7 @@ def _summary(subject: Subject, outcomes: Sequence[Outcome]) -> list[str]:
         f"| REDIS_USE_TLS | {str(settings.redis_use_tls).lower()} |",
         f"| API_USE_TLS | {str(settings.api_use_tls).lower()} |",
         f"| API_REQUIRE_CLIENT_CERT | {str(settings.api_require_client_cert).lower()} |",
-        f"| Redis | {subject.redis.host}:{subject.redis.port} |",
+        f"| Redis | {target.redis.address[0]}:{target.redis.address[1]} |",
         f"| API | {settings.api_url} |",
     ]
 
@@ -98,15 +98,17 @@ def _results(outcomes: Iterable[Outcome]) -> list[str]:
         if outcome.check.group != group:
             group = outcome.check.group
             lines += ["", f"## {group}", "", "| check | result | observed |", "|---|---|---|"]
-        told = outcome.finding.observed
+        observed = outcome.finding.observed
         if outcome.finding.status is Status.FAIL and outcome.finding.expected:
-            told += f" (expected: {outcome.finding.expected})"
-        lines.append(f"| {outcome.check.id} {outcome.check.title} | {outcome.finding.status.value} | {_cell(told)} |")
+            observed += f" (expected: {outcome.finding.expected})"
+        lines.append(
+            f"| {outcome.check.id} {outcome.check.title} | {outcome.finding.status.value} | {_cell(observed)} |"
+        )
     return lines
 
 
-def _certificates(subject: Subject) -> list[str]:
-    store = subject.store
+def _certificates(target: TargetInstallation) -> list[str]:
+    store = target.store
     lines = ["", "## Certificates", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     try:
         found = [(one, store.certificate(one)) for one in store.identities()]
@@ -130,7 +132,7 @@ def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
     )
 
 
-def _posture(subject: Subject, outcomes: Iterable[Outcome]) -> list[str]:
+def _posture(target: TargetInstallation, outcomes: Iterable[Outcome]) -> list[str]:
     by_id = {outcome.check.id: outcome.finding.status.value for outcome in outcomes}
     rows = (
         ("Redis asks for a password", "1a"),
@@ -150,12 +152,12 @@ def _next_steps(outcomes: Iterable[Outcome]) -> list[str]:
     wanted = [
         outcome
         for outcome in outcomes
-        if outcome.finding.mend and outcome.finding.status not in {Status.OK, Status.INFO}
+        if outcome.finding.hint and outcome.finding.status not in {Status.OK, Status.INFO}
     ]
     lines = ["", "## Next steps", ""]
     if not wanted:
         return [*lines, "None."]
-    return lines + [f"- {one.check.id} ({one.finding.status.value}): {one.finding.mend}" for one in wanted]
+    return lines + [f"- {one.check.id} ({one.finding.status.value}): {one.finding.hint}" for one in wanted]
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the self-test looks at: the settings, where things listen, and who we are to them."""
+"""The installation that the self-test examines: the settings, the two servers, and what we present to them."""
 
 import math
 import time
@@ -7,29 +7,85 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bringup import tls
-from bringup.connections.redis_client import redis_errors
+from bringup.connections.api_client import ApiClient
+from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.connections.sentinel import Sentinels
 from bringup.errors import BringupError
 from bringup.model import utc_now
 from bringup.settings import Address, Settings
 from pki.store import Store
-from selftest.bad_certificates import Forger
-from selftest.probe import PING, Endpoint, Identity
-from selftest.protocol_probe import Heard, hear
+from selftest.bad_certificates import BadCertificates
+from selftest.probe import PING, Answer, Endpoint, Identity, TlsContext
+from selftest.protocol_probe import Detected, detect
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHORTEST_S = 0.05
 
 
 @dataclass
-class Subject:
+class Server:
+    """One of the two servers that must speak TLS when its flag is on.
+
+    Args:
+        flag: the variable that turns TLS on, ``use_tls`` its value here.
+        identity: what we present to it, and which CA we trust.
+        request: what a probe sends: no secret is in it.
+        wait_s: how many seconds a probe waits now.
+        see: the checks that show why it cannot be reached.
+        hint: how it becomes what the settings require.
+    """
+
+    name: str
+    flag: str
+    use_tls: bool
+    address: Address
+    identity: Identity
+    request: bytes
+    wait_s: Callable[[], float]
+    see: str
+    hint: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it must listen."""
+        return Endpoint(self.name, *self.address, self.wait_s())
+
+    @cached_property
+    def detected(self) -> Detected:
+        """What speaks there."""
+        return detect(self.endpoint, self.request)
+
+    @property
+    def blocker(self) -> str:
+        """Why no client can work there; empty if it can."""
+        return self.detected.blocker(tls=self.use_tls)
+
+    def required_by(self, *, tls: bool) -> str:
+        """The setting, if it is the one that turns TLS on, or off; else empty."""
+        return f"{self.flag}={str(tls).lower()}" if self.use_tls is tls else ""
+
+    def plain(self) -> Answer:
+        """Its answer in plain text."""
+        return self.endpoint.plain(self.request)
+
+    def secured(self, context: TlsContext) -> Answer:
+        """Its answer by TLS; a refusal is waited for."""
+        return self.endpoint.secured(context, self.request)
+
+
+@dataclass
+class TargetInstallation:
     """One installation.
 
     Args:
-        timeout_s: for each single connection.
+        timeout_s: seconds for each single connection.
         now: the clock of this host.
         deadline: by the monotonic clock; the nearer it is, the shorter is every wait.
     """
@@ -42,11 +98,11 @@ class Subject:
 
     @property
     def wait_s(self) -> float:
-        """How long to wait for one answer."""
+        """How many seconds to wait for one answer."""
         return max(_SHORTEST_S, min(self.timeout_s, self.deadline - time.monotonic()))
 
     @property
-    def hurried(self) -> Settings:
+    def short_timeouts(self) -> Settings:
         """The settings for clients that wait no longer than `wait_s`; they try twice."""
         each = self.wait_s / 2
         return self.settings.model_copy(update={"redis_timeout_s": each, "api_timeout_s": each})
@@ -61,74 +117,66 @@ class Subject:
         """Whether either flag is on."""
         return self.settings.redis_use_tls or self.settings.api_use_tls
 
-    @property
-    def redis(self) -> Endpoint:
-        """Where Redis must listen."""
-        return Endpoint("Redis", *self._redis_address, self.wait_s)
+    @cached_property
+    def redis(self) -> Server:
+        """Redis; with Sentinel, the present master."""
+        path = self.settings.path_of
+        return Server(
+            "Redis",
+            flag="REDIS_USE_TLS",
+            use_tls=self.settings.redis_use_tls,
+            address=self._redis_address(),
+            identity=Identity(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key")),
+            request=PING,
+            wait_s=lambda: self.wait_s,
+            see="see 1a and 2b",
+            hint="bringup redis-conf --force, then start Redis with what it writes",
+        )
+
+    @cached_property
+    def api(self) -> Server:
+        """The callback API."""
+        path, url = self.settings.path_of, urlsplit(self.settings.api_url)
+        host = url.hostname or ""
+        return Server(
+            "the API",
+            flag="API_USE_TLS",
+            use_tls=self.settings.api_use_tls,
+            address=(host, url.port or DEFAULT_PORTS[url.scheme]),
+            identity=Identity(path("api_tls_ca"), path("api_client_cert"), path("api_client_key")),
+            request=f"GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
+            wait_s=lambda: self.wait_s,
+            see="see 3b",
+            hint="start `bringup api` with these settings",
+        )
 
     @cached_property
     def sentinels(self) -> Sentinels:
-        """The sentinels, asked in a hurry."""
-        return Sentinels(self.hurried, self.contexts, name="selftest")
+        """The sentinels, asked with short timeouts."""
+        return Sentinels(self.short_timeouts, self.contexts, name="selftest")
+
+    def redis_client(self) -> "Redis":
+        """A client as all services use it, with short timeouts."""
+        return connect_redis(self.short_timeouts, self.contexts, name="selftest")
+
+    def api_client(self) -> ApiClient:
+        """A client as workers and operators use it, with short timeouts."""
+        return ApiClient(self.short_timeouts, self.contexts)
 
     @cached_property
+    def bad_certificates(self) -> BadCertificates:
+        """Makes certificates that must be refused."""
+        secret = self.settings.ca_key_passphrase
+        return BadCertificates(self.store, secret.get_secret_value() if secret else None)
+
+    def close(self) -> None:
+        """Delete the bad certificates."""
+        if "bad_certificates" in self.__dict__:
+            self.bad_certificates.close()
+
     def _redis_address(self) -> Address:
         """With Sentinel where the master is now; where no sentinel knows that, REDIS_HOST is as good as any."""
         if self.settings.sentinels:
             with suppress(BringupError), redis_errors(self.settings):
                 return self.sentinels.view().master
         return self.settings.redis_host, self.settings.redis_port
-
-    @property
-    def api(self) -> Endpoint:
-        """Where the API must listen."""
-        url = urlsplit(self.settings.api_url)
-        return Endpoint("the API", url.hostname or "", url.port or DEFAULT_PORTS[url.scheme], self.wait_s)
-
-    @property
-    def health_request(self) -> bytes:
-        """What a probe asks of the API: no secret is in it."""
-        return f"GET /api/v1/health HTTP/1.1\r\nHost: {self.api.host}\r\nConnection: close\r\n\r\n".encode()
-
-    @cached_property
-    def redis_heard(self) -> Heard:
-        """What speaks where Redis must listen."""
-        return hear(self.redis, PING)
-
-    @cached_property
-    def api_heard(self) -> Heard:
-        """What speaks where the API must listen."""
-        return hear(self.api, self.health_request)
-
-    @property
-    def redis_hindrance(self) -> str:
-        """Why Redis cannot be asked anything; empty if it can."""
-        return self.redis_heard.hindrance(tls=self.settings.redis_use_tls)
-
-    @property
-    def api_hindrance(self) -> str:
-        """Why the API cannot be asked anything; empty if it can."""
-        return self.api_heard.hindrance(tls=self.settings.api_use_tls)
-
-    @property
-    def redis_identity(self) -> Identity:
-        """What we present to Redis."""
-        path = self.settings.path_of
-        return Identity(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key"))
-
-    @property
-    def api_identity(self) -> Identity:
-        """What we present to the API."""
-        path = self.settings.path_of
-        return Identity(path("api_tls_ca"), path("api_client_cert"), path("api_client_key"))
-
-    @cached_property
-    def forger(self) -> Forger:
-        """Makes certificates that must be refused."""
-        secret = self.settings.ca_key_passphrase
-        return Forger(self.store, secret.get_secret_value() if secret else None)
-
-    def close(self) -> None:
-        """Throw away what was forged."""
-        if "forger" in self.__dict__:
-            self.forger.close()

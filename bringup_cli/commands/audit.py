@@ -7,7 +7,7 @@ import click
 
 from bringup.audit import read, verify
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, say, show_json, show_table
+from bringup_cli.output import Output, output_option, print_json, print_line, print_table
 
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 
@@ -26,9 +26,9 @@ def audit_verify(context: Context, file: Path | None, output: Output) -> None:
     path = file or context.settings.audit_path
     newest = verify(path)
     if output == "json":
-        show_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
+        print_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
         return
-    say(f"{path} is whole: {newest.number} lines, each follows the one before it. Newest: {newest.digest}")
+    print_line(f"{path} is whole: {newest.number} lines, each follows the one before it. Newest: {newest.digest}")
 
 
 @audit.command("show")
@@ -45,9 +45,9 @@ def audit_show(context: Context, file: Path | None, who: str | None, since: date
         if (who is None or entry.who == who) and (since is None or entry.at.replace(tzinfo=None) >= since)
     ]
     if output == "json":
-        show_json([entry.model_dump(mode="json") for entry in found])
+        print_json([entry.model_dump(mode="json") for entry in found])
         return
-    show_table(
+    print_table(
         "Changes by people, oldest first",
         ("Time", "Who", "Role", "From", "Action", "Of", "Result", "Before", "After", "Detail"),
         [

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from bringup.errors import BmcRejected, SettingsError
 from bringup.inventory import Inventory
 from bringup.model import normalise_fingerprint
 from bringup.settings import Settings
 from bringup_cli.context import EXIT_FAILED, Context
-from bringup_cli.output import Output, output_option, say, show_json, show_table
+from bringup_cli.output import Output, output_option, print_json, print_line, print_table
 from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.login import Credential, Login, read_credential
@@ -109,7 +110,7 @@ def check(
         if capture:
             write_mockup(anonymised(read_all(connection)), capture)
     if output == "json":
-        show_json(found.as_json())
+        print_json(found.as_json())
     else:
         _show(found, capture)
     click.get_current_context().exit(EXIT_FAILED if found.problems else 0)
@@ -129,7 +130,15 @@ def _connected(settings: Settings, subject: _Subject, *, basic: bool) -> Iterato
 def _credential_in(path: Path | None) -> Credential:
     if path is None or path.suffix != ".toml":
         raise click.UsageError("an address needs --credential-file FILE.toml with username and password (mode 0600)")
-    return read_credential(path.stem, path.parent)
+    return _credential(path.stem, path.parent)
+
+
+def _credential(name: str | None, folder: Path) -> Credential:
+    """A credential. Raises SettingsError: without one the BMC cannot be asked, so this is no result of the check."""
+    try:
+        return read_credential(name, folder)
+    except BmcRejected as error:
+        raise SettingsError([str(error)]) from None
 
 
 def _in_inventory(
@@ -143,7 +152,7 @@ def _in_inventory(
     credential = (
         _credential_in(credential_file)
         if credential_file
-        else read_credential(device.credential, settings.bmc_credentials_dir)
+        else _credential(device.credential, settings.bmc_credentials_dir)
     )
     return _Subject(device, credential, boot_method or device.boot_method, serial or device.serial, device.uuid)
 
@@ -160,10 +169,10 @@ def _show(found: Survey, capture: Path | None) -> None:
         ("Boots by", ", ".join(f"{method}: {target or 'no'}" for method, target in found.boot_targets.items())),
         ("Waits", ", ".join(f"{name} {value:.0f}" for name, value in found.timing.items())),
     ):
-        say(f"{label + ':':<10} {value}")
+        print_line(f"{label + ':':<10} {value}")
     if len(found.systems) > 1:
-        say(f"{'Systems:':<10} {'; '.join(found.systems)}")
-    show_table(
+        print_line(f"{'Systems:':<10} {'; '.join(found.systems)}")
+    print_table(
         "Virtual media, in the order in which they are tried",
         ("Order", "Slot", "Under", "Media types", "By", "Holds", "Remark"),
         [
@@ -185,11 +194,11 @@ def _show(found: Survey, capture: Path | None) -> None:
         ("Instead", found.alternatives),
     ):
         for line in lines:
-            say(f"{heading + ':':<11} {line}")
+            print_line(f"{heading + ':':<11} {line}")
     if not found.problems:
-        say("Nothing that can be seen by reading would fail.")
+        print_line("Nothing that can be seen by reading would fail.")
     if capture:
-        say(f"An anonymised mockup is in {capture}. Look through it before you give it away.")
+        print_line(f"An anonymised mockup is in {capture}. Look through it before you give it away.")
 
 
 def _words(value: object) -> str:

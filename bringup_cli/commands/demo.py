@@ -1,4 +1,4 @@
-"""``bringup demo``: the whole chain on this machine, to be seen and checked in a minute."""
+"""``bringup demo``: the whole chain on this computer, shown and checked in a minute."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bringup.wire.run import Run
-from bringup_cli.commands.show import seconds_of
+from bringup_cli.commands.runs import seconds_of
 from bringup_cli.demo import flip as flipping
 from bringup_cli.demo import play as demonstration
 from bringup_cli.demo import scenario
@@ -37,7 +37,7 @@ def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, 
     """
     if report and not flip:
         raise click.UsageError("--report needs --flip")
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a whole stack behind
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must end the whole stack, too
         signal.signal(number, lambda given, _frame: sys.exit(128 + given))
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
@@ -53,29 +53,31 @@ def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, 
 
 
 def _flip(folder: Path, console: Console, report: Path | None) -> bool:
-    """Show both self-tests; returns whether both passed."""
-    halves = flipping.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
-    for half in halves:
-        console.rule(half.title)
-        console.print(half.told, highlight=False, markup=False, soft_wrap=True)
+    """Whether both self-tests passed, after both were shown."""
+    phases = flipping.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
+    for phase in phases:
+        console.rule(phase.title)
+        console.print(phase.output, highlight=False, markup=False, soft_wrap=True)
     if report:
-        report.write_text(flipping.as_markdown(halves, f"bringup demo --flip --report {report}"), encoding="utf-8")
-    good = all(half.passed for half in halves)
-    console.print("[green]Both passed.[/green]" if good else "[red]Not both passed.[/red]")
+        report.write_text(flipping.as_markdown(phases, f"bringup demo --flip --report {report}"), encoding="utf-8")
+    good = all(phase.passed for phase in phases)
+    before, after = ("passed" if phase.passed else "failed" for phase in phases)
+    failed = f"[red]One of the two self-tests failed: before = {before}, after = {after}.[/red]"
+    console.print("[green]Both passed.[/green]" if good else failed)
     return good
 
 
 def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
-    """Show the whole chain; returns whether all came to the end that it must."""
+    """Whether each run came to its expected end, after the whole chain was shown."""
     runs = _play(folder, console, use_tls=use_tls)
     if not console.is_terminal:
         console = Console(width=max(console.width, 160))
     console.print(_table(runs))
-    wrong = [part.name for part in scenario.PARTS if not as_expected(part, runs.get(part.name))]
+    wrong = [machine.name for machine in scenario.MACHINES if not as_expected(machine, runs.get(machine.name))]
     if wrong:
         console.print(f"[red]Not as expected:[/red] {', '.join(wrong)}. Look at the logs with --keep.")
         return False
-    console.print(f"[green]All {len(scenario.PARTS)} machines came to the end that their fault asks for.[/green]")
+    console.print(f"[green]All {len(scenario.MACHINES)} machines came to the end that their fault asks for.[/green]")
     return True
 
 
@@ -89,7 +91,7 @@ def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:
 
 
 class _Lines:
-    """Where there is no terminal: one line for each change of a run."""
+    """Prints one line for each change of a run, where there is no terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -106,10 +108,13 @@ def _table(runs: dict[str, Run]) -> Table:
     table = Table(title="Real DHCP log, real services, SIMULATED machines", title_justify="left")
     for column in ("Device", "Simulated fault", "Run", "Verdict", "Seconds", "Why", "As expected"):
         table.add_column(column, overflow="fold")
-    for part in scenario.PARTS:
-        run = runs.get(part.name)
+    for machine in scenario.MACHINES:
+        run = runs.get(machine.name)
         table.add_row(
-            part.name, part.fault.value, *(_cells(run) if run else ("", "no lease yet", "", "")), _mark(part, run)
+            machine.name,
+            machine.fault.value,
+            *(_cells(run) if run else ("", "no lease yet", "", "")),
+            _mark(machine, run),
         )
     return table
 
@@ -119,7 +124,7 @@ def _cells(run: Run) -> tuple[str, Text, str, Text]:
     return run.run_id, Text(run.state, _STYLE.get(run.state, "")), seconds_of(run), Text(why)
 
 
-def _mark(part: scenario.Part, run: Run | None) -> str:
+def _mark(machine: scenario.Machine, run: Run | None) -> str:
     if run is None or run.closed_at is None:
         return "..."
-    return "[green]yes[/green]" if as_expected(part, run) else f"[red]no[/red]: {part.ends}"
+    return "[green]yes[/green]" if as_expected(machine, run) else f"[red]no[/red]: {machine.ends}"

@@ -12,7 +12,7 @@ from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings import Settings
 from bringup.settings.generated import new_secret
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, say, show_json, show_table
+from bringup_cli.output import Output, output_option, print_json, print_line, print_table
 
 
 @click.group()
@@ -37,9 +37,9 @@ def operator_add(context: Context, name: str, role: str) -> None:
     operators = Operators.read(settings.operators_file).adding(added)
     _record(settings, "operator.add", added, after=role)
     operators.write(settings.operators_file)
-    say(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
+    print_line(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
     if settings.api_use_tls:
-        say(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
+        print_line(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
 
 
 @operator.command("list")
@@ -49,10 +49,10 @@ def operator_list(context: Context, output: Output) -> None:
     """List the operators of this host."""
     found = sorted(Operators.read(context.settings.operators_file).by_name.values(), key=lambda one: one.name)
     if output == "json":
-        show_json([one.model_dump(mode="json", exclude={"token_sha256"}) for one in found])
+        print_json([one.model_dump(mode="json", exclude={"token_sha256"}) for one in found])
         return
     rows = [(one.name, one.role, one.added.isoformat(timespec="seconds")) for one in found]
-    show_table("Operators", ("Name", "Role", "Added"), rows)
+    print_table("Operators", ("Name", "Role", "Added"), rows)
 
 
 @operator.command("remove")
@@ -66,7 +66,7 @@ def operator_remove(context: Context, name: str) -> None:
     removed = operators.by_name[name]
     _record(settings, "operator.remove", removed, before=removed.role.value)
     remaining.write(settings.operators_file)
-    say(f"Operator {name} is removed.")
+    print_line(f"Operator {name} is removed.")
 
 
 def _record(settings: Settings, action: str, who: Operator, **states: str) -> None:

@@ -1,6 +1,6 @@
 """``bringup redis-conf``: the configuration of the Redis server for the present settings."""
 
-import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +8,19 @@ import click
 from dotenv import dotenv_values
 
 from bringup.errors import SettingsError
+from bringup.files import write_atomically
+from bringup.redis_acl import REPLICATION_ROLES, ROLES, acl_file, added_users, sentinel_acl_file
 from bringup.settings import Address, Settings
 from bringup.settings.generated import new_secret
 from bringup.settings.types import addresses_in
 from bringup_cli.context import Context
-from bringup_cli.redis_conf import (
-    REPLICATION_ROLES,
-    ROLES,
-    acl_file,
-    added_users,
-    configuration,
-    monitored_master,
-    sentinel_acl_file,
-    sentinel_configuration,
-)
+from bringup_cli.redis_configuration import monitored_master, redis_configuration, sentinel_configuration
 
 _SENTINEL_PORT = 26379  # Redis's own default
+# What Redis takes after ``bind``: names and addresses, ``*`` for all, a ``-`` before one that may be absent. An empty
+# value would make it listen on every address; anything else would be read as more of the configuration.
+# Source: https://redis.io/docs/latest/operate/oss_and_stack/management/config-file/
+_BIND = re.compile(r"-?[\w.:*%-]+( -?[\w.:*%-]+)*", re.ASCII)
 
 
 class _AddressType(click.ParamType[Address]):
@@ -37,9 +34,15 @@ class _AddressType(click.ParamType[Address]):
         return address
 
 
+def _bind(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not _BIND.fullmatch(value):
+        raise click.BadParameter("write addresses of this host with one blank between them, such as '127.0.0.1 ::1'")
+    return value
+
+
 @click.command("redis-conf")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("redis"), show_default=True)
-@click.option("--bind", default="127.0.0.1", show_default=True, help="Addresses that Redis listens on.")
+@click.option("--bind", default="127.0.0.1", show_default=True, callback=_bind, help="Addresses that Redis listens on.")
 @click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
 @click.option("--force", is_flag=True, help="Write over what is there; users that people have added stay.")
 @click.option(
@@ -72,7 +75,7 @@ def redis_conf(
     passwords = _passwords(settings, folder, separate=separate_passwords)
     own = address or (settings.redis_host, settings.redis_port)
     replica = passwords["replica"] if settings.redis_use_tls else passwords[""]
-    files = {"redis.conf": configuration(settings, folder, bind=bind, address=own, replica_password=replica)}
+    files = {"redis.conf": redis_configuration(settings, folder, bind=bind, address=own, replica_password=replica)}
     if settings.redis_use_tls:
         files["users.acl"] = acl_file({role: passwords[role] for role in _redis_roles(settings)})
     if settings.sentinels:
@@ -172,21 +175,9 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "data").mkdir(mode=0o700, exist_ok=True)
         for name, text in files.items():
-            _write_private(folder / name, text)
+            write_atomically(folder / name, text, sole_writer=True)
     except OSError as error:
         raise SettingsError([f"{error.filename} cannot be written: {error.strerror}"]) from None
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _say_what_next(folder: Path, files: dict[str, str], *, tls: bool) -> None:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from bringup.errors import SettingsError
 from bringup_cli.context import Context
-from bringup_cli.output import show_json, show_table
-from selftest import CATALOG, Subject, run
+from bringup_cli.output import print_json, print_table
+from selftest import CATALOG, TargetInstallation, run
 from selftest.check import Check, Outcome, Status
 from selftest.report import as_json, as_markdown, summary
 from selftest.runner import Verdict, verdict
@@ -56,15 +56,15 @@ def selftest(
     if list_only:
         _list(checks, as_data=output == "json")
         return
-    subject = Subject(context.settings, timeout)
+    target = TargetInstallation(context.settings, timeout)
     try:
-        outcomes = run(subject, checks, _live if output == "text" else lambda _outcome: None)
+        outcomes = run(target, checks, _live if output == "text" else lambda _outcome: None)
     finally:
-        subject.close()
-    _show(subject, outcomes, output)
+        target.close()
+    _show(target, outcomes, output)
     if report:
-        _write(report, as_markdown(subject, outcomes))
-    raise SystemExit(_EXIT[verdict(subject, outcomes)])
+        _write(report, as_markdown(target, outcomes))
+    raise SystemExit(_EXIT[verdict(target, outcomes)])
 
 
 def _write(path: Path, text: str) -> None:
@@ -86,9 +86,9 @@ def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:
 
 def _list(checks: Sequence[Check], *, as_data: bool) -> None:
     if as_data:
-        show_json([{"id": check.id, "test": check.group, "title": check.title} for check in checks])
+        print_json([{"id": check.id, "test": check.group, "title": check.title} for check in checks])
     else:
-        show_table("Checks", ("Id", "Test", "What"), [(check.id, check.group, check.title) for check in checks])
+        print_table("Checks", ("Id", "Test", "What"), [(check.id, check.group, check.title) for check in checks])
 
 
 def _live(outcome: Outcome) -> None:
@@ -99,15 +99,15 @@ def _live(outcome: Outcome) -> None:
     console.print(mark, Text(f"{outcome.check.id:24}{outcome.check.title}: {finding.observed}"))
     if finding.status in {Status.OK, Status.INFO}:
         return
-    for name in ("expected", "cause", "mend"):
-        if text := getattr(finding, name):
-            console.print(Text(f"      {name}: {text}"))
+    for label, text in (("expected", finding.expected), ("cause", finding.cause), ("fix", finding.hint)):
+        if text:
+            console.print(Text(f"      {label}: {text}"))
 
 
-def _show(subject: Subject, outcomes: Sequence[Outcome], output: str) -> None:
+def _show(target: TargetInstallation, outcomes: Sequence[Outcome], output: str) -> None:
     if output == "json":
-        show_json(as_json(subject, outcomes))
+        print_json(as_json(target, outcomes))
     elif output == "markdown":
-        click.echo(as_markdown(subject, outcomes), nl=False)
+        click.echo(as_markdown(target, outcomes), nl=False)
     else:
-        click.echo(f"{verdict(subject, outcomes)}: {summary(outcomes)}")
+        click.echo(f"{verdict(target, outcomes)}: {summary(outcomes)}")

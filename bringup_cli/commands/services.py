@@ -1,40 +1,52 @@
-"""``bringup api`` and ``bringup images``: serve until told to stop."""
+"""``bringup api``, ``bringup images`` and ``bringup work``: serve until the process gets a signal to stop."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 
 import click
-from gevent import monkey
 
 from bringup_cli.context import Context
 
-# Imported after the process was replaced: to import it before, too, would make every start a second longer.
-_SERVER = "api.server.server"
+# Imported when a command runs, not with this module: each service would load the other's libraries, and `api` and
+# `images` everything twice, before and after `_restart_cooperative`; that makes a start a second longer.
+_SERVER, _RUNNER = "api.server.server", "workers.runner"
 
 
 @click.command()
-@click.option("--accept-redis", is_flag=True, help="Answer for what Redis holds now, after it had lost its data.")
+@click.option("--accept-redis", is_flag=True, help="Accept what Redis holds now, after it has lost data.")
 @click.pass_obj
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
-    _restart_under_gevent()
+    _restart_cooperative()
     import_module(_SERVER).serve(context.settings, accept_redis=accept_redis)
 
 
 @click.command()
 @click.pass_obj
 def images(context: Context) -> None:
-    """Serve the validation images on IMAGE_PORT, to BMCs that have no certificate."""
-    _restart_under_gevent()
+    """Serve the validation images on IMAGE_PORT, to BMCs, which have no certificate."""
+    _restart_cooperative()
     import_module(_SERVER).serve_images(context.settings)
 
 
-def _restart_under_gevent() -> None:
-    """Run this command again in a process where every wait is gevent's; return where that is so already.
+@click.command()
+@click.pass_obj
+def work(context: Context) -> None:
+    """Do the jobs on the queues: report leases to the API, boot machines, clean up after runs."""
+    runner = import_module(_RUNNER).Runner(context.settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+    runner.run()
+
+
+def _restart_cooperative() -> None:
+    """Run this command anew in a process where every wait is gevent's; return where that is so already.
 
     The patch must come before redis, requests and ssl are imported, and must never reach another command.
     """
-    if not monkey.is_module_patched("socket"):
+    monkey = sys.modules.get("gevent.monkey")  # loaded where it has patched this process
+    if monkey is None or not monkey.is_module_patched("socket"):
         command = [sys.executable, "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
         os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, with the arguments that it was given

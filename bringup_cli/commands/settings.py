@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from bringup.settings import generated, variables
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, show_json, show_table
+from bringup_cli.output import Output, output_option, print_json, print_table
 
 MASK = "********"
 
@@ -20,9 +20,9 @@ def config(context: Context, output: Output) -> None:
     loaded = context.loaded
     rows = [(name, _shown(loaded.settings.effective(name.lower())), loaded.origins[name]) for name in variables()]
     if output == "json":
-        show_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
+        print_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
     else:
-        show_table("Effective settings", ("Variable", "Value", "From"), rows)
+        print_table("Effective settings", ("Variable", "Value", "From"), rows)
 
 
 @click.command()

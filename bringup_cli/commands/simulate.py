@@ -1,15 +1,18 @@
-"""``bringup simulate``: plays machines that are not there."""
+"""``bringup simulate``: simulates machines and their BMCs."""
 
 import signal
+import tomllib
 from pathlib import Path
 from threading import Thread
 
 import click
 
 from bringup.errors import SettingsError
-from bringup.inventory import Inventory
+from bringup.inventory import Device, Inventory
 from bringup_cli.context import Context
 from bringup_cli.simulate import Fault, Fleet
+
+_POLL_S = 0.1  # how soon the server sees that it must stop; the library's 0.5 s would make each test's end slower
 
 
 @click.command()
@@ -22,7 +25,7 @@ from bringup_cli.simulate import Fault, Fleet
 )
 @click.option("--boot-seconds", default=3.0, show_default=True, help="From power to a machine's first call.")
 @click.option("--check-seconds", default=2.0, show_default=True, help="How long its checks take.")
-@click.option("--machines", type=click.IntRange(1, 200), help="Write DEVICES_FILE with so many, if there is none.")
+@click.option("--machines", type=click.IntRange(1, 200), help="Write DEVICES_FILE with this many, if there is none.")
 @click.option(
     "--power-log",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -41,43 +44,48 @@ def simulate(
     """Play the SIMULATED machines of DEVICES_FILE (those whose bmc is simulated://...)."""
     settings = context.settings
     if settings.environment == "production":
-        raise SettingsError(["ENVIRONMENT: simulated machines have no place in production"])
-    if machines:
-        _write_inventory(settings.devices_file, machines)
+        raise SettingsError(["ENVIRONMENT: simulated machines must not run in production"])
+    chosen = dict(_parse_fault(text) for text in faults)
+    path = settings.devices_file
+    new = _inventory_text(machines) if machines and not path.exists() else None
     fleet = Fleet(
         settings,
-        Inventory.read(settings.devices_file),
-        dict(_parse_fault(text) for text in faults),
+        Inventory.read(path) if new is None else _inventory_of(new),
+        chosen,
         boot_s=boot_seconds,
         check_s=check_seconds,
         power_log=power_log,
     )
     server = fleet.serve()
+    if new is not None:  # only now: nothing can be refused any more
+        path.write_text(new, encoding="utf-8")
+        click.echo(f"{path} written with {machines} simulated machines", err=True)
+    elif machines:
+        click.echo(f"{path} exists already and is not changed", err=True)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
     host, port = fleet.address
     click.echo(f"SIMULATED: {len(fleet.machines)} machines behind simulated BMCs on {host}:{port}", err=True)
-    server.serve_forever(poll_interval=0.1)
+    server.serve_forever(poll_interval=_POLL_S)
 
 
 def _parse_fault(text: str) -> tuple[str, Fault]:
     name, _, kind = text.partition("=")
-    try:
+    if name and kind in set(Fault):
         return name, Fault(kind)
-    except ValueError:
-        known = ", ".join(fault.value for fault in Fault)
-        raise click.BadParameter(f"{text!r}: write NAME=KIND, with KIND one of {known}", param_hint="--fault") from None
+    known = ", ".join(fault.value for fault in Fault)
+    raise click.BadParameter(f"{text!r}: write NAME=KIND, with KIND one of {known}", param_hint="--fault")
 
 
-def _write_inventory(path: Path, count: int) -> None:
-    if path.exists():
-        click.echo(f"{path} is there already and stays as it is", err=True)
-        return
+def _inventory_text(count: int) -> str:
     entries = (
         f'[[device]]\nname = "sim-{n:03d}"\nbmc_mac = "02:5b:00:00:00:{n:02x}"\nnic_macs = ["02:5c:00:00:00:{n:02x}"]\n'
         f'bmc = "simulated://127.0.0.1:9000/sim-{n:03d}"\n'
         "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480, count = 2 }] }\n"
         for n in range(1, count + 1)
     )
-    path.write_text("# SIMULATED machines, played by `bringup simulate`.\n\n" + "\n".join(entries), encoding="utf-8")
-    click.echo(f"{path} written with {count} simulated machines", err=True)
+    return "# SIMULATED machines, played by `bringup simulate`.\n\n" + "\n".join(entries)
+
+
+def _inventory_of(text: str) -> Inventory:
+    return Inventory(Device.model_validate(entry) for entry in tomllib.loads(text)["device"])

@@ -1,15 +1,17 @@
-"""``bringup tail``."""
+"""``bringup tail``: follow the DHCP server's file, try one without effect, or show how far the tailer is."""
 
+import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bringup_cli.commands.tail_output import show_line, show_row_table
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, show_json, show_table
+from bringup_cli.output import Output, output_option, print_model, print_table
 from dhcp_tailer.accounting import Outcome
-from dhcp_tailer.dry_run import dry_run, sums
+from dhcp_tailer.dry_run import DryRunRecord, dry_run, sums
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.retry import stop_on_signals
 from dhcp_tailer.sources import PARSERS
@@ -67,21 +69,54 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
         if one.outcome is Outcome.NOT_A_LEASE:
             continue
         if output == "json":
-            show_line(one)
+            _print_record(one)
         else:
             shown.append(one)
     if output == "table":
-        show_row_table(f"{file}", shown)
+        _print_records(f"{file}", shown)
     click.echo(sums(outcomes), err=True)
 
 
 def _status(context: Context, output: Output) -> None:
     found = status_of(context.settings)
     if output == "json":
-        show_json(found.model_dump(mode="json"))
+        print_model(found)
         return
-    rows = [
-        (name.replace("_", " "), value) for name, value in found.model_dump(mode="json").items() if name != "counts"
-    ]
-    show_table("Tailer", ("What", "Value"), rows)
-    show_table("Records", ("Outcome", "Number"), list(found.counts.items()))
+    values = found.model_dump(mode="json", exclude={"counts"})
+    rows = [(name.replace("_", " "), value) for name, value in values.items()]
+    print_table("Tailer", ("What", "Value"), rows)
+    print_table("Records", ("Outcome", "Number"), list(found.counts.items()))
+
+
+def _print_record(record: DryRunRecord) -> None:
+    """One JSON object on a line of its own."""
+    line: dict[str, Any] = {"outcome": record.outcome.value}
+    if record.event:
+        line |= {"run_id": record.event.run_id, **record.event.model_dump(mode="json", exclude_none=True)}
+    else:
+        line |= {"reason": record.reason} | ({"record": record.record} if record.record else {})
+    click.echo(json.dumps(line))
+
+
+def _print_records(title: str, shown: Sequence[DryRunRecord]) -> None:
+    """One row a record."""
+    columns = ("Outcome", "MAC", "IP", "Starts", "Ends", "Host name", "Vendor class", "Run or reason")
+    print_table(title, columns, [_row(record) for record in shown])
+
+
+def _row(record: DryRunRecord) -> tuple[object, ...]:
+    event = record.event
+    if event is None:
+        why = f"{record.reason}: {record.record}" if record.record else record.reason
+        return record.outcome.value, None, None, None, None, None, None, why
+    ends = event.ends.isoformat() if event.ends else None
+    return (
+        record.outcome.value,
+        event.mac,
+        event.ip,
+        event.starts.isoformat(),
+        ends,
+        event.hostname,
+        event.vendor_class,
+        event.run_id,
+    )

@@ -14,48 +14,48 @@ PRODUCTION = {
     "API_USE_TLS": "true",
     "API_REQUIRE_CLIENT_CERT": "true",
 }
-_SERVICES = ("api", "work", "tail")
+_SERVICES = ("api", "work", "tail")  # in the order in which they start
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Half:
+class Phase:
     """One of the two self-tests.
 
     Args:
         settings: what was changed for it.
-        told: what it said on the terminal, and ``report`` in Markdown.
+        output: what it printed on the terminal, and ``report`` in Markdown.
     """
 
     title: str
     settings: Mapping[str, str]
     passed: bool
-    told: str
+    output: str
     report: str
 
 
-def flip(folder: Path, say: Say) -> tuple[Half, Half]:
+def flip(folder: Path, progress: Progress) -> tuple[Phase, Phase]:
     """Both self-tests, before and after, of one stack under ``folder`` that keeps its data.
 
     Raises:
-        StackError: a part of the stack did not start, or did not stay.
+        StackError: a process of the stack did not start, or ended.
     """
     (folder / "devices.toml").touch()
     (folder / "dnsmasq.log").touch()
     with Stack(folder, DEVELOPMENT) as stack:
-        say("Development: Redis with a password, HTTP; no certificates")
-        before = _half(stack, "Before: development", DEVELOPMENT)
-        say("The flip: " + ", ".join(f"{name}={value}" for name, value in PRODUCTION.items()))
+        progress("Development: Redis with a password, HTTP; no certificates")
+        before = _run_phase(stack, "Before: development", DEVELOPMENT)
+        progress("The flip: " + ", ".join(f"{name}={value}" for name, value in PRODUCTION.items()))
         for name in (*reversed(_SERVICES), "redis"):
             stack.stop(name)
         stack.configure(PRODUCTION)
-        say("Production: `bringup pki setup` and `bringup redis-conf` have run, everything starts again")
-        return before, _half(stack, "After: production", PRODUCTION)
+        progress("Production: `bringup pki setup` and `bringup redis-conf` have run, everything starts again")
+        return before, _run_phase(stack, "After: production", PRODUCTION)
 
 
-def as_markdown(halves: tuple[Half, Half], command: str) -> str:
-    """Both reports as one document. ``command``: what made it."""
+def as_markdown(phases: tuple[Phase, Phase], command: str) -> str:
+    """Both reports as one document. ``command``: the one that made it."""
     lines = [
         "# Mutual TLS test results",
         "",
@@ -63,23 +63,23 @@ def as_markdown(halves: tuple[Half, Half], command: str) -> str:
         "It starts redis-server, the API, a worker and the tailer in development mode and runs `bringup selftest`;",
         "then it changes the settings named below, restarts everything, and runs the self-test again.",
     ]
-    for half in halves:
-        changed = ", ".join(f"`{name}={value}`" for name, value in half.settings.items())
-        lines += ["", f"## {half.title}", "", changed, "", _one_level_down(half.report).rstrip()]
+    for phase in phases:
+        changed = ", ".join(f"`{name}={value}`" for name, value in phase.settings.items())
+        lines += ["", f"## {phase.title}", "", changed, "", _one_level_down(phase.report).rstrip()]
     return "\n".join(lines) + "\n"
 
 
-def _half(stack: Stack, title: str, settings: Mapping[str, str]) -> Half:
+def _run_phase(stack: Stack, title: str, settings: Mapping[str, str]) -> Phase:
     stack.start_redis()
     for service in _SERVICES:
         stack.start(service)
     report = stack.folder / "report.md"
     done = stack.command("selftest", "--report", str(report), role="worker", check=False)
     stack.check_all_run()
-    return Half(title, settings, done.returncode == 0, done.stdout + done.stderr, report.read_text())
+    return Phase(title, settings, done.returncode == 0, done.stdout + done.stderr, report.read_text())
 
 
 def _one_level_down(report: str) -> str:
-    """Without its own title."""
+    """The report without its own title, each heading one level deeper."""
     body = report.split("\n", 1)[1].lstrip("\n")
     return re.sub(r"^#", "##", body, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Who plays in the demonstration: the machines that the real DHCP log names, how each fails, what must come of it.
+"""The machines of the demonstration: those that the real DHCP log names, how each fails, and how its run must end.
 
 The log was written by a real dnsmasq 2.90 (with and without ``log-dhcp``); one of its clients sends a vendor
 class that tries to forge a lease. The machines behind the addresses are SIMULATED.
@@ -10,6 +10,8 @@ from importlib.resources import files
 from bringup.model import FailureReason, RunState
 from bringup_cli.simulate import Fault
 
+# Timeouts of seconds where production has minutes: the whole must fit into a minute and a half. The simulated machines
+# boot in 1.5 s, so 8 s to boot and 6 s without a heartbeat still differ from a slow computer.
 SETTINGS = {
     "ENVIRONMENT": "development",
     "LOG_LEVEL": "INFO",
@@ -25,8 +27,19 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """One machine: its lease in the log, its fault, and the end that its run must come to."""
+class Machine:
+    """One machine of the scenario.
+
+    Args:
+        name: in the inventory.
+        mac: of its lease in the log.
+        ends: the state that its run must end in.
+        reason: the failure reason that it must end with.
+        fault: what the simulated fleet does to it.
+        extra: one more line of its inventory entry.
+        in_inventory: whether the inventory has it at all.
+        nic: the MAC of its own port, where the log names it, too.
+    """
 
     name: str
     mac: str
@@ -40,22 +53,22 @@ class Part:
 
 _FAILED, _TIMED_OUT, _AUDITED = RunState.FAILED, RunState.TIMED_OUT, RunState.AUDITED
 
-PARTS = (
-    Part("r12u01", "02:00:00:00:00:01", RunState.PASSED, nic="52:54:00:00:02:01"),
-    Part("r12u07", "02:00:00:00:00:02", RunState.PASSED),
-    Part("r14u01", "02:10:00:00:00:00", RunState.PASSED),
-    Part("r14u02", "02:10:00:00:00:01", RunState.DEGRADED, None, Fault.LINK_DOWN),
-    Part("r12u09", "02:00:00:00:00:44", _FAILED, FailureReason.CHECK_FAILED, Fault.WRONG_MEMORY),
-    Part("r14u03", "02:10:00:00:00:02", _TIMED_OUT, FailureReason.NO_BOOT, Fault.NO_BOOT),
-    Part("r14u04", "02:10:00:00:00:03", _TIMED_OUT, FailureReason.NO_NETWORK, Fault.SILENT),
-    Part("r14u05", "02:10:00:00:00:04", _TIMED_OUT, FailureReason.CALLBACK_REFUSED, Fault.BAD_TOKEN),
-    Part("r14u06", "02:10:00:00:00:05", _TIMED_OUT, FailureReason.NO_BOOT, Fault.CRASH_LOOP),
-    Part("r14u07", "02:10:00:00:00:06", _FAILED, FailureReason.BMC_UNREACHABLE, Fault.BMC_UNREACHABLE),
-    Part("r14u08", "02:10:00:00:00:07", _FAILED, FailureReason.BMC_AUTH, Fault.BMC_AUTH),
-    Part("r14u09", "02:10:00:00:00:08", _FAILED, FailureReason.MEDIA_REJECTED, Fault.MEDIA_REJECTED),
-    Part("r14u10", "02:10:00:00:00:09", _AUDITED, extra='state = "active"'),
-    Part("r14u11", "02:10:00:00:00:0a", _AUDITED, extra='maintenance = "disk replacement"'),
-    Part("02-00-00-00-00-55", "02:00:00:00:00:55", _AUDITED, in_inventory=False),
+MACHINES = (
+    Machine("r12u01", "02:00:00:00:00:01", RunState.PASSED, nic="52:54:00:00:02:01"),
+    Machine("r12u07", "02:00:00:00:00:02", RunState.PASSED),
+    Machine("r14u01", "02:10:00:00:00:00", RunState.PASSED),
+    Machine("r14u02", "02:10:00:00:00:01", RunState.DEGRADED, None, Fault.LINK_DOWN),
+    Machine("r12u09", "02:00:00:00:00:44", _FAILED, FailureReason.CHECK_FAILED, Fault.WRONG_MEMORY),
+    Machine("r14u03", "02:10:00:00:00:02", _TIMED_OUT, FailureReason.NO_BOOT, Fault.NO_BOOT),
+    Machine("r14u04", "02:10:00:00:00:03", _TIMED_OUT, FailureReason.NO_NETWORK, Fault.SILENT),
+    Machine("r14u05", "02:10:00:00:00:04", _TIMED_OUT, FailureReason.CALLBACK_REFUSED, Fault.BAD_TOKEN),
+    Machine("r14u06", "02:10:00:00:00:05", _TIMED_OUT, FailureReason.NO_BOOT, Fault.CRASH_LOOP),
+    Machine("r14u07", "02:10:00:00:00:06", _FAILED, FailureReason.BMC_UNREACHABLE, Fault.BMC_UNREACHABLE),
+    Machine("r14u08", "02:10:00:00:00:07", _FAILED, FailureReason.BMC_AUTH, Fault.BMC_AUTH),
+    Machine("r14u09", "02:10:00:00:00:08", _FAILED, FailureReason.MEDIA_REJECTED, Fault.MEDIA_REJECTED),
+    Machine("r14u10", "02:10:00:00:00:09", _AUDITED, extra='state = "active"'),
+    Machine("r14u11", "02:10:00:00:00:0a", _AUDITED, extra='maintenance = "disk replacement"'),
+    Machine("02-00-00-00-00-55", "02:00:00:00:00:55", _AUDITED, in_inventory=False),
 )
 
 
@@ -68,7 +81,7 @@ def dhcp_log() -> list[str]:
 def inventory(bmc_port: int) -> str:
     """The inventory of the demonstration, as TOML."""
     return "# The machines of the demonstration; their BMCs are SIMULATED.\n" + "".join(
-        _entry(number, part, bmc_port) for number, part in enumerate(PARTS) if part.in_inventory
+        _entry(number, machine, bmc_port) for number, machine in enumerate(MACHINES) if machine.in_inventory
     )
 
 
@@ -76,17 +89,17 @@ def faults() -> list[str]:
     """``--fault`` options for the simulated fleet."""
     return [
         argument
-        for part in PARTS
-        if part.fault is not Fault.NONE
-        for argument in ("--fault", f"{part.name}={part.fault.value}")
+        for machine in MACHINES
+        if machine.fault is not Fault.NONE
+        for argument in ("--fault", f"{machine.name}={machine.fault.value}")
     ]
 
 
-def _entry(number: int, part: Part, bmc_port: int) -> str:
-    nic = part.nic or f"02:aa:00:00:00:{number:02x}"
+def _entry(number: int, machine: Machine, bmc_port: int) -> str:
+    nic = machine.nic or f"02:aa:00:00:00:{number:02x}"
     return (
-        f'\n[[device]]\nname = "{part.name}"\nbmc_mac = "{part.mac}"\nnic_macs = ["{nic}"]\n'
-        f'bmc = "simulated://127.0.0.1:{bmc_port}/{part.name}"\n{part.extra}\n'
+        f'\n[[device]]\nname = "{machine.name}"\nbmc_mac = "{machine.mac}"\nnic_macs = ["{nic}"]\n'
+        f'bmc = "simulated://127.0.0.1:{bmc_port}/{machine.name}"\n{machine.extra}\n'
         f"[device.expected]\nmemory_gib = 64\ncpu_count = 16\nnics = 2\n"
         f'serial = "SIM{number:04d}"\ndisks = [{{ size_gb = 480, count = 2 }}]\n'
     )

@@ -18,14 +18,20 @@ from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
 from bringup.wire.message import Health
 
+# How long a process may take to answer: the API imports its libraries and starts its workers in 2 s here, and in ten
+# times that on a computer that runs several stacks at once.
 _START_S = 20.0
+# How long a process may take to end after SIGTERM: services promise ten seconds (docs/running.md), and 2 s to spare.
 _STOP_S = 12.0
+_POLL_S = 0.05
+_LOG_LINES = 5  # of a process that did not start, in the error: its own error message and what led to it
+# What a process gets of our environment: enough to find programs and files, and no setting of ours.
 _INHERITED = {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}
 _ROLE_OF = {"api": "api", "images": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
 
 
 class StackError(BringupError):
-    """A part of the stack cannot be started; the message says which, and where its log is."""
+    """A process of the stack cannot be started; the message names it and the end of its log."""
 
 
 class Stack:
@@ -33,7 +39,7 @@ class Stack:
 
     Args:
         folder: holds the settings, the data and the logs.
-        settings: variables on top of those that make the stack independent of everything around it.
+        settings: variables besides those that make the stack independent of everything around it.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
@@ -43,9 +49,12 @@ class Stack:
         self.configure(settings)
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Change variables; what runs already keeps what it was started with.
+        """Change variables; running processes keep those that they were started with.
 
-        With a TLS flag on, certificates are made as a user would make them.
+        With a TLS flag on, `bringup pki setup` makes the certificates.
+
+        Raises:
+            StackError: it failed.
         """
         self._variables |= settings
         env_file = self.folder / ".env"
@@ -57,7 +66,16 @@ class Stack:
         self.api = ApiClient(self.settings, tls.ClientContexts())
 
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of bringup to its end, as this user of Redis. Raises StackError if ``check`` and it fails."""
+        """The result of a command of bringup.
+
+        Args:
+            arguments: of the command line.
+            role: the Redis user that it runs as, with TLS.
+            check: a failure is an error.
+
+        Raises:
+            StackError: it failed, and ``check`` is set.
+        """
         done = subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "-m", "bringup", *arguments],
             cwd=self.folder,
@@ -71,12 +89,12 @@ class Stack:
         return done
 
     def start_redis(self) -> None:
-        """A real redis-server, configured by ``bringup redis-conf``."""
+        """Start a real redis-server, configured by ``bringup redis-conf``. Raises StackError."""
         self.command("redis-conf", "--force")
         self.run_redis()
 
     def run_redis(self) -> None:
-        """A redis-server with the configuration that is there."""
+        """Start a redis-server with the present configuration. Raises StackError."""
         binary = shutil.which("redis-server")
         if binary is None:
             raise StackError("redis-server is not installed; run: apt-get install redis-server")
@@ -90,18 +108,18 @@ class Stack:
         self._await("redis", answers)
 
     def start(self, service: str, *arguments: str) -> None:
-        """A service of bringup: ``api``, ``work``, ``tail`` or ``simulate``."""
+        """Start a service of bringup: ``api``, ``work``, ``tail`` or ``simulate``. Raises StackError."""
         self.spawn(service, *arguments)
         if service == "api":
             self._await("api", lambda: self.api.get("/health", Health))
 
     def spawn(self, service: str, *arguments: str, name: str = "") -> None:
-        """Start a service and do not wait for it. ``name``: one for each, where a service runs more than once."""
+        """Start a service and do not wait for it. ``name``: for its log, where a service runs more than once."""
         command = [sys.executable, "-m", "bringup", service, *arguments]
         self._spawn(name or service, command, role=_ROLE_OF.get(service, ""))
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
-        """End one process and wait for it; returns its exit status."""
+        """The exit status of one process, after it has ended."""
         process = self._processes.pop(name)
         process.send_signal(how)
         try:
@@ -111,24 +129,24 @@ class Stack:
             return process.wait()
 
     def pid(self, name: str) -> int:
-        """The process id of a part that runs."""
+        """The process id of one process."""
         return self._processes[name].pid
 
     def runs(self, name: str) -> bool:
-        """Whether a part that was started has not ended."""
+        """Whether a process that was started has not ended."""
         return self._processes[name].poll() is None
 
     def check_all_run(self) -> None:
-        """Raises StackError when a part has ended by itself."""
+        """Raises StackError when a process has ended by itself."""
         for name in self._processes:
             self._check_alive(name, time.monotonic() + 1)
 
     def log_of(self, name: str) -> str:
-        """What a part has logged so far."""
+        """What a process has logged so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def environment(self, role: str) -> dict[str, str]:
-        """Nothing of ours is inherited: a variable of the caller must not reach into the stack."""
+        """The environment of one role: no variable of the caller may change a setting of the stack."""
         kept = {name: value for name, value in os.environ.items() if name in _INHERITED}
         user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
         return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
@@ -162,14 +180,14 @@ class Stack:
                 answers()
             except TransientError:
                 self._check_alive(name, deadline)
-                time.sleep(0.05)
+                time.sleep(_POLL_S)
             else:
                 return
 
     def _check_alive(self, name: str, deadline: float) -> None:
         ended = self._processes[name].poll() is not None
         if ended or time.monotonic() > deadline:
-            last = "\n".join(self.log_of(name).splitlines()[-5:])
+            last = "\n".join(self.log_of(name).splitlines()[-_LOG_LINES:])
             raise StackError(f"{name} {'ended' if ended else 'did not start in time'}; its log ends with:\n{last}")
 
 

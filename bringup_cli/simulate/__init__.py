@@ -3,7 +3,7 @@
 For development, demonstration and tests. Their reports say ``simulated``, and production refuses them.
 """
 
-from bringup_cli.simulate.faults import Fault
 from bringup_cli.simulate.fleet import Fleet
+from bringup_cli.simulate.hardware import Fault
 
 __all__ = ["Fault", "Fleet"]

@@ -16,9 +16,9 @@ from bringup.errors import InventoryError, SettingsError
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
-from bringup_cli.simulate.certificates import RunCertificates
-from bringup_cli.simulate.faults import Fault
-from bringup_cli.simulate.machine import SimulatedMachine
+from bringup_cli.simulate.hardware import Fault
+from bringup_cli.simulate.run_certificates import RunCertificates
+from bringup_cli.simulate.simulated_machine import SimulatedMachine
 
 _BUSY, _LOCKED, _REFUSED, _MISSING = 503, 401, 400, 404
 

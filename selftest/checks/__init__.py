@@ -1,1 +1,22 @@
-"""The checks by what they look at; `selftest.catalog` puts them in order."""
+"""Every check, in the order of the numbered tests."""
+
+from selftest.check import Check
+from selftest.checks import (
+    callback_api,
+    certificates,
+    devices_file,
+    redis_server,
+    refusals,
+    sentinels,
+    worker_connection,
+)
+
+CATALOG: tuple[Check, ...] = (
+    *redis_server.CHECKS,
+    *sentinels.CHECKS,
+    *worker_connection.CHECKS,
+    *callback_api.CHECKS,
+    *certificates.CHECKS,
+    *refusals.CHECKS,
+    *devices_file.CHECKS,
+)

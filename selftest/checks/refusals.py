@@ -1,107 +1,146 @@
-"""Test 7: what must be refused, is."""
+"""Test 7: every client, protocol and port that the servers must refuse."""
 
-from collections.abc import Callable
-from pathlib import Path
-
+from bringup.connections.redis_client import redis_errors
+from bringup.errors import BringupError
+from bringup.openssl_errors import unusable
 from pki.crl import revoked_serials
 from pki.errors import PkiError
-from selftest.check import Check, Finding, fail, info, ok, skip
-from selftest.checks.redis import always
-from selftest.explain import unusable
-from selftest.plaintext_port import plain_door
-from selftest.probe import Answer, Identity, TlsContext, old_tls, trusting
-from selftest.refusals import NOT_ASKED, Ask, Pretend, between_controls, must_refuse, plain_text_on
-from selftest.server_target import API, REDIS, Target
-from selftest.target_installation import Subject
+from selftest import conditions, controls
+from selftest.bad_certificates import BadCertificates
+from selftest.check import Ask, Check, Finding, ServerOf, fail, info, ok, skip, warn
+from selftest.probe import PING, Answer, Endpoint, old_tls_context, verifying_context
+from selftest.target_installation import TargetInstallation
 
 _GROUP = "7 Refusals"
+_USUAL_PORTS = {6379, 6380}
+_PORT_WAIT_S = 0.5
 
 
-def _no_certificate(_subject: Subject, identity: Identity) -> TlsContext:
-    return trusting(Identity(identity.ca))
+def _no_certificate_at_the_api(target: TargetInstallation) -> Finding:
+    """A client without certificate is refused; where machines may come without, it may do no more than a machine."""
+    if not target.api.use_tls:
+        return controls.NOT_ASKED
+    if target.settings.api_require_client_cert:
+        hint = "start `bringup api` with API_REQUIRE_CLIENT_CERT=true"
+        bare = controls.no_certificate(target, target.api.identity)
+        return controls.between_controls(target.api, lambda: target.api.secured(bare), hint=hint)
+    return controls.between_controls(target.api, lambda: _staff_without_certificate(target))
 
 
-def _forged(make: Callable[[Subject], tuple[Path, Path]]) -> Pretend:
-    return lambda subject, identity: trusting(Identity(identity.ca, *make(subject)))
+def _staff_without_certificate(target: TargetInstallation) -> Answer:
+    token = target.settings.api_token.get_secret_value() if target.settings.api_token else ""
+    bare = controls.no_certificate(target, target.api.identity)
+    answer = target.api.endpoint.secured(bare, _runs_request(target, token))
+    return Answer(accepted=" 401 " not in answer.text[:20], text=answer.text)
 
 
-def _nobody_at_the_api(subject: Subject) -> Finding:
-    """Who has no certificate does not get in, or where machines may, gets no further than a machine."""
-    if not subject.settings.api_use_tls:
-        return NOT_ASKED
-    if subject.settings.api_require_client_cert:
-        mend = "start `bringup api` with API_REQUIRE_CLIENT_CERT=true"
-        bare = _no_certificate(subject, subject.api_identity)
-        return between_controls(subject, API, lambda: subject.api.secured(bare, subject.health_request), mend=mend)
-    return between_controls(subject, API, lambda: _staff_without_certificate(subject))
-
-
-def _staff_without_certificate(subject: Subject) -> Answer:
-    token = subject.settings.api_token.get_secret_value() if subject.settings.api_token else ""
-    bare = _no_certificate(subject, subject.api_identity)
-    answer = subject.api.secured(bare, _runs_request(subject, token))
-    return Answer(accepted=" 401 " not in answer.said[:20], said=answer.said)
-
-
-def _runs_request(subject: Subject, token: str) -> bytes:
-    lines = ("GET /api/v1/runs HTTP/1.1", f"Host: {subject.api.host}", f"Authorization: Bearer {token}")
+def _runs_request(target: TargetInstallation, token: str) -> bytes:
+    lines = ("GET /api/v1/runs HTTP/1.1", f"Host: {target.api.address[0]}", f"Authorization: Bearer {token}")
     return "\r\n".join((*lines, "Connection: close", "", "")).encode()
 
 
-def _wrong_token(subject: Subject) -> Finding:
-    """A wrong token opens nothing."""
-    request = _runs_request(subject, "wrong")
+def _wrong_token(target: TargetInstallation) -> Finding:
+    """A client with a wrong token gets 401."""
+    request, endpoint = _runs_request(target, "wrong"), target.api.endpoint
     try:
-        context = trusting(subject.api_identity) if subject.settings.api_use_tls else None
+        context = verifying_context(target.api.identity) if target.api.use_tls else None
     except OSError as error:
-        return skip(f"inconclusive: {unusable(error)}", mend="bringup pki verify")
-    answer = subject.api.secured(context, request) if context else subject.api.plain(request)
-    if " 401 " in answer.said[:20]:
+        return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
+    answer = endpoint.secured(context, request) if context else endpoint.plain(request)
+    if " 401 " in answer.text[:20]:
         return ok("a wrong token gets 401")
-    if not answer.said.startswith("HTTP/"):
-        return skip(f"inconclusive: {answer.first_line}", mend="see 3a and 3b")
-    return fail(f"a wrong token gets {answer.first_line}", expected="401", mend="see 3a and 3b")
+    if not answer.text.startswith("HTTP/"):
+        return skip(f"inconclusive: {answer.first_line}", hint="see 3a and 3b")
+    return fail(f"a wrong token gets {answer.first_line}", expected="401", hint="see 3a and 3b")
 
 
-def _revoked(subject: Subject) -> Finding:
+def _revoked(target: TargetInstallation) -> Finding:
     """A certificate that the CRL lists is refused by the API. (Redis reads no CRL: docs/REDIS_SECURITY.md.)"""
-    if not subject.settings.api_use_tls:
-        return NOT_ASKED
+    if not target.api.use_tls:
+        return controls.NOT_ASKED
     try:
-        serials = revoked_serials(subject.store)
+        serials = revoked_serials(target.store)
     except PkiError as error:
-        return skip(str(error), mend=error.hint or "bringup pki crl")
+        return skip(str(error), hint=error.hint or "bringup pki crl")
     if not serials:
         return info("nothing was revoked: there is nothing to refuse")
-    return must_refuse(API, _forged(lambda s: s.forger.revoked(min(serials))))(subject)
+    return controls.must_refuse(conditions.api, controls.presenting(lambda bad: bad.revoked(min(serials))))(target)
 
 
-_CASES: tuple[tuple[str, str, Pretend], ...] = (
-    ("foreign-ca", "a certificate of a foreign CA with the name of ours", _forged(lambda s: s.forger.foreign())),
-    ("expired", "an expired certificate", _forged(lambda s: s.forger.expired())),
-    ("not-yet-valid", "a certificate that is not valid yet", _forged(lambda s: s.forger.not_yet_valid())),
-    ("wrong-purpose", "a server's certificate as a client", _forged(lambda s: s.forger.wrong_purpose())),
-    ("old-tls", "TLS 1.1", lambda _subject, identity: old_tls(identity)),
+def _plaintext_port(target: TargetInstallation) -> Finding:
+    """Redis has no second port without TLS: Redis itself is asked, then that port and the usual ones are tried."""
+    if not target.redis.use_tls:
+        return controls.NOT_ASKED
+    try:
+        with redis_errors(target.settings):
+            port = int(target.redis_client().info("server")["tcp_port"])
+    except BringupError as error:
+        return skip(f"inconclusive: Redis does not report its ports ({error})", hint="see 1a and 2b")
+    own = target.redis.address[1]
+    if port != own and _answers(target, port):
+        return fail(
+            f"Redis answers in plain text on port {port}",
+            expected="no plain-text port",
+            cause="`port` is not 0 in its configuration",
+            hint="bringup redis-conf writes `port 0`; until then: CONFIG SET port 0",
+        )
+    return _other_redis(target, sorted(_USUAL_PORTS | {own - 1} - {own, port}))
+
+
+def _other_redis(target: TargetInstallation, ports: list[int]) -> Finding:
+    """Another Redis on this host gives no access to ours, but an operator should know of it."""
+    found = [port for port in ports if _answers(target, port)]
+    if found:
+        return warn(f"ours has no plain-text port, but another Redis answers on {', '.join(map(str, found))}")
+    return ok(f"Redis reports that it has none; nor does any answer on {', '.join(map(str, ports))}")
+
+
+def _answers(target: TargetInstallation, port: int) -> bool:
+    """Redis speaks RESP: its answers begin with ``+`` or ``-``."""
+    answer = Endpoint("Redis", target.redis.address[0], port, _PORT_WAIT_S).plain(PING)
+    return answer.text.startswith(("+", "-"))
+
+
+_CASES: tuple[tuple[str, str, controls.Pretend], ...] = (
+    ("foreign-ca", "a certificate of a foreign CA with the name of ours", controls.presenting(BadCertificates.foreign)),
+    ("expired", "an expired certificate", controls.presenting(BadCertificates.expired)),
+    ("not-yet-valid", "a certificate that is not valid yet", controls.presenting(BadCertificates.not_yet_valid)),
+    ("wrong-purpose", "a server's certificate as a client", controls.presenting(BadCertificates.wrong_purpose)),
+    ("old-tls", "TLS 1.1", lambda _target, identity: old_tls_context(identity)),
 )
 
 
-def _check(target: Target, name: str, title: str, ask: Ask) -> Check:
-    prefix = "7.redis" if target is REDIS else "7.api"
-    return Check(f"{prefix}.{name}", _GROUP, f"{target.name} {title}", ask, target.promised, needs=(target.hindrance,))
+def _redis_check(name: str, title: str, ask: Ask) -> Check:
+    return Check(f"7.redis.{name}", _GROUP, f"Redis {title}", ask, conditions.redis_tls, needs=(conditions.redis,))
 
 
-def _of(target: Target, nobody: Ask) -> list[Check]:
+def _api_check(name: str, title: str, ask: Ask) -> Check:
+    return Check(f"7.api.{name}", _GROUP, f"The API {title}", ask, conditions.api_tls, needs=(conditions.api,))
+
+
+def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, Ask]]:
+    """What both servers must refuse."""
     return [
-        _check(target, "no-certificate", "refuses who has no certificate", nobody),
-        *(_check(target, name, f"refuses {what}", must_refuse(target, pretend)) for name, what, pretend in _CASES),
-        _check(target, "plain-text", "refuses plain text", plain_text_on(target)),
+        ("no-certificate", "refuses who has no certificate", no_certificate),
+        *((name, f"refuses {what}", controls.must_refuse(server_of, pretend)) for name, what, pretend in _CASES),
+        ("plain-text", "refuses plain text", controls.must_refuse_plain_text(server_of)),
     ]
 
 
 CHECKS = (
-    *_of(REDIS, must_refuse(REDIS, _no_certificate)),
-    _check(REDIS, "plain-port", "has no plain-text port", plain_door),
-    *_of(API, _nobody_at_the_api),
-    _check(API, "revoked", "refuses a revoked certificate", _revoked),
-    Check("7.api.wrong-token", _GROUP, "The API refuses a wrong token", _wrong_token, always, needs=(API.hindrance,)),
+    *(
+        _redis_check(*case)
+        for case in _refusals(conditions.redis, controls.must_refuse(conditions.redis, controls.no_certificate))
+    ),
+    _redis_check("plain-port", "has no plain-text port", _plaintext_port),
+    *(_api_check(*case) for case in _refusals(conditions.api, _no_certificate_at_the_api)),
+    _api_check("revoked", "refuses a revoked certificate", _revoked),
+    Check(
+        "7.api.wrong-token",
+        _GROUP,
+        "The API refuses a wrong token",
+        _wrong_token,
+        conditions.always,
+        needs=(conditions.api,),
+    ),
 )

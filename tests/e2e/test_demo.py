@@ -17,10 +17,10 @@ def test_the_demonstration_ends_with_all_as_expected(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"All {len(scenario.PARTS)} machines came to the end" in done.stdout
-    for part in scenario.PARTS:
-        rows = [line for line in done.stdout.splitlines() if f" {part.name} " in line and "│" in line]
-        assert len(rows) == 1, part.name
-        assert part.ends.value in rows[0]
+    assert f"All {len(scenario.MACHINES)} machines came to the end" in done.stdout
+    for machine in scenario.MACHINES:
+        rows = [line for line in done.stdout.splitlines() if f" {machine.name} " in line and "│" in line]
+        assert len(rows) == 1, machine.name
+        assert machine.ends.value in rows[0]
         assert "yes" in rows[0]
     assert not list(tmp_path.iterdir()), "it left something behind"

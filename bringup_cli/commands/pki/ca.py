@@ -5,7 +5,7 @@ import click
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
-from bringup_cli.output import show_table
+from bringup_cli.output import print_table
 from pki import rollover
 from pki.errors import InvalidInput, NotSetUp
 from pki.names import STANDARD, Role, San, san_text, sans_of
@@ -77,7 +77,7 @@ def _report_setup(store: Store, outcome: Outcome, *, crl_days: int) -> None:
     for note in outcome.notes:
         click.echo(f"Note: {note}")
     if outcome.made:
-        show_table("Certificates", ("Identity", "Valid until", "Names"), _rows(store))
+        print_table("Certificates", ("Identity", "Valid until", "Names"), _rows(store))
         click.echo("Next: bringup pki verify; docs/PKI.md shows how Redis, the API and the workers get theirs.")
         click.echo(f"Run bringup pki renew every day: the list of revoked certificates ends after {crl_days} days.")
 

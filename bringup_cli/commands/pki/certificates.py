@@ -11,7 +11,7 @@ import click
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
-from bringup_cli.output import show_table
+from bringup_cli.output import print_table
 from pki import crl, csr, issue, renew
 from pki.errors import PkiError
 from pki.files import read
@@ -120,7 +120,7 @@ def renew_command(
 def _report(renewals: Sequence[renew.Renewal], *, refreshed: bool, dry_run: bool) -> None:
     done = "would be renewed" if dry_run else "renewed"
     rows = [(one.identity, done if one.due else "unchanged", one.reason) for one in renewals]
-    show_table("Renewal", ("Identity", "Result", "Why"), rows)
+    print_table("Renewal", ("Identity", "Result", "Why"), rows)
     if refreshed:
         click.echo("The list of revoked certificates would be renewed too." if dry_run else "crl renewed.")
     elif not any(one.due for one in renewals):

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, show_json, show_table
+from bringup_cli.output import Output, output_option, print_json, print_table
 from pki.check import Result, Status, failed
 from pki.checks.pki import verify
 from pki.crl import known_revocations
@@ -35,10 +35,10 @@ def show(context: Context, what: str | None, *, everything: bool, output: Output
         return
     described = [_described(one, what) for one in read_certificates(_file(store, what))]
     if output == "json":
-        show_json([{line.name: line.value for line in lines} for lines in described])
+        print_json([{line.name: line.value for line in lines} for lines in described])
         return
     for lines in described:
-        show_table(what, ("", ""), [(line.name, line.value) for line in lines])
+        print_table(what, ("", ""), [(line.name, line.value) for line in lines])
 
 
 def _described(certificate: x509.Certificate, what: str) -> list[Line]:
@@ -86,10 +86,10 @@ def _recorded(store: Store) -> list[dict[str, str]]:
 
 def _show_rows(rows: list[dict[str, str]], output: Output) -> None:
     if output == "json":
-        show_json(rows)
+        print_json(rows)
     else:
         columns = ("Identity", "State", "Until", "Serial", "Names")
-        show_table("Certificates", columns, [tuple(row.values()) for row in rows])
+        print_table("Certificates", columns, [tuple(row.values()) for row in rows])
 
 
 @pki.command("verify")
@@ -103,7 +103,7 @@ def verify_command(context: Context, identities: tuple[str, ...], output: Output
     hosts = hosts_of(settings)
     results = verify(store, hosts, now(), [store.named(name) for name in identities])
     if output == "json":
-        show_json({"passed": not failed(results), "results": [_as_json(result) for result in results]})
+        print_json({"passed": not failed(results), "results": [_as_json(result) for result in results]})
     else:
         _report(results)
     if failed(results):
@@ -122,7 +122,7 @@ def _as_json(result: Result) -> dict[str, str]:
 
 def _report(results: list[Result]) -> None:
     rows = [(one.target, one.title, one.status.value.upper(), one.message) for one in results]
-    show_table("PKI", ("Of", "Check", "Result", "Observed"), rows)
+    print_table("PKI", ("Of", "Check", "Result", "Observed"), rows)
     wrong = [one for one in results if one.hint and one.status in {Status.FAIL, Status.WARN}]
     for one in wrong:
         click.echo(f"{one.status.value}: {one.target}, {one.title.lower()}: {one.message}\n  fix: {one.hint}")

@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from bringup.errors import PermanentError
 from bringup.inventory import Inventory
 from bringup.settings import Settings
-from bringup_cli.commands.learn import device_learn
+from bringup_cli.commands.devices import device_learn
 from bringup_cli.context import Context
 from bringup_cli.simulate import Fault
 from tests.integration.api.conftest import RUN_A, Api

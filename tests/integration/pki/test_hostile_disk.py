@@ -20,9 +20,9 @@ COMMAND = """
 import contextlib, io, os, sys
 from bringup_cli.commands.pki import pki
 from bringup_cli.context import Context
-from bringup_cli.output import show_table
+from bringup_cli.output import print_table
 with contextlib.redirect_stdout(io.StringIO()):
-    show_table("", ("",), [("",)])  # the printer, too, imports on first use
+    print_table("", ("",), [("",)])  # the printer, too, imports on first use
 if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
 pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(None))

@@ -9,8 +9,8 @@ import pytest
 
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
-from bringup_cli.redis_conf import DEFAULT_USER
-from selftest import CATALOG, Subject, run
+from bringup.redis_acl import DEFAULT_USER
+from selftest import CATALOG, TargetInstallation, run
 from selftest.check import Finding, Status
 from tests.integration.redis_state.filled import KEEPER, Filled
 
@@ -35,7 +35,7 @@ def write_acl(site: Filled, *, roles_may_ask: bool) -> Path:
 def checked(site: Filled, monkeypatch: pytest.MonkeyPatch) -> Finding:
     monkeypatch.chdir(site.stack.folder)
     check = next(check for check in CATALOG if check.id == "1c")
-    (outcome,) = run(Subject(site.stack.settings_of("worker")), (check,))
+    (outcome,) = run(TargetInstallation(site.stack.settings_of("worker")), (check,))
     return outcome.finding
 
 
@@ -53,8 +53,8 @@ def test_the_old_line_is_a_failure_and_its_hint_loses_nothing(
         before = upgraded.held()
         found = checked(upgraded, monkeypatch)
         assert found.status is Status.FAIL
-        assert "before Redis restarts" in found.mend
-        follow(found.mend, upgraded)
+        assert "before Redis restarts" in found.hint
+        follow(found.hint, upgraded)
         if roles_may_ask:
             assert checked(upgraded, monkeypatch).status is Status.OK
         stack.stop("redis")

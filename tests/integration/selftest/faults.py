@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api.state.change_memory import ChangeMemory
 from api.state.installation import MEMORY_FILE
-from bringup_cli.redis_conf import DEFAULT_USER
+from bringup.redis_acl import DEFAULT_USER
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.selftest.bad import Mint, Pair
@@ -73,7 +73,7 @@ def redis_is_plain(site: Site) -> Iterator[Changes]:
 
 
 @contextmanager
-def a_second_door(site: Site) -> Iterator[Changes]:
+def a_second_port(site: Site) -> Iterator[Changes]:
     with site.redis_set(port=str(free_port())):
         yield {}
 
@@ -122,7 +122,7 @@ def worker_with(make: Callable[[Mint], Pair]) -> Inject:
 
 @contextmanager
 def not_reloaded(site: Site) -> Iterator[Changes]:
-    """Renewed on disk; Redis was not told."""
+    """Renewed on disk; Redis did not load it."""
     with site.files(Mint(site.store, REDIS).good().as_files(REDIS_FILES)):
         yield {}
 
@@ -231,7 +231,7 @@ WITH_TLS = (
         "bringup redis-conf",
     ),
     fault(
-        "Redis does not insist on a certificate",
+        "Redis asks for a certificate, but does not require one",
         redis_set(tls_auth_clients="optional"),
         {"7.redis.no-certificate"},
         "7.redis.no-certificate",
@@ -245,7 +245,7 @@ WITH_TLS = (
         "accepted",
     ),
     fault(
-        "Redis has a plain-text door", a_second_door, {"7.redis.plain-port"}, "7.redis.plain-port", "in plain text on"
+        "Redis has a plain-text port", a_second_port, {"7.redis.plain-port"}, "7.redis.plain-port", "in plain text on"
     ),
     fault(
         "Redis: expired", redis_with(Mint.expired), {*REDIS_SHUT, "5a"}, "1a", "certificate has expired", "pki renew"

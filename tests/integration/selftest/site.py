@@ -21,9 +21,9 @@ from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack
 from pki.store import Store
-from selftest import CATALOG, Subject, run
+from selftest import CATALOG, TargetInstallation, run
 from selftest.check import Finding, Outcome, Status
-from selftest.probe import Endpoint, Reached, looking
+from selftest.probe import Endpoint, Reached, insecure_context
 from tests.conftest import free_port
 
 VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
@@ -52,7 +52,7 @@ class Found:
     def text(self, check: str) -> str:
         """All that a person is told about one check."""
         found = self[check]
-        return f"{found.observed} | {found.expected} | {found.cause} | {found.mend}"
+        return f"{found.observed} | {found.expected} | {found.cause} | {found.hint}"
 
 
 class Site:
@@ -76,12 +76,12 @@ class Site:
 
     def tested(self, changes: Changes = MappingProxyType({}), now: Callable[[], datetime] = utc_now) -> Found:
         """What the self-test says, with these settings and this clock on its side."""
-        subject = Subject(self.settings.model_copy(update=dict(changes)), now=now)
+        target = TargetInstallation(self.settings.model_copy(update=dict(changes)), now=now)
         started = time.monotonic()
         try:
-            outcomes = run(subject, CATALOG)
+            outcomes = run(target, CATALOG)
         finally:
-            subject.close()
+            target.close()
         return Found(outcomes, time.monotonic() - started)
 
     def selftest(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +133,9 @@ class Site:
             yield
         finally:
             self._write(before)
-            Subject(self.settings).api.handshake(looking())  # so that the API takes them, too
+            TargetInstallation(self.settings).api.endpoint.handshake(
+                insecure_context()
+            )  # so that the API takes them, too
 
     @contextmanager
     def api(self, **variables: str) -> Iterator[dict[str, object]]:
@@ -226,7 +228,7 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"
         hello = endpoint.plain(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        if hello.accepted or endpoint.handshake(looking()).reached is Reached.TLS:
+        if hello.accepted or endpoint.handshake(insecure_context()).reached is Reached.TLS:
             return
         time.sleep(0.05)
     raise AssertionError("the server did not start")

@@ -67,8 +67,8 @@ def test_where_everybody_accepts_and_says_nothing_it_ends_in_time(tls_site: Site
         found = tls_site.tested()
     assert found.seconds < LONGEST_S
     assert found.with_status(Status.OK) == {"4", "5a", "6", "8"}
-    assert "accepts connections but says nothing" in found.text("1a")
-    assert "accepts connections but says nothing" in found.text("3b")
+    assert "accepts connections but does not answer" in found.text("1a")
+    assert "accepts connections but does not answer" in found.text("3b")
 
 
 def test_a_host_that_does_not_exist_is_named(tls_site: Site) -> None:

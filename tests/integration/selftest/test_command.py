@@ -81,7 +81,7 @@ def test_json_says_verdict_and_every_result(tls_site: Site) -> None:
     assert told["verdict"] == "PASSED"
     assert told["passed"] is True
     assert sum(told["summary"].values()) == len(told["results"])
-    assert {"id", "status", "observed", "expected", "cause", "mend"} <= set(told["results"][0])
+    assert {"id", "status", "observed", "expected", "cause", "hint"} <= set(told["results"][0])
 
 
 def test_markdown_holds_results_certificates_posture_and_next_steps(tls_site: Site) -> None:
@@ -121,7 +121,7 @@ def test_without_redis_cli_it_fails_with_tls_and_says_how_to_install_it(
     with_tls = _results(tls_site, PATH=str(tmp_path))
     assert {one for one, result in with_tls.items() if result["status"] == Status.FAIL} == {"1b"}
     assert "not installed" in with_tls["1b"]["observed"]
-    assert "redis-tools" in with_tls["1b"]["mend"]
+    assert "redis-tools" in with_tls["1b"]["hint"]
     assert _results(plain_site, PATH=str(tmp_path))["1b"]["status"] == Status.WARN
 
 
@@ -135,7 +135,7 @@ def test_without_any_pki_a_development_setup_is_warned_and_passes(plain_site: Si
 def test_a_user_who_may_not_do_a_workers_work_is_told_which_may(tls_site: Site) -> None:
     result = _results(tls_site, "--only", "2b", REDIS_USERNAME="operator")["2b"]
     assert result["status"] == Status.FAIL
-    assert "set REDIS_USERNAME=worker" in result["mend"]
+    assert "set REDIS_USERNAME=worker" in result["hint"]
 
 
 def test_a_key_that_cannot_be_read_is_named_before_anything_runs(tls_site: Site) -> None:

@@ -21,7 +21,7 @@ def _assert_told(tested: Found, fault: Fault) -> None:
     assert tested.failing == fault.turns, {one: tested.text(one) for one in tested.failing ^ fault.turns}
     for part in fault.says:
         assert part in tested.text(fault.tells)
-    assert tested[fault.tells].mend, "it says nothing of what mends it"
+    assert tested[fault.tells].hint, "it says nothing of what mends it"
 
 
 def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -> None:

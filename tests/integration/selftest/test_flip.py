@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bringup_cli.demo.flip import Half, as_markdown
+from bringup_cli.demo.flip import Phase, as_markdown
 
 
 def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path
 
 
 def test_the_report_names_the_command_and_both_outcomes() -> None:
-    half = Half(
-        "Before", {"A": "b"}, passed=True, told="", report="# Connection test results\n\n**PASSED**\n\n## 1 Redis\n"
+    phase = Phase(
+        "Before", {"A": "b"}, passed=True, output="", report="# Connection test results\n\n**PASSED**\n\n## 1 Redis\n"
     )
-    text = as_markdown((half, half), "bringup demo --flip")
+    text = as_markdown((phase, phase), "bringup demo --flip")
     assert text.startswith("# Mutual TLS test results\n\nMade by `bringup demo --flip`.")
     assert text.count("### 1 Redis") == 2
     assert text.count("# Connection test results") == 0

@@ -75,4 +75,4 @@ def test_a_secure_production_says_nothing_of_it(tls_site: Site, tmp_path: Path) 
 def test_simulated_machines_have_no_place_in_production(tmp_path: Path) -> None:
     done = _start(tmp_path, "simulate", {"ALLOW_INSECURE_PRODUCTION": "true"})
     assert done.returncode == 2
-    assert "simulated machines have no place in production" in done.stderr
+    assert "simulated machines must not run in production" in done.stderr

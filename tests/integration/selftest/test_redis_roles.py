@@ -11,8 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
+from bringup.redis_acl import ROLES
 from bringup_cli.demo.stack import Stack
-from bringup_cli.redis_conf import ROLES
 from tests.integration.selftest.site import Site
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pki.crl import revoke
 from selftest.check import Status
 from selftest.checks import refusals
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 from tests.conftest import MakeSettings, free_port
 from tests.unit.pki import kit
 
@@ -15,10 +15,9 @@ NOW = datetime.now(UTC)
 
 def test_where_nothing_was_revoked_there_is_nothing_to_refuse(make_settings: MakeSettings, tmp_path: Path) -> None:
     store = kit.init_pki(tmp_path / "pki", NOW)
-    subject = Subject(make_settings(callback_api_port=free_port()))
-    changes = {"api_use_tls": True, "pki_dir": store.root}
-    subject.settings = subject.settings.model_copy(update=changes)
-    assert refusals._revoked(subject).status is Status.INFO
+    settings = make_settings(callback_api_port=free_port())
+    target = TargetInstallation(settings.model_copy(update={"api_use_tls": True, "pki_dir": store.root}))
+    assert refusals._revoked(target).status is Status.INFO
     with kit.open_session(store, NOW) as session:
         revoke(session, "worker", "superseded")
-    assert refusals._revoked(subject).status is not Status.INFO
+    assert refusals._revoked(target).status is not Status.INFO

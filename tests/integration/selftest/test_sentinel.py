@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from selftest.catalog import CATALOG
+from selftest import CATALOG
 from selftest.check import Finding, Status
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
 
@@ -20,7 +20,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def finding(servers: SentinelSet, check_id: str, **settings: object) -> Finding:
     check = next(check for check in CATALOG if check.id == check_id)
-    return check.run(Subject(servers.settings("worker", **settings)))
+    return check.run(TargetInstallation(servers.settings("worker", **settings)))
 
 
 def test_a_whole_set_is_as_it_must_be(servers: SentinelSet) -> None:
@@ -68,5 +68,5 @@ def test_a_sentinel_that_is_not_there_is_named(servers: SentinelSet) -> None:
 
 def test_without_sentinels_nothing_is_asked(servers: SentinelSet) -> None:
     check = next(check for check in CATALOG if check.id == "1d")
-    subject = Subject(servers.settings("worker", redis_sentinels=""))
-    assert (check.run(subject).status, check.required(subject)) == (Status.INFO, False)
+    target = TargetInstallation(servers.settings("worker", redis_sentinels=""))
+    assert (check.run(target).status, check.required_by(target)) == (Status.INFO, "")

@@ -91,7 +91,7 @@ def test_an_expired_list_is_named_by_the_api_by_its_clients_and_by_the_self_test
     assert "our certificate" not in str(refused.value)
     assert "list of revoked certificates (CRL): expired" in found["5a"].observed
     assert "list of revoked certificates (CRL) has expired" in found["3b"].observed
-    assert found["3b"].mend == "bringup pki crl"
+    assert found["3b"].hint == "bringup pki crl"
     assert accepts(strict.by("worker")), "a new list is in force at once"
     lines = [line for line in site.stack.log_of("api").splitlines() if "(CRL) has expired" in line]
     assert len(lines) == 1

@@ -14,10 +14,10 @@ from bringup.model import RunState
 from bringup.verdict.judge import judge
 from bringup.wire.report import Report
 from bringup_cli.learn import learn, propose
-from bringup_cli.learn.entry import extend
-from bringup_cli.learn.expected import expected_of
+from bringup_cli.learn.learned import expected_of
+from bringup_cli.learn.proposal import extend
 from bringup_cli.simulate import Fault
-from bringup_cli.simulate.report import report_of
+from bringup_cli.simulate.hardware_report import report_of
 from tests.unit.bringup.test_verdict_any_report import DEVICE
 
 ROOT = Path(__file__).parents[3]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bringup.redis_acl import REPLICATION_ROLES, ROLES, SENTINEL_ROLES
 from bringup_cli.commands.redis_conf import redis_conf
 from bringup_cli.context import Context
-from bringup_cli.redis_conf import REPLICATION_ROLES, ROLES, SENTINEL_ROLES
 
 SETTINGS = {
     "REDIS_HOST": "r1.example.net",
@@ -125,6 +125,20 @@ def test_an_address_without_host_or_port_is_a_usage_error(tmp_path: Path, addres
     result = run(tmp_path, "--address", address)
     assert result.exit_code == 2
     assert "is no host with a port" in result.output
+
+
+@pytest.mark.parametrize("bind", ["", "  ", "127.0.0.1\nrequirepass x", "127.0.0.1 # all"])
+def test_a_bind_that_is_no_list_of_addresses_is_a_usage_error(tmp_path: Path, bind: str) -> None:
+    """Redis takes an empty ``bind`` as every address of the host."""
+    result = run(tmp_path, "--bind", bind)
+    assert result.exit_code == 2
+    assert "--bind" in result.output
+    assert not (tmp_path / "redis").exists()
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1 192.0.2.11", "* -::*", "-10.0.0.1", "redis.example.net", "::1"])
+def test_every_bind_that_redis_takes_is_written(tmp_path: Path, bind: str) -> None:
+    assert f"\nbind {bind}\n" in written(tmp_path, "--bind", bind)["redis.conf"]
 
 
 def _users(acl: str) -> set[str]:

@@ -1,14 +1,14 @@
-"""A subject that nothing is ever asked of."""
+"""A target that no probe is ever sent to."""
 
 import pytest
 
-from selftest.protocol_probe import Heard, Language
-from selftest.target_installation import Subject
+from selftest.protocol_probe import Detected, Protocol
+from selftest.target_installation import TargetInstallation
 from tests.conftest import MakeSettings
 
 
 @pytest.fixture
-def subject(make_settings: MakeSettings) -> Subject:
-    made = Subject(make_settings())
-    made.redis_heard = made.api_heard = Heard(Language.PLAIN, "+PONG")
+def target(make_settings: MakeSettings) -> TargetInstallation:
+    made = TargetInstallation(make_settings())
+    made.redis.detected = made.api.detected = Detected(Protocol.PLAIN, "+PONG")
     return made

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from selftest import probe, runner
 from selftest.check import Status
-from selftest.checks import api, certificates
+from selftest.checks import callback_api, certificates
 from selftest.probe import Answer, Reached
-from selftest.protocol_probe import Language, hear
-from selftest.target_installation import Subject
+from selftest.protocol_probe import Protocol, detect
+from selftest.target_installation import TargetInstallation
 from tests.unit.pki import kit
 
 NOW = datetime.now(UTC)
@@ -32,22 +32,22 @@ class Port:
         return self._plain
 
     def handshake(self, _context: ssl.SSLContext) -> Answer:
-        return Answer(accepted=False, said="as far as that", reached=self._tls)
+        return Answer(accepted=False, text="as far as that", reached=self._tls)
 
 
 @pytest.mark.parametrize(
-    ("port", "language"),
+    ("port", "protocol"),
     [
-        (Port(Answer(accepted=True, said="+PONG", reached=Reached.PORT)), Language.PLAIN),
-        (Port(Answer(accepted=True, said="HTTP/1.1 400 x", reached=Reached.PORT), Reached.TLS), Language.TLS),
-        (Port(Answer(accepted=True, said="HTTP/1.1 400 x", reached=Reached.PORT)), Language.PLAIN),
-        (Port(Answer(accepted=False, said="reset", reached=Reached.PORT), Reached.TLS), Language.TLS),
-        (Port(Answer(accepted=False, said="silent", reached=Reached.PORT)), Language.SILENCE),
-        (Port(Answer(accepted=False, said="refused", reached=Reached.NOTHING)), Language.SILENCE),
+        (Port(Answer(accepted=True, text="+PONG", reached=Reached.PORT)), Protocol.PLAIN),
+        (Port(Answer(accepted=True, text="HTTP/1.1 400 x", reached=Reached.PORT), Reached.TLS), Protocol.TLS),
+        (Port(Answer(accepted=True, text="HTTP/1.1 400 x", reached=Reached.PORT)), Protocol.PLAIN),
+        (Port(Answer(accepted=False, text="reset", reached=Reached.PORT), Reached.TLS), Protocol.TLS),
+        (Port(Answer(accepted=False, text="silent", reached=Reached.PORT)), Protocol.NONE),
+        (Port(Answer(accepted=False, text="refused", reached=Reached.NOTHING)), Protocol.NONE),
     ],
 )
-def test_what_a_port_speaks_is_seen_from_both_answers(port: Any, language: Language) -> None:
-    assert hear(port, b"PING\r\n").language is language
+def test_what_a_port_speaks_is_seen_from_both_answers(port: Any, protocol: Protocol) -> None:
+    assert detect(port, b"PING\r\n").protocol is protocol
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_a_port_speaks_is_seen_from_both_answers(port: Any, language: Langu
 def test_an_alert_shows_that_the_other_side_speaks_tls(reason: str, reached: Reached) -> None:
     error = ssl.SSLError(1, reason)
     error.reason = reason
-    assert probe._refused(Answer(accepted=False, said="", reached=Reached.PORT), error).reached is reached
+    assert probe._refused(Answer(accepted=False, text="", reached=Reached.PORT), error).reached is reached
 
 
 class Connection:
@@ -106,24 +106,28 @@ def test_the_certificate_in_use_must_be_the_one_on_disk(tmp_path: Path) -> None:
     ("redis", "of_api", "status"),
     [
         (0.1, -0.1, Status.OK),
-        (api._SKEW_WARN_S - 0.1, 0.0, Status.OK),
-        (0.0, api._SKEW_WARN_S + 0.1, Status.WARN),
-        (-api._SKEW_WARN_S - 0.1, 0.0, Status.WARN),
-        (api._SKEW_FAIL_S + 0.1, 0.0, Status.FAIL),
-        (0.0, -api._SKEW_FAIL_S - 0.1, Status.FAIL),
+        (callback_api._SKEW_WARN_S - 0.1, 0.0, Status.OK),
+        (0.0, callback_api._SKEW_WARN_S + 0.1, Status.WARN),
+        (-callback_api._SKEW_WARN_S - 0.1, 0.0, Status.WARN),
+        (callback_api._SKEW_FAIL_S + 0.1, 0.0, Status.FAIL),
+        (0.0, -callback_api._SKEW_FAIL_S - 0.1, Status.FAIL),
         (None, 0.0, Status.SKIP),
-        (None, api._SKEW_FAIL_S + 0.1, Status.FAIL),
+        (None, callback_api._SKEW_FAIL_S + 0.1, Status.FAIL),
     ],
 )
 def test_clocks_that_differ_are_found_in_both_directions(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, redis: float | None, of_api: float | None, status: Status
+    target: TargetInstallation,
+    monkeypatch: pytest.MonkeyPatch,
+    redis: float | None,
+    of_api: float | None,
+    status: Status,
 ) -> None:
-    monkeypatch.setattr(api, "_redis_skew", lambda _subject: redis)
-    monkeypatch.setattr(api, "_api_skew", lambda _subject: of_api)
-    assert api._clocks(subject).status is status
+    monkeypatch.setattr(callback_api, "_redis_skew", lambda _target: redis)
+    monkeypatch.setattr(callback_api, "_api_skew", lambda _target: of_api)
+    assert callback_api._clocks(target).status is status
 
 
-def test_the_whole_ends_before_half_a_minute_is_over(subject: Subject) -> None:
-    outcomes = runner.run(subject, [])
+def test_the_whole_ends_before_half_a_minute_is_over(target: TargetInstallation) -> None:
+    outcomes = runner.run(target, [])
     assert outcomes == []
-    assert runner.LONGEST_S + subject.timeout_s < 30
+    assert runner.LONGEST_S + target.timeout_s < 30

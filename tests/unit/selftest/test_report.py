@@ -5,31 +5,31 @@ from pathlib import Path
 from selftest import CATALOG
 from selftest.check import Check, Outcome, fail, ok
 from selftest.report import as_json, as_markdown, summary
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 
 ROOT = Path(__file__).parents[3]
 
 
 def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
-    finding = ok(observed) if good else fail(observed, expected="better", mend="do it")
+    finding = ok(observed) if good else fail(observed, expected="better", hint="do it")
     return Outcome(Check(check, f"{check[0]} Group", "Title", lambda _: finding), finding, 0.1)
 
 
-def test_what_a_server_says_cannot_break_the_table(subject: Subject) -> None:
-    text = as_markdown(subject, [_outcome("1a", "x | y\n# heading", good=True)])
+def test_what_a_server_says_cannot_break_the_table(target: TargetInstallation) -> None:
+    text = as_markdown(target, [_outcome("1a", "x | y\n# heading", good=True)])
     assert "| 1a Title | ok | x \\| y # heading |" in text
 
 
-def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(subject: Subject) -> None:
-    text = as_markdown(subject, [_outcome("1a", "bad", good=False)])
+def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(target: TargetInstallation) -> None:
+    text = as_markdown(target, [_outcome("1a", "bad", good=False)])
     assert "**FAILED**: 1 fail." in text
     assert "| Redis asks for a password | 1a | fail |" in text
     assert "| Redis speaks mutual TLS | 2b | not run |" in text
     assert "- 1a (fail): do it" in text
 
 
-def test_json_has_the_numbers_and_the_verdict(subject: Subject) -> None:
-    told = as_json(subject, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
+def test_json_has_the_numbers_and_the_verdict(target: TargetInstallation) -> None:
+    told = as_json(target, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
     assert (told["verdict"], told["passed"]) == ("FAILED", False)
     assert told["summary"] == {"ok": 1, "info": 0, "warn": 0, "fail": 1, "skip": 0}
 

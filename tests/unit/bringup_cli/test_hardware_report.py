@@ -4,7 +4,7 @@ import pytest
 
 from bringup.inventory import Device
 from bringup_cli.simulate import Fault
-from bringup_cli.simulate.report import report_of
+from bringup_cli.simulate.hardware_report import report_of
 
 
 def serial_of(name: str, **entry: object) -> str | None:

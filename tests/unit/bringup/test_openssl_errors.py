@@ -1,4 +1,4 @@
-"""OpenSSL's riddles become sentences, and a sentence leads to a command."""
+"""The errors of OpenSSL become sentences, and each sentence leads to a command."""
 
 import ssl
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selftest.explain import SILENCE, cause_and_mend, explained
+from bringup.openssl_errors import SILENCE, cause_and_hint, explained
 from tests.unit.pki.kit import WORKER, init_pki
 
 DATES = {"good": datetime.now(UTC), "ended": datetime(2020, 1, 1, tzinfo=UTC)}
@@ -19,7 +19,7 @@ def _ssl_error(reason: str) -> ssl.SSLError:
 
 
 @pytest.mark.parametrize(
-    ("reason", "words", "mend"),
+    ("reason", "words", "hint"),
     [
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate and got none", "set REDIS_TLS_CERT"),
         ("TLSV1_ALERT_UNKNOWN_CA", "does not trust the CA of our certificate", "bringup pki verify"),
@@ -33,10 +33,10 @@ def _ssl_error(reason: str) -> ssl.SSLError:
         ("SOMETHING_NEW", "TLS failed: something new", "bringup pki verify"),
     ],
 )
-def test_a_refusal_by_tls_is_explained_and_mended(reason: str, words: str, mend: str) -> None:
-    said = explained(_ssl_error(reason))
-    assert words in said
-    assert mend in cause_and_mend(said, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")[1]
+def test_a_refusal_by_tls_is_explained_with_a_fix(reason: str, words: str, hint: str) -> None:
+    text = explained(_ssl_error(reason))
+    assert words in text
+    assert hint in cause_and_hint(text, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")[1]
 
 
 def test_what_the_network_says_is_explained() -> None:
@@ -46,20 +46,20 @@ def test_what_the_network_says_is_explained() -> None:
 
 
 def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
-    said = "the server's certificate is refused by us: unable to get local issuer certificate"
-    cause, mend = cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")
+    text = "the server's certificate is refused by us: unable to get local issuer certificate"
+    cause, hint = cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")
     assert "API_TLS_CA" in cause
-    assert "API_TLS_CA" in mend
+    assert "API_TLS_CA" in hint
 
 
 def test_an_expired_list_of_the_server_is_not_taken_for_our_own_certificate(tmp_path: Path) -> None:
     good, ended = (init_pki(tmp_path / name, at).files(WORKER).certificate for name, at in DATES.items())
     error = _ssl_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")
-    said = explained(error, good)
-    assert "list of revoked certificates (CRL) has expired" in said
-    assert "our certificate" not in said
-    assert cause_and_mend(said, cert="API_CLIENT_CERT", ca="API_TLS_CA")[1] == "bringup pki crl"
-    said = explained(error, ended)
-    assert f"our certificate {ended} has expired (2020-" in said
-    assert "CRL" not in said
+    text = explained(error, good)
+    assert "list of revoked certificates (CRL) has expired" in text
+    assert "our certificate" not in text
+    assert cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")[1] == "bringup pki crl"
+    text = explained(error, ended)
+    assert f"our certificate {ended} has expired (2020-" in text
+    assert "CRL" not in text
     assert explained(error, tmp_path / "none") == explained(error)

@@ -15,9 +15,7 @@ from bringup.wire.report import (
     Report,
     SystemVendor,
 )
-from bringup_cli.simulate.disks import disks_of
-from bringup_cli.simulate.faults import Fault
-from bringup_cli.simulate.pci import functions_of, links_of
+from bringup_cli.simulate.hardware import Fault, disks_of, functions_of, links_of
 
 _MODULE_MB = 16 * 1024
 _SPEED_MTS, _SPEED_MBPS = 4800, 25_000

@@ -1,15 +1,15 @@
 """What the checks of Redis conclude from its answers."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bringup.errors import RedisUnavailable
-from selftest import plaintext_port
 from selftest.check import Status
-from selftest.checks import redis
+from selftest.checks import redis_server, refusals, worker_connection
 from selftest.probe import Answer
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 
 OUR_PORT, USUAL = 6390, (6379, 6380)
 
@@ -43,19 +43,19 @@ class FakeRedis:
 
 
 def test_what_is_read_must_be_what_was_written() -> None:
-    redis._read_and_write(FakeRedis())  # type: ignore[arg-type]
+    worker_connection._read_and_write(FakeRedis())  # type: ignore[arg-type]
     with pytest.raises(RedisUnavailable, match="did not give back"):
-        redis._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
+        worker_connection._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
 
 
 def test_nothing_is_left_in_redis() -> None:
     fake = FakeRedis()
-    redis._read_and_write(fake)  # type: ignore[arg-type]
+    worker_connection._read_and_write(fake)  # type: ignore[arg-type]
     assert fake.is_empty
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("reply", "status"),
     [
         ("-NOAUTH Authentication required.", Status.OK),
         ("+PONG", Status.FAIL),
@@ -65,16 +65,16 @@ def test_nothing_is_left_in_redis() -> None:
     ],
 )
 def test_only_a_refusal_without_a_password_is_good(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, said: str, status: Status
+    target: TargetInstallation, monkeypatch: pytest.MonkeyPatch, reply: str, status: Status
 ) -> None:
-    monkeypatch.setattr(redis, "not_heard", lambda _subject: None)
-    monkeypatch.setattr(redis, "by_hand", lambda _subject: Answer(accepted=True, said=said))
-    monkeypatch.setattr(redis, "connected", lambda _subject: FakeRedis())
-    assert redis._password(subject).status is status
+    monkeypatch.setattr(redis_server, "redis_unreachable", lambda _target: None)
+    monkeypatch.setattr(redis_server, "ping_without_password", lambda _target: Answer(accepted=True, text=reply))
+    monkeypatch.setattr(target, "redis_client", FakeRedis)
+    assert redis_server._password(target).status is status
 
 
 @pytest.mark.parametrize(
-    ("told", "answering", "status"),
+    ("reported", "answering", "status"),
     [
         (0, set(), Status.OK),
         (6400, {6400}, Status.FAIL),
@@ -84,9 +84,11 @@ def test_only_a_refusal_without_a_password_is_good(
     ],
 )
 def test_a_plain_text_port_beside_ours_is_found(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, told: int, answering: set[int], status: Status
+    target: TargetInstallation, monkeypatch: pytest.MonkeyPatch, reported: int, answering: set[int], status: Status
 ) -> None:
-    subject.settings = subject.settings.model_copy(update={"redis_use_tls": True, "redis_port": OUR_PORT})
-    monkeypatch.setattr(plaintext_port, "connected", lambda _subject: FakeRedis(tcp_port=told))
-    monkeypatch.setattr(plaintext_port, "_answers", lambda _subject, port: port in answering)
-    assert plaintext_port.plain_door(subject).status is status
+    target = replace(
+        target, settings=target.settings.model_copy(update={"redis_use_tls": True, "redis_port": OUR_PORT})
+    )
+    monkeypatch.setattr(target, "redis_client", lambda: FakeRedis(tcp_port=reported))
+    monkeypatch.setattr(refusals, "_answers", lambda _target, port: port in answering)
+    assert refusals._plaintext_port(target).status is status

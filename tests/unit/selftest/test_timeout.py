@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from selftest.timeout import within
+from selftest.protocol_probe import within
 
 
 def test_a_call_that_returns_gives_its_result() -> None:

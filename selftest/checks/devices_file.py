@@ -1,44 +1,44 @@
-"""Test 8: what the inventory says that nobody should forget."""
+"""Test 8: the inventory, DEVICES_FILE: whether every BMC is verified, and every API host reads the same file."""
 
 import re
 
-from bringup.connections.api_client import ApiClient
 from bringup.errors import BringupError, InventoryError
 from bringup.inventory import Inventory
 from selftest.check import Check, Finding, fail, info, ok, skip, warn
-from selftest.target_installation import Subject
+from selftest.target_installation import TargetInstallation
 
 _GROUP = "8 Inventory"
+_DIFFERING = "bringup_inventory_hosts_differing"  # a metric of the API
 
 
-def _every_bmc_is_verified(subject: Subject) -> Finding:
-    """A BMC whose certificate nobody checks gives its password to whoever answers in its place."""
-    path = subject.settings.devices_file
+def _every_bmc_is_verified(target: TargetInstallation) -> Finding:
+    """A BMC whose certificate is not checked gives its password to any server in its place."""
+    path = target.settings.devices_file
     if not path.exists():
         return info(f"{path} is not on this host: the API's host has it")
     try:
         devices = Inventory.read(path).by_name
     except InventoryError as error:
-        return fail("; ".join(error.problems), expected="an inventory that the API can read", mend="docs/inventory.md")
+        return fail("; ".join(error.problems), expected="an inventory that the API can read", hint="docs/inventory.md")
     blind = sorted(name for name, device in devices.items() if not device.bmc_verify)
     if not blind:
         return ok(f"of {len(devices)} devices none has bmc_verify = false")
     return warn(
         f"bmc_verify = false: {', '.join(blind)}",
-        cause="their BMCs' certificates are not checked: who answers in a BMC's place gets its credentials",
-        mend="give each its bmc_ca or bmc_fingerprint instead (docs/redfish.md)",
+        cause="their BMCs' certificates are not checked: a server in a BMC's place gets its credentials",
+        hint="give each its bmc_ca or bmc_fingerprint instead (docs/redfish.md)",
     )
 
 
-def _all_hosts_have_one(subject: Subject) -> Finding:
+def _all_hosts_have_one(target: TargetInstallation) -> Finding:
     """Each API host reads a file of its own: what one calls approved may be in service by another."""
     try:
-        text = ApiClient(subject.hurried, subject.contexts).get_text("/metrics").decode(errors="replace")
+        text = target.api_client().get_text("/metrics").decode(errors="replace")
     except BringupError as error:
-        return skip(f"the API did not say: {error}", mend="see 3a and 3b")
+        return skip(f"the API was not asked: {error}", hint="see 3a and 3b")
     found = re.search(rf"^{_DIFFERING} ([0-9.]+)$", text, re.MULTILINE)
     if not found:
-        return skip(f"the API has no {_DIFFERING}: it is of an older version", mend="upgrade the API first")
+        return skip(f"the API has no {_DIFFERING}: it is of an older version", hint="upgrade the API first")
     differing = int(float(found[1]))
     if not differing:
         return ok("no other API host has another inventory")
@@ -46,11 +46,10 @@ def _all_hosts_have_one(subject: Subject) -> Finding:
         f"{differing} other API host(s) have another inventory",
         expected="one inventory on all API hosts",
         cause="DEVICES_FILE was changed on some of them; machines whose entries differ are withheld until then",
-        mend="copy one DEVICES_FILE to all API hosts (the API's log names them; docs/inventory.md)",
+        hint="copy one DEVICES_FILE to all API hosts (the API's log names them; docs/inventory.md)",
     )
 
 
-_DIFFERING = "bringup_inventory_hosts_differing"
 CHECKS = (
     Check("8", _GROUP, "The certificate of every BMC is checked", _every_bmc_is_verified, static=True),
     Check("8.hosts", _GROUP, "All API hosts have one inventory", _all_hosts_have_one),

@@ -1,0 +1,152 @@
+"""Test 3: the callback API, as workers, operators and BMCs reach it, and the clocks of all sides."""
+
+import re
+from email.utils import parsedate_to_datetime
+
+from bringup import log
+from bringup.connections.redis_client import redis_errors
+from bringup.errors import BringupError
+from bringup.openssl_errors import unusable
+from bringup.wire.message import Health
+from bringup.wire.run import RunList
+from selftest import conditions
+from selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
+from selftest.diagnosis import API_SERVICE, api_health, api_refuses, api_unhealthy, api_unreachable
+from selftest.probe import Answer, Endpoint, Identity, verifying_context
+from selftest.protocol_probe import detect
+from selftest.target_installation import TargetInstallation
+
+_GROUP = "3 Callback API"
+_SEE = "see 3a and 3b"
+_SKEW_WARN_S, _SKEW_FAIL_S = 5.0, 300.0
+
+
+def _http(target: TargetInstallation) -> Finding:
+    if target.api.use_tls:
+        return info("not used: API_USE_TLS=true (7 shows that plain text is refused)")
+    return _call(target)
+
+
+def _https(target: TargetInstallation) -> Finding:
+    if not target.api.use_tls:
+        return warn("no HTTPS (API_USE_TLS=false): expected in development only")
+    return _call(target)
+
+
+def _call(target: TargetInstallation) -> Finding:
+    if found := api_unreachable(target):
+        return found
+    try:
+        client = target.api_client()
+        health = client.get("/health", Health)
+    except BringupError as error:
+        return api_unhealthy(target, error)
+    try:
+        client.get("/runs?limit=1", RunList)
+    except BringupError as error:
+        return api_refuses(error)
+    how = "HTTPS with our client certificate" if target.api.use_tls else "HTTP"
+    return ok(f"{health.service} {health.version} answers by {how} and takes our token")
+
+
+def _clocks(target: TargetInstallation) -> Finding:
+    """TLS and deadlines depend on clocks that agree."""
+    skews = {"Redis": _redis_skew(target), "the API": _api_skew(target)}
+    differences = ", ".join(f"{name} {skew:+.1f} s" for name, skew in skews.items() if skew is not None)
+    worst = max((abs(skew) for skew in skews.values() if skew is not None), default=0)
+    if worst > _SKEW_WARN_S:
+        status = Status.FAIL if worst > _SKEW_FAIL_S else Status.WARN
+        observed = f"clocks differ from this host's: {differences}"
+        return Finding(status, observed, expected="a few seconds", hint="chronyc makestep")
+    if unknown := [name for name, skew in skews.items() if skew is None]:
+        return skip(f"no time from {' and '.join(unknown)}", hint="see 1a, 3a and 3b")
+    return ok(f"against this host's clock: {differences}")
+
+
+def _redis_skew(target: TargetInstallation) -> float | None:
+    try:
+        with redis_errors(target.settings):
+            seconds, microseconds = target.redis_client().time()
+    except BringupError as error:
+        log.get("selftest").debug("no time from Redis", reason=str(error))
+        return None
+    return seconds + microseconds / 1e6 - target.now().timestamp()
+
+
+def _api_skew(target: TargetInstallation) -> float | None:
+    date = re.search(r"^Date: ([^\r\n]{10,40})", api_health(target).text, re.MULTILINE | re.IGNORECASE)
+    if not date:
+        return None
+    try:
+        return parsedate_to_datetime(date[1]).timestamp() - target.now().timestamp()
+    except ValueError:
+        return None
+
+
+def _images(target: TargetInstallation) -> Finding:
+    """BMCs come without a certificate; they are served as API_USE_TLS requires, and in no other way."""
+    port = target.settings.image_port
+    if not port:
+        return info("there is no port for images (IMAGE_PORT=0): the API's own serves them, if any")
+    endpoint = Endpoint("the images", target.api.address[0], port, target.wait_s)
+    hint = "start `bringup images` on the API's host, with the API's settings"
+    if blocker := detect(endpoint, target.api.request).blocker(tls=target.api.use_tls):
+        return fail(f"{endpoint}: {blocker}", expected="`bringup images`, as API_USE_TLS requires", hint=hint)
+    try:
+        answer = _as_a_bmc(target, endpoint)
+    except OSError as error:
+        return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
+    if answer.accepted and API_SERVICE in answer.text:
+        how = "HTTPS, without asking for a certificate" if target.api.use_tls else "HTTP"
+        return ok(f"they are served by {how}")
+    return fail(f"{endpoint}: {answer.first_line}", expected="a healthy answer without a certificate", hint=hint)
+
+
+def _as_a_bmc(target: TargetInstallation, endpoint: Endpoint) -> Answer:
+    """The answer to a client that checks certificates and has none."""
+    if not target.api.use_tls:
+        return endpoint.plain(target.api.request)
+    context = verifying_context(Identity(target.api.identity.ca))
+    return endpoint.secured(context, target.api.request, listen_s=0)
+
+
+def _no_loss(target: TargetInstallation) -> Finding:
+    """The API compares what Redis holds with what its hosts remember, and reports it on /ready."""
+    try:
+        withheld = target.api_client().readiness().withheld
+    except BringupError as error:
+        return skip(f"the API was not asked: {error}", hint=_SEE)
+    if withheld:
+        return fail(
+            f"every machine is withheld: {withheld}",
+            expected="Redis holds every change that an API host has seen",
+            hint="bringup devices; if what it shows is right: bringup api --accept-redis",
+        )
+    return ok("Redis holds every change that the API has seen")
+
+
+def _image_port(target: TargetInstallation) -> str:
+    port = target.settings.image_port
+    return f"IMAGE_PORT={port}" if port else ""
+
+
+CHECKS = (
+    Check("3a", _GROUP, "API by HTTP", _http, conditions.api_plain),
+    Check("3b", _GROUP, "API by HTTPS with our client certificate", _https, conditions.api_tls),
+    Check(
+        "3c",
+        _GROUP,
+        "Clocks of Redis, the API and this host agree",
+        _clocks,
+        conditions.any_tls,
+        needs=(conditions.redis, conditions.api),
+    ),
+    Check(
+        "3d",
+        _GROUP,
+        "Images on a port of their own",
+        _images,
+        _image_port,
+    ),
+    Check("3e", _GROUP, "Redis has lost no change", _no_loss, needs=(conditions.api,)),
+)

@@ -1,0 +1,154 @@
+"""Test 1: Redis itself: who gets in, and whether it will still hold at its next start what it holds now."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from bringup import keys
+from bringup.connections.redis_client import redis_errors
+from bringup.errors import BringupError, RedisRefused
+from bringup.redis_acl import DEFAULT_USER
+from selftest import conditions
+from selftest.check import Check, Finding, fail, ok, skip, warn
+from selftest.diagnosis import ping_without_password, redis_refuses, redis_unreachable
+from selftest.target_installation import TargetInstallation
+
+_GROUP = "1 Redis"
+ACL_FILE = Path("redis/users.acl")  # where `bringup redis-conf` writes it
+# The commands of our transactions, on keys as ours: EXEC checks each of them again when the file is replayed.
+_REPLAYED = (
+    ("exec",),
+    ("hset", keys.run("x"), "state", "x"),
+    ("set", keys.CHANGE_NUMBER, "1"),
+    ("xadd", keys.events("x"), "*", "entry", "x"),
+    ("rpush", keys.rq_queue("boots"), "x"),
+    ("zadd", keys.rq_scheduled("boots"), "1", "x"),
+)
+_DEFAULT_USER_IN_SED = DEFAULT_USER.replace("&", r"\&")
+
+
+def _password(target: TargetInstallation) -> Finding:
+    """Redis lets nobody in without a password, and us with ours."""
+    if found := redis_unreachable(target):
+        return found
+    without = ping_without_password(target)
+    if without.text.startswith("+PONG"):
+        return fail(
+            "Redis answers without a password",
+            expected="NOAUTH",
+            hint="bringup redis-conf, and start Redis with what it writes",
+        )
+    try:
+        with redis_errors(target.settings):
+            target.redis_client().ping()
+    except BringupError as error:
+        return redis_refuses(target, error)
+    if not without.text.startswith(("-NOAUTH", "-ERR unauthenticated")):
+        return fail(f"without a password Redis answered: {without.first_line}", expected="NOAUTH")
+    return ok("refuses without a password, accepts with ours")
+
+
+def _by_redis_cli(target: TargetInstallation) -> Finding:
+    """The tool that operators use gets in by mutual TLS, too."""
+    if not target.redis.use_tls:
+        return warn(conditions.NO_MUTUAL_TLS)
+    binary = shutil.which("redis-cli")
+    if binary is None:
+        return skip("redis-cli is not installed", hint="apt-get install redis-tools")
+    password = target.settings.redis_password
+    environ = {
+        "PATH": os.environ.get("PATH", ""),
+        "REDISCLI_AUTH": password.get_secret_value() if password else "",  # never on the command line
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program, no shell
+            [binary, *_arguments(target), "PING"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=target.wait_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return fail("redis-cli got no answer in time", expected="PONG", hint="see 2b")
+    if done.stdout.strip() == "PONG":
+        return ok("redis-cli gets PONG by mutual TLS (it checks no host name; 2b does)")
+    output = (done.stderr or done.stdout).strip()[:160]
+    cause = "redis-cli prints I/O error for every refusal"
+    return fail(f"redis-cli prints: {output}", expected="PONG", cause=cause, hint="see 2b")
+
+
+def _arguments(target: TargetInstallation) -> list[str]:
+    identity, (host, port), user = target.redis.identity, target.redis.address, target.settings.redis_username
+    return [
+        *("-h", host, "-p", str(port), "--no-auth-warning"),
+        *(("--user", user) if user else ()),
+        *("--tls", "--cert", str(identity.cert), "--key", str(identity.key), "--cacert", str(identity.ca)),
+    ]
+
+
+def _replays(target: TargetInstallation) -> Finding:
+    """The default user may run what the append-only file holds, although nobody may log in as it (1a)."""
+    try:
+        with redis_errors(target.settings):
+            redis = target.redis_client()
+            refused = [command[0] for command in _REPLAYED if _is_refused(redis.acl_dryrun("default", *command))]
+    except RedisRefused as error:
+        return _replays_by_file() if "dryrun" in str(error) else skip(str(error), hint="see 1a")
+    except BringupError as error:
+        return skip(f"Redis was not asked: {error}", hint="see 1a")
+    if refused:
+        return _does_not_replay(f"the default user may not run {', '.join(refused)}")
+    return ok("at its next start Redis replays everything: the default user may, and nobody can log in as it")
+
+
+def _is_refused(answer: bytes | str) -> bool:
+    return answer not in {b"OK", "OK"}
+
+
+def _replays_by_file() -> Finding:
+    """The answer where our user may not ask: its rights come from an older ACL file, or from one of the site's own."""
+    try:
+        lines = ACL_FILE.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return _does_not_replay(
+            f"our Redis user may not ask what the default user may do, and {ACL_FILE} is not on this host"
+        )
+    default = [line for line in lines if line.startswith("user default ")]
+    if default == [DEFAULT_USER]:
+        hint = "bringup redis-conf --force gives our users the right to ask; restart Redis then"
+        return warn(f"{ACL_FILE} is right; the running Redis cannot be asked", hint=hint)
+    return _does_not_replay(f"{ACL_FILE} has: {'; '.join(default) or 'no default user'}")
+
+
+def _does_not_replay(observed: str) -> Finding:
+    return fail(
+        observed,
+        expected="the default user may run every transaction of the append-only file, which is replayed as this user",
+        cause="an ACL file of an older `bringup redis-conf`: the next start of Redis leaves out all transactions",
+        hint=f"before Redis restarts: sed -i 's/^user default .*/{_DEFAULT_USER_IN_SED}/' {ACL_FILE}"
+        f"; then, as a user that may: ACL SETUSER {DEFAULT_USER.removeprefix('user ')}",
+    )
+
+
+CHECKS = (
+    Check("1a", _GROUP, "Redis asks for a password", _password, conditions.always),
+    Check(
+        "1b",
+        _GROUP,
+        "Redis by mutual TLS with redis-cli",
+        _by_redis_cli,
+        conditions.redis_tls,
+        needs=(conditions.redis,),
+    ),
+    # Always required: what was not asked may be lost at the next start.
+    Check(
+        "1c",
+        _GROUP,
+        "Redis replays its transactions at the next start",
+        _replays,
+        conditions.always,
+        needs=(conditions.redis,),
+    ),
+)

@@ -1,0 +1,91 @@
+"""How a refusal is proven: between two controls, which must be accepted.
+
+Without them a server that is down, or refuses every client, would look safe. A refusal whose controls fail, or that
+is no more than silence, is inconclusive, and an inconclusive check never passes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE, unusable
+from pki.errors import PkiError
+from selftest.bad_certificates import BadCertificates, NoCaKey
+from selftest.check import Ask, Finding, ServerOf, fail, info, ok, skip
+from selftest.probe import Answer, Identity, TlsContext, verifying_context
+from selftest.target_installation import Server, TargetInstallation
+
+Pretend = Callable[[TargetInstallation, Identity], TlsContext]
+NOT_ASKED = info("not asked: its TLS flag is off")
+
+
+def must_refuse(server_of: ServerOf, pretend: Pretend) -> Ask:
+    """The check that a server refuses a client with the context of ``pretend``."""
+
+    def check(target: TargetInstallation) -> Finding:
+        server = server_of(target)
+        if not server.use_tls:
+            return NOT_ASKED
+        try:
+            context = pretend(target, server.identity)
+        except NoCaKey as error:
+            return skip(f"needs the CA key to make a bad certificate: {error}", hint="run it on the host of the CA")
+        except (PkiError, OSError) as error:
+            return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
+        return between_controls(server, lambda: server.secured(context))
+
+    return check
+
+
+def must_refuse_plain_text(server_of: ServerOf) -> Ask:
+    """The check that plain text on a server's TLS port gets no answer."""
+
+    def check(target: TargetInstallation) -> Finding:
+        server = server_of(target)
+        return between_controls(server, server.plain) if server.use_tls else NOT_ASKED
+
+    return check
+
+
+def between_controls(server: Server, attempt: Callable[[], Answer], *, hint: str = "") -> Finding:
+    """What an attempt showed that must be refused.
+
+    Args:
+        attempt: the connection that must be refused.
+        hint: what to do if it was accepted; default: what makes the server follow its settings.
+    """
+    before = _control(server)
+    answer = attempt()
+    after = _control(server)
+    if answer.accepted and not _is_refusal(answer):
+        return fail(f"accepted: {answer.first_line}", expected="refused", hint=hint or server.hint)
+    refused = next((one for one in (before, after) if not one.accepted), None)
+    if refused:
+        reason = f"inconclusive: our own good certificate was refused, too ({refused.first_line})"
+        return skip(reason, hint=server.see)
+    if answer.text in {SILENCE, OUR_OWN_LIMIT}:
+        return skip(f"inconclusive: {answer.text}", hint="try a longer --timeout")
+    return ok(f"refused: {answer.first_line}")
+
+
+def no_certificate(_target: TargetInstallation, identity: Identity) -> TlsContext:
+    """A client that trusts our CA and has no certificate."""
+    return verifying_context(Identity(identity.ca))
+
+
+def presenting(make: Callable[[BadCertificates], tuple[Path, Path]]) -> Pretend:
+    """A client that presents the certificate and key that ``make`` makes."""
+    return lambda target, identity: verifying_context(Identity(identity.ca, *make(target.bad_certificates)))
+
+
+def _control(server: Server) -> Answer:
+    """What we get with our own certificate, as a service would."""
+    try:
+        context = verifying_context(server.identity)
+        return server.endpoint.secured(context, server.request, listen_s=0)
+    except OSError as error:
+        return Answer(accepted=False, text=unusable(error))
+
+
+def _is_refusal(answer: Answer) -> bool:
+    """HTTP servers may report in plain text that they want TLS."""
+    return answer.text.startswith(("HTTP/1.1 400", "HTTP/1.1 403"))
