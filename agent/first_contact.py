@@ -63,7 +63,7 @@ def _report_tls_failure(params: Parameters, failure: error_messages.TlsFailure, 
     """
     unverified = Api(params, tls.insecure_context(params))
     try:
-        response = unverified.post("trouble", tls_failure_message(params, failure, machine.boot_id, text))
+        response = unverified.post("tls-failure", tls_failure_message(params, failure, machine.boot_id, text))
     except (OSError, http.client.HTTPException) as error:
         machine.log.write(f"TLS failure not reported: {type(error).__name__}: {error}")
         return
@@ -75,7 +75,7 @@ def _report_tls_failure(params: Parameters, failure: error_messages.TlsFailure, 
 def tls_failure_message(
     params: Parameters, failure: error_messages.TlsFailure, boot_id: str, detail: str
 ) -> dict[str, object]:
-    """The report of a TLS failure, as `bringup.wire.machine.Trouble` has it.
+    """The report of a TLS failure, as `bringup.wire.machine.TlsFailure` has it.
 
     Args:
         params: the run's parameters.

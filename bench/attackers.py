@@ -54,7 +54,7 @@ KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "one byte": one_byte,
     "header byte by byte": header,
     "body byte by byte, no token": body(b"report"),
-    "body byte by byte, no token needed": body(b"trouble"),
+    "body byte by byte, no token needed": body(b"tls-failure"),
     "stalled handshake": handshake,
 }
 IN_TLS = {"header byte by byte", "body byte by byte, no token", "body byte by byte, no token needed"}

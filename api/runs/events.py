@@ -14,7 +14,7 @@ from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.expectation import Expectation
 from bringup.model import FailureReason, RunState
 from bringup.verdict.judge import judge
-from bringup.wire.machine import Heartbeat, Trouble
+from bringup.wire.machine import Heartbeat, TlsFailure
 from bringup.wire.report import Report
 from bringup.wire.run import EventType, MachineIdentity, RunEvent
 
@@ -106,12 +106,12 @@ def report_digest(message: Report) -> str:
     return hashlib.sha256(message.model_dump_json().encode()).hexdigest()
 
 
-def tls_failure(context: RunContext, message: Trouble) -> Change:
+def tls_failure(context: RunContext, message: TlsFailure) -> Change:
     """The machine does not trust us, and so cannot report: the run ends."""
     return context.end("tls_failure", message.reason, _in_words(message))
 
 
-def proves(message: Trouble, run_id: str, token_sha256: str | None) -> bool:
+def proves(message: TlsFailure, run_id: str, token_sha256: str | None) -> bool:
     """Whether ``message`` was sent by a holder of the run's token.
 
     Args:
@@ -196,7 +196,7 @@ def _marking(mark: str | None) -> Callable[[RunContext, RunEvent], Change]:
     return mark_step
 
 
-def _in_words(message: Trouble) -> str:
+def _in_words(message: TlsFailure) -> str:
     """For people; what the machine adds to it comes last."""
     return _IN_WORDS[message.reason] + (f": {message.detail}" if message.detail else "")
 

@@ -14,7 +14,7 @@ from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
 from bringup.errors import InvalidTransition
 from bringup.model import RUN_ID, RunState
-from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, Trouble, TroubleReply
+from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
 from bringup.wire.report import Report
 from bringup.wire.run import Artifact
 
@@ -97,18 +97,18 @@ def _own_run(run_id: str) -> RunRecord:
     return run
 
 
-@bp.post("/runs/<run_id>/trouble")
+@bp.post("/runs/<run_id>/tls-failure")
 @requires(Auth.PROOF)
 @openapi.documented(
-    (HTTPStatus.ACCEPTED, TroubleReply),
-    (HTTPStatus.OK, TroubleReply),
-    body=Trouble,
+    (HTTPStatus.ACCEPTED, TlsFailureReply),
+    (HTTPStatus.OK, TlsFailureReply),
+    body=TlsFailure,
     refusals=(HTTPStatus.UNAUTHORIZED, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
     public=True,
 )
-def trouble(run_id: str) -> Response:
+def tls_failure(run_id: str) -> Response:
     """The machine does not trust us. It proves its token instead of sending it: an impostor would get it."""
-    message = body.read(Trouble, _TLS_FAILURE_LIMIT)
+    message = body.read(TlsFailure, _TLS_FAILURE_LIMIT)
     run = _proven_run(run_id, message)
     if run.state.ended:
         return _after_the_end(run_id, message)
@@ -116,10 +116,17 @@ def trouble(run_id: str) -> Response:
         change = change_run(run_id, lambda context: events.tls_failure(context, message))
     except InvalidTransition:
         return _after_the_end(run_id, message)
-    return body.respond(TroubleReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
+    return body.respond(TlsFailureReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
 
 
-def _proven_run(run_id: str, message: Trouble) -> RunRecord:
+@bp.post("/runs/<run_id>/trouble")
+@requires(Auth.PROOF)
+def trouble(run_id: str) -> Response:
+    """The same for agents of version 0.1, in images that were built before an upgrade."""
+    return tls_failure(run_id=run_id)
+
+
+def _proven_run(run_id: str, message: TlsFailure) -> RunRecord:
     """One refusal for a wrong proof, an unknown run and what is no run id: a guess must show nothing."""
     known = re.fullmatch(RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
@@ -130,14 +137,14 @@ def _proven_run(run_id: str, message: Trouble) -> RunRecord:
     return run
 
 
-def _after_the_end(run_id: str, message: Trouble) -> Response:
+def _after_the_end(run_id: str, message: TlsFailure) -> Response:
     """The response to the first delivery was lost, or the run has ended otherwise."""
     run = services().store.confirmed_run(run_id)
     if run is None or not run.state.ended:
         raise problems.unavailable("a failover of Redis has lost the end of the run; send it again")
     if run.reason is not message.reason:
         raise problems.finished(f"the run is {run.state}")
-    return body.respond(TroubleReply(run_id=run.run_id, state=run.state), HTTPStatus.OK)
+    return body.respond(TlsFailureReply(run_id=run.run_id, state=run.state), HTTPStatus.OK)
 
 
 @bp.put("/runs/<run_id>/artifacts/<name>")

@@ -56,8 +56,8 @@ class ReportReply(Message):
     replay: bool
 
 
-class Trouble(Message):
-    """The machine cannot trust the API, and reports that without trusting it: nothing secret is in here.
+class TlsFailure(Message):
+    """The machine does not trust the API, and reports that without trusting it: nothing secret is in here.
 
     ``proof`` is the hex HMAC-SHA256 of ``RUN_ID:REASON`` under the hex SHA-256 of the run token (both as ASCII):
     it proves that the machine holds the token, without showing it.
@@ -69,8 +69,8 @@ class Trouble(Message):
     detail: DeviceText = ""
 
 
-class TroubleReply(Message):
-    """The trouble is on record, and the run has ended with it."""
+class TlsFailureReply(Message):
+    """The failure is on record, and the run has ended with it."""
 
     run_id: RunId
     state: AnyRunState

@@ -11,7 +11,7 @@ from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.simulate import Fault
 from tests.integration.api.conftest import INVENTORY, RUN_A, Api
-from tests.integration.api.test_trouble import tell, trouble
+from tests.integration.api.test_tls_failure import failure, post
 
 REAL = RUN_A.replace("00-00-00-01", "00-00-00-05")
 REAL_MACHINE = '[[device]]\nname = "real"\nbmc_mac = "02:00:00:00:00:05"\nbmc = "https://10.0.0.5"\n'
@@ -34,7 +34,7 @@ def boot_fails(reason: FailureReason) -> Ending:
 def distrusts(reason: FailureReason) -> Ending:
     def end(api: Api) -> str:
         token = api.booted()
-        tell(api, trouble(token, reason=reason.value))
+        post(api, failure(token, reason=reason.value))
         return RUN_A
 
     return end

@@ -50,7 +50,7 @@ def test_nobody_without_the_token_gets_past_the_door(
 def test_every_route_is_guarded_or_named_public(api: Api) -> None:
     public = {"/api/v1/health", "/api/v1/ready", "/api/v1/openapi.json"}
     machine = {"/api/v1/runs/<run_id>/heartbeat", "/api/v1/runs/<run_id>/report"}
-    by_proof = {"/api/v1/runs/<run_id>/trouble"}  # tests/integration/api/test_trouble.py
+    by_proof = {f"/api/v1/runs/<run_id>/{name}" for name in ("tls-failure", "trouble")}  # test_tls_failure.py
     by_address = {"/api/v1/images/<secret>/bringup-validation.iso"}  # tests/integration/api/test_images.py
     for rule in api.client.application.url_map.iter_rules():
         if rule.rule in public | by_proof | by_address:

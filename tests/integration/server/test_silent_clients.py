@@ -22,7 +22,7 @@ SENT = {
     "one byte": b"G",
     "half a header": b"GET / HTTP/1.1\r\nHost: ",
     "half a body to a path that was guessed": BODY % b"report" + b"\r\n{",
-    "half a body where no token is needed": BODY % b"trouble" + b"\r\n{",
+    "half a body where no token is needed": BODY % b"tls-failure" + b"\r\n{",
     "half a body that is being read": PUT_WITH_TOKEN,
 }
 Silent = Callable[..., list[socket.socket]]

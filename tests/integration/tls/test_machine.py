@@ -10,7 +10,7 @@ from tests.integration.tls.conftest import PREFIX, Caller, Served
 
 BEAT = {"boot_id": "b", "uptime_s": 1}
 HEARTBEAT = f"/runs/{RUN_B}/heartbeat"
-TROUBLE = {"reason": "tls_trust", "proof": "0" * 64, "boot_id": "b"}
+TLS_FAILURE = {"reason": "tls_trust", "proof": "0" * 64, "boot_id": "b"}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_tls_failure_is_reported_without_a_certificate_and_needs_its_proof(
     strict: Served, lenient: Served, token: str
 ) -> None:
     for caller in (lenient.by(None), strict.by("run", RUN_B), strict.by("worker")):
-        assert caller.call("POST", f"/runs/{RUN_B}/trouble", TROUBLE)[0] == 401
+        assert caller.call("POST", f"/runs/{RUN_B}/tls-failure", TLS_FAILURE)[0] == 401
 
 
 def test_an_artifact_is_stored_and_read_with_what_the_roles_of_redis_allow(strict: Served, token: str) -> None:

@@ -13,7 +13,7 @@ from agent.api import Response
 from agent.error_messages import TlsFailure
 from agent.parameters import BadParameters, Parameters
 from api.runs.events import proves
-from bringup.wire.machine import Trouble
+from bringup.wire import machine as wire
 
 GIVEN = Parameters("02-00-00-00-00-01-1795426896", "https://api.example.net/api/v1", "the-token", 0, ca_pem="none")
 PLACE = "api.example.net:443"
@@ -80,7 +80,7 @@ def test_each_refusal_has_its_plain_line(status: int, said: str) -> None:
 @pytest.mark.parametrize("kind", list(TlsFailure))
 def test_the_proof_is_the_one_that_the_api_computes(kind: TlsFailure) -> None:
     message = first_contact.tls_failure_message(GIVEN, kind, "b1", "x" * 5000)
-    parsed = Trouble.model_validate_json(json.dumps(message), strict=True)
+    parsed = wire.TlsFailure.model_validate_json(json.dumps(message), strict=True)
     assert proves(parsed, GIVEN.run_id, hashlib.sha256(b"the-token").hexdigest())
     assert "the-token" not in json.dumps(message)
 
