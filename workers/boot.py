@@ -12,7 +12,7 @@ from bringup.errors import ApiRejected, BmcBusy, BmcRejected, BmcUnavailable, Pe
 from bringup.model import FailureReason
 from bringup.wire.run import EventType, RunDetail
 from workers.bmc import Bmc, OwnMedia, PowerState
-from workers.guard import Guard
+from workers.guard import Guard, Power
 from workers.job import Task, is_shortage
 from workers.job_context import JobContext
 
@@ -64,11 +64,11 @@ def _may_retry(context: JobContext, task: Task, error: BmcUnavailable) -> bool:
 def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
     if run.powered_on_at:
         return  # an execution that was killed at its very end
-    with closing(context.bmc(run)) as bmc, context.guard(run, bmc, task) as guard:
+    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.owner) as guard:
         # First, because an absent or locked BMC shows here, before a token is made.
         if not guard.identify():
             return
-        power = context.power(bmc, guard)
+        power = Power(guard)
         # Once power-on was permitted the machine may be reading the medium: exchanging it, or switching off, would end
         # a boot that has begun.
         if run.power_on_requested_at is None:
@@ -92,7 +92,7 @@ def _switch_on(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard:
         set_once = lambda permit: bmc.set_boot_once(run.boot_method, permit)  # noqa: E731
         guard.write(EventType.OVERRIDE_REQUESTED, set_once)
         context.callback.post_event(run.run_id, EventType.BOOT_OVERRIDE_SET, owner=task.owner, detail=run.boot_method)
-        context.power(bmc, guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
+        Power(guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
     context.callback.post_event(run.run_id, EventType.POWERED_ON, owner=task.owner)
 
 

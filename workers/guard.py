@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from bringup.errors import ApiRejected, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
-from bringup.wire.run import PERMIT_S, EventType
-from workers.bmc import Bmc, Clock, Permit, PowerState
-from workers.callback import Callback
+from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply
+from workers.bmc import Bmc, Permit, PowerState
+from workers.job_context import JobContext
 
 # Permits for one write. A slow BMC may use up a permit before it is sent anything; what the driver has read by then
 # it need not read again, so the second or third try is quicker. A BMC that is too slow for three is reported.
@@ -32,29 +32,17 @@ class Guard:
     """Asks for the permits of one execution of a job.
 
     Args:
+        context: what the job works with.
         run_id: the run that the permits are for.
         bmc: what is written to.
-        callback: the API that gives the permits.
-        owner: the execution; see `bringup.wire.run.RunEvent`.
-        clock, sleep: in seconds.
+        owner: the execution, as a fencing token: the API refuses any but the latest.
     """
 
-    def __init__(
-        self,
-        run_id: str,
-        bmc: Bmc,
-        callback: Callback,
-        owner: str,
-        *,
-        clock: Clock,
-        sleep: Callable[[float], None],
-    ) -> None:
+    def __init__(self, context: JobContext, run_id: str, bmc: Bmc, owner: str) -> None:
+        self.context = context
+        self.bmc = bmc
         self._run_id = run_id
-        self._bmc = bmc
-        self._callback = callback
         self._owner = owner
-        self._clock = clock
-        self._sleep = sleep
         self._is_used = False
         self._posted: set[str] = set()
 
@@ -67,7 +55,7 @@ class Guard:
         """Give the last permit back: every request was answered, or waited for as long as an answer may take."""
         if self._is_used and (kind is None or issubclass(kind, Exception)):
             with suppress(ApiRejected, TransientError):  # then the next execution waits until nothing can arrive
-                self._callback.post_event(self._run_id, EventType.PERMIT_RETURNED, owner=self._owner)
+                self._post(EventType.PERMIT_RETURNED)
 
     def identify(self) -> bool:
         """Read which machine answers, and let the API compare; returns whether it is the run's.
@@ -75,9 +63,9 @@ class Guard:
         Raises:
             ApiRejected: it is another, and the run has ended before.
         """
-        self._bmc.connect()
-        seen = self._bmc.identity().message()
-        reply = self._callback.post_event(self._run_id, EventType.MACHINE_IDENTIFIED, owner=self._owner, identity=seen)
+        self.bmc.connect()
+        seen = self.bmc.identity().message()
+        reply = self._post(EventType.MACHINE_IDENTIFIED, identity=seen)
         return not reply.state.ended
 
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
@@ -94,12 +82,12 @@ class Guard:
             PermitExpired: the BMC is too slow to be written to while a permit is valid.
             BmcBusy: it waits for its host or for a job of its own, for longer than is waited for here.
         """
-        deadline = self._clock() + _BUSY_S
+        deadline = self.context.clock() + _BUSY_S
         while True:
             try:
                 return self._write(what, act, detail)
             except BmcBusy as busy:
-                if self._clock() >= deadline:
+                if self.context.clock() >= deadline:
                     raise
                 self._wait(busy)
 
@@ -110,21 +98,25 @@ class Guard:
         return act(self._ask(what, detail))
 
     def _ask(self, what: EventType, detail: str) -> Permit:
-        self._bmc.connect()
+        self.bmc.connect()
         # Before the question: a clock that starts with the answer would be late by the time that the answer took.
-        asked_at = self._clock()
-        reply = self._callback.post_event(self._run_id, what, owner=self._owner, detail=detail)
+        asked_at = self.context.clock()
+        reply = self._post(what, detail=detail)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
         self._is_used = True
-        return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self._clock)
+        return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self.context.clock)
 
     def _wait(self, busy: BmcBusy) -> None:
         """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run was continued without us."""
         if str(busy) not in self._posted:  # a line of the timeline for each reason, not for each try
             self._posted.add(str(busy))
-            self._callback.post_event(self._run_id, EventType.BMC_BUSY, owner=self._owner, detail=str(busy))
-        self._sleep(busy.retry_in_s or _BUSY_RETRY_S)
+            self._post(EventType.BMC_BUSY, detail=str(busy))
+        self.context.sleep(busy.retry_in_s or _BUSY_RETRY_S)
+
+    def _post(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> RunEventReply:
+        post = self.context.callback.post_event
+        return post(self._run_id, what, owner=self._owner, detail=detail, identity=identity)
 
 
 class Power:
@@ -133,17 +125,12 @@ class Power:
     A machine that is on is switched off and then on, never reset: so a worker that takes over can always see which of
     the two has happened, and none happens twice.
 
-    Args:
-        bmc: what is switched.
-        guard: asks for the permits.
-        clock, sleep: in seconds.
     """
 
-    def __init__(self, bmc: Bmc, guard: Guard, *, clock: Clock, sleep: Callable[[float], None]) -> None:
-        self._bmc = bmc
+    def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._sleep = sleep
-        self._clock = clock
+        self._bmc = guard.bmc
+        self._clock, self._sleep = guard.context.clock, guard.context.sleep
 
     def switch(self, wanted: PowerState, permit: EventType) -> None:
         """Reach ``wanted``; a machine that is in this state already is not switched.

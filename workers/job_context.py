@@ -11,8 +11,6 @@ from bringup.settings import Settings
 from bringup.wire.run import EventType, Run
 from workers.bmc import Bmc, Clock, boot_clock
 from workers.callback import Callback
-from workers.guard import Guard, Power
-from workers.job import Task
 from workers.redfish import RedfishBmc
 from workers.simulated_bmc import SimulatedBmc
 
@@ -69,20 +67,6 @@ class JobContext:
     def bmc(self, run: Run) -> Bmc:
         """The BMC of the run's device. Raises BmcRejected."""
         return self.make_bmc(run, self.settings)
-
-    def guard(self, run: Run, bmc: Bmc, task: Task) -> Guard:
-        """Permits for what one execution of a job writes to the run's BMC.
-
-        Args:
-            run: the run that is worked on.
-            bmc: its BMC.
-            task: the execution that asks.
-        """
-        return Guard(run.run_id, bmc, self.callback, task.owner, clock=self.clock, sleep=self.sleep)
-
-    def power(self, bmc: Bmc, guard: Guard) -> Power:
-        """The machine's power switch."""
-        return Power(bmc, guard, sleep=self.sleep, clock=self.clock)
 
     def post_unless_stale(self, run_id: str, what: EventType, **fields: object) -> bool:
         """Post an event that may have been posted, or overtaken, already; returns whether it applied.

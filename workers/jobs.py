@@ -14,6 +14,7 @@ from bringup.queues import FUNCTION_OF
 from bringup.wire.run import EventType, RunDetail
 from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot
+from workers.guard import Guard, Power
 from workers.job import JobFunction, Task
 from workers.job_context import JobContext
 
@@ -128,7 +129,7 @@ def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:
     """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on."""
     if not _was_touched(run):
         return
-    with closing(context.bmc(run)) as bmc, context.guard(run, bmc, task) as guard:
+    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.owner) as guard:
         # Another machine at this address ends the clean-up: nothing is written to it.
         guard.identify()
         eject = EventType.CLEANUP_REQUESTED
@@ -137,7 +138,7 @@ def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:
         if _may_have_an_override(run):
             guard.write(eject, bmc.restore_boot, "take our boot override back")
         if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
-            context.power(bmc, guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+            Power(guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
 
 
 def _may_have_an_override(run: RunDetail) -> bool:

@@ -8,7 +8,6 @@ Source: Redfish schema ComputerSystem (Boot), DSP0266 s.9.10 (Settings resource)
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bringup.errors import BmcRejected
 from bringup.model import FailureReason
@@ -132,7 +131,7 @@ class BootOverride:
     def _is_supermicro(self) -> bool:
         return any("supermicro" in place.text("Manufacturer").casefold() for place in self._places)
 
-    def _each_place_that_takes(self, wanted: dict[str, Any]) -> Iterator[Resource]:
+    def _each_place_that_takes(self, wanted: dict[str, str]) -> Iterator[Resource]:
         """Each try that was accepted: twice at the first place, once at the other. Raises BmcRefusal of the last."""
         accepted, last = False, None
         # A BMC may accept the override where it does not count: what was written is read back by the caller.
@@ -149,7 +148,7 @@ class BootOverride:
         if last and not accepted:
             raise last
 
-    def _write(self, place: Resource, wanted: dict[str, Any]) -> None:
+    def _write(self, place: Resource, wanted: dict[str, str]) -> None:
         """Set it with the mode that is set: without one a Supermicro falls back to Legacy."""
         current = self._connection.get_ahead(place.path)
         mode = current.text("Boot", _MODE)

@@ -7,7 +7,6 @@ changes nothing. A write is sent once. Whether it may be sent again is the job's
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -142,11 +141,11 @@ class RedfishConnection:
         """From now on write to nothing of the systems at these paths, wherever a link or an action leads."""
         self._off_limits = frozenset(map(system_key, systems))
 
-    def post(self, path: str, body: Mapping[str, Any] | None) -> requests.Response:
+    def post(self, path: str, body: Mapping[str, object] | None) -> requests.Response:
         """Send an action, once. Raises BmcRefusal, NoAnswer, PermitExpired; BmcRejected: it leads to another system."""
         return self._write("POST", path, body, {})
 
-    def patch(self, resource: Resource, body: Mapping[str, Any]) -> requests.Response:
+    def patch(self, resource: Resource, body: Mapping[str, object]) -> requests.Response:
         """Change a resource as it was read; after a refused ETag, as it is read again.
 
         Only a refused ETag is answered with another: such a request has changed nothing. AMI MegaRAC sends a weak ETag
@@ -185,7 +184,7 @@ class RedfishConnection:
         return Resource(path, body, answer.headers.get("ETag") or Resource(path, body).text("@odata.etag") or None)
 
     def _write(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]
+        self, method: str, path: str, body: Mapping[str, object] | None, headers: dict[str, str]
     ) -> requests.Response:
         self._refuse_off_limits(path)
         try:

@@ -7,7 +7,6 @@ Source: Redfish schema ComputerSystem (PowerState, Reset), Resource (PowerState)
 """
 
 from dataclasses import dataclass, field
-from typing import Self
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
@@ -93,7 +92,7 @@ class Machine:
         *,
         serial: str | None = None,
         uuid: str | None = None,
-    ) -> Self:
+    ) -> "Machine":
         """The machine with this serial or UUID.
 
         Args:

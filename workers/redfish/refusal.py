@@ -5,7 +5,6 @@ Source: DSP0266 s.8.6 (error responses), DSP0268 (Message, base message registry
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import requests
 from sushy.exceptions import HTTPError
@@ -126,7 +125,7 @@ def _listed(found: object) -> Iterator[Message]:
             yield Message("", entry)
 
 
-def _message(entry: Mapping[str, Any]) -> Message:
+def _message(entry: Mapping[str, object]) -> Message:
     related = entry.get("RelatedProperties") or ()
     args = entry.get("MessageArgs") or ()
     return Message(

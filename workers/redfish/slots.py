@@ -6,7 +6,6 @@ s.7.9.1 (ActionInfo).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from requests import Response
@@ -168,7 +167,7 @@ def _post_insert(connection: RedfishConnection, action: Action, image_url: str) 
     extras = _extras(image_url)
     required = {one.text("Name") for one in connection.parameters(action) if one.flag("Required")}
     known = extras | {"Inserted": True, "WriteProtected": True}
-    payload: dict[str, Any] = {"Image": image_url} | {name: known[name] for name in known if name in required}
+    payload: dict[str, object] = {"Image": image_url} | {name: known[name] for name in known if name in required}
     # A refusal that names a missing parameter is answered with it: a BMC without ActionInfo shows it in no other way.
     for _ in range(_MAX_ADDITIONS):
         try:
@@ -181,7 +180,7 @@ def _post_insert(connection: RedfishConnection, action: Action, image_url: str) 
     return connection.post(action.target, payload)
 
 
-def _extras(image_url: str) -> dict[str, Any]:
+def _extras(image_url: str) -> dict[str, object]:
     """What some BMCs want besides the image."""
     protocol = image_url.partition(":")[0].upper()
     return {
@@ -192,7 +191,7 @@ def _extras(image_url: str) -> dict[str, Any]:
     }
 
 
-def _with_password(missing: dict[str, Any]) -> dict[str, Any]:
+def _with_password(missing: dict[str, object]) -> dict[str, object]:
     """One of the two is asked for by name, and the other is wanted with it."""
     if missing.keys() & {"UserName", "Password"}:
         return missing | {"UserName": _NO_CREDENTIAL, "Password": _NO_CREDENTIAL}

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
@@ -62,7 +61,7 @@ class Survey:
     systems: list[str] = field(default_factory=list)
     system: str = ""
     system_because: str = ""
-    identity: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, object] = field(default_factory=dict)
     power: str = ""
     slots: list[SlotView] = field(default_factory=list)
     boot_written_at: str = ""
@@ -74,7 +73,7 @@ class Survey:
     problems: list[str] = field(default_factory=list)
     alternatives: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The survey for programs."""
         return asdict(self)
 

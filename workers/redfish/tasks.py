@@ -6,7 +6,6 @@ Source: DSP0266 s.11.5 (asynchronous operations), Redfish schema Task; iDRAC sho
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import requests
 from sushy.exceptions import ConnectionError as NoAnswer
@@ -107,17 +106,17 @@ class _Task:
         return state.casefold() in _DONE or (self.last.status_code != requests.codes.accepted and not state)
 
 
-def _state_of(body: Mapping[str, Any]) -> str:
+def _state_of(body: Mapping[str, object]) -> str:
     found = body.get("TaskState") or body.get("JobState")
     return found.replace(" ", "") if isinstance(found, str) else ""
 
 
-def _is_bad(body: Mapping[str, Any]) -> bool:
+def _is_bad(body: Mapping[str, object]) -> bool:
     """Some BMCs complete a task that did not do its work; only its status shows that."""
     return str(body.get("TaskStatus")) == "Critical" and any(not m.is_good_news for m in messages_in(body))
 
 
-def _object_in(answer: requests.Response) -> Mapping[str, Any]:
+def _object_in(answer: requests.Response) -> Mapping[str, object]:
     try:
         body = answer.json()
     except (ValueError, RecursionError):

@@ -7,7 +7,6 @@ Source: Redfish schema VirtualMedia 1.4 (VerifyCertificate, Certificates), Certi
 """
 
 from collections.abc import Callable
-from typing import NoReturn
 
 from bringup import log
 from bringup.errors import BmcRejected, BmcUnavailable
@@ -69,7 +68,7 @@ class Insertion:
         """
         slot = next((one for one in self._slots if one.path not in self._why and self._succeeds(one)), None)
         if slot is None:
-            self._raise_reason()
+            raise self._failure()
         return slot
 
     def _succeeds(self, slot: Slot) -> bool:
@@ -99,18 +98,18 @@ class Insertion:
         self._refusals.append(refusal)
         log.get("workers").info("a slot did not take the image", slot=slot.path, why=self._why[slot.path])
 
-    def _raise_reason(self) -> NoReturn:
-        """What waits counts before what may pass, and that before what will not."""
+    def _failure(self) -> BmcUnavailable | BmcRejected | BmcRefusal:
+        """Why no slot has the image: what waits counts before what may pass, and that before what will not."""
         if waiting := next((refusal for refusal in self._refusals if is_busy(refusal)), None):
-            raise waiting
+            return waiting
         if len(self._why) == 1 and self._refusals:
-            raise self._refusals[0]
+            return self._refusals[0]
         tried = "; ".join(f"slot {path} {why}" for path, why in self._why.items())
         if self._accepted or any(is_passing(refusal) for refusal in self._refusals):
             message = f"no slot of the BMC took {without_image_secret(self.image_url)}: {tried}"
-            raise BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+            return BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
         why = f"no slot of the BMC can take the image: {tried}" if tried else "the BMC has no virtual disc drive"
-        raise BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
+        return BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
 
 
 def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Callable[[str], bool]) -> None:

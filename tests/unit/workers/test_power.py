@@ -8,7 +8,7 @@ from bringup.wire.run import PERMIT_S, EventType
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import PowerState
 from workers.boot import boot
-from workers.guard import Power
+from workers.guard import Guard, Power
 from workers.in_flight import SILENT_AFTER_S
 from workers.jobs import finish
 
@@ -25,8 +25,7 @@ def power_of(world: World) -> Power:
     """The switch of one execution of the boot job."""
     task = world.task()
     world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner=task.owner)
-    guard = world.context.guard(world.api.run(RUN_ID), world.bmc, task)
-    return world.context.power(world.bmc, guard)
+    return Power(Guard(world.context, RUN_ID, world.bmc, task.owner))
 
 
 def switch_on(power: Power) -> None:
