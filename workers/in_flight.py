@@ -9,7 +9,7 @@ would stop all retries for that long. Here each job moves in one transaction, so
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rq import Queue
 from rq.job import Job, JobStatus
@@ -22,6 +22,8 @@ from bringup.queues import Queues
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
+
+_Result = TypeVar("_Result")
 
 # Seconds between two marks of one process. Together with SILENT_AFTER_S: three marks may be lost or late.
 BEAT_EVERY_S = 1.5
@@ -129,7 +131,18 @@ def _enqueue(connection: "Redis", queue: Queue, job_id: str) -> bool:
             requeue(queue, job_id, pipe)
         return is_there
 
-    # One transaction that watches the registry: without it two processes would enqueue a job twice, and a process that
-    # is killed between the two changes would lose it.
-    transaction: Any = connection.transaction
-    return cast("bool", transaction(body, registry.key, value_from_callable=True))
+    # Without a transaction that watches the registry two processes would enqueue a job twice, and a process that is
+    # killed between the two changes would lose it.
+    return transaction(connection, body, registry.key)
+
+
+def transaction(connection: "Redis", body: "Callable[[Pipeline], _Result]", *watched: str) -> _Result:
+    """What ``body`` returns, after what it queued has been done, all of it and while ``watched`` keys did not change.
+
+    Args:
+        connection: to Redis.
+        body: reads, calls ``multi`` and queues; called again when a watched key has changed meanwhile.
+        watched: keys.
+    """
+    run: Any = connection.transaction
+    return cast("_Result", run(body, *watched, value_from_callable=True))

@@ -45,7 +45,14 @@ _NO_THREAD = "can't start new thread"
 
 
 class Task:
-    """One execution of a job, as the job's function sees it."""
+    """One execution of a job, as the job's function sees it.
+
+    ``owner`` is its fencing token: the API accepts the steps of the latest execution alone, so one that was thought
+    dead and continues cannot undo what the next one does.
+
+    Args:
+        job: as rq has it.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -76,7 +83,10 @@ JobFunction = Callable[..., None]
 
 
 class AllowedJob(Job):
-    """An rq job that runs one of ``functions``, called with its `Task` and the job's keyword arguments."""
+    """An rq job that runs one of ``functions``, called with its `Task` and the job's keyword arguments.
+
+    Retries are doubled from ``retry_min_s`` to ``retry_max_s`` seconds. `job_class` sets all three.
+    """
 
     functions: ClassVar[Mapping[str, JobFunction]] = {}
     retry_min_s: ClassVar[float]
@@ -173,7 +183,12 @@ def _check_size(data: bytes) -> None:
 
 
 def job_class(settings: Settings, functions: Mapping[str, JobFunction]) -> type[AllowedJob]:
-    """The job class for one process: rq wants a class, so what it works with becomes class attributes."""
+    """The job class for one process: rq wants a class, so what it works with becomes class attributes.
+
+    Args:
+        settings: bound the time between two tries.
+        functions: the allow-list, by the name that a job has in Redis.
+    """
     attributes = {"functions": functions, "retry_min_s": settings.retry_min_s, "retry_max_s": settings.retry_max_s}
     return type("BoundJob", (AllowedJob,), attributes)
 

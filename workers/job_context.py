@@ -1,24 +1,99 @@
-"""What jobs work with: the settings, the API, the BMC of a run, and the clock."""
+"""What jobs work with: the callback API in typed calls, the BMC of a run, the settings and the clock."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bringup.errors import ApiRejected, BmcRejected
-from bringup.model import FailureReason
+from bringup.connections.api_client import ApiClient
+from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected
+from bringup.model import FailureReason, LeaseEvent
 from bringup.settings import Settings
-from bringup.wire.run import EventType, Run
+from bringup.text import printable
+from bringup.wire import run as wire
 from workers.bmc import Bmc, Clock, boot_clock
-from workers.callback import Callback
 from workers.redfish import RedfishBmc
 from workers.simulated_bmc import SimulatedBmc
 
+# Characters of a detail, escaped as `bringup.wire.run.RunEvent` has it, which refuses more.
+_MAX_DETAIL = 1024
 # Makes the driver for the BMC of a run.
-MakeBmc = Callable[[Run, Settings], Bmc]
+MakeBmc = Callable[[wire.Run, Settings], Bmc]
 
 
-def bmc_of(run: Run, settings: Settings) -> Bmc:
+class Callback:
+    """The API as a worker sees it.
+
+    Raises:
+        ApiUnavailable, ApiRejected: from every method, as `ApiClient` does.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    def put_run(self, lease: LeaseEvent) -> wire.RunDecision:
+        """Report a lease; the same again is harmless."""
+        with _refused_login_waits():
+            return self._client.put(f"/runs/{lease.run_id}", lease, wire.RunDecision)
+
+    def run(self, run_id: str) -> wire.RunDetail:
+        """A run as it is now."""
+        with _refused_login_waits():
+            return self._client.get(f"/runs/{run_id}", wire.RunDetail)
+
+    def open_runs(self) -> tuple[wire.Run, ...]:
+        """Every run that is not closed, with the jobs that it needs."""
+        with _refused_login_waits():
+            return self._client.get("/runs?open=true", wire.RunList).runs
+
+    def media(self, run_id: str, owner: str) -> wire.RunMedia:
+        """What the machine must boot, with a fresh run token."""
+        with _refused_login_waits():
+            return self._client.post(f"/runs/{run_id}/media", wire.MediaRequest(owner=owner), wire.RunMedia)
+
+    def post_event(
+        self,
+        run_id: str,
+        what: wire.EventType,
+        *,
+        owner: str = "",
+        detail: str = "",
+        reason: FailureReason | None = None,
+        identity: wire.MachineIdentity | None = None,
+    ) -> wire.RunEventReply:
+        """Post a step that was taken, or ask for a permit.
+
+        Args:
+            run_id: the run that it is about.
+            what: the event.
+            owner: the execution that posts; empty: any may.
+            detail: the line that the run's timeline shows; cut to 1,024 characters.
+            reason: why the run fails, for an event that ends it.
+            identity: of the machine, for `machine_identified`.
+
+        Raises:
+            ApiRejected: it does not apply any more.
+        """
+        short = printable(detail)[:_MAX_DETAIL]
+        event = wire.RunEvent(type=what, owner=owner, detail=short, reason=reason, identity=identity)
+        with _refused_login_waits():
+            return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
+
+
+@contextmanager
+def _refused_login_waits() -> Iterator[None]:
+    """A wrong token or certificate of ours waits for an operator: the job is tried again, and is not lost."""
+    try:
+        yield
+    except ApiRejected as error:
+        # Without this a renewal of certificates in the wrong order would fail every job for good.
+        if error.kind in {"unauthorized", "forbidden"}:
+            raise ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
+        raise
+
+
+def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
     """The BMC on record for the run's device; never the one that holds the lease.
 
     Raises:
@@ -64,11 +139,11 @@ class JobContext:
     clock: Clock = boot_clock
     sleep: Callable[[float], None] = time.sleep
 
-    def bmc(self, run: Run) -> Bmc:
+    def bmc(self, run: wire.Run) -> Bmc:
         """The BMC of the run's device. Raises BmcRejected."""
         return self.make_bmc(run, self.settings)
 
-    def post_unless_stale(self, run_id: str, what: EventType, **fields: object) -> bool:
+    def post_unless_stale(self, run_id: str, what: wire.EventType, **fields: object) -> bool:
         """Post an event that may have been posted, or overtaken, already; returns whether it applied.
 
         Args:

@@ -6,7 +6,7 @@ outage of Redis every worker looks silent until it has marked its executions aga
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from rq.worker_registration import clean_worker_registry
 
@@ -54,7 +54,12 @@ class Suspects:
 
 
 class Reaper:
-    """Finds lost jobs and requeues them. Any number of processes may do so: each job moves in one transaction."""
+    """Finds lost jobs and requeues them. Any number of processes may do so: each job moves in one transaction.
+
+    Args:
+        connection: to Redis.
+        queues: whose jobs are looked after.
+    """
 
     def __init__(self, connection: "Redis", queues: Queues) -> None:
         self._connection = connection
@@ -130,10 +135,9 @@ class Reaper:
                 in_flight.requeue(queue, job_id, pipe, at_front=True)
             return "requeued" if is_there else "the job itself is gone"
 
-        # One transaction that watches both places: without it two processes would requeue a job twice, or requeue one
-        # that its worker has just ended.
-        transaction: Any = self._connection.transaction
-        done = cast("str", transaction(body, started, dequeued, value_from_callable=True))
+        # Without a transaction that watches both places two processes would requeue a job twice, or requeue one that
+        # its worker has just ended.
+        done = in_flight.transaction(self._connection, body, started, dequeued)
         if done:
             log.get("reaper").warning("a worker died with this job in flight", job_id=job_id, done=done)
         return done == "requeued"

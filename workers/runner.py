@@ -18,9 +18,8 @@ from bringup.outages import Outages, Service
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
 from workers import in_flight
-from workers.callback import Callback
 from workers.job import host_errors, job_class
-from workers.job_context import JobContext
+from workers.job_context import Callback, JobContext
 from workers.jobs import job_functions
 from workers.reaper import Reaper
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
@@ -78,7 +77,11 @@ class LoopErrors:
 
 
 class Runner:
-    """All worker threads of one process. Survives Redis and the API being away for as long as it takes."""
+    """All worker threads of one process. It waits while Redis or the API is away, for as long as that takes.
+
+    Args:
+        settings: of this process; WORKER_CONCURRENCY threads are started.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -53,7 +53,12 @@ _MODELS: dict[tuple[str, str], Timing] = {
 
 
 def timing_of(system: Resource, settings: Settings) -> Timing:
-    """The timing of this system: of the settings, else of its model's line, else the default."""
+    """The timing of this system: of the settings, else of its model's line, else the default.
+
+    Args:
+        system: as it was just read.
+        settings: BMC_POWER_SETTLE_S and BMC_MEDIA_S; 0: by model.
+    """
     maker, model = system.text("Manufacturer").casefold(), system.text("Model").casefold()
     of_model = next((t for (m, word), t in _MODELS.items() if m in maker and word in model), _DEFAULT)
     return Timing(
@@ -73,13 +78,21 @@ _RESET_TYPES = {ON: ("On", "ForceOn"), OFF: ("ForceOff",)}
 
 @dataclass
 class Machine:
-    """What was read at the login; slots are read when they are first needed, and again after they were changed."""
+    """What was read at the login; slots are read when they are first needed, and again after they were changed.
+
+    Args:
+        connection: to its BMC, logged in.
+        root: the service root.
+        system: as it was read at the login.
+        timing: how long it takes.
+        because: why this system is the machine, for people.
+    """
 
     connection: RedfishConnection
     root: Resource
     system: Resource
     timing: Timing
-    because: str  # this system is the machine
+    because: str
     _slots: list[Slot] | None = field(default=None, repr=False)
     _managers: list[Resource] | None = field(default=None, repr=False)
 

@@ -3,7 +3,6 @@
 The rest of the driver does not distinguish them: a new one is a class here, and a line in one of the three functions.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -180,8 +179,8 @@ class DellVirtualBoot:
             system: of the machine.
             manager: one of that system.
         """
-        version = re.match(r"\d+", manager.text("FirmwareVersion"))
-        is_old = version is not None and int(version[0]) < _FIRST_WITH_STANDARD and not system.link("VirtualMedia")
+        major = manager.text("FirmwareVersion").partition(".")[0]
+        is_old = major.isdecimal() and int(major) < _FIRST_WITH_STANDARD and not system.link("VirtualMedia")
         if "dell" not in system.text("Manufacturer").casefold() or not is_old:
             return None
         places = (*manager.links("Links", "Oem", "Dell", "DellAttributes"), f"{manager.path.rstrip('/')}/Attributes")

@@ -17,7 +17,14 @@ _MAX_REASON = 600
 
 @dataclass(frozen=True)
 class Message:
-    """One message. ``id`` is without its registry: "SYS011" of "IDRAC.2.8.SYS011"."""
+    """One message.
+
+    Args:
+        id: without its registry: "SYS011" of "IDRAC.2.8.SYS011".
+        text: for people.
+        severity: "OK", "Warning", "Critical"; some have "Informational".
+        related: the properties that it is about, and its arguments.
+    """
 
     id: str
     text: str

@@ -36,7 +36,13 @@ _KNOWN = (
 
 @dataclass
 class SlotView:
-    """A slot as the check shows it. ``order``: the place in which it is tried, from 1; None: it is not, see ``why``."""
+    """A slot as the check shows it.
+
+    Args:
+        under, way, holds: see `Slot`; what is in it is for people.
+        order: the place in which it is tried, from 1; None: it is not tried.
+        why: it is not tried, or is passed over.
+    """
 
     path: str
     under: str
@@ -49,7 +55,21 @@ class SlotView:
 
 @dataclass
 class Survey:
-    """The answer of `bringup bmc check`. ``problems``: what would fail, and why; empty: nothing that can be seen."""
+    """The answer of `bringup bmc check`.
+
+    Args:
+        bmc: its address.
+        login: by a session, or by Basic authentication and why.
+        redfish, maker, model, bios, firmware: as the BMC shows them.
+        systems: all that are listed, for people.
+        system, system_because: the one of this machine, and why it is.
+        identity: see `workers.bmc.ReportedIdentity`.
+        boot_written_at, boot_mode, boot_now: where the override would be written, and what is set there.
+        boot_targets: the BMC's name of the target, by boot_method; "": it has none.
+        timing: how long the machine takes, in seconds.
+        problems: what would fail, and why; empty: nothing that reading can show.
+        alternatives: what works instead.
+    """
 
     bmc: str
     login: str = ""

@@ -70,6 +70,8 @@ def wait_until(
 
 @dataclass
 class _Task:
+    """The monitor of one task, and what it answered last."""
+
     path: str
     last: requests.Response
 

@@ -31,9 +31,8 @@ from bringup.wire.run import (
     TimelineEntry,
 )
 from workers.bmc import Bmc, OwnMedia, Permit, ReportedIdentity
-from workers.callback import Callback
 from workers.job import Task
-from workers.job_context import JobContext
+from workers.job_context import Callback, JobContext
 
 _Result = TypeVar("_Result")
 MAC = "02:00:00:00:00:01"

@@ -4,7 +4,7 @@ import pytest
 
 from bringup.wire.run import EventType, RunEvent
 from workers.bmc import ReportedIdentity
-from workers.callback import Callback
+from workers.job_context import Callback
 
 HOSTILE = ["\n" * 2000, "\u2028" * 2000, "\ud800" * 2000, "\U000e0001" * 2000, "x" * 2000]
 
