@@ -87,7 +87,9 @@ class Reaper:
             open_runs: asks for the runs that are not closed.
         """
         try:
-            needed = {job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.owes}
+            needed = {
+                job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.required_jobs
+            }
             failed = {job_id for job_id, (kind, _) in needed.items() if self._has_failed(kind, job_id)}
             gone = [job_id for job_id, (kind, _) in needed.items() if not self._is_somewhere(kind, job_id)]
             again = [

@@ -128,13 +128,13 @@ def proves(message: TlsFailure, run_id: str, token_sha256: str | None) -> bool:
 
 def _refuse_unless_current(context: RunContext, owner: str) -> None:
     """A worker that was thought dead, and is not, must not go on beside the one that took over."""
-    if owner != context.run.boot_owner:
+    if owner != context.run.fencing_token:
         raise InvalidTransition("another worker has taken over this boot")
 
 
 def _boot_started(context: RunContext, event: RunEvent) -> Change:
     first = context.run.boot_started_at or context.now
-    return context.step(event.type.value, event.detail, boot_started_at=first, boot_owner=event.owner)
+    return context.step(event.type.value, event.detail, boot_started_at=first, fencing_token=event.owner)
 
 
 def _boot_failed(context: RunContext, event: RunEvent) -> Change:

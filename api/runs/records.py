@@ -8,7 +8,7 @@ changed.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bringup import model
 from bringup.inventory import Device
@@ -22,7 +22,7 @@ _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 class Record(BaseModel):
     """Base of what is stored: one field of a Redis hash for each field here. New fields need a default."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
 
 
 class RunRecord(Record):
@@ -52,7 +52,9 @@ class RunRecord(Record):
     deadline_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None
-    boot_owner: str = ""
+    # The latest execution of the boot job. It stays one field, under its first name: of two fields each version would
+    # check another, and during an upgrade a worker that was replaced would go on.
+    fencing_token: str = Field("", alias="boot_owner")
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None

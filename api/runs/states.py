@@ -168,7 +168,7 @@ def move(
 def with_required_jobs(run: RunRecord) -> Run:
     """The run as it is shown, with the jobs that must exist for it in this state."""
     jobs = () if run.closed_at else _REQUIRED_JOBS.get(run.state, (JobKind.FINISH,))
-    return run.view().model_copy(update={"owes": jobs})
+    return run.view().model_copy(update={"required_jobs": jobs, "owes": jobs})
 
 
 def _state_of(run: RunRecord) -> str:

@@ -171,7 +171,8 @@ def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
     """The record in the fields of a hash. What a newer version added is skipped, at every depth."""
     if not fields:
         return None
-    known = {name: value for name, value in fields.items() if name in model.model_fields}
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    known = {name: value for name, value in fields.items() if name in names}
     try:
         return model.model_validate({name: json.loads(value) for name, value in known.items()}, extra="ignore")
     except ValueError as error:

@@ -181,8 +181,8 @@ def _counts(outcome: Change | RunRecord | None) -> bool:
 
 def _write(pipe: Pipeline, key: str, record: Record, before: Record | None) -> None:
     """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
-    old = before.model_dump(mode="json") if before else {}
-    new = record.model_dump(mode="json")
+    old = before.model_dump(mode="json", by_alias=True) if before else {}
+    new = record.model_dump(mode="json", by_alias=True)
     changed: dict[Any, Any] = {
         name: json.dumps(value) for name, value in new.items() if name not in old or old[name] != value
     }

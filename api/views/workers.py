@@ -124,7 +124,7 @@ def mint_media(run_id: str) -> Response:
     asked = body.read(MediaRequest)
     run = _known(run_id)
     # First, because it takes time and may fail: until then the token before this one works.
-    certificate = _certificate(run) if run.boot_owner == asked.owner else None
+    certificate = _certificate(run) if run.fencing_token == asked.owner else None
     secret = new_secret()
     digest = locator(secret)
     change = change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, NonNegativeFloat
+from pydantic import AliasChoices, AwareDatetime, BeforeValidator, ConfigDict, Field, NonNegativeFloat
 
 from bringup.model import (
     AnyDecision,
@@ -63,6 +63,9 @@ def _known_jobs(value: object) -> object:
     return tuple(kind for kind in value if kind in known) if isinstance(value, list | tuple) else value
 
 
+_Jobs = Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)]
+
+
 class Run(Message):
     """A run as the API shows it; how it is stored is `api.runs.records`."""
 
@@ -91,7 +94,7 @@ class Run(Message):
     deadline_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
-    boot_owner: str = ""
+    fencing_token: str = ""  # names the execution of the boot job that may go on, and no earlier one
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # of the machine that this run began with
@@ -106,8 +109,10 @@ class Run(Message):
     stage: str = ""  # what the machine reported last that it does
     report_sha256: str | None = None
     verdict: Verdict | None = None
-    # Jobs that must exist while the run is in this state.
-    owes: Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)] = ()
+    # Jobs that must exist while the run is in this state. ``owes`` is the same for workers of version 0.1, whose reaper
+    # would restore no lost job without it; an API of that version sends nothing else.
+    required_jobs: _Jobs = Field((), validation_alias=AliasChoices("required_jobs", "owes"))
+    owes: _Jobs = ()
 
 
 class Artifact(Message):

@@ -73,7 +73,7 @@ def run_that_owes(*kinds: JobKind) -> Run:
         state=RunState.BOOTING,
         created_at=utc_now(),
         updated_at=utc_now(),
-        owes=kinds,
+        required_jobs=kinds,
     )
 
 

@@ -98,7 +98,7 @@ def test_the_way_of_a_sound_machine_ends_in_passed_and_frees_it_after_the_clean_
     assert (done.device.state, done.device.record.active_run) == (DeviceState.VALIDATED, LEASE.run_id)
     closed = tell(done, EventType.MEDIA_EJECTED, EventType.FINISHED)
     assert closed.device.record.active_run is None
-    assert with_required_jobs(closed.run).owes == ()
+    assert with_required_jobs(closed.run).required_jobs == ()
 
 
 def test_a_machine_that_differs_fails_with_the_difference() -> None:
@@ -223,7 +223,7 @@ def test_in_whatever_order_events_come_the_run_keeps_its_laws(steps: list[str]) 
         assert run.closed_at is None or run.state.ended
         assert (change.device.record.active_run is None) == (run.closed_at is not None)
         assert run.powered_on_at is None or run.boot_started_at is not None
-        assert run.closed_at is not None or with_required_jobs(run).owes, "an open run that nothing will end"
+        assert run.closed_at is not None or with_required_jobs(run).required_jobs, "an open run that nothing will end"
         assert run.state.ended or run.boot_started_at is None or run.deadline_at is not None
 
 
