@@ -148,8 +148,16 @@ class JobKind(StrEnum):
 
 def or_else(fallback: StrEnum) -> BeforeValidator:
     """Read a value that only a newer version knows as ``fallback``."""
-    known = frozenset(type(fallback))
-    return BeforeValidator(lambda value: fallback if isinstance(value, str) and value not in known else value)
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return type(fallback)(value)  # by call: it knows former words, too (`CheckStatus`)
+        except ValueError:
+            return fallback
+
+    return BeforeValidator(read)
 
 
 # For records and replies alone: they may come from a newer version, and one new word must not hide the rest.

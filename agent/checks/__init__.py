@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.checks import disks, hardware, links
-from agent.checks.result import Result, failed, passed
+from agent.checks.result import Result, fail, ok
 from agent.inventory import Collected
 from agent.text import device_text
 
@@ -32,7 +32,7 @@ def run_all(root: Path, found: Collected) -> list[dict[str, str]]:
 
 def _check_inventory(found: Collected) -> Result:
     """What could not be read must not look as if it were not there."""
-    return failed("; ".join(found.problems)) if found.problems else passed("every part was read")
+    return fail("; ".join(found.problems)) if found.problems else ok("every part was read")
 
 
 def _guarded(check: Callable[[], Result]) -> Result:
@@ -40,4 +40,4 @@ def _guarded(check: Callable[[], Result]) -> Result:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - whatever a device's data did to it
-        return failed(f"the check broke: {type(error).__name__}: {error}")
+        return fail(f"the check broke: {type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from agent.checks.result import Result, failed, passed, skipped, warned, worst
+from agent.checks.result import Result, fail, ok, skip, warn, worst
 from agent.inventory import disks, pci
 from agent.text import read_number
 
@@ -25,7 +25,7 @@ def check_disks(root: Path) -> Result:
     """
     found = disks.block_devices(root)
     results = [_check(root, name) for name in found] + _without_driver(root)
-    return worst(results) if results else passed("no disks")
+    return worst(results) if results else ok("no disks")
 
 
 def check_smart(reported: list[dict[str, Any]]) -> Result:
@@ -34,7 +34,7 @@ def check_smart(reported: list[dict[str, Any]]) -> Result:
     Args:
         reported: the inventory's part ``disks``.
     """
-    return worst([_check_health(disk) for disk in reported]) if reported else passed("no disks")
+    return worst([_check_health(disk) for disk in reported]) if reported else ok("no disks")
 
 
 def read_samples(path: Path, size: int) -> None:
@@ -56,7 +56,7 @@ def _check(root: Path, name: str) -> Result:
     device = name.replace("!", "/")
     size = (read_number(root / "sys/block" / name / "size") or 0) * 512
     problem = _read(root / "dev" / device, size)
-    return failed(f"{device} cannot be read: {problem}") if problem else passed(f"{device} read")
+    return fail(f"{device} cannot be read: {problem}") if problem else ok(f"{device} read")
 
 
 def _read(path: Path, size: int) -> str:
@@ -100,13 +100,13 @@ def _open(path: Path) -> int:
 
 def _without_driver(root: Path) -> list[Result]:
     controllers = [device for device in pci.scan(root) if device.kind.startswith(_STORAGE) and not device.driven]
-    return [warned(f"storage controller {device} has no driver in this image") for device in controllers]
+    return [warn(f"storage controller {device} has no driver in this image") for device in controllers]
 
 
 def _check_health(disk: dict[str, Any]) -> Result:
     name, found = disk["name"], disk.get("smart")
     if found is None:
-        return skipped(f"{name} SMART was not read: {disk.get('smart_problem') or 'unknown'}")
+        return skip(f"{name} SMART was not read: {disk.get('smart_problem') or 'unknown'}")
     if found["passed"] is None:
-        return skipped(f"{name} SMART reports no overall health")
-    return passed(f"{name} SMART passed") if found["passed"] else failed(f"{name} SMART reports: failing")
+        return skip(f"{name} SMART reports no overall health")
+    return ok(f"{name} SMART passed") if found["passed"] else fail(f"{name} SMART reports: failing")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import kernel
-from agent.checks.result import Result, failed, passed, skipped, warned, worst
+from agent.checks.result import Result, fail, ok, skip, warn, worst
 from agent.text import names, read_number
 
 # Of the memory that is in the slots, what the kernel may lack. It keeps 1.6 % for its page frames; firmware and kernel
@@ -35,25 +35,25 @@ def check_memory(memory: dict[str, Any]) -> Result:
     """
     total_mb, physical_mb = memory["total"] // 1024**2, memory["physical_mb"]
     if not total_mb:
-        return failed("the kernel reports no memory size")
+        return fail("the kernel reports no memory size")
     if not memory.get("modules"):
-        return skipped(f"no SMBIOS list of modules to compare the kernel's {total_mb} MiB with")
+        return skip(f"no SMBIOS list of modules to compare the kernel's {total_mb} MiB with")
     seen = f"the kernel has {total_mb} MiB of the {physical_mb} MiB in {len(memory['modules'])} modules"
     missing_mb = physical_mb - total_mb
     if missing_mb < 0:
-        return warned(f"{seen}: the firmware's list is not complete")
+        return warn(f"{seen}: the firmware's list is not complete")
     if missing_mb > _FIXED_MB + physical_mb * _MAX_SHARE:
-        return failed(f"{seen}: {missing_mb} MiB are missing (a disabled module, mirroring, or a memmap limit)")
+        return fail(f"{seen}: {missing_mb} MiB are missing (a disabled module, mirroring, or a memmap limit)")
     if missing_mb > _FIXED_MB + physical_mb * _USUAL_SHARE:
-        return warned(f"{seen}: {missing_mb} MiB are kept by the firmware, more than usual")
-    return passed(seen)
+        return warn(f"{seen}: {missing_mb} MiB are kept by the firmware, more than usual")
+    return ok(seen)
 
 
 def check_machine_checks(root: Path) -> Result:
     """Whether the memory controllers have counted errors, or the kernel's log holds any."""
     results = [result for result in (_edac(root), _log(root)) if result is not None]
     if not results:
-        return skipped("there is neither an EDAC driver nor a kernel log")
+        return skip("there is neither an EDAC driver nor a kernel log")
     return worst(results)
 
 
@@ -66,8 +66,8 @@ def _edac(root: Path) -> Result | None:
     corrected = sum(read_number(root / _EDAC / name / "ce_count") or 0 for name in controllers)
     detail = f"EDAC: {uncorrected} uncorrected, {corrected} corrected on {len(controllers)} controllers"
     if uncorrected:
-        return failed(detail)
-    return warned(detail) if corrected else passed(detail)
+        return fail(detail)
+    return warn(detail) if corrected else ok(detail)
 
 
 def _log(root: Path) -> Result | None:
@@ -76,7 +76,7 @@ def _log(root: Path) -> Result | None:
         return None
     errors = [line for line in lines if _HARDWARE_ERROR in line or _MCE.search(line)]
     if not errors:
-        return passed("no hardware error in the kernel's log")
+        return ok("no hardware error in the kernel's log")
     severe = [line for line in errors if _SEVERE.search(line)]
     shown = " | ".join((severe or errors)[:_MAX_LINES])
-    return failed(f"kernel: {shown}") if severe else warned(f"kernel: {shown}")
+    return fail(f"kernel: {shown}") if severe else warn(f"kernel: {shown}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from agent.checks.result import Result, failed, passed, warned
+from agent.checks.result import Result, fail, ok, warn
 from agent.text import read_number
 
 # Counters of /sys/class/net/*/statistics that a good cable and port leave at 0.
@@ -21,9 +21,9 @@ def check_links(root: Path, interfaces: list[dict[str, Any]]) -> Result:
     """
     detail = ", ".join(_describe(port) for port in interfaces) or "no network port"
     if not any(port["has_carrier"] and port["ipv4_address"] for port in interfaces):
-        return failed(f"no port has both a carrier and an address: {detail}")
+        return fail(f"no port has both a carrier and an address: {detail}")
     errors = [text for port in interfaces if port["has_carrier"] for text in _errors(root, port["name"])]
-    return warned(f"{', '.join(errors)}; {detail}") if errors else passed(detail)
+    return warn(f"{', '.join(errors)}; {detail}") if errors else ok(detail)
 
 
 def _describe(port: dict[str, Any]) -> str:

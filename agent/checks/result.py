@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 
 class Status(Enum):
-    """As `bringup.wire.report.CheckStatus` has it; ``SKIP`` is never a pass."""
+    """As `bringup.wire.report.CheckStatus` has it, in the words of `pki verify` and the self-test."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    OK = "ok"
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"
@@ -20,28 +20,28 @@ class Result(NamedTuple):
     detail: str
 
 
-def passed(detail: str) -> Result:
+def ok(detail: str) -> Result:
     """As it must be."""
-    return Result(Status.PASS, detail)
+    return Result(Status.OK, detail)
 
 
-def warned(detail: str) -> Result:
+def warn(detail: str) -> Result:
     """It works, and a person should look at it."""
     return Result(Status.WARN, detail)
 
 
-def failed(detail: str) -> Result:
+def fail(detail: str) -> Result:
     """It does not work, or is not there."""
     return Result(Status.FAIL, detail)
 
 
-def skipped(detail: str) -> Result:
-    """It could not be checked; ``detail`` is the reason."""
+def skip(detail: str) -> Result:
+    """It could not be checked, and so is no pass; ``detail`` is the reason."""
     return Result(Status.SKIP, detail)
 
 
 # The order in which results outrank each other: a skipped check outranks a pass, for nothing is known of its object.
-_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.PASS)
+_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.OK)
 
 
 def worst(results: list[Result]) -> Result:

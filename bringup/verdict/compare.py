@@ -6,7 +6,7 @@ from bringup.wire.report import CheckResult, CheckStatus
 
 # A machine may report thousands of parts; its verdict must fit in a table.
 _LONGEST = 400
-_ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS)
+_ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.OK)
 NOT_REPORTED = "not reported by the machine"
 
 
@@ -20,7 +20,7 @@ def compare(name: str, expected: object, observed: object) -> CheckResult:
     """
     if observed is None:
         return skipped(name, in_words(expected), NOT_REPORTED)
-    status = CheckStatus.PASS if expected == observed else CheckStatus.FAIL
+    status = CheckStatus.OK if expected == observed else CheckStatus.FAIL
     return CheckResult(name=name, status=status, expected=in_words(expected), observed=shorten(in_words(observed)))
 
 
@@ -38,7 +38,7 @@ def compare_all(name: str, expected: object, observed: Sequence[tuple[str, objec
         )
     if silent or not observed:
         return skipped(name, in_words(expected), shorten(f"{NOT_REPORTED}: {', '.join(silent) or 'any part'}"))
-    return CheckResult(name=name, status=CheckStatus.PASS, expected=in_words(expected), observed=in_words(expected))
+    return CheckResult(name=name, status=CheckStatus.OK, expected=in_words(expected), observed=in_words(expected))
 
 
 def skipped(name: str, expected: str, why: str) -> CheckResult:

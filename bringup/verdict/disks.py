@@ -30,7 +30,7 @@ def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> Chec
     surplus = [_found_in_words(disk) for number, disk in enumerate(found) if number not in given.values()]
     return CheckResult(
         name="disks",
-        status=CheckStatus.FAIL if missing else CheckStatus.WARN if surplus else CheckStatus.PASS,
+        status=CheckStatus.FAIL if missing else CheckStatus.WARN if surplus else CheckStatus.OK,
         expected=shorten(", ".join(map(_wanted_in_words, wanted))),
         observed=_observed(found, missing, surplus),
     )

@@ -39,7 +39,7 @@ def _serial(expected: str, observed: str) -> CheckResult:
 def _memory(physical_mb: int, expected_gib: float) -> CheckResult:
     observed_gib = physical_mb * 1024**2 / GIB
     close = abs(observed_gib - expected_gib) <= expected_gib * MEMORY_TOLERANCE
-    status = CheckStatus.PASS if close else CheckStatus.FAIL
+    status = CheckStatus.OK if close else CheckStatus.FAIL
     return CheckResult(name="memory", status=status, expected=f"{expected_gib:g} GiB", observed=f"{observed_gib:g} GiB")
 
 
@@ -60,7 +60,7 @@ def judge_identity(found: HardwareInventory, macs: frozenset[str]) -> CheckResul
     shown = shorten(", ".join(sorted(reported)) or "no interface")
     return CheckResult(
         name="identity",
-        status=CheckStatus.FAIL if missing else CheckStatus.PASS,
+        status=CheckStatus.FAIL if missing else CheckStatus.OK,
         expected="all of " + ", ".join(sorted(macs)),
         observed=f"{shown} (missing: {', '.join(missing)})" if missing else shown,
     )

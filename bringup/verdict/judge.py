@@ -42,7 +42,7 @@ def _state(
     statuses = {check.status for check in checks}
     if CheckStatus.FAIL in statuses:
         return RunState.FAILED
-    return RunState.PASSED if statuses == {CheckStatus.PASS} else RunState.DEGRADED
+    return RunState.PASSED if statuses == {CheckStatus.OK} else RunState.DEGRADED
 
 
 def judge_expected(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:

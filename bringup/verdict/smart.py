@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bringup.verdict.compare import severity, shorten, worst
 from bringup.wire.report import CheckResult, CheckStatus, Disk, Smart, SmartCounter
 
-_FAIL, _WARN, _SKIP, _PASS = CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.PASS
+_FAIL, _WARN, _SKIP, _OK = CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.OK
 
 
 class Limit(NamedTuple):
@@ -93,16 +93,16 @@ def judge_smart(disks: Iterable[Disk], *, required: bool) -> list[CheckResult]:
     )
     if not findings:
         return []
-    shown = [text for status, text in findings if status is not _PASS] or [text for _, text in findings]
+    shown = [text for status, text in findings if status is not _OK] or [text for _, text in findings]
     status = worst(status for status, _ in findings)
     return [CheckResult(name="SMART", status=status, observed=shorten("; ".join(shown)))]
 
 
 def _judged(disk: Disk, *, required: bool) -> list[Finding]:
     if disk.smart is not None:
-        return list(_problems(disk.smart)) or [(_PASS, "healthy")]
+        return list(_problems(disk.smart)) or [(_OK, "healthy")]
     if disk.smart_unavailable and not required:
-        return [(_PASS, "no SMART data, which the inventory accepts")]
+        return [(_OK, "no SMART data, which the inventory accepts")]
     return [(_SKIP, disk.smart_problem or "the agent reported no SMART data")]
 
 

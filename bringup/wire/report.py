@@ -147,12 +147,17 @@ class HardwareInventory(Message):
 
 
 class CheckStatus(StrEnum):
-    """The result of one check on the machine; ``skip`` is never a pass."""
+    """The result of one check on the machine, in the words of `pki.check`; ``skip`` is never a pass."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    OK = "ok"
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "CheckStatus | None":
+        """Reads ``pass``, which validation images and records of version 0.1.0 have for ``ok``."""
+        return cls.OK if value == "pass" else None
 
 
 class AgentCheck(Message):
@@ -200,7 +205,7 @@ class Verdict(Message):
         differences = [
             f"{c.name}: expected {c.expected}, found {c.observed}" if c.expected else f"{c.name}: {c.observed}"
             for c in self.checks
-            if c.status is not CheckStatus.PASS
+            if c.status is not CheckStatus.OK
         ]
         whole = "; ".join(differences)
         if len(whole) <= _LONGEST_SUMMARY:

@@ -161,7 +161,7 @@ def _part(entry: Table | InlineTable, name: str, learned: Learned) -> Change | N
 
 def _passes(learned: Learned, expected: dict[str, Any]) -> bool:
     checks = judge_expected(learned.found, Expectation.model_validate(expected))
-    return all(check.status is CheckStatus.PASS for check in checks)
+    return all(check.status is CheckStatus.OK for check in checks)
 
 
 def new_entry(name: str, learned: Learned) -> Table:

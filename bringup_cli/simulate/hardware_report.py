@@ -97,12 +97,12 @@ def _interface(number: int, mac: str, expected: ExpectedPort | None, *, has_carr
 
 def _checks(fault: Fault) -> tuple[AgentCheck, ...]:
     link_down = fault is Fault.LINK_DOWN
-    links = CheckStatus.WARN if link_down else CheckStatus.PASS
+    links = CheckStatus.WARN if link_down else CheckStatus.OK
     return (
-        AgentCheck(name="memory", status=CheckStatus.PASS, detail="no machine-check events"),
-        AgentCheck(name="disks", status=CheckStatus.PASS, detail="all readable"),
-        AgentCheck(name="smart", status=CheckStatus.PASS, detail="all disks answered"),
-        AgentCheck(name="machine-checks", status=CheckStatus.PASS, detail="no hardware error in the kernel's log"),
-        AgentCheck(name="inventory", status=CheckStatus.PASS, detail="everything was found out"),
+        AgentCheck(name="memory", status=CheckStatus.OK, detail="no machine-check events"),
+        AgentCheck(name="disks", status=CheckStatus.OK, detail="all readable"),
+        AgentCheck(name="smart", status=CheckStatus.OK, detail="all disks answered"),
+        AgentCheck(name="machine-checks", status=CheckStatus.OK, detail="no hardware error in the kernel's log"),
+        AgentCheck(name="inventory", status=CheckStatus.OK, detail="everything was found out"),
         AgentCheck(name="links", status=links, detail="eth0 has no carrier" if link_down else "all up"),
     )

@@ -17,7 +17,7 @@ ELSEWHERE = {
     "bringup.connections.sentinel.SentinelRefused": "redis-py must take it for a refused login",
     "bringup.connections.sentinel.NoSentinelAnswers": "redis-py must take it for a connection that failed",
     "dhcp_tailer.retry.Interrupted": "a signal: no `except Exception` of a library may stop it",
-    "agent.over.RunOver": "the agent runs in the image, without the kernel",
+    "agent.api.RunOver": "the agent runs in the image, without the kernel",
     "agent.parameters.BadParameters": "the agent runs in the image, without the kernel",
 }
 _NODE = re.compile(r"^    ((?:[│ ]   |[├└]── )*)(\w+)", re.MULTILINE)

@@ -10,7 +10,7 @@ from bringup.expectation import ExpectedDisk
 from bringup.verdict.disks import assign, fits, judge_disks
 from bringup.wire.report import CheckStatus, Disk
 
-PASS, WARN, FAIL = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL
+OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 
 
 def disk(size: float, **fields: object) -> Disk:
@@ -29,19 +29,19 @@ def status(found: list[Disk], expected: list[ExpectedDisk]) -> CheckStatus:
 @pytest.mark.parametrize(
     ("size_gb", "size", "said"),
     [
-        (480, 480_103_981_056, PASS),  # a SATA SSD
-        (480, 479_559_942_144, PASS),  # as a RAID controller presents it
-        (3840, 3_840_755_982_336, PASS),
-        (4000, 4_000_787_030_016, PASS),
+        (480, 480_103_981_056, OK),  # a SATA SSD
+        (480, 479_559_942_144, OK),  # as a RAID controller presents it
+        (3840, 3_840_755_982_336, OK),
+        (4000, 4_000_787_030_016, OK),
         (2000, 4_000_787_030_016, FAIL),
         (4000, 2_000_398_934_016, FAIL),
         (500, 512_110_190_592, FAIL),
         (512, 500_107_862_016, FAIL),
         (1000, 1_024_209_543_168, FAIL),
         (960, 1_000_204_886_016, FAIL),
-        (1, 1_073_741_824, PASS),
+        (1, 1_073_741_824, OK),
         (1, 2_147_483_648, FAIL),
-        (1.1, 1_100_000_000, PASS),
+        (1.1, 1_100_000_000, OK),
     ],
 )
 def test_a_disk_of_another_size_on_sale_is_another_disk(size_gb: float, size: int, said: CheckStatus) -> None:
@@ -53,10 +53,10 @@ def test_a_disk_of_another_size_on_sale_is_another_disk(size_gb: float, size: in
 )
 def test_type_model_and_serial_count_where_they_are_given(given_of_it: dict[str, str], other: str) -> None:
     (name,) = given_of_it
-    assert status([disk(480, **given_of_it)], [want(480, **given_of_it)]) is PASS
+    assert status([disk(480, **given_of_it)], [want(480, **given_of_it)]) is OK
     assert status([disk(480, **{name: other})], [want(480, **given_of_it)]) is FAIL
     assert status([disk(480)], [want(480, **given_of_it)]) is FAIL
-    assert status([disk(480, **given_of_it)], [want(480)]) is PASS
+    assert status([disk(480, **given_of_it)], [want(480)]) is OK
 
 
 def test_a_disk_that_nobody_expects_is_a_warning_and_is_named() -> None:
@@ -82,7 +82,7 @@ def test_no_order_of_the_disks_fails_a_machine_that_has_them_all() -> None:
     expected = [want(480), want(480, type="ssd"), want(480, serial="A")]
     for some in permutations(found):
         for others in permutations(expected):
-            assert status(list(some), list(others)) is PASS
+            assert status(list(some), list(others)) is OK
 
 
 TYPES = st.sampled_from(["hdd", "ssd", "nvme"])
@@ -105,7 +105,7 @@ def test_disks_fail_exactly_when_no_assignment_gives_each_wish_a_disk(
         for chosen in permutations(found, len(wanted))
     )
     surplus = len(found) > len(wanted)
-    assert status(found, wanted) is (FAIL if not possible else WARN if surplus else PASS)
+    assert status(found, wanted) is (FAIL if not possible else WARN if surplus else OK)
 
 
 @given(st.lists(st.lists(st.integers(0, 8), unique=True), max_size=8))
@@ -126,14 +126,14 @@ def test_thousands_of_disks_are_assigned_at_once() -> None:
 def test_one_disk_that_two_paths_lead_to_is_not_two_disks(names: dict[str, str]) -> None:
     paths = [disk(480, name=name, model="MZ7", **names) for name in ("/dev/sda", "/dev/sdb")]
     assert status(paths, [want(480, count=2)]) is FAIL
-    assert status(paths, [want(480)]) is PASS
+    assert status(paths, [want(480)]) is OK
 
 
 @pytest.mark.parametrize("names", [{}, {"serial": "0000000000"}, {"wwn": "0x0000000000000000"}])
 def test_two_disks_without_a_name_of_their_own_are_two(names: dict[str, str]) -> None:
-    assert status([disk(480, **names)] * 2, [want(480, count=2)]) is PASS
+    assert status([disk(480, **names)] * 2, [want(480, count=2)]) is OK
 
 
 def test_two_disks_of_two_models_with_one_serial_number_are_two() -> None:
     found = [disk(480, model=model, serial="S1") for model in ("MZ7", "MZ8")]
-    assert status(found, [want(480, count=2)]) is PASS
+    assert status(found, [want(480, count=2)]) is OK

@@ -36,7 +36,7 @@ SOUND = report_of(DEVICE, Fault.NONE, "boot-1")
 
 def differences(report: Report) -> dict[str, tuple[CheckStatus, str, str]]:
     made = judge(report, DEVICE.expected, DEVICE.nic_macs)
-    return {c.name: (c.status, c.expected, c.observed) for c in made.checks if c.status is not CheckStatus.PASS}
+    return {c.name: (c.status, c.expected, c.observed) for c in made.checks if c.status is not CheckStatus.OK}
 
 
 def changed(path: str, value: object) -> Report:

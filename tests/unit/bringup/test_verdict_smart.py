@@ -10,7 +10,7 @@ from bringup.verdict.smart import LIMITS, judge_smart
 from bringup.wire.report import AgentCheck, CheckStatus, Disk, Smart, SmartCounter
 from tests.unit.bringup.test_verdict import DEVICE, SOUND
 
-PASS, WARN, FAIL, SKIP = CheckStatus.PASS, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.SKIP
+OK, WARN, FAIL, SKIP = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.SKIP
 NVME: dict[str, int | None] = {
     "critical_warning": 0,
     "available_spare": 100,
@@ -41,18 +41,18 @@ def judged(*disks: Disk, required: bool = True) -> tuple[CheckStatus, str]:
 
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_new_disk_passes(protocol: str) -> None:
-    assert judged(disk(protocol)) == (PASS, "/dev/sda: healthy")
+    assert judged(disk(protocol)) == (OK, "/dev/sda: healthy")
 
 
 @pytest.mark.parametrize(
     ("protocol", "counter", "value", "said"),
     [
-        ("nvme", "percentage_used", 79, PASS),
+        ("nvme", "percentage_used", 79, OK),
         ("nvme", "percentage_used", 80, WARN),
         ("nvme", "percentage_used", 99, WARN),
         ("nvme", "percentage_used", 100, FAIL),
         ("nvme", "percentage_used", 250, FAIL),
-        ("nvme", "available_spare", 11, PASS),
+        ("nvme", "available_spare", 11, OK),
         ("nvme", "available_spare", 10, WARN),
         ("nvme", "available_spare", 9, FAIL),
         ("nvme", "available_spare", 255, SKIP),
@@ -107,7 +107,7 @@ def test_a_disk_that_was_not_asked_is_a_skip_with_the_reason() -> None:
 
 def test_the_inventory_may_accept_disks_that_have_no_smart_and_no_others() -> None:
     silent = Disk(name="/dev/sdb", size=10**12, smart_problem="a RAID volume", smart_unavailable=True)
-    assert judged(silent, required=False)[0] is PASS
+    assert judged(silent, required=False)[0] is OK
     assert judged(silent, required=True)[0] is SKIP
     dead = Disk(name="/dev/sdb", size=10**12, smart_problem="smartctl did not end within 30 s")
     assert judged(dead, required=False)[0] is SKIP, "it may have SMART data"
@@ -127,7 +127,7 @@ def test_a_counter_that_is_absent_from_the_report_is_a_skip(protocol: str, count
 
 
 def test_a_disk_may_lack_a_counter_but_not_all_of_them() -> None:
-    assert judged(disk("ata", pending_sectors=None, offline_uncorrectable=None))[0] is PASS
+    assert judged(disk("ata", pending_sectors=None, offline_uncorrectable=None))[0] is OK
     assert judged(disk("ata", passed=True, **dict.fromkeys(ATA)))[0] is SKIP
     assert judged(disk("scsi", passed=True, **dict.fromkeys(SCSI)))[0] is SKIP
     assert judged(disk("nvme", media_errors=None))[0] is SKIP, "every NVMe disk has it"
