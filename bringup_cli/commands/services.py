@@ -44,9 +44,10 @@ def work(context: Context) -> None:
 def _restart_cooperative() -> None:
     """Run this command anew in a process where every wait is gevent's; return where that is so already.
 
-    The patch must come before redis, requests and ssl are imported, and must never reach another command.
+    The patch must come before redis, requests and ssl are imported, and must never reach another command. Without -P
+    the new process would search the working directory first, and import a foreign package ``api`` that lies there.
     """
     monkey = sys.modules.get("gevent.monkey")  # loaded where it has patched this process
     if monkey is None or not monkey.is_module_patched("socket"):
-        command = [sys.executable, "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
+        command = [sys.executable, "-P", "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
         os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, with the arguments that it was given
