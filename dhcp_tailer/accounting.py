@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bringup import log
+from bringup.outages import Alarm
 from bringup.text import printable
 from dhcp_tailer.framing import SHOWN
 
@@ -120,7 +121,8 @@ class TextfileMetrics(Collector):
         self._next_s = 0.0
         self._lag_bytes = 0
         self._readable = True
-        self._failing = False
+        lost, back = "the metrics cannot be written", "the metrics can be written again"
+        self._alarm = Alarm(__name__, lost, back, file=str(file))
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -138,11 +140,10 @@ class TextfileMetrics(Collector):
         self._lag_bytes, self._readable = lag_bytes, readable
         try:
             write_to_textfile(str(self._file), self._registry)
-            self._failing = False
         except OSError as error:
-            if not self._failing:
-                _log.error("the metrics cannot be written", why=error.strerror, file=str(self._file))
-            self._failing = True
+            self._alarm.report(str(error.strerror))
+        else:
+            self._alarm.clear()
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
@@ -164,3 +165,8 @@ class TextfileMetrics(Collector):
 def excerpt(data: bytes) -> str:
     """The beginning of what a device wrote, safe for logs and terminals."""
     return printable(data[:SHOWN].decode("utf-8", "backslashreplace"))
+
+
+def summary(counts: Counter[Outcome]) -> str:
+    """The number of records of each outcome, in one line."""
+    return ", ".join(f"{number} {outcome.value}" for outcome, number in counts.items() if number) or "no records"

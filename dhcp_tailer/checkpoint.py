@@ -10,15 +10,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
-from bringup import log
 from bringup.errors import PermanentError
+from bringup.files import write_atomically
+from bringup.outages import Alarm
 from bringup.text import printable
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.open_file import Position
 
-_log = log.get(__name__)
 # Seconds between two checkpoints: after a crash no more than 0.2 s of records are read again.
 INTERVAL_S = 0.2
 # One part in twenty of our time at most goes into checkpoints: a large state on a slow disk is written less often.
@@ -76,19 +76,19 @@ def read_checkpoint(file: Path) -> Checkpoint | None:
     return Checkpoint.model_validate_json(text)
 
 
+def damage(error: ValueError) -> str:
+    """The reason why a checkpoint is damaged, without its content: pydantic's own text would print that."""
+    return f"{error.error_count()} things in it are wrong" if isinstance(error, ValidationError) else str(error)
+
+
 def write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     """Replace ``file`` in one step, mode 0600: after a crash it is the old one or the new one.
 
     Raises:
         OSError: it cannot be written; the old one is still there.
     """
-    temporary = file.with_name(f".{file.name}.new")  # one name, ours while we hold the lock: a kill leaves no litter
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(checkpoint.model_dump_json())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    # We hold the lock of this checkpoint: one name for the temporary file, so that no kill can leave many of them.
+    write_atomically(file, checkpoint.model_dump_json(), sole_writer=True)
 
 
 class Saver:
@@ -121,7 +121,11 @@ class Saver:
         self._clock = clock
         self._saved: Position | None = None
         self._next_s = 0.0
-        self._failing = False
+        self._alarm = Alarm(
+            __name__,
+            "the checkpoint cannot be written; a restart would read more again",
+            "the checkpoint can be written again",
+        )
 
     @property
     def due(self) -> bool:
@@ -147,22 +151,12 @@ class Saver:
         try:
             write_checkpoint(self._file, checkpoint)
         except OSError as error:
-            self._log_failing(error)
+            self._alarm.report(str(error.strerror))
         else:
             self._saved = position
-            self._log_working()
+            self._alarm.clear()
         finished = self._clock()
         self._next_s = finished + max(INTERVAL_S, _COST * (finished - started))
-
-    def _log_failing(self, error: OSError) -> None:
-        if not self._failing:
-            _log.error("the checkpoint cannot be written; a restart would read more again", why=error.strerror)
-        self._failing = True
-
-    def _log_working(self) -> None:
-        if self._failing:
-            _log.info("the checkpoint can be written again")
-        self._failing = False
 
 
 @contextmanager
@@ -184,6 +178,21 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -1,6 +1,5 @@
 """Reading any file as a source would: its records and their outcomes are reported, and nothing is queued."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,8 @@ from bringup.errors import PermanentError
 from bringup.model import LeaseEvent
 from dhcp_tailer.accounting import Outcome, excerpt
 from dhcp_tailer.filters import Filters
-from dhcp_tailer.follower import Follower, open_follower
-from dhcp_tailer.framing import Record
-from dhcp_tailer.sources import Parser, parse_record
-
-# Records held at once: some 50 KB.
-_BATCH = 500
+from dhcp_tailer.follower import BATCH, open_follower
+from dhcp_tailer.sources import Parser, Skip, parse_record
 
 
 @dataclass(frozen=True)
@@ -41,32 +36,21 @@ def dry_run(path: Path, parser: Parser, filters: Filters) -> Iterator[DryRunReco
     follower = open_follower(path, parser)
     seen: set[str] = set()
     try:
-        for record in _all(follower):
-            yield _reported(record, parser, filters, seen)
-            follower.done(record)
+        while records := follower.poll(BATCH):
+            for record in records:
+                yield _reported(parse_record(parser, record), record.data, filters, seen)
+                follower.done(record)
         if follower.unavailable:
             raise PermanentError(f"{path} cannot be read: {follower.unavailable}")
     finally:
         follower.close()
 
 
-def _all(follower: Follower) -> Iterator[Record]:
-    while records := follower.poll(_BATCH):
-        yield from records
-
-
-def _reported(record: Record, parser: Parser, filters: Filters, seen: set[str]) -> DryRunRecord:
-    parsed = parse_record(parser, record)
-    if not isinstance(parsed, LeaseEvent):
-        shown = excerpt(record.data) if parsed.malformed else None
-        return DryRunRecord(parsed.outcome, reason=parsed.reason, record=shown)
+def _reported(parsed: LeaseEvent | Skip, data: bytes, filters: Filters, seen: set[str]) -> DryRunRecord:
+    if isinstance(parsed, Skip):
+        return DryRunRecord(parsed.outcome, reason=parsed.reason, record=excerpt(data) if parsed.malformed else None)
     outcome = filters.outcome(parsed)
     if outcome is None:
         outcome = Outcome.DUPLICATE if parsed.run_id in seen else Outcome.QUEUED
         seen.add(parsed.run_id)
     return DryRunRecord(outcome, parsed)
-
-
-def sums(outcomes: Counter[Outcome]) -> str:
-    """The number of records of each outcome, in one line."""
-    return ", ".join(f"{number} {outcome.value}" for outcome, number in outcomes.items() if number) or "no records"

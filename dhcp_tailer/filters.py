@@ -1,6 +1,6 @@
 """Filters: which leases lead to a run, by network, vendor class and inventory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -8,26 +8,26 @@ from typing import Any, Self
 
 import re2
 
-from bringup import log
 from bringup.errors import InventoryError
+from bringup.files import Reloaded
 from bringup.inventory import Inventory
 from bringup.model import LeaseAction, LeaseEvent
+from bringup.outages import Alarm
 from bringup.settings import Settings
 from dhcp_tailer.accounting import Outcome
 
-_log = log.get(__name__)
 # Characters of a vendor class that are searched. A client chooses it, and RE2 takes time in proportion to its length;
 # it is also the most that an event holds.
 LONGEST_VENDOR_CLASS = 1024
 
-_NO_NEW_LEASE: Mapping[LeaseAction, Outcome] = MappingProxyType(
+# Only a new lease leads to a run: a machine that renews or gives up its lease must not be powered for that.
+_NO_NEW_LEASE = MappingProxyType(
     {
         LeaseAction.RENEWED: Outcome.RENEWAL,
         LeaseAction.RELEASED: Outcome.RELEASED,
         LeaseAction.EXPIRED: Outcome.EXPIRED,
     }
 )
-_Signature = tuple[int, int, int]
 
 
 class Filters:
@@ -59,7 +59,7 @@ class Filters:
         """
         networks = [ip_network(text.strip()) for text in settings.dhcp_networks.split(",") if text.strip()]
         vendor = re2.compile(settings.dhcp_vendor_pattern) if settings.dhcp_vendor_pattern else None
-        known = InventoryMacs(settings.devices_file) if settings.dhcp_inventory_only else None
+        known = inventory_filter(settings.devices_file) if settings.dhcp_inventory_only else None
         return cls(networks=networks, vendor=vendor, known=known)
 
     def outcome(self, event: LeaseEvent) -> Outcome | None:
@@ -75,39 +75,24 @@ class Filters:
         return None
 
 
-class InventoryMacs:
-    """Whether a MAC is in the inventory file, which may change while we run.
+def inventory_filter(path: Path) -> Callable[[str], bool]:
+    """A function that returns whether a MAC is in the inventory file, which may change while we run.
+
+    While the inventory cannot be read, every MAC counts as known: a lease that is filtered is lost, one that is not
+    is judged again by the API, which powers nothing that it does not know.
 
     Raises:
-        InventoryError: the file cannot be read at the start; then a mistake in it is better reported than ignored.
+        InventoryError: the file cannot be read now; at the start a mistake in it is better reported than ignored.
     """
+    lost = "the inventory cannot be read; no lease is filtered by it until it can"
+    alarm = Alarm(__name__, lost, "the inventory can be read again")
+    inventory = Reloaded([path], lambda: Inventory.read(path), alarm=alarm)
+    inventory.current()
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read_as = _signature(path)
-        self._inventory: Inventory | None = Inventory.read(path)
-
-    def __call__(self, mac: str) -> bool:
-        """Whether ``mac`` belongs to a machine of the inventory.
-
-        While the inventory cannot be read, every MAC counts as known: a lease that is filtered is lost, one that is
-        not is judged again by the API, which powers nothing that it does not know.
-        """
-        if (signature := _signature(self._path)) != self._read_as:
-            self._read_as, self._inventory = signature, self._read()
-        return self._inventory is None or self._inventory.device_of(mac) is not None
-
-    def _read(self) -> Inventory | None:
+    def is_known(mac: str) -> bool:
         try:
-            return Inventory.read(self._path)
-        except InventoryError as error:
-            _log.error("the inventory cannot be read; no lease is filtered by it until it can", why=str(error))
-            return None
+            return inventory.current().device_of(mac) is not None
+        except InventoryError:
+            return True
 
-
-def _signature(path: Path) -> _Signature | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return is_known

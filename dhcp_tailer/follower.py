@@ -1,20 +1,19 @@
 """Following a file through everything that happens to one: growth, rotation, truncation, absence."""
 
-import os
 from collections import deque
 from pathlib import Path
 
 from bringup import log
 from dhcp_tailer.framing import LINES, Layout, Record
-from dhcp_tailer.open_file import OpenFile, Position, Rewritten, open_regular
+from dhcp_tailer.open_file import OpenFile, Position, Rewritten
 from dhcp_tailer.rotation import Likeness, Rotation, likeness
 from dhcp_tailer.snapshots import SnapshotFollower
 from dhcp_tailer.sources import DnsmasqLeases, Parser
-from dhcp_tailer.watch import Availability
+from dhcp_tailer.watch import availability
 
 _log = log.get(__name__)
-# Records handed out at once while a lease file is only learnt: some 50 KB in memory.
-_LEARN_AT_ONCE = 500
+# Records asked for at once: enough that a look at the file costs nothing beside them, and some 50 KB in memory.
+BATCH = 500
 
 
 class FileFollower:
@@ -39,7 +38,7 @@ class FileFollower:
         self._from_end = from_end
         self._files: deque[OpenFile] = deque()  # oldest first; the last is the live file
         self._rotation = Rotation(path, layout)
-        self._availability = Availability(path)
+        self._availability = availability(path)
 
     @property
     def unavailable(self) -> str | None:
@@ -58,7 +57,7 @@ class FileFollower:
                 self._begin()
             return self._next(limit)
         except OSError as error:
-            self._availability.lost(error)
+            self._availability.report(error.strerror or type(error).__name__)
             return []
 
     @property
@@ -97,7 +96,7 @@ class FileFollower:
     def _begin(self) -> None:
         """Open the file at the position to resume at. Raises OSError while there is none."""
         if self.unavailable:
-            os.close(open_regular(self._path))  # cheap, where a search through the directory is not
+            self._open(self._path).close()  # cheap, where a search through the directory is not
         position = self._resume_at
         if position is None:
             self._begin_anew()
@@ -108,7 +107,7 @@ class FileFollower:
             self._files.append(self._open(found, position.offset))
         else:
             self._begin_without(position)
-        self._availability.back()
+        self._availability.clear()
 
     def _begin_anew(self) -> None:
         try:
@@ -140,13 +139,13 @@ class FileFollower:
         last = self._files[-1]
         status = self._path.stat()
         if last.is_file(status) or not status.st_size:
-            self._availability.back()
+            self._availability.clear()
             return False
         position = last.position
         copied = likeness(self._path, position) is Likeness.COPY
         live = self._open(self._path, position.offset if copied else 0)
-        self._availability.back()
-        self._files.extend([*self._rotation.successors(position, but=[last]), live])
+        self._availability.clear()
+        self._files.extend([*self._rotation.successors(position, last), live])
         _log.info("the file was rotated; the old one is read to its end first", path=str(self._path))
         return True
 
@@ -157,7 +156,7 @@ class FileFollower:
         copy = self._rotation.find(position) if position.offset else None
         missed = [self._open(copy, position.offset)] if copy else []
         if self._is_live(rewritten):  # a renamed file has its successors behind it, not before
-            missed += self._rotation.successors(position, but=[rewritten, *missed])
+            missed += self._rotation.successors(position, rewritten, *missed)
         rewritten.start_over()
         self._files.extendleft(reversed(missed))
         if copy:
@@ -205,7 +204,7 @@ def open_follower(path: Path, parser: Parser, position: Position | None = None, 
 
 
 def _learn(follower: Follower, parser: Parser) -> None:
-    while records := follower.poll(_LEARN_AT_ONCE):
+    while records := follower.poll(BATCH):
         for record in records:
             if not record.damage:
                 parser.parse(record.data)

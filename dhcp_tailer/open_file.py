@@ -7,7 +7,6 @@ from collections import deque
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
@@ -87,7 +86,7 @@ class OpenFile:
         self._begin_at(offset)
 
     @classmethod
-    def open(cls, path: Path, offset: int = 0, layout: Layout = LINES) -> Self:
+    def open(cls, path: Path, offset: int = 0, layout: Layout = LINES) -> "OpenFile":
         """The file that ``path`` names now.
 
         Args:

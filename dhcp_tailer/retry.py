@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TypeVar
 
 from bringup.errors import TransientError
@@ -62,11 +61,11 @@ def stop_on_signals() -> Iterator[Stop]:
     """A `Stop` that SIGTERM and SIGINT ask for; a call to a Redis that hangs is interrupted after `GRACE_S`."""
     stop = Stop()
 
-    def asked(_signal: int, _frame: FrameType | None) -> None:
+    def asked(_signal: int, _frame: object) -> None:
         stop.request()
         signal.setitimer(signal.ITIMER_REAL, GRACE_S, AGAIN_S)
 
-    def alarm(_signal: int, _frame: FrameType | None) -> None:
+    def alarm(_signal: int, _frame: object) -> None:
         stop.interrupt()
 
     handlers = {signal.SIGTERM: asked, signal.SIGINT: asked, signal.SIGALRM: alarm}

@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-from collections.abc import Collection
 from enum import IntEnum
 from pathlib import Path
 
@@ -63,10 +62,10 @@ class Rotation:
         best = max(candidates, key=lambda candidate: likely[candidate])
         return best if likely[best] >= (Likeness.SAME if self._layout.is_lease_file else Likeness.COPY) else None
 
-    def successors(self, position: Position, but: Collection[OpenFile] = ()) -> list[OpenFile]:
+    def successors(self, position: Position, *but: OpenFile) -> list[OpenFile]:
         """Rotated files that were last written after ``position``, oldest first.
 
-        A copy made in the moment of truncation is not newer, and was read already. ``but``: are open already.
+        A copy made in the moment of truncation is not newer, and was read already. Those in ``but`` are left out.
         """
         found: list[tuple[int, Path]] = []
         backups = {self._path.name + ending for ending in self._layout.backups}

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from bringup.files import Signature
 from dhcp_tailer.framing import Record
 from dhcp_tailer.open_file import Position, digest, open_regular
-from dhcp_tailer.watch import Availability
+from dhcp_tailer.watch import availability
 
 # Seconds for which a file must not change until what it lacks counts as gone: a rewrite begins with an empty file.
 # To write a lease file takes far less.
@@ -16,7 +17,6 @@ SETTLED_S = 0.5
 # Nanoseconds: the kernel's clock for file times ticks every 4 ms, so that two states of a file may have one time. A
 # file older than this when it was read has no other state of the same time.
 _RACY_NS = 100_000_000
-_Signature = tuple[int, int, int, int]
 
 
 class SnapshotFollower:
@@ -45,12 +45,12 @@ class SnapshotFollower:
         self._done = position.offset if position else 0
         self._lines: list[bytes] = []  # of the last look
         self._text: bytes | None = None  # of the last look
-        self._read: _Signature | None = None  # of the file that need not be read again
-        self._at: _Signature | None = None
+        self._read: Signature | None = None  # of the file that need not be read again
+        self._at: Signature | None = None
         self._changed_s = 0.0
         self._settled = True
         self._changes: deque[bytes] = deque()
-        self._availability = Availability(path)
+        self._availability = availability(path)
 
     @property
     def unavailable(self) -> str | None:
@@ -62,10 +62,8 @@ class SnapshotFollower:
         """Which state of the file was looked at; ``offset`` counts the changes that are done."""
         if self._at is None:
             return None
-        device, inode, written_ns, _ = self._at
-        return Position(
-            device=device, inode=inode, offset=self._done, written_ns=written_ns, head_sha256=digest(self._text or b"")
-        )
+        at, head = self._at, digest(self._text or b"")
+        return Position(device=at.device, inode=at.inode, offset=self._done, written_ns=at.mtime_ns, head_sha256=head)
 
     @property
     def lag_bytes(self) -> int:
@@ -78,7 +76,7 @@ class SnapshotFollower:
             try:
                 self._look()
             except OSError as error:
-                self._availability.lost(error)
+                self._availability.report(error.strerror or type(error).__name__)
         number = min(limit, len(self._changes))
         return [Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
 
@@ -90,7 +88,7 @@ class SnapshotFollower:
         """Nothing is held open."""
 
     def _look(self) -> None:
-        if _signature(self._path.stat()) != self._read and (text := self._whole()) is not None and text != self._text:
+        if Signature.of(self._path.stat()) != self._read and (text := self._whole()) is not None and text != self._text:
             self._changed(text)
         elif not self._settled and self._clock() - self._changed_s >= SETTLED_S:
             self._settled = True
@@ -104,7 +102,7 @@ class SnapshotFollower:
         self._report(b"+", [line for line in self._lines if line not in reported])
 
     def _report(self, sign: bytes, lines: list[bytes]) -> None:
-        second = b"%d" % ((self._at or (0, 0, 0, 0))[2] // 10**9)
+        second = b"%d" % (self._at.mtime_ns // 10**9 if self._at else 0)
         self._changes.extend(b"%s %s %s" % (second, sign, line) for line in lines)
 
     def _whole(self) -> bytes | None:
@@ -117,13 +115,9 @@ class SnapshotFollower:
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        if text != again or len(text) != before.st_size or _signature(before) != _signature(after):
+        if text != again or len(text) != before.st_size or Signature.of(before) != Signature.of(after):
             return None
-        self._at = _signature(after)
+        self._at = Signature.of(after)
         self._read = self._at if time.time_ns() - after.st_mtime_ns > _RACY_NS else None
-        self._availability.back()
+        self._availability.clear()
         return text
-
-
-def _signature(status: os.stat_result) -> _Signature:
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

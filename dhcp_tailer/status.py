@@ -1,7 +1,5 @@
 """The status of a tailer, seen from outside: from its checkpoint, its lock and the file itself."""
 
-import fcntl
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from pydantic import BaseModel
 from bringup.errors import PermanentError
 from bringup.settings import Settings
 from dhcp_tailer.accounting import Outcome
-from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, is_locked, read_checkpoint
 
 
 class Status(BaseModel):
@@ -44,7 +42,7 @@ def status_of(settings: Settings) -> Status:
     status = Status(
         source=settings.dhcp_source,
         path=str(settings.dhcp_path),
-        running=_is_locked(file.with_suffix(".lock")),
+        running=is_locked(file.with_suffix(".lock")),
         counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
     )
     if checkpoint:
@@ -70,17 +68,3 @@ def _compare(status: Status, checkpoint: Checkpoint, file: Path) -> None:
         status.lag_bytes = followed.st_size - position.offset if same and followed.st_size >= position.offset else None
     behind = status.lag_bytes != 0
     status.lag_s = max(0.0, (followed.st_mtime_ns - position.written_ns) / 1e9) if behind else 0.0
-
-
-def _is_locked(lock: Path) -> bool:
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from bringup import log
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.errors import NotReplicated, PermanentError
@@ -15,17 +13,15 @@ from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
+from dhcp_tailer.checkpoint import Saver, checkpoint_file, damage, locked, read_checkpoint
 from dhcp_tailer.filters import Filters
-from dhcp_tailer.follower import Follower, open_follower
+from dhcp_tailer.follower import BATCH, Follower, open_follower
 from dhcp_tailer.framing import Record
 from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources import PARSERS, Parser, parse_record
 from dhcp_tailer.watch import Watcher, watch
 
 _log = log.get(__name__)
-# Records between two looks at the file: enough that the look costs nothing, and some 50 KB in memory.
-BATCH = 500
 
 
 def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = False) -> None:
@@ -78,7 +74,7 @@ def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, fr
         parser.restore(checkpoint.state)
         accounting.restore(checkpoint.counts, checkpoint.last_record_at)
     except ValueError as error:
-        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=_short(error))
+        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=damage(error))
         return open_follower(path, parser)
     return open_follower(path, parser, checkpoint.position)
 
@@ -106,11 +102,6 @@ def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bo
     retry = Retry(stop, probe, Outages("tail"))
     retry.call_with_retry(probe)
     return deliver, retry
-
-
-def _short(error: ValueError) -> str:
-    """Without the content: pydantic's own text would print it."""
-    return f"{error.error_count()} things in it are wrong" if isinstance(error, ValidationError) else str(error)
 
 
 @dataclass(frozen=True)

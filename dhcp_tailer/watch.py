@@ -4,6 +4,7 @@ inotify by ctypes: three calls of the C library are less than a package to depen
 """
 
 import ctypes
+import logging
 import os
 import select
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bringup import log
+from bringup.outages import Alarm
 
 _log = log.get(__name__)
 # Seconds after which the file is looked at although inotify is silent: network file systems, and links into other
@@ -101,28 +103,10 @@ def watch(path: Path) -> Iterator[Watcher]:
         inotify.close()
 
 
-class Availability:
-    """Whether the file of DHCP_PATH can be read: logged once when it is lost, and once when it is back.
-
-    ``why``: why the file cannot be read now; None while it can.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.why: str | None = None
-
-    def lost(self, error: OSError) -> None:
-        """It cannot be read; another reason than before is logged again."""
-        why = error.strerror or error.__class__.__name__
-        if self.why != why:
-            _log.warning("the file of DHCP_PATH cannot be read; waiting for it", path=str(self._path), why=why)
-        self.why = why
-
-    def back(self) -> None:
-        """It can be read."""
-        if self.why:
-            _log.info("the file can be read again", path=str(self._path))
-        self.why = None
+def availability(path: Path) -> Alarm:
+    """Whether the file of DHCP_PATH can be read: logged once when it is lost, and once when it is back."""
+    lost, back = "the file of DHCP_PATH cannot be read; waiting for it", "the file can be read again"
+    return Alarm(__name__, lost, back, level=logging.WARNING, path=str(path))
 
 
 def _names(events: bytes) -> Iterator[bytes]:

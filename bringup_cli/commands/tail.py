@@ -10,8 +10,8 @@ import click
 
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
-from dhcp_tailer.accounting import Outcome
-from dhcp_tailer.dry_run import DryRunRecord, dry_run, sums
+from dhcp_tailer.accounting import Outcome, summary
+from dhcp_tailer.dry_run import DryRunRecord, dry_run
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.retry import stop_on_signals
 from dhcp_tailer.sources import PARSERS
@@ -74,7 +74,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
             shown.append(one)
     if output == "table":
         _print_records(f"{file}", shown)
-    click.echo(sums(outcomes), err=True)
+    click.echo(summary(outcomes), err=True)
 
 
 def _status(context: Context, output: Output) -> None:

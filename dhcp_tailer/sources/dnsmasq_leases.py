@@ -5,7 +5,6 @@ the second in which the file was written.
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
@@ -56,7 +55,7 @@ class DnsmasqLeases:
         self._reported: dict[str, _Reported] = {}  # by address; a line without one by itself
 
     @property
-    def reported(self) -> Collection[bytes]:
+    def reported(self) -> set[bytes]:
         """The lines that were read and are still there."""
         return {reported.line.encode("utf-8", "surrogateescape") for reported in self._reported.values()}
 

@@ -6,13 +6,11 @@ before it ended and runs to the end of the line: vendor class and host name are 
 """
 
 import re
-from collections.abc import Callable
-from datetime import datetime, tzinfo
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent, utc_now
+from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.sources.lease_fields import SYSLOG, circuit_id, client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.lease_history import ClientRow, Clients, Transaction, TransactionRow, Transactions
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
@@ -66,10 +64,6 @@ class DnsmasqLog(LogParser):
     """Reads DHCPACK lines as leases, and DHCPRELEASE lines as their end."""
 
     name = "dnsmasq-log"
-
-    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
-        super().__init__(now, zone)
-        self._transactions = Transactions()
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""

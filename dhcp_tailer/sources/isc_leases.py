@@ -5,7 +5,6 @@ They hold declarations: statements of words, some with a body in braces.
 
 import calendar
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bringup.errors import LeaseFormatError
@@ -129,7 +128,7 @@ def _address(statement: _Statement) -> _Declaration:
     return declaration
 
 
-def _note(declaration: _Declaration, body: Iterable[_Statement]) -> None:
+def _note(declaration: _Declaration, body: list[_Statement]) -> None:
     for statement in body:
         match statement.words:
             case [b"starts", *when]:

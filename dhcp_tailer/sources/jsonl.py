@@ -1,7 +1,6 @@
 """One JSON object per line: what our hooks write, and what any other server can be made to write."""
 
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +14,7 @@ from dhcp_tailer.sources.lease_fields import cut, json_time, lease_event, mac_in
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
-_ACTIONS: Mapping[str, LeaseAction] = MappingProxyType(
+_ACTIONS = MappingProxyType(
     dict.fromkeys(("assigned", "lease_assigned", "add", "commit"), LeaseAction.ASSIGNED)
     | dict.fromkeys(("renewed", "lease_renewed", "old"), LeaseAction.RENEWED)
     | dict.fromkeys(("released", "lease_released", "release", "del"), LeaseAction.RELEASED)

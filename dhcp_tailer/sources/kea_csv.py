@@ -1,8 +1,6 @@
 """Kea's memfile: ``kea-leases4.csv`` and ``kea-leases6.csv``. Source: Kea ARM, s. 8.2.2; ``csv_lease_file4.h``."""
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -19,7 +17,6 @@ _INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 _DEFAULT, _DECLINED, _RECLAIMED, _RELEASED = "0", "1", "2", "3"  # ``Lease::STATE_...``; 4: registered, no lease
 _PREFIX = "2"  # ``Lease::TYPE_PD``: a prefix is no machine's address
 _RELAY = re.compile(r'"(?:sub-options|relay-agent-info)": "0x([0-9A-Fa-f]+)"')
-_ENDED: Mapping[str, LeaseAction] = MappingProxyType({_RECLAIMED: LeaseAction.EXPIRED, _RELEASED: LeaseAction.RELEASED})
 
 
 class _State(BaseModel):
@@ -71,7 +68,7 @@ class KeaCsv(LeaseFileParser):
         self._columns = tuple(columns)
         return NOT_A_LEASE
 
-    def _row(self, row: Mapping[str, str]) -> LeaseEvent | Skip:
+    def _row(self, row: dict[str, str]) -> LeaseEvent | Skip:
         if row.get("lease_type") == _PREFIX:
             return Skip("a delegated prefix")
         lifetime, expire, state = int(row["valid_lifetime"]), int(row["expire"]), row["state"]
@@ -81,9 +78,10 @@ class KeaCsv(LeaseFileParser):
             self._leases.over(row["address"], None)
             return Skip("the end of a lease that was not known")
         # Deleted rows carry the time of the release, or of the last renewal: never later than the end.
-        return self._over(row["address"], expire if lifetime == 0 else None, _ENDED.get(state))
+        ended = {_RECLAIMED: LeaseAction.EXPIRED, _RELEASED: LeaseAction.RELEASED}.get(state)
+        return self._over(row["address"], expire if lifetime == 0 else None, ended)
 
-    def _given(self, row: Mapping[str, str], starts: int, ends: int | None) -> LeaseEvent | Skip:
+    def _given(self, row: dict[str, str], starts: int, ends: int | None) -> LeaseEvent | Skip:
         mac = row.get("hwaddr") or mac_in(row.get("duid", ""))
         if not mac:
             return NO_MAC

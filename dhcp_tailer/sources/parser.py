@@ -12,7 +12,7 @@ from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.framing import LINES, Layout, Record
 from dhcp_tailer.sources.lease_fields import lease_event, utc, written
-from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases
+from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases, Transactions
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class LogParser:
         self._now = now
         self._zone = zone
         self._clients = Clients()
+        self._transactions = Transactions()  # of logs that show them: their parsers keep them with the clients
 
     def state(self) -> JsonValue:
         """The clients."""
