@@ -25,6 +25,7 @@ from bringup.settings import load
 from bringup.tls import ClientContexts
 from dhcp_tailer.sources.jsonl import JsonLines
 
+# Milliseconds of the median: far below the seconds that a DHCP exchange and a BMC take.
 WANTED_MS = 5.0
 
 
@@ -42,8 +43,8 @@ def main(leases: int) -> None:
         with _tailer(folder, environ), (folder / "leases.jsonl").open("ab", buffering=0) as file:
             time.sleep(1.5)
             tailed = _latencies(queues, file.write, range(leases, 2 * leases))
-    _say("baseline, a call", baseline)
-    _say("tailer, from the file", tailed)
+    _show("baseline, a call", baseline)
+    _show("tailer, from the file", tailed)
     median, ratio = statistics.median(tailed), statistics.median(tailed) / statistics.median(baseline)
     click.echo(f"p50 is {ratio:.1f} x the baseline")
     if median > WANTED_MS:
@@ -95,7 +96,7 @@ def _tailer(folder: Path, environ: dict[str, str]) -> Iterator[None]:
         process.wait(10)
 
 
-def _say(what: str, took: list[float]) -> None:
+def _show(what: str, took: list[float]) -> None:
     ordered = sorted(took)
     p50, p99 = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
     click.echo(f"{what:22} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   of {len(took)} leases")

@@ -1,1 +1,1 @@
-"""Lease sources: follow what a DHCP server writes, parse leases, put them on the queue, remember the place."""
+"""Lease sources: follow what a DHCP server writes, parse leases, put them on the queue, keep a checkpoint."""

@@ -189,8 +189,8 @@ def open_follower(path: Path, parser: Parser, position: Position | None = None, 
         path: the file; it may not exist yet.
         parser: has its state already.
         position: where to go on; None is the beginning.
-        from_end: without a position, leave out what the file holds already. A parser that tells new leases from
-            old ones must have read them, so that it can: it reads all of the file here.
+        from_end: without a position, leave out what the file holds already. The parser of a lease file must
+            have read the old leases, to recognise the new ones: it reads all of the file here.
     """
     if isinstance(parser, DnsmasqLeases):
         follower: Follower = SnapshotFollower(path, lambda: parser.reported, position)

@@ -137,7 +137,7 @@ class Layout:
     Args:
         splitter: cuts the bytes of the file into records.
         ending: the bytes at the end of a whole record, by which the last one is found.
-        older: name endings of the files that hold records from before ours, oldest first.
+        older: name endings of the files that hold records from before our file, oldest first.
         backups: name endings of the files that the server makes when it writes its file anew.
         is_lease_file: its records repeat the state of leases, and a parser must know the old ones. Such files begin
             alike, and each holds all that matters: a new one is read whole, and never taken for a copy of the old.

@@ -19,7 +19,7 @@ from bringup.outages import Alarm
 
 _log = log.get(__name__)
 # Seconds after which the file is looked at although inotify is silent: network file systems, and links into other
-# directories, send no event. Four looks a second cost nothing that can be measured.
+# directories, send no event. Four looks a second are a few system calls.
 LONGEST_WAIT_S = 0.25
 # Bytes of events read at once: several hundred, so that a burst costs one read. The kernel keeps what does not fit.
 _EVENTS_AT_ONCE = 64 * 1024

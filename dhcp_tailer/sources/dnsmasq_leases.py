@@ -21,7 +21,7 @@ _LINE = re.compile(
     rb"(?P<ends>\d{1,12}) (?:(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})|(?P<other>\S{1,80})) "
     rb"(?P<ip>[0-9a-f.:]{2,45}) (?P<name>\S+) (?P<id>\S+)"
 )
-_INFINITE = 0
+_INFINITE = 0  # a lease without an end
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class _State(BaseModel):
 class DnsmasqLeases:
     """Reads a line that appears as a lease, and one that vanishes as its end.
 
-    The file says when a lease ends and not when it began; that end is what names the lease, for it is the same for
-    every reader. A lease without an end is named by the second in which the file first held it.
+    The file has the end of a lease and not its start. So the end names the lease: it is the same for every reader. A
+    lease without an end is named by the second in which the file first held it.
     """
 
     name = "dnsmasq-leases"
@@ -67,12 +67,12 @@ class DnsmasqLeases:
         at, text = int(change["at"]), change["line"].decode("utf-8", "surrogateescape")
         line = _LINE.fullmatch(change["line"])
         if change["sign"] == b"-":
-            return self._gone(at, text, line)
+            return self._vanished(at, text, line)
         if line is None:
             self._reported[text] = _Reported(text)
             return NOT_A_LEASE if text.startswith("duid ") or not text.strip() else malformed("not a lease of dnsmasq")
         try:
-            return self._there(at, text, line)
+            return self._appeared(at, text, line)
         except LeaseFormatError as error:
             return malformed(error)
 
@@ -85,7 +85,7 @@ class DnsmasqLeases:
         kept = _State.model_validate(state).reported
         self._reported = {key: _Reported(line, mac, starts, ends) for key, line, mac, starts, ends in kept}
 
-    def _there(self, at: int, text: str, line: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _appeared(self, at: int, text: str, line: re.Match[bytes]) -> LeaseEvent | Skip:
         ip, mac = line["ip"].decode("ascii"), _mac(line)
         ends = int(line["ends"])
         known = self._reported.get(ip)
@@ -104,7 +104,7 @@ class DnsmasqLeases:
             source=self.name,
         )
 
-    def _gone(self, at: int, text: str, line: re.Match[bytes] | None) -> LeaseEvent | Skip:
+    def _vanished(self, at: int, text: str, line: re.Match[bytes] | None) -> LeaseEvent | Skip:
         key = line["ip"].decode("ascii") if line else text
         known = self._reported.get(key)
         if known is None or known.line != text:

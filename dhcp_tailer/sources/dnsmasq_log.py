@@ -102,12 +102,12 @@ class DnsmasqLog(LogParser):
             return self._acknowledged(header, message, mac, ip, xid)
         if kind == b"RELEASE":
             return self._released(header, message, mac, ip)
-        self._heard(kind, mac, ip, answered=not message["rest"])
+        self._note(kind, mac, ip, answered=not message["rest"])
         if xid:
             self._transactions.belongs_to(xid, mac)
         return NOT_A_LEASE
 
-    def _heard(self, kind: bytes, mac: str, ip: str | None, *, answered: bool) -> None:
+    def _note(self, kind: bytes, mac: str, ip: str | None, *, answered: bool) -> None:
         if kind == b"DISCOVER":
             self._clients.discovers(mac)
         elif kind == b"REQUEST":

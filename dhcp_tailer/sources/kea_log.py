@@ -27,7 +27,7 @@ _MESSAGE = re.compile(
     rb"(?:, cid=\[[^\]]{0,800}\])?, tid=0x[0-9a-f]{1,8}: "
     rb"(?:lease (?:for address )?|address |binding for address )(?P<ip>[0-9a-f.:]{2,45})(?: [^\x00-\x1f\x7f]*)?"
 )
-_LEASE = (b"DHCP4_LEASE_ALLOC ", b"DHCP6_LEASE_ALLOC ")  # says that a lease was given, whatever comes behind it
+_LEASE = (b"DHCP4_LEASE_ALLOC ", b"DHCP6_LEASE_ALLOC ")  # a lease was given, whatever comes behind it
 _ETHERNET = b"1"  # hardware type, IANA ARP parameters
 _OFFERS = frozenset({b"LEASE_ADVERT", b"LEASE_OFFER"})  # as it is called up to Kea 2.2, and since
 _RELEASES = frozenset({b"RELEASE", b"RELEASE_NA"})

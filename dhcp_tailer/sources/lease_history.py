@@ -1,4 +1,4 @@
-"""What earlier records said of clients, leases and transactions: enough to tell a new lease from a renewal."""
+"""What earlier records showed of clients, leases and transactions: enough to distinguish new leases and renewals."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from bringup.model import LeaseAction
 
-# Clients of a log. Each takes about 300 bytes in memory and 60 in the checkpoint; the one that was silent the longest
-# is forgotten first, and its next renewal counts as a new lease.
+# Clients of a log: 29 MB in memory and 5 MB in the checkpoint. The one that was silent the longest is dropped first,
+# and its next renewal counts as a new lease.
 CLIENT_LIMIT = 100_000
-# Leases in force at once, more than a /15 network holds; the one that was silent the longest is forgotten first.
+# Leases in force at once, more than a /15 network holds: 67 MB in memory and 12 MB in the checkpoint. The one that was
+# silent the longest is dropped first, and its next renewal counts as a new lease.
 LEASE_LIMIT = 200_000
-# Transactions under way at once. One lasts seconds; a client can begin any number, and the oldest is forgotten first.
+# Transactions under way at once. One lasts seconds; a client can begin any number, and the oldest is dropped first.
 TRANSACTION_LIMIT = 1000
 
 
@@ -29,7 +30,7 @@ ClientRow = tuple[str, tuple[str | None, bool, str | None]]
 
 
 class Clients:
-    """The clients of a log, in the order in which they were last heard.
+    """The clients of a log, in the order of their last messages.
 
     Args:
         rows: of an earlier `rows`.
@@ -42,7 +43,7 @@ class Clients:
 
     def discovers(self, mac: str) -> None:
         """A DHCPDISCOVER: its next lease is a new one."""
-        client = self._heard(mac)
+        client = self._latest(mac)
         client.discovering, client.informing = True, None
 
     def requests(self, mac: str) -> None:
@@ -52,11 +53,11 @@ class Clients:
 
     def informs(self, mac: str, ip: str) -> None:
         """A DHCPINFORM: the next DHCPACK for ``ip`` only answers it."""
-        self._heard(mac).informing = ip
+        self._latest(mac).informing = ip
 
     def acknowledged(self, mac: str, ip: str) -> LeaseAction | None:
         """A DHCPACK; None if it is no lease."""
-        client = self._heard(mac)
+        client = self._latest(mac)
         if client.informing == ip:
             client.informing = None
             return None
@@ -72,7 +73,7 @@ class Clients:
         """Everything, to be kept in the checkpoint."""
         return [(mac, (c.ip, c.discovering, c.informing)) for mac, c in self._clients.items()]
 
-    def _heard(self, mac: str) -> Client:
+    def _latest(self, mac: str) -> Client:
         client = self._clients.setdefault(mac, Client())
         self._clients.move_to_end(mac)
         if len(self._clients) > self._limit:
@@ -104,7 +105,7 @@ class Leases:
         self._leases = OrderedDict((ip, Lease(mac, starts, ends)) for ip, mac, starts, ends in rows)
 
     def in_force(self, ip: str, lease: Lease) -> LeaseAction | None:
-        """A record says that ``lease`` holds; None if that is known."""
+        """``lease`` is in force; None if that is known."""
         known = self._leases.get(ip)
         self._leases[ip] = lease
         self._leases.move_to_end(ip)
@@ -115,7 +116,7 @@ class Leases:
         return LeaseAction.RENEWED if known and _continues(known, lease) else LeaseAction.ASSIGNED
 
     def over(self, ip: str, at: int | None) -> tuple[Lease, LeaseAction] | None:
-        """A record says that the address is free since ``at``; None if no lease of it was known."""
+        """The address is free since ``at`` (seconds since the epoch); None if no lease of it was known."""
         lease = self._leases.pop(ip, None)
         if lease is None:
             return None
@@ -168,7 +169,7 @@ class Transactions:
         self._under_way(xid).hostname = text
 
     def circuit_id(self, xid: str, text: str | None) -> None:
-        """Option 82.1, in what was sent to the client that was heard last."""
+        """Option 82.1, in what was sent to the client of the last message."""
         if (known := self._open.get(xid)) and known.mac:
             known.circuit_id = text
 

@@ -125,7 +125,7 @@ class LeaseFileParser:
         self._leases = Leases(_LeaseFileState.model_validate(state).leases)
 
     def _in_force(self, ip: str, lease: Lease, **texts: str | None) -> LeaseEvent | Skip:
-        """A record says that ``lease`` holds; ``texts``: further fields of the event."""
+        """``lease`` is in force; ``texts``: further fields of the event."""
         action = self._leases.in_force(ip, lease)
         if action is None:
             return KNOWN
@@ -133,7 +133,7 @@ class LeaseFileParser:
         return lease_event(mac=lease.mac, ip=ip, action=action, starts=starts, ends=ends, source=self.name, **texts)
 
     def _over(self, ip: str, at: int | None, ended: LeaseAction | None) -> LeaseEvent | Skip:
-        """A record says that the lease of ``ip`` is over.
+        """The lease of ``ip`` is over.
 
         Args:
             at: since when, seconds since the epoch; None: unknown.

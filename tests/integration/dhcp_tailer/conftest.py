@@ -58,7 +58,7 @@ class Tailer:
         finally:
             connection.close()
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
 
     def append(self, lines: bytes) -> None:
@@ -91,7 +91,7 @@ def tailer(tmp_path: Path, own_redis: RedisServer, make_settings: MakeSettings) 
 
 @pytest.fixture
 def hang(tailer: Tailer) -> Iterator[Callable[[], None]]:
-    """Makes Redis hang: connections stay open, and nothing answers. The end of the test mends it."""
+    """Makes Redis hang: connections stay open, and nothing answers. The end of the test ends that."""
     connection = connect_redis(tailer.settings, ClientContexts(), name="test")
     pid = int(connection.info("server")["process_id"])
     connection.close()

@@ -72,7 +72,7 @@ def kea(hook: Hook, point: str = "leases4_committed", **more: str) -> None:
     assert hook.run("kea", point, **{**environ, "LEASES4_SIZE": "1", **more}) == 0
 
 
-def test_dnsmasq_tells_all_that_it_knows_and_when_the_lease_began(hook: Hook) -> None:
+def test_dnsmasq_writes_all_that_it_knows_and_when_the_lease_began(hook: Hook) -> None:
     dnsmasq(hook, DNSMASQ_VENDOR_CLASS="iDRAC", DNSMASQ_CLIENT_ID="01:02", DNSMASQ_CIRCUIT_ID="rd")
     event = hook.event()
     assert (event.run_id, event.hostname, event.vendor_class, event.client_id, event.circuit_id) == (
@@ -94,7 +94,7 @@ def test_dnsmasq_tells_all_that_it_knows_and_when_the_lease_began(hook: Hook) ->
         ("del", {"DNSMASQ_LEASE_EXPIRES": "1795427016"}, "expired"),
     ],
 )
-def test_what_dnsmasq_says_is_told_apart(hook: Hook, event: str, more: dict[str, str], action: str) -> None:
+def test_events_of_dnsmasq_are_distinguished(hook: Hook, event: str, more: dict[str, str], action: str) -> None:
     hook.run("dnsmasq", "tftp", "1", "10.0.0.1", "file")
     if action == "expired":
         more = {"DNSMASQ_LEASE_EXPIRES": str(int(time.time()) - 1)}
@@ -120,7 +120,7 @@ def test_a_dhcpv6_lease_of_dnsmasq_has_the_mac_of_its_duid(hook: Hook) -> None:
         ("expiry", "", "expired"),
     ],
 )
-def test_what_isc_dhcpd_says_is_told_apart(hook: Hook, event: str, ciaddr: str, action: str) -> None:
+def test_events_of_isc_dhcpd_are_distinguished(hook: Hook, event: str, ciaddr: str, action: str) -> None:
     isc(hook, event, ciaddr)
     found = hook.event()
     assert (found.action.value, found.mac) == (action, MAC)
@@ -135,7 +135,7 @@ def test_what_isc_dhcpd_says_is_told_apart(hook: Hook, event: str, ciaddr: str, 
         ("lease4_expire", {}, "expired"),
     ],
 )
-def test_what_kea_says_is_told_apart(hook: Hook, point: str, more: dict[str, str], action: str) -> None:
+def test_events_of_kea_are_distinguished(hook: Hook, point: str, more: dict[str, str], action: str) -> None:
     hook.run("kea", "lease4_renew", LEASE4_ADDRESS="10.0.0.1")
     kea(hook, point, **more)
     assert hook.event().action == action

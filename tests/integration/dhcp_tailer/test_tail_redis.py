@@ -32,7 +32,7 @@ def test_reading_it_again_without_a_checkpoint_adds_no_run(tailer: Any, samples:
     before = tailer.runs()
     assert tailer.start("--once", STATE_DIR=str(tmp_path / "other")).wait(20) == 0
     assert tailer.runs() == before
-    assert "duplicate=8" in tailer.said()
+    assert "duplicate=8" in tailer.log_text()
 
 
 def test_json_lines_become_runs(tailer: Any) -> None:
@@ -66,13 +66,13 @@ def test_redis_down_at_start_is_waited_for(tailer: Any, own_redis: Any, acks: An
     own_redis.kill()
     tailer.append(b"".join(acks(range(5))))
     tailer.start()
-    until(lambda: "waiting for Redis" in tailer.said())
+    until(lambda: "waiting for Redis" in tailer.log_text())
     time.sleep(1.6)  # two more tries
     own_redis.start()
     until(lambda: tailer.runs() == ids(range(5)))
-    until(lambda: "Redis is back" in tailer.said())
-    assert tailer.said().count("waiting for Redis") == 1
-    assert tailer.said().count("Redis is back") == 1
+    until(lambda: "Redis is back" in tailer.log_text())
+    assert tailer.log_text().count("waiting for Redis") == 1
+    assert tailer.log_text().count("Redis is back") == 1
 
 
 def test_redis_down_in_the_middle_loses_nothing(tailer: Any, own_redis: Any, acks: Any, until: Any) -> None:
@@ -83,18 +83,18 @@ def test_redis_down_in_the_middle_loses_nothing(tailer: Any, own_redis: Any, ack
             own_redis.kill()
         tailer.append(b"".join(lines[start : start + 100]))
         if start == 400:
-            until(lambda: "waiting for Redis" in tailer.said())
+            until(lambda: "waiting for Redis" in tailer.log_text())
             own_redis.start()
         time.sleep(0.05)
     until(lambda: len(tailer.runs()) == 600)
     assert tailer.runs() == ids(range(600))
-    assert tailer.said().count("waiting for Redis") == 1
+    assert tailer.log_text().count("waiting for Redis") == 1
 
 
 def test_a_wrong_password_is_one_line_and_an_exit_code(tailer: Any, acks: Any) -> None:
     tailer.append(b"".join(acks(range(1))))
     assert tailer.start(REDIS_PASSWORD="wrong").wait(20) == 1
-    (line,) = tailer.said().strip().splitlines()
+    (line,) = tailer.log_text().strip().splitlines()
     assert line.startswith("bringup: Redis at 127.0.0.1")
     assert "check REDIS_PASSWORD" in line
     assert "wrong" not in line
@@ -102,16 +102,16 @@ def test_a_wrong_password_is_one_line_and_an_exit_code(tailer: Any, acks: Any) -
 
 def test_an_absent_file_is_waited_for(tailer: Any, acks: Any, until: Any) -> None:
     tailer.start()
-    until(lambda: "waiting for it" in tailer.said())
+    until(lambda: "waiting for it" in tailer.log_text())
     tailer.append(b"".join(acks(range(1))))
     until(lambda: tailer.runs() == ids(range(1)))
 
 
 def test_a_second_tailer_of_the_same_file_is_refused(tailer: Any, until: Any) -> None:
     first = tailer.start()
-    until(lambda: "waiting for it" in tailer.said())
+    until(lambda: "waiting for it" in tailer.log_text())
     assert tailer.start().wait(20) == 1
-    assert f"another tailer (process {first.pid}) follows this file" in tailer.said()
+    assert f"another tailer (process {first.pid}) follows this file" in tailer.log_text()
 
 
 def test_sigterm_during_a_stream_keeps_the_exact_place(tailer: Any, acks: Any, until: Any) -> None:
@@ -147,7 +147,7 @@ def test_what_was_in_hand_when_redis_was_killed_comes_after_a_restart(
     until(lambda: len(tailer.runs()) == 1)
     own_redis.kill()
     tailer.append(b"".join(acks(range(1, 3))))
-    until(lambda: "waiting for Redis" in tailer.said())
+    until(lambda: "waiting for Redis" in tailer.log_text())
     process.terminate()
     assert process.wait(10) == 0
     own_redis.start()
@@ -158,7 +158,7 @@ def test_what_was_in_hand_when_redis_was_killed_comes_after_a_restart(
 def test_sigterm_is_heard_while_redis_is_down(tailer: Any, own_redis: Any, until: Any) -> None:
     own_redis.kill()
     process = tailer.start()
-    until(lambda: "waiting for Redis" in tailer.said())
+    until(lambda: "waiting for Redis" in tailer.log_text())
     process.terminate()
     assert process.wait(10) == 0
 
@@ -185,6 +185,6 @@ def test_killed_again_and_again_during_a_stream_nothing_is_lost_and_nothing_doub
 def test_text_of_a_client_never_reaches_the_log_unescaped(tailer: Any) -> None:
     tailer.append(b"2026-11-23T09:45:08Z vm dnsmasq-dhcp[9]: DHCPACK(br0) \x1b[2J\xff\r forged\n")
     assert tailer.start("--once", LOG_FORMAT="json").wait(20) == 0
-    record = json.loads(tailer.said().splitlines()[0])["record"]
+    record = json.loads(tailer.log_text().splitlines()[0])["record"]
     assert record.endswith("DHCPACK(br0) \\x1b[2J\\xff\\r forged")
-    assert tailer.said().replace("\n", "").isprintable()
+    assert tailer.log_text().replace("\n", "").isprintable()

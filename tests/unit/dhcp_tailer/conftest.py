@@ -14,7 +14,7 @@ from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 
-Said = list[Any]
+Logged = list[Any]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def log_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def said() -> Any:
+def logged() -> Any:
     """Every line logged during the test."""
     with capture_logs() as lines:
         yield lines

@@ -39,7 +39,7 @@ class AnyLeaseFile(RuleBasedStateMachine):
     source: ClassVar = "isc-leases"
     write = staticmethod(isc)
     header: ClassVar = b"# dhcpd.leases(5)\n\n"
-    aside: ClassVar = "~"
+    backup: ClassVar = "~"
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class AnyLeaseFile(RuleBasedStateMachine):
         new = self.path.with_name("new")
         new.write_bytes(self.header + b"".join(self.held.values()))
         self.set_time(new)
-        self.path.rename(f"{self.path}{self.aside}")
+        self.path.rename(f"{self.path}{self.backup}")
         new.rename(self.path)
 
     @rule(replay=st.booleans())
@@ -131,7 +131,7 @@ class AnyLeaseFile(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule()
     def replay(self) -> None:
-        """The server says again what it has said."""
+        """The server says again what it has logged."""
         self.finish()
         self.append(b"".join(self.held.values()))
 
@@ -151,7 +151,7 @@ class AnyLeaseFile(RuleBasedStateMachine):
         self.rewritten_unread = self.renewed_unread = self.unread_end = False
 
     @invariant()
-    def nothing_is_told_that_was_not_given(self) -> None:
+    def nothing_is_reported_that_was_not_given(self) -> None:
         assert set(self.reported) <= set(self.given)
 
     def teardown(self) -> None:
@@ -168,7 +168,7 @@ class AnyMemfile(AnyLeaseFile):
     source: ClassVar = "kea-csv"
     write = staticmethod(kea)
     header: ClassVar = KEA_HEADER
-    aside: ClassVar = ".1"
+    backup: ClassVar = ".1"
 
     @rule()
     def clean_up(self) -> None:

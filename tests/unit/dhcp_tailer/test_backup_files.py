@@ -38,7 +38,7 @@ def restarted(reader: Any) -> Any:
 def test_leases_that_the_lfc_moved_before_any_was_read_are_read_from_where_it_left_them(
     tmp_path: Path, restarted: Any
 ) -> None:
-    """The header is all that was read, and every generation begins with it."""
+    """The header is all that was read, and every file begins with it."""
     path = tmp_path / "kea-leases4.csv"
     write(path, b"header\n")
 
@@ -62,7 +62,7 @@ def test_a_clean_up_that_was_broken_off_leaves_its_leases_in_completed(tmp_path:
     assert [line for line in restarted(path, KEA, die) if line != b"header"] == [b"two", b"three"]
 
 
-def test_what_dhcpd_put_aside_is_read_even_if_our_place_in_it_is_lost(tmp_path: Path, restarted: Any) -> None:
+def test_a_backup_of_dhcpd_is_read_even_if_our_position_in_it_is_lost(tmp_path: Path, restarted: Any) -> None:
     path = tmp_path / "dhcpd.leases"
     write(path, b"lease 1 {\n}\n")
 
@@ -74,7 +74,7 @@ def test_what_dhcpd_put_aside_is_read_even_if_our_place_in_it_is_lost(tmp_path: 
     assert restarted(path, BLOCKS, rewrite) == [b"lease 2 {\n}", b"lease 3 {\n}"]
 
 
-def test_what_was_put_aside_before_we_read_is_left_alone(tmp_path: Path, restarted: Any) -> None:
+def test_a_backup_from_before_we_read_is_not_read(tmp_path: Path, restarted: Any) -> None:
     path = tmp_path / "dhcpd.leases"
     write(tmp_path / "dhcpd.leases~", b"lease 2 {\n}\n")
     write(path, b"lease 1 {\n}\n")

@@ -66,24 +66,24 @@ def test_two_files_followed_have_two_checkpoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"{}", b'{"version": 2}', b"null"])
-def test_a_damaged_one_is_said_in_one_line_and_reading_begins_anew(
-    tmp_path: Path, log_file: Path, said: Any, damage: bytes
+def test_a_damaged_one_is_logged_in_one_line_and_reading_begins_anew(
+    tmp_path: Path, log_file: Path, logged: Any, damage: bytes
 ) -> None:
     (tmp_path / "c.json").write_bytes(damage)
     follower = resume(log_file, DnsmasqLog(), Accounting(), tmp_path / "c.json", from_end=True)
     assert follower.position is None
-    (line,) = said
+    (line,) = logged
     assert line["event"] == "the checkpoint is damaged; reading from the beginning"
     assert "\n" not in line["why"]
 
 
-def test_one_with_a_foreign_memory_is_damaged(tmp_path: Path, log_file: Path, said: Any) -> None:
+def test_one_with_a_foreign_state_is_damaged(tmp_path: Path, log_file: Path, logged: Any) -> None:
     write_checkpoint(tmp_path / "c.json", checkpoint().model_copy(update={"state": {"clients": 1}}))
     assert resume(log_file, DnsmasqLog(), Accounting(), tmp_path / "c.json", from_end=False).position is None
-    assert len(said) == 1
+    assert len(logged) == 1
 
 
-def test_a_second_tailer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_a_second_tailer_is_refused_with_the_holder_of_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "state" / "c.lock"):
         with (
             pytest.raises(PermanentError, match=f"process {os.getpid()}"),

@@ -172,7 +172,7 @@ def test_a_file_that_was_written_while_it_was_read_is_read_again(watch: Any, mon
     assert w.look() == [("assigned", "00-01-1795427050")]
 
 
-def test_a_restart_knows_what_was_told_and_sees_what_vanished_meanwhile(watch: Any) -> None:
+def test_a_restart_knows_what_was_reported_and_sees_what_vanished_meanwhile(watch: Any) -> None:
     w = watch()
     w.write(ONE, TWO)
     w.look()
@@ -183,13 +183,13 @@ def test_a_restart_knows_what_was_told_and_sees_what_vanished_meanwhile(watch: A
     assert again.look() == [("released", "00-01-1795427050")]
 
 
-def test_an_absent_file_ends_no_lease_and_is_said_once(watch: Any, said: Any) -> None:
+def test_an_absent_file_ends_no_lease_and_is_logged_once(watch: Any, logged: Any) -> None:
     w = watch()
     w.write(ONE)
     w.look()
     w.path.unlink()
     assert [w.look() for _ in range(3)] == [[]] * 3
-    assert [line["log_level"] for line in said] == ["warning"]
+    assert [line["log_level"] for line in logged] == ["warning"]
     w.write(ONE)
     assert w.look() == []
 

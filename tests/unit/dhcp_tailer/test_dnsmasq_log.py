@@ -44,7 +44,7 @@ def test_a_real_log_gives_exactly_its_leases(dnsmasq: New, events_of: Any, sampl
     ]
 
 
-def test_a_real_log_with_log_dhcp_tells_vendor_class_name_and_circuit(
+def test_a_real_log_with_log_dhcp_shows_vendor_class_name_and_circuit(
     dnsmasq: New, events_of: Any, samples: Path
 ) -> None:
     events = events_of(dnsmasq(), (samples / "dnsmasq-logdhcp.log").read_bytes())
@@ -234,7 +234,7 @@ def test_the_host_name_is_the_one_that_the_client_gave(dnsmasq: New) -> None:
     assert event.hostname == "its-own"
 
 
-def test_memory_is_bounded_and_forgets_the_oldest() -> None:
+def test_state_is_bounded_and_drops_the_oldest() -> None:
     clients, transactions = Clients(limit=3), Transactions(limit=3)
     for number in range(10):
         clients.acknowledged(f"02:00:00:00:00:{number:02x}", "10.0.0.1")
@@ -245,7 +245,7 @@ def test_memory_is_bounded_and_forgets_the_oldest() -> None:
     assert [xid for xid, _ in transactions.rows()] == ["7", "8", "9"]
 
 
-def test_memory_survives_being_kept(dnsmasq: New) -> None:
+def test_state_survives_being_kept(dnsmasq: New) -> None:
     first, second = dnsmasq(), dnsmasq()
     actions(first, ACK, DISCOVER.replace(b"00:01 ", b"00:02 "), INFORM, PREFIX + b"7 vendor class: x")
     second.restore(first.state())
@@ -254,7 +254,7 @@ def test_memory_survives_being_kept(dnsmasq: New) -> None:
 
 
 @pytest.mark.parametrize("state", [None, [], {"clients": []}, {"clients": [1], "transactions": []}])
-def test_a_foreign_memory_is_refused(dnsmasq: New, state: Any) -> None:
+def test_a_foreign_state_is_refused(dnsmasq: New, state: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
         dnsmasq().restore(state)
 

@@ -28,7 +28,7 @@ def lease(mac: str = "02:00:00:00:00:01", ip: str = "10.77.4.16", vendor: str | 
     )
 
 
-def test_without_a_policy_every_lease_matters(make_settings: MakeSettings) -> None:
+def test_without_a_filter_every_lease_leads_to_a_run(make_settings: MakeSettings) -> None:
     assert Filters.of(make_settings()).outcome(lease()) is None
 
 
@@ -58,7 +58,7 @@ def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: M
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "logged"),
     [
         ({"dhcp_networks": "10.77.0.1/16"}, "DHCP_NETWORKS: must be networks"),
         ({"dhcp_networks": "all"}, "DHCP_NETWORKS: must be networks"),
@@ -67,8 +67,8 @@ def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: M
         ({"dhcp_vendor_pattern": "a", "dhcp_source": "kea-csv"}, "reports no vendor class"),
     ],
 )
-def test_a_policy_that_cannot_be_is_refused_at_start(make_settings: MakeSettings, variables: Any, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_a_filter_that_cannot_be_is_refused_at_start(make_settings: MakeSettings, variables: Any, logged: str) -> None:
+    with pytest.raises(SettingsError, match=logged):
         make_settings(**variables)
 
 
@@ -83,15 +83,15 @@ def test_only_machines_of_the_inventory_matter_and_the_inventory_may_grow(
     assert filters.outcome(lease(mac="02:00:00:00:00:02")) is None
 
 
-def test_an_inventory_that_breaks_while_we_run_leaves_nobody_out_and_is_said_once(
-    make_settings: MakeSettings, tmp_path: Path, said: Any
+def test_an_inventory_that_breaks_while_we_run_filters_no_lease_and_is_logged_once(
+    make_settings: MakeSettings, tmp_path: Path, logged: Any
 ) -> None:
     path = tmp_path / "devices.toml"
     path.write_text(DEVICE)
     filters = Filters.of(make_settings(dhcp_inventory_only="true"))
     path.write_text("[[device")
     assert [filters.outcome(lease(mac="02:00:00:00:00:02")) for _ in range(3)] == [None] * 3
-    assert len(said) == 1
+    assert len(logged) == 1
     path.write_text(DEVICE)
     os.utime(path, (1, 1))
     assert filters.outcome(lease(mac="02:00:00:00:00:02")) == "filtered_inventory"

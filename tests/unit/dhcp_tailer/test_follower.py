@@ -43,20 +43,20 @@ def test_position_does_not_move_before_a_record_is_done(log_file: Path) -> None:
     assert follower.position.offset == 8
 
 
-def test_an_absent_file_is_said_once_and_read_when_it_comes(log_file: Path, reader: Any, said: Any) -> None:
+def test_an_absent_file_is_logged_once_and_read_when_it_comes(log_file: Path, reader: Any, logged: Any) -> None:
     reading = reader(FileFollower(log_file))
     assert [reading.drain() for _ in range(5)] == [[]] * 5
-    assert [line["log_level"] for line in said] == ["warning"]
+    assert [line["log_level"] for line in logged] == ["warning"]
     append(log_file, b"one\n")
     assert reading.drain() == [b"one"]
-    assert [line["event"] for line in said[1:]] == ["the file can be read again"]
+    assert [line["event"] for line in logged[1:]] == ["the file can be read again"]
 
 
-def test_a_directory_in_place_of_the_file_is_waited_out(log_file: Path, reader: Any, said: Any) -> None:
+def test_a_directory_in_place_of_the_file_is_waited_out(log_file: Path, reader: Any, logged: Any) -> None:
     log_file.mkdir()
     reading = reader(FileFollower(log_file))
     assert reading.drain() == []
-    assert said[0]["why"] == "is not a regular file"
+    assert logged[0]["why"] == "is not a regular file"
     log_file.rmdir()
     append(log_file, b"one\n")
     assert reading.drain() == [b"one"]
@@ -67,8 +67,8 @@ def test_a_pipe_in_place_of_the_file_does_not_block(log_file: Path, reader: Any)
     assert reader(FileFollower(log_file)).drain() == []
 
 
-def test_permission_lost_is_said_once_and_nothing_is_lost_when_it_is_back(
-    log_file: Path, reader: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+def test_permission_lost_is_logged_once_and_nothing_is_lost_when_it_is_back(
+    log_file: Path, reader: Any, logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(log_file, b"one\n")
     reading = reader(FileFollower(log_file))
@@ -82,7 +82,7 @@ def test_permission_lost_is_said_once_and_nothing_is_lost_when_it_is_back(
 
     monkeypatch.setattr(os, "open", refuse)  # root may read everything, so the refusal is played
     assert [reading.drain() for _ in range(3)] == [[]] * 3
-    assert [line.get("why") for line in said] == ["Permission denied"]
+    assert [line.get("why") for line in logged] == ["Permission denied"]
     monkeypatch.setattr(os, "open", real)
     assert reading.drain() == [b"two"]
 
@@ -104,7 +104,7 @@ def test_from_end_of_a_file_that_is_not_there_yet_is_its_beginning(log_file: Pat
 
 @pytest.mark.parametrize("cut_at", [0, 5])
 def test_a_truncated_file_is_read_from_its_beginning_and_said(
-    log_file: Path, reader: Any, said: Any, cut_at: int
+    log_file: Path, reader: Any, logged: Any, cut_at: int
 ) -> None:
     append(log_file, b"one\ntwo\n")
     reading = reader(FileFollower(log_file))
@@ -113,27 +113,27 @@ def test_a_truncated_file_is_read_from_its_beginning_and_said(
     reading.drain()
     append(log_file, b"new\n")
     assert reading.drain()[-1].endswith(b"new")
-    assert any("truncated" in line["event"] for line in said)
+    assert any("truncated" in line["event"] for line in logged)
 
 
-def test_a_file_truncated_behind_its_head_is_read_from_its_beginning(log_file: Path, reader: Any, said: Any) -> None:
+def test_a_file_truncated_behind_its_head_is_read_from_its_beginning(log_file: Path, reader: Any, logged: Any) -> None:
     append(log_file, b"line\n" * HEAD)
     reading = reader(FileFollower(log_file))
     reading.drain()
     os.truncate(log_file, 5 * (HEAD - 1))
     assert len(reading.drain()) == HEAD - 1
-    assert any("truncated" in line["event"] for line in said)
+    assert any("truncated" in line["event"] for line in logged)
 
 
 def test_a_file_written_anew_in_place_and_grown_longer_is_read_from_its_beginning(
-    log_file: Path, reader: Any, said: Any
+    log_file: Path, reader: Any, logged: Any
 ) -> None:
     append(log_file, b"one\ntwo\n")
     reading = reader(FileFollower(log_file))
     reading.drain()
     log_file.write_bytes(b"three\nfour\nfive\n")
     assert reading.drain() == [b"three", b"four", b"five"]
-    assert any("written anew" in line["event"] for line in said)
+    assert any("written anew" in line["event"] for line in logged)
 
 
 def test_a_record_longer_than_64_kib_is_skipped_and_the_next_is_read(log_file: Path, reader: Any) -> None:

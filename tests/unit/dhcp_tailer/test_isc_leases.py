@@ -70,7 +70,7 @@ def test_a_real_file_gives_exactly_its_leases(samples: Path) -> None:
     ]
 
 
-def test_a_real_lease_tells_all_that_the_server_knew(samples: Path) -> None:
+def test_a_real_lease_has_all_that_the_server_knew(samples: Path) -> None:
     found = next(e for e in events((samples / "dhcpd.leases").read_bytes()) if e.circuit_id)
     assert (str(found.ip), found.hostname, found.vendor_class, found.client_id, found.circuit_id, found.ends) == (
         "10.88.0.10",
@@ -205,7 +205,7 @@ def test_what_is_no_lease_is_skipped() -> None:
     ] * 4
 
 
-def test_memory_survives_being_kept_and_a_foreign_one_is_refused() -> None:
+def test_state_survives_being_kept_and_a_foreign_one_is_refused() -> None:
     first, second = IscLeases(), IscLeases()
     first.parse(lease())
     second.restore(first.state())

@@ -88,7 +88,7 @@ def test_a_time_before_1970_is_malformed() -> None:
     assert reason(line(timestamp=-1)) == "starts lies before 1970"
 
 
-def test_what_else_is_told_is_taken() -> None:
+def test_what_else_a_line_holds_is_taken() -> None:
     lease = event(data={**DATA, "vendor_class": "iDRAC", "client_id": "01:02", "circuit_id": "rd", "lease_time": 120})
     assert (lease.vendor_class, lease.client_id, lease.circuit_id) == ("iDRAC", "01:02", "rd")
     assert lease.ends == datetime(2026, 11, 23, 9, 43, 36, tzinfo=UTC)

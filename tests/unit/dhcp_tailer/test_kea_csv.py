@@ -142,7 +142,7 @@ def test_escaped_characters_are_read() -> None:
     assert event(ROW.replace(b"idrac", b"a&#x0ab")).hostname == "a\\nb"
 
 
-def test_the_circuit_of_a_relay_is_told() -> None:
+def test_the_circuit_of_a_relay_is_in_the_event() -> None:
     row = ROW + b'{ "ISC": { "relay-agent-info": "0x01027264" } }'
     assert event(row).circuit_id == "rd"
     newer = ROW + b'{ "ISC": { "relay-agent-info": { "sub-options": "0x01027264"&#x2c "remote-id": "00" } } }'
@@ -185,7 +185,7 @@ def test_time_is_that_of_the_row() -> None:
     assert event(ROW).starts == datetime(2026, 11, 23, 11, 13, 2, tzinfo=UTC)
 
 
-def test_memory_survives_being_kept_with_the_header_and_a_foreign_one_is_refused() -> None:
+def test_state_survives_being_kept_with_the_header_and_a_foreign_one_is_refused() -> None:
     first, second = source(), KeaCsv()
     first.parse(ROW)
     second.restore(first.state())

@@ -25,9 +25,9 @@ def touch(path: Path) -> None:
     os.utime(path, (now := next(SECONDS), now))
 
 
-def rename(path: Path, generations: int = 5) -> None:
+def rename(path: Path, files: int = 5) -> None:
     """As logrotate does it: .1 becomes .2, the file becomes .1."""
-    for number in range(generations, 0, -1):
+    for number in range(files, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         if older.exists():
             older.rename(path.with_name(f"{path.name}.{number + 1}"))
@@ -168,15 +168,15 @@ def test_a_restart_after_two_copytruncates_reads_all_that_is_left(
 
 
 def test_a_restart_whose_file_is_gone_says_so_and_reads_the_new_one(
-    log_file: Path, reader: Any, stopped: Position, said: Any
+    log_file: Path, reader: Any, stopped: Position, logged: Any
 ) -> None:
     log_file.unlink()
     append(log_file, b"three\n")
     assert resumed(reader, log_file, stopped) == [b"three"]
-    assert any("may be lost" in line["event"] for line in said)
+    assert any("may be lost" in line["event"] for line in logged)
 
 
-def test_a_restart_whose_file_is_gone_reads_younger_generations(log_file: Path, reader: Any, stopped: Position) -> None:
+def test_a_restart_whose_file_is_gone_reads_the_newer_ones(log_file: Path, reader: Any, stopped: Position) -> None:
     log_file.unlink()
     append(log_file, b"three\n")
     rename(log_file)
@@ -185,11 +185,11 @@ def test_a_restart_whose_file_is_gone_reads_younger_generations(log_file: Path, 
 
 
 def test_another_file_under_the_same_inode_is_not_taken_for_ours(
-    log_file: Path, reader: Any, stopped: Position, said: Any
+    log_file: Path, reader: Any, stopped: Position, logged: Any
 ) -> None:
     log_file.write_bytes(b"eno\nowt\n")  # same inode, same size, other records
     assert resumed(reader, log_file, stopped) == [b"eno", b"owt"]
-    assert any("may be lost" in line["event"] for line in said)
+    assert any("may be lost" in line["event"] for line in logged)
 
 
 def test_files_that_only_look_rotated_are_left_alone(log_file: Path, reader: Any) -> None:
@@ -204,7 +204,7 @@ def test_files_that_only_look_rotated_are_left_alone(log_file: Path, reader: Any
     assert reading.drain() == [b"two"]
 
 
-def test_an_older_generation_is_not_read_again(log_file: Path, reader: Any) -> None:
+def test_an_older_file_is_not_read_again(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
     reading = reader(FileFollower(log_file))
     reading.drain()
@@ -216,7 +216,7 @@ def test_an_older_generation_is_not_read_again(log_file: Path, reader: Any) -> N
     assert reading.drain() == [b"three"]
 
 
-def test_generations_that_were_opened_and_not_read_keep_their_order(log_file: Path, reader: Any) -> None:
+def test_files_that_were_opened_and_not_read_keep_their_order(log_file: Path, reader: Any) -> None:
     append(log_file, b"one\n")
     reading = reader(FileFollower(log_file))
     reading.drain()

@@ -155,7 +155,7 @@ def test_the_packet_dumps_of_kea_hold_no_lease(kea: Any, samples: Path) -> None:
     assert {kea().parse(line) for line in text.splitlines()} == {Skip("not a lease")}
 
 
-def test_an_offer_tells_a_new_lease_of_kea_from_a_renewal(kea: Any) -> None:
+def test_after_an_offer_a_lease_of_kea_is_a_new_one(kea: Any) -> None:
     newer = OFFER.replace(b"LEASE_ADVERT", b"LEASE_OFFER").replace(b"advertised", b"offered")
     assert actions(kea(), ALLOC, ALLOC, OFFER, ALLOC)[-1] == "assigned"
     assert actions(kea(), ALLOC, ALLOC, newer, ALLOC)[-1] == "assigned"
@@ -208,7 +208,7 @@ def test_a_dhcpv6_client_of_dnsmasq_without_an_ethernet_address_is_counted_as_su
 
 
 @pytest.mark.parametrize("line", [ACK, ALLOC])
-def test_memory_survives_being_kept_and_a_foreign_one_is_refused(isc: Any, kea: Any, line: bytes) -> None:
+def test_state_survives_being_kept_and_a_foreign_one_is_refused(isc: Any, kea: Any, line: bytes) -> None:
     make = isc if line == ACK else kea
     first, second = make(), make()
     first.parse(line)

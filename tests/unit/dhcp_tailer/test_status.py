@@ -73,7 +73,7 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
 
 
 @pytest.mark.parametrize("source", PATHS)
-def test_status_tells_what_became_of_every_record_and_that_nothing_is_behind(tailed: Any, source: str) -> None:
+def test_status_shows_the_outcome_of_every_record_and_that_nothing_is_behind(tailed: Any, source: str) -> None:
     status = status_of(tailed(source))
     reported = Counter(record.outcome for record in dry_run(Path(status.path), PARSERS[source](), Filters()))
     assert {name: number for name, number in status.counts.items() if number} == dict(reported)
@@ -81,7 +81,7 @@ def test_status_tells_what_became_of_every_record_and_that_nothing_is_behind(tai
     assert status.last_record_at is not None
 
 
-def test_status_tells_how_far_behind_it_is(tailed: Any) -> None:
+def test_status_shows_how_far_behind_it_is(tailed: Any) -> None:
     settings = tailed("isc-log")
     with settings.dhcp_path.open("ab") as file:
         file.write(b"x" * 100)
@@ -132,7 +132,7 @@ def test_a_checkpoint_without_counts_is_taken_up(tailed: Any) -> None:
     assert sum(status_of(settings).counts.values()) == 0
 
 
-def test_metrics_tell_every_outcome_and_are_written_in_one_step(tailed: Any) -> None:
+def test_metrics_have_every_outcome_and_are_written_in_one_step(tailed: Any) -> None:
     settings = tailed("isc-leases")
     (file,) = settings.state_dir.glob("*.prom")
     text = file.read_text()
@@ -143,11 +143,11 @@ def test_metrics_tell_every_outcome_and_are_written_in_one_step(tailed: Any) -> 
     assert {path.suffix for path in settings.state_dir.iterdir()} <= {".prom", ".json", ".lock"}
 
 
-def test_metrics_that_cannot_be_written_are_said_once_and_stop_nothing(tmp_path: Path, said: Any) -> None:
+def test_metrics_that_cannot_be_written_are_logged_once_and_stop_nothing(tmp_path: Path, logged: Any) -> None:
     metrics = TextfileMetrics(tmp_path / "no" / "m.prom", "jsonl", Accounting())
     for _ in range(3):
         metrics.write(lag_bytes=0, readable=True, now=True)
-    assert len(said) == 1
+    assert len(logged) == 1
 
 
 @pytest.mark.parametrize("source", PATHS)

@@ -147,17 +147,17 @@ def test_a_burst_of_a_thousand_leases_is_a_thousand_runs(log_file: Path, world: 
     assert len(w.redis.runs) == len(set(w.redis.runs)) == 1000
 
 
-def test_redis_away_is_waited_for_and_said_once(log_file: Path, world: Any, said: Any) -> None:
+def test_redis_away_is_waited_for_and_logged_once(log_file: Path, world: Any, logged: Any) -> None:
     log_file.write_bytes(ack(1) + ack(2))
     w = world(redis=Redis(away=6))
     w.then = [lambda: None] * int(STEADY_S + 1)
     w.tail.run()
     assert len(w.redis.runs) == 2
     assert sum(w.waits) == pytest.approx(6 * 0.5)
-    assert waits_in(said) == [LOST, BACK]
+    assert waits_in(logged) == [LOST, BACK]
 
 
-def test_redis_that_flaps_is_one_outage_also_when_no_lease_comes(log_file: Path, world: Any, said: Any) -> None:
+def test_redis_that_flaps_is_one_outage_also_when_no_lease_comes(log_file: Path, world: Any, logged: Any) -> None:
     def away_again() -> None:
         w.redis.away = 1
 
@@ -165,11 +165,11 @@ def test_redis_that_flaps_is_one_outage_also_when_no_lease_comes(log_file: Path,
     w = world(redis=Redis(away=1))
     w.then = [away_again, lambda: None, lambda: None] * 10
     w.tail.run()
-    assert waits_in(said) == [LOST]
+    assert waits_in(logged) == [LOST]
 
 
-def waits_in(said: Any) -> list[str]:
-    return [line["event"] for line in said if line["event"] in {LOST, BACK}]
+def waits_in(logged: Any) -> list[str]:
+    return [line["event"] for line in logged if line["event"] in {LOST, BACK}]
 
 
 def test_a_refusal_ends_the_tail_and_keeps_the_lease_for_later(log_file: Path, world: Any) -> None:
@@ -260,8 +260,8 @@ def test_the_checkpoint_never_runs_ahead_of_redis(log_file: Path, world: Any) ->
     assert len({offset for offset, _ in seen}) > 50  # every 0.2 s, in the middle of a batch too
 
 
-def test_a_full_disk_is_said_once_and_stops_nothing(
-    log_file: Path, world: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_logged_once_and_stops_nothing(
+    log_file: Path, world: Any, logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -273,7 +273,7 @@ def test_a_full_disk_is_said_once_and_stops_nothing(
         w.then = [lambda: None, lambda: None, lambda: None]
         w.tail.run()
     assert len(w.redis.runs) == 1
-    assert [line["why"] for line in said if "why" in line] == ["No space left on device"]
+    assert [line["why"] for line in logged if "why" in line] == ["No space left on device"]
 
 
 def test_once_stops_at_the_end_of_the_file(log_file: Path, world: Any) -> None:

@@ -80,10 +80,10 @@ def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
         assert waited(watcher) >= 0.2
 
 
-def test_where_nothing_can_be_watched_it_looks_again_and_says_so(tmp_path: Path, said: Any) -> None:
+def test_where_nothing_can_be_watched_it_looks_again_and_says_so(tmp_path: Path, logged: Any) -> None:
     with watch(tmp_path / "nowhere" / "x.log") as watcher:
         assert isinstance(watcher, PollingWatcher)
-    assert len(said) == 1
+    assert len(logged) == 1
 
 
 def test_descriptors_are_given_back(log_file: Path) -> None:
