@@ -58,7 +58,7 @@ def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: M
 
 
 @pytest.mark.parametrize(
-    ("variables", "logged"),
+    ("variables", "message"),
     [
         ({"dhcp_networks": "10.77.0.1/16"}, "DHCP_NETWORKS: must be networks"),
         ({"dhcp_networks": "all"}, "DHCP_NETWORKS: must be networks"),
@@ -67,8 +67,8 @@ def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: M
         ({"dhcp_vendor_pattern": "a", "dhcp_source": "kea-csv"}, "reports no vendor class"),
     ],
 )
-def test_a_filter_that_cannot_be_is_refused_at_start(make_settings: MakeSettings, variables: Any, logged: str) -> None:
-    with pytest.raises(SettingsError, match=logged):
+def test_a_filter_that_cannot_be_is_refused_at_start(make_settings: MakeSettings, variables: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         make_settings(**variables)
 
 
