@@ -117,6 +117,7 @@ def write_atomic(path: Path, data: bytes, *, before_rename: Callable[[], None] =
         OSError: the file system refused it; the old file is unchanged.
     """
     staged = staged_name(path)
+    staged.unlink(missing_ok=True)  # of a process that was killed; `write_new` overwrites nothing
     write_new(staged, data, secret=True, owner=None)
     before_rename()
     staged.replace(path)

@@ -134,7 +134,7 @@ def parse_san(text: str, *, single_label: bool = False) -> San:
 
 
 def san_text(san: San) -> str:
-    """As a person writes it."""
+    """A name or address as text."""
     return str(san.value)
 
 

@@ -26,9 +26,8 @@ class Moved:
 
     stage: Stage | None
     reissued: list[Identity] = field(default_factory=list)
-    carried: list[Identity] = field(
-        default_factory=list
-    )  # their keys are on other machines, where their certificates must be carried
+    # Their keys are on other machines, where their certificates must be carried.
+    carried: list[Identity] = field(default_factory=list)
     backup: Path | None = None
 
 

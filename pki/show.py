@@ -1,4 +1,4 @@
-"""What a person wants to know of a certificate. Pure."""
+"""The facts of a certificate that an operator looks for. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

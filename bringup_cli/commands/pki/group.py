@@ -101,7 +101,7 @@ def open_session(
 
 
 def passphrase_of(settings: Settings) -> Passphrase:
-    """CA_KEY_PASSPHRASE, or what a person types; asked once."""
+    """CA_KEY_PASSPHRASE, or what an operator types; asked once."""
     asked: list[str] = []
 
     def ask() -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pki.errors import Damaged, Locked
-from pki.files import LARGEST_FILE, read, shared_lock, write_new
+from pki.files import LARGEST_FILE, read, shared_lock, staged_name, write_atomic, write_new
 from pki.store import Store
 from tests.unit.pki import kit
 
@@ -59,3 +59,24 @@ def test_a_command_that_reads_is_not_taken_for_an_earlier_one(store: Store) -> N
         kit.open_session(store),
     ):
         pass
+
+
+class Death(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+def die() -> None:
+    raise Death
+
+
+def test_a_file_is_replaced_in_one_step_and_again_after_a_death_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_atomic(path, b"old")
+    with pytest.raises(Death):
+        write_atomic(path, b"new", before_rename=die)
+    assert path.read_bytes() == b"old"
+    assert staged_name(path).read_bytes() == b"new"
+    write_atomic(path, b"newer")
+    assert path.read_bytes() == b"newer"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not staged_name(path).exists()
