@@ -19,7 +19,10 @@ from pki.store import RolloverState, Store
 
 
 class CaSession:
-    """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`. Made by `open`."""
+    """Signs, revokes and publishes under the lock; nothing is on the disk before `commit`.
+
+    Made by `open`, with arguments as `open` takes them.
+    """
 
     def __init__(
         self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: journal.Step
@@ -200,7 +203,7 @@ class CaSession:
         self._journal.drop(path)
 
     def put(self, path: Path, data: bytes, *, secret: bool = False) -> None:
-        """Write any other file of the PKI at `commit`; arguments as `pki.journal.Journal.put`."""
+        """Write any other file of the PKI at `commit`; arguments as in `Journal`."""
         self._journal.put(path, data, secret=secret)
 
     def commit(self, *, backup: bool = False) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("bringup",)
+ROOMS = ("bringup", "pki")
 INSTEAD = {
     r"mend(s|ed|ing)?": "hint (names), fix (messages)",
     r"hindrances?": "blocker",
