@@ -4,12 +4,15 @@
 its message names the failure that it waits for.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from pki.errors import PkiError
+
+_log = logging.getLogger(__name__)
 
 
 class Status(StrEnum):
@@ -50,13 +53,13 @@ class Check(Generic[S]):
     Args:
         id: what people and programs call it.
         title: what it checks, for a table.
-        run: asks it; no finding at all means that everything is in order.
+        run: asks it; returns one finding or several; none at all means that everything is in order.
         needs: checks that must have passed before it makes sense to ask.
     """
 
     id: str
     title: str
-    run: Callable[[S], Findings]
+    run: Callable[[S], Finding | Findings]
     needs: tuple[str, ...] = ()
 
 
@@ -122,7 +125,7 @@ def run(target: str, subject: S, checks: Iterable[Check[S]]) -> list[Result]:
     failed: set[str] = set()
     for check in checks:
         blocker = next((need for need in check.needs if need in failed), None)
-        findings = [skip(f"not checked: {blocker} must be in order first")] if blocker else _observe(check, subject)
+        findings = [skip(f"not checked: {blocker} must be in order first")] if blocker else observe(check, subject)
         results += [Result(target, check.id, check.title, one.status, one.message, one.hint) for one in findings]
         if any(one.status in {Status.FAIL, Status.SKIP} for one in findings):
             failed.add(check.id)
@@ -134,12 +137,15 @@ def failed(results: Iterable[Result]) -> bool:
     return any(result.status is Status.FAIL for result in results)
 
 
-def _observe(check: Check[S], subject: S) -> list[Finding]:
+def observe(check: Check[S], subject: S) -> list[Finding]:
+    """The findings of one check, one at least; an error is a failure, and never ends the run."""
     try:
-        return list(check.run(subject)) or [ok("in order")]
+        found = check.run(subject)
+        return [found] if isinstance(found, Finding) else list(found) or [ok("in order")]
     except PkiError as error:
         return [fail(str(error), error.hint)]
-    except OSError as error:
-        return [fail(f"{error.filename or 'a file'} cannot be read: {error.strerror}")]
     except Exception as error:  # noqa: BLE001 - a hostile encoding raises what it likes; no check ends in a pass by it
-        return [fail(f"cannot be checked: {type(error).__name__}: {error}")]
+        if isinstance(error, OSError) and error.filename:
+            return [fail(f"{error.filename} cannot be read: {error.strerror}")]
+        _log.debug("check %s failed to run", check.id, exc_info=True)
+        return [fail(f"cannot be checked: {type(error).__name__}: {error}", cause="a defect of bringup")]

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE, unusable
+from pki.check import Finding, fail, info, ok, skip
 from pki.errors import PkiError
 from selftest.bad_certificates import BadCertificates, NoCaKey
-from selftest.check import Ask, Finding, ServerOf, fail, info, ok, skip
+from selftest.case import Ask, ServerOf
 from selftest.probe import Answer, Identity, TlsContext, verifying_context
 from selftest.target_installation import Server, TargetInstallation
 

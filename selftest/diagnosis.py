@@ -4,7 +4,7 @@ import re
 
 from bringup.errors import ApiRejected, BringupError, PermanentError, SettingsError
 from bringup.openssl_errors import cause_and_hint, unusable, which_expired
-from selftest.check import Finding, fail
+from pki.check import Finding, fail
 from selftest.probe import Answer, insecure_context, verifying_context
 from selftest.protocol_probe import Protocol
 from selftest.target_installation import Server, TargetInstallation

@@ -8,9 +8,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bringup import __version__
+from pki.check import Status
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
-from selftest.check import Outcome, Status
+from selftest.case import Outcome
 from selftest.runner import Verdict, verdict
 from selftest.target_installation import TargetInstallation
 
@@ -45,13 +46,13 @@ def summary(outcomes: Iterable[Outcome]) -> str:
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
-    check, finding = outcome.check, outcome.finding
+    case, finding = outcome.case, outcome.finding
     return {
-        "id": check.id,
-        "test": check.group,
-        "title": check.title,
+        "id": case.id,
+        "test": case.group,
+        "title": case.title,
         "status": finding.status.value,
-        "observed": finding.observed,
+        "observed": finding.message,
         "expected": finding.expected,
         "cause": finding.cause,
         "hint": finding.hint,
@@ -95,15 +96,13 @@ def _results(outcomes: Iterable[Outcome]) -> list[str]:
     lines: list[str] = []
     group = ""
     for outcome in outcomes:
-        if outcome.check.group != group:
-            group = outcome.check.group
+        if outcome.case.group != group:
+            group = outcome.case.group
             lines += ["", f"## {group}", "", "| check | result | observed |", "|---|---|---|"]
-        observed = outcome.finding.observed
+        observed = outcome.finding.message
         if outcome.finding.status is Status.FAIL and outcome.finding.expected:
             observed += f" (expected: {outcome.finding.expected})"
-        lines.append(
-            f"| {outcome.check.id} {outcome.check.title} | {outcome.finding.status.value} | {_cell(observed)} |"
-        )
+        lines.append(f"| {outcome.case.id} {outcome.case.title} | {outcome.finding.status.value} | {_cell(observed)} |")
     return lines
 
 
@@ -133,7 +132,7 @@ def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _posture(target: TargetInstallation, outcomes: Iterable[Outcome]) -> list[str]:
-    by_id = {outcome.check.id: outcome.finding.status.value for outcome in outcomes}
+    by_id = {outcome.case.id: outcome.finding.status.value for outcome in outcomes}
     rows = (
         ("Redis asks for a password", "1a"),
         ("Redis speaks mutual TLS", "2b"),
@@ -157,7 +156,7 @@ def _next_steps(outcomes: Iterable[Outcome]) -> list[str]:
     lines = ["", "## Next steps", ""]
     if not wanted:
         return [*lines, "None."]
-    return lines + [f"- {one.check.id} ({one.finding.status.value}): {one.finding.hint}" for one in wanted]
+    return lines + [f"- {one.case.id} ({one.finding.status.value}): {one.finding.hint}" for one in wanted]
 
 
 def _cell(text: str) -> str:

@@ -10,8 +10,9 @@ from rich.text import Text
 from bringup.errors import SettingsError
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
+from pki.check import Status
 from selftest import CATALOG, TargetInstallation, run
-from selftest.check import Check, Outcome, Status
+from selftest.case import Case, Outcome
 from selftest.report import as_json, as_markdown, summary
 from selftest.runner import Verdict, verdict
 
@@ -74,7 +75,7 @@ def _write(path: Path, text: str) -> None:
         raise SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
 
 
-def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:
+def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Case]:
     chosen = [check for check in CATALOG if check.static or not static_only]
     if not only:
         return chosen
@@ -84,7 +85,7 @@ def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Check]:
     return named
 
 
-def _list(checks: Sequence[Check], *, as_data: bool) -> None:
+def _list(checks: Sequence[Case], *, as_data: bool) -> None:
     if as_data:
         print_json([{"id": check.id, "test": check.group, "title": check.title} for check in checks])
     else:
@@ -96,7 +97,7 @@ def _live(outcome: Outcome) -> None:
     finding = outcome.finding
     console = Console(highlight=False, soft_wrap=True)
     mark = Text(f"{finding.status.value.upper():5}", style=_STYLE[finding.status])
-    console.print(mark, Text(f"{outcome.check.id:24}{outcome.check.title}: {finding.observed}"))
+    console.print(mark, Text(f"{outcome.case.id:24}{outcome.case.title}: {finding.message}"))
     if finding.status in {Status.OK, Status.INFO}:
         return
     for label, text in (("expected", finding.expected), ("cause", finding.cause), ("fix", finding.hint)):

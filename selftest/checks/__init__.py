@@ -1,6 +1,6 @@
 """Every check, in the order of the numbered tests."""
 
-from selftest.check import Check
+from selftest.case import Case
 from selftest.checks import (
     callback_api,
     certificates,
@@ -11,7 +11,7 @@ from selftest.checks import (
     worker_connection,
 )
 
-CATALOG: tuple[Check, ...] = (
+CATALOG: tuple[Case, ...] = (
     *redis_server.CHECKS,
     *sentinels.CHECKS,
     *worker_connection.CHECKS,

@@ -9,8 +9,8 @@ from bringup.errors import BringupError
 from bringup.openssl_errors import unusable
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
-from selftest import conditions
-from selftest.check import Check, Finding, Status, fail, info, ok, skip, warn
+from pki.check import Finding, Status, fail, info, ok, skip, warn
+from selftest.case import API, REDIS, Case, any_tls, api_plain, api_tls
 from selftest.diagnosis import API_SERVICE, api_health, api_refuses, api_unhealthy, api_unreachable
 from selftest.probe import Answer, Endpoint, Identity, verifying_context
 from selftest.protocol_probe import detect
@@ -131,22 +131,16 @@ def _image_port(target: TargetInstallation) -> str:
 
 
 CHECKS = (
-    Check("3a", _GROUP, "API by HTTP", _http, conditions.api_plain),
-    Check("3b", _GROUP, "API by HTTPS with our client certificate", _https, conditions.api_tls),
-    Check(
+    Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain),
+    Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls),
+    Case(
         "3c",
-        _GROUP,
         "Clocks of Redis, the API and this host agree",
         _clocks,
-        conditions.any_tls,
-        needs=(conditions.redis, conditions.api),
+        group=_GROUP,
+        required_by=any_tls,
+        servers=(REDIS, API),
     ),
-    Check(
-        "3d",
-        _GROUP,
-        "Images on a port of their own",
-        _images,
-        _image_port,
-    ),
-    Check("3e", _GROUP, "Redis has lost no change", _no_loss, needs=(conditions.api,)),
+    Case("3d", "Images on a port of their own", _images, group=_GROUP, required_by=_image_port),
+    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, servers=(API,)),
 )

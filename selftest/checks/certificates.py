@@ -6,14 +6,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from pki.check import Result, run
+from pki.check import Finding, Result, Status, fail, info, ok, run, skip, warn
 from pki.checks import ca, leaf, pki
 from pki.crl import read_crls
 from pki.errors import PkiError
 from pki.names import Role
 from pki.store import read_certificates
-from selftest import conditions
-from selftest.check import Ask, Check, Finding, ServerOf, Status, fail, info, ok, skip, warn
+from selftest.case import API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
 from selftest.hosts import hosts_of
 from selftest.probe import insecure_context
 from selftest.target_installation import TargetInstallation
@@ -136,44 +135,44 @@ def _compared(served: bytes, path: Path) -> Finding:
 
 
 CHECKS = (
-    Check(
+    Case(
         "4",
-        "4 Certificate chains",
         "Every certificate chains to our CA",
         _judged(lambda result: result.check in _OF_CHAIN),
-        conditions.any_tls,
+        group="4 Certificate chains",
+        required_by=any_tls,
         static=True,
     ),
-    Check(
+    Case(
         "5a",
-        _EXPIRY,
         "Nothing has expired or was revoked",
         _judged(lambda result: result.check in _OF_EXPIRY),
-        conditions.any_tls,
+        group=_EXPIRY,
+        required_by=any_tls,
         static=True,
     ),
-    Check(
+    Case(
         "5b",
-        _EXPIRY,
         "Redis uses the certificate on disk",
-        _in_use(conditions.redis, lambda target: target.settings.pki_dir / "redis/redis-cert.pem"),
-        conditions.redis_tls,
-        needs=(conditions.redis,),
+        _in_use(REDIS, lambda target: target.settings.pki_dir / "redis/redis-cert.pem"),
+        group=_EXPIRY,
+        required_by=redis_tls,
+        servers=(REDIS,),
     ),
-    Check(
+    Case(
         "5c",
-        _EXPIRY,
         "The API uses the certificate on disk",
-        _in_use(conditions.api, lambda target: target.settings.path_of("api_tls_cert")),
-        conditions.api_tls,
-        needs=(conditions.api,),
+        _in_use(API, lambda target: target.settings.path_of("api_tls_cert")),
+        group=_EXPIRY,
+        required_by=api_tls,
+        servers=(API,),
     ),
-    Check(
+    Case(
         "6",
-        "6 Certificate files",
         "Files, keys, modes, names and profile",
         _judged(lambda result: result.check not in _OF_CHAIN | _OF_EXPIRY),
-        conditions.any_tls,
+        group="6 Certificate files",
+        required_by=any_tls,
         static=True,
     ),
 )

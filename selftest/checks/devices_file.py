@@ -4,7 +4,8 @@ import re
 
 from bringup.errors import BringupError, InventoryError
 from bringup.inventory import Inventory
-from selftest.check import Check, Finding, fail, info, ok, skip, warn
+from pki.check import Finding, fail, info, ok, skip, warn
+from selftest.case import Case
 from selftest.target_installation import TargetInstallation
 
 _GROUP = "8 Inventory"
@@ -51,6 +52,6 @@ def _all_hosts_have_one(target: TargetInstallation) -> Finding:
 
 
 CHECKS = (
-    Check("8", _GROUP, "The certificate of every BMC is checked", _every_bmc_is_verified, static=True),
-    Check("8.hosts", _GROUP, "All API hosts have one inventory", _all_hosts_have_one),
+    Case("8", "The certificate of every BMC is checked", _every_bmc_is_verified, group=_GROUP, static=True),
+    Case("8.hosts", "All API hosts have one inventory", _all_hosts_have_one, group=_GROUP),
 )

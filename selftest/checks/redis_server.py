@@ -9,8 +9,8 @@ from bringup import keys
 from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError, RedisRefused
 from bringup.redis_acl import DEFAULT_USER
-from selftest import conditions
-from selftest.check import Check, Finding, fail, ok, skip, warn
+from pki.check import Finding, fail, ok, skip, warn
+from selftest.case import NO_MUTUAL_TLS, REDIS, Case, always, redis_tls
 from selftest.diagnosis import ping_without_password, redis_refuses, redis_unreachable
 from selftest.target_installation import TargetInstallation
 
@@ -52,7 +52,7 @@ def _password(target: TargetInstallation) -> Finding:
 def _by_redis_cli(target: TargetInstallation) -> Finding:
     """The tool that operators use gets in by mutual TLS, too."""
     if not target.redis.use_tls:
-        return warn(conditions.NO_MUTUAL_TLS)
+        return warn(NO_MUTUAL_TLS)
     binary = shutil.which("redis-cli")
     if binary is None:
         return skip("redis-cli is not installed", hint="apt-get install redis-tools")
@@ -133,22 +133,17 @@ def _does_not_replay(observed: str) -> Finding:
 
 
 CHECKS = (
-    Check("1a", _GROUP, "Redis asks for a password", _password, conditions.always),
-    Check(
-        "1b",
-        _GROUP,
-        "Redis by mutual TLS with redis-cli",
-        _by_redis_cli,
-        conditions.redis_tls,
-        needs=(conditions.redis,),
+    Case("1a", "Redis asks for a password", _password, group=_GROUP, required_by=always),
+    Case(
+        "1b", "Redis by mutual TLS with redis-cli", _by_redis_cli, group=_GROUP, required_by=redis_tls, servers=(REDIS,)
     ),
     # Always required: what was not asked may be lost at the next start.
-    Check(
+    Case(
         "1c",
-        _GROUP,
         "Redis replays its transactions at the next start",
         _replays,
-        conditions.always,
-        needs=(conditions.redis,),
+        group=_GROUP,
+        required_by=always,
+        servers=(REDIS,),
     ),
 )

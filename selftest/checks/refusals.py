@@ -3,11 +3,12 @@
 from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError
 from bringup.openssl_errors import unusable
+from pki.check import Finding, fail, info, ok, skip, warn
 from pki.crl import revoked_serials
 from pki.errors import PkiError
-from selftest import conditions, controls
+from selftest import controls
 from selftest.bad_certificates import BadCertificates
-from selftest.check import Ask, Check, Finding, ServerOf, fail, info, ok, skip, warn
+from selftest.case import API, REDIS, Ask, Case, ServerOf, always, api_tls, redis_tls
 from selftest.probe import PING, Answer, Endpoint, old_tls_context, verifying_context
 from selftest.target_installation import TargetInstallation
 
@@ -64,7 +65,7 @@ def _revoked(target: TargetInstallation) -> Finding:
         return skip(str(error), hint=error.hint or "bringup pki crl")
     if not serials:
         return info("nothing was revoked: there is nothing to refuse")
-    return controls.must_refuse(conditions.api, controls.presenting(lambda bad: bad.revoked(min(serials))))(target)
+    return controls.must_refuse(API, controls.presenting(lambda bad: bad.revoked(min(serials))))(target)
 
 
 def _plaintext_port(target: TargetInstallation) -> Finding:
@@ -110,12 +111,12 @@ _CASES: tuple[tuple[str, str, controls.Pretend], ...] = (
 )
 
 
-def _redis_check(name: str, title: str, ask: Ask) -> Check:
-    return Check(f"7.redis.{name}", _GROUP, f"Redis {title}", ask, conditions.redis_tls, needs=(conditions.redis,))
+def _redis_check(name: str, title: str, ask: Ask) -> Case:
+    return Case(f"7.redis.{name}", f"Redis {title}", ask, group=_GROUP, required_by=redis_tls, servers=(REDIS,))
 
 
-def _api_check(name: str, title: str, ask: Ask) -> Check:
-    return Check(f"7.api.{name}", _GROUP, f"The API {title}", ask, conditions.api_tls, needs=(conditions.api,))
+def _api_check(name: str, title: str, ask: Ask) -> Case:
+    return Case(f"7.api.{name}", f"The API {title}", ask, group=_GROUP, required_by=api_tls, servers=(API,))
 
 
 def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, Ask]]:
@@ -128,19 +129,16 @@ def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, 
 
 
 CHECKS = (
-    *(
-        _redis_check(*case)
-        for case in _refusals(conditions.redis, controls.must_refuse(conditions.redis, controls.no_certificate))
-    ),
+    *(_redis_check(*case) for case in _refusals(REDIS, controls.must_refuse(REDIS, controls.no_certificate))),
     _redis_check("plain-port", "has no plain-text port", _plaintext_port),
-    *(_api_check(*case) for case in _refusals(conditions.api, _no_certificate_at_the_api)),
+    *(_api_check(*case) for case in _refusals(API, _no_certificate_at_the_api)),
     _api_check("revoked", "refuses a revoked certificate", _revoked),
-    Check(
+    Case(
         "7.api.wrong-token",
-        _GROUP,
         "The API refuses a wrong token",
         _wrong_token,
-        conditions.always,
-        needs=(conditions.api,),
+        group=_GROUP,
+        required_by=always,
+        servers=(API,),
     ),
 )

@@ -5,7 +5,8 @@ from bringup.connections.sentinel import Opinion
 from bringup.errors import BringupError
 from bringup.openssl_errors import unusable
 from bringup.settings import Address
-from selftest.check import Check, Finding, fail, info, ok, warn
+from pki.check import Finding, fail, info, ok, warn
+from selftest.case import Case
 from selftest.probe import PING, Answer, Endpoint, verifying_context
 from selftest.target_installation import TargetInstallation
 
@@ -83,4 +84,4 @@ def _are_used(target: TargetInstallation) -> str:
     return "REDIS_SENTINELS names them" if target.settings.sentinels else ""
 
 
-CHECKS = (Check("1d", "1 Redis", "Redis Sentinel and replicas", _sentinels, _are_used),)
+CHECKS = (Case("1d", "Redis Sentinel and replicas", _sentinels, group="1 Redis", required_by=_are_used),)

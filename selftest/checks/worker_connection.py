@@ -11,8 +11,8 @@ from bringup import keys
 from bringup.connections.redis_client import redis_errors
 from bringup.errors import BringupError, PermanentError, RedisUnavailable
 from bringup.queues import open_queue
-from selftest import conditions
-from selftest.check import Check, Finding, info, ok, skip, warn
+from pki.check import Finding, info, ok, skip, warn
+from selftest.case import NO_MUTUAL_TLS, REDIS, Case, redis_plain, redis_tls
 from selftest.diagnosis import redis_refuses
 from selftest.target_installation import TargetInstallation
 
@@ -30,7 +30,7 @@ def _plain(target: TargetInstallation) -> Finding:
 
 
 def _mutual_tls(target: TargetInstallation) -> Finding:
-    return _work(target) if target.redis.use_tls else warn(conditions.NO_MUTUAL_TLS)
+    return _work(target) if target.redis.use_tls else warn(NO_MUTUAL_TLS)
 
 
 def _work(target: TargetInstallation) -> Finding:
@@ -81,20 +81,6 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
 
 
 CHECKS = (
-    Check(
-        "2a",
-        _GROUP,
-        "Worker connection, plain",
-        _plain,
-        conditions.redis_plain,
-        needs=(conditions.redis,),
-    ),
-    Check(
-        "2b",
-        _GROUP,
-        "Worker connection, mutual TLS",
-        _mutual_tls,
-        conditions.redis_tls,
-        needs=(conditions.redis,),
-    ),
+    Case("2a", "Worker connection, plain", _plain, group=_GROUP, required_by=redis_plain, servers=(REDIS,)),
+    Case("2b", "Worker connection, mutual TLS", _mutual_tls, group=_GROUP, required_by=redis_tls, servers=(REDIS,)),
 )

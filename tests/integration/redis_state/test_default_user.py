@@ -10,8 +10,8 @@ import pytest
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.redis_acl import DEFAULT_USER
+from pki.check import Finding, Status
 from selftest import CATALOG, TargetInstallation, run
-from selftest.check import Finding, Status
 from tests.integration.redis_state.filled import KEEPER, Filled
 
 OLD = "user default off nopass nocommands resetchannels"
@@ -80,7 +80,7 @@ def test_where_neither_redis_nor_its_file_can_be_asked_it_is_a_failure(
         path.rename(path.with_name("elsewhere"))
         found = checked(upgraded, monkeypatch)
         assert found.status is Status.FAIL
-        assert "may not ask" in found.observed
+        assert "may not ask" in found.message
 
 
 def test_force_keeps_the_users_that_people_have_added(upgraded: Filled) -> None:

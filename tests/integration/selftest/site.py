@@ -20,9 +20,10 @@ from bringup.model import utc_now
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack
+from pki.check import Finding, Status
 from pki.store import Store
 from selftest import CATALOG, TargetInstallation, run
-from selftest.check import Finding, Outcome, Status
+from selftest.case import Outcome
 from selftest.probe import Endpoint, Reached, insecure_context
 from tests.conftest import free_port
 
@@ -44,15 +45,15 @@ class Found:
         return self.with_status(Status.FAIL)
 
     def with_status(self, status: Status) -> set[str]:
-        return {one.check.id for one in self.outcomes if one.finding.status is status}
+        return {one.case.id for one in self.outcomes if one.finding.status is status}
 
     def __getitem__(self, check: str) -> Finding:
-        return next(one.finding for one in self.outcomes if one.check.id == check)
+        return next(one.finding for one in self.outcomes if one.case.id == check)
 
     def text(self, check: str) -> str:
         """All that a person is told about one check."""
         found = self[check]
-        return f"{found.observed} | {found.expected} | {found.cause} | {found.hint}"
+        return f"{found.message} | {found.expected} | {found.cause} | {found.hint}"
 
 
 class Site:

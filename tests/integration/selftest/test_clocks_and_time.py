@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bringup.model import utc_now
-from selftest.check import Status
+from pki.check import Status
 from tests.integration.selftest.site import Changes, Site
 
 LONGEST_S = 30
@@ -19,7 +19,7 @@ LONGEST_S = 30
 def test_a_clock_that_differs_is_told_by_how_much(tls_site: Site, ahead_s: int, status: Status) -> None:
     found = tls_site.tested(now=lambda: utc_now() + timedelta(seconds=ahead_s))
     assert found["3c"].status is status
-    redis, api = (float(text) for text in re.findall(r"-([0-9.]+) s", found["3c"].observed))
+    redis, api = (float(text) for text in re.findall(r"-([0-9.]+) s", found["3c"].message))
     assert redis == pytest.approx(ahead_s, abs=1)
     assert api == pytest.approx(ahead_s, abs=2), "its Date header tells whole seconds"
     assert found.failing <= {"3c"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from selftest.check import Status
+from pki.check import Status
 from tests.integration.selftest.site import Site
 
 NOBODY = {"REDIS_PORT": "1", "CALLBACK_API_PORT": "2"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selftest.check import Status
+from pki.check import Status
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 

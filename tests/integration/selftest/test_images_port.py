@@ -1,6 +1,6 @@
 """Check 3d: the port that BMCs fetch images from."""
 
-from selftest.check import Status
+from pki.check import Status
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 
@@ -12,14 +12,14 @@ def test_without_a_port_for_images_nothing_is_asked(plain_site: Site) -> None:
 def test_images_are_served_by_http_while_the_flag_is_off(plain_site: Site) -> None:
     with plain_site.images() as changes:
         found = plain_site.tested(changes)
-    assert (found["3d"].status, found["3d"].observed) == (Status.OK, "they are served by HTTP")
+    assert (found["3d"].status, found["3d"].message) == (Status.OK, "they are served by HTTP")
 
 
 def test_images_are_served_by_https_to_who_has_no_certificate(tls_site: Site) -> None:
     with tls_site.images() as changes:
         found = tls_site.tested(changes)
     assert found["3d"].status is Status.OK
-    assert found["3d"].observed == "they are served by HTTPS, without asking for a certificate"
+    assert found["3d"].message == "they are served by HTTPS, without asking for a certificate"
     assert not found.failing
 
 

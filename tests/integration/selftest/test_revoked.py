@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pki.check import Status
 from pki.crl import revoke
-from selftest.check import Status
 from selftest.checks import refusals
 from selftest.target_installation import TargetInstallation
 from tests.conftest import MakeSettings, free_port

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pki.check import Finding, Status, observe
 from selftest import CATALOG
-from selftest.check import Finding, Status
 from selftest.target_installation import TargetInstallation
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
@@ -20,12 +20,12 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def finding(servers: SentinelSet, check_id: str, **settings: object) -> Finding:
     check = next(check for check in CATALOG if check.id == check_id)
-    return check.run(TargetInstallation(servers.settings("worker", **settings)))
+    return observe(check, TargetInstallation(servers.settings("worker", **settings)))[0]
 
 
 def test_a_whole_set_is_as_it_must_be(servers: SentinelSet) -> None:
     found = finding(servers, "1d")
-    assert (found.status, found.observed.split(" at ")[0]) == (
+    assert (found.status, found.message.split(" at ")[0]) == (
         Status.OK,
         "3 sentinels agree; 2 of 2 replicas follow the master",
     )
@@ -42,7 +42,7 @@ def test_a_missing_replica_is_seen(servers: SentinelSet) -> None:
     away = servers.replicas()[0]
     servers.kill(away)
     eventually(lambda: finding(servers, "1d").status is Status.WARN, 30, "the self-test sees it")
-    assert "1 of 2 replicas" in finding(servers, "1d").observed
+    assert "1 of 2 replicas" in finding(servers, "1d").message
     servers.start(away)
     servers.await_replicas(2)
 
@@ -57,16 +57,16 @@ def test_a_missing_replica_is_seen(servers: SentinelSet) -> None:
 def test_a_setting_that_no_sentinel_accepts_is_named(servers: SentinelSet, wrong: dict[str, str], says: str) -> None:
     found = finding(servers, "1d", **wrong)
     assert found.status is Status.FAIL
-    assert says in found.observed
+    assert says in found.message
 
 
 def test_a_sentinel_that_is_not_there_is_named(servers: SentinelSet) -> None:
     sentinels = f"{servers.settings().redis_sentinels},127.0.0.1:1"
     found = finding(servers, "1d", redis_sentinels=sentinels)
-    assert (found.status, found.observed) == (Status.FAIL, "of 4 sentinels the one at 127.0.0.1:1 does not answer")
+    assert (found.status, found.message) == (Status.FAIL, "of 4 sentinels the one at 127.0.0.1:1 does not answer")
 
 
 def test_without_sentinels_nothing_is_asked(servers: SentinelSet) -> None:
     check = next(check for check in CATALOG if check.id == "1d")
     target = TargetInstallation(servers.settings("worker", redis_sentinels=""))
-    assert (check.run(target).status, check.required_by(target)) == (Status.INFO, "")
+    assert (observe(check, target)[0].status, check.required_by(target)) == (Status.INFO, "")

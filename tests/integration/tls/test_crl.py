@@ -89,8 +89,8 @@ def test_an_expired_list_is_named_by_the_api_by_its_clients_and_by_the_self_test
                 ApiClient(site.settings, tls.ClientContexts()).get("/health", Health)
         found = site.tested()
     assert "our certificate" not in str(refused.value)
-    assert "list of revoked certificates (CRL): expired" in found["5a"].observed
-    assert "list of revoked certificates (CRL) has expired" in found["3b"].observed
+    assert "list of revoked certificates (CRL): expired" in found["5a"].message
+    assert "list of revoked certificates (CRL) has expired" in found["3b"].message
     assert found["3b"].hint == "bringup pki crl"
     assert accepts(strict.by("worker")), "a new list is in force at once"
     lines = [line for line in site.stack.log_of("api").splitlines() if "(CRL) has expired" in line]
@@ -108,7 +108,7 @@ def test_a_list_that_ends_soon_is_announced_while_every_client_is_still_accepted
     lines = [line for line in strict.site.stack.log_of("api").splitlines() if "(CRL) ends soon" in line]
     assert len(lines) == 1
     assert "bringup pki renew" in lines[0]
-    assert "list of revoked certificates (CRL): 0 days left" in found["5a"].observed
+    assert "list of revoked certificates (CRL): 0 days left" in found["5a"].message
 
 
 def test_a_list_is_made_for_crl_days(strict: Served) -> None:

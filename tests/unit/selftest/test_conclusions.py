@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pki.check import Status
 from selftest import probe, runner
-from selftest.check import Status
 from selftest.checks import callback_api, certificates
 from selftest.probe import Answer, Reached
 from selftest.protocol_probe import Protocol, detect

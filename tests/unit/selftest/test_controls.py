@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE
+from pki.check import Finding, Status
 from selftest import controls
-from selftest.check import Finding, Status
 from selftest.probe import Answer
 from selftest.target_installation import Server, TargetInstallation
 
@@ -35,7 +35,7 @@ def test_a_refusal_between_two_accepted_controls_is_proven(between: Between) -> 
 def test_silence_and_a_limit_of_our_own_are_no_refusal(between: Between, text: str) -> None:
     found = between(Answer(accepted=False, text=text))
     assert found.status is Status.SKIP
-    assert found.observed == f"inconclusive: {text}"
+    assert found.message == f"inconclusive: {text}"
 
 
 @pytest.mark.parametrize("answers", [{"before": REFUSED}, {"after": REFUSED}, {"before": REFUSED, "after": REFUSED}])
@@ -44,7 +44,7 @@ def test_a_refusal_proves_nothing_where_our_own_certificate_is_refused(
 ) -> None:
     found = between(REFUSED, **answers)
     assert found.status is Status.SKIP
-    assert "inconclusive" in found.observed
+    assert "inconclusive" in found.message
 
 
 @pytest.mark.parametrize("answers", [{}, {"before": REFUSED}, {"after": REFUSED}])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bringup.errors import RedisUnavailable
-from selftest.check import Status
+from pki.check import Status
 from selftest.checks import redis_server, refusals, worker_connection
 from selftest.probe import Answer
 from selftest.target_installation import TargetInstallation

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from pki.check import fail, ok
 from selftest import CATALOG
-from selftest.check import Check, Outcome, fail, ok
+from selftest.case import Case, Outcome
 from selftest.report import as_json, as_markdown, summary
 from selftest.target_installation import TargetInstallation
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
     finding = ok(observed) if good else fail(observed, expected="better", hint="do it")
-    return Outcome(Check(check, f"{check[0]} Group", "Title", lambda _: finding), finding, 0.1)
+    return Outcome(Case(check, "Title", lambda _: finding, group=f"{check[0]} Group"), finding, 0.1)
 
 
 def test_what_a_server_says_cannot_break_the_table(target: TargetInstallation) -> None:

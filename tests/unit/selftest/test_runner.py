@@ -6,20 +6,29 @@ from typing import Any
 
 import pytest
 
+from pki.check import Finding, Status, ok, skip, warn
 from selftest import runner
-from selftest.check import Check, Finding, Status, ok, skip, warn
+from selftest.case import Case
 from selftest.protocol_probe import Detected, Protocol, within
 from selftest.runner import Verdict, run, verdict
 from selftest.target_installation import TargetInstallation
 
 
-def _check(finding: Finding, *, required: bool = False, static: bool = False, blocker: str = "") -> Check:
+def _check(finding: Finding, *, required: bool = False, static: bool = False, blocker: str = "") -> Case:
     required_by = "SETTING=true" if required else ""
     server: Any = SimpleNamespace(blocker=blocker)
-    return Check("x", "group", "title", lambda _: finding, lambda _: required_by, static, (lambda _: server,))
+    return Case(
+        "x",
+        "title",
+        lambda _: finding,
+        group="group",
+        required_by=lambda _: required_by,
+        servers=(lambda _: server,),
+        static=static,
+    )
 
 
-def _status(target: TargetInstallation, check: Check) -> Status:
+def _status(target: TargetInstallation, check: Case) -> Status:
     return run(target, [check])[0].finding.status
 
 
@@ -32,15 +41,15 @@ def test_a_check_that_breaks_is_a_failure_and_the_next_one_runs(target: TargetIn
     def broken(_target: TargetInstallation) -> Finding:
         raise RuntimeError("oh")
 
-    outcomes = run(target, [Check("a", "g", "t", broken), _check(ok("fine"))])
+    outcomes = run(target, [Case("a", "t", broken, group="g"), _check(ok("fine"))])
     assert [one.finding.status for one in outcomes] == [Status.FAIL, Status.OK]
-    assert "RuntimeError: oh" in outcomes[0].finding.observed
+    assert "RuntimeError: oh" in outcomes[0].finding.message
 
 
 def test_a_required_check_is_not_asked_of_who_does_not_answer(target: TargetInstallation) -> None:
     outcome = run(target, [_check(ok("fine"), required=True, blocker="nobody answers")])[0]
     assert outcome.finding.status is Status.FAIL
-    assert "not run: nobody answers" in outcome.finding.observed
+    assert "not run: nobody answers" in outcome.finding.message
 
 
 def test_no_check_starts_when_the_time_is_over(target: TargetInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
