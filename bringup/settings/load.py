@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -109,8 +109,8 @@ def _misspelt(names: Iterable[str], known: Iterable[str], *, own_file: bool) -> 
     for name in names:
         if _fold(name) in folded and name.upper() in known:
             continue
-        nearest, closeness = _nearest(name, known)
         ours = bool(_OURS.match(name))
+        nearest, closeness = _nearest(name, known if ours else _perhaps_near(name, known))
         if closeness >= _CLOSE or (ours and (own_file or _SECURITY.search(name))):
             found[name] = nearest
     return found
@@ -120,16 +120,34 @@ def _fold(name: str) -> str:
     return name.upper().replace("_", "").replace("-", "")
 
 
+def _perhaps_near(name: str, known: Iterable[str]) -> Iterator[str]:
+    """The names that can be close, by length and letters: each start of a service compares its whole environment."""
+    target = _target(name)
+    matcher = SequenceMatcher(None, b=target, autojunk=False)
+    for other in known:
+        matcher.set_seq1(other)
+        letters_agree = matcher.real_quick_ratio() >= _CLOSE and matcher.quick_ratio() >= _CLOSE
+        if letters_agree or _means_switch(target, other):
+            yield other
+
+
 def _nearest(name: str, known: Iterable[str]) -> tuple[str, float]:
-    target = name.upper().replace("SSL", "TLS")
-    return max(((other, _closeness(target, other)) for other in known), key=lambda pair: pair[1])
+    target = _target(name)
+    return max(((other, _closeness(target, other)) for other in known), key=lambda pair: pair[1], default=("", 0.0))
+
+
+def _target(name: str) -> str:
+    return name.upper().replace("SSL", "TLS")
 
 
 def _closeness(name: str, other: str) -> float:
-    """1 is the same. ``REDIS_TLS`` means the switch ``REDIS_USE_TLS``, not a file beside it."""
-    if {*name.split("_"), "USE"} == set(other.split("_")):
-        return 1.0
-    return SequenceMatcher(None, name, other, autojunk=False).ratio()
+    """1 is the same."""
+    return 1.0 if _means_switch(name, other) else SequenceMatcher(None, name, other, autojunk=False).ratio()
+
+
+def _means_switch(name: str, other: str) -> bool:
+    """``REDIS_TLS`` means the switch ``REDIS_USE_TLS``, not a file beside it."""
+    return {*name.split("_"), "USE"} == set(other.split("_"))
 
 
 def _validated(raw: Mapping[str, str], problems: list[str], rules: Rules) -> Settings:
