@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from bringup.model import Mac
 
-GIB = 1024**3
+GIB = 1024**3  # bytes; memory is sold in these, disks in 10^9 bytes
 # As many parts of one kind as a report may carry at most (`bringup.wire.report.HardwareInventory`).
 _MOST_PARTS = 4096
 

@@ -44,7 +44,7 @@ _PLACEHOLDERS = frozenset(
 # AMI's default, in both byte orders.
 _PLACEHOLDER_UUIDS = frozenset({"03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009"})
 _NOT_HEX = re.compile(r"[^0-9a-f]")
-_MAC_DIGITS = 12
+_MAC_DIGITS = 12  # six octets; InfiniBand has 20, of which none is a MAC
 
 
 def serial_key(text: str | None) -> str | None:

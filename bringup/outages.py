@@ -104,6 +104,7 @@ class Outages:
     def __init__(self, logger: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
+        # Without it two threads that meet one outage at the same time would both log it.
         self._lock = Lock()
         self._open: dict[Service, _Outage] = {}
         self._ended_at: dict[Service, float] = {}

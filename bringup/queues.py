@@ -27,9 +27,14 @@ QUEUE_OF = {
 }
 FUNCTION_OF = {kind: f"workers.jobs.{kind.value}" for kind in JobKind}
 
-DISCOVER_KEPT_S = 24 * 3600  # while its hash exists, the same lease is recognised without asking the API
+# Seconds that the hash of a job is kept. While that of a lease exists, the same lease is recognised without asking the
+# API; later the API is asked, and answers the same.
+DISCOVER_KEPT_S = 24 * 3600
+# Long enough to look at a job that has just ended; the run's own timeline is kept for RUN_KEEP_DAYS.
 RESULT_KEPT_S = 600
+# A job that fails has met a bug, as a rule: its traceback waits for an operator who was away for a week.
 FAILURE_KEPT_S = 7 * 24 * 3600
+# Above every bound that a job has by itself (a BMC's tries, tasks and waits), so that only one that hangs meets it.
 JOB_TIMEOUT_S = 3600
 
 

@@ -116,7 +116,7 @@ def user_line(user: str, role: str, password: str) -> str:
     Args:
         user: name that the service logs in with.
         role: one of `ROLES`.
-        password: in clear; it stands in the line as SHA-256 only.
+        password: in clear; the line holds its SHA-256 only.
     """
     return _user(user, ROLES[role], password, own=_OWN)
 

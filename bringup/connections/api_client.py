@@ -19,7 +19,7 @@ from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
-_NOT_READY = 503
+_NOT_READY = 503  # with the same document as 200, and so no error here
 _LONGEST_RETRY_AFTER_S = 600.0  # our API asks for seconds; a proxy that asks for a day must not stop us for a day
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 

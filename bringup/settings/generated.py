@@ -12,10 +12,20 @@ from pydantic_core import PydanticUndefined
 
 from bringup.errors import SettingsError
 from bringup.files import write_atomically
-from bringup.settings.schema import GROUPS, variables
+from bringup.settings.schema import variables
 
-SECRET_LENGTH = 32
+SECRET_LENGTH = 32  # letters and digits: 190 bits, beyond any guessing
 FRESH_SECRETS = ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "API_TOKEN")
+# The heading above a setting, by the first setting below it.
+_GROUPS = {
+    "environment": "General",
+    "redis_host": "Redis",
+    "callback_api_host": "Callback API",
+    "dhcp_source": "DHCP tailer",
+    "worker_concurrency": "Workers",
+    "boot_timeout_s": "Time and limits",
+}
+
 _HEAD = """\
 # Settings
 
@@ -67,7 +77,7 @@ def _render(values: dict[str, str]) -> str:
         "# Switches take true/false, 1/0, yes/no, on/off.",
     ]
     for name, field in variables().items():
-        if group := GROUPS.get(name.lower()):
+        if group := _GROUPS.get(name.lower()):
             lines += ["", f"# --- {group} " + "-" * (70 - len(group))]
         lines += [
             f"# {field.description}{choices(field)}",
@@ -94,7 +104,7 @@ def page() -> str:
     """The text of ``docs/settings.md``: it cannot differ from the settings."""
     lines = [_HEAD.rstrip("\n")]
     for name, field in variables().items():
-        if group := GROUPS.get(name.lower()):
+        if group := _GROUPS.get(name.lower()):
             lines += ["", f"## {group}", "", "| variable | default | meaning |", "|---|---|---|"]
         default = f"`{default_text(field)}`" if default_text(field) else ""
         meaning = f"{field.description}{choices(field)}".replace("|", "\\|")

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from bringup.settings.schema import Settings
 
+# Characters of a password or token in production. Sixteen random letters and digits are 95 bits; the least number of
+# different ones refuses aaaaaaaaaaaaaaaa and abcabcabcabcabcabc.
 SHORTEST_PRODUCTION_SECRET = 16
 _FEWEST_CHARACTERS = 8
 _WITHOUT_VENDOR_CLASS = {"dnsmasq-leases", "isc-log", "kea-csv", "kea-log"}

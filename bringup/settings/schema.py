@@ -237,15 +237,6 @@ _UNDER_PKI_DIR = {
     "api_client_key": "workers/worker-key.pem",
 }
 
-GROUPS = {
-    "environment": "General",
-    "redis_host": "Redis",
-    "callback_api_host": "Callback API",
-    "dhcp_source": "DHCP tailer",
-    "worker_concurrency": "Workers",
-    "boot_timeout_s": "Time and limits",
-}
-
 
 def variables() -> dict[str, FieldInfo]:
     """Every variable that we know, in the order in which people read them."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-_HIGHEST_PORT = 65535
+_HIGHEST_PORT = 65535  # 16 bits: RFC 9293 s.3.1
 _SWITCH = {
     "true": True,
     "1": True,

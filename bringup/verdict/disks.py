@@ -8,7 +8,7 @@ from bringup.identity import serial_key
 from bringup.verdict.compare import shorten
 from bringup.wire.report import CheckResult, CheckStatus, Disk
 
-GB = 10**9
+GB = 10**9  # bytes, as disks are sold
 # Disks of one nominal size differ by up to 0.1 % between vendors (IDEMA LBA1-03 rounds up; RAID controllers round
 # down). The nearest sizes on sale differ by 2.4 % (500 and 512 GB, 1000 and 1024 GB): 1 % lies well between.
 SIZE_TOLERANCE = 0.01
