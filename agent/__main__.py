@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from agent.kernel import real_kernel
-from agent.main import run
-from agent.system import real_system
+from agent import kernel, main, system
 
 if __name__ == "__main__":
-    run(Path("/"), real_system(), real_kernel())
+    main.run(Path("/"), system.real_system(), kernel.real_kernel())
