@@ -32,7 +32,7 @@ class Auth(StrEnum):
 
 # These views are open before any token is read; PROOF and CAPABILITY_URL check in the view what they require.
 _WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.CAPABILITY_URL}
-# With TLS the certificate must have one of these roles: API_TOKEN alone does not tell a worker from an operator.
+# With TLS the certificate must have one of these roles: with API_TOKEN alone a worker could act as an operator.
 _ROLES = {
     Auth.STAFF: frozenset({"worker", "operator"}),
     Auth.WORKER: frozenset({"worker"}),

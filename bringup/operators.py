@@ -105,7 +105,7 @@ class Operators:
         """The person who bears ``token``."""
         digest = token_hash(token)
         found = self._by_hash.get(digest)
-        # The look-up by hash tells an attacker nothing: what it compares is the hash of a guess, not the guess.
+        # The look-up by hash shows an attacker nothing: what it compares is the hash of a guess, not the guess.
         return found if found and hmac.compare_digest(found.token_sha256, digest) else None
 
     def __bool__(self) -> bool:

@@ -65,8 +65,8 @@ ROLES: Mapping[str, RedisRole] = {
 }
 
 
-# Who tells a running Redis of renewed certificates, and adds and removes users: the timers of its host and of the
-# CA's. It reads and writes no key.
+# For the timers of Redis's host and of the CA's: they make a running Redis read renewed certificates, and add and
+# remove users. It reads and writes no key.
 KEEPER = RedisRole(
     (),
     "auth hello ping info client|setname config|set acl|setuser acl|deluser acl|save acl|list client|kill client|list",

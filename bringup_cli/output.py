@@ -38,7 +38,13 @@ def print_json(value: Any) -> None:
 
 
 def print_model(found: BaseModel, output: Output = "json", line: str = "") -> None:
-    """A reply of the API as JSON; for people ``line`` instead."""
+    """A reply of the API as JSON; for people ``line`` instead.
+
+    Args:
+        found: the reply.
+        output: what ``--output`` was given.
+        line: for people.
+    """
     if output == "json":
         print_json(found.model_dump(mode="json"))
     else:
@@ -46,7 +52,13 @@ def print_model(found: BaseModel, output: Output = "json", line: str = "") -> No
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; device-chosen text is never read as markup."""
+    """A table on standard output; device-chosen text is never read as markup.
+
+    Args:
+        title: above the table.
+        columns: their headings.
+        rows: a cell for each column; None is shown as empty.
+    """
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(Text(column), overflow="fold", no_wrap=column in _NEVER_CUT)

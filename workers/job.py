@@ -40,7 +40,7 @@ _FIELDS = {
 _MAX_DATA = 256 * 1024
 # How the kernel says that a process or its host has no more files, processes, memory, buffers or disk space.
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT}
-# CPython raises a bare RuntimeError; its text is all that tells it from others.
+# CPython raises a bare RuntimeError; only its text distinguishes it from others.
 _NO_THREAD = "can't start new thread"
 
 

@@ -161,6 +161,9 @@ def while_it_lives(content: Content, lives: Callable[[], bool], clock: Callable[
     Args:
         lives: asks Redis.
         clock: monotonic seconds.
+
+    Raises:
+        ConnectionResetError: the image lives no more.
     """
     asked = clock()
     with closing(content):

@@ -97,7 +97,7 @@ class Worker(GeventWorker):
         return contextlib.nullcontext()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """The header is here; the body must begin in the same time, and afterwards the next header."""
+        """As gunicorn: the header is here; the body must begin in the same time, and afterwards the next header."""
         client: Client = self._clients.of(sock.fileno())
         self._clients.expect(client, self._header_s + _TICK_S)
         try:

@@ -32,7 +32,7 @@ BEAT_EVERY_S = 15.0
 SILENT_S = 900.0
 _FORGET_S = 86_400  # later than anybody would ask which host that was
 _IN_SERVICE, _IN_MAINTENANCE, _OTHER = "s", "m", "o"
-_SAID = {
+_REASONS = {
     _IN_SERVICE: "the machine is in service",
     _IN_MAINTENANCE: "the machine is in maintenance",
     _OTHER: "the machine has another entry",
@@ -101,12 +101,16 @@ class Differences:
         for host, entries in self.others:
             theirs = entries.get(device)
             if theirs != self.own.get(device):
-                said = _SAID.get(theirs[0], _SAID[_OTHER]) if theirs else "the machine is not on record"
-                yield f"API hosts have different inventories: by that of {host} {said}"
+                reason = _REASONS.get(theirs[0], _REASONS[_OTHER]) if theirs else "the machine is not on record"
+                yield f"API hosts have different inventories: by that of {host} {reason}"
 
 
 class InventoryHosts:
-    """Publishes our inventory, and compares it with those of other hosts."""
+    """Publishes our inventory, and compares it with those of other hosts.
+
+    Args:
+        inventory: our own.
+    """
 
     def __init__(self, database: Database, inventory: InventoryFile, settings: Settings) -> None:
         self._database = database
@@ -165,7 +169,7 @@ class InventoryHosts:
             pipe.expire(keys.inventory_of(own_id), _FORGET_S)
             pipe.hset(keys.INVENTORY_HOSTS, own_id, Host(name=self._name, digest=digest, seen_at=now).model_dump_json())
 
-        with suppress(RedisUnavailable, PermanentError):  # whoever cannot write can permit nothing, and may still read
+        with suppress(RedisUnavailable, PermanentError):  # a host that cannot write permits nothing, and may still read
             self._database.transact(write)
 
     def _entries(self, host_id: str, host: Host) -> Entries:

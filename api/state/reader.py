@@ -32,6 +32,10 @@ _WAYS_TO_END = [(state.value, reason) for state in RunState if state.ended for r
 class Reader:
     """Reads runs and devices.
 
+    Args:
+        hosts: whether the API hosts agree about a device.
+        installation: whether Redis has lost data.
+
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
     """

@@ -192,6 +192,9 @@ class Durability:
 
     A change is settled when no crash of Redis and no failover that it promises to survive can lose it. Only a settled
     change is remembered (`api.state.change_memory`), and a power permit is returned only when it is settled.
+
+    Args:
+        clock: monotonic seconds.
     """
 
     def __init__(self, database: Database, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:

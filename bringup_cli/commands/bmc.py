@@ -55,9 +55,9 @@ def _fingerprint(_context: click.Context, _option: click.Parameter, value: str |
 @click.option(
     "--fingerprint",
     callback=_fingerprint,
-    help="SHA-256 of the BMC's certificate, which is accepted whoever signed it.",
+    help="SHA-256 of the BMC's certificate, which is accepted without a CA.",
 )
-@click.option("--insecure", is_flag=True, help="Accept any certificate: whoever sits in between gets the password.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate: an attacker in between gets the password.")
 @click.option("--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="Look with this one in mind.")
 @click.option("--serial", help="Of the machine, where several systems stand behind the BMC.")
 @click.option("--basic", is_flag=True, help="Open no session: send name and password with each request.")

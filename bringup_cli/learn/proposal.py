@@ -129,7 +129,13 @@ def _marked(lines: Iterable[str]) -> Iterator[str]:
 
 
 def extend(entry: Table | InlineTable, learned: Learned, *, replace: bool) -> list[Change]:
-    """Add what the entry does not have. Returns what was added, and what is on record and was found otherwise."""
+    """Add what the entry does not have. Returns what was added, and what is on record and was found otherwise.
+
+    Args:
+        entry: of the machine, in its file; changed in place.
+        learned: what a report of the machine showed.
+        replace: also what is on record and was found otherwise.
+    """
     changes = _ports(entry, learned)
     if "expected" not in entry:
         entry["expected"] = tomlkit.inline_table() if isinstance(entry, InlineTable) else tomlkit.table()
@@ -150,7 +156,7 @@ def _ports(entry: Table | InlineTable, learned: Learned) -> list[Change]:
 
 
 def _part(entry: Table | InlineTable, name: str, learned: Learned) -> Change | None:
-    """None: on record, and the machine passes it; or its serial stands in the entry itself."""
+    """None: on record, and the machine passes it; or its serial is in the entry itself."""
     on_record = _plain(entry["expected"].get(name))
     if on_record is None and not (name == "serial" and "serial" in entry):
         return Change(f"expected.{name}", None, learned.expected[name])

@@ -157,7 +157,7 @@ class _BmcHandler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: Mapping[str, object] | None = None) -> None:
         content = json.dumps(body or {}).encode()
-        with contextlib.suppress(ConnectionError):  # whoever asked was killed meanwhile
+        with contextlib.suppress(ConnectionError):  # the client was killed meanwhile
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -98,7 +98,13 @@ def _slot(found: list[PciFunction]) -> str:
 
 
 def links_of(functions: list[PciFunction], expected: Expectation, fault: Fault) -> tuple[PcieLink, ...]:
-    """Each as it is expected; the first of these narrower where that is the fault."""
+    """Each as it is expected; one narrower where that is the fault.
+
+    Args:
+        functions: the PCI functions of the machine.
+        expected: by the inventory.
+        fault: of the machine.
+    """
     links = [_link(function, expected) for function in functions]
     if fault is Fault.NARROW_LINK and len(links) > 1:
         links[1] = links[1].model_copy(update={"width": 1})

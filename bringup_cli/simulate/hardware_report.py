@@ -23,7 +23,13 @@ _KERNEL_SHARE = 0.98  # of the physical memory; the rest the firmware keeps
 
 
 def report_of(device: Device, fault: Fault, boot_id: str) -> Report:
-    """What the agent on this machine would have found."""
+    """What the agent on this machine would have found.
+
+    Args:
+        device: the machine, as the inventory has it.
+        fault: of the machine.
+        boot_id: of this start.
+    """
     return Report(
         schema_version=1,
         boot_id=boot_id,

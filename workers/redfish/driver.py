@@ -76,7 +76,12 @@ class RedfishBmc:
                 self._machine.forget_slots()
 
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
-        """Put the image in, where the machine boots from a disc; otherwise only remember its address."""
+        """Put the image in, where the machine boots from a disc; otherwise only remember its address.
+
+        Raises:
+            BmcRejected: there is no image.
+            BmcUnavailable: the BMC does not do it now.
+        """
         if media.image_url is None and self._run.boot_method != "pxe":
             raise BmcRejected(
                 "there is no image to boot: set VALIDATION_IMAGE at the API", reason=FailureReason.MEDIA_REJECTED

@@ -60,7 +60,11 @@ class Gate:
 
     @contextmanager
     def request(self, method: str | None) -> Iterator[None]:
-        """One request. A write without a permit is a defect of ours: RuntimeError, and nothing is sent."""
+        """One request.
+
+        Raises:
+            RuntimeError: a write without a permit, which is a defect of ours; nothing is sent.
+        """
         self._is_write = method not in READS and not self._is_login
         self._is_let_through = False
         if self._is_write and self._permit is None:

@@ -78,6 +78,11 @@ class TaskFailed(BmcRefusal):
     """The BMC accepted a request, and the task that it made of it failed; the cause is in the task's messages.
 
     It counts like a 500 to the request: the BMC tried, and may succeed another time.
+
+    Args:
+        path: of the task.
+        state: the TaskState in which it ended.
+        response: the one that showed it.
     """
 
     def __init__(self, path: str, state: str, response: requests.Response) -> None:

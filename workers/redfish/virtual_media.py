@@ -1,7 +1,7 @@
 """Putting our image into a slot and taking it out again, and checking that the BMC did what it accepted.
 
 Most BMCs fetch the image from any server that answers. One that has ``VerifyCertificate`` and a place for certificates
-on its slot is given our CA and told to check; both stay, because a slot that checks is the safer one.
+on its slot is given our CA, and the check is switched on; both stay, because a slot that checks is the safer one.
 
 Source: Redfish schema VirtualMedia 1.4 (VerifyCertificate, Certificates), Certificate (CertificateString).
 """
