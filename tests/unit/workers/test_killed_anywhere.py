@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,9 @@ from bringup.settings import Settings
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from workers.boot import boot
 from workers.jobs import finish
+
+Moment = tuple[int, str]  # the number of a call, and "before" or "after" it
+LONGEST = 100  # calls of one job: far more than any makes
 
 MACHINE = pytest.mark.parametrize("machine_is_on", [False, True], ids=["machine off", "machine on"])
 
@@ -51,14 +55,40 @@ def calls_of(world: World, job: Callable[[World], None]) -> int:
     return len(world.calls.names) - before
 
 
-def moments(count: int) -> Iterator[tuple[int, str]]:
-    return itertools.product(range(count), ("before", "after"))
+def moments(world: World, job: Callable[[World], None]) -> list[Moment]:
+    """Every moment at which to kill the job: before and after each call.
+
+    Between the end of a call and the start of the next, a job changes nothing that outlives it but the clock and what
+    it notes in its meta. Where it changes neither, the two moments are one.
+    """
+    seen: list[tuple[Moment, object]] = []
+
+    def note(moment: Moment) -> None:
+        seen.append((moment, (world.clock.now, dict(world.meta))))
+
+    for number, when in itertools.product(range(LONGEST), ("before", "after")):
+        world.calls.step_in(number, when, partial(note, (number, when)))
+    job(world)
+    assert len(seen) < LONGEST
+    between = itertools.pairwise(seen)
+    return [seen[0][0], *(now for (_, left), (now, found) in between if now[1] == "after" or found != left)]
 
 
-def run_killed(world: World, job: Callable[[World], None], number: int, when: str) -> None:
-    world.calls.kill(number, when)
-    with pytest.raises(Killed):
-        job(world)
+def run_killed(world: World, job: Callable[[World], None], *kills: Moment) -> World:
+    """The world after the job was killed at a moment of its first execution, then of its second, and so on."""
+    for number, when in kills:
+        world.calls.kill(number, when)
+        with pytest.raises(Killed):
+            job(world)
+    return world
+
+
+def killed_twice(make: Callable[[], World], job: Callable[[World], None]) -> Iterator[tuple[World, tuple[Moment, ...]]]:
+    """A world for each moment of the first execution, and for each pair with one of the second."""
+    for first in moments(make(), job):
+        yield run_killed(make(), job, first), (first,)
+        for second in moments(run_killed(make(), job, first), job):
+            yield run_killed(make(), job, first, second), (first, second)
 
 
 def assert_started_once(world: World, why: object) -> None:
@@ -72,11 +102,10 @@ def assert_started_once(world: World, why: object) -> None:
 def test_boot_killed_at_any_call_and_run_again_starts_the_machine_once(
     fast_settings: Settings, *, machine_is_on: bool
 ) -> None:
-    count = calls_of(World(fast_settings, machine_is_on=machine_is_on), boot_it)
-    assert count >= 11
-    for moment in moments(count):
-        world = World(fast_settings, machine_is_on=machine_is_on)
-        run_killed(world, boot_it, *moment)
+    make = partial(World, fast_settings, machine_is_on=machine_is_on)
+    assert calls_of(make(), boot_it) >= 11
+    for moment in moments(make(), boot_it):
+        world = run_killed(make(), boot_it, moment)
         boot_it(world)
         assert_started_once(world, moment)
         assert world.api.state.state is RunState.WAITING, moment
@@ -84,24 +113,15 @@ def test_boot_killed_at_any_call_and_run_again_starts_the_machine_once(
 
 @MACHINE
 def test_boot_killed_twice_starts_the_machine_once(fast_settings: Settings, *, machine_is_on: bool) -> None:
-    count = calls_of(World(fast_settings, machine_is_on=machine_is_on), boot_it)
-    for first, second in itertools.product(moments(count), moments(count)):
-        world = World(fast_settings, machine_is_on=machine_is_on)
-        run_killed(world, boot_it, *first)
-        world.calls.kill(*second)
-        try:
-            boot_it(world)
-        except Killed:
-            boot_it(world)
-        assert_started_once(world, (first, second))
+    for world, kills in killed_twice(partial(World, fast_settings, machine_is_on=machine_is_on), boot_it):
+        boot_it(world)
+        assert_started_once(world, kills)
         assert world.api.state.state is RunState.WAITING
 
 
 def test_boot_killed_after_the_machine_called_back_leaves_the_run_running(fast_settings: Settings) -> None:
-    count = calls_of(World(fast_settings), boot_it)
-    for moment in moments(count):
-        world = World(fast_settings)
-        run_killed(world, boot_it, *moment)
+    for moment in moments(World(fast_settings), boot_it):
+        world = run_killed(World(fast_settings), boot_it, moment)
         if not world.bmc.on:
             continue
         world.api.heartbeat()
@@ -121,18 +141,11 @@ def test_a_boot_that_is_done_does_nothing_when_it_runs_again(fast_settings: Sett
 def test_finish_killed_at_any_call_and_run_again_closes_the_run(
     fast_settings: Settings, *, machine_is_on: bool
 ) -> None:
-    count = calls_of(ended(fast_settings, machine_is_on=machine_is_on), finish_it)
-    assert count >= 7
-    for first, second in itertools.product(moments(count), moments(count)):
-        world = ended(fast_settings, machine_is_on=machine_is_on)
-        off_before = world.bmc.power_off_count
-        run_killed(world, finish_it, *first)
-        world.calls.kill(*second)
-        try:
-            finish_it(world)
-        except Killed:
-            finish_it(world)
-        moment = (first, second)
+    make = partial(ended, fast_settings, machine_is_on=machine_is_on)
+    off_before = make().bmc.power_off_count
+    assert calls_of(make(), finish_it) >= 7
+    for world, moment in killed_twice(make, finish_it):
+        finish_it(world)
         assert world.api.state.closed_at, moment
         assert world.api.device.record.active_run is None, moment
         assert not world.bmc.on, moment
@@ -142,10 +155,8 @@ def test_finish_killed_at_any_call_and_run_again_closes_the_run(
 
 
 def test_boot_killed_anywhere_and_then_aborted_leaves_no_medium_and_no_power(fast_settings: Settings) -> None:
-    count = calls_of(World(fast_settings), boot_it)
-    for moment in moments(count):
-        world = World(fast_settings)
-        run_killed(world, boot_it, *moment)
+    for moment in moments(World(fast_settings), boot_it):
+        world = run_killed(World(fast_settings), boot_it, moment)
         world.api.abort()
         boot_it(world)  # the reaper requeues the boot job too
         finish_it(world)
