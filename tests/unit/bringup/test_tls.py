@@ -36,7 +36,7 @@ class Side:
 
     def _build(self) -> ssl.SSLContext:
         self.builds += 1
-        return tls.ClientContexts().get(*self.files)
+        return tls.ClientContexts().get(tls.ServerRole.REDIS, *self.files)
 
     def renew(self, *, rekey: bool = False) -> None:
         """As `bringup pki renew worker --force` does."""
