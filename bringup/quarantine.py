@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 500  # characters; what is wrong, without the whole of what is wrong with it
 
 
-class Entry(BaseModel):
+class QuarantineEntry(BaseModel):
     """What is on record of a job in quarantine.
 
     Args:
@@ -56,7 +56,7 @@ class Quarantine:
             job_id: of any form: whatever was written to the queue.
             reason: why no worker can run it; its first 500 characters are kept.
         """
-        known = Entry(
+        known = QuarantineEntry(
             job_id=job_id, queue=queue.name, reason=printable(reason)[:_LONGEST_REASON], at=redis_now(self._connection)
         )
 
@@ -72,13 +72,13 @@ class Quarantine:
 
         return bool(self._transact(body, Job.key_for(job_id)))
 
-    def jobs(self) -> list[Entry]:
+    def jobs(self) -> list[QuarantineEntry]:
         """All of them, oldest first."""
         stored = cast("dict[bytes, bytes]", self._connection.hgetall(keys.QUARANTINE))
         found = [_known(job_id.decode(errors="replace"), entry) for job_id, entry in stored.items()]
         return sorted(found, key=lambda job: job.at)
 
-    def requeue(self, job_id: str) -> Entry | None:
+    def requeue(self, job_id: str) -> QuarantineEntry | None:
         """Put a job back at the end of its queue; None when it is not in quarantine.
 
         Raises:
@@ -86,7 +86,7 @@ class Quarantine:
             QueueUnknown: the job stays where it is.
         """
 
-        def body(pipe: "Pipeline") -> Entry | None:
+        def body(pipe: "Pipeline") -> QuarantineEntry | None:
             known = self._entry(pipe, job_id)
             is_there, is_queued = (
                 bool(pipe.exists(keys.quarantined_job(job_id))),
@@ -106,22 +106,23 @@ class Quarantine:
             return known
 
         return cast(
-            "Entry | None", self._transact(body, keys.QUARANTINE, keys.quarantined_job(job_id), Job.key_for(job_id))
+            "QuarantineEntry | None",
+            self._transact(body, keys.QUARANTINE, keys.quarantined_job(job_id), Job.key_for(job_id)),
         )
 
-    def discard(self, job_id: str) -> Entry | None:
+    def discard(self, job_id: str) -> QuarantineEntry | None:
         """Delete a job for good; None when it is not in quarantine."""
 
-        def body(pipe: "Pipeline") -> Entry | None:
+        def body(pipe: "Pipeline") -> QuarantineEntry | None:
             known = self._entry(pipe, job_id)
             pipe.multi()
             pipe.hdel(keys.QUARANTINE, job_id)
             pipe.delete(keys.quarantined_job(job_id))
             return known
 
-        return cast("Entry | None", self._transact(body, keys.QUARANTINE))
+        return cast("QuarantineEntry | None", self._transact(body, keys.QUARANTINE))
 
-    def _entry(self, pipe: "Pipeline", job_id: str) -> Entry | None:
+    def _entry(self, pipe: "Pipeline", job_id: str) -> QuarantineEntry | None:
         stored = cast("bytes | None", pipe.hget(keys.QUARANTINE, job_id))
         return _known(job_id, stored) if stored is not None else None
 
@@ -130,10 +131,10 @@ class Quarantine:
         return cast("object", transaction(body, *watched, value_from_callable=True))
 
 
-def _known(job_id: str, stored: bytes) -> Entry:
+def _known(job_id: str, stored: bytes) -> QuarantineEntry:
     """An entry that cannot be read must not hide the others."""
     try:
-        return Entry.model_validate_json(stored)
+        return QuarantineEntry.model_validate_json(stored)
     except ValidationError:
         never = datetime.fromtimestamp(0, UTC)
-        return Entry(job_id=job_id, queue="", reason="its entry in the quarantine cannot be read", at=never)
+        return QuarantineEntry(job_id=job_id, queue="", reason="its entry in the quarantine cannot be read", at=never)

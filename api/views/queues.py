@@ -9,7 +9,7 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.services import services
 from bringup import log
-from bringup.quarantine import AlreadyQueued, Entry, QueueUnknown
+from bringup.quarantine import AlreadyQueued, QuarantineEntry, QueueUnknown
 from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList
 
 bp = Blueprint("queues", __name__)
@@ -46,7 +46,7 @@ def discard() -> Response:
     return _moved("discarded", services().queues.discard)
 
 
-def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:
+def _moved(done: str, move: Callable[[str], QuarantineEntry | None]) -> Response:
     job_id = body.read(JobRequest).job_id
     try:
         job = move(job_id)
@@ -62,5 +62,5 @@ def _moved(done: str, move: Callable[[str], Entry | None]) -> Response:
     return body.respond(_view(job), HTTPStatus.ACCEPTED)
 
 
-def _view(job: Entry) -> QuarantinedJob:
+def _view(job: QuarantineEntry) -> QuarantinedJob:
     return QuarantinedJob(**dict(job))

@@ -34,7 +34,7 @@ class _KeepsErrorCodes:
 
 @functools.cache
 def _keeping_codes(parser_class: Any) -> Any:
-    class Parser(parser_class):  # type: ignore[misc]
+    class CodeKeepingParser(parser_class):  # type: ignore[misc]
         @classmethod
         def parse_error(cls, response: str) -> redis.RedisError:
             error: redis.RedisError = super().parse_error(response)
@@ -42,7 +42,7 @@ def _keeping_codes(parser_class: Any) -> Any:
                 error.status_code = response.partition(" ")[0]
             return error
 
-    return Parser
+    return CodeKeepingParser
 
 
 class PlainConnection(_KeepsErrorCodes, redis.Connection):
