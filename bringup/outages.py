@@ -8,18 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
 
-from bringup import log
-from bringup.errors import (
-    ApiRejected,
-    ApiUnavailable,
-    HostShortage,
-    NotReplicated,
-    RedisRefused,
-    RedisRefusesWrites,
-    RedisUnavailable,
-    SettingsError,
-    TransientError,
-)
+from bringup import errors, log
 
 
 class Alarm:
@@ -71,13 +60,13 @@ class Service(StrEnum):
     def of(cls, error: BaseException) -> "Service | None":
         """The service that ``error`` comes from; None: it is about one job or one record, and no outage."""
         match error:
-            case RedisRefusesWrites() | NotReplicated():
+            case errors.RedisRefusesWrites() | errors.NotReplicated():
                 return cls.REDIS_WRITES
-            case RedisUnavailable() | RedisRefused():
+            case errors.RedisUnavailable() | errors.RedisRefused():
                 return cls.REDIS
-            case ApiUnavailable() | ApiRejected():
+            case errors.ApiUnavailable() | errors.ApiRejected():
                 return cls.API
-            case HostShortage() | SettingsError():
+            case errors.HostShortage() | errors.SettingsError():
                 return cls.HOST
             case _:
                 return None
@@ -146,7 +135,7 @@ class Outages:
         began_at = self.now()
         try:
             yield
-        except TransientError as error:
+        except errors.TransientError as error:
             self.failed(error, began_at)
             raise
         self.worked(services, began_at)
