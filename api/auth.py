@@ -1,7 +1,6 @@
 """Authentication: what a caller must present. Every view names it; one that does not is never served."""
 
 import hmac
-import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -11,11 +10,10 @@ from flask import Flask, request
 from api.http.problems import forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.services import Services, services
+from bringup.peer_role import roles_of
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _ATTRIBUTE = "bringup_auth"
-# The one form of an identity in our certificates: docs/PKI.md. A SAN of any other form gives no role.
-_IDENTITY = re.compile(r"[a-z0-9-]+\.(redis|api|images|worker|tailer|operator|console|run|host|ca)\.bringup\.internal")
 
 
 class Auth(StrEnum):
@@ -89,7 +87,7 @@ def _is_staff(bearer: str, given: Services) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = peer_roles(_peer_certificate())
+    roles = roles_of(_peer_certificate())
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:
@@ -103,11 +101,6 @@ def _check_certificate(allowed: frozenset[str]) -> None:
 def _peer_certificate() -> Mapping[str, Any] | None:
     certificate: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
     return certificate
-
-
-def peer_roles(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """The roles in a verified peer certificate: ``NAME.ROLE.bringup.internal`` among its DNS names."""
-    return frozenset(match[1] for name in _dns_names(certificate) if (match := _IDENTITY.fullmatch(name)))
 
 
 def _dns_names(certificate: Mapping[str, Any] | None) -> list[str]:

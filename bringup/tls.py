@@ -4,32 +4,21 @@ Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers
 """
 
 import logging
-import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bringup import log
 from bringup.crl import CrlLife, CrlWatch
 from bringup.errors import SettingsError
 from bringup.files import Reloaded
 from bringup.outages import Alarm
+from bringup.peer_role import ServerRole, socket_to
 from bringup.settings import Settings
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_IDENTITY = re.compile(r"[a-z0-9-]+\.([a-z]+)\.bringup\.internal")
-
-
-class ServerRole(StrEnum):
-    """What a client connects to. Every server of ours has a certificate of the same CA, and only one is meant."""
-
-    REDIS = "redis"
-    API = "api"
 
 
 class ContextCache:
@@ -177,47 +166,11 @@ def has_only_session_data(connection: socket.socket) -> bool:
     return False
 
 
-def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """The roles in a verified certificate: ``NAME.ROLE.bringup.internal`` among its DNS names.
-
-    Args:
-        certificate: as `ssl.SSLSocket.getpeercert` returns it.
-    """
-    names = (value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS")
-    return frozenset(match[1] for name in names if (match := _IDENTITY.fullmatch(name)))
-
-
 def _client_context(role: ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies and checks host names by default
     _load(context, ca, cert, key)
-    context.sslsocket_class = _socket_to(role)
+    context.sslsocket_class = socket_to(role)
     return context
-
-
-@cache
-def _socket_to(role: ServerRole) -> type[ssl.SSLSocket]:
-    """A socket whose handshake fails unless the server has ``role``: nothing was sent by then but our certificate.
-
-    Made when it is needed: in the processes of the API the class of sockets is gevent's.
-    """
-
-    class RoleCheckingSocket(ssl.SSLSocket):
-        def do_handshake(self, *args: Any, **kwargs: Any) -> None:
-            super().do_handshake(*args, **kwargs)
-            found = roles_of(self.getpeercert())
-            if found != {role}:
-                raise _wrong_role(found, role)
-
-    return RoleCheckingSocket
-
-
-def _wrong_role(found: frozenset[str], wanted: ServerRole) -> ssl.SSLCertVerificationError:
-    shown = f"is of role {', '.join(sorted(found))}" if found else "is of no role"
-    setting = "REDIS_HOST and REDIS_PORT" if wanted is ServerRole.REDIS else "CALLBACK_API_URL"
-    message = f"its certificate {shown}, and {wanted} is expected; check {setting}"
-    error = ssl.SSLCertVerificationError(1, message)
-    error.verify_message = message
-    return error
 
 
 def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bringup import log, tls
 from bringup.errors import SettingsError
+from bringup.peer_role import ServerRole
 from pki.names import STANDARD
 from pki.renew import apply, plan
 from tests.conftest import MakeSettings
@@ -36,7 +37,7 @@ class Side:
 
     def _build(self) -> ssl.SSLContext:
         self.builds += 1
-        return tls.ClientContexts().get(tls.ServerRole.REDIS, *self.files)
+        return tls.ClientContexts().get(ServerRole.REDIS, *self.files)
 
     def renew(self, *, rekey: bool = False) -> None:
         """As `bringup pki renew worker --force` does."""
