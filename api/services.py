@@ -17,7 +17,7 @@ from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
 from api.state.image_records import ImageRecords
 from api.state.installation import Installation
-from api.state.inventories import InventoryFile, InventoryHosts
+from api.state.inventories import InventoryHosts
 from api.state.job_queues import JobQueues
 from api.state.redis import Database
 from api.state.store import Store
@@ -60,7 +60,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     """
     database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
-    hosts = InventoryHosts(database, InventoryFile(settings.devices_file), settings)
+    hosts = InventoryHosts(database, settings)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     return Services(

@@ -103,6 +103,7 @@ class Reloaded(Generic[_Content]):
         load: reads them; raises ConfigurationError when they cannot be used, as while one is half-written.
         alarm: reports once that changed files cannot be used, and once that they can be again.
         changed: called with what was loaded, each time but the first.
+        retry_s: seconds until files that cannot be used are tried again although they have not changed.
         clock: seconds that only go forward.
     """
 
@@ -113,12 +114,14 @@ class Reloaded(Generic[_Content]):
         *,
         alarm: Alarm | None = None,
         changed: Callable[[_Content], None] | None = None,
+        retry_s: float = RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._paths = tuple(paths)
         self._load = load
         self._alarm = alarm
         self._changed = changed
+        self._retry_s = retry_s
         self._clock = clock
         # Without it each of many threads would load the same change, and an earlier content could replace a later one.
         self._lock = Lock()
@@ -162,7 +165,7 @@ class Reloaded(Generic[_Content]):
         try:
             content = self._load()
         except ConfigurationError as error:
-            self._error, self._retry_at = error, self._clock() + RETRY_S
+            self._error, self._retry_at = error, self._clock() + self._retry_s
             if self._alarm and self._contents:
                 self._alarm.report("; ".join(error.problems))
         else:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from threading import Lock
 
 from api.blocking import in_a_thread
 from bringup import log
 from bringup.errors import SettingsError
+from bringup.files import Reloaded, Signature
+from bringup.outages import Alarm
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
 # Bytes in memory while a file is searched: VALIDATION_IMAGE may name a wrong file of any size.
 _BLOCK = 1024**2
 # scripts/iso/build writes this into the manifest in the image.
 _SHELL = b"# with a root shell on the console"
-_Signature = tuple[int, int, int, int]
+# Seconds until a file that is no image is read again although it has not changed: it may be gigabytes.
+_RETRY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class BaseImage:
     size: int
     area_at: int
     digest: str
-    signature: _Signature
+    signature: Signature
     has_shell: bool = False
 
     def read(self, start: int, count: int) -> bytes:
@@ -51,7 +53,7 @@ class BaseImage:
 
     def is_intact(self) -> bool:
         """The file itself was not written to; a build puts a new file in its place instead."""
-        return _signature(os.fstat(self.file.fileno())) == self.signature
+        return Signature.of(os.fstat(self.file.fileno())).content == self.signature.content
 
 
 class BaseImageFile:
@@ -62,38 +64,33 @@ class BaseImageFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._looking = Lock()  # one at a time: else an earlier file could replace the last one
-        self._seen = _signature_of(path)
-        self._last_good = _opened(path)
-        self._warn_of_shell()
+        self._file = Reloaded(
+            [path],
+            # In a thread: it is gigabytes, from a disk that may be slow.
+            partial(in_a_thread, partial(_opened, path)),
+            alarm=Alarm("api", "VALIDATION_IMAGE is not usable: the one before is kept", "VALIDATION_IMAGE is usable"),
+            changed=_log_change,
+            retry_s=_RETRY_S,
+        )
+        _warn_of_shell(self.current())
 
     def current(self) -> BaseImage:
-        """The image as it is now, or the last one that was usable: also while another thread searches a new one."""
-        signature = _signature_of(self._path)
-        if signature != self._seen:
-            self._seen = signature
-            with self._looking:
-                self._take()
-        return self._last_good
+        """The image as it is now, or the last one that was usable: also while another request searches a new one."""
+        return self._file.last_good()
 
-    def _take(self) -> None:
-        try:
-            # Gigabytes, from a disk that may be slow.
-            self._last_good = in_a_thread(partial(_opened, self._path))
-        except SettingsError as error:
-            log.get("api").error("VALIDATION_IMAGE is not usable: the one before is kept", why=error.problems[0])
-        else:
-            log.get("api").info("VALIDATION_IMAGE has changed", sha256=self._last_good.digest)
-            self._warn_of_shell()
 
-    def _warn_of_shell(self) -> None:
-        if self._last_good.has_shell:
-            log.get("api").warning(
-                "VALIDATION_IMAGE was built with --debug-shell: anyone at a machine's console is root there; "
-                "for a bench, never for production",
-                path=str(self._path),
-            )
+def _log_change(image: BaseImage) -> None:
+    log.get("api").info("VALIDATION_IMAGE has changed", sha256=image.digest)
+    _warn_of_shell(image)
+
+
+def _warn_of_shell(image: BaseImage) -> None:
+    if image.has_shell:
+        log.get("api").warning(
+            "VALIDATION_IMAGE was built with --debug-shell: anyone at a machine's console is root there; "
+            "for a bench, never for production",
+            path=str(image.file.name),
+        )
 
 
 def _opened(path: Path) -> BaseImage:
@@ -101,16 +98,16 @@ def _opened(path: Path) -> BaseImage:
         file = FileIO(str(path))
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}") from None
-    signature = _signature(os.fstat(file.fileno()))
+    signature = Signature.of(os.fstat(file.fileno()))
     digest, areas, shells = _search(file)
     if len(areas) != 1:
         held = f"{len(areas)} areas instead of one" if areas else "no area"
         raise _unusable(f"{path} is no validation image: it holds {held} for a run's parameters")
     if not _is_blank(os.pread(file.fileno(), AREA_SIZE, areas[0])):
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
-    if _signature(os.fstat(file.fileno())) != signature:
+    if Signature.of(os.fstat(file.fileno())).content != signature.content:
         raise _unusable(f"{path} is being written; build it elsewhere and move it here")
-    return BaseImage(file, signature[2], areas[0], digest, signature, has_shell=bool(shells))
+    return BaseImage(file, signature.size, areas[0], digest, signature, has_shell=bool(shells))
 
 
 def _unusable(what: str) -> SettingsError:
@@ -146,14 +143,3 @@ class _Sightings:
         self.found += [start + at.start() for at in re.finditer(re.escape(self._mark), window)]
         self._behind += len(block)
         self._tail = window[1 - len(self._mark) :]
-
-
-def _signature_of(path: Path) -> _Signature | None:
-    try:
-        return _signature(path.stat())
-    except OSError:
-        return None
-
-
-def _signature(status: os.stat_result) -> _Signature:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

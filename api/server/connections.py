@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from random import SystemRandom
 
 from cryptography import x509
 
@@ -143,11 +142,6 @@ class Clients:
             address=address,
             hint="if these are honest machines behind one address, raise API_CONNECTIONS_PER_ADDRESS",
         )
-
-
-def up_to(seconds: float) -> float:
-    """Between half of ``seconds`` and all: those that came together are not cut off, and back, together."""
-    return SystemRandom().uniform(seconds / 2, seconds)
 
 
 def _shut_down(fileno: int) -> None:

@@ -12,9 +12,10 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.server.connections import Client, Clients, up_to
+from api.server.connections import Client, Clients
 from api.server.tls_connections import LINGER_S, TlsConnections
 from api.server.work_slots import WorkSlots, after_its_body
+from bringup.backoff import between
 from bringup.settings import Settings
 
 # A connection that waits costs a descriptor and some 50 KiB. 4,096 is forty times what 10 requests a second keep open
@@ -86,11 +87,15 @@ class Worker(GeventWorker):
 
     def _serve(self, listener: Any, sock: Any, address: Any) -> None:
         """One connection, in its own greenlet."""
-        with self._clients.connected(sock.fileno(), str(address[0]), up_to(self._header_s)) as client:
+        with self._clients.connected(sock.fileno(), str(address[0]), self._spread_header_s()) as client:
             ready = self._tls.secured(sock, client) if self._tls else sock
             if ready:
-                self._clients.expect(client, up_to(self._header_s))
+                self._clients.expect(client, self._spread_header_s())
                 self.handle(listener, ready, address)
+
+    def _spread_header_s(self) -> float:
+        """From half of the limit to all: clients that came together must not be closed, and back, together."""
+        return between(self._header_s / 2, self._header_s)
 
     def timeout_ctx(self) -> Any:
         """gunicorn's own deadline for a header; ours covers it."""
@@ -106,7 +111,7 @@ class Worker(GeventWorker):
             util.close_graceful(sock, LINGER_S)  # closing with unread bytes of a body would destroy the response (RST)
             raise
         finally:
-            self._clients.expect(client, up_to(self._header_s))
+            self._clients.expect(client, self._spread_header_s())
 
 
 def _most_connections() -> int:

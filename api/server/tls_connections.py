@@ -21,6 +21,7 @@ from api.server.connections import Client, Clients
 from bringup import log
 from bringup.errors import SettingsError
 from bringup.model import utc_now
+from bringup.outages import Alarm
 from bringup.settings import Settings
 
 # For the last bytes to arrive before a connection is closed: many round trips. Without it the other side may read a
@@ -40,7 +41,7 @@ class TlsConnections:
         self._clients = clients
         self._context = partial(ssl_context, cfg)
         self._trust = PeerTrust(settings.path_of("api_tls_ca"), settings.path_of("api_tls_crl"), self._context)
-        self._problem = ""
+        self._alarm = Alarm("api", "no client can connect", "clients can connect again")
 
     def secured(self, sock: Any, client: Client) -> Any | None:
         """``sock`` after its handshake; None when there is no connection to be made."""
@@ -62,18 +63,13 @@ class TlsConnections:
         try:
             refused = self._trust.refused(set(clients))
         except SettingsError as error:
-            self._report(str(error))
+            self._alarm.report(str(error))
             return
-        self._report("")
+        self._alarm.clear()
         for certificate, why in refused.items():
             name = certificate.subject.rfc4514_string()
             log.get("api").warning("a client's connections are closed: its certificate is refused", name=name, why=why)
             self._clients.close(clients[certificate])
-
-    def _report(self, problem: str) -> None:
-        if problem and problem != self._problem:
-            log.get("api").error("no client can connect", problem=problem)
-        self._problem = problem
 
 
 def _handshake_done(secured: Any) -> bool:

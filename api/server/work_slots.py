@@ -17,7 +17,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.wsgi import ClosingIterator
 
 from api.blocking import SLOT_GIVEN_BACK
-from api.server.connections import Client, Clients, up_to
+from api.server.connections import Client, Clients
+from bringup.backoff import between
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -104,7 +105,7 @@ def after_its_body(app: "WSGIApplication", seconds: float) -> "WSGIApplication":
 
         if not _announces_body(environ):
             return app(environ, start)
-        deadline = time.monotonic() + up_to(seconds)
+        deadline = time.monotonic() + between(seconds / 2, seconds)  # spread, as all our limits for clients
         body = environ["wsgi.input"] = ArrivingBody(environ["wsgi.input"])
         body.await_first(deadline)
         parts = app(environ, start)

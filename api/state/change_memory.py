@@ -5,7 +5,6 @@ All processes of the host share the file.
 
 import fcntl
 import os
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,32 +17,41 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from api.blocking import in_a_thread
 from api.state.redis import Durability
-from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, StateDirUnavailable
+from bringup.files import write_atomically
 from bringup.model import utc_now
+from bringup.outages import Alarm
 
-# A thousand changes a second for 280,000 years. A file that says more is damaged; and from the end of its 64 bits
-# Redis could not count on.
+# A thousand changes a second for 280,000 years. A file with a higher number is damaged; and at the end of its 64 bits
+# Redis would stop counting.
 _HIGHEST = 2**53
-
-_LOCKED_S = 5.0  # others hold the lock for one write each; longer than this no request may wait for a disk
-_LOCK_AGAIN_S = 0.002  # about as long as one write takes
-FLUSH_S = 0.5  # the memory is never more than a second behind what cannot be lost
-_MOST_PENDING = 10_000  # while nothing can be remembered; to drop the oldest only delays
+# Others hold the lock for one write each; longer than this no request may wait for a disk.
+_LOCKED_S = 5.0
+# About as long as one write takes.
+_LOCK_AGAIN_S = 0.002
+# The memory is never more than a second behind what cannot be lost.
+FLUSH_S = 0.5
+# Changes in memory while none can be remembered; to drop the oldest only delays.
+_MOST_PENDING = 10_000
 
 
 class Remembered(BaseModel):
-    """One change and when it was written down."""
+    """One change, and when it was remembered."""
 
     number: int = Field(ge=0, le=_HIGHEST)
     at: AwareDatetime
 
 
 class ChangeMemory:
-    """Raises StateDirUnavailable from every method when the file cannot be read or written."""
+    """The file.
+
+    Raises:
+        StateDirUnavailable: from every method, when the file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # flock() belongs to the process: without this lock two of our own requests would both have it.
         self._ours = Lock()
 
     def read(self) -> Remembered | None:
@@ -65,7 +73,7 @@ class ChangeMemory:
                 self._write(number)
 
     def replace(self, number: int) -> None:
-        """Remember ``number``, whatever the file says now."""
+        """Remember ``number``, whatever the file holds now."""
         with self._locked():
             self._write(number)
 
@@ -91,10 +99,10 @@ class ChangeMemory:
         try:
             yield descriptor
         finally:
-            os.close(descriptor)  # which ends the lock, too
+            os.close(descriptor)  # which releases the lock, too
 
     def _await_lock(self, descriptor: int, deadline: float) -> None:
-        """Ask again and again: to wait in flock() itself would hold up every other request."""
+        """Poll: to wait in flock() itself would block every other request of this process."""
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,7 +116,7 @@ class ChangeMemory:
     def _write(self, number: int) -> None:
         text = Remembered(number=number, at=utc_now()).model_dump_json() + "\n"
         try:
-            in_a_thread(partial(write_durably, self._path, text))
+            in_a_thread(partial(write_atomically, self._path, text, sole_writer=True))
         except OSError as error:
             raise StateDirUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
 
@@ -124,11 +132,14 @@ class SeenChanges:
         self._memory = memory
         self._durability = durability
         self._confirmed = confirmed
+        # Requests add while the timer's thread takes away.
         self._lock = Lock()
         self._pending: deque[tuple[int, float]] = deque(maxlen=_MOST_PENDING)
         self._newest = 0
         self._timer: Timer | None = None
-        self.problem: str | None = None  # why nothing can be remembered now
+        self.alarm = Alarm(
+            "api", "changes cannot be remembered: no power is switched meanwhile", "changes are remembered again"
+        )
 
     def add(self, number: int) -> None:
         """Redis has confirmed this change; it is on disk soon."""
@@ -143,7 +154,7 @@ class SeenChanges:
         """Return when this change, which Redis has just confirmed, cannot be lost any more and is on disk.
 
         Raises:
-            TransientError: it is not; nothing may rest on it.
+            TransientError: it may be lost; nothing may rest on it.
         """
         if self._durability.await_settled(time.monotonic()) and self._confirmed() < number:
             raise RedisUnavailable("Redis has lost a change that was not on its disk yet")
@@ -160,9 +171,9 @@ class SeenChanges:
         try:
             if number := self._settled():
                 self._remember(number)
-            self._log(None)
+            self.alarm.clear()
         except StateDirUnavailable as error:
-            self._log(str(error))
+            self.alarm.report(str(error))
         except (RedisUnavailable, PermanentError):
             pass  # whether it is settled cannot be asked now: the next flush asks again
         finally:
@@ -188,35 +199,3 @@ class SeenChanges:
     def _drop_up_to(self, number: int) -> None:
         with self._lock:
             self._pending = deque((one for one in self._pending if one[0] > number), maxlen=_MOST_PENDING)
-
-    def _log(self, problem: str | None) -> None:
-        """Once when it begins and once when it is over."""
-        if problem and not self.problem:
-            log.get("api").error("changes cannot be remembered: no power is switched meanwhile", why=problem)
-        elif self.problem and not problem:
-            log.get("api").info("changes are remembered again")
-        self.problem = problem
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Replace a file, whole or not at all; it is on disk when this returns. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with fresh.open("x", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    _fsync_folder(path.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    """The new name of a file is lost in a power failure unless its folder is on disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,14 +11,17 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from api.state.change_memory import ChangeMemory, SeenChanges, write_durably
+from api.blocking import in_a_thread
+from api.state.change_memory import ChangeMemory, SeenChanges
 from api.state.changes import Changes, Loss, Recorded
 from api.state.redis import Database, Durability
-from bringup import log
 from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
+from bringup.files import write_atomically
+from bringup.outages import Alarm
 from bringup.settings import Settings
 
 _Content = TypeVar("_Content")
@@ -57,7 +60,7 @@ class Installation:
         self._id_path = folder / ID_FILE
         self._memory = ChangeMemory(folder / MEMORY_FILE)
         self._seen = SeenChanges(self._memory, Durability(database, settings), self._changes.confirmed)
-        self._logged: str | None = None
+        self._alarm = Alarm("api", "every machine is withheld", "machines are no longer withheld")
 
     def withheld(self) -> str | None:
         """Why no machine may be touched now; None: Redis has lost nothing.
@@ -77,13 +80,16 @@ class Installation:
             status = self._compared()
         except StateDirUnavailable as error:
             status = Status(withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}")
-        self._log(status.withheld)
+        if status.withheld:
+            self._alarm.report(status.withheld)
+        else:
+            self._alarm.clear()
         return status
 
     @property
     def not_remembering(self) -> str | None:
         """Why changes cannot be written down now, and so no power can be permitted."""
-        return self._seen.problem
+        return self._seen.alarm.why
 
     def saw(self, number: int) -> None:
         """A change of ours is in Redis."""
@@ -149,17 +155,9 @@ class Installation:
 
     def _adopt(self, installation: str) -> None:
         try:
-            write_durably(self._id_path, installation + "\n")
+            in_a_thread(partial(write_atomically, self._id_path, installation + "\n"))
         except OSError as error:
             raise StateDirUnavailable(f"{self._id_path} cannot be written: {error.strerror}") from error
-
-    def _log(self, withheld: str | None) -> None:
-        """Once when it begins and once when it is over."""
-        if withheld and withheld != self._logged:
-            log.get("api").error("every machine is withheld", why=withheld)
-        elif self._logged and not withheld:
-            log.get("api").info("machines are no longer withheld")
-        self._logged = withheld
 
 
 def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:

@@ -7,72 +7,45 @@ without a sign of life for `SILENT_S` does not count any more.
 
 import hashlib
 import json
-import os
 import secrets
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from api.blocking import in_a_thread
 from api.state.redis import Database, Pipeline
 from bringup import keys, log
-from bringup.errors import BringupError, InventoryError, PermanentError, RedisUnavailable
+from bringup.errors import BringupError, PermanentError, RedisUnavailable
+from bringup.files import Reloaded, write_atomically
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState
+from bringup.outages import Alarm
 from bringup.settings import Settings
 
 ID_FILE = "api-host"
+# Well below SILENT_S: a host that misses a few of these is not silent.
 BEAT_EVERY_S = 15.0
 # The restart or the update of a host takes minutes. A host that is gone for good must not withhold machines for ever.
 SILENT_S = 900.0
-_FORGET_S = 86_400  # later than anybody would ask which host that was
+# Seconds: a summary in Redis outlives its host by a day, in which a person may ask which host that was.
+_FORGET_S = 86_400
 _IN_SERVICE, _IN_MAINTENANCE, _OTHER = "s", "m", "o"
 _REASONS = {
     _IN_SERVICE: "the machine is in service",
     _IN_MAINTENANCE: "the machine is in maintenance",
     _OTHER: "the machine has another entry",
 }
-_Signature = tuple[int, int, int]
 Entries = dict[str, str]  # device name -> its state (one letter) and a digest of its entry
 
 
-class InventoryFile:
-    """The devices of ``path``, as the file has them at every call.
-
-    A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
-    what it said before: it may have been edited to protect a machine.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._signature: _Signature | None = None
-        self._inventory = Inventory()
-
-    def current(self) -> Inventory:
-        """The inventory. Raises InventoryError when the file is missing or wrong."""
-        signature = self._stat()
-        with self._lock:
-            if signature != self._signature:
-                self._inventory = Inventory.read(self._path)
-                self._signature = signature
-            return self._inventory
-
-    def _stat(self) -> _Signature:
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise InventoryError([f"{self._path}: {error.strerror}; create it or set DEVICES_FILE"]) from None
-        return (status.st_ino, status.st_size, status.st_mtime_ns)
-
-
 class Host(BaseModel):
-    """What one API host says of its inventory; ``seen_at``: seconds since the epoch, by Redis's clock."""
+    """What one API host publishes of its inventory; ``seen_at``: seconds since the epoch, by Redis's clock."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -106,29 +79,42 @@ class Differences:
 
 
 class InventoryHosts:
-    """Publishes our inventory, and compares it with those of other hosts.
+    """Publishes our inventory, and compares it with those of other hosts."""
 
-    Args:
-        inventory: our own.
-    """
-
-    def __init__(self, database: Database, inventory: InventoryFile, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self.own_file = inventory
+        path = settings.devices_file
+        # A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
+        # what it held before: it may have been edited to protect a machine.
+        self.own_file = Reloaded([path], partial(Inventory.read, path))
         self._name = f"{socket.gethostname()}:{settings.callback_api_port}"
         self._id_path = settings.state_dir / ID_FILE
         self._digested: tuple[Inventory, Entries, str] | None = None
         self._read_before: dict[str, tuple[str, Entries]] = {}  # of a host: its digest and entries
-        self._logged: frozenset[str] = frozenset()
+        self._alarm = Alarm(
+            "api",
+            "API hosts have different inventories: a machine whose entries differ is withheld",
+            "all API hosts have the same inventory again",
+            this_host=self._name,
+            hint="copy one DEVICES_FILE to all API hosts",
+        )
 
     def differences(self) -> Differences:
-        """As it is now. Raises RedisUnavailable, and InventoryError when our own file is wrong."""
+        """Where other hosts have another inventory now; publishes ours, and that this host lives.
+
+        Raises:
+            RedisUnavailable: it does not answer.
+            InventoryError: our own file is wrong.
+        """
         entries, digest = self._own()
         own_id = f"{_host_id(self._id_path)}:{self._name}"
         now, hosts = self._hosts()
         self._publish(own_id, hosts.pop(own_id, None), entries, digest, now)
         differing = {i: h for i, h in hosts.items() if now - h.seen_at <= SILENT_S and h.digest != digest}
-        self._log(frozenset(host.name for host in differing.values()))
+        if differing:
+            self._alarm.report(f"not the same: {', '.join(sorted(host.name for host in differing.values()))}")
+        else:
+            self._alarm.clear()
         return Differences(entries, tuple((host.name, self._entries(i, host)) for i, host in differing.items()))
 
     def keep_comparing(self) -> None:
@@ -157,7 +143,7 @@ class InventoryHosts:
         return seconds + microseconds / 1e6, hosts
 
     def _publish(self, own_id: str, published: Host | None, entries: Entries, digest: str, now: float) -> None:
-        """What is there decides, not what we remember: another process of this host may have been late."""
+        """Write our summary, unless Redis has it: another process of this host may have written an older one last."""
         is_current = published is not None and published.digest == digest
         if is_current and published and now - published.seen_at < BEAT_EVERY_S:
             return
@@ -173,25 +159,12 @@ class InventoryHosts:
             self._database.transact(write)
 
     def _entries(self, host_id: str, host: Host) -> Entries:
-        """Read only when they have changed: those of 10,000 devices are 300 kB. None there: nothing is on record."""
+        """Read only when they have changed: those of 10,000 devices are 300 kB. None in Redis: nothing is on record."""
         known = self._read_before.get(host_id)
         if known is None or known[0] != host.digest:
             stored = self._database.string(keys.inventory_of(host_id))
             known = self._read_before[host_id] = tuple(json.loads(stored)) if stored else (host.digest, {})
         return known[1]
-
-    def _log(self, differing: frozenset[str]) -> None:
-        """Once when it begins, and once when it is over."""
-        if differing - self._logged:
-            log.get("api").error(
-                "API hosts have different inventories: a machine whose entries differ is withheld",
-                this_host=self._name,
-                others=sorted(differing),
-                fix="copy one DEVICES_FILE to all API hosts",
-            )
-        elif self._logged and not differing:
-            log.get("api").info("all API hosts have the same inventory again")
-        self._logged = differing
 
 
 def _summary(device: Device) -> str:
@@ -209,13 +182,14 @@ def _readable(stored: bytes) -> Host | None:
 
 
 def _host_id(path: Path) -> str:
-    """Of this host, for two hosts may have one name. All its processes share the file; the first one makes it."""
+    """Of this host, for two hosts may have one name. All its processes share the file; the first one makes it.
+
+    Lost in a power failure, the host would be another one, and the inventory that it has published before would
+    withhold its own machines.
+    """
     with suppress(OSError):
         if not path.exists():
-            fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            fresh.write_text(secrets.token_hex(4), encoding="ascii")
-            with suppress(FileExistsError):
-                os.link(fresh, path)
-            fresh.unlink()
+            with suppress(FileExistsError):  # by another process, at the same moment
+                in_a_thread(partial(write_atomically, path, secrets.token_hex(4), replace=False))
         return path.read_text(encoding="ascii")
     return ""  # the name must do

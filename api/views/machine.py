@@ -1,6 +1,5 @@
 """What the machine of a run posts: heartbeats, its report, its logs, and the reason why it cannot trust us."""
 
-import random
 import re
 from http import HTTPStatus
 
@@ -12,6 +11,7 @@ from api.runs import events
 from api.runs.records import RunRecord
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
+from bringup.backoff import spread
 from bringup.errors import InvalidTransition
 from bringup.model import RUN_ID, RunState
 from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
@@ -39,9 +39,8 @@ def heartbeat(run_id: str) -> Response:
         change_run(run_id, lambda context: events.heartbeat(context, beat))
     except InvalidTransition as error:
         raise problems.finished(str(error)) from None
-    interval = services().settings.heartbeat_interval_s
     # Spread by half either way, so that machines which boot together do not call together.
-    next_s = interval * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+    next_s = spread(services().settings.heartbeat_interval_s, 0.5)
     return body.respond(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
 
 
