@@ -1,12 +1,12 @@
 """One SIMULATED machine: its power, its medium, and the agent that runs on it when it boots from that medium."""
 
-import random
 import secrets
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
 from bringup import log
+from bringup.backoff import spread
 from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError, TransientError
 from bringup.inventory import Device
@@ -107,7 +107,7 @@ class SimulatedMachine:
         token = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else media.run_token
         try:
             client = self._client_of(media.run_id, token)
-            while not off.wait(self._boot_s * random.uniform(0.8, 1.2)):  # noqa: S311 - machines are not alike
+            while not off.wait(spread(self._boot_s, 0.2)):  # machines are not alike
                 if not self._live_one_life(client, media.run_id, off):
                     return
         except PermanentError as error:
