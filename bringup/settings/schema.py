@@ -24,21 +24,22 @@ class Settings(BaseModel):
         "development", description="production refuses to start unless every connection is mutual TLS"
     )
     allow_insecure_production: Switch = Field(
-        default=False, description="the one way around that refusal; it is logged at every start"
+        default=False,
+        description="true: services start in production with insecure settings, and log a warning at every start",
     )
-    state_dir: Path = Field(Path("var"), description="where services keep their own small files (checkpoints)")
+    state_dir: Path = Field(Path("var"), description="the folder of small files that services keep (checkpoints)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level logged")
     log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines")
-    pki_dir: Path = Field(Path("pki"), description="where certificates and keys live")
+    pki_dir: Path = Field(Path("pki"), description="the folder of certificates and keys")
     validity_days: int = Field(
-        3650, ge=1, le=7300, description="life of new certificates; 90 is better once `bringup pki renew` runs daily"
-    )
-    ca_validity_days: int = Field(3650, ge=1, le=10950, description="life of a new CA; no certificate outlives its CA")
-    crl_days: int = Field(
-        7,
+        3650,
         ge=1,
-        le=3650,
-        description="life of the list of revoked certificates; the API refuses everybody when its copy has ended",
+        le=7300,
+        description="days of new certificates; 90 is better once `bringup pki renew` runs daily",
+    )
+    ca_validity_days: int = Field(3650, ge=1, le=10950, description="days of a new CA; no certificate outlives its CA")
+    crl_days: int = Field(
+        7, ge=1, le=3650, description="days of a list of revoked certificates; later the API refuses every client"
     )
     renew_days: int = Field(30, ge=0, le=3650, description="`bringup pki renew` renews what ends in fewer days")
     ca_key_passphrase: Secret | None = Field(None, description="encrypts the CA key; empty: it is not encrypted")
@@ -54,7 +55,7 @@ class Settings(BaseModel):
     redis_password: Secret | None = Field(None, description="its password; `bringup init` makes one")
     redis_appendfsync: Literal["always", "everysec"] = Field(
         "always",
-        description="when Redis writes to disk; `redis-conf` writes it, the API relies on it",
+        description="when Redis writes to disk; `bringup redis-conf` writes it into redis.conf",
     )
     redis_use_tls: Switch = Field(default=False, description="mutual TLS on every Redis connection")
     redis_tls_cert: Path | None = Field(
@@ -62,7 +63,7 @@ class Settings(BaseModel):
     )
     redis_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
     redis_tls_ca: Path | None = Field(None, description="the only CA trusted; empty: PKI_DIR/ca/ca-cert.pem")
-    redis_timeout_s: Seconds = Field(5, description="connecting to Redis, and waiting for one answer")
+    redis_timeout_s: Seconds = Field(5, description="seconds for connecting to Redis, and for one answer")
     redis_sentinels: Addresses = Field(
         "", description="host:port of each Redis Sentinel, as r1:26379,r2:26379,r3:26379; empty: one Redis, without it"
     )
@@ -79,7 +80,9 @@ class Settings(BaseModel):
     callback_api_url: str = Field(
         "", description="URL under which machines and workers reach the API; empty: from host and port"
     )
-    api_token: Secret | None = Field(None, description="what workers and operators bear; `bringup init` makes one")
+    api_token: Secret | None = Field(
+        None, description="bearer token of workers and operators; `bringup init` makes one"
+    )
     operators_file: Path = Field(
         Path("operators.toml"), description="the people who may use the API; `bringup operator` writes it"
     )
@@ -105,12 +108,12 @@ class Settings(BaseModel):
     api_client_key: Path | None = Field(None, description="its key; empty: PKI_DIR/workers/worker-key.pem")
     api_workers: int = Field(2, ge=1, le=64, description="processes that serve the API")
     api_threads: int = Field(16, ge=1, le=256, description="requests that each of them works on at the same time")
-    api_timeout_s: Seconds = Field(30, description="waiting for an answer of the API")
+    api_timeout_s: Seconds = Field(30, description="seconds for one answer of the API")
     api_header_timeout_s: Seconds = Field(
-        10, description="a client that has not sent its request header by then is cut off; bodies have more by size"
+        10, description="seconds for a client to send its request header; a body has more, by its size"
     )
     api_stall_timeout_s: Seconds = Field(
-        20, description="a client that does not take an answer, or the next 64 KiB of an image, by then is cut off"
+        20, description="seconds for a client to read an answer, or the next 64 KiB of an image"
     )
     # 10,000 machines behind one address that send a heartbeat a minute leave 1,700 connections open over 2 processes.
     # With more, the longest silent one is closed, which a machine that still wants something does not notice.
@@ -118,8 +121,8 @@ class Settings(BaseModel):
         1000,
         ge=10,
         le=100_000,
-        description="connections of one address that may wait for their client in each process; one more closes "
-        "that which was silent for longest",
+        description="open connections of one client address in each process; one more closes the one that was silent "
+        "for longest",
     )
     validation_image: Path | None = Field(
         None, description="the ISO of scripts/iso/build, which real machines boot; the API serves it, each run its own"
@@ -130,11 +133,11 @@ class Settings(BaseModel):
     image_port: int = Field(
         0, ge=0, le=65535, description="port of `bringup images`, which serves images alone; 0: the API serves them"
     )
-    lldp_wait_s: Seconds = Field(35, description="how long a booted machine waits for its switches' announcements")
+    lldp_wait_s: Seconds = Field(35, description="seconds that a booted machine waits for LLDP of its switches")
 
     # DHCP tailer
     dhcp_source: Literal["dnsmasq-log", "dnsmasq-leases", "isc-leases", "isc-log", "kea-csv", "kea-log", "jsonl"] = (
-        Field("dnsmasq-log", description="what DHCP_PATH holds: docs/dhcp.md says which one to take")
+        Field("dnsmasq-log", description="format of the file DHCP_PATH: docs/dhcp.md")
     )
     dhcp_path: Path = Field(Path("/var/log/dnsmasq.log"), description="the file that the DHCP server writes")
     dhcp_networks: Networks = Field(
@@ -153,23 +156,23 @@ class Settings(BaseModel):
     )
 
     # Time and limits
-    boot_timeout_s: Seconds = Field(1800, description="from the power switch to the first sign of life")
-    run_timeout_s: Seconds = Field(7200, description="from the decision to the report")
-    heartbeat_interval_s: Seconds = Field(60, description="between two heartbeats of a machine, +-50 %")
-    heartbeat_lost_s: Seconds = Field(300, description="a machine silent for so long is lost")
+    boot_timeout_s: Seconds = Field(1800, description="seconds from power-on to the first call of the machine")
+    run_timeout_s: Seconds = Field(7200, description="seconds from the decision to the report")
+    heartbeat_interval_s: Seconds = Field(60, description="seconds between two heartbeats of a machine, +-50 %")
+    heartbeat_lost_s: Seconds = Field(300, description="seconds without a heartbeat until a machine is lost")
     max_concurrent_boots: int = Field(20, ge=1, le=1000, description="machines booting at once")
-    bmc_connect_timeout_s: Seconds = Field(30, description="connecting to a BMC")
-    bmc_read_timeout_s: Seconds = Field(60, description="waiting for its answer")
+    bmc_connect_timeout_s: Seconds = Field(30, description="seconds for connecting to a BMC")
+    bmc_read_timeout_s: Seconds = Field(60, description="seconds for one answer of a BMC")
     bmc_power_settle_s: int = Field(
-        0, ge=0, le=3600, description="from a power switch until the BMC must show it; 0: by model, docs/redfish.md"
+        0, ge=0, le=3600, description="seconds until a BMC must show a new power state; 0: by model, docs/redfish.md"
     )
     bmc_media_s: int = Field(
-        0, ge=0, le=3600, description="from an insert or eject until the BMC must show it; 0: by model, docs/redfish.md"
+        0, ge=0, le=3600, description="seconds until a BMC must show an insert or eject; 0: by model, docs/redfish.md"
     )
     bmc_tries: int = Field(5, ge=1, le=20, description="how often a BMC is tried before the run fails")
-    retry_min_s: Seconds = Field(5, description="shortest wait before a job is tried again")
-    retry_max_s: Seconds = Field(30, description="longest wait before a job is tried again")
-    run_keep_days: int = Field(90, ge=1, le=3650, description="how long ended runs stay on record")
+    retry_min_s: Seconds = Field(5, description="seconds before a job is tried again the first time; doubled each time")
+    retry_max_s: Seconds = Field(30, description="most seconds before a job is tried again")
+    run_keep_days: int = Field(90, ge=1, le=3650, description="days that ended runs are kept")
 
     @property
     def sentinels(self) -> tuple[Address, ...]:

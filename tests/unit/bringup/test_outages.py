@@ -28,7 +28,7 @@ AWAY = RedisUnavailable("away")
 
 
 class World:
-    """Outages, a clock that goes on when told, and what was logged."""
+    """Outages, a clock that the test moves, and what was logged."""
 
     def __init__(self, lines: Sequence[MutableMapping[str, Any]]) -> None:
         self.now = 100.0
