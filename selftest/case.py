@@ -1,16 +1,24 @@
-"""A case of the self-test: a check, the setting that requires it, and the servers that it needs."""
+"""The cases of the self-test, and how they run: each against the clock, none able to stop the next.
 
-from collections.abc import Callable
+A case is a check, the setting that requires it, and the servers that it needs.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from operator import attrgetter
 
-from pki.check import Check, Finding, Status
+from pki.check import Check, Finding, Status, observe, skip
 from selftest.target_installation import Server, TargetInstallation
 
 Ask = Callable[[TargetInstallation], Finding]
 ServerOf = Callable[[TargetInstallation], Server]
 REDIS: ServerOf = attrgetter("redis")
 API: ServerOf = attrgetter("api")
+# After this no case starts, and every wait shrinks towards it. The only wait that does not shrink is the look-up of a
+# host name, bounded by 7 s (`protocol_probe`): together they stay within the 30 s that docs/selftest.md promises.
+LONGEST_S = 22.0
 # What a check of mutual TLS to Redis observes while the flag is off.
 NO_MUTUAL_TLS = "no mutual TLS (REDIS_USE_TLS=false): expected in development only"
 
@@ -41,12 +49,64 @@ class Outcome:
     seconds: float
 
 
-def as_required(finding: Finding, required_by: str) -> Finding:
+def run(
+    target: TargetInstallation, cases: Iterable[Case], report: Callable[[Outcome], None] = lambda _outcome: None
+) -> list[Outcome]:
+    """The outcome of each case, in order; none starts after `LONGEST_S`.
+
+    Args:
+        target: what is examined; its deadline is set.
+        cases: in this order.
+        report: called with each outcome as it comes.
+    """
+    target.deadline = time.monotonic() + LONGEST_S
+    outcomes = []
+    for case in cases:
+        outcomes.append(_outcome(target, case))
+        report(outcomes[-1])
+    return outcomes
+
+
+def _outcome(target: TargetInstallation, case: Case) -> Outcome:
+    started = time.monotonic()
+    if started > target.deadline:
+        finding = skip("no time was left", hint=f"--only {case.id} runs it alone")
+    else:
+        finding = _blocked(target, case) or observe(case, target)[0]
+    return Outcome(case, _as_required(finding, case.required_by(target)), time.monotonic() - started)
+
+
+def _blocked(target: TargetInstallation, case: Case) -> Finding | None:
+    """A skip where a server cannot be asked: 1a, 3a and 3b report why, and the others need not wait for it again."""
+    for server_of in case.servers if case.required_by(target) else ():
+        if blocker := server_of(target).blocker:
+            return skip(f"not run: {blocker}", hint="see 1a, 3a and 3b")
+    return None
+
+
+def _as_required(finding: Finding, required_by: str) -> Finding:
     """The finding; a required check that was skipped has failed, because what the setting promises was not proven."""
     if finding.status is Status.SKIP and required_by:
         expected = finding.expected or f"this check must run, because {required_by}"
         return replace(finding, status=Status.FAIL, expected=expected)
     return finding
+
+
+class Verdict(StrEnum):
+    """The result of the whole self-test."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    COULD_NOT_RUN = "COULD NOT RUN"
+
+
+def verdict(target: TargetInstallation, outcomes: Sequence[Outcome]) -> Verdict:
+    """The result of all; COULD_NOT_RUN where cases need a server, and neither Redis nor the API answers."""
+    live = any(not outcome.case.static for outcome in outcomes)
+    if live and target.redis.detected.is_silent and target.api.detected.is_silent:
+        return Verdict.COULD_NOT_RUN
+    failed = any(outcome.finding.status is Status.FAIL for outcome in outcomes)
+    return Verdict.FAILED if failed else Verdict.PASSED
 
 
 def always(_target: TargetInstallation) -> str:

@@ -11,8 +11,7 @@ from bringup import __version__
 from pki.check import Status
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
-from selftest.case import Outcome
-from selftest.runner import Verdict, verdict
+from selftest.case import Outcome, Verdict, verdict
 from selftest.target_installation import TargetInstallation
 
 _COLUMNS = ("identity", "names", "purpose", "key, signature", "valid until", "serial")

@@ -12,9 +12,8 @@ from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
 from pki.check import Status
 from selftest import CATALOG, TargetInstallation, run
-from selftest.case import Case, Outcome
+from selftest.case import Case, Outcome, Verdict, verdict
 from selftest.report import as_json, as_markdown, summary
-from selftest.runner import Verdict, verdict
 
 _EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
 _STYLE = {

@@ -10,10 +10,10 @@ from bringup_cli.demo import scenario
 from bringup_cli.demo.scenario import Machine
 from bringup_cli.demo.stack import Stack, free_port
 
-# How long the demonstration waits for the ends of all runs. They need about 40 s: the longest is a time-out (8 s to
-# boot, 20 s to run), after three tries of a BMC; the rest is for a slow computer.
+# How long the demonstration waits for the ends of all runs. The longest is that of a machine that boots, calls once
+# and times out within RUN_TIMEOUT_S (20 s, `scenario`); five times as long is for a slow computer.
 _LONGEST_S = 100.0
-# How often the runs are read: faster than a person can follow, and far below what one API worker can serve.
+# How often the runs are read, for a person who watches.
 _READ_EVERY_S = 0.3
 # How many lines of the log are written at once, and the pause after them: leases arrive over a second or two, as they
 # do from a rack that is switched on, not all in one write.

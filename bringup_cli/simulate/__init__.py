@@ -4,6 +4,6 @@ For development, demonstration and tests. Their reports say ``simulated``, and p
 """
 
 from bringup_cli.simulate.fleet import Fleet
-from bringup_cli.simulate.hardware import Fault
+from bringup_cli.simulate.hardware_report import Fault
 
 __all__ = ["Fault", "Fleet"]

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,22 @@ from urllib.parse import urlsplit
 
 from bringup import tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import InventoryError, SettingsError
+from bringup.errors import InventoryError, PermanentError, SettingsError
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
-from bringup_cli.simulate.hardware import Fault
-from bringup_cli.simulate.run_certificates import RunCertificates
+from bringup_cli.simulate.hardware_report import Fault
 from bringup_cli.simulate.simulated_machine import SimulatedMachine
+from pki.errors import PkiError
+from pki.issue import issue_ephemeral
+from pki.names import Identity, Role
+from pki.profile import Validity
+from pki.session import CaSession
+from pki.store import Store
 
-_BUSY, _LOCKED, _REFUSED, _MISSING = 503, 401, 400, 404
+# How long a machine waits for the CA, which issues one certificate at a time: machines that boot together ask together.
+_CA_WAIT_S = 30
+_CERTIFICATE_DAYS = 1  # a run ends within hours
 
 
 class Fleet:
@@ -28,7 +38,7 @@ class Fleet:
 
     Args:
         faults: by device name; machines that are not named are sound.
-        power_log: a file that gets one JSON line for each time that a machine is switched on.
+        power_log: a file that gets one JSON line each time that a machine is switched on.
 
     Raises:
         InventoryError: no machine is simulated, or they do not all share one address.
@@ -45,7 +55,7 @@ class Fleet:
         check_s: float,
         power_log: Path | None = None,
     ) -> None:
-        contexts, certificates = tls.ClientContexts(), RunCertificates(settings)
+        contexts, certificates = tls.ClientContexts(), _RunCertificates(settings)
 
         def client_of(run_id: str, token: str) -> ApiClient:
             return ApiClient(certificates.settings_for(run_id), contexts, token=token)
@@ -75,7 +85,7 @@ class Fleet:
 
 
 def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
-    """What has been written before the process was killed counts: one write for each line, none of it buffered."""
+    """Append one line, unbuffered, so that the line is complete when the process is killed right after it."""
     if path:
         with path.open("ab", buffering=0) as file:
             file.write(json.dumps({"machine": name, "run_id": run_id, "at": time.time()}).encode() + b"\n")
@@ -101,6 +111,47 @@ def _address(devices: list[Device]) -> tuple[str, int]:
     return addresses.pop()
 
 
+class _RunCertificates:
+    """Makes a certificate for each run, with the CA key of this host; a real machine finds its own in its image.
+
+    The certificates are in a temporary folder, which is deleted with this object.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = tempfile.TemporaryDirectory(prefix="bringup-simulate-")
+
+    def settings_for(self, run_id: str) -> Settings:
+        """The settings with the certificate that the machine of a run presents.
+
+        Raises:
+            PermanentError: the CA key is not here, or cannot be used.
+        """
+        if not self._settings.machines_need_certificates:
+            return self._settings
+        pair = Path(self._folder.name) / f"{run_id}.pem"
+        pair.touch(mode=0o600)
+        pair.write_bytes(self._made(run_id))
+        return self._settings.model_copy(update={"api_client_cert": pair, "api_client_key": pair})
+
+    def _made(self, run_id: str) -> bytes:
+        secret = self._settings.ca_key_passphrase
+        try:
+            with CaSession.open(
+                Store(self._settings.pki_dir),
+                "bringup simulate",
+                datetime.now(UTC),
+                validity=Validity(leaf_days=_CERTIFICATE_DAYS),
+                passphrase=lambda: secret.get_secret_value() if secret else None,
+                wait_s=_CA_WAIT_S,
+            ) as session:
+                return issue_ephemeral(session, Identity(Role.RUN, run_id))
+        except (PkiError, OSError) as error:
+            raise PermanentError(
+                f"API_REQUIRE_CLIENT_CERT=true, and no certificate can be made here: {error}"
+            ) from None
+
+
 class _BmcHandler(BaseHTTPRequestHandler):
     """``/<machine>/power``, ``/media``, ``/boot-override`` and ``/identity``."""
 
@@ -124,11 +175,11 @@ class _BmcHandler(BaseHTTPRequestHandler):
         path, _, what = self.path.rpartition("/")
         machine = self._machines.get(path)
         if machine is None:
-            self._answer(_MISSING)
+            self._answer(HTTPStatus.NOT_FOUND)
         elif machine.fault is Fault.BMC_UNREACHABLE:
-            self._answer(_BUSY)
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
         elif machine.fault is Fault.BMC_AUTH:
-            self._answer(_LOCKED)
+            self._answer(HTTPStatus.UNAUTHORIZED)
         else:
             self._answer(*self._act(machine, f"{self.command} {what}"))
 
@@ -139,7 +190,7 @@ class _BmcHandler(BaseHTTPRequestHandler):
         if action == "GET media":
             return 200, {"run_id": machine.medium_of}
         if action == "PUT media" and machine.fault is Fault.MEDIA_REJECTED:
-            return _REFUSED, {}
+            return HTTPStatus.BAD_REQUEST, {}
         return self._change(machine, action, body)
 
     def _change(self, machine: SimulatedMachine, action: str, body: dict[str, Any]) -> tuple[int, dict[str, object]]:
@@ -152,7 +203,7 @@ class _BmcHandler(BaseHTTPRequestHandler):
         elif action == "PUT power":
             machine.switch(on=body.get("state") == "On")
         elif action != "GET power":
-            return _MISSING, {}
+            return HTTPStatus.NOT_FOUND, {}
         return 200, {"state": "On" if machine.is_on else "Off", "power_on_count": machine.power_on_count}
 
     def _answer(self, status: int, body: Mapping[str, object] | None = None) -> None:
@@ -165,4 +216,4 @@ class _BmcHandler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """The workers log what they do; twice would be noise."""
+        """Log nothing: the workers log what they do."""

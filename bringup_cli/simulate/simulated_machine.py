@@ -12,8 +12,7 @@ from bringup.errors import PermanentError, TransientError
 from bringup.inventory import Device
 from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
 from bringup.wire.run import RunMedia
-from bringup_cli.simulate.hardware import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 
 _RETRY_S = 2.0
 _Reply = TypeVar("_Reply")

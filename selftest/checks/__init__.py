@@ -1,20 +1,12 @@
 """Every check, in the order of the numbered tests."""
 
 from selftest.case import Case
-from selftest.checks import (
-    callback_api,
-    certificates,
-    devices_file,
-    redis_server,
-    refusals,
-    sentinels,
-    worker_connection,
-)
+from selftest.checks import callback_api, certificates, devices_file, redis_connection, refusals, sentinels
 
 CATALOG: tuple[Case, ...] = (
-    *redis_server.CHECKS,
+    *redis_connection.SERVER,
     *sentinels.CHECKS,
-    *worker_connection.CHECKS,
+    *redis_connection.WORKER,
     *callback_api.CHECKS,
     *certificates.CHECKS,
     *refusals.CHECKS,

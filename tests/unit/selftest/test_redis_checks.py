@@ -7,7 +7,7 @@ import pytest
 
 from bringup.errors import RedisUnavailable
 from pki.check import Status
-from selftest.checks import redis_server, refusals, worker_connection
+from selftest.checks import redis_connection, refusals
 from selftest.probe import Answer
 from selftest.target_installation import TargetInstallation
 
@@ -43,14 +43,14 @@ class FakeRedis:
 
 
 def test_what_is_read_must_be_what_was_written() -> None:
-    worker_connection._read_and_write(FakeRedis())  # type: ignore[arg-type]
+    redis_connection._read_and_write(FakeRedis())  # type: ignore[arg-type]
     with pytest.raises(RedisUnavailable, match="did not give back"):
-        worker_connection._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
+        redis_connection._read_and_write(FakeRedis(loses=True))  # type: ignore[arg-type]
 
 
 def test_nothing_is_left_in_redis() -> None:
     fake = FakeRedis()
-    worker_connection._read_and_write(fake)  # type: ignore[arg-type]
+    redis_connection._read_and_write(fake)  # type: ignore[arg-type]
     assert fake.is_empty
 
 
@@ -67,10 +67,10 @@ def test_nothing_is_left_in_redis() -> None:
 def test_only_a_refusal_without_a_password_is_good(
     target: TargetInstallation, monkeypatch: pytest.MonkeyPatch, reply: str, status: Status
 ) -> None:
-    monkeypatch.setattr(redis_server, "redis_unreachable", lambda _target: None)
-    monkeypatch.setattr(redis_server, "ping_without_password", lambda _target: Answer(accepted=True, text=reply))
+    monkeypatch.setattr(redis_connection, "redis_unreachable", lambda _target: None)
+    monkeypatch.setattr(redis_connection, "ping_without_password", lambda _target: Answer(accepted=True, text=reply))
     monkeypatch.setattr(target, "redis_client", FakeRedis)
-    assert redis_server._password(target).status is status
+    assert redis_connection._password(target).status is status
 
 
 @pytest.mark.parametrize(

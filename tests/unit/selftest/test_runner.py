@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from pki.check import Finding, Status, ok, skip, warn
-from selftest import runner
-from selftest.case import Case
+from selftest import case
+from selftest.case import Case, Verdict, run, verdict
 from selftest.protocol_probe import Detected, Protocol, within
-from selftest.runner import Verdict, run, verdict
 from selftest.target_installation import TargetInstallation
 
 
@@ -53,7 +52,7 @@ def test_a_required_check_is_not_asked_of_who_does_not_answer(target: TargetInst
 
 
 def test_no_check_starts_when_the_time_is_over(target: TargetInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "LONGEST_S", -1)
+    monkeypatch.setattr(case, "LONGEST_S", -1)
     assert _status(target, _check(ok("fine"), required=True)) is Status.FAIL
 
 

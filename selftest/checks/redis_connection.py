@@ -1,20 +1,31 @@
-"""Test 1: Redis itself: who gets in, and whether it will still hold at its next start what it holds now."""
+"""Tests 1 and 2: Redis itself, and Redis as our Python services use it."""
 
 import os
+import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rq import Queue
 
 from bringup import keys
 from bringup.connections.redis_client import redis_errors
-from bringup.errors import BringupError, RedisRefused
+from bringup.errors import BringupError, PermanentError, RedisRefused, RedisUnavailable
+from bringup.queues import open_queue
 from bringup.redis_acl import DEFAULT_USER
-from pki.check import Finding, fail, ok, skip, warn
-from selftest.case import NO_MUTUAL_TLS, REDIS, Case, always, redis_tls
+from pki.check import Finding, fail, info, ok, skip, warn
+from selftest.case import NO_MUTUAL_TLS, REDIS, Case, always, redis_plain, redis_tls
 from selftest.diagnosis import ping_without_password, redis_refuses, redis_unreachable
 from selftest.target_installation import TargetInstallation
 
-_GROUP = "1 Redis"
+if TYPE_CHECKING:
+    from redis import Redis
+
+_GROUP_1, _GROUP_2 = "1 Redis", "2 Worker connection"
+_KEY_LIFE_S = 60
 ACL_FILE = Path("redis/users.acl")  # where `bringup redis-conf` writes it
 # The commands of our transactions, on keys as ours: EXEC checks each of them again when the file is replayed.
 _REPLAYED = (
@@ -132,18 +143,84 @@ def _does_not_replay(observed: str) -> Finding:
     )
 
 
-CHECKS = (
-    Case("1a", "Redis asks for a password", _password, group=_GROUP, required_by=always),
+def _plain(target: TargetInstallation) -> Finding:
+    if target.redis.use_tls:
+        return info("not used: REDIS_USE_TLS=true (7 shows that plain text is refused)")
+    return _work(target)
+
+
+def _mutual_tls(target: TargetInstallation) -> Finding:
+    return _work(target) if target.redis.use_tls else warn(NO_MUTUAL_TLS)
+
+
+def _work(target: TargetInstallation) -> Finding:
+    """Write, read, enqueue and consume with the one factory that all services use; nothing remains in Redis."""
+    try:
+        with redis_errors(target.settings):
+            redis = target.redis_client()
+            _read_and_write(redis)
+            with _own_queue(redis) as queue:
+                _enqueue_and_consume(redis, queue)
+    except PermanentError as error:
+        if "no permissions" in str(error).lower():
+            user = target.settings.redis_username
+            return skip(f"the Redis user {user!r} may not do what a worker does", hint="set REDIS_USERNAME=worker")
+        return redis_refuses(target, error)
+    except BringupError as error:
+        return redis_refuses(target, error)
+    return ok("wrote, read, enqueued and consumed" + (" by mutual TLS" if target.redis.use_tls else ""))
+
+
+def _read_and_write(redis: "Redis") -> None:
+    key, value = f"{keys.SELFTEST}{secrets.token_hex(8)}", secrets.token_hex(8)
+    redis.set(key, value, ex=_KEY_LIFE_S)
+    found = redis.get(key)
+    redis.delete(key)
+    if found != value.encode():
+        raise RedisUnavailable("Redis did not give back what was written")
+
+
+@contextmanager
+def _own_queue(redis: "Redis") -> Iterator[Queue]:
+    queue = open_queue(f"selftest-{secrets.token_hex(8)}", redis)
+    try:
+        yield queue
+    finally:
+        redis.delete(queue.key, queue.intermediate_queue.key)
+        redis.srem(Queue.redis_queues_keys, queue.key)
+
+
+def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
+    job = queue.enqueue("workers.jobs.selftest", job_id=queue.name)
+    try:
+        taken = redis.lmove(queue.key, queue.intermediate_queue.key)
+        if taken != queue.name.encode():
+            raise RedisUnavailable("the queue did not return the job that was enqueued")
+    finally:
+        redis.delete(job.key)
+
+
+SERVER = (
+    Case("1a", "Redis asks for a password", _password, group=_GROUP_1, required_by=always),
     Case(
-        "1b", "Redis by mutual TLS with redis-cli", _by_redis_cli, group=_GROUP, required_by=redis_tls, servers=(REDIS,)
+        "1b",
+        "Redis by mutual TLS with redis-cli",
+        _by_redis_cli,
+        group=_GROUP_1,
+        required_by=redis_tls,
+        servers=(REDIS,),
     ),
     # Always required: what was not asked may be lost at the next start.
     Case(
         "1c",
         "Redis replays its transactions at the next start",
         _replays,
-        group=_GROUP,
+        group=_GROUP_1,
         required_by=always,
         servers=(REDIS,),
     ),
+)
+WORKER = (
+    Case("2a", "Worker connection, plain", _plain, group=_GROUP_2, required_by=redis_plain, servers=(REDIS,)),
+    Case("2b", "Worker connection, mutual TLS", _mutual_tls, group=_GROUP_2, required_by=redis_tls, servers=(REDIS,)),
 )
