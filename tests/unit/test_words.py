@@ -123,6 +123,15 @@ def test_no_name_and_no_text_has_a_word_of_our_own_for_what_has_a_name(room: str
     assert found == set()
 
 
+PAGES = [*ROOT.glob("docs/**/*.md"), *map(ROOT.joinpath, ("README.md", "CONTRIBUTING.md", "devices.example.toml"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_has_a_word_of_our_own_for_what_has_a_name(page: Path) -> None:
+    lines = enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+    assert [f"{number}: {m[0]}" for number, line in lines for m in _WORDS.finditer(line)] == []
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_public_function_explains_its_arguments_when_there_are_three_or_more(room: str) -> None:
     found = []
