@@ -22,9 +22,8 @@ from api.state.job_queues import JobQueues
 from api.state.redis import Database
 from api.state.store import Store
 from api.state.tokens import RunTokens
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
-from bringup.errors import InvalidTransition, PowerRefused
 from bringup.settings import Settings
 
 _KEY = "bringup"
@@ -115,7 +114,7 @@ def change_run_or_refuse(run_id: str, compute: Callable[[RunContext], Change]) -
     """
     try:
         return change_run(run_id, compute)
-    except PowerRefused as error:
+    except errors.PowerRefused as error:
         raise problems.power_refused(str(error)) from None
-    except InvalidTransition as error:
+    except errors.InvalidTransition as error:
         raise problems.stale(str(error)) from None

@@ -9,10 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from api.blocking import in_a_thread
-from bringup import log
-from bringup.errors import SettingsError
-from bringup.files import Reloaded, Signature
-from bringup.outages import Alarm
+from bringup import errors, files, log, outages
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 
 # Bytes in memory while a file is searched: VALIDATION_IMAGE may name a wrong file of any size.
@@ -37,7 +34,7 @@ class BaseImage:
     size: int
     area_at: int
     digest: str
-    signature: Signature
+    signature: files.Signature
     has_shell: bool = False
 
     def read(self, start: int, count: int) -> bytes:
@@ -53,7 +50,7 @@ class BaseImage:
 
     def is_intact(self) -> bool:
         """The file itself was not written to; a build puts a new file in its place instead."""
-        return Signature.of(os.fstat(self.file.fileno())).content == self.signature.content
+        return files.Signature.of(os.fstat(self.file.fileno())).content == self.signature.content
 
 
 class BaseImageFile:
@@ -64,11 +61,13 @@ class BaseImageFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = Reloaded(
+        self._file = files.Reloaded(
             [path],
             # In a thread: it is gigabytes, from a disk that may be slow.
             partial(in_a_thread, partial(_opened, path)),
-            alarm=Alarm("api", "VALIDATION_IMAGE is not usable: the one before is kept", "VALIDATION_IMAGE is usable"),
+            alarm=outages.Alarm(
+                "api", "VALIDATION_IMAGE is not usable: the one before is kept", "VALIDATION_IMAGE is usable"
+            ),
             changed=_log_change,
             retry_s=_RETRY_S,
         )
@@ -98,20 +97,20 @@ def _opened(path: Path) -> BaseImage:
         file = FileIO(str(path))
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}") from None
-    signature = Signature.of(os.fstat(file.fileno()))
+    signature = files.Signature.of(os.fstat(file.fileno()))
     digest, areas, shells = _search(file)
     if len(areas) != 1:
         held = f"{len(areas)} areas instead of one" if areas else "no area"
         raise _unusable(f"{path} is no validation image: it holds {held} for a run's parameters")
     if not _is_blank(os.pread(file.fileno(), AREA_SIZE, areas[0])):
         raise _unusable(f"{path} holds an area for a run's parameters that is too small or not blank")
-    if Signature.of(os.fstat(file.fileno())).content != signature.content:
+    if files.Signature.of(os.fstat(file.fileno())).content != signature.content:
         raise _unusable(f"{path} is being written; build it elsewhere and move it here")
     return BaseImage(file, signature.size, areas[0], digest, signature, has_shell=bool(shells))
 
 
-def _unusable(what: str) -> SettingsError:
-    return SettingsError([f"VALIDATION_IMAGE: {what}; scripts/iso/build makes one"])
+def _unusable(what: str) -> errors.SettingsError:
+    return errors.SettingsError([f"VALIDATION_IMAGE: {what}; scripts/iso/build makes one"])
 
 
 def _is_blank(area: bytes) -> bool:

@@ -13,8 +13,7 @@ from threading import Lock
 
 from api.state.image_records import ImageRecords
 from api.state.store import Store
-from bringup import log
-from bringup.errors import BringupError
+from bringup import errors, log
 from bringup.wire.machine import AREA_SIZE
 
 # Connections that read one image. A BMC has one or two; a broken one that opens connection after connection would
@@ -111,7 +110,7 @@ class ReadLog:
         """The bytes from ``start`` up to ``stop`` were taken. What cannot be counted is served all the same."""
         try:
             self._count(start, stop)
-        except BringupError as error:
+        except errors.BringupError as error:
             log.get("api").warning("what was read of an image is not counted", run_id=self.run_id, why=str(error))
 
     def _count(self, start: int, stop: int) -> None:

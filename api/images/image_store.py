@@ -18,8 +18,7 @@ from api.images.base_image import BaseImage, BaseImageFile
 from api.images.delivery import Readers
 from api.images.run_certificate import RunCertificate
 from api.state.image_records import ImageRecords, KnownImage
-from bringup.errors import BringupError, CorruptRecord, RedisUnavailable
-from bringup.model import utc_now
+from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
 
@@ -57,7 +56,7 @@ class Images:
         """Whether the image may be read still; where that cannot be asked it may, for its run may well go on."""
         try:
             known = self.find(secret)
-        except RedisUnavailable:
+        except errors.RedisUnavailable:
             return True
         return known is not None and not known.state.ended
 
@@ -71,7 +70,7 @@ class Images:
             # What a newer version has added is for its agent: it is handed on as it is.
             return RunParameters.model_validate_json(unseal(secret, image.sealed), extra="allow")
         except (InvalidToken, ValueError):
-            raise CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
+            raise errors.CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
 
 
 def new_secret() -> str:
@@ -94,7 +93,7 @@ def unseal(secret: str, sealed: bytes) -> bytes:
     return _cipher(secret).decrypt(sealed)
 
 
-class ParametersTooLarge(BringupError):
+class ParametersTooLarge(errors.BringupError):
     """They do not fit into the area; cut short they would be useless."""
 
 
@@ -114,7 +113,7 @@ def run_parameters(
         run_id=run_id,
         callback_url=f"{settings.api_url}/api/v1",
         token=token,
-        epoch=int(utc_now().timestamp()),
+        epoch=int(model.utc_now().timestamp()),
         ca_pem=_trust(settings),
         client_cert_pem=certificate.certificate if certificate else None,
         client_key_pem=certificate.key if certificate else None,

@@ -14,9 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bringup.errors import BringupError, SettingsError
-from bringup.model import RUN_ID, utc_now
-from bringup.text import printable
+from bringup import errors, model, text
 
 # Seconds. A CA may be across a network; the request of the worker, and one of its slots, wait meanwhile.
 TIMEOUT_S = 20
@@ -30,11 +28,11 @@ _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?
 _PIECE_BYTES = 64 * 1024
 
 
-class NoRunCertificate(BringupError):
+class NoRunCertificate(errors.BringupError):
     """The command made no usable certificate; with the reason, and never a key."""
 
 
-class TooMuchOutput(BringupError):
+class TooMuchOutput(errors.BringupError):
     """It prints more than was asked for."""
 
 
@@ -59,7 +57,9 @@ def check_command(command: str) -> None:
     """
     program = shlex.split(command)[0]
     if shutil.which(program) is None:
-        raise SettingsError([f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; give its full path"])
+        raise errors.SettingsError(
+            [f"RUN_CERTIFICATE_COMMAND: {program} is no program on the API's PATH; give its full path"]
+        )
 
 
 def make_run_certificate(command: str, run_id: str) -> RunCertificate:
@@ -71,7 +71,7 @@ def make_run_certificate(command: str, run_id: str) -> RunCertificate:
     Raises:
         NoRunCertificate: it failed, took more than `TIMEOUT_S` seconds, or printed what would not do.
     """
-    if not re.fullmatch(RUN_ID, run_id):
+    if not re.fullmatch(model.RUN_ID, run_id):
         raise NoRunCertificate("this is no run id")
     printed = _run([word.replace("{name}", run_id) for word in shlex.split(command)])
     certificate, key = _CERTIFICATE.search(printed), _KEY.search(printed)
@@ -135,7 +135,7 @@ def _read(pipes: selectors.BaseSelector, key: selectors.SelectorKey, most_bytes:
 def _complaint(err: bytes) -> str:
     if b"PRIVATE KEY" in err:
         return "(its error output holds a key and is not shown)"
-    return printable(err.decode(errors="replace").strip()[-_LONGEST_COMPLAINT:]) or "(it printed no reason)"
+    return text.printable(err.decode(errors="replace").strip()[-_LONGEST_COMPLAINT:]) or "(it printed no reason)"
 
 
 def _check(certificate_pem: bytes, key_pem: bytes, name: str) -> None:
@@ -154,5 +154,5 @@ def _check(certificate_pem: bytes, key_pem: bytes, name: str) -> None:
         raise NoRunCertificate("the certificate that it printed is for another key")
     if name not in sans.get_values_for_type(x509.DNSName):
         raise NoRunCertificate(f"the certificate that it printed is not for {name}")
-    if not certificate.not_valid_before_utc <= utc_now() < certificate.not_valid_after_utc:
+    if not certificate.not_valid_before_utc <= model.utc_now() < certificate.not_valid_after_utc:
         raise NoRunCertificate("the certificate that it printed is not valid now")

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from api.runs.records import KnownDevice, RunRecord
-from bringup.bmc_address import same_bmc
-from bringup.inventory import Device
+from bringup import bmc_address, inventory
 from bringup.model import Decision, DeviceState
 from bringup.settings import Settings
 from bringup.wire.operator import Explanation
@@ -76,7 +75,7 @@ def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
         yield _WHY_NOT[DeviceState.UNKNOWN]
     if device.entry is None:
         yield "the machine is no longer in the inventory"
-    elif run.bmc is not None and not same_bmc(run.bmc, device.entry.bmc):
+    elif run.bmc is not None and not bmc_address.same_bmc(run.bmc, device.entry.bmc):
         yield f"the run began with the BMC {run.bmc}, and the inventory has {device.entry.bmc} now"
     if device.record.unapproved:
         yield "the machine's approval was taken back"
@@ -84,7 +83,7 @@ def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
         yield "another run owns the machine"
 
 
-def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
+def _unprepared(entry: inventory.Device, settings: Settings) -> Iterator[str]:
     """Why a run that starts would fail before it switches the power."""
     if entry.bmc.startswith("simulated:"):
         if settings.environment == "production":
@@ -96,7 +95,7 @@ def _unprepared(entry: Device, settings: Settings) -> Iterator[str]:
         yield "media_rejected: there is no image to boot: set VALIDATION_IMAGE at the API"
 
 
-def _steps(entry: Device, settings: Settings) -> Iterator[str]:
+def _steps(entry: inventory.Device, settings: Settings) -> Iterator[str]:
     yield f"ask the BMC at {entry.bmc} which machine it is, and compare"
     if entry.boot_method == "cd":
         yield f"insert the image that is served for this run under {settings.image_base}"

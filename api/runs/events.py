@@ -10,8 +10,7 @@ from api.runs.admission import cleanup_refusal, power_refusal
 from api.runs.records import Change
 from api.runs.states import RunContext, move
 from api.runs.timeouts import reason_of
-from bringup.errors import InvalidTransition, NotYet, PowerRefused
-from bringup.expectation import Expectation
+from bringup import errors, expectation
 from bringup.model import FailureReason, RunState
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat, TlsFailure
@@ -67,7 +66,7 @@ def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Ch
     """
     _refuse_unless_current(context, owner)
     if context.run.power_on_requested_at is not None:
-        raise InvalidTransition("the machine may be booting already, with the token before this one")
+        raise errors.InvalidTransition("the machine may be booting already, with the token before this one")
     change = context.step("media_minted")
     known = change.device.record.media_sha256
     media = (*known, secret_sha256)[-_MOST_MEDIA:] if secret_sha256 else known
@@ -93,7 +92,9 @@ def heartbeat(context: RunContext, beat: Heartbeat) -> Change:
 def report(context: RunContext, message: Report) -> Change:
     """The machine's report: the verdict is made here, of what was found, and the run ends."""
     entry = context.device.entry
-    verdict = judge(message, entry.expectation if entry else Expectation(), entry.host_macs if entry else ())
+    verdict = judge(
+        message, entry.expectation if entry else expectation.Expectation(), entry.host_macs if entry else ()
+    )
     reason = FailureReason.CHECK_FAILED if verdict.state is RunState.FAILED else None
     change = context.end(
         verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)
@@ -129,7 +130,7 @@ def proves(message: TlsFailure, run_id: str, token_sha256: str | None) -> bool:
 def _refuse_unless_current(context: RunContext, owner: str) -> None:
     """A worker that was thought dead, and is not, must not go on beside the one that took over."""
     if owner != context.run.fencing_token:
-        raise InvalidTransition("another worker has taken over this boot")
+        raise errors.InvalidTransition("another worker has taken over this boot")
 
 
 def _boot_started(context: RunContext, event: RunEvent) -> Change:
@@ -144,10 +145,10 @@ def _boot_failed(context: RunContext, event: RunEvent) -> Change:
 def _deadline(context: RunContext, _event: RunEvent) -> Change:
     deadline = context.run.deadline_at
     if context.run.state.ended:
-        raise InvalidTransition(f"the run is {context.run.state}")
+        raise errors.InvalidTransition(f"the run is {context.run.state}")
     if deadline is None or context.now < deadline:
         wait_s = (deadline - context.now).total_seconds() if deadline else context.settings.retry_max_s
-        raise NotYet("the run's time is not up", retry_in_s=wait_s)
+        raise errors.NotYet("the run's time is not up", retry_in_s=wait_s)
     reason, detail = reason_of(context.run, context.refused_callbacks, context.image_read)
     return context.end("deadline", reason, detail)
 
@@ -157,7 +158,7 @@ def _machine_identified(context: RunContext, event: RunEvent) -> Change:
     seen, known = event.identity or MachineIdentity(), context.run.identity
     if context.run.state.ended:
         if why := machine_identity.other_than_cleaned_up(context.device, known, seen, context.inventory):
-            raise PowerRefused(f"another machine answers at {context.run.bmc} now: {why}")
+            raise errors.PowerRefused(f"another machine answers at {context.run.bmc} now: {why}")
         return _identified(context, event.owner, machine_identity.first_contact(known, seen))
     _refuse_unless_current(context, event.owner)
     why = machine_identity.other_than(known, seen) if known else None

@@ -13,8 +13,7 @@ from datetime import datetime
 
 from api.runs.admission import decide
 from api.runs.records import Change, Job, KnownDevice, RunRecord
-from bringup.bmc_address import same_bmc
-from bringup.inventory import Device
+from bringup import bmc_address, inventory
 from bringup.model import Decision, DeviceState, JobKind, LeaseEvent, RunState
 from bringup.settings import Settings
 from bringup.wire.run import TimelineEntry
@@ -60,7 +59,7 @@ def started_by_operator(run_id: str, device: KnownDevice, why: str, now: datetim
     return _recorded(run, device, why, now)
 
 
-def on_record(entry: Device | None) -> dict[str, object]:
+def on_record(entry: inventory.Device | None) -> dict[str, object]:
     """How the machine's BMC is reached, by the inventory as it is now."""
     if entry is None:
         return {"bmc": None, "credential": None}
@@ -72,7 +71,7 @@ def sealed(run: RunRecord, settings: Settings) -> RunRecord:
     return run.model_copy(update={"bmc_seal": _seal(run, settings)})
 
 
-def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str, object]:
+def pinned(run: RunRecord, entry: inventory.Device | None, settings: Settings) -> dict[str, object]:
     """How the BMC that the run began with is reached; no BMC where that cannot be known any more.
 
     A run of a version that did not seal yet goes by the inventory. So does one with a seal of another key (API_TOKEN
@@ -83,7 +82,7 @@ def pinned(run: RunRecord, entry: Device | None, settings: Settings) -> dict[str
     """
     if hmac.compare_digest(run.bmc_seal, _seal(run, settings)):
         return {name: getattr(run, name) for name in FIELDS}
-    is_elsewhere = entry is not None and bool(run.bmc_seal) and not same_bmc(run.bmc, entry.bmc)
+    is_elsewhere = entry is not None and bool(run.bmc_seal) and not bmc_address.same_bmc(run.bmc, entry.bmc)
     return on_record(None if is_elsewhere else entry)
 
 

@@ -10,8 +10,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bringup import model
-from bringup.inventory import Device
+from bringup import inventory, model
 from bringup.wire.operator import DeviceView
 from bringup.wire.report import Verdict
 from bringup.wire.run import MachineIdentity, Run, TimelineEntry
@@ -104,7 +103,7 @@ class KnownDevice:
     """A device with both of its sides. Where they differ, the more careful one counts."""
 
     record: DeviceRecord
-    entry: Device | None
+    entry: inventory.Device | None
     withheld: str | None = None  # a reason that is neither in its record nor in the inventory
 
     @property

@@ -1,12 +1,11 @@
 """The open connections of one process: none makes us wait for ever, and no address holds all the places."""
 
-import contextlib
 import math
 import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -149,5 +148,5 @@ def _shut_down(fileno: int) -> None:
 
     `SSLSocket.shutdown` would take the object's TLS state away under that greenlet.
     """
-    with contextlib.suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as same:
+    with suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as same:
         same.shutdown(socket.SHUT_RDWR)

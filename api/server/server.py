@@ -12,8 +12,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from api.app import create_app, create_images_app
-from bringup import tls
-from bringup.errors import SettingsError
+from bringup import errors, tls
 from bringup.settings import Settings
 
 # Seconds in which the workers of a master that was killed notice that, and free the port.
@@ -108,7 +107,7 @@ def _check_port(host: str, listener: Listener) -> None:
     while True:
         try:
             _try_port(host, listener)
-        except SettingsError:
+        except errors.SettingsError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
@@ -125,7 +124,9 @@ def _try_port(host: str, listener: Listener) -> None:
             probe.bind((host, port))
         except OSError as error:
             hint = f"set CALLBACK_API_HOST and {setting} to an address of this host that is free"
-            raise SettingsError([f"{setting}: cannot listen on {host}:{port}: {error.strerror}; {hint}"]) from None
+            raise errors.SettingsError(
+                [f"{setting}: cannot listen on {host}:{port}: {error.strerror}; {hint}"]
+            ) from None
 
 
 def _options(settings: Settings, listener: Listener) -> dict[str, object]:

@@ -18,10 +18,7 @@ from gunicorn import util
 from gunicorn.sock import ssl_context, ssl_wrap_socket
 
 from api.server.connections import Client, Clients
-from bringup import log
-from bringup.errors import SettingsError
-from bringup.model import utc_now
-from bringup.outages import Alarm
+from bringup import errors, log, model, outages
 from bringup.settings import Settings
 
 # For the last bytes to arrive before a connection is closed: many round trips. Without it the other side may read a
@@ -41,7 +38,7 @@ class TlsConnections:
         self._clients = clients
         self._context = partial(ssl_context, cfg)
         self._trust = PeerTrust(settings.path_of("api_tls_ca"), settings.path_of("api_tls_crl"), self._context)
-        self._alarm = Alarm("api", "no client can connect", "clients can connect again")
+        self._alarm = outages.Alarm("api", "no client can connect", "clients can connect again")
 
     def secured(self, sock: Any, client: Client) -> Any | None:
         """``sock`` after its handshake; None when there is no connection to be made."""
@@ -53,8 +50,8 @@ class TlsConnections:
             if secured.context is not self._context():
                 self._trust.judge_again()  # the files changed during the handshake
             # OpenSSL looks at no certificate when it resumes a session.
-            return None if client.certificate and has_ended(client.certificate, utc_now()) else secured
-        except SettingsError:
+            return None if client.certificate and has_ended(client.certificate, model.utc_now()) else secured
+        except errors.SettingsError:
             return None  # reported once, by `close_refused`, and not at each connection
 
     def close_refused(self) -> None:
@@ -62,7 +59,7 @@ class TlsConnections:
         clients = self._clients.certificates()
         try:
             refused = self._trust.refused(set(clients))
-        except SettingsError as error:
+        except errors.SettingsError as error:
             self._alarm.report(str(error))
             return
         self._alarm.clear()
@@ -106,7 +103,7 @@ class PeerTrust:
 
     def refused(self, certificates: set[x509.Certificate]) -> dict[x509.Certificate, str]:
         """Which of these are accepted no longer, and why. Only a change of the files makes it read them."""
-        now = utc_now()
+        now = model.utc_now()
         refused = {one: "it has expired" for one in certificates if has_ended(one, now)}
         context = self._context()
         if context is not self._judged_by:

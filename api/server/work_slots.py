@@ -3,11 +3,10 @@
 A request whose body has not begun is not worked on at all; one that is gives its slot back while it waits.
 """
 
-import contextlib
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
@@ -200,6 +199,6 @@ def _announces_body(environ: "WSGIEnvironment") -> bool:
 
 def _discard(body: ArrivingBody) -> None:
     left = _MOST_BYTES
-    with contextlib.suppress(OSError, ParseException):
+    with suppress(OSError, ParseException):
         while left > 0 and (piece := body.read(_FIRST_BYTES)):
             left -= len(piece)

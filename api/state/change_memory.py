@@ -17,10 +17,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from api.blocking import in_a_thread
 from api.state.redis import Durability
-from bringup.errors import PermanentError, RedisUnavailable, StateDirUnavailable
-from bringup.files import write_atomically
-from bringup.model import utc_now
-from bringup.outages import Alarm
+from bringup import errors, files, model, outages
 
 # A thousand changes a second for 280,000 years. A file with a higher number is damaged; and at the end of its 64 bits
 # Redis would stop counting.
@@ -61,9 +58,9 @@ class ChangeMemory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateDirUnavailable(f"{self._path} cannot be read: {error.strerror}") from error
+            raise errors.StateDirUnavailable(f"{self._path} cannot be read: {error.strerror}") from error
         except ValidationError:
-            raise StateDirUnavailable(f"{self._path} is damaged") from None
+            raise errors.StateDirUnavailable(f"{self._path} is damaged") from None
 
     def raise_to(self, number: int) -> None:
         """Remember ``number``, unless a higher one is remembered; it is on disk when this returns."""
@@ -82,7 +79,7 @@ class ChangeMemory:
         """Between reading and writing no other process, and no other request of ours, may write a higher number."""
         deadline = time.monotonic() + _LOCKED_S
         if not self._ours.acquire(timeout=_LOCKED_S):
-            raise StateDirUnavailable(f"{self._path} is not written within {_LOCKED_S} s")
+            raise errors.StateDirUnavailable(f"{self._path} is not written within {_LOCKED_S} s")
         try:
             with self._lock_file() as descriptor:
                 self._await_lock(descriptor, deadline)
@@ -95,7 +92,7 @@ class ChangeMemory:
         try:
             descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateDirUnavailable(f"{self._path.parent} cannot be written: {error.strerror}") from error
+            raise errors.StateDirUnavailable(f"{self._path.parent} cannot be written: {error.strerror}") from error
         try:
             yield descriptor
         finally:
@@ -108,17 +105,17 @@ class ChangeMemory:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise StateDirUnavailable(f"{self._path} is locked by another process") from None
+                    raise errors.StateDirUnavailable(f"{self._path} is locked by another process") from None
                 time.sleep(_LOCK_AGAIN_S)
             else:
                 return
 
     def _write(self, number: int) -> None:
-        text = Remembered(number=number, at=utc_now()).model_dump_json() + "\n"
+        text = Remembered(number=number, at=model.utc_now()).model_dump_json() + "\n"
         try:
-            in_a_thread(partial(write_atomically, self._path, text, sole_writer=True))
+            in_a_thread(partial(files.write_atomically, self._path, text, sole_writer=True))
         except OSError as error:
-            raise StateDirUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
+            raise errors.StateDirUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
 
 
 class SeenChanges:
@@ -137,7 +134,7 @@ class SeenChanges:
         self._pending: deque[tuple[int, float]] = deque(maxlen=_MOST_PENDING)
         self._newest = 0
         self._timer: Timer | None = None
-        self.alarm = Alarm(
+        self.alarm = outages.Alarm(
             "api", "changes cannot be remembered: no power is switched meanwhile", "changes are remembered again"
         )
 
@@ -157,7 +154,7 @@ class SeenChanges:
             TransientError: it may be lost; nothing may rest on it.
         """
         if self._durability.await_settled(time.monotonic()) and self._confirmed() < number:
-            raise RedisUnavailable("Redis has lost a change that was not on its disk yet")
+            raise errors.RedisUnavailable("Redis has lost a change that was not on its disk yet")
         self._memory.raise_to(number)
 
     def _schedule(self) -> None:
@@ -172,9 +169,9 @@ class SeenChanges:
             if number := self._settled():
                 self._remember(number)
             self.alarm.clear()
-        except StateDirUnavailable as error:
+        except errors.StateDirUnavailable as error:
             self.alarm.report(str(error))
-        except (RedisUnavailable, PermanentError):
+        except (errors.RedisUnavailable, errors.PermanentError):
             pass  # whether it is settled cannot be asked now: the next flush asks again
         finally:
             with self._lock:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from api.state.redis import Database, Pipeline
-from bringup import keys
-from bringup.model import utc_now
+from bringup import keys, model
 
 _Result = TypeVar("_Result")
 
@@ -83,7 +82,7 @@ class Changes:
         def counted(pipe: Pipeline) -> None:
             outcome[:] = [body(pipe)]
             if counts(outcome[0]):
-                pipe.set(keys.CHANGE_TIME, utc_now().isoformat())
+                pipe.set(keys.CHANGE_TIME, model.utc_now().isoformat())
                 pipe.incrby(keys.CHANGE_NUMBER, 1)
 
         replies = self._database.execute(counted, *watched)
@@ -144,7 +143,7 @@ class Changes:
             if recorded.number >= remembered:
                 pipe.multi()
                 return None
-            first = recorded.loss or Loss(utc_now().isoformat(), host, recorded.number, recorded.at, remembered)
+            first = recorded.loss or Loss(model.utc_now().isoformat(), host, recorded.number, recorded.at, remembered)
             loss = Loss(first.since, first.host, first.number, first.at, max(first.remembered, remembered))
             pipe.multi()
             pipe.hset(keys.LOSS, mapping={name: str(value) for name, value in vars(loss).items()})

@@ -10,8 +10,7 @@ from typing import Any, cast
 
 from api.runs.records import ImageRead, read_state
 from api.state.redis import Database, Pipeline
-from bringup import keys
-from bringup.model import RunState
+from bringup import keys, model
 
 # One round trip for both, at each of the thousands of small ranges of a BMC: what belongs to the secret, and the state
 # of its run.
@@ -37,7 +36,7 @@ class KnownImage:
 
     run_id: str
     etag: str
-    state: RunState
+    state: model.RunState
     base: str
     sealed: bytes
 

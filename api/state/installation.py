@@ -19,9 +19,7 @@ from api.blocking import in_a_thread
 from api.state.change_memory import ChangeMemory, SeenChanges
 from api.state.changes import Changes, Loss, Recorded
 from api.state.redis import Database, Durability
-from bringup.errors import PermanentError, RedisUnavailable, SettingsError, StateDirUnavailable
-from bringup.files import write_atomically
-from bringup.outages import Alarm
+from bringup import errors, files, outages
 from bringup.settings import Settings
 
 _Content = TypeVar("_Content")
@@ -60,7 +58,7 @@ class Installation:
         self._id_path = folder / ID_FILE
         self._memory = ChangeMemory(folder / MEMORY_FILE)
         self._seen = SeenChanges(self._memory, Durability(database, settings), self._changes.confirmed)
-        self._alarm = Alarm("api", "every machine is withheld", "machines are no longer withheld")
+        self._alarm = outages.Alarm("api", "every machine is withheld", "machines are no longer withheld")
 
     def withheld(self) -> str | None:
         """Why no machine may be touched now; None: Redis has lost nothing.
@@ -78,7 +76,7 @@ class Installation:
         """
         try:
             status = self._compared()
-        except StateDirUnavailable as error:
+        except errors.StateDirUnavailable as error:
             status = Status(withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}")
         if status.withheld:
             self._alarm.report(status.withheld)
@@ -138,7 +136,10 @@ class Installation:
         host = socket.gethostname()
         try:
             return self._changes.note_loss(host, remembered)
-        except (RedisUnavailable, PermanentError):  # it may refuse writes; this host knows of the loss all the same
+        except (
+            errors.RedisUnavailable,
+            errors.PermanentError,
+        ):  # it may refuse writes; this host knows of the loss all the same
             return recorded.loss or Loss("", host, recorded.number, recorded.at, remembered)
 
     def _remembered_or_nothing(self) -> int:
@@ -151,20 +152,20 @@ class Installation:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StateDirUnavailable(f"{self._id_path} cannot be read: {error}") from error
+            raise errors.StateDirUnavailable(f"{self._id_path} cannot be read: {error}") from error
 
     def _adopt(self, installation: str) -> None:
         try:
-            in_a_thread(partial(write_atomically, self._id_path, installation + "\n"))
+            in_a_thread(partial(files.write_atomically, self._id_path, installation + "\n"))
         except OSError as error:
-            raise StateDirUnavailable(f"{self._id_path} cannot be written: {error.strerror}") from error
+            raise errors.StateDirUnavailable(f"{self._id_path} cannot be written: {error.strerror}") from error
 
 
 def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:
     """The content of a file; None when it cannot be read: it is replaced, for a person has accepted that."""
     try:
         return read()
-    except StateDirUnavailable:
+    except errors.StateDirUnavailable:
         return None
 
 
@@ -181,6 +182,6 @@ def _check(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError([f"STATE_DIR: {folder} cannot be made: {error.strerror}"]) from None
+        raise errors.SettingsError([f"STATE_DIR: {folder} cannot be made: {error.strerror}"]) from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError([f"STATE_DIR: {folder} cannot be written by this user"])
+        raise errors.SettingsError([f"STATE_DIR: {folder} cannot be written by this user"])

@@ -20,12 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.blocking import in_a_thread
 from api.state.redis import Database, Pipeline
-from bringup import keys, log
-from bringup.errors import BringupError, PermanentError, RedisUnavailable
-from bringup.files import Reloaded, write_atomically
+from bringup import errors, files, keys, log, model, outages
 from bringup.inventory import Device, Inventory
-from bringup.model import DeviceState
-from bringup.outages import Alarm
 from bringup.settings import Settings
 
 ID_FILE = "api-host"
@@ -86,12 +82,12 @@ class InventoryHosts:
         path = settings.devices_file
         # A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
         # what it held before: it may have been edited to protect a machine.
-        self.own_file = Reloaded([path], partial(Inventory.read, path))
+        self.own_file = files.Reloaded([path], partial(Inventory.read, path))
         self._name = f"{socket.gethostname()}:{settings.callback_api_port}"
         self._id_path = settings.state_dir / ID_FILE
         self._digested: tuple[Inventory, Entries, str] | None = None
         self._read_before: dict[str, tuple[str, Entries]] = {}  # of a host: its digest and entries
-        self._alarm = Alarm(
+        self._alarm = outages.Alarm(
             "api",
             "API hosts have different inventories: a machine whose entries differ is withheld",
             "all API hosts have the same inventory again",
@@ -122,7 +118,9 @@ class InventoryHosts:
         while True:
             try:
                 self.differences()
-            except BringupError as error:  # Redis is away, or our file is wrong: every call of the API reports it, too
+            except (
+                errors.BringupError
+            ) as error:  # Redis is away, or our file is wrong: every call of the API reports it, too
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
             time.sleep(BEAT_EVERY_S)
 
@@ -155,7 +153,9 @@ class InventoryHosts:
             pipe.expire(keys.inventory_of(own_id), _FORGET_S)
             pipe.hset(keys.INVENTORY_HOSTS, own_id, Host(name=self._name, digest=digest, seen_at=now).model_dump_json())
 
-        with suppress(RedisUnavailable, PermanentError):  # a host that cannot write permits nothing, and may still read
+        with suppress(
+            errors.RedisUnavailable, errors.PermanentError
+        ):  # a host that cannot write permits nothing, and may still read
             self._database.transact(write)
 
     def _entries(self, host_id: str, host: Host) -> Entries:
@@ -169,7 +169,7 @@ class InventoryHosts:
 
 def _summary(device: Device) -> str:
     """Its state, and 64 bits of a digest of all that is on record of it."""
-    state = _IN_SERVICE if device.state is DeviceState.ACTIVE else _OTHER
+    state = _IN_SERVICE if device.state is model.DeviceState.ACTIVE else _OTHER
     digest = hashlib.sha256(device.model_dump_json().encode()).hexdigest()[:16]
     return (_IN_MAINTENANCE if device.maintenance else state) + digest
 
@@ -190,6 +190,6 @@ def _host_id(path: Path) -> str:
     with suppress(OSError):
         if not path.exists():
             with suppress(FileExistsError):  # by another process, at the same moment
-                in_a_thread(partial(write_atomically, path, secrets.token_hex(4), replace=False))
+                in_a_thread(partial(files.write_atomically, path, secrets.token_hex(4), replace=False))
         return path.read_text(encoding="ascii")
     return ""  # the name must do

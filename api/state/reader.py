@@ -14,9 +14,7 @@ from api.runs.records import DeviceRecord, KnownDevice, Record, RunRecord
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database, Pipeline
-from bringup import keys, log
-from bringup.errors import CorruptRecord
-from bringup.identity import uuid_key
+from bringup import errors, identity, keys, log
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.run import TimelineEntry
@@ -78,11 +76,11 @@ class Reader:
 
     def device_seen_as(self, uuid: str | None) -> KnownDevice | None:
         """The device as which a machine with this UUID was seen first, if that is still on its record."""
-        key = uuid_key(uuid)
+        key = identity.uuid_key(uuid)
         name = self._database.string(keys.machine(key)) if key else None
         device = self.device(name.decode()) if name else None
         known = device.record.identity if device else None
-        return device if known and uuid_key(known.uuid) == key else None
+        return device if known and identity.uuid_key(known.uuid) == key else None
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids that are known; one that cannot be read does not hide the others."""
@@ -164,7 +162,7 @@ def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | 
     def read_or_log(name: str) -> _Found | None:
         try:
             return read(name)
-        except CorruptRecord as error:
+        except errors.CorruptRecord as error:
             log.get("api").error("a record cannot be read and is skipped", record=name, why=str(error))
             return None
 
@@ -180,7 +178,7 @@ def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
     try:
         return model.model_validate({name: json.loads(value) for name, value in known.items()}, extra="ignore")
     except ValueError as error:
-        raise CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
+        raise errors.CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
 
 
 def _timeline_entry(run_id: str, fields: dict[bytes, bytes]) -> TimelineEntry | None:

@@ -15,11 +15,7 @@ from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
-from bringup import keys
-from bringup.errors import InvalidTransition, NotYet
-from bringup.identity import uuid_key
-from bringup.model import RunState
-from bringup.queues import Queues
+from bringup import errors, identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
@@ -34,7 +30,7 @@ _OF_A_RUN = (
     *(keys.artifacts, keys.artifact_sizes),
 )
 # A run in these states counts for MAX_CONCURRENT_BOOTS: its machine draws power and reads an image, and is not up.
-_HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
+_HOLDS_BOOT_SLOT = {model.RunState.BOOTING, model.RunState.WAITING}
 
 
 class Store(Reader):
@@ -51,7 +47,7 @@ class Store(Reader):
         super().__init__(database, hosts, installation)
         self._changes = Changes(database)
         self._keep = keep
-        self._queues = Queues(database.connection)
+        self._queues = queues.Queues(database.connection)
 
     def change_run(self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change]) -> Change | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
@@ -64,7 +60,7 @@ class Store(Reader):
             return None
         try:
             return self._transact(known.device, run_id, lambda run, device: compute(run, device) if run else None)
-        except InvalidTransition as refused:
+        except errors.InvalidTransition as refused:
             self.note(known, "refused", str(refused), applied=False)
             raise
 
@@ -134,7 +130,7 @@ class Store(Reader):
             NotYet: Redis has lost changes, and no person has accepted that.
         """
         if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
-            raise NotYet(lost, retry_in_s=_LOST_AGAIN_S)
+            raise errors.NotYet(lost, retry_in_s=_LOST_AGAIN_S)
 
     def _apply(self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
@@ -194,7 +190,7 @@ def _write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | N
     _write(pipe, keys.device(record.name), record, before)
     pipe.sadd(keys.DEVICES, record.name)
     is_new = before is None or record.identity != before.identity
-    if is_new and record.identity and (uuid := uuid_key(record.identity.uuid)):
+    if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
         pipe.set(keys.machine(uuid), record.name)
 
 

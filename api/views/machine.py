@@ -11,9 +11,7 @@ from api.runs import events
 from api.runs.records import RunRecord
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
-from bringup.backoff import spread
-from bringup.errors import InvalidTransition
-from bringup.model import RUN_ID, RunState
+from bringup import backoff, errors, model
 from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
 from bringup.wire.report import Report
 from bringup.wire.run import Artifact
@@ -31,16 +29,16 @@ def heartbeat(run_id: str) -> Response:
     """A sign of life. The response has when to call again and whether to go on."""
     beat = body.read(Heartbeat)
     run = _own_run(run_id)
-    if run.state is RunState.ABORTED:
+    if run.state is model.RunState.ABORTED:
         return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
     if run.state.ended:
         raise problems.finished(f"the run has ended: {run.state}")
     try:
         change_run(run_id, lambda context: events.heartbeat(context, beat))
-    except InvalidTransition as error:
+    except errors.InvalidTransition as error:
         raise problems.finished(str(error)) from None
     # Spread by half either way, so that machines which boot together do not call together.
-    next_s = spread(services().settings.heartbeat_interval_s, 0.5)
+    next_s = backoff.spread(services().settings.heartbeat_interval_s, 0.5)
     return body.respond(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
 
 
@@ -64,12 +62,12 @@ def report(run_id: str) -> Response:
         raise problems.finished(f"the run has ended: {run.state}")
     try:
         change = change_run(run_id, lambda context: events.report(context, message))
-    except InvalidTransition as error:
+    except errors.InvalidTransition as error:
         return _late(run_id, message, error)
     return body.respond(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
 
 
-def _late(run_id: str, message: Report, error: InvalidTransition) -> Response:
+def _late(run_id: str, message: Report, error: errors.InvalidTransition) -> Response:
     """The run has changed between our read and our write: two deliveries of one report, or its end."""
     run = _own_run(run_id)
     if run.report_sha256 is None:
@@ -91,7 +89,7 @@ def _own_run(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
         raise problems.unknown_run()
-    if run.state is RunState.UNKNOWN:
+    if run.state is model.RunState.UNKNOWN:
         raise problems.unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
     return run
 
@@ -113,7 +111,7 @@ def tls_failure(run_id: str) -> Response:
         return _after_the_end(run_id, message)
     try:
         change = change_run(run_id, lambda context: events.tls_failure(context, message))
-    except InvalidTransition:
+    except errors.InvalidTransition:
         return _after_the_end(run_id, message)
     return body.respond(TlsFailureReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
 
@@ -127,7 +125,7 @@ def trouble(run_id: str) -> Response:
 
 def _proven_run(run_id: str, message: TlsFailure) -> RunRecord:
     """One refusal for a wrong proof, an unknown run and what is no run id: a guess must show nothing."""
-    known = re.fullmatch(RUN_ID, run_id) is not None
+    known = re.fullmatch(model.RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
     proven = events.proves(message, run_id, digest)
     run = services().store.run(run_id) if proven else None

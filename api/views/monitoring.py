@@ -15,9 +15,7 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
-from bringup import __version__
-from bringup.errors import InventoryError, PermanentError, RedisRefusesWrites, RedisUnavailable
-from bringup.model import DeviceState, RunState
+from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
 
 bp = Blueprint("monitoring", __name__)
@@ -54,13 +52,13 @@ def ready() -> Response:
         replicas = services().database.replicas()
         if replicas and not replicas.following:
             problems.append("no replica of Redis follows the master")
-    except RedisRefusesWrites:
+    except errors.RedisRefusesWrites:
         problems.append("Redis refuses writes")
-    except (RedisUnavailable, PermanentError):
+    except (errors.RedisUnavailable, errors.PermanentError):
         problems.append("Redis does not answer")
     try:
         services().store.inventory()
-    except InventoryError:
+    except errors.InventoryError:
         problems.append("the inventory cannot be read")
     problems += filter(None, (withheld, services().installation.not_remembering))
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
@@ -104,8 +102,8 @@ class _Current(Collector):
     def _open(self) -> Metric:
         family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
         found = Counter(run.state for run in self._store.runs(self._store.open_runs()))
-        for state in RunState:
-            if state is not RunState.AUDITED:  # which is closed as soon as it is there
+        for state in model.RunState:
+            if state is not model.RunState.AUDITED:  # which is closed as soon as it is there
                 family.add_metric([state.value], found[state])
         return family
 
@@ -113,7 +111,7 @@ class _Current(Collector):
         family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])
         devices = self._store.devices()
         found = Counter(device.state for device in devices)
-        for state in DeviceState:
+        for state in model.DeviceState:
             family.add_metric([state.value], found[state])
         yield family
         resting = sum(device.maintenance is not None for device in devices)

@@ -13,8 +13,7 @@ from api.images.run_certificate import NoRunCertificate, RunCertificate, make_ru
 from api.runs import events, leases, permits
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
-from bringup import log
-from bringup.errors import NotYet
+from bringup import errors, log
 from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
 from bringup.wire.machine import RunParameters
 from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
@@ -92,7 +91,7 @@ def post_event(run_id: str) -> Response:
         change = change_run_or_refuse(
             run_id, lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event)
         )
-    except NotYet as early:
+    except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
     return body.respond(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
 
