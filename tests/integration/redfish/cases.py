@@ -1,4 +1,4 @@
-"""Each way in which a run ends: what is wrong with the machine or its BMC, and what the record must say of it."""
+"""Each way in which a run ends: what is wrong with the machine or its BMC, and what the record must show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,19 +22,19 @@ class Case:
     """One machine, and its end.
 
     Args:
-        says: stands in the detail of the run.
+        detail: a part of the run's detail.
         play: what the machine does once it has booted.
         entry: of the inventory, where it is not like all others.
         refuses: the requests that its BMC answers with an error: method, path behind the system's, status.
         fault: of its BMC, and for which path behind the system's; see `emulator.Front`.
         is_powered: whether the run gets as far as the power switch.
-        holds_a_disc: that somebody has left in the drive.
+        holds_a_disc: that another user has left in the drive.
         loses_its_worker: to a SIGKILL, while the power is switched; the next one starts when the time is up.
     """
 
     state: RunState
     reason: FailureReason | None
-    says: str
+    detail: str
     play: Play = machines.stays_silent
     entry: Mapping[str, Any] = field(default_factory=dict)
     refuses: tuple[str, str, int] | None = None
@@ -44,8 +44,8 @@ class Case:
     loses_its_worker: bool = False
 
 
-def _at_the_bmc(reason: FailureReason, says: str, **more: Any) -> Case:
-    return Case(RunState.FAILED, reason, says, is_powered=False, **more)
+def _at_the_bmc(reason: FailureReason, detail: str, **more: Any) -> Case:
+    return Case(RunState.FAILED, reason, detail, is_powered=False, **more)
 
 
 CASES = {
@@ -66,7 +66,7 @@ CASES = {
     "the image is accepted and not put in": _at_the_bmc(
         FailureReason.MEDIA_REJECTED, "accepted it and holds nothing", fault=("fetches_nothing", "")
     ),
-    "somebody's medium is in": _at_the_bmc(
+    "another user's medium is in": _at_the_bmc(
         FailureReason.MEDIA_REJECTED, "holds a medium that is not ours", holds_a_disc=True
     ),
     "another machine answers": _at_the_bmc(
@@ -108,7 +108,7 @@ UUIDS = {name: uuid_of(number) for number, name in enumerate(CASES)}
 
 
 def faults() -> dict[str, Any]:
-    """Of all BMCs together, as the emulator is told them."""
+    """Of all BMCs together, as the emulator is given them."""
     found: dict[str, Any] = {"answers": [], "slow_s": 9}
     for name, case in CASES.items():
         if case.fault:

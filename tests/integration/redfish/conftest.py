@@ -25,7 +25,7 @@ from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san
 from tests.conftest import MakeSettings, free_port
 from tests.integration.redfish.emulator import PASSWORD, SYSTEM, USER, WRITES
-from tests.integration.redfish.recorder import Held, Write, recorded
+from tests.integration.redfish.recorder import PermitRecord, Write, recorded
 from workers.bmc import OwnMedia, Permit
 from workers.redfish import RedfishBmc
 from workers.redfish.gate import Gate
@@ -81,7 +81,7 @@ class Emulator:
         return recorded(self.ca.parent / WRITES)
 
     def ask(self, path: str = "") -> dict[str, Any]:
-        """What the real emulator says of its system, asked without our code."""
+        """What the real emulator shows of its system, read without our code."""
         found = requests.get(self.address + SYSTEM + path, auth=(USER, PASSWORD), verify=str(self.ca), timeout=5)
         answer: dict[str, Any] = found.json()
         return answer
@@ -146,15 +146,15 @@ def emulator(emulator_process: Emulator) -> Emulator:
 
 @pytest.fixture(autouse=True)
 def every_write_had_a_permit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The whole suite: nothing of ours reached the emulator but while a permit held, by the emulator's own record."""
+    """The whole suite: by the emulator's own record, nothing of ours reached it without a valid permit."""
     if "emulator" not in request.fixturenames:
         yield
         return
-    held, opens, bmc = Held(), Gate.writing, request.getfixturevalue("emulator")
-    monkeypatch.setattr(Gate, "writing", lambda gate, permit: held.noting(permit, opens(gate, permit)))
+    record, opens, bmc = PermitRecord(), Gate.writing, request.getfixturevalue("emulator")
+    monkeypatch.setattr(Gate, "writing", lambda gate, permit: record.noting(permit, opens(gate, permit)))
     before = len(bmc.writes)
     yield
-    assert held.not_covering([write for write in bmc.writes[before:] if write.by_a_worker]) == []
+    assert record.not_covering([write for write in bmc.writes[before:] if write.by_a_worker]) == []
 
 
 def write_credential(folder: Path, password: str = PASSWORD, *, name: str = "rack1", username: str = USER) -> Path:

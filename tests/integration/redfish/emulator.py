@@ -1,6 +1,6 @@
 """sushy-tools' Redfish emulator as one HTTPS process, with what a test wants to go wrong in front of it.
 
-The emulator itself knows no sessions and always says "Continuous" of the boot override: both are done here, as
+The emulator itself knows no sessions and always shows "Continuous" for the boot override: both are done here, as
 the schema has them. Everything else that is answered without a fault is the emulator's own.
 
 Run by the tests: ``python -m tests.integration.redfish.emulator FOLDER PORT CERTIFICATE KEY SYSTEMS``.
@@ -105,7 +105,7 @@ class Front:
             }
 
     def _reset(self) -> None:
-        """As it is fresh: empty, off, no override, nobody logged in."""
+        """As it is fresh: empty, off, no override, no session."""
         self.http_boot_uri = None
         self.sessions.clear()
         for uuid in emulator.app.systems.systems:
@@ -114,8 +114,8 @@ class Front:
             emulator.app.systems._update(uuid, power_state="Off", pending_power=None)
 
     def _has(self, fault: str, request: Request) -> bool:
-        told = self.faults.get(fault, False)
-        return told if isinstance(told, bool) else any(word in request.path for word in told)
+        wanted = self.faults.get(fault, False)
+        return wanted if isinstance(wanted, bool) else any(word in request.path for word in wanted)
 
     def _faulty(self, request: Request) -> Response | None:
         self.log.append(f"{request.method} {request.path}")
@@ -226,7 +226,7 @@ def _error(message_id: str) -> dict[str, Any]:
 
 
 def serve(folder: Path, port: int, certificate: str, key: str, systems: int) -> None:
-    """Serve until killed, or until whoever started it has gone."""
+    """Serve until killed, or until the process that started it has gone."""
     users = folder / "users"
     users.write_text(f"{USER}:{bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}\n")
     extra = {

@@ -21,9 +21,9 @@ class Machine:
     """One that was switched on with the image in its drive.
 
     Args:
-        given: the run's parameters, as they stand in the image that the BMC fetched.
+        given: the run's parameters, as they are in the image that the BMC fetched.
         folder: for its files.
-        operator: somebody who may end its run.
+        operator: who may end its run.
         expired: the API, where it shows a certificate that has expired.
     """
 

@@ -94,10 +94,10 @@ class _Stage:
 
 
 def _booted_from(system: dict[str, Any]) -> dict[str, Any] | None:
-    """The run's parameters, when the machine is on and its BMC has the image and was told to boot from it."""
+    """The run's parameters, when the machine is on and its BMC has the image and is set to boot from it."""
     override = system["override"]
-    told = (override["BootSourceOverrideEnabled"], override["BootSourceOverrideTarget"]) == ("Once", "Cd")
-    if not (told and system["power"] == "On" and system["disc"]):
+    is_set = (override["BootSourceOverrideEnabled"], override["BootSourceOverrideTarget"]) == ("Once", "Cd")
+    if not (is_set and system["power"] == "On" and system["disc"]):
         return None
     area = Path(system["disc"]).read_bytes()[AREA_AT : AREA_AT + AREA_SIZE]
     given: dict[str, Any] = json.loads(area)
@@ -109,7 +109,7 @@ def _outcome(rack: Rack, emulator: Emulator, name: str) -> Outcome:
 
 
 def _kill_the_worker(rack: Rack, emulator: Emulator, name: str) -> None:
-    """In the middle of the power switch: the BMC has done it, and its answer meets nobody."""
+    """In the middle of the power switch: the BMC has done it, and its answer is lost."""
     rack.lease([name])
     switch = f"POST {SYSTEMS}{UUIDS[name]}{RESET}"
     eventually(lambda: switch in emulator.seen["log"], _WITHIN_S, "the worker switches the machine on")

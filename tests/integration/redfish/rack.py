@@ -75,7 +75,7 @@ class Rack:
         return self.stack.api.get(f"/devices/{_device(name)}", DeviceView)
 
     def operator(self) -> ApiClient:
-        """Somebody with a certificate of that role."""
+        """A client with a certificate of that role."""
         self.stack.command("pki", "issue", "operator", "--name", "oncall")
         files = self.stack.settings.pki_dir / "issued" / "operator"
         own = {"api_client_cert": files / "oncall-cert.pem", "api_client_key": files / "oncall-key.pem"}

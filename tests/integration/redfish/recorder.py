@@ -36,7 +36,7 @@ class Write:
 
     @property
     def by_a_worker(self) -> bool:
-        """Not by a test that plays somebody else."""
+        """Not by a test that plays another user."""
         return self.agent == WORKER
 
     @property
@@ -54,8 +54,8 @@ class Given:
     kind: EventType
 
 
-class Held:
-    """When permits held in this process, whoever gave them."""
+class PermitRecord:
+    """When permits were valid in this process."""
 
     def __init__(self) -> None:
         self._from_to: list[tuple[float, float]] = []
@@ -71,7 +71,7 @@ class Held:
             self._from_to.append((began, min(ends, time.time())))
 
     def not_covering(self, writes: Iterable[Write]) -> list[Write]:
-        """Those that arrived while no permit held, and later than a request travels."""
+        """Those that arrived while no permit was valid, and later than a request travels."""
         return [w for w in writes if not any(begin <= w.at <= end + ARRIVAL_S for begin, end in self._from_to)]
 
 

@@ -63,7 +63,7 @@ def test_power_is_switched_and_read(emulator: Emulator, bmc: RedfishBmc) -> None
     assert bmc.power_state() == emulator.ask()["PowerState"] == "Off"
 
 
-def test_a_power_state_that_lags_is_told_as_it_is(emulator: Emulator, bmc: RedfishBmc) -> None:
+def test_a_power_state_that_lags_is_reported_as_it_is(emulator: Emulator, bmc: RedfishBmc) -> None:
     emulator.fail(power_lag_s=3600)
     bmc.power_on(PERMIT)
     assert bmc.power_state() == "Off"
@@ -128,7 +128,7 @@ def test_no_proxy_of_the_environment_comes_between(bmc: RedfishBmc, monkeypatch:
     assert bmc.power_state() == "Off"
 
 
-def test_there_is_a_way_to_this_bmc_and_to_nobody_else(emulator: Emulator, bmc: RedfishBmc) -> None:
+def test_there_is_a_way_to_this_bmc_and_to_no_other(emulator: Emulator, bmc: RedfishBmc) -> None:
     session = bmc._connection.connector._session
     assert session.get_adapter(f"{emulator.address}/redfish/v1/")
     for elsewhere in (f"{emulator.address}.example.net/", "https://127.0.0.1/", emulator.address.replace("s:", ":")):

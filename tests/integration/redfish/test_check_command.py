@@ -50,7 +50,7 @@ def test_with_basic_only_reads_are_sent(emulator: Emulator) -> None:
     assert {line.split()[0] for line in emulator.seen["log"]} == {"GET"}
 
 
-def test_a_program_gets_json_and_the_exit_status_says_whether_a_run_would_fail(emulator: Emulator) -> None:
+def test_a_program_gets_json_and_the_exit_status_shows_whether_a_run_would_fail(emulator: Emulator) -> None:
     emulator.refuse("GET", "/VirtualMedia", 404, times=99)
     result = address_of(emulator, "--output", "json")
     found: dict[str, Any] = json.loads(result.output)
@@ -76,7 +76,7 @@ def test_a_capture_is_written(emulator: Emulator, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("http://10.0.0.1", "--credential-file", "credentials/rack1.toml"), "must begin with https://"),
         (("https://10.0.0.1",), "--credential-file"),
@@ -84,7 +84,7 @@ def test_a_capture_is_written(emulator: Emulator, folder: Path) -> None:
         (("https://10.0.0.1", "--fingerprint", "ab:cd"), "--fingerprint"),
     ],
 )
-def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
+def test_a_mistake_is_named(arguments: tuple[str, ...], message: str) -> None:
     result = check(*arguments)
     assert result.exit_code == 2
-    assert says in result.output
+    assert message in result.output

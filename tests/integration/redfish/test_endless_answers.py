@@ -22,19 +22,19 @@ Serve = Callable[[socket.socket], None]
 
 @pytest.fixture
 def bmc(request: pytest.FixtureRequest, make_settings: MakeSettings, credentials: Path) -> Iterator[RedfishBmc]:
-    """A BMC that answers every request as the test says."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        Thread(target=_answer, args=(door, request.param), daemon=True).start()
+    """A BMC that answers every request as the test wants."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=_answer, args=(listener, request.param), daemon=True).start()
         settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
-        made = RedfishBmc(_run_at(door.getsockname()[1]), settings, sleep=lambda _s: None)
+        made = RedfishBmc(_run_at(listener.getsockname()[1]), settings, sleep=lambda _s: None)
         yield made
         made.close()
 
 
-def _answer(door: socket.socket, serve: Serve) -> None:
+def _answer(listener: socket.socket, serve: Serve) -> None:
     with suppress(OSError):  # the test is over
         while True:
-            with door.accept()[0] as caller, suppress(OSError):  # it lets go of us
+            with listener.accept()[0] as caller, suppress(OSError):  # it lets go of us
                 caller.recv(65536)
                 serve(caller)
 

@@ -41,8 +41,8 @@ def refusal_of(emulator: Emulator, make_bmc: MakeBmc) -> Any:
 def test_a_bmc_that_names_the_address_in_its_refusal_does_not_spread_it(
     emulator: Emulator, make_bmc: MakeBmc, logged: io.StringIO, status: int
 ) -> None:
-    said = f"could not fetch {address(emulator)}"
-    emulator.refuse("POST", "VirtualMedia.InsertMedia", status, said, times=9)
+    message = f"could not fetch {address(emulator)}"
+    emulator.refuse("POST", "VirtualMedia.InsertMedia", status, message, times=9)
     error = refusal_of(emulator, make_bmc)
     shown = "".join(traceback.format_exception(error))  # rq keeps this in Redis
     assert "bringup-validation.iso" in shown

@@ -40,7 +40,7 @@ class SlowPort:
                 threading.Thread(target=self._pass_on, args=(caller,), daemon=True).start()
 
     def _pass_on(self, caller: socket.socket) -> None:
-        """What the client says first is held back: its part of the handshake."""
+        """What the client sends first is held back: its part of the handshake."""
         with caller, socket.create_connection(("127.0.0.1", self._to)) as bmc, suppress(OSError):
             hello = caller.recv(65536)
             time.sleep(self._handshake_s)

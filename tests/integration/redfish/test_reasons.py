@@ -33,7 +33,7 @@ def bmcs(folder: Path) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def outcomes(folder: Path, bmcs: Emulator) -> Iterator[dict[str, Outcome]]:
-    """Of all cases, which go on at the same time."""
+    """Of all cases, which run at the same time."""
     prepare(folder, bmcs)
     rack = Rack(folder, "rack", {"API_USE_TLS": "true"})
     with rack.stack as stack:
@@ -66,10 +66,10 @@ def test_the_pages_for_people_tell_of_every_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_run_ends_with_its_reason_and_says_why(outcomes: dict[str, Outcome], name: str) -> None:
+def test_the_run_ends_with_its_reason_and_its_detail(outcomes: dict[str, Outcome], name: str) -> None:
     case, run = CASES[name], outcomes[name].run
     assert (run.state, run.reason) == (case.state, case.reason), run.detail
-    assert case.says in run.detail
+    assert case.detail in run.detail
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -100,5 +100,5 @@ def test_every_write_to_a_bmc_had_a_permit_that_was_not_older_than_its_bound(
 
 
 @pytest.mark.usefixtures("outcomes")
-def test_nobody_stays_logged_in_but_the_worker_that_was_killed(bmcs: Emulator) -> None:
+def test_no_session_stays_open_but_that_of_the_worker_that_was_killed(bmcs: Emulator) -> None:
     assert bmcs.seen["sessions"] == 1

@@ -156,7 +156,7 @@ def test_another_medium_in_the_drive_is_not_taken_for_ours(emulator: Emulator, b
     assert emulator.ask("/VirtualMedia/Cd")["Image"].endswith("other.iso")
 
 
-def test_a_stuck_medium_is_told_after_two_tries(emulator: Emulator, bmc: RedfishBmc) -> None:
+def test_a_stuck_medium_is_reported_after_two_tries(emulator: Emulator, bmc: RedfishBmc) -> None:
     bmc.insert_media(media_of(emulator), PERMIT)
     emulator.fail(stuck=True)
     with pytest.raises(BmcUnavailable, match="stuck") as error:
@@ -215,11 +215,11 @@ def test_a_certificate_for_another_host_is_refused(emulator: Emulator, make_bmc:
         make_bmc(bmc=elsewhere).power_state()
 
 
-def test_a_pinned_certificate_is_trusted_whoever_signed_it(emulator: Emulator, make_bmc: MakeBmc) -> None:
+def test_a_pinned_certificate_is_trusted_whatever_ca_signed_it(emulator: Emulator, make_bmc: MakeBmc) -> None:
     assert make_bmc(bmc_ca=None, bmc_fingerprint=emulator.fingerprint).power_state() == "Off"
 
 
-def test_a_check_that_is_switched_off_is_told_in_the_log(make_bmc: MakeBmc) -> None:
+def test_a_check_that_is_switched_off_is_logged(make_bmc: MakeBmc) -> None:
     with capture_logs() as logged:
         assert make_bmc(bmc_ca=None, bmc_verify=False).power_state() == "Off"
     assert [line["log_level"] for line in logged if "INSECURE" in line["event"]] == ["warning"]

@@ -190,7 +190,7 @@ class Site:
         """The operator ends it."""
         self.client.post(f"/runs/{self.lease(number).run_id}/abort", AbortRequest(), Run)
 
-    def told(self, number: int, what: str) -> int:
+    def posted(self, number: int, what: str) -> int:
         """How often an event was applied to the run."""
         return sum(entry.type == what and entry.applied for entry in self.run(number).timeline)
 
@@ -269,7 +269,7 @@ class WorkerProcess:
 
     @property
     def log(self) -> str:
-        """What it has said so far."""
+        """What it has logged so far."""
         return self._log.read_text()
 
     @property

@@ -36,7 +36,7 @@ def test_a_worker_with_a_wrong_clock_does_delayed_jobs_when_they_are_due(
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
-def test_a_worker_with_a_wrong_clock_tries_again_after_the_time_it_says(
+def test_a_worker_with_a_wrong_clock_tries_again_after_the_time_it_logs(
     site: Site, start_worker: StartWorker, offset: str
 ) -> None:
     lease = site.lease(0)

@@ -124,7 +124,7 @@ def test_garbage_stops_no_worker_and_goes_round_in_no_loop(site: Site, start_wor
     }
     for job_id, fields in garbage.items():
         put(site, job_id, **fields)
-        if job_id != "bad-status":  # whose status is set anew, and so mended, when its time has come
+        if job_id != "bad-status":  # whose status is set anew, and so corrected, when its time has come
             site.redis.zadd("rq:scheduled:leases", {job_id: 1})
     site.redis.set(Job.key_for("a-string"), "not a hash")
     site.redis.rpush(LEASES, "a-string", "no hash at all", "bad/id", b"\xff\xfe", "gone")
@@ -149,7 +149,7 @@ def test_a_job_that_was_taken_and_not_begun_is_done_within_15_s(site: Site, star
     site.queues.add_lease(site.lease(0))
     site.redis.lmove(LEASES, f"{LEASES}:intermediate")  # and there the worker died
     start_worker(site)
-    eventually(lambda: site.known(0), WITHIN_S, "the lease is told")
+    eventually(lambda: site.known(0), WITHIN_S, "the lease is reported")
 
 
 def test_jobs_that_runs_live_by_come_back_within_15_s(site: Site, start_worker: StartWorker) -> None:

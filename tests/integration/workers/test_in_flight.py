@@ -157,7 +157,7 @@ def test_an_error_of_the_api_makes_the_reaper_forget_what_it_suspected(records: 
     assert not reaper._gone._since
 
 
-def test_a_live_execution_is_never_put_back(records: Records) -> None:
+def test_a_live_execution_is_never_requeued(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     entered, leave = threading.Event(), threading.Event()
 

@@ -26,7 +26,7 @@ def connections(site: Site) -> int:
 
 def assert_told_once(worker: WorkerProcess, outages: int) -> None:
     assert worker.log.count("waiting for Redis;") == outages, worker.log
-    eventually(lambda: worker.log.count("Redis is back") == outages, 20, "it says that it works again")
+    eventually(lambda: worker.log.count("Redis is back") == outages, 20, "it reports that it works again")
     assert "Traceback" not in worker.log, worker.log
 
 
@@ -36,7 +36,7 @@ def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     site = make_site(own_redis, REDIS_TIMEOUT_S="2")
     busy = start_worker(site).ready()
     through = site.gate.hold("after", "BMC PUT /m0/power", "'Off'")  # held across the outage, and longer
-    within = site.gate.hold("after", "BMC PUT /m1/power", "'Off'")  # goes on, and ends, within the outage
+    within = site.gate.hold("after", "BMC PUT /m1/power", "'Off'")  # continues, and ends, within the outage
     for number in (0, 1):
         site.queues.add_lease(site.lease(number))
     for held in (through, within):
@@ -56,10 +56,10 @@ def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     site.queues.add_lease(site.lease(2))
     eventually(lambda: site.known(2) and site.run(2).state is RunState.WAITING, 60, "new leases are served")
     wait_out(max(0.0, back_at + GIVEN_AWAY_AFTER_S + 2 - time.monotonic()), busy, idle)
-    assert site.told(0, "boot_started") == 1, "the job of a live worker was given to another"
+    assert site.posted(0, "boot_started") == 1, "the job of a live worker was given to another"
     through.released.set()
-    eventually(lambda: site.run(0).state is RunState.WAITING, 60, "the job that was held goes on")
-    assert site.told(0, "boot_started") == 1
+    eventually(lambda: site.run(0).state is RunState.WAITING, 60, "the job that was held continues")
+    assert site.posted(0, "boot_started") == 1
     for number in range(3):
         machine = site.machines[f"m{number}"]
         assert (machine.off_count, machine.on_count) == (1, 1), f"m{number}"
@@ -77,7 +77,7 @@ def test_workers_that_start_without_redis_wait_for_it_and_leak_no_connection(
     site.queues.add_lease(site.lease(0))
     own_redis.kill()
     worker = start_worker(site)
-    eventually(lambda: "waiting for Redis; nothing is lost" in worker.log, 60, "it says that it waits")
+    eventually(lambda: "waiting for Redis; nothing is lost" in worker.log, 60, "it reports that it waits")
     own_redis.start()
     eventually(lambda: site.known(0) and site.run(0).state is RunState.WAITING, 60, "the lease is served")
     for _ in range(2):

@@ -104,7 +104,7 @@ def test_what_goes_wrong_here_and_now_quarantines_no_lease(
     assert worker.lives
 
 
-def test_a_job_in_quarantine_is_listed_counted_and_put_back(site: Site, start_worker: StartWorker) -> None:
+def test_a_job_in_quarantine_is_listed_counted_and_requeued(site: Site, start_worker: StartWorker) -> None:
     lease = site.lease(0).model_dump(mode="json", exclude_none=True)
     put(site, "too-new", data=data("workers.jobs.of_the_next_version", None, [], {"lease": lease}))
     worker = start_worker(site).ready()

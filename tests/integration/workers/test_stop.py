@@ -1,4 +1,4 @@
-"""The end of a worker process: told to stop, idle or in the middle of things, and refused at its start."""
+"""The end of a worker process: stopped, idle or in the middle of things, and refused at its start."""
 
 from bringup.model import RunState
 from tests.conftest import RedisServer
@@ -36,7 +36,7 @@ def test_a_job_that_ends_in_time_is_finished_before_the_worker_stops(site: Site,
     site.queues.add_lease(site.lease(0))
     eventually(held.reached.is_set, 60, "the machine is being switched on")
     worker.process.terminate()
-    eventually(lambda: "stopping" in worker.log, 60, "it was told to stop")
+    eventually(lambda: "stopping" in worker.log, 60, "it is stopping")
     held.released.set()
     assert worker.process.wait(10) == 0
     assert site.run(0).state is RunState.WAITING

@@ -80,7 +80,7 @@ class Calls:
 
 
 class Clock:
-    """The time of one world: it goes on when somebody sleeps."""
+    """The time of one world: it moves when a job sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -96,7 +96,7 @@ class Clock:
 class FakeBmc:
     """A BMC and its machine. ``ignores`` and ``delay`` make it accept a switch and do it never or late.
 
-    ``foreign``: a medium that somebody else has put in.
+    ``foreign``: a medium that another user has put in.
     """
 
     calls: Calls = field(default_factory=Calls)

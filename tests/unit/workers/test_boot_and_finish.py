@@ -1,4 +1,4 @@
-"""What the boot and finish jobs make of a BMC or an API that does not do as it is told."""
+"""What the boot and finish jobs make of a BMC or an API that does not do what is asked."""
 
 import errno
 from collections.abc import Callable
@@ -204,7 +204,7 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
     assert world.api.timeline[-1].detail == "the machine was not touched: nothing to clean up"
 
 
-def test_finish_takes_out_a_medium_that_nobody_told_of(world: World) -> None:
+def test_finish_takes_out_a_medium_that_was_never_posted(world: World) -> None:
     kill_at(world, "post_event media_inserted")
     with pytest.raises(Killed):
         boot_it(world)

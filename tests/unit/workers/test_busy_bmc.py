@@ -1,4 +1,4 @@
-"""A BMC that waits for its host: the job waits with it, says so on the run's timeline, and uses up no try."""
+"""A BMC that waits for its host: the job waits with it, posts that to the run's timeline, and uses up no try."""
 
 import time
 

@@ -61,14 +61,14 @@ def test_a_missing_file_is_named_with_the_setting(tmp_path: Path) -> None:
     "text",
     ['username = "root"\n', GOOD + "more = 1\n", 'username = ""\npassword = "s3cret-word"\n', "s3cret-word", b"\xff"],
 )
-def test_a_wrong_file_is_named_and_none_of_it_is_told(tmp_path: Path, text: str | bytes) -> None:
+def test_a_wrong_file_is_named_and_none_of_it_is_shown(tmp_path: Path, text: str | bytes) -> None:
     path = put(tmp_path, text)
     message = refusal(tmp_path)
     assert str(path) in message
     assert "s3cret" not in message
 
 
-def test_a_device_without_a_credential_is_told_so(tmp_path: Path) -> None:
+def test_a_device_without_a_credential_is_refused(tmp_path: Path) -> None:
     assert "`credential`" in refusal(tmp_path, None)
 
 

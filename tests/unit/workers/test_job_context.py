@@ -1,4 +1,4 @@
-"""What a BMC says may be of any length and of any characters: what a worker posts of it is a message all the same."""
+"""What a BMC shows may be of any length and of any characters: what a worker posts of it is a message all the same."""
 
 import pytest
 

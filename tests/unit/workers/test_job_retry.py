@@ -97,7 +97,7 @@ def test_a_bug_is_not_taken_for_a_shortage(fast_settings: Settings, bug: Excepti
 
 
 @pytest.mark.parametrize(("said_s", "waited_s"), [(0, 1), (0.2, 1), (7, 7), (119.6, 120), (3600, 3600)])
-def test_what_the_other_side_says_of_the_wait_is_honoured(
+def test_a_wait_that_the_other_side_asks_for_is_honoured(
     fast_settings: Settings, said_s: float, waited_s: float
 ) -> None:
     assert wait_s(fast_settings, NotYet("later", retry_in_s=said_s), tries=9) == waited_s

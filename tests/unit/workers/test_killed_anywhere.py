@@ -20,7 +20,7 @@ MACHINE = pytest.mark.parametrize("machine_is_on", [False, True], ids=["machine 
 
 
 def as_the_queue(job: Callable[[], None], world: World) -> None:
-    """A job that is too early is run again when it said so."""
+    """A job that is too early is run again at the time that it asked for."""
     for _ in range(9):
         try:
             return job()

@@ -19,7 +19,7 @@ def writes(world: World) -> list[str]:
 
 
 def expect(world: World, **fields: object) -> None:
-    """What the inventory says of the machine."""
+    """What the inventory has of the machine."""
     world.api.entry = Device.model_validate(world.api.entry.model_dump() | fields)
     world.api.device = type(world.api.device)(world.api.device.record, world.api.entry)
 
@@ -147,7 +147,7 @@ def test_a_corrected_serial_does_not_keep_the_machine_of_the_run_from_being_clea
     expect(world, serial="A2")
     finish_it(world)
     assert world.bmc.media is None
-    assert world.bmc.on, "whose power it is by now, nobody here knows"
+    assert world.bmc.on, "the machine may be in another's use by now"
 
 
 def test_an_identity_that_cannot_be_read_is_an_error_of_the_bmc_and_nothing_is_written(world: World) -> None:
@@ -192,11 +192,11 @@ def test_the_clean_up_switches_off_no_machine_that_this_run_did_not_start(world:
 
 def test_the_clean_up_takes_back_no_boot_override_that_this_run_has_not_set(world: World) -> None:
     kill_at(world, "power_state")
-    world.bmc.override = "somebody's"
+    world.bmc.override = "another user's"
     world.api.abort()
     finish_it(world)
     assert world.bmc.media is None
-    assert world.bmc.override == "somebody's"
+    assert world.bmc.override == "another user's"
 
 
 def test_a_corrected_address_ends_the_run_and_redirects_nothing(world: World) -> None:
@@ -219,7 +219,7 @@ def test_who_takes_over_waits_until_nothing_of_the_killed_worker_can_arrive(worl
     assert (world.bmc.power_off_count, world.bmc.power_on_count) == (1, 1)
 
 
-def test_who_gave_a_permit_back_holds_up_nobody(world: World) -> None:
+def test_a_permit_that_was_given_back_delays_no_other_worker(world: World) -> None:
     def refuse() -> None:
         raise BmcUnavailable("busy")
 

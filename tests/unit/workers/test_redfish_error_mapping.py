@@ -46,7 +46,7 @@ def test_what_may_pass_is_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 406, 410, 412, 422, 501])
-def test_what_will_not_pass_is_what_the_step_says(status: int) -> None:
+def test_what_will_not_pass_has_the_reason_of_the_step(status: int) -> None:
     found = of_status(status)
     assert isinstance(found, BmcRejected)
     assert found.reason == REFUSED
@@ -99,7 +99,7 @@ def test_what_is_not_redfish_is_tried_again() -> None:
 @pytest.mark.parametrize(
     "body", ["[]", "null", "5", '{"error": []}', "[" * 5000], ids=["[]", "null", "5", "list", "deep"]
 )
-def test_a_refusal_in_a_form_that_nobody_knows_is_a_refusal_still(body: str) -> None:
+def test_a_refusal_in_an_unknown_form_is_still_a_refusal(body: str) -> None:
     assert isinstance(of_status(400, body), BmcRejected)
     assert isinstance(of_status(503, body), BmcUnavailable)
 
@@ -122,7 +122,7 @@ def test_a_bug_of_ours_is_not_taken_for_an_answer() -> None:
         ("IDRAC.2.8.RAC0679", "a running lifecycle job"),
     ],
 )
-def test_a_busy_host_is_waited_for_by_name_and_is_what_the_step_says(message_id: str, waits_for: str) -> None:
+def test_a_busy_host_is_waited_for_by_name_and_has_the_reason_of_the_step(message_id: str, waits_for: str) -> None:
     found = of_status(400, json.dumps({"error": {"@Message.ExtendedInfo": [{"MessageId": message_id}]}}))
     assert isinstance(found, BmcBusy)
     assert found.reason == REFUSED

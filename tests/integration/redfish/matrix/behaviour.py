@@ -1,4 +1,4 @@
-"""What a simulated BMC does differently from the schema's ideal: one field for each habit of a real family."""
+"""What a simulated BMC does differently from the schema's ideal: one field for each quirk of a real family."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

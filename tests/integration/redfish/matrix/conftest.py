@@ -15,7 +15,7 @@ from tests.conftest import MakeSettings
 from tests.integration.redfish.conftest import write_credential
 from tests.integration.redfish.matrix.families import Family
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish, served
-from tests.integration.redfish.recorder import Held
+from tests.integration.redfish.recorder import PermitRecord
 from workers.bmc import OwnMedia, Permit, boot_clock
 from workers.redfish import RedfishBmc
 from workers.redfish.gate import Gate
@@ -38,16 +38,16 @@ def simulated(request: pytest.FixtureRequest) -> Iterator[Simulated]:
 
 @pytest.fixture(autouse=True)
 def every_write_had_a_permit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As for the emulator: nothing reached the simulated BMC but while a permit held, by the BMC's own record."""
+    """As for the emulator: nothing reached the simulated BMC but while a permit was valid, by the BMC's own record."""
     if "simulated" not in request.fixturenames:
         yield
         return
-    held, opens = Held(), Gate.writing
+    record, opens = PermitRecord(), Gate.writing
     _family, bmc = request.getfixturevalue("simulated")
-    monkeypatch.setattr(Gate, "writing", lambda gate, permit: held.noting(permit, opens(gate, permit)))
+    monkeypatch.setattr(Gate, "writing", lambda gate, permit: record.noting(permit, opens(gate, permit)))
     yield
     assert all(write.by_a_worker for write in bmc.recorded)
-    assert held.not_covering(bmc.recorded) == []
+    assert record.not_covering(bmc.recorded) == []
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The families of BMCs: what each is documented to look like and to do, and how the driver must come through.
 
-No capture of a real BMC is in here: resources and habits are written from vendors' documents and from the issues of
+No capture of a real BMC is in here: resources and quirks are written from vendors' documents and from the issues of
 projects that drive these machines; docs/redfish.md lists them.
 """
 
@@ -20,9 +20,9 @@ class Family:
         system: the path of the machine's system.
         used: the id of the slot in which the image must end; "" where none can take it.
         target: the override target that must be set.
-        says: stands in the reason where the boot cannot work.
+        detail: a part of the reason where the boot cannot work.
         reason: the failure reason then.
-        record: what the inventory says of the machine, where the BMC has several.
+        record: what the inventory has of the machine, where the BMC has several.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Family:
     behaviour: Behaviour = field(default_factory=Behaviour)
     used: str = ""
     target: str = "Cd"
-    says: str = ""
+    detail: str = ""
     reason: str = ""
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -199,7 +199,7 @@ def _intel() -> Tree:
 
 
 def _bare() -> Tree:
-    """A BMC that says as little as it may."""
+    """A BMC that shows as little as it may."""
     tree = tree_of("", system="1", manager="1", slots=[slot(f"{_MANAGERS}/1/VirtualMedia/a")], boot=boot(mode=None))
     system = tree[f"{_SYSTEMS}/1"]
     for name in ("Manufacturer", "Model", "SerialNumber", "UUID", "Links", "Id"):
@@ -296,7 +296,7 @@ FAMILIES = [
                 )
             }
         ),
-        says="OemLicenseNotPassed",
+        detail="OemLicenseNotPassed",
         reason="media_rejected",
     ),
     Family(
@@ -359,7 +359,7 @@ FAMILIES = [
         _huawei,
         f"{_SYSTEMS}/1",
         Behaviour(insert_task=("Exception", "The image server cannot be reached.")),
-        says="The image server cannot be reached",
+        detail="The image server cannot be reached",
         reason="media_rejected",
     ),
     Family(
@@ -373,7 +373,7 @@ FAMILIES = [
         "Intel S2600, no media shown",
         _intel,
         f"{_SYSTEMS}/BQWL83850137",
-        says='boot_method = "uefi-http"',
+        detail='boot_method = "uefi-http"',
         reason="media_rejected",
     ),
     Family("a BMC that shows as little as it may", _bare, f"{_SYSTEMS}/1", used="a"),

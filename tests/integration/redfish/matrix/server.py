@@ -1,7 +1,7 @@
 """A simulated BMC: a tree of resources, what was written over it, and a machine that boots.
 
 It answers over HTTP on 127.0.0.1, and keeps what it was sent. A machine that is switched on boots what the boot
-override names at that moment, if this firmware boots that: `booted` says what it was.
+override names at that moment, if this firmware boots that: `booted` is what it was.
 """
 
 import copy

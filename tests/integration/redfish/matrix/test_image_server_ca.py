@@ -1,4 +1,4 @@
-"""A slot that can check the image server is given our CA, and told to check."""
+"""A slot that can check the image server is given our CA, and set to check."""
 
 from pathlib import Path
 

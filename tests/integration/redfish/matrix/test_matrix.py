@@ -49,7 +49,7 @@ def test_an_override_that_no_boot_used_is_taken_back_where_it_was_set(simulated:
 @pytest.mark.parametrize("simulated", REFUSING, ids=str, indirect=True)
 def test_what_cannot_work_ends_with_its_reason(simulated: Simulated, driver: RedfishBmc) -> None:
     family, bmc = simulated
-    with pytest.raises((BmcRejected, BmcUnavailable), match=family.says) as error:
+    with pytest.raises((BmcRejected, BmcUnavailable), match=family.detail) as error:
         written(driver, lambda permit: driver.insert_media(MEDIA, permit))
     assert isinstance(error.value, BmcRejected | BmcUnavailable)
     assert error.value.reason == family.reason

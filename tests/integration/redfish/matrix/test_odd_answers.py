@@ -15,7 +15,7 @@ INFO = "/redfish/v1/Managers/bmc/VirtualMedia/Slot_0/InsertMediaActionInfo"
 
 @pytest.mark.parametrize("simulated", [NAMED["OpenBMC"]], ids=str, indirect=True)
 @pytest.mark.parametrize("parameters", [5, "x", True, {"Name": "Image"}, [5, None]])
-def test_a_description_of_an_action_in_another_form_says_nothing(
+def test_a_description_of_an_action_in_another_form_is_ignored(
     simulated: Simulated, driver: RedfishBmc, parameters: Any
 ) -> None:
     _family, bmc = simulated

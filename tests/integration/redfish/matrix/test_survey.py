@@ -1,4 +1,4 @@
-"""`bringup bmc check` on each family: it only reads, and says what a run would do; its capture can be replayed."""
+"""`bringup bmc check` on each family: it only reads, and shows what a run would do; its capture can be replayed."""
 
 import json
 from collections.abc import Iterator
@@ -151,7 +151,7 @@ def named_tree() -> dict[str, Any]:
     return tree
 
 
-def test_a_capture_names_nobody_and_the_same_thing_has_the_same_name_everywhere() -> None:
+def test_a_capture_has_no_real_name_and_the_same_thing_has_the_same_name_everywhere() -> None:
     clean = anonymised(named_tree())
     text = json.dumps(clean)
     for name in ("BQWL83850137", "db7", "corp.example.com", "10.20.30.40", "96:91", "j.doe", "4c4c4544"):
@@ -159,7 +159,7 @@ def test_a_capture_names_nobody_and_the_same_thing_has_the_same_name_everywhere(
     system = clean["/redfish/v1/Systems/SERIAL0001"]
     assert system["SerialNumber"] == "SERIAL0001"
     assert system["BiosVersion"] == "4.22.0.53", "a version is no address"
-    assert system["AssetTag"] == "None", "a placeholder names nobody"
+    assert system["AssetTag"] == "None", "a placeholder names no machine"
     port = clean["/redfish/v1/Systems/SERIAL0001/EthernetInterfaces/1"]
     assert port["MACAddress"] in system["Oem"]["Note"]
     assert port["IPv4Addresses"][0]["Address"] in system["Oem"]["Note"]
