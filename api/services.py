@@ -15,13 +15,12 @@ from api.images.image_store import Images
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
-from api.state.image_records import ImageRecords
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.job_queues import JobQueues
 from api.state.redis import Database
+from api.state.run_secrets import ImageRecords, RunTokens
 from api.state.store import Store
-from api.state.tokens import RunTokens
 from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings

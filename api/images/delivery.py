@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import RawIOBase
 from threading import Lock
 
-from api.state.image_records import ImageRecords
+from api.state.run_secrets import ImageRecords
 from api.state.store import Store
 from bringup import errors, log
 from bringup.wire.machine import AREA_SIZE

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from api.images.base_image import BaseImage, BaseImageFile
 from api.images.delivery import Readers
 from api.images.run_certificate import RunCertificate
-from api.state.image_records import ImageRecords, KnownImage
+from api.state.run_secrets import ImageRecords, KnownImage
 from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters

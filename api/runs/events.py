@@ -10,8 +10,7 @@ from api.runs.admission import cleanup_refusal, power_refusal
 from api.runs.records import Change
 from api.runs.states import RunContext, move
 from api.runs.timeouts import reason_of
-from bringup import errors, expectation
-from bringup.model import FailureReason, RunState
+from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat, TlsFailure
 from bringup.wire.report import Report
@@ -34,8 +33,8 @@ _FENCED = {
 # Of one run. A machine in a crash loop is recognised after 3 boots; more than 100 only fill the record.
 _MOST_BOOT_IDS = 100
 _IN_WORDS = {
-    FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",
-    FailureReason.TLS_CLOCK: "by the machine's clock the API's certificate is not valid",
+    model.FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",
+    model.FailureReason.TLS_CLOCK: "by the machine's clock the API's certificate is not valid",
 }
 # The key for an unknown run: the same work is done for it, so that the time it takes shows nothing.
 _NO_KEY = "0" * 64
@@ -75,7 +74,7 @@ def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Ch
 
 def abort(context: RunContext, why: str) -> Change:
     """The operator ends the run."""
-    return context.end("abort", FailureReason.ABORTED, why)
+    return context.end("abort", model.FailureReason.ABORTED, why)
 
 
 def heartbeat(context: RunContext, beat: Heartbeat) -> Change:
@@ -95,7 +94,7 @@ def report(context: RunContext, message: Report) -> Change:
     verdict = judge(
         message, entry.expectation if entry else expectation.Expectation(), entry.host_macs if entry else ()
     )
-    reason = FailureReason.CHECK_FAILED if verdict.state is RunState.FAILED else None
+    reason = model.FailureReason.CHECK_FAILED if verdict.state is model.RunState.FAILED else None
     change = context.end(
         verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)
     )
@@ -139,7 +138,7 @@ def _boot_started(context: RunContext, event: RunEvent) -> Change:
 
 
 def _boot_failed(context: RunContext, event: RunEvent) -> Change:
-    return context.end("boot_failed", event.reason or FailureReason.WORKER_LOST, event.detail)
+    return context.end("boot_failed", event.reason or model.FailureReason.WORKER_LOST, event.detail)
 
 
 def _deadline(context: RunContext, _event: RunEvent) -> Change:
@@ -165,7 +164,7 @@ def _machine_identified(context: RunContext, event: RunEvent) -> Change:
     why = why or machine_identity.contradiction(context.device, seen, context.inventory)
     why = why or machine_identity.known_as_another(context.device, seen, context.seen_as)
     if why:
-        return context.end("wrong_machine", FailureReason.WRONG_MACHINE, f"at {context.run.bmc}: {why}")
+        return context.end("wrong_machine", model.FailureReason.WRONG_MACHINE, f"at {context.run.bmc}: {why}")
     pinned = machine_identity.first_contact(context.device.record.identity, seen)
     return _identified(
         replace(context, device=context.device.with_record(identity=pinned)),

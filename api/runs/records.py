@@ -45,7 +45,7 @@ class RunRecord(Record):
     serial: str | None = None
     uuid: str | None = None
     boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
-    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.pins`
+    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.admission`
     created_at: AwareDatetime
     updated_at: AwareDatetime
     deadline_at: AwareDatetime | None = None

@@ -10,7 +10,7 @@ from api.images import delivery
 from api.images.base_image import BaseImage
 from api.images.image_store import Images, RunImage, area_of
 from api.services import services
-from api.state.image_records import KnownImage
+from api.state.run_secrets import KnownImage
 from bringup import log
 from bringup.wire.machine import IMAGE_FILE
 

@@ -7,8 +7,7 @@ from flask import Blueprint, Response, request
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import events, leases
-from api.runs.admission import decide, explain
+from api.runs import admission, events
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import with_required_jobs
 from api.services import change_run_or_refuse, services
@@ -52,7 +51,7 @@ def show_run(run_id: str) -> Response:
         raise problems.unknown_run()
     device = services().store.device(run.device)
     current = with_required_jobs(run).model_copy(
-        update=leases.pinned(run, device.entry if device else None, services().settings)
+        update=admission.pinned(run, device.entry if device else None, services().settings)
     )
     timeline = tuple(services().store.timeline(run_id))
     media = device.record.media_sha256 if device else ()
@@ -109,7 +108,7 @@ def show_device(name: str) -> Response:
 @openapi.documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
 def explain_device(name: str) -> Response:
     """Whether the device would be powered now, and why not. Nothing is switched or written."""
-    return body.respond(explain(_known_device(name), services().settings))
+    return body.respond(admission.explain(_known_device(name), services().settings))
 
 
 @bp.patch("/devices/<name>")
@@ -169,14 +168,14 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
         raise problems.conflict("a run of this very second was closed already; try again")
     if known is not None:
         return known
-    decision, reason = decide(device)
+    decision, reason = admission.decide(device)
     if decision is not Decision.START:
         raise problems.conflict(reason)
-    return _sealed(leases.started_by_operator(run_id, device, why, services().store.now()))
+    return _sealed(admission.started_by_operator(run_id, device, why, services().store.now()))
 
 
 def _sealed(change: Change) -> Change:
-    return replace(change, run=leases.sealed(change.run, services().settings))
+    return replace(change, run=admission.sealed(change.run, services().settings))
 
 
 def _known_device(name: str) -> KnownDevice:

@@ -10,11 +10,10 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images.image_store import ParametersTooLarge, locator, new_secret, run_parameters
 from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
-from api.runs import events, leases, permits
+from api.runs import admission, events, permits
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
-from bringup import errors, log
-from bringup.model import RUN_ID, Decision, LeaseAction, LeaseEvent, RunState
+from bringup import errors, log, model
 from bringup.wire.machine import RunParameters
 from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 
@@ -27,13 +26,13 @@ _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 @bp.put("/runs/<run_id>")
 @requires(Auth.WORKER)
-@openapi.documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=LeaseEvent)
+@openapi.documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=model.LeaseEvent)
 def put_run(run_id: str) -> Response:
     """A lease was seen. The response is the decision; the same lease again changes nothing."""
-    event = body.read(LeaseEvent)
-    if not re.fullmatch(RUN_ID, run_id) or run_id != event.run_id:
+    event = body.read(model.LeaseEvent)
+    if not re.fullmatch(model.RUN_ID, run_id) or run_id != event.run_id:
         raise problems.invalid(f"the run id of this lease is {event.run_id}")
-    if event.action is not LeaseAction.ASSIGNED:
+    if event.action is not model.LeaseAction.ASSIGNED:
         raise problems.invalid(f"only an assigned lease opens a run, not one that was {event.action}")
     outcome = services().store.open_run(run_id, _device_name(event.mac), lambda run, dev: _open(event, run, dev))
     if isinstance(outcome, Change):
@@ -44,12 +43,12 @@ def put_run(run_id: str) -> Response:
     return body.respond(_decision(outcome))
 
 
-def _open(event: LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
+def _open(event: model.LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
     if known is not None:
         return known
-    change = leases.opened_by(event, device, services().store.now())
+    change = admission.opened_by(event, device, services().store.now())
     if change is not None:
-        return replace(change, run=leases.sealed(change.run, services().settings))
+        return replace(change, run=admission.sealed(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
@@ -69,7 +68,7 @@ def _decision(run: RunRecord) -> RunDecision:
 
 def _running(run: RunRecord) -> RunDecision:
     reason = "the machine has a run that is not closed"
-    return RunDecision(run_id=run.run_id, decision=Decision.RUNNING, state=run.state, reason=reason)
+    return RunDecision(run_id=run.run_id, decision=model.Decision.RUNNING, state=run.state, reason=reason)
 
 
 @bp.post("/runs/<run_id>/events")
@@ -104,7 +103,7 @@ def _event_reply(run: RunRecord, event: RunEvent) -> RunEventReply:
 def _wait_for_a_boot_slot(run_id: str) -> None:
     given = services()
     most = given.settings.max_concurrent_boots
-    if _known(run_id).state is RunState.QUEUED and given.store.boots_in_progress() >= most:
+    if _known(run_id).state is model.RunState.QUEUED and given.store.boots_in_progress() >= most:
         raise problems.busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
 
 

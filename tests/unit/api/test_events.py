@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.runs import events, leases
+from api.runs import admission, events
 from api.runs.records import Change, DeviceRecord, Job, KnownDevice
 from api.runs.states import MOVES, RunContext, with_required_jobs
 from api.runs.timeouts import deadline_of
@@ -38,7 +38,7 @@ APPROVED = KnownDevice(DeviceRecord(name="a", state=DeviceState.APPROVED), ENTRY
 
 
 def opened() -> Change:
-    change = leases.opened_by(LEASE, APPROVED, T0)
+    change = admission.opened_by(LEASE, APPROVED, T0)
     assert change is not None
     return change
 
@@ -86,7 +86,7 @@ def test_a_lease_of_an_approved_machine_opens_a_run_and_owes_a_boot() -> None:
 
 
 def test_an_audited_lease_owes_nothing_and_is_closed_at_once() -> None:
-    change = leases.opened_by(LEASE, APPROVED.with_record(state=DeviceState.ACTIVE), T0)
+    change = admission.opened_by(LEASE, APPROVED.with_record(state=DeviceState.ACTIVE), T0)
     assert change is not None
     assert (change.run.state, change.jobs, change.run.closed_at) == (RunState.AUDITED, (), T0)
     assert change.device.record.active_run is None

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from api.runs.leases import started_by_operator
+from api.runs.admission import started_by_operator
 from api.runs.records import DeviceRecord, KnownDevice
 from bringup.inventory import Device
 from bringup.model import DeviceState

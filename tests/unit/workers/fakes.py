@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from rq.job import Job
 
 from api.runs import events, permits
-from api.runs.leases import opened_by
+from api.runs.admission import opened_by
 from api.runs.records import Change, DeviceRecord, KnownDevice
 from api.runs.states import RunContext
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused

@@ -1,8 +1,10 @@
-"""What Redis holds of the images of runs: which secret leads to which run, and what was read of its image.
+"""The secrets of a run: its token, and the secret in the address of its image. Redis holds only their hashes.
 
-The secrets themselves are never here, nor is a token in clear: `api.images.crypto`.
+And what was counted of their use: refused calls, and how much of an image was read.
 """
 
+import hashlib
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +23,58 @@ local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
 return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state}
 """
 _FIRST, _BYTES, _PARAMETERS = "first", "bytes", "parameters"
+
+
+class RunTokens:
+    """Mints run tokens and finds the run of a token.
+
+    Args:
+        keep: how long a token is recognised, so that a late caller learns that its run has ended.
+    """
+
+    def __init__(self, database: Database, keep: timedelta) -> None:
+        self._database = database
+        self._keep = keep
+
+    def mint(self, run_id: str) -> str:
+        """A new token for a run; the one before it stops working."""
+        token = secrets.token_urlsafe(32)  # 256 bits: beyond guessing (RFC 6819 s.5.1.4.2.2)
+
+        def write(pipe: Pipeline) -> None:
+            before = cast("bytes | None", pipe.get(keys.run_token(run_id)))
+            pipe.multi()
+            if before:
+                pipe.delete(keys.token_owner(before.decode()))
+            pipe.set(keys.run_token(run_id), _digest(token), ex=self._keep)
+            pipe.set(keys.token_owner(_digest(token)), run_id, ex=self._keep)
+
+        self._database.transact(write, keys.run_token(run_id))
+        return token
+
+    def owner(self, token: str) -> str | None:
+        """The run that ``token`` belongs to. The look-up is by hash, so its timing reveals nothing of the token."""
+        owner = self._database.string(keys.token_owner(_digest(token)))
+        return owner.decode() if owner else None
+
+    def digest(self, run_id: str) -> str | None:
+        """SHA-256 of the run's token, hexadecimal; None: it has none."""
+        stored = self._database.string(keys.run_token(run_id))
+        return stored.decode() if stored else None
+
+    def count_refused(self, run_id: str) -> None:
+        """Count a call for this run with a wrong token or certificate: it explains a time-out later.
+
+        Only for runs that are open: else guessed ids would fill Redis with counters.
+        """
+        if not self._database.has_member(keys.OPEN_RUNS, run_id):
+            return
+        with self._database.errors():
+            self._database.connection.incr(keys.refused(run_id))
+            self._database.connection.expire(keys.refused(run_id), self._keep)
+
+    def refused(self, run_id: str) -> int:
+        """How many calls were counted as refused."""
+        return int(self._database.string(keys.refused(run_id)) or 0)
 
 
 @dataclass(frozen=True)
@@ -115,3 +169,7 @@ class ImageRecords:
                 pipe.get(keys.image_read(run_id, what))
             is_ours, count, parameters = pipe.execute()
         return ImageRead(bytes_read=int(count or 0), parameters=parameters is not None) if is_ours else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
