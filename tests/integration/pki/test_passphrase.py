@@ -1,5 +1,6 @@
 """The passphrase of the CA key, typed at a real terminal."""
 
+import codecs
 import os
 import pty
 import select
@@ -20,10 +21,11 @@ def type_in(folder: Path, words: str, *answers: str) -> tuple[int, str]:
         os.chdir(folder)
         os.execve(sys.executable, [sys.executable, "-c", COMMAND, str(folder), words], ENVIRONMENT)  # noqa: S606
     shown, waiting = "", list(answers)
+    decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end in the middle of a character
     asked = 0
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and (part := _read(terminal, deadline)):
-        shown += part
+        shown += decoder.decode(part)
         if waiting and shown[asked:].rstrip().endswith(":"):
             asked = len(shown)
             os.write(terminal, f"{waiting.pop(0)}\n".encode())
@@ -31,12 +33,12 @@ def type_in(folder: Path, words: str, *answers: str) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
 
 
-def _read(terminal: int, deadline: float) -> str:
+def _read(terminal: int, deadline: float) -> bytes:
     select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
     try:
-        return os.read(terminal, 4096).decode()
+        return os.read(terminal, 4096)
     except OSError:  # the error of Linux when the other side has closed its terminal
-        return ""
+        return b""
 
 
 def test_a_passphrase_is_asked_twice_for_a_new_key_and_never_shown(tmp_path: Path) -> None:
