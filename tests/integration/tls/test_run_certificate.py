@@ -102,4 +102,4 @@ def test_a_command_that_hangs_leaves_room_for_every_other_request(site: Site, tm
             may_end.touch()
         assert waiting.result()[0] == 503
         status, problem = served.by("worker").call("POST", f"/runs/{run_of(4)}/media", {"owner": "w"})
-        assert (status, "the API's log says why" in problem["detail"]) == (503, True), "now it has its turn"
+        assert (status, "see the log of the API" in problem["detail"]) == (503, True), "now it has its turn"
