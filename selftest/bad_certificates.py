@@ -23,7 +23,8 @@ from pki.names import Identity as PkiIdentity
 from pki.names import Role
 from pki.store import Store, read_certificates
 
-_DAY = timedelta(days=1)
+# A bad certificate that leaked is good for nothing: its valid time, if it has any, is short.
+_DAY, _MINUTES = timedelta(days=1), timedelta(minutes=5)
 
 
 class NoCaKey(BringupError):
@@ -122,8 +123,8 @@ class BadCertificates:
             .issuer_name(issuer.subject)
             .public_key(key)
             .serial_number(serial or x509.random_serial_number())
-            .not_valid_before(start or now - timedelta(minutes=5))
-            .not_valid_after(end or now + timedelta(minutes=5))
+            .not_valid_before(start or now - _MINUTES)
+            .not_valid_after(end or now + _MINUTES)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(profile.key_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)

@@ -1,4 +1,4 @@
-"""Under which names and addresses Redis and the API are connected to, as their certificates must have them."""
+"""The names and addresses by which clients reach Redis and the API: their certificates must contain them."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -7,6 +7,7 @@ from bringup.settings import Settings
 from pki.errors import InvalidInput
 from pki.names import Role, San, parse_san, unique
 
+# Addresses to listen on, which no client can connect to: RFC 1122 s.3.2.1.3, RFC 4291 s.2.5.2.
 _EVERYWHERE = {"0.0.0.0", "::", "*"}  # noqa: S104 - compared with, never listened on
 
 
@@ -25,10 +26,12 @@ def configured_hosts(settings: Settings) -> dict[Role, dict[str, list[str]]]:
 
 
 def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
-    """The same, as they stand in a certificate; of several Redis hosts, each of which has its own, none is required.
+    """The hosts of each server as its certificate must name them.
+
+    With Sentinel there are several Redis hosts, each with a certificate of its own: none of them is required.
 
     Raises:
-        InvalidInput: one of them can stand in no certificate.
+        InvalidInput: a certificate cannot contain one of them.
     """
     required = configured_hosts(settings)
     if settings.sentinels:
@@ -37,7 +40,15 @@ def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
 
 
 def sans_from(texts: Mapping[str, list[str]], *, single_label: bool) -> tuple[San, ...]:
-    """Names and addresses, each once, by where they were given. Raises InvalidInput, naming that."""
+    """Names and addresses as a certificate has them, each once.
+
+    Args:
+        texts: the names, by the setting or option that gave them.
+        single_label: whether a name without a dot is allowed.
+
+    Raises:
+        InvalidInput: one is no name and no address; the message names the setting or option.
+    """
     return unique(_san(text, source, single_label=single_label) for source, names in texts.items() for text in names)
 
 

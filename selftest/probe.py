@@ -15,10 +15,16 @@ from pathlib import Path
 
 from bringup.openssl_errors import explained
 
+# How long a probe that must be refused waits for the refusal before it sends: more than a round trip within a site.
+# Where the server accepts it, the probe takes this much longer.
 _LISTEN_FIRST_S = 0.25
-_ENOUGH = 4096
+# How much of an answer a probe reads: the status line, the headers and the service's name in /health are in it, and no
+# server can fill our memory.
+_ANSWER_BYTES = 4096
 PING = b"PING\r\n"
 TlsContext = ssl.SSLContext
+_LINE_CHARS = 120  # of an answer, in a message: a report has one line for each check
+# Those of our clients (`bringup.tls`): a probe with others would be refused where they are not.
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
@@ -57,7 +63,7 @@ class Answer:
     @property
     def first_line(self) -> str:
         """The beginning, short enough for a message."""
-        return (self.text.splitlines() or [""])[0].strip()[:120]
+        return (self.text.splitlines() or [""])[0].strip()[:_LINE_CHARS]
 
 
 @dataclass(frozen=True)
@@ -126,17 +132,17 @@ def _converse(connection: socket.socket, request: bytes, listen_s: float, timeou
     if listen_s:
         connection.settimeout(listen_s)
         with suppress(TimeoutError):
-            return connection.recv(_ENOUGH)
+            return connection.recv(_ANSWER_BYTES)
     connection.settimeout(timeout_s)
     connection.sendall(request)
-    return _read_all(connection) if request.startswith(b"GET ") else connection.recv(_ENOUGH)
+    return _read_all(connection) if request.startswith(b"GET ") else connection.recv(_ANSWER_BYTES)
 
 
 def _read_all(connection: socket.socket) -> bytes:
     """An HTTP server sends header and body apart; what has come counts, even if the rest does not."""
-    reply = connection.recv(_ENOUGH)
+    reply = connection.recv(_ANSWER_BYTES)
     with suppress(OSError):
-        while reply and len(reply) < _ENOUGH and (more := connection.recv(_ENOUGH)):
+        while reply and len(reply) < _ANSWER_BYTES and (more := connection.recv(_ANSWER_BYTES)):
             reply += more
     return reply
 

@@ -1,4 +1,4 @@
-"""What the self-test found, for people (text, Markdown) and for programs (JSON). All of it computed."""
+"""The results of the self-test, for people (text, Markdown) and for programs (JSON). All of it is computed."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ _PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.C
 
 
 def as_json(target: TargetInstallation, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """One document: what was tested, how it went, each result."""
+    """The document for programs: what was tested, the verdict, each result."""
     return {
         "version": __version__,
         "at": target.now().isoformat(timespec="seconds"),
@@ -40,7 +40,7 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
-    """The same in words."""
+    """How many checks ended in which way, as text."""
     return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
 
 
@@ -136,10 +136,10 @@ def _posture(target: TargetInstallation, outcomes: Iterable[Outcome]) -> list[st
         ("Redis asks for a password", "1a"),
         ("Redis speaks mutual TLS", "2b"),
         ("Redis refuses plain text", "7.redis.plain-text"),
-        ("Redis refuses strangers", "7.redis.no-certificate"),
+        ("Redis refuses clients without certificate", "7.redis.no-certificate"),
         ("The API speaks HTTPS", "3b"),
         ("The API refuses plain text", "7.api.plain-text"),
-        ("The API refuses strangers", "7.api.no-certificate"),
+        ("The API refuses clients without certificate", "7.api.no-certificate"),
         ("Certificates are in order", "6"),
     )
     lines = ["", "## Posture", "", "| what | shown by | result |", "|---|---|---|"]

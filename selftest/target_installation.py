@@ -25,7 +25,8 @@ from selftest.protocol_probe import Detected, detect
 if TYPE_CHECKING:
     from redis import Redis
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}  # RFC 9110 s.4.2.1 and s.4.2.2
+# The shortest wait, also after the deadline: 0 would make a socket non-blocking, and every server look silent.
 _SHORTEST_S = 0.05
 
 

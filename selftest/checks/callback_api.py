@@ -18,6 +18,8 @@ from selftest.target_installation import TargetInstallation
 
 _GROUP = "3 Callback API"
 _SEE = "see 3a and 3b"
+# How far clocks may differ. Hosts with NTP differ by milliseconds: at 5 s it does not run somewhere. From 300 s on new
+# certificates are "not yet valid" elsewhere: the profile dates a leaf back by five minutes (`pki.profile`).
 _SKEW_WARN_S, _SKEW_FAIL_S = 5.0, 300.0
 
 
@@ -130,6 +132,9 @@ def _image_port(target: TargetInstallation) -> str:
     return f"IMAGE_PORT={port}" if port else ""
 
 
+# Test 3 proves that the API answers on the port and by the protocol of the settings, is ours, takes our certificate and
+# our token, and reaches Redis (3a, 3b); that the clocks agree, on which TLS and deadlines depend (3c); that BMCs, which
+# have no certificate, can fetch images (3d); and that Redis has lost nothing that an API host remembers (3e).
 CHECKS = (
     Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain),
     Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls),

@@ -18,7 +18,9 @@ from selftest.probe import insecure_context
 from selftest.target_installation import TargetInstallation
 
 _EXPIRY = "5 Expiry"
-_MOST = 4
+# How many different messages one finding shows: the rest is in `bringup pki verify`, which the hint names.
+_MESSAGES = 4
+# The checks of `pki.checks` that tests 4 and 5a show; 6 shows all others.
 _OF_CHAIN = {"chain", "signature", "authority"}
 _OF_EXPIRY = {"expiry", "crl", "revocation"}
 
@@ -101,7 +103,7 @@ def _grouped(results: list[Result]) -> str:
     for result in results:
         about.setdefault(result.message, []).append(result.target)
     groups = [f"{', '.join(dict.fromkeys(targets))}: {message}" for message, targets in about.items()]
-    return "; ".join(groups[:_MOST]) + (f"; and {len(groups) - _MOST} more" if len(groups) > _MOST else "")
+    return "; ".join(groups[:_MESSAGES]) + (f"; and {len(groups) - _MESSAGES} more" if len(groups) > _MESSAGES else "")
 
 
 def _in_use(server_of: ServerOf, file_of: Callable[[TargetInstallation], Path]) -> Ask:
@@ -115,7 +117,7 @@ def _in_use(server_of: ServerOf, file_of: Callable[[TargetInstallation], Path]) 
             return info(f"{path} is not on this host: compare there")
         answer = server.endpoint.handshake(insecure_context(server.identity))
         if answer.certificate is None:
-            return fail(f"no certificate seen: {answer.text[:120]}", expected="a TLS handshake", hint=server.see)
+            return fail(f"no certificate seen: {answer.first_line}", expected="a TLS handshake", hint=server.see)
         return _compared(answer.certificate, path)
 
     return check
@@ -134,6 +136,9 @@ def _compared(served: bytes, path: Path) -> Finding:
     )
 
 
+# Tests 4, 5a and 6 prove, as `bringup pki verify` does, that every certificate chains to our CA, is neither expired nor
+# revoked, and fits its key, host, role and profile: those in PKI_DIR, and those that settings name elsewhere. 5b and
+# 5c prove that the running servers use these files: a renewal has no effect before it is loaded.
 CHECKS = (
     Case(
         "4",

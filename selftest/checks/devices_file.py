@@ -51,6 +51,8 @@ def _all_hosts_have_one(target: TargetInstallation) -> Finding:
     )
 
 
+# Test 8 proves that no BMC's password can go to a server in its place (8), and that all API hosts decide by the same
+# inventory (8.hosts).
 CHECKS = (
     Case("8", "The certificate of every BMC is checked", _every_bmc_is_verified, group=_GROUP, static=True),
     Case("8.hosts", "All API hosts have one inventory", _all_hosts_have_one, group=_GROUP),

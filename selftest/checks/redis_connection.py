@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _GROUP_1, _GROUP_2 = "1 Redis", "2 Worker connection"
+# The key of 2a and 2b is deleted by the check itself. If the self-test is killed before, Redis deletes it after this
+# time, which is longer than a self-test runs.
 _KEY_LIFE_S = 60
+# As much of what redis-cli prints as fits into a report's line: its errors are one line, its help is many.
+_OUTPUT_CHARS = 160
 ACL_FILE = Path("redis/users.acl")  # where `bringup redis-conf` writes it
-# The commands of our transactions, on keys as ours: EXEC checks each of them again when the file is replayed.
+# One command of each kind that our transactions contain, on keys as ours: at a start Redis replays its append-only file
+# as the default user, EXEC checks the rights of that user for each, and a transaction that is refused is lost.
+# Source: https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
 _REPLAYED = (
     ("exec",),
     ("hset", keys.run("x"), "state", "x"),
@@ -36,6 +42,7 @@ _REPLAYED = (
     ("rpush", keys.rq_queue("boots"), "x"),
     ("zadd", keys.rq_scheduled("boots"), "1", "x"),
 )
+# In the replacement of sed an ampersand means what was found.
 _DEFAULT_USER_IN_SED = DEFAULT_USER.replace("&", r"\&")
 
 
@@ -56,7 +63,11 @@ def _password(target: TargetInstallation) -> Finding:
     except BringupError as error:
         return redis_refuses(target, error)
     if not without.text.startswith(("-NOAUTH", "-ERR unauthenticated")):
-        return fail(f"without a password Redis answered: {without.first_line}", expected="NOAUTH")
+        return fail(
+            f"without a password Redis answered: {without.first_line}",
+            expected="NOAUTH",
+            hint="look at the log of Redis",
+        )
     return ok("refuses without a password, accepts with ours")
 
 
@@ -85,7 +96,7 @@ def _by_redis_cli(target: TargetInstallation) -> Finding:
         return fail("redis-cli got no answer in time", expected="PONG", hint="see 2b")
     if done.stdout.strip() == "PONG":
         return ok("redis-cli gets PONG by mutual TLS (it checks no host name; 2b does)")
-    output = (done.stderr or done.stdout).strip()[:160]
+    output = (done.stderr or done.stdout).strip()[:_OUTPUT_CHARS]
     cause = "redis-cli prints I/O error for every refusal"
     return fail(f"redis-cli prints: {output}", expected="PONG", cause=cause, hint="see 2b")
 
@@ -200,6 +211,9 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
         redis.delete(job.key)
 
 
+# Test 1 proves that Redis lets in only clients with our password (1a), and with REDIS_USE_TLS=true also operators with
+# redis-cli by mutual TLS (1b); and that its next start replays every transaction (1c). 1c is required always: an
+# operator who restarts Redis because 1c did not fail must not lose data by it.
 SERVER = (
     Case("1a", "Redis asks for a password", _password, group=_GROUP_1, required_by=always),
     Case(
@@ -210,7 +224,6 @@ SERVER = (
         required_by=redis_tls,
         servers=(REDIS,),
     ),
-    # Always required: what was not asked may be lost at the next start.
     Case(
         "1c",
         "Redis replays its transactions at the next start",
@@ -220,6 +233,8 @@ SERVER = (
         servers=(REDIS,),
     ),
 )
+# Test 2 proves that a worker can do its work in Redis: with the one factory that all services use, it writes and reads,
+# enqueues and takes. The rights of its Redis user are proven with it, and by TLS the name in Redis's certificate.
 WORKER = (
     Case("2a", "Worker connection, plain", _plain, group=_GROUP_2, required_by=redis_plain, servers=(REDIS,)),
     Case("2b", "Worker connection, mutual TLS", _mutual_tls, group=_GROUP_2, required_by=redis_tls, servers=(REDIS,)),

@@ -13,8 +13,13 @@ from selftest.probe import PING, Answer, Endpoint, old_tls_context, verifying_co
 from selftest.target_installation import TargetInstallation
 
 _GROUP = "7 Refusals"
+# Where Redis listens by default, and where people put a second one: tried besides the port that Redis itself reports.
 _USUAL_PORTS = {6379, 6380}
+# How long one of these ports is waited for: behind a firewall that drops packets each costs this time, and there are
+# four at most.
 _PORT_WAIT_S = 0.5
+# "HTTP/1.1 401 ": the status is within the first characters of an answer, whatever follows.
+_STATUS_LINE_CHARS = 20
 
 
 def _no_certificate_at_the_api(target: TargetInstallation) -> Finding:
@@ -32,7 +37,7 @@ def _staff_without_certificate(target: TargetInstallation) -> Answer:
     token = target.settings.api_token.get_secret_value() if target.settings.api_token else ""
     bare = controls.no_certificate(target, target.api.identity)
     answer = target.api.endpoint.secured(bare, _runs_request(target, token))
-    return Answer(accepted=" 401 " not in answer.text[:20], text=answer.text)
+    return Answer(accepted=" 401 " not in answer.text[:_STATUS_LINE_CHARS], text=answer.text)
 
 
 def _runs_request(target: TargetInstallation, token: str) -> bytes:
@@ -48,7 +53,7 @@ def _wrong_token(target: TargetInstallation) -> Finding:
     except OSError as error:
         return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
     answer = endpoint.secured(context, request) if context else endpoint.plain(request)
-    if " 401 " in answer.text[:20]:
+    if " 401 " in answer.text[:_STATUS_LINE_CHARS]:
         return ok("a wrong token gets 401")
     if not answer.text.startswith("HTTP/"):
         return skip(f"inconclusive: {answer.first_line}", hint="see 3a and 3b")
@@ -102,6 +107,7 @@ def _answers(target: TargetInstallation, port: int) -> bool:
     return answer.text.startswith(("+", "-"))
 
 
+# What both servers must refuse, each wrong in one respect: the id, how the title calls it, and the client.
 _CASES: tuple[tuple[str, str, controls.Pretend], ...] = (
     ("foreign-ca", "a certificate of a foreign CA with the name of ours", controls.presenting(BadCertificates.foreign)),
     ("expired", "an expired certificate", controls.presenting(BadCertificates.expired)),
@@ -128,6 +134,9 @@ def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, 
     ]
 
 
+# Test 7 proves that the servers refuse what they must: clients without certificate, with a bad one, with TLS 1.1 or in
+# plain text. Each attempt is made between two controls, connections that must succeed: see `controls`. Besides, Redis
+# has no second port in plain text, and the API refuses revoked certificates and wrong tokens.
 CHECKS = (
     *(_redis_check(*case) for case in _refusals(REDIS, controls.must_refuse(REDIS, controls.no_certificate))),
     _redis_check("plain-port", "has no plain-text port", _plaintext_port),

@@ -10,7 +10,9 @@ from selftest.case import Case
 from selftest.probe import PING, Answer, Endpoint, verifying_context
 from selftest.target_installation import TargetInstallation
 
-_FEWEST = 3  # of two, none can lose the other: the one that is left is no majority
+# Fewer sentinels cannot lose one: of two, the one that is left is no majority, and elects no master.
+# Source: https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
+_FEWEST = 3
 
 
 def _sentinels(target: TargetInstallation) -> Finding:
@@ -53,9 +55,11 @@ def _disagreement(opinions: list[Opinion]) -> Finding | None:
     named = {one.master for one in opinions}
     if len(named) > 1:
         names = "; ".join(f"{_text(one.sentinel)} names {_text(one.master)}" for one in opinions if one.master)
-        return fail(names, expected="all name the same master", cause="a failover is going on, or they are cut off")
+        cause, hint = "a failover is going on, or they are cut off", "run this again; then look at their logs"
+        return fail(names, expected="all name the same master", cause=cause, hint=hint)
     if any(one.others < len(opinions) - 1 for one in opinions):
-        return fail("not all sentinels know each other", expected=f"each knows {len(opinions) - 1} others")
+        expected = f"each knows {len(opinions) - 1} others"
+        return fail("not all sentinels know each other", expected=expected, hint="look at the logs of the sentinels")
     return None
 
 
@@ -84,4 +88,6 @@ def _are_used(target: TargetInstallation) -> str:
     return "REDIS_SENTINELS names them" if target.settings.sentinels else ""
 
 
+# Test 1d proves that a failover would succeed, and that nobody else can cause one: each sentinel requires its password,
+# all know each other and name one master, and replicas follow it.
 CHECKS = (Case("1d", "Redis Sentinel and replicas", _sentinels, group="1 Redis", required_by=_are_used),)
