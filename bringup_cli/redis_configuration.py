@@ -29,6 +29,8 @@ _TLS = """\
 port 0
 tls-port {port}
 """
+# The oldest TLS version and the ciphers of TLS 1.2 that our ECDSA certificates can use.
+# Source: Mozilla's intermediate configuration (https://wiki.mozilla.org/Security/Server_Side_TLS).
 _SERVER_CERTIFICATE = """\
 tls-cert-file {cert}
 tls-key-file {key}
@@ -47,6 +49,9 @@ _USERS = """\
 # One user a role, each with its own password and rights; the default user is off.
 aclfile {acl}
 """
+# Two of these decide what a failover may cost: without min-replicas-to-write a master that is cut off would go on to
+# acknowledge changes that nobody else has, and a replica counts as lost when it was silent for 10 s, Redis's default.
+# Source: https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 _REPLICATION = """\
 # Replication. Any of these servers may become the master: Sentinel writes here which one follows which.
 replica-announce-ip {host}
@@ -65,7 +70,7 @@ protected-mode yes
 dir {data}
 aclfile {acl}
 """
-_MONITOR_WORDS = 6  # sentinel monitor NAME HOST PORT QUORUM
+_MONITOR_WORDS = 6  # of a line: sentinel monitor NAME HOST PORT QUORUM
 # 3 s: long enough for a busy host and for fresh replication offsets, by which the next master is chosen (docs/ha.md).
 # 6 s: a failover that does not succeed in this time is tried again after twice as long.
 _MASTER = """\
@@ -95,7 +100,8 @@ def redis_configuration(
     """The text of ``redis.conf``.
 
     Args:
-        folder: where it will lie, with ``users.acl`` beside it and the data below it.
+        settings: of this installation.
+        folder: where the file will be, with ``users.acl`` beside it and the data below it.
         bind: addresses that the server listens on, blank between them.
         address: host and port of this server; None: it is that of REDIS_HOST and REDIS_PORT.
         replica_password: with REDIS_SENTINELS what this server, as a replica, logs in with at its master.
@@ -118,7 +124,8 @@ def sentinel_configuration(
     """The text of ``sentinel.conf``.
 
     Args:
-        folder: where it will lie, with ``sentinel.acl`` beside it.
+        settings: of this installation.
+        folder: where the file will be, with ``sentinel.acl`` beside it.
         bind: addresses that the sentinel listens on, blank between them.
         address: host and port of this sentinel, as others reach it.
         password: what it logs in with at Redis.

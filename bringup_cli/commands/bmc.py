@@ -20,12 +20,13 @@ from workers.redfish.login import Credential, Login, read_credential
 from workers.redfish.survey import Survey, survey
 from workers.redfish.transport import BmcAddress, GivenAddress
 
+# An IP address without a scheme, with or without a port: https:// is added to it.
 _IP_ADDRESS = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """The BMC that is looked at, and what the inventory says of its machine."""
+class _TargetBmc:
+    """The BMC to examine, and what the inventory knows of its machine."""
 
     address: BmcAddress
     credential: Credential
@@ -36,7 +37,7 @@ class _Subject:
 
 @click.group()
 def bmc() -> None:
-    """Look at a machine's BMC without changing anything."""
+    """Examine a machine's BMC without changing anything."""
 
 
 def _fingerprint(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -48,9 +49,7 @@ def _fingerprint(_context: click.Context, _option: click.Parameter, value: str |
 
 @bmc.command()
 @click.argument("name_or_address")
-@click.option(
-    "--credential-file", type=click.Path(path_type=Path), help="username and password, as docs/redfish.md says."
-)
+@click.option("--credential-file", type=click.Path(path_type=Path), help="username and password: see docs/redfish.md.")
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="The CA that signed the BMC's certificate.")
 @click.option(
     "--fingerprint",
@@ -58,7 +57,9 @@ def _fingerprint(_context: click.Context, _option: click.Parameter, value: str |
     help="SHA-256 of the BMC's certificate, which is accepted without a CA.",
 )
 @click.option("--insecure", is_flag=True, help="Accept any certificate: an attacker in between gets the password.")
-@click.option("--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="Look with this one in mind.")
+@click.option(
+    "--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="The boot method that a run would use."
+)
 @click.option("--serial", help="Of the machine, where several systems stand behind the BMC.")
 @click.option("--basic", is_flag=True, help="Open no session: send name and password with each request.")
 @click.option(
@@ -93,19 +94,19 @@ def check(
         if not name_or_address.startswith("https://"):
             raise click.UsageError("the address must begin with https://: a password is sent there")
         trust = GivenAddress(name_or_address, ca, fingerprint, bmc_verify=not insecure)
-        subject = _Subject(trust, _credential_in(credential_file), boot_method or "cd", serial)
+        target = _TargetBmc(trust, _credential_in(credential_file), boot_method or "cd", serial)
     else:
         if ca or fingerprint or insecure:
             raise click.UsageError("--ca, --fingerprint and --insecure are for an address; the inventory has its own")
-        subject = _in_inventory(context.settings, name_or_address, credential_file, boot_method, serial)
-    with _connected(context.settings, subject, basic=basic) as (connection, login):
+        target = _in_inventory(context.settings, name_or_address, credential_file, boot_method, serial)
+    with _connected(context.settings, target, basic=basic) as (connection, login):
         found = survey(
             connection,
             login,
             context.settings,
-            serial=subject.serial,
-            uuid=subject.uuid,
-            boot_method=subject.boot_method,
+            serial=target.serial,
+            uuid=target.uuid,
+            boot_method=target.boot_method,
         )
         if capture:
             write_mockup(anonymised(read_all(connection)), capture)
@@ -117,9 +118,9 @@ def check(
 
 
 @contextmanager
-def _connected(settings: Settings, subject: _Subject, *, basic: bool) -> Iterator[tuple[RedfishConnection, Login]]:
-    connection = RedfishConnection(subject.address, settings)
-    login = Login(connection, subject.credential, basic_only=basic)
+def _connected(settings: Settings, target: _TargetBmc, *, basic: bool) -> Iterator[tuple[RedfishConnection, Login]]:
+    connection = RedfishConnection(target.address, settings)
+    login = Login(connection, target.credential, basic_only=basic)
     try:
         yield connection, login
     finally:
@@ -143,18 +144,18 @@ def _credential(name: str | None, folder: Path) -> Credential:
 
 def _in_inventory(
     settings: Settings, name: str, credential_file: Path | None, boot_method: str | None, serial: str | None
-) -> _Subject:
+) -> _TargetBmc:
     device = Inventory.read(settings.devices_file).by_name.get(name)
     if device is None:
         raise click.UsageError(f"{settings.devices_file} has no machine {name!r}; an address begins with https://")
     if not device.bmc.startswith("https://"):
-        raise click.UsageError(f"the BMC of {name} is {device.bmc}: only https:// can be looked at")
+        raise click.UsageError(f"the BMC of {name} is {device.bmc}: only https:// can be examined")
     credential = (
         _credential_in(credential_file)
         if credential_file
         else _credential(device.credential, settings.bmc_credentials_dir)
     )
-    return _Subject(device, credential, boot_method or device.boot_method, serial or device.serial, device.uuid)
+    return _TargetBmc(device, credential, boot_method or device.boot_method, serial or device.serial, device.uuid)
 
 
 def _show(found: Survey, capture: Path | None) -> None:
@@ -162,11 +163,11 @@ def _show(found: Survey, capture: Path | None) -> None:
         ("BMC", f"{found.bmc}, Redfish {found.redfish or 'of an unknown version'}, firmware {found.firmware or '?'}"),
         ("Login", found.login),
         ("System", f"{found.system or 'none'}" + (f" ({found.system_because})" if found.system_because else "")),
-        ("Machine", " ".join(filter(None, (found.maker, found.model))) or "says nothing of itself"),
+        ("Machine", " ".join(filter(None, (found.maker, found.model))) or "not reported"),
         ("Identity", ", ".join(f"{k} {_words(v)}" for k, v in found.identity.items() if v and k != "system_path")),
         ("Power", found.power),
         ("Boot", f"now {found.boot_now or '?'}; written to {found.boot_written_at or '?'}"),
-        ("Boots by", ", ".join(f"{method}: {target or 'no'}" for method, target in found.boot_targets.items())),
+        ("Boots by", ", ".join(f"{method}: {way or 'no'}" for method, way in found.boot_targets.items())),
         ("Waits", ", ".join(f"{name} {value:.0f}" for name, value in found.timing.items())),
     ):
         print_line(f"{label + ':':<10} {value}")
@@ -198,7 +199,7 @@ def _show(found: Survey, capture: Path | None) -> None:
     if not found.problems:
         print_line("Nothing that can be seen by reading would fail.")
     if capture:
-        print_line(f"An anonymised mockup is in {capture}. Look through it before you give it away.")
+        print_line(f"An anonymised mockup is in {capture}. Read it before you send it to others.")
 
 
 def _words(value: object) -> str:

@@ -48,7 +48,7 @@ def device() -> None:
 @device.command("set")
 @click.argument("name")
 @click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
-@click.option("--maintenance", metavar="REASON", help="Why nobody may touch it; an empty text ends it.")
+@click.option("--maintenance", metavar="REASON", help="The reason why no run may start; an empty text ends it.")
 @click.option("--forget-identity", is_flag=True, help="After a new mainboard: the next contact is the first again.")
 @output_option
 @click.pass_obj

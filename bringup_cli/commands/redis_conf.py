@@ -44,7 +44,7 @@ def _bind(_context: click.Context, _option: click.Parameter, value: str) -> str:
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("redis"), show_default=True)
 @click.option("--bind", default="127.0.0.1", show_default=True, callback=_bind, help="Addresses that Redis listens on.")
 @click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
-@click.option("--force", is_flag=True, help="Write over what is there; users that people have added stay.")
+@click.option("--force", is_flag=True, help="Replace existing files; users that people have added stay.")
 @click.option(
     "--address",
     type=_AddressType(),
@@ -84,11 +84,11 @@ def redis_conf(
     if separate_passwords:
         files |= {f"{role}.env": _env_text(role, passwords[role]) for role in _roles(settings)}
     _write(folder, files, force=force)
-    _say_what_next(folder, files, tls=settings.redis_use_tls)
+    _print_next_steps(folder, files, tls=settings.redis_use_tls)
 
 
 def _roles(settings: Settings) -> list[str]:
-    """Those with a password that `bringup redis-conf` may make."""
+    """The roles with a password that `bringup redis-conf` may make."""
     redis = _redis_roles(settings) if settings.redis_use_tls else []
     return [*redis, *(["peer"] if settings.sentinels else [])]
 
@@ -100,7 +100,8 @@ def _redis_roles(settings: Settings) -> list[str]:
 def _passwords(settings: Settings, folder: Path, *, separate: bool) -> dict[str, str]:
     """The password of each role, and as "" that of the default user.
 
-    Every host of an installation needs the same: those that lie in FOLDER already, copied from the first, are kept.
+    Every host of an installation needs the same passwords: those that are in FOLDER already, copied from the first
+    host, are kept.
     """
     if settings.redis_password is None:
         raise SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
@@ -144,20 +145,20 @@ def _refuse_former_master(settings: Settings, sentinel_conf: Path) -> None:
     if settings.sentinels and master not in {None, first}:
         host, port = master or first
         problem = (
-            f"REDIS_HOST, REDIS_PORT: they say that {first[0]}:{first[1]} is the master, and {sentinel_conf} that "
-            f"{host}:{port} is, since a failover; written like this, every server would follow the former one and "
-            f"lose what it lacks; set REDIS_HOST={host} and REDIS_PORT={port}, on all hosts, and run this again"
+            f"REDIS_HOST, REDIS_PORT: {first[0]}:{first[1]}, but since a failover the master of {sentinel_conf} is "
+            f"{host}:{port}. With these settings every server would follow the former master and lose the changes "
+            f"that it lacks. Set REDIS_HOST={host} and REDIS_PORT={port} on all hosts, and run this again"
         )
         raise SettingsError([problem])
 
 
 def _added(path: Path, written: str) -> str:
-    """What people have added to an ACL file that is written anew."""
+    """The users that people have added to an ACL file, which is written anew."""
     return "".join(f"{line}\n" for line in added_users(_present(path), written))
 
 
 def _present(path: Path) -> str:
-    """What is there now, if anything."""
+    """The present text of a file; empty if there is none."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -169,7 +170,7 @@ def _present(path: Path) -> str:
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
     present = [str(folder / name) for name in files if (folder / name).exists()]
     if present and not force:
-        raise SettingsError([f"{path} is there already; --force writes over it" for path in present])
+        raise SettingsError([f"{path} exists already; --force replaces it" for path in present])
     try:
         # Redis and Sentinel write their files anew as 0644, passwords and all: only the folder keeps others out.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
         raise SettingsError([f"{error.filename} cannot be written: {error.strerror}"]) from None
 
 
-def _say_what_next(folder: Path, files: dict[str, str], *, tls: bool) -> None:
+def _print_next_steps(folder: Path, files: dict[str, str], *, tls: bool) -> None:
     click.echo(f"Written (mode 0600): {', '.join(str(folder / name) for name in files)}")
     click.echo(f"Start it:  redis-server {folder / 'redis.conf'}")
     if "sentinel.conf" in files:

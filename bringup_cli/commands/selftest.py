@@ -50,7 +50,7 @@ def selftest(
     """Prove what is really in force between us, Redis and the API.
 
     Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
-    nor the API says a word, so that nothing about connections was tested.
+    nor the API answers, so that no connection was tested.
     """
     checks = _chosen(only, static_only=pre)
     if list_only:

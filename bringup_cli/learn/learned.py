@@ -12,14 +12,26 @@ from bringup.verdict.hardware import port_count
 from bringup.verdict.pci import PciFunction, functions, is_gpu
 from bringup.wire.report import Disk, HardwareInventory, Interface, MemoryModule, PcieLink, Report
 
-_NETWORK_AND_STORAGE = ("01", "02")  # PCI Code and ID Assignment 1.11
+# The classes of PCI devices whose links are learned, besides GPUs: those that slow a server down when they are narrow.
+# Source: PCI Code and ID Assignment 1.11.
+_STORAGE_AND_NETWORK = ("01", "02")
+# A slot that `expected` can name: domain, bus, device and function, as sysfs has them.
 _SLOT = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 Shape = tuple[int | None, float | None]  # width, GT/s
 Table = dict[str, Any]
 
 
 class Learned(NamedTuple):
-    """The host's ports and its parts, in the words of the inventory; and who its BMC is, as far as that is known."""
+    """What a report shows, in the words of the inventory.
+
+    Args:
+        run_id: the run of the report.
+        found: the inventory in the report.
+        nic_macs: the ports of the host.
+        expected: the table ``expected`` that the machine would pass.
+        bmc_mac: None if it is not known.
+        bmc_address: as the machine reports it; None if it does not.
+    """
 
     run_id: str
     found: HardwareInventory
@@ -30,9 +42,11 @@ class Learned(NamedTuple):
 
 
 def learn(run_id: str, report: Report, macs: tuple[str, ...]) -> Learned:
-    """What the report of a run teaches.
+    """What the report of a run shows, in the words of the inventory.
 
     Args:
+        run_id: the run.
+        report: of its machine.
         macs: under which the machine asked for leases. One that is no port of the host is its BMC's.
     """
     found = report.inventory
@@ -51,7 +65,7 @@ def learn(run_id: str, report: Report, macs: tuple[str, ...]) -> Learned:
 def expected_of(found: HardwareInventory) -> Table:
     """The table ``expected`` that this machine would pass. What it did not report is left out.
 
-    ``smart`` is never in it: that SMART data could not be read is a fault until a person says otherwise.
+    ``smart`` is never in it: that SMART data could not be read is a fault until a person decides otherwise.
     """
     firmware, serial = found.firmware, found.system_vendor.serial_number
     table: Table = {
@@ -62,7 +76,7 @@ def expected_of(found: HardwareInventory) -> Table:
         "serial": serial if serial_key(serial) else None,
         "disks": _disks(found.disks),
         "ports": _ports(found.interfaces),
-        "pcie": pcie_of(found),
+        "pcie": _pcie_of(found),
         "gpus": _gpus(found),
         "bios_version": firmware.bios_version if firmware else None,
         "bmc_version": firmware.bmc_version if firmware else None,
@@ -122,7 +136,7 @@ def _given(**values: Any) -> Table:
     return {name: value for name, value in values.items() if value}
 
 
-def pcie_of(found: HardwareInventory) -> list[dict[str, Any]]:
+def _pcie_of(found: HardwareInventory) -> list[dict[str, Any]]:
     """One line for all functions of one id that have the same link; a line for each slot where they differ."""
     links = {link.slot: link for link in found.pcie_links or ()}
     by_id: defaultdict[str, list[tuple[PciFunction, Shape]]] = defaultdict(list)
@@ -138,11 +152,11 @@ def pcie_of(found: HardwareInventory) -> list[dict[str, Any]]:
 
 
 def _matters(function: PciFunction) -> bool:
-    return function.pci_class.startswith(_NETWORK_AND_STORAGE) or is_gpu(function)
+    return function.pci_class.startswith(_STORAGE_AND_NETWORK) or is_gpu(function)
 
 
 def _shape(function: PciFunction, link: PcieLink | None) -> Shape:
-    """The speed of an idle GPU's link says nothing of the GPU."""
+    """Width and speed of a link, without the speed of a GPU's: an idle GPU slows its link down."""
     if link is None:
         return None, None
     return link.width, None if is_gpu(function) else link.speed_gts

@@ -14,14 +14,16 @@ from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
 from bringup.wire.run import RunMedia
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
-_RETRY_S = 2.0
+_RETRY_S = 2.0  # between the tries of a call that was not answered; short, for a demonstration of a minute
 _Reply = TypeVar("_Reply")
 
 
 class SimulatedMachine:
-    """Boots when switched on with a medium and the override set, as a real one would.
+    """A machine that boots when it is switched on with a medium and the override set.
 
     Args:
+        device: its inventory entry.
+        fault: how it fails.
         client_of: the API client for a run that bears a given token.
         powered: called with the machine's name and the run of its medium each time that it is switched on.
         boot_s: seconds from power to the agent's first call.
@@ -45,6 +47,7 @@ class SimulatedMachine:
         self._boot_s = boot_s
         self._check_s = check_s
         self._powered = powered
+        # Two requests may switch the power at once. Without the lock both would see it off, and start two agents.
         self._lock = Lock()
         self._off: Event | None = None  # set when the power goes off; None while it is off
         self._media: RunMedia | None = None
@@ -70,7 +73,7 @@ class SimulatedMachine:
 
     @property
     def identity(self) -> dict[str, object]:
-        """What a real BMC would say of the machine."""
+        """What a real BMC would report of the machine."""
         return {"serial": self.device.expectation.serial, "macs": list(self.device.nic_macs)}
 
     def set_boot_once(self, target: str | None) -> None:
