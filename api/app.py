@@ -13,6 +13,7 @@ from api.views import images, machine, monitoring, operators, queues, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
+# The version of the whole API. A change that an older client would not survive gets another.
 PREFIX = "/api/v1"
 
 
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> Flask:
         check_command(settings.run_certificate_command)
     app = _app("api", monitoring, workers, machine, images, operators, queues)
     given = make_services(app, settings, serves_images=not settings.image_port)
+    # Read once before anything listens: with a wrong inventory a start fails, not the first lease.
     given.store.inventory()
     return _with_services(app, given)
 

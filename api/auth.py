@@ -13,6 +13,7 @@ from api.services import Services, services
 from bringup.peer_role import roles_of
 
 _View = TypeVar("_View", bound=Callable[..., object])
+# The attribute of a view that holds what it requires.
 _ATTRIBUTE = "bringup_auth"
 
 
@@ -68,6 +69,7 @@ def _check() -> None:
     bearer = _bearer()
     if required is Auth.MACHINE:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
+    # The token before the certificate, so that a stranger learns nothing of our roles.
     elif not _is_staff(bearer, services()):
         raise unauthorized()
     elif services().settings.api_use_tls:

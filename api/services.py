@@ -25,6 +25,7 @@ from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 
+# Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "bringup"
 
 
@@ -93,6 +94,7 @@ def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
         InvalidTransition, NotYet: from ``compute``.
     """
     given = services()
+    # Before the transaction, which may run several times and must compute the same.
     refused, now = given.tokens.refused(run_id), given.store.now()
 
     def in_context(run: RunRecord, device: KnownDevice) -> Change:

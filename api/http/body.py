@@ -11,6 +11,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from api.http.problems import Refusal, invalid, malformed, too_large
 
+# Sizes in binary units, as operating systems count them.
 KIB = 1024
 MIB = 1024**2
 # Any call but a report: the largest of these, a lease or an event, has a few KiB.
@@ -36,6 +37,7 @@ def read(model: type[_Model], limit: int = LIMIT) -> _Model:
     Raises:
         Refusal: 413 too large, 415 not JSON by its type, 400 not JSON, 422 too deep or not fitting the schema.
     """
+    # In this order, each step bounds the next: size, elements, depth, schema.
     raw = _read_raw(limit, "application/json", "not_json")
     if sum(raw.count(mark) for mark in (b",", b"{", b"[")) > MOST_ELEMENTS:
         raise invalid(f"the body has more than {MOST_ELEMENTS} elements")
@@ -46,6 +48,7 @@ def read(model: type[_Model], limit: int = LIMIT) -> _Model:
     if _deeper_than(document, DEEPEST):
         raise invalid(f"the body is nested more than {DEEPEST} deep")
     try:
+        # Strict: "60" is no number of seconds, and a misspelt field that is dropped would be a false green.
         return model.model_validate_json(raw, strict=True)
     except ValidationError as error:
         raise invalid("the body does not fit the schema", _in_words(error)) from None

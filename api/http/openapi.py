@@ -43,6 +43,7 @@ class Text(RootModel[str]):
     """Plain text, in either direction."""
 
 
+# Messages that are not application/json, by the name of their model.
 _MEDIA_TYPES = {"Problem": "application/problem+json", "Text": "text/plain"}
 
 

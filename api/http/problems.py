@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 from bringup import errors
 from bringup.wire.message import Problem
 
+# RFC 9457 s.3.
 _MEDIA_TYPE = "application/problem+json"
 # What is busy or unavailable for a reason of its own: a boot slot or a command takes seconds at least.
 RETRY_AFTER_S = 5

@@ -19,7 +19,7 @@ from bringup.wire.machine import AREA_SIZE
 # Connections that read one image. A BMC has one or two; a broken one that opens connection after connection would
 # otherwise take the places of all others.
 MOST_OF_ONE = 4
-# What the other side must take within API_STALL_TIMEOUT_S: at 64 KiB a BMC of a few KiB a second still does.
+# What the other side must take within API_STALL_TIMEOUT_S: 64 KiB, a BMC of 4 KiB a second still does.
 CHUNK_BYTES = 64 * 1024
 # Between two looks at the run's state: so long may a reader go on after the end of its run.
 ASK_EVERY_S = 5.0
@@ -27,6 +27,7 @@ ASK_EVERY_S = 5.0
 _REPORT_EVERY_BYTES = 4 * 1024**2
 # At most 18 digits: more would be no size of a file, and int() of a long text takes quadratic time.
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
+# What is sent, piece by piece; called with start and stop of what was taken; called at each sign of progress.
 Content = Generator[bytes, None, None]
 Delivered = Callable[[int, int], None]
 Progress = Callable[[], None]
@@ -110,6 +111,7 @@ class ReadLog:
         """The bytes from ``start`` up to ``stop`` were taken. What cannot be counted is served all the same."""
         try:
             self._count(start, stop)
+        # A machine that boots is worth more than a count.
         except errors.BringupError as error:
             log.get("api").warning("what was read of an image is not counted", run_id=self.run_id, why=str(error))
 
@@ -143,6 +145,7 @@ def deliver(image: RawIOBase, span: range, delivered: Delivered, progress: Progr
     try:
         while position < span.stop:
             chunk = _read(image, min(CHUNK_BYTES, span.stop - position))
+            # Before the chunk is handed over: the time limit is for this chunk, not for the whole image.
             progress()
             yield chunk
             position += len(chunk)

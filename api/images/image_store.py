@@ -43,6 +43,7 @@ class Images:
         Raises:
             ParametersTooLarge: they do not fit into the image.
         """
+        # First, for it may fail: the image before this one works until the next line.
         area_of(parameters)
         sealed = seal(secret, parameters.model_dump_json().encode())
         self.records.put(parameters.run_id, locator(secret), base=self.base.current().digest, sealed=sealed)
@@ -56,6 +57,7 @@ class Images:
         """Whether the image may be read still; where that cannot be asked it may, for its run may well go on."""
         try:
             known = self.find(secret)
+        # To cut off every boot of a site because Redis restarts would be worse than to serve a minute too long.
         except errors.RedisUnavailable:
             return True
         return known is not None and not known.state.ended

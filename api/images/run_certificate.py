@@ -22,6 +22,7 @@ TIMEOUT_S = 20
 _LONGEST_COMPLAINT = 500
 # The area of an image holds a quarter of this.
 _MOST_BYTES = 256 * 1024
+# PEM by RFC 7468 s.5 and s.10; the command may print other text around it.
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.+?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
 # A pipe of Linux holds so much: pipe(7).

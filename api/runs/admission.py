@@ -27,6 +27,7 @@ _WHY_NOT = {
     model.DeviceState.ACTIVE: "the machine is in service",
     model.DeviceState.UNKNOWN: "a newer version of bringup has put the machine in a state that this API does not know",
 }
+# Without a verified certificate only the machine itself can prove that the BMC is the right one.
 _UNPROVEN = (
     "bmc_verify = false, so another machine could answer at the BMC's address: give the machine a serial or uuid in "
     "DEVICES_FILE (or its bmc_ca or bmc_fingerprint), which is compared before anything is written"
@@ -211,6 +212,7 @@ def _recorded(run: RunRecord, device: KnownDevice, detail: str, now: datetime) -
 
 def _seal(run: RunRecord, settings: Settings) -> str:
     """HMAC-SHA256 under a key of its own, derived from API_TOKEN, which every host of the API has."""
+    # A key of its own, so that no other use of API_TOKEN can ever be made to sign a BMC.
     token = settings.api_token.get_secret_value() if settings.api_token else ""
     key = hmac.digest(token.encode(), b"bringup: the BMC of a run", "sha256")
     content = json.dumps([run.run_id, run.device, *(getattr(run, name) for name in FIELDS)])

@@ -32,6 +32,7 @@ _FENCED = {
 }
 # Of one run. A machine in a crash loop is recognised after 3 boots; more than 100 only fill the record.
 _MOST_BOOT_IDS = 100
+# Only these two: what else a machine cannot do over TLS, such as connect, it cannot report either.
 _IN_WORDS = {
     model.FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",
     model.FailureReason.TLS_CLOCK: "by the machine's clock the API's certificate is not valid",
@@ -67,6 +68,7 @@ def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Ch
     if context.run.power_on_requested_at is not None:
         raise errors.InvalidTransition("the machine may be booting already, with the token before this one")
     change = context.step("media_minted")
+    # Kept with the device, not the run: a later run must recognise, and eject, the medium of an earlier one.
     known = change.device.record.media_sha256
     media = (*known, secret_sha256)[-_MOST_MEDIA:] if secret_sha256 else known
     return replace(change, device=change.device.with_record(media_sha256=media))
@@ -133,6 +135,7 @@ def _refuse_unless_current(context: RunContext, owner: str) -> None:
 
 
 def _boot_started(context: RunContext, event: RunEvent) -> Change:
+    # The time of the whole run counts from the first worker, or a boot that is taken over again and again never ends.
     first = context.run.boot_started_at or context.now
     return context.step(event.type.value, event.detail, boot_started_at=first, fencing_token=event.owner)
 
@@ -148,6 +151,7 @@ def _deadline(context: RunContext, _event: RunEvent) -> Change:
     if deadline is None or context.now < deadline:
         wait_s = (deadline - context.now).total_seconds() if deadline else context.settings.retry_max_s
         raise errors.NotYet("the run's time is not up", retry_in_s=wait_s)
+    # A worker only asks, and the clock of Redis decides: a worker whose clock is wrong ends no run.
     reason, detail = reason_of(context.run, context.refused_callbacks, context.image_read)
     return context.end("deadline", reason, detail)
 
@@ -156,6 +160,7 @@ def _machine_identified(context: RunContext, event: RunEvent) -> Change:
     """The machine at the BMC's address was read. When it is another, the run ends and nothing is written to it."""
     seen, known = event.identity or MachineIdentity(), context.run.identity
     if context.run.state.ended:
+        # After the end only the clean-up reads the machine, and it must not touch another one.
         if why := machine_identity.other_than_cleaned_up(context.device, known, seen, context.inventory):
             raise errors.PowerRefused(f"another machine answers at {context.run.bmc} now: {why}")
         return _identified(context, event.owner, machine_identity.first_contact(known, seen))
@@ -181,6 +186,7 @@ def _identified(context: RunContext, owner: str, began_with: MachineIdentity) ->
 def _finished(context: RunContext, event: RunEvent) -> Change:
     after = move(context.run, event.type.value, context.now, {"closed_at": context.now, **permits.NONE_GIVEN})
     device = context.device
+    # Another run may own the machine by now, and must keep it.
     if device.record.active_run == context.run.run_id:
         device = device.with_record(active_run=None)
     return Change(after, device, context.entry(event.type.value, after, event.detail))
@@ -201,6 +207,8 @@ def _in_words(message: TlsFailure) -> str:
     return _IN_WORDS[message.reason] + (f": {message.detail}" if message.detail else "")
 
 
+# What a worker may post, and nothing else: an event without an entry here does not exist.
+# A permit for power checks the whole device again; one to clean up, only that no other run owns it.
 _WORKER_EVENTS: dict[EventType, Callable[[RunContext, RunEvent], Change]] = {
     EventType.BOOT_STARTED: _boot_started,
     EventType.MEDIA_INSERTED: _marking("media_at"),

@@ -24,6 +24,7 @@ PERMITS = {
     EventType.CLEANUP_REQUESTED,
     EventType.POWER_OFF_REQUESTED,
 }
+# Written at the return of a permit and at the end of a run: nothing is under way then.
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
 
@@ -42,6 +43,7 @@ def permitting(
 
     def permit(context: RunContext, event: RunEvent) -> Change:
         why = refusal(context.device, context.run) or _unidentified(context.run, event.owner)
+        # What the run saw when it began is compared again: the inventory may have been corrected meanwhile.
         if refusal is power_refusal:
             why = why or _contradicted(context)
         if why:
@@ -90,6 +92,7 @@ def _refuse_while_in_use(run: RunRecord, owner: str, now: datetime) -> None:
     Raises:
         NotYet: a request of another owner may still reach the BMC.
     """
+    # A worker need not wait for itself: it sends one request after the other.
     if run.permit_ends_at is None or run.permit_owner == owner:
         return
     arrived_at = run.permit_ends_at + timedelta(seconds=ARRIVAL_S)

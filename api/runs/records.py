@@ -15,6 +15,7 @@ from bringup.wire.operator import DeviceView
 from bringup.wire.report import Verdict
 from bringup.wire.run import MachineIdentity, Run, TimelineEntry
 
+# Made once: to build an adapter takes longer than to read the value.
 _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 
 

@@ -13,7 +13,9 @@ from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.wire.run import Run, TimelineEntry
 
+# Short names for the table below, which is read as a table.
 _Q, _B, _W, _R = RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING
+# All but AUDITED, which never had a machine: nothing is left to clean up.
 _STARTED_AND_ENDED = (RunState.PASSED, RunState.DEGRADED, RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED)
 
 
@@ -21,6 +23,7 @@ def _all_to(to: RunState, *froms: RunState) -> Mapping[RunState, RunState]:
     return dict.fromkeys(froms, to)
 
 
+# Steps within a boot; steps of the clean-up after the end.
 _STAY_BOOTING = {_B: _B}
 _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 
@@ -114,6 +117,7 @@ class RunContext:
         """
         after = self._with_deadline(move(self.run, trigger, self.now, marks))
         jobs: tuple[Job, ...] = ()
+        # One job for each new deadline of a state, not for each heartbeat: the job asks again when it is too early.
         if after.deadline_at and (after.state is not self.run.state or self.run.deadline_at is None):
             jobs = (Job(JobKind.EXPIRE, after.deadline_at),)
         return Change(after, self.device, self.entry(trigger, after, detail), jobs)
@@ -130,6 +134,7 @@ class RunContext:
         """
         after = move(self.run, trigger, self.now, marks, reason=reason, detail=detail)
         device = self.device
+        # Not when an operator has changed the state meanwhile, for example to active.
         if device.record.state is DeviceState.VALIDATING and device.record.active_run == self.run.run_id:
             device = device.with_record(state=_DEVICE_STATE_AFTER[after.state])
         return Change(after, device, self.entry(trigger, after, detail), (Job(JobKind.FINISH),))

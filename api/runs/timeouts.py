@@ -20,6 +20,7 @@ def deadline_of(run: RunRecord, settings: Settings) -> datetime | None:
     """
     if run.boot_started_at is None:
         return None
+    # The shortest limit counts.
     limits = [run.boot_started_at + timedelta(seconds=settings.run_timeout_s)]
     if run.last_heartbeat_at:
         limits.append(run.last_heartbeat_at + timedelta(seconds=settings.heartbeat_lost_s))
@@ -37,6 +38,7 @@ def reason_of(run: RunRecord, refused_callbacks: int, image: ImageRead | None = 
     """
     if run.state in {RunState.QUEUED, RunState.BOOTING}:
         return FailureReason.WORKER_LOST, "no worker completed the boot in time; the timeline shows its last step"
+    # The most specific reason first: a crash loop may also have had refused calls.
     if len(run.boot_ids) >= CRASH_LOOP_BOOTS:
         return FailureReason.NO_BOOT, f"the machine restarted {len(run.boot_ids)} times without a report (crash loop)"
     if refused_callbacks:

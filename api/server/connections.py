@@ -62,6 +62,7 @@ class Clients:
         """
         client = Client(fileno, address)
         self._open[fileno] = client
+        # Before the newcomer waits itself, so that it is never the one that is closed.
         if len(self._open) > self._most:
             self._close_oldest(self._waiting)
         self.expect(client, seconds)
@@ -148,5 +149,6 @@ def _shut_down(fileno: int) -> None:
 
     `SSLSocket.shutdown` would take the object's TLS state away under that greenlet.
     """
+    # It may be closed by the client at the same moment.
     with suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as same:
         same.shutdown(socket.SHUT_RDWR)

@@ -58,6 +58,7 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Serve until a signal to stop; then finish what is under way."""
+        # Larger than the limit: `Clients` closes the oldest connection; a full pool would not accept the newest.
         pool = Pool(_most_connections() + self.cfg.backlog)
         servers = [self._listening(listener, pool) for listener in self.sockets]
         while self.alive:
@@ -71,6 +72,7 @@ class Worker(GeventWorker):
         self._finish(pool)
 
     def _listening(self, listener: Any, pool: Pool) -> StreamServer:
+        # gunicorn creates its listeners non-blocking.
         listener.setblocking(1)
         server = StreamServer(listener, handle=partial(self._serve, listener), spawn=pool)
         if self.cfg.workers > 1:
@@ -121,4 +123,5 @@ def _most_connections() -> int:
     if soft < wanted <= hard or soft < hard < wanted:
         soft = min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    # Half at least: where descriptors are few, connections and all else share them.
     return min(_MOST_CONNECTIONS, max(soft - _OTHER_DESCRIPTORS, soft // 2))

@@ -104,6 +104,7 @@ def _check_port(host: str, listener: Listener) -> None:
     gunicorn itself would try five times and then only log it.
     """
     deadline = time.monotonic() + _PREDECESSOR_S
+    # A try every half second: a restart must not take seconds longer than the port is busy.
     while True:
         try:
             _try_port(host, listener)

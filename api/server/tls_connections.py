@@ -51,8 +51,9 @@ class TlsConnections:
                 self._trust.judge_again()  # the files changed during the handshake
             # OpenSSL looks at no certificate when it resumes a session.
             return None if client.certificate and has_ended(client.certificate, model.utc_now()) else secured
+        # The files cannot be used now: reported once, by `close_refused`, and not at each connection.
         except errors.SettingsError:
-            return None  # reported once, by `close_refused`, and not at each connection
+            return None
 
     def close_refused(self) -> None:
         """Close the connections whose certificate is revoked, expired or of another CA by now. Called every second."""

@@ -47,13 +47,16 @@ class WorkSlots:
     def __init__(self, app: "WSGIApplication", clients: Clients, *, most: int, header_s: float, stall_s: float) -> None:
         self._app = app
         self._clients = clients
+        # Bounded, so that a slot that is given back twice is an error and not one request more than most.
         self._slots = BoundedSemaphore(most)
         self._header_s = header_s
         self._stall_s = stall_s
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Source: PEP 3333."""
+        # The client is looked up by its socket: an address may have many connections.
         client = self._clients.of(environ["gunicorn.socket"].fileno())
+        # One deadline for the whole body: a byte a second must not extend it.
         deadline = time.monotonic() + self._header_s + _body_bytes(environ) / _LEAST_BYTES_PER_S
         environ["wsgi.input"] = _Body(environ["wsgi.input"], partial(self._reading, client, deadline))
         environ[SLOT_GIVEN_BACK] = self._given_back

@@ -48,6 +48,7 @@ class Artifacts:
             pipe.expire(sizes, self._keep)
             return name not in known
 
+        # Watched, so that of two first deliveries at once one only is the first (201).
         return self._database.transact(write, sizes)
 
     def get(self, run_id: str, name: str) -> bytes | None:

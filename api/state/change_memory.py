@@ -59,12 +59,14 @@ class ChangeMemory:
             return None
         except OSError as error:
             raise errors.StateDirUnavailable(f"{self._path} cannot be read: {error.strerror}") from error
+        # Not replaced: a damaged file may have held a number that Redis is behind. A person decides.
         except ValidationError:
             raise errors.StateDirUnavailable(f"{self._path} is damaged") from None
 
     def raise_to(self, number: int) -> None:
         """Remember ``number``, unless a higher one is remembered; it is on disk when this returns."""
         with self._locked():
+            # Under the lock: between reading and writing another process may have remembered a higher number.
             known = self.read()
             if known is None or known.number < number:
                 self._write(number)
@@ -161,6 +163,7 @@ class SeenChanges:
         """One timer at a time, and none while there is nothing to write: no thread has to outlive a fork."""
         if self._timer is None and self._pending:
             self._timer = Timer(FLUSH_S, self._flush)
+            # It must not keep a process from ending: what it would write is in Redis, and read again at the next start.
             self._timer.daemon = True
             self._timer.start()
 
@@ -171,8 +174,9 @@ class SeenChanges:
             self.alarm.clear()
         except errors.StateDirUnavailable as error:
             self.alarm.report(str(error))
+        # Whether it is settled cannot be asked now: the next flush asks again.
         except (errors.RedisUnavailable, errors.PermanentError):
-            pass  # whether it is settled cannot be asked now: the next flush asks again
+            pass
         finally:
             with self._lock:
                 self._timer = None
@@ -180,6 +184,7 @@ class SeenChanges:
 
     def _remember(self, number: int) -> None:
         """Others' changes, which we have only read, may not be on a replica; and a failover may have lost them."""
+        # Never more than Redis has: a memory ahead of it would withhold every machine.
         confirmed = min(number, self._confirmed())
         self._memory.raise_to(confirmed)
         self._drop_up_to(number)

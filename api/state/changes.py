@@ -85,6 +85,7 @@ class Changes:
                 pipe.set(keys.CHANGE_TIME, model.utc_now().isoformat())
                 pipe.incrby(keys.CHANGE_NUMBER, 1)
 
+        # In one transaction with the change: a number without its change, or the reverse, would look like a loss.
         replies = self._database.execute(counted, *watched)
         return outcome[0], int(replies[-1]) if counts(outcome[0]) else None
 
@@ -110,6 +111,7 @@ class Changes:
             pipe.multi()
             pipe.set(keys.INSTALLATION, secrets.token_hex(16), nx=True)
 
+        # Written, then read: whichever process was first, all get the same id.
         self._database.transact(write)
         return str(self.recorded().installation)
 
@@ -125,6 +127,7 @@ class Changes:
             pipe.multi()
             return number
 
+        # A transaction, because with Sentinel it returns only when the replicas have what was before it.
         return self._database.transact(look, keys.INSTALLATION)
 
     def note_loss(self, host: str, remembered: int) -> Loss | None:
@@ -149,6 +152,7 @@ class Changes:
             pipe.hset(keys.LOSS, mapping={name: str(value) for name, value in vars(loss).items()})
             return loss
 
+        # Watched: two hosts may notice the same loss at once, and the higher memory counts.
         return self._database.transact(write, keys.LOSS, keys.CHANGE_NUMBER)
 
     def accept(self, own_id: str | None, remembered: int) -> Recorded:
@@ -172,6 +176,7 @@ class Changes:
             pipe.delete(keys.LOSS)
             return Recorded(installation, number, recorded.at, None)
 
+        # Watched: a change that comes meanwhile must not be counted below the number that is set here.
         return self._database.transact(write, keys.INSTALLATION, keys.CHANGE_NUMBER, keys.LOSS)
 
 

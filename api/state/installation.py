@@ -23,8 +23,10 @@ from bringup import errors, files, outages
 from bringup.settings import Settings
 
 _Content = TypeVar("_Content")
+# In STATE_DIR: what this host remembers when Redis has lost everything.
 ID_FILE = "api-installation"
 MEMORY_FILE = "api-change-number"
+# One hint for every reason: the person must look before machines are powered again.
 _HINT = "look at `bringup devices`, then start the API once with --accept-redis"
 _FORGOTTEN = "Redis does not remember this installation (lost data, another database?)"
 
@@ -76,6 +78,7 @@ class Installation:
         """
         try:
             status = self._compared()
+        # Fail closed: without its memory this host cannot know whether Redis has lost data.
         except errors.StateDirUnavailable as error:
             status = Status(withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}")
         if status.withheld:

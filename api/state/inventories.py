@@ -24,6 +24,7 @@ from bringup import errors, files, keys, log, model, outages
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 
+# In STATE_DIR.
 ID_FILE = "api-host"
 # Well below SILENT_S: a host that misses a few of these is not silent.
 BEAT_EVERY_S = 15.0
@@ -31,6 +32,7 @@ BEAT_EVERY_S = 15.0
 SILENT_S = 900.0
 # Seconds: a summary in Redis outlives its host by a day, in which a person may ask which host that was.
 _FORGET_S = 86_400
+# One letter before the digest of an entry, so that another host can name the reason without the entry.
 _IN_SERVICE, _IN_MAINTENANCE, _OTHER = "s", "m", "o"
 _REASONS = {
     _IN_SERVICE: "the machine is in service",
@@ -156,6 +158,7 @@ class InventoryHosts:
         with suppress(
             errors.RedisUnavailable, errors.PermanentError
         ):  # a host that cannot write permits nothing, and may still read
+            # One transaction: a sign of life beside an older summary would release machines that differ.
             self._database.transact(write)
 
     def _entries(self, host_id: str, host: Host) -> Entries:

@@ -67,6 +67,7 @@ class Reader:
             pipe.multi()
             return run
 
+        # A transaction, because with Sentinel it returns only when the replicas have what it has read.
         return self._database.transact(look, keys.run(run_id))
 
     def device(self, name: str) -> KnownDevice | None:

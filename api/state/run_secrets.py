@@ -22,6 +22,7 @@ if not run_id then return false end
 local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
 return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state}
 """
+# Three keys for each run: set once, counted, set once.
 _FIRST, _BYTES, _PARAMETERS = "first", "bytes", "parameters"
 
 
@@ -48,6 +49,7 @@ class RunTokens:
             pipe.set(keys.run_token(run_id), _digest(token), ex=self._keep)
             pipe.set(keys.token_owner(_digest(token)), run_id, ex=self._keep)
 
+        # Watched: of two tokens made at once, the first would otherwise stay valid beside the second.
         self._database.transact(write, keys.run_token(run_id))
         return token
 
@@ -129,6 +131,7 @@ class ImageRecords:
             pipe.hset(keys.image(locator), mapping=fields)
             pipe.expire(keys.image(locator), self._keep)
 
+        # Watched, as for tokens: one image of a run can be found, and no other.
         self._database.transact(write, keys.run_image(run_id))
 
     def find(self, locator: str) -> KnownImage | None:

@@ -60,6 +60,7 @@ class Store(Reader):
             return None
         try:
             return self._transact(known.device, run_id, lambda run, device: compute(run, device) if run else None)
+        # On the timeline, so that a person sees what a late worker has tried.
         except errors.InvalidTransition as refused:
             self.note(known, "refused", str(refused), applied=False)
             raise
@@ -111,6 +112,7 @@ class Store(Reader):
         def body(pipe: Pipeline) -> _Outcome:
             run = self._stored_run(run_id, pipe)
             record = self._stored_device(device_name, pipe)
+            # Read in the transaction: a loss that is noticed now must stop this very change.
             withheld = self._withheld()
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
@@ -121,6 +123,7 @@ class Store(Reader):
                 self._write(pipe, outcome, run)
             return outcome
 
+        # Both are watched: a run is decided by its device, and one device has one active run.
         return self._apply(body, keys.run(run_id), keys.device(device_name), counts=_counts)
 
     def _refuse_permits_after_a_loss(self, outcome: Change | RunRecord | None) -> None:

@@ -34,6 +34,7 @@ _MEDIA_TYPE = "application/octet-stream"
 )
 def image(secret: str) -> Response:
     """The image of one run, whole or in part (Range). 410: the run has ended."""
+    # One look-up for both: a secret that is unknown, and images that this port does not serve, look the same.
     images = services().images
     known = images.find(secret) if images and services().serves_images else None
     if images is None or known is None:
@@ -51,6 +52,7 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.OK:
         content = _fill(response, file, base, images, known)
         if request.method == "GET":
+            # Not in a test client, which has no socket.
             if connection := request.environ.get("gunicorn.socket"):
                 delivery.send_in_small_parts(connection)
             content = delivery.while_it_lives(content, lambda: images.lives(secret))

@@ -17,6 +17,7 @@ from bringup.wire.report import Report
 from bringup.wire.run import Artifact
 
 bp = Blueprint("machine", __name__)
+# What every call of a machine may get: no such run for this token, or the run has ended.
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 # The message holds one text of at most 1,024 characters; anyone may post it without a token.
 _TLS_FAILURE_LIMIT = 16 * body.KIB
@@ -56,6 +57,7 @@ def report(run_id: str) -> Response:
     if message.simulated and services().settings.environment == "production":
         raise problems.invalid("a simulated report is refused with ENVIRONMENT=production")
     run = _own_run(run_id)
+    # Before the state: a report whose response was lost is sent again after the run has ended with it.
     if run.report_sha256 is not None:
         return _replayed(run_id, message)
     if run.state.ended:
@@ -128,6 +130,7 @@ def _proven_run(run_id: str, message: TlsFailure) -> RunRecord:
     known = re.fullmatch(model.RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
     proven = events.proves(message, run_id, digest)
+    # Only after the proof: else the time of the answer would show which runs exist.
     run = services().store.run(run_id) if proven else None
     if run is None:
         raise problems.unauthorized("the proof is wrong")

@@ -19,6 +19,7 @@ from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
 
 bp = Blueprint("monitoring", __name__)
+# Fields of `QueueView`, and values of the label "state".
 _JOB_STATES = ("queued", "started", "scheduled", "failed", "quarantined")
 
 
@@ -45,6 +46,7 @@ def health() -> Response:
 @openapi.documented((HTTPStatus.OK, Readiness), (HTTPStatus.SERVICE_UNAVAILABLE, Readiness), public=True)
 def ready() -> Response:
     """Whether the API can do its work: Redis takes writes, has a replica if it needs one, and has lost nothing."""
+    # Every check runs: an operator wants all problems at once, not the first.
     problems, withheld = [], None
     try:
         services().database.check_writes()

@@ -17,10 +17,12 @@ from bringup.wire.report import Report
 from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 
 bp = Blueprint("operators", __name__)
+# Statuses for the OpenAPI document.
 _UNKNOWN = (HTTPStatus.NOT_FOUND,)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-# In one response: some 10 MB of JSON, which takes a second.
+# In one response: those of 100 leases a day within RUN_KEEP_DAYS.
 _MOST_RUNS = 10_000
+# A page that a person reads.
 _DEFAULT_RUNS = 100
 
 
@@ -133,6 +135,7 @@ def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
         device = device.with_record(identity=None)
     if wanted.state is None:
         return device
+    # Only approval exposes a machine; every other state protects it, and is always allowed.
     if wanted.state is DeviceState.APPROVED:
         _refuse_to_expose(device)
     return device.with_record(state=wanted.state, unapproved=wanted.state is DeviceState.DISCOVERED)

@@ -21,6 +21,7 @@ from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, Run
 _CERTIFICATE_AGAIN_S = 30
 
 bp = Blueprint("workers", __name__)
+# Statuses for the OpenAPI document.
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
@@ -123,6 +124,7 @@ def mint_media(run_id: str) -> Response:
     run = _known(run_id)
     # First, because it takes time and may fail: until then the token before this one works.
     certificate = _certificate(run) if run.fencing_token == asked.owner else None
+    # The secret is made first, so that the change records its hash: the medium is recognised even if minting fails.
     secret = new_secret()
     digest = locator(secret)
     change = change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
@@ -143,6 +145,7 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
     given = services()
     if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
         return None
+    # Not blocking: a request that waits here would hold a work slot, and the worker tries again anyway.
     if not given.certificate_commands.acquire(blocking=False):
         raise problems.unavailable("the run has no image yet: RUN_CERTIFICATE_COMMAND runs for as many runs as it may")
     try:
