@@ -150,7 +150,9 @@ class Layout:
     is_lease_file: bool = False
 
 
+# A log, or JSON lines: nothing is repeated, and rotated files have numbers or dates.
 LINES = Layout(Lines, b"\n")
+# ISC dhcpd renames its lease file to this when it writes it anew. Source: dhcpd.leases(5).
 BLOCKS = Layout(Blocks, b"\n}\n", backups=("~",), is_lease_file=True)
 # The files of Kea's clean-up: kea-lfc merges .2 and .1 into .completed, which becomes .2. Source: Kea ARM, s. 8.2.2.
 _LFC = (".2", ".1", ".completed")

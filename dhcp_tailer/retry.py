@@ -18,6 +18,7 @@ AGAIN_S = 0.2
 _LOOK_S = 0.05
 # Seconds between two probes while it is not certain that an outage is over: several within `bringup.outages.STEADY_S`.
 _PROBE_EVERY_S = 1.0
+# A lease needs both: a Redis that answers reads and refuses writes takes none.
 _SERVICES = (Service.REDIS, Service.REDIS_WRITES)
 
 

@@ -24,6 +24,7 @@ LONGEST_WAIT_S = 0.25
 # Bytes of events read at once: several hundred, so that a burst costs one read. The kernel keeps what does not fit.
 _EVENTS_AT_ONCE = 64 * 1024
 
+# Flags of inotify_init1, events of inotify_add_watch. Source: <sys/inotify.h>.
 _CLOEXEC, _NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
 _MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, len of the name that follows

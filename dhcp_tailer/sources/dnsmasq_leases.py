@@ -15,6 +15,7 @@ from dhcp_tailer.framing import LINES
 from dhcp_tailer.sources.lease_fields import device_text, lease_event, mac_in, utc
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
 
+# A change, as `dhcp_tailer.snapshots` writes it.
 _CHANGE = re.compile(rb"(?P<at>\d{1,12}) (?P<sign>[+-]) (?P<line>.*)", re.DOTALL)
 # "1795427050 02:00:00:00:00:02 10.88.0.141 bmc-r12u07 00:02:..."; for IPv6 an IAID in place of the MAC.
 _LINE = re.compile(

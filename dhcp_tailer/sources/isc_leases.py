@@ -14,8 +14,10 @@ from dhcp_tailer.sources.lease_fields import device_text, mac_of
 from dhcp_tailer.sources.lease_history import Lease
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Skip, malformed
 
+# A binding state, dhcpd.leases(5): in every other one the lease is over.
 _ACTIVE = b"active"
 _ENDED = frozenset({b"released", b"expired"})  # "free" follows both: then an end before its time is a release
+# Of a time as db-time-format default writes it: "1 2026/11/23 09:47:33".
 _DATE = re.compile(rb"(\d{4})/(\d\d?)/(\d\d?)")
 _CLOCK = re.compile(rb"(\d\d?):(\d\d):(\d\d)")
 _VENDOR_CLASS = (b"vendor-class-identifier", b"vendor-class")  # as the configuration of docs/dhcp.md names it
@@ -23,6 +25,7 @@ _VENDOR_CLASS = (b"vendor-class-identifier", b"vendor-class")  # as the configur
 _LATEST_S = 253402300799
 # A string never holds a bare quote; a comment runs to the end of its line ("epoch 1795427253; # Mon Nov 23 ...").
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|#[^\n]*|[{};]|[^\s{};"#]+', re.DOTALL)
+# What is not printable is written as three octal digits, quote and backslash behind a backslash.
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _ENDINGS = frozenset({b"{", b"}", b";"})
 

@@ -17,6 +17,7 @@ _MARKS = (b"DHCPACK ", b"DHCPDISCOVER ", b"DHCPREQUEST ", b"DHCPRELEASE ", b"Rep
 # What syslog begins a line with: "Nov 23 09:51:22 vm dhcpd[14195]: ".
 _HEADER = re.compile(SYSLOG + rb" dhcpd(?:\[\d{1,10}\])?: ")
 
+# What the messages consist of. Lengths are bounded, so that no line can make a pattern slow.
 _IP = rb"(?P<ip>\d{1,3}(?:\.\d{1,3}){3})"
 _MAC = rb"(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})"
 _NAME = rb"(?: \((?P<name>.*)\))?"

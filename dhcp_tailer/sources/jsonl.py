@@ -20,6 +20,7 @@ _ACTIONS = MappingProxyType(
     | dict.fromkeys(("released", "lease_released", "release", "del"), LeaseAction.RELEASED)
     | dict.fromkeys(("expired", "lease_expired", "expiry"), LeaseAction.EXPIRED)
 )
+# Fields that a client, or the relay before it, chose.
 _TEXTS = ("hostname", "vendor_class", "client_id", "circuit_id")
 _INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 

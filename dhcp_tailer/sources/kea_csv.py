@@ -11,11 +11,13 @@ from dhcp_tailer.sources.lease_fields import circuit_id, cut, mac_in
 from dhcp_tailer.sources.lease_history import Lease, LeaseRow, Leases
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Skip, malformed
 
+# Columns without which no lease can be read; Kea adds others with its versions.
 _NEEDED = frozenset({"address", "valid_lifetime", "expire", "state"})
 _ESCAPED = re.compile(r"&#x([0-9a-fA-F]{2})")  # ``CSVRow::escapeCharacters``: a comma is "&#x2c"
 _INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 _DEFAULT, _DECLINED, _RECLAIMED, _RELEASED = "0", "1", "2", "3"  # ``Lease::STATE_...``; 4: registered, no lease
 _PREFIX = "2"  # ``Lease::TYPE_PD``: a prefix is no machine's address
+# In the user_context: option 82, as Kea keeps it with store-extended-info.
 _RELAY = re.compile(r'"(?:sub-options|relay-agent-info)": "0x([0-9A-Fa-f]+)"')
 
 

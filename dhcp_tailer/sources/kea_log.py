@@ -19,6 +19,8 @@ _HEADER = re.compile(
     rb"[A-Z]{4,5} {1,2}\[kea-dhcp[46]\.[a-z0-9-]{1,40}[/.][0-9.]{1,60}\] "
 )
 
+# Behind the header, as in: DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:01], cid=[no info], tid=0x90436612: lease
+# 10.77.1.0 has been allocated for 40 seconds
 _MESSAGE = re.compile(
     rb"DHCP[46]_(?P<kind>LEASE_ADVERT|LEASE_OFFER|LEASE_ALLOC|LEASE_REUSE|LEASE_RENEW|RELEASE|RELEASE_NA) "
     rb"(?:\[hwtype=(?P<hwtype>\d{1,3}) (?P<hwaddr>[0-9a-f:]{0,60})\]"
@@ -30,6 +32,7 @@ _MESSAGE = re.compile(
 _LEASE = (b"DHCP4_LEASE_ALLOC ", b"DHCP6_LEASE_ALLOC ")  # a lease was given, whatever comes behind it
 _ETHERNET = b"1"  # hardware type, IANA ARP parameters
 _OFFERS = frozenset({b"LEASE_ADVERT", b"LEASE_OFFER"})  # as it is called up to Kea 2.2, and since
+# DHCPv4, DHCPv6.
 _RELEASES = frozenset({b"RELEASE", b"RELEASE_NA"})
 
 

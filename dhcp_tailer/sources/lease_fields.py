@@ -27,6 +27,7 @@ SYSLOG = (
     rb"|(?P<rfc3339>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)))"
     rb"(?: [0-9A-Za-z._:-]{0,254}[0-9A-Za-z])?"
 )
+# Not by strptime: it takes the months of the locale.
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 # Years to go back for a 29 February: two leap years are at most so far apart, as around 1900 and 2100.
 _LEAP_YEARS_APART = 8
