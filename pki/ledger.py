@@ -60,6 +60,7 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
     crl_number: int = 0
+    # Looked up at every check of a certificate; a search of all entries would make a large ledger slow.
     _by_serial: dict[str, Entry] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

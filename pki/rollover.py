@@ -40,6 +40,7 @@ def start(session: CaSession) -> Moved:
     if session.rollover.stage is not None:
         raise Refused("a CA rollover is under way already", hint="bringup pki rollover status")
     old, new = session.authority, Authority.new(session.validity.ca_days, session.now)
+    # Both are trusted before the new one signs: a machine with one CA only would refuse the other's certificates.
     session.trust(old.certificate, new.certificate)
     session.install(old, other=new, passphrase=session.ca_passphrase())
     return _enter(session, Moved(Stage.TRUST))
@@ -73,6 +74,7 @@ def finish(session: CaSession) -> Moved:
         raise Refused(
             f"the rollover is at stage {stage.value}: no stage can be skipped", hint="bringup pki rollover advance"
         )
+    # An identity that is listed here would be refused by every machine that trusts the new CA alone.
     if left := list(_of_old(session)):
         names = ", ".join(map(str, left))
         raise Refused(

@@ -178,14 +178,19 @@ def _all_folders(store: Store) -> Iterator[Path]:
     yield from sorted(found)
 
 
+# In this order, because a check needs only those before it.
 CHECKS: tuple[Check[Ca], ...] = (
+    # That no other user can replace a file, and that no change was left half done.
     Check("folders", "Folders", _folders),
     Check("journal", "No interrupted change", _journal),
+    # That no other user can replace the CA certificate, and that strict peers accept what it signs, now and later.
     Check("certificate", "CA certificate", _certificate),
     Check("profile", "CA profile", _profile, ("certificate",)),
     Check("expiry", "CA expiry", _validity, ("certificate",)),
+    # That it can sign and knows what it signed: without the ledger a new CRL would omit what was revoked.
     Check("key", "CA key", _key, ("certificate",)),
     Check("ledger", "Ledger", _ledger, ("certificate",)),
+    # That every revoked certificate is refused, and which CAs are trusted meanwhile.
     Check("crl", "Revocation list", _crl, ("certificate", "ledger")),
     Check("rollover", "Rollover", _rollover, ("certificate",)),
 )

@@ -212,15 +212,20 @@ def _bundle(leaf: Leaf) -> Findings:
         yield ok("certificate, then CA")
 
 
+# In this order, because a check needs only those before it.
 CHECKS: tuple[Check[Leaf], ...] = (
+    # That the holder, and no other user, can present the certificate.
     Check("certificate", "Certificate file", _readable),
     Check("key", "Key file", _private),
     Check("match", "Key fits certificate", _match, ("certificate", "key")),
+    # That a strict peer accepts it: in its role, under its names, and in no other role.
     Check("chain", "Certificate chain", _chain, ("certificate",)),
     Check("profile", "Profile", _profile, ("certificate",)),
     Check("purpose", "Extended key usage", _purpose, ("certificate",)),
     Check("names", "Names and addresses", _names, ("certificate",)),
+    # That it is valid now and for a while, and was not revoked.
     Check("expiry", "Expiry", _validity, ("certificate",)),
     Check("revocation", "Revocation", _revocation, ("certificate",)),
+    # That a server which sends the chain sends the present one.
     Check("bundle", "Bundle", _bundle, ("certificate", "chain")),
 )
