@@ -107,14 +107,14 @@ def misconfigured(detail: str) -> Refusal:
     return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "misconfigured", detail)
 
 
-def unknown_job() -> Refusal:
+def unknown_job(job_id: str) -> Refusal:
     """404 for a job in quarantine."""
-    return Refusal(HTTPStatus.NOT_FOUND, "unknown_job", "there is no such job in quarantine")
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_job", f"no job {job_id!r} is in quarantine")
 
 
-def unknown_device() -> Refusal:
+def unknown_device(name: str) -> Refusal:
     """404 for a device."""
-    return Refusal(HTTPStatus.NOT_FOUND, "unknown_device", "there is no such device")
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_device", f"there is no device {name!r}")
 
 
 def stale(detail: str) -> Refusal:

@@ -124,7 +124,7 @@ def change_device(name: str) -> Response:
     wanted = body.read(DeviceChange)
     changed = services().store.change_device(name, lambda device: _changed(device, wanted))
     if changed is None:
-        raise problems.unknown_device()
+        raise problems.unknown_device(name)
     return body.respond(changed.view(), HTTPStatus.ACCEPTED)
 
 
@@ -184,5 +184,5 @@ def _sealed(change: Change) -> Change:
 def _known_device(name: str) -> KnownDevice:
     device = services().store.device(name)
     if device is None:
-        raise problems.unknown_device()
+        raise problems.unknown_device(name)
     return device

@@ -57,7 +57,7 @@ def _moved(done: str, move: Callable[[str], QuarantineEntry | None]) -> Response
             "its entry in the quarantine cannot be read: its queue is not known; discard it"
         ) from None
     if job is None:
-        raise problems.unknown_job()
+        raise problems.unknown_job(job_id)
     log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
     return body.respond(_view(job), HTTPStatus.ACCEPTED)
 

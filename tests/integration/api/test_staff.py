@@ -72,6 +72,24 @@ def test_an_event_of_an_unknown_run_is_not_found(api: Api) -> None:
     assert api.tell("02-00-00-00-00-77-1", "boot_started").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("PATCH", "/devices/r12u99", {"state": "active"}, "r12u99"),
+        ("GET", "/devices/r12u99/explain", None, "r12u99"),
+        ("POST", "/devices/r12u99/runs", {}, "r12u99"),
+        ("POST", "/queues/requeue", {"job_id": "boot-r12u99"}, "boot-r12u99"),
+        ("POST", "/queues/discard", {"job_id": "boot-r12u99"}, "boot-r12u99"),
+    ],
+)
+def test_a_device_or_job_that_is_not_known_is_named(
+    api: Api, method: str, path: str, body: dict[str, str] | None, named: str
+) -> None:
+    answer = api.call(method, path, body)
+    assert answer.status_code == 404
+    assert f"'{named}'" in answer.json["detail"]
+
+
 def test_abort_ends_a_run_once(api: Api) -> None:
     api.lease()
     assert api.ok("POST", f"/runs/{RUN_A}/abort", {"reason": "wrong rack"})["state"] == "aborted"
