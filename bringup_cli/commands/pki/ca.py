@@ -5,7 +5,7 @@ import click
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
-from bringup_cli.output import print_table
+from bringup_cli.output import Output, output_option, print_json, print_table
 from pki import rollover
 from pki.errors import InvalidInput, NotSetUp
 from pki.names import STANDARD, Role, San, san_text, sans_of
@@ -160,13 +160,18 @@ def finish(context: Context) -> None:
 
 
 @rollover_group.command()
+@output_option
 @click.pass_obj
-def status(context: Context) -> None:
+def status(context: Context, output: Output) -> None:
     """Show which stage has been reached, and what must be done before the next."""
     store = store_of(settings_of(context))
     if not store.ca_certificate.exists():
         raise NotSetUp(f"there is no CA in {store.root}", hint=SETUP)
     state = RolloverState.read(store.state)
+    if output == "json":
+        next_steps = TEXTS[state.stage] if state.stage else ()
+        print_json({"stage": state.stage, "since": state.since if state.stage else None, "next": next_steps})
+        return
     if state.stage is None:
         click.echo("No CA rollover is under way; to begin one: bringup pki rollover start")
         return

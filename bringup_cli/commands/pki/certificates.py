@@ -11,7 +11,7 @@ import click
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
-from bringup_cli.output import print_table
+from bringup_cli.output import Output, output_option, print_json, print_table
 from pki import crl, csr, issue, renew
 from pki.errors import PkiError
 from pki.files import read
@@ -90,9 +90,17 @@ def _bytes(path: Path) -> bytes:
 @click.option("--rekey", is_flag=True, help="Make new keys; the old ones are kept as a backup.")
 @click.option("--dry-run", is_flag=True, help="Show what would be renewed, and change nothing.")
 @click.option("--exec", "command", metavar="CMD", help="Run CMD in a shell if anything was renewed: reload services.")
+@output_option
 @click.pass_obj
 def renew_command(
-    context: Context, *, identities: tuple[str, ...], force: bool, rekey: bool, dry_run: bool, command: str | None
+    context: Context,
+    output: Output,
+    *,
+    identities: tuple[str, ...],
+    force: bool,
+    rekey: bool,
+    dry_run: bool,
+    command: str | None,
 ) -> None:
     """Renew what is past two thirds of its validity or ends in fewer than RENEW_DAYS days; run it daily.
 
@@ -110,11 +118,18 @@ def renew_command(
             if refresh:
                 session.publish_crl()
             session.commit(backup=rekey or force)
-    _report(renewals, refreshed=refresh, dry_run=dry_run)
+    if output == "json":
+        print_json({"dry_run": dry_run, "crl_renewed": refresh, "certificates": list(map(_as_json, renewals))})
+    else:
+        _report(renewals, refreshed=refresh, dry_run=dry_run)
     if refresh and command and not dry_run:
         _run(command, due)
     if any(one.attention for one in renewals):
         raise SystemExit(EXIT_FAILED)
+
+
+def _as_json(one: renew.Renewal) -> dict[str, object]:
+    return {"identity": str(one.identity), "due": one.due, "reason": one.reason, "attention": one.attention}
 
 
 def _report(renewals: Sequence[renew.Renewal], *, refreshed: bool, dry_run: bool) -> None:

@@ -378,3 +378,18 @@ def test_keys_are_private_whatever_makes_them(run: Run, made: Store) -> None:
     assert len(keys) > 8
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert made.files(Identity(Role.WORKER, "w2")).key in keys
+
+
+def test_programs_get_the_state_of_a_rollover_and_of_each_renewal_as_json(run: Run, made: Store) -> None:
+    assert json.loads(run("rollover", "status", "--output", "json").output) == {
+        "stage": None,
+        "since": None,
+        "next": [],
+    }
+    planned = json.loads(run("renew", "--force", "--dry-run", "--output", "json").output)
+    assert (planned["dry_run"], planned["crl_renewed"]) == (True, True)
+    assert {one["identity"] for one in planned["certificates"] if one["due"]} == {"redis", "api", "worker"}
+    run("rollover", "start")
+    begun = json.loads(run("rollover", "status", "--output", "json").output)
+    assert begun["stage"] == "trust"
+    assert begun["next"]
