@@ -5,12 +5,17 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask import Flask, request
+from flask import Flask, g, request
 
-from api.http.problems import forbidden, unauthorized, unknown_run
+from api import audit
+from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
+from api.principal import Principal, PrincipalRole
 from api.services import Services, services
-from bringup.peer_role import roles_of
+from bringup.errors import OperatorsError
+from bringup.operators import Operator, OperatorRole, Operators
+from bringup.peer_role import identities_of, roles_of
+from bringup.settings import Settings
 
 _View = TypeVar("_View", bound=Callable[..., object])
 # The attribute of a view that holds what it requires.
@@ -21,9 +26,9 @@ class Auth(StrEnum):
     """What the caller of a view must present."""
 
     ANYONE = "anyone"  # nothing
-    STAFF = "staff"  # API_TOKEN, and with TLS a certificate of a worker or an operator
-    WORKER = "worker"  # the same of a worker alone
-    OPERATOR = "operator"  # the same of an operator alone
+    STAFF = "staff"  # API_TOKEN or the token of an operator or viewer; with TLS a certificate of the same
+    WORKER = "worker"  # API_TOKEN, and with TLS a certificate of a worker
+    OPERATOR = "operator"  # the token of an operator, and with TLS the certificate of the same name
     CAPABILITY_URL = "capability_url"  # the address itself, which holds a secret
     MACHINE = "machine"  # the token of the run, and a certificate of the run where API_REQUIRE_CLIENT_CERT=true
     PROOF = "proof"  # a proof of the token, not the token, by a machine that does not trust us; its view checks it
@@ -31,12 +36,9 @@ class Auth(StrEnum):
 
 # These views are open before any token is read; PROOF and CAPABILITY_URL check in the view what they require.
 _WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.CAPABILITY_URL}
-# With TLS the certificate must have one of these roles: with API_TOKEN alone a worker could act as an operator.
-_ROLES = {
-    Auth.STAFF: frozenset({"worker", "operator"}),
-    Auth.WORKER: frozenset({"worker"}),
-    Auth.OPERATOR: frozenset({"operator"}),
-}
+# With TLS a service must show one of these besides API_TOKEN, which all services have.
+_SERVICES = frozenset({"worker", "console"})
+_WORKERS = frozenset({"worker"})
 
 
 def requires(auth: Auth) -> Callable[[_View], _View]:
@@ -70,10 +72,8 @@ def _check() -> None:
     if required is Auth.MACHINE:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
     # The token before the certificate, so that a stranger learns nothing of our roles.
-    elif not _is_staff(bearer, services()):
-        raise unauthorized()
-    elif services().settings.api_use_tls:
-        _check_certificate(_ROLES.get(required, frozenset()) if required else frozenset())
+    elif required:
+        _check_staff_on_record(bearer, required)
 
 
 def _bearer() -> str:
@@ -83,9 +83,79 @@ def _bearer() -> str:
     return token.strip()
 
 
-def _is_staff(bearer: str, given: Services) -> bool:
-    token = given.settings.api_token
+def _check_staff_on_record(bearer: str, required: Auth) -> None:
+    """A change that a caller may not make is recorded, too."""
+    try:
+        _check_staff(bearer, required)
+    except Refusal as refusal:
+        if required is Auth.OPERATOR:
+            audit.record_refusal(f"{request.method} {request.endpoint}", request.path, refusal.detail)
+        raise
+
+
+def _check_staff(bearer: str, required: Auth) -> None:
+    """Set the principal of this request. Raises Refusal."""
+    given = services()
+    operator = _operators(given).of_token(bearer)
+    if operator:
+        g.principal = _principal(operator.name, PrincipalRole(operator.role))
+        _check_operator(operator, required, given.settings)
+    elif _is_service(bearer, given.settings):
+        g.principal = _principal(_certificate_name() or "API_TOKEN", PrincipalRole.SERVICE)
+        _check_service(required, given)
+    else:
+        raise unauthorized()
+
+
+def _operators(given: Services) -> Operators:
+    """Nobody while the file cannot be used: the last good one may have a person who was removed since."""
+    try:
+        return given.operators.current()
+    except OperatorsError:
+        return Operators()
+
+
+def _principal(name: str, role: PrincipalRole) -> Principal:
+    return Principal(name, role, request.remote_addr or "", _certificate_name())
+
+
+def _certificate_name() -> str | None:
+    """The identity in the client certificate, if one was shown."""
+    if not services().settings.api_use_tls:
+        return None
+    return next(iter(identities_of(_peer_certificate())), None)
+
+
+def _is_service(bearer: str, settings: Settings) -> bool:
+    token = settings.api_token
     return token is not None and hmac.compare_digest(bearer.encode(), token.get_secret_value().encode())
+
+
+def _check_operator(operator: Operator, required: Auth, settings: Settings) -> None:
+    """A token that was stolen is of no use without the key of the same person."""
+    if settings.api_use_tls and f"{operator.name}.operator" not in identities_of(_peer_certificate()):
+        raise forbidden(
+            f"the token of operator {operator.name} needs their certificate, too: set API_CLIENT_CERT and "
+            f"API_CLIENT_KEY to that of `bringup pki issue operator --name {operator.name}`"
+        )
+    if required is Auth.WORKER:
+        raise forbidden("only workers may do this, with API_TOKEN")
+    if required is Auth.OPERATOR and operator.role is OperatorRole.VIEWER:
+        raise forbidden(f"{operator.name} is a viewer, who may read and change nothing")
+
+
+def _check_service(required: Auth, given: Services) -> None:
+    if required is Auth.OPERATOR and not opens_everything(given.settings, _operators(given)):
+        raise forbidden("API_TOKEN is for services: set OPERATOR_TOKEN to a token of `bringup operator add NAME`")
+    if given.settings.api_use_tls:
+        # Where nobody is named, the certificate of an operator is what makes a person of the bearer of API_TOKEN.
+        people = frozenset({"operator"}) if opens_everything(given.settings, _operators(given)) else frozenset[str]()
+        _check_certificate({Auth.OPERATOR: people, Auth.STAFF: _SERVICES | people}.get(required, _WORKERS))
+
+
+def opens_everything(settings: Settings, operators: Operators) -> bool:
+    """Whether API_TOKEN opens what operators do: in development, as long as no operator is named."""
+    return settings.environment == "development" and not operators and not settings.operators_file.exists()
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:

@@ -12,6 +12,7 @@ from api.http import problems
 from api.http.openapi import document
 from api.images.base_image import BaseImageFile
 from api.images.image_store import Images
+from api.principal import UnknownCallers
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
@@ -23,6 +24,9 @@ from api.state.run_secrets import ImageRecords, RunTokens
 from api.state.store import Store
 from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
+from bringup.files import Reloaded
+from bringup.operators import Operators
+from bringup.outages import Alarm
 from bringup.settings import Settings
 
 # Of the application's extensions, as Flask recommends: no global holds a connection.
@@ -44,6 +48,8 @@ class Services:
     certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
+    operators: Reloaded[Operators]
+    unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
     openapi: Mapping[str, Any]
 
@@ -75,9 +81,17 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
         serves_images=serves_images,
         installation=installation,
+        operators=_operators(settings),
+        unknown_callers=UnknownCallers(),
         views=app.view_functions,
         openapi=document(app),
     )
+
+
+def _operators(settings: Settings) -> Reloaded[Operators]:
+    path = settings.operators_file
+    alarm = Alarm("api", "OPERATORS_FILE cannot be used: no operator is let in", "OPERATORS_FILE can be used again")
+    return Reloaded([path], lambda: Operators.read(path), alarm=alarm)
 
 
 def services() -> Services:

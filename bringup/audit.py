@@ -33,8 +33,10 @@ _TAMPERED = "a line was altered, removed or moved"
 class Result(StrEnum):
     """What became of a change that a person asked for."""
 
+    REQUESTED = "requested"  # written before the change: without a line after it, a kill came between
     DONE = "done"
     REFUSED = "refused"
+    FAILED = "failed"
 
 
 class AuditEntry(BaseModel):

@@ -5,8 +5,8 @@
     BringupError
     ├── ConfigurationError       files or variables are wrong; lists every problem at once
     │   ├── SettingsError        the settings, or a file that they name
-    │   └── InventoryError       devices.toml
-    ├── OperatorsError           operators.toml is wrong, or does not have what was asked of it
+    │   ├── InventoryError       devices.toml
+    │   └── OperatorsError       operators.toml, or it does not have what was asked of it
     ├── AuditError               the audit log cannot be written or read, or was altered
     ├── LeaseFormatError         a record of a DHCP server cannot be read
     ├── InvalidTransition        an event does not apply to the state that a run is in
@@ -88,8 +88,10 @@ class InventoryError(ConfigurationError):
     heading = "the inventory is not usable"
 
 
-class OperatorsError(BringupError):
+class OperatorsError(ConfigurationError):
     """The file of operators is wrong, or does not have what was asked of it."""
+
+    heading = "the operators are not usable"
 
 
 class AuditError(BringupError):

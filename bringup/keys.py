@@ -103,6 +103,16 @@ def image(digest: str) -> str:
     return f"bringup:image:{digest}"
 
 
+def device_events(name: str) -> str:
+    """Stream: what people changed of a device."""
+    return f"bringup:device:{name}:events"
+
+
+def device_runs(name: str) -> str:
+    """Sorted set: run id by creation time, of one device."""
+    return f"bringup:device:{name}:runs"
+
+
 def device(name: str) -> str:
     """Hash: the fields of a device, each as JSON."""
     return f"bringup:device:{name}"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-_IDENTITY = re.compile(r"[a-z0-9-]+\.([a-z]+)\.bringup\.internal")
+_IDENTITY = re.compile(r"([a-z0-9-]+\.([a-z]+))\.bringup\.internal")
 
 
 class ServerRole(StrEnum):
@@ -27,6 +27,11 @@ def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     Args:
         certificate: as `ssl.SSLSocket.getpeercert` returns it.
     """
+    return frozenset(identity.rpartition(".")[2] for identity in identities_of(certificate))
+
+
+def identities_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """The identities in a verified certificate, such as ``alice.operator``."""
     names = (value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS")
     return frozenset(match[1] for name in names if (match := _IDENTITY.fullmatch(name)))
 

@@ -37,10 +37,14 @@ class Context:
         return self.loaded.settings
 
     def api(self) -> "ApiClient":
-        """A client of the API. Raises SettingsError."""
+        """A client of the API, as the person of OPERATOR_TOKEN where that is set. Raises SettingsError."""
         # Imported here, because the libraries of Redis and HTTP take longer to load than most commands take to run.
+        own = self.settings.operator_token
+        token = own.get_secret_value() if own else None
         contexts = import_module("bringup.tls").ClientContexts()
-        client: ApiClient = import_module("bringup.connections.api_client").ApiClient(self.settings, contexts)
+        client: ApiClient = import_module("bringup.connections.api_client").ApiClient(
+            self.settings, contexts, token=token
+        )
         return client
 
 

@@ -30,6 +30,7 @@ _OUTAGES = {
 _LOGGED = {
     errors.CorruptRecord: "a record in Redis cannot be read",
     errors.PermanentError: "the API cannot serve this request",
+    errors.AuditError: "the audit log cannot be written: nothing is changed",
     errors.StateDirUnavailable: "the API cannot use its STATE_DIR",
     errors.InventoryError: "the inventory of the API cannot be read",
 }

@@ -17,10 +17,12 @@ from api.state.redis import Database, Pipeline
 from bringup import errors, identity, keys, log
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
+from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
 _Record = TypeVar("_Record", bound=Record)
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
+_Line = TypeVar("_Line", TimelineEntry, DeviceEvent)
 Withheld = Callable[[str], str | None]
 # Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
 _REASONS = ("", *(reason.value for reason in FailureReason))
@@ -120,7 +122,16 @@ class Reader:
     def timeline(self, run_id: str) -> list[TimelineEntry]:
         """What happened in a run, oldest first."""
         entries = self._database.stream(keys.events(run_id))
-        return [entry for fields in entries if (entry := _timeline_entry(run_id, fields))]
+        return [entry for fields in entries if (entry := _line(TimelineEntry, run_id, fields))]
+
+    def device_changes(self, name: str) -> list[DeviceEvent]:
+        """What people changed of a device, oldest first."""
+        entries = self._database.stream(keys.device_events(name))
+        return [event for fields in entries if (event := _line(DeviceEvent, name, fields))]
+
+    def runs_of(self, device: str, count: int) -> list[RunRecord]:
+        """The newest runs of a device, newest first."""
+        return self.runs(self._database.newest(keys.device_runs(device), count))
 
     def report(self, run_id: str) -> bytes | None:
         """The stored report, as JSON."""
@@ -182,9 +193,9 @@ def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
         raise errors.CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
 
 
-def _timeline_entry(run_id: str, fields: dict[bytes, bytes]) -> TimelineEntry | None:
+def _line(model: type[_Line], record: str, fields: dict[bytes, bytes]) -> _Line | None:
     try:
-        return TimelineEntry.model_validate_json(fields.get(b"entry", b""), extra="ignore")
+        return model.model_validate_json(fields.get(b"entry", b""), extra="ignore")
     except ValidationError as error:
-        log.get("api").error("a line of a timeline cannot be read and is skipped", run_id=run_id, why=str(error))
+        log.get("api").error("a line of a timeline cannot be read and is skipped", record=record, why=str(error))
         return None

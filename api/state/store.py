@@ -16,6 +16,7 @@ from api.state.inventories import InventoryHosts
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
 from bringup import errors, identity, keys, model, queues
+from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
@@ -76,16 +77,24 @@ class Store(Reader):
         """
         return self._transact(device_name, run_id, compute)
 
-    def change_device(self, name: str, compute: Callable[[KnownDevice], KnownDevice]) -> KnownDevice | None:
-        """Apply what ``compute`` makes of a device; None when there is no such device."""
+    def change_device(
+        self, name: str, compute: Callable[[KnownDevice], tuple[KnownDevice, DeviceEvent]]
+    ) -> KnownDevice | None:
+        """Apply what ``compute`` makes of a device, with the line for its history; None when there is no such device.
+
+        Args:
+            name: of the device.
+            compute: may be called more than once.
+        """
 
         def body(pipe: Pipeline) -> KnownDevice | None:
             before = self._stored_device(name, pipe)
             device = self._device(name, before, self._withheld())
-            changed = compute(device) if device else None
+            changed, event = compute(device) if device else (None, None)
             pipe.multi()
-            if changed:
+            if changed and event:
                 _write_device(pipe, changed.record, before)
+                _append(pipe, keys.device_events(name), event)
             return changed
 
         return self._apply(body, keys.device(name), counts=lambda changed: changed is not None)
@@ -102,7 +111,7 @@ class Store(Reader):
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
-            _append(pipe, run.run_id, entry)
+            _append(pipe, keys.events(run.run_id), entry)
 
         self._apply(write, counts=lambda _: True)
 
@@ -154,8 +163,9 @@ class Store(Reader):
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before)
         if change.entry:
-            _append(pipe, run_id, change.entry)
-        pipe.zadd(keys.RUNS, {run_id: run.created_at.timestamp()})
+            _append(pipe, keys.events(run_id), change.entry)
+        for index in (keys.RUNS, keys.device_runs(run.device)):
+            pipe.zadd(index, {run_id: run.created_at.timestamp()})
         # Sets beside the records: to list what is open, or count what boots, must not read every run.
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
         (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)
@@ -165,12 +175,13 @@ class Store(Reader):
         if change.report is not None:
             pipe.set(keys.report(run_id), change.report)
         if run.closed_at:
-            self._forget_later(pipe, run_id, run.closed_at)
+            self._forget_later(pipe, run_id, run.device, run.closed_at)
 
-    def _forget_later(self, pipe: Pipeline, run_id: str, closed_at: datetime) -> None:
+    def _forget_later(self, pipe: Pipeline, run_id: str, device: str, closed_at: datetime) -> None:
         for key in _OF_A_RUN:
             pipe.expire(key(run_id), self._keep)
-        pipe.zremrangebyscore(keys.RUNS, 0, (closed_at - self._keep).timestamp())
+        for index in (keys.RUNS, keys.device_runs(device)):
+            pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
 
 
 def _counts(outcome: Change | RunRecord | None) -> bool:
@@ -197,8 +208,8 @@ def _write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | N
         pipe.set(keys.machine(uuid), record.name)
 
 
-def _append(pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
-    pipe.xadd(keys.events(run_id), {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
+def _append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
+    pipe.xadd(key, {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
 
 
 def _count_ended(pipe: Pipeline, run: RunRecord) -> None:

@@ -5,14 +5,24 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
+from api import audit
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.runs import admission, events
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.states import with_required_jobs
+from api.runs.states import RunContext, with_required_jobs
 from api.services import change_run_or_refuse, services
 from bringup.model import Decision, DeviceState, run_id_of
-from bringup.wire.operator import AbortRequest, DeviceChange, DeviceList, DeviceView, Explanation, StartRequest
+from bringup.wire.operator import (
+    AbortRequest,
+    DeviceChange,
+    DeviceDetail,
+    DeviceEvent,
+    DeviceList,
+    DeviceView,
+    Explanation,
+    StartRequest,
+)
 from bringup.wire.report import Report
 from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 
@@ -24,6 +34,7 @@ _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _MOST_RUNS = 10_000
 # A page that a person reads.
 _DEFAULT_RUNS = 100
+_RUNS_OF_A_DEVICE = 50  # a person reads the newest; all of them are in the list of runs
 
 
 @bp.get("/runs")
@@ -78,7 +89,14 @@ def show_report(run_id: str) -> Response:
 def abort_run(run_id: str) -> Response:
     """End a run. The machine learns it at its next heartbeat; the clean-up begins at once."""
     why = body.read(AbortRequest).reason
-    change = change_run_or_refuse(run_id, lambda context: events.abort(context, why))
+    with audit.recorded("run.abort", f"run/{run_id}", why) as record:
+
+        def abort(context: RunContext) -> Change:
+            change = audit.signed(events.abort(context, why), context.run.state)
+            record.states(context.run.state, change.run.state)
+            return change
+
+        change = change_run_or_refuse(run_id, abort)
     return body.respond(change.run.view(), HTTPStatus.ACCEPTED)
 
 
@@ -99,10 +117,12 @@ def _named_since(device: KnownDevice) -> bool:
 
 @bp.get("/devices/<name>")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, DeviceView), refusals=_UNKNOWN)
+@openapi.documented((HTTPStatus.OK, DeviceDetail), refusals=_UNKNOWN)
 def show_device(name: str) -> Response:
-    """One device."""
-    return body.respond(_known_device(name).view())
+    """One device with its history: changes by people, and its newest runs."""
+    store, device = services().store, _known_device(name).view()
+    runs = tuple(run.view() for run in store.runs_of(name, _RUNS_OF_A_DEVICE))
+    return body.respond(DeviceDetail(**dict(device), changes=tuple(store.device_changes(name)), runs=runs))
 
 
 @bp.get("/devices/<name>/explain")
@@ -122,10 +142,40 @@ def change_device(name: str) -> Response:
     Withholding it is always possible, during a run too: what the run did at the BMC until then is undone.
     """
     wanted = body.read(DeviceChange)
-    changed = services().store.change_device(name, lambda device: _changed(device, wanted))
-    if changed is None:
-        raise problems.unknown_device(name)
+    action, now = f"device.{_what(wanted)}", services().store.now()
+    with audit.recorded(action, f"device/{name}", wanted.maintenance or "") as record:
+
+        def change(device: KnownDevice) -> tuple[KnownDevice, DeviceEvent]:
+            changed = _changed(device, wanted)
+            record.states(_shown(device), _shown(changed))
+            who = record.principal
+            event = DeviceEvent(
+                at=now, by=who.name, address=who.address, what=action, before=_shown(device), after=_shown(changed)
+            )
+            return changed, event
+
+        changed = services().store.change_device(name, change)
+        if changed is None:
+            raise problems.unknown_device(name)
     return body.respond(changed.view(), HTTPStatus.ACCEPTED)
+
+
+def _what(wanted: DeviceChange) -> str:
+    """The change by its name; of several at once, the one that exposes the machine most."""
+    if wanted.state is not None:
+        return {
+            DeviceState.APPROVED: "approve",
+            DeviceState.ACTIVE: "in-service",
+            DeviceState.DISCOVERED: "withhold",
+        }[wanted.state]
+    if wanted.maintenance is not None:
+        return "maintenance" if wanted.maintenance else "end-maintenance"
+    return "forget-identity" if wanted.forget_identity else "no-change"
+
+
+def _shown(device: KnownDevice) -> str:
+    """The state of a device as the records of changes show it."""
+    return f"{device.state} (maintenance: {device.maintenance})" if device.maintenance else str(device.state)
 
 
 def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
@@ -156,14 +206,20 @@ def _refuse_to_expose(device: KnownDevice) -> None:
 def start_run(name: str) -> Response:
     """Start a run of an approved device without waiting for a lease."""
     why = body.read(StartRequest).reason
+    with audit.recorded("run.start", f"device/{name}", why) as record:
+        run = _started(name, why)
+        record.states(f"no run {run.run_id}", f"run {run.run_id} {run.state}")
+    decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
+    return body.respond(decision, HTTPStatus.ACCEPTED)
+
+
+def _started(name: str, why: str) -> RunRecord:
     device = _known_device(name)
     if device.entry is None:
         raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
     run_id = run_id_of(device.entry.macs[0], services().store.now())
     outcome = services().store.open_run(run_id, name, lambda run, dev: _start(run_id, why, run, dev))
-    run = outcome.run if isinstance(outcome, Change) else outcome
-    decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
-    return body.respond(decision, HTTPStatus.ACCEPTED)
+    return outcome.run if isinstance(outcome, Change) else outcome
 
 
 def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
@@ -174,7 +230,7 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
     decision, reason = admission.decide(device)
     if decision is not Decision.START:
         raise problems.conflict(reason)
-    return _sealed(admission.started_by_operator(run_id, device, why, services().store.now()))
+    return audit.signed(_sealed(admission.started_by_operator(run_id, device, why, services().store.now())))
 
 
 def _sealed(change: Change) -> Change:

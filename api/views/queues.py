@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response
 
+from api import audit
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.services import services
@@ -35,7 +36,7 @@ def list_queues() -> Response:
 )
 def requeue() -> Response:
     """Put a job back on its queue. One that still cannot be read comes back into quarantine."""
-    return _moved("put back on its queue", services().queues.requeue)
+    return _moved("requeue", "put back on its queue", services().queues.requeue)
 
 
 @bp.post("/queues/discard")
@@ -43,11 +44,19 @@ def requeue() -> Response:
 @openapi.documented((HTTPStatus.ACCEPTED, QuarantinedJob), body=JobRequest, refusals=(HTTPStatus.NOT_FOUND,))
 def discard() -> Response:
     """Delete a job in quarantine for good."""
-    return _moved("discarded", services().queues.discard)
+    return _moved("discard", "discarded", services().queues.discard)
 
 
-def _moved(done: str, move: Callable[[str], QuarantineEntry | None]) -> Response:
+def _moved(action: str, done: str, move: Callable[[str], QuarantineEntry | None]) -> Response:
     job_id = body.read(JobRequest).job_id
+    with audit.recorded(f"job.{action}", f"job/{job_id}") as record:
+        job = _move(job_id, move)
+        record.states(f"in quarantine of {job.queue}", done)
+    log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
+    return body.respond(_view(job), HTTPStatus.ACCEPTED)
+
+
+def _move(job_id: str, move: Callable[[str], QuarantineEntry | None]) -> QuarantineEntry:
     try:
         job = move(job_id)
     except AlreadyQueued:
@@ -58,8 +67,7 @@ def _moved(done: str, move: Callable[[str], QuarantineEntry | None]) -> Response
         ) from None
     if job is None:
         raise problems.unknown_job(job_id)
-    log.get("api").info("a job in quarantine was moved", job_id=job_id, queue=job.queue, done=done)
-    return body.respond(_view(job), HTTPStatus.ACCEPTED)
+    return job
 
 
 def _view(job: QuarantineEntry) -> QuarantinedJob:

@@ -83,6 +83,9 @@ class Settings(BaseModel):
     api_token: Secret | None = Field(
         None, description="bearer token of workers and operators; `bringup init` makes one"
     )
+    operator_token: Secret | None = Field(
+        None, description="a person's own token, for the commands that they run; empty: API_TOKEN"
+    )
     operators_file: Path = Field(
         Path("operators.toml"), description="the people who may use the API; `bringup operator` writes it"
     )

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from bringup.model import AnyDeviceState, DeviceState, DeviceText, Mac
 from bringup.wire.message import Message
-from bringup.wire.run import MachineIdentity
+from bringup.wire.run import MachineIdentity, Run
 
 
 class AbortRequest(Message):
@@ -47,6 +47,24 @@ class DeviceView(Message):
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # as its BMC showed it at the first contact
+
+
+class DeviceEvent(Message):
+    """One change of a device by a person."""
+
+    at: AwareDatetime
+    by: str
+    address: str
+    what: str
+    before: str
+    after: str
+
+
+class DeviceDetail(DeviceView):
+    """A device with its history: changes by people, oldest first, and its newest runs, newest first."""
+
+    changes: tuple[DeviceEvent, ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 class DeviceList(Message):

@@ -48,13 +48,22 @@ class MachineIdentity(Message):
 
 
 class TimelineEntry(Message):
-    """One thing that happened in a run. ``applied`` is false for what came too late or out of turn."""
+    """One thing that happened in a run.
+
+    Args:
+        applied: false for what came too late or out of turn.
+        by, address: who did it and from where; None: no person.
+        before: the state of the run before a person changed it.
+    """
 
     at: AwareDatetime
     type: str
     state: AnyRunState
     applied: bool
     detail: str = ""
+    by: str | None = None
+    address: str | None = None
+    before: AnyRunState | None = None
 
 
 def _known_jobs(value: object) -> object:
