@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # cut off from Redis has marked its executions again by then.
 _SUSPECT_FOR_S = 4.0
 # Seconds for which a job must have failed before it is enqueued anew: a defect of ours fails again at once, and each
-# failure leaves a traceback in the log. One a minute can be lived with.
+# failure logs a traceback; this bounds them to one a minute.
 _FAILED_FOR_S = 60.0
 
 
