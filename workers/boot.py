@@ -30,7 +30,7 @@ def boot(context: JobContext, task: Task, *, run_id: str) -> None:
         PermanentError: the API refuses the job itself.
     """
     try:
-        context.callback.post_event(run_id, EventType.BOOT_STARTED, owner=task.owner)
+        context.callback.post_event(run_id, EventType.BOOT_STARTED, fencing_token=task.fencing_token)
         _boot(context, task, context.callback.run(run_id))
     except ApiRejected as error:
         _end_if_refused(context, run_id, error)
@@ -64,7 +64,7 @@ def _may_retry(context: JobContext, task: Task, error: BmcUnavailable) -> bool:
 def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
     if run.powered_on_at:
         return  # an execution that was killed at its very end
-    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.owner) as guard:
+    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
         # First, because an absent or locked BMC shows here, before a token is made.
         if not guard.identify():
             return
@@ -74,16 +74,16 @@ def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
         if run.power_on_requested_at is None:
             _insert(context, task, run, bmc, guard)
             power.switch(PowerState.OFF, EventType.POWER_REQUESTED)
-            context.callback.post_event(run.run_id, EventType.POWERED_OFF, owner=task.owner)
+            context.callback.post_event(run.run_id, EventType.POWERED_OFF, fencing_token=task.fencing_token)
         _switch_on(context, task, run, bmc, guard)
 
 
 def _insert(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
     # What an earlier execution has inserted bears an older token, which the next one makes invalid.
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
-    media = context.callback.media(run.run_id, task.owner)
+    media = context.callback.media(run.run_id, task.fencing_token)
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.insert_media(media, permit), "insert the medium")
-    context.callback.post_event(run.run_id, EventType.MEDIA_INSERTED, owner=task.owner)
+    context.callback.post_event(run.run_id, EventType.MEDIA_INSERTED, fencing_token=task.fencing_token)
 
 
 def _switch_on(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
@@ -91,9 +91,11 @@ def _switch_on(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard:
     if run.power_on_requested_at is None or bmc.power_state() != PowerState.ON:
         set_once = lambda permit: bmc.set_boot_once(run.boot_method, permit)  # noqa: E731
         guard.write(EventType.OVERRIDE_REQUESTED, set_once)
-        context.callback.post_event(run.run_id, EventType.BOOT_OVERRIDE_SET, owner=task.owner, detail=run.boot_method)
+        context.callback.post_event(
+            run.run_id, EventType.BOOT_OVERRIDE_SET, fencing_token=task.fencing_token, detail=run.boot_method
+        )
         Power(guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
-    context.callback.post_event(run.run_id, EventType.POWERED_ON, owner=task.owner)
+    context.callback.post_event(run.run_id, EventType.POWERED_ON, fencing_token=task.fencing_token)
 
 
 def _end_if_refused(context: JobContext, run_id: str, error: ApiRejected) -> None:

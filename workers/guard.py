@@ -35,14 +35,14 @@ class Guard:
         context: what the job works with.
         run_id: the run that the permits are for.
         bmc: what is written to.
-        owner: the execution, as a fencing token: the API refuses any but the latest.
+        fencing_token: of the execution; the API refuses any but the latest.
     """
 
-    def __init__(self, context: JobContext, run_id: str, bmc: Bmc, owner: str) -> None:
+    def __init__(self, context: JobContext, run_id: str, bmc: Bmc, fencing_token: str) -> None:
         self.context = context
         self.bmc = bmc
         self._run_id = run_id
-        self._owner = owner
+        self._fencing_token = fencing_token
         self._is_used = False
         self._posted: set[str] = set()
 
@@ -116,7 +116,7 @@ class Guard:
 
     def _post(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> RunEventReply:
         post = self.context.callback.post_event
-        return post(self._run_id, what, owner=self._owner, detail=detail, identity=identity)
+        return post(self._run_id, what, fencing_token=self._fencing_token, detail=detail, identity=identity)
 
 
 class Power:

@@ -47,8 +47,8 @@ _NO_THREAD = "can't start new thread"
 class Task:
     """One execution of a job, as the job's function sees it.
 
-    ``owner`` is its fencing token: the API accepts the steps of the latest execution alone, so one that was thought
-    dead and continues cannot undo what the next one does.
+    The API accepts the steps of the latest execution alone, by its ``fencing_token``: one that was thought dead and
+    continues cannot undo what the next one does.
 
     Args:
         job: as rq has it.
@@ -56,7 +56,7 @@ class Task:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self.owner = uuid4().hex
+        self.fencing_token = uuid4().hex
 
     def count(self, what: str) -> int:
         """Count ``what`` across all executions of this job; returns how often it was counted until now.

@@ -47,17 +47,17 @@ class Callback:
         with _refused_login_waits():
             return self._client.get("/runs?open=true", wire.RunList).runs
 
-    def media(self, run_id: str, owner: str) -> wire.RunMedia:
+    def media(self, run_id: str, fencing_token: str) -> wire.RunMedia:
         """What the machine must boot, with a fresh run token."""
         with _refused_login_waits():
-            return self._client.post(f"/runs/{run_id}/media", wire.MediaRequest(owner=owner), wire.RunMedia)
+            return self._client.post(f"/runs/{run_id}/media", wire.MediaRequest(owner=fencing_token), wire.RunMedia)
 
     def post_event(
         self,
         run_id: str,
         what: wire.EventType,
         *,
-        owner: str = "",
+        fencing_token: str = "",
         detail: str = "",
         reason: FailureReason | None = None,
         identity: wire.MachineIdentity | None = None,
@@ -67,7 +67,7 @@ class Callback:
         Args:
             run_id: the run that it is about.
             what: the event.
-            owner: the execution that posts; empty: any may.
+            fencing_token: of the execution that posts; empty: any may.
             detail: the line that the run's timeline shows; cut to 1,024 characters.
             reason: why the run fails, for an event that ends it.
             identity: of the machine, for `machine_identified`.
@@ -76,7 +76,7 @@ class Callback:
             ApiRejected: it does not apply any more.
         """
         short = printable(detail)[:_MAX_DETAIL]
-        event = wire.RunEvent(type=what, owner=owner, detail=short, reason=reason, identity=identity)
+        event = wire.RunEvent(type=what, owner=fencing_token, detail=short, reason=reason, identity=identity)
         with _refused_login_waits():
             return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
 

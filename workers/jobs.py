@@ -129,7 +129,7 @@ def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:
     """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on."""
     if not _was_touched(run):
         return
-    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.owner) as guard:
+    with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
         # Another machine at this address ends the clean-up: nothing is written to it.
         guard.identify()
         eject = EventType.CLEANUP_REQUESTED

@@ -211,20 +211,20 @@ class FakeApi:
     def run(self, run_id: str) -> RunDetail:
         return self.calls.through("run", lambda: self._detail(run_id))
 
-    def media(self, run_id: str, owner: str) -> RunMedia:
-        return self.calls.through("media", lambda: self._mint(run_id, owner))
+    def media(self, run_id: str, fencing_token: str) -> RunMedia:
+        return self.calls.through("media", lambda: self._mint(run_id, fencing_token))
 
     def post_event(
         self,
         run_id: str,
         what: EventType,
         *,
-        owner: str = "",
+        fencing_token: str = "",
         detail: str = "",
         reason: FailureReason | None = None,
         identity: MachineIdentity | None = None,
     ) -> RunEventReply:
-        event = RunEvent(type=what, owner=owner, detail=detail, reason=reason, identity=identity)
+        event = RunEvent(type=what, owner=fencing_token, detail=detail, reason=reason, identity=identity)
         return self.calls.through(f"post_event {what}", lambda: self._event(run_id, event))
 
     def heartbeat(self) -> None:
@@ -254,10 +254,10 @@ class FakeApi:
         if run_id != RUN_ID:
             raise ApiRejected("there is no such run", kind="unknown_run")
 
-    def _mint(self, run_id: str, owner: str) -> RunMedia:
+    def _mint(self, run_id: str, fencing_token: str) -> RunMedia:
         self.tokens += 1
         digest = hashlib.sha256(self.secret.encode()).hexdigest()
-        self._apply(self._ruled(lambda: events.media_minted(self._context(), owner, digest)))
+        self._apply(self._ruled(lambda: events.media_minted(self._context(), fencing_token, digest)))
         return RunMedia(
             run_id=run_id,
             callback_url="http://api",

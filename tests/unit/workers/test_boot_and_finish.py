@@ -196,7 +196,7 @@ def test_finish_waits_while_the_boot_job_is_in_hand(world: World) -> None:
 
 
 def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: World) -> None:
-    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner="me")
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, fencing_token="me")
     world.api.abort()
     finish_it(world)
     assert world.api.state.closed_at

@@ -15,7 +15,7 @@ def guard_of(world: World, monkeypatch: pytest.MonkeyPatch, permit_s: float | No
     monkeypatch.setattr(
         world.api, "post_event", lambda *_args, **_fields: world.calls.through("post_event", lambda: reply)
     )
-    return Guard(world.context, RUN_ID, world.bmc, world.task().owner)
+    return Guard(world.context, RUN_ID, world.bmc, world.task().fencing_token)
 
 
 def test_no_permit_is_longer_than_we_know_it_to_be_safe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

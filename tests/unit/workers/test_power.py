@@ -24,8 +24,8 @@ def finish_it(world: World) -> None:
 def power_of(world: World) -> Power:
     """The switch of one execution of the boot job."""
     task = world.task()
-    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner=task.owner)
-    return Power(Guard(world.context, RUN_ID, world.bmc, task.owner))
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, fencing_token=task.fencing_token)
+    return Power(Guard(world.context, RUN_ID, world.bmc, task.fencing_token))
 
 
 def switch_on(power: Power) -> None:
@@ -140,7 +140,7 @@ def test_a_refused_permit_ends_the_run_as_aborted(world: World) -> None:
 
 def test_a_worker_that_was_replaced_switches_nothing(world: World) -> None:
     power = power_of(world)
-    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, owner="another")
+    world.api.post_event(RUN_ID, EventType.BOOT_STARTED, fencing_token="another")
     with pytest.raises(ApiRejected) as refused:
         switch_on(power)
     assert refused.value.kind == "stale"
