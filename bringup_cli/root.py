@@ -9,8 +9,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from bringup import __version__
-from bringup.errors import BringupError, InventoryError, SettingsError
+from bringup import __version__, errors
 from bringup_cli.context import EXIT_FAILED, EXIT_USAGE, Context
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -91,13 +90,17 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USAGE)
-    except (BringupError, ValidationError, OSError) as error:
+    except (errors.BringupError, ValidationError, OSError) as error:
         click.echo(f"bringup: {_in_words(error)}", err=True)
-        sys.exit(EXIT_USAGE if isinstance(error, SettingsError | InventoryError | ValidationError) else EXIT_FAILED)
+        sys.exit(
+            EXIT_USAGE
+            if isinstance(error, errors.SettingsError | errors.InventoryError | ValidationError)
+            else EXIT_FAILED
+        )
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _in_words(error: BringupError | ValidationError | OSError) -> str:
+def _in_words(error: errors.BringupError | ValidationError | OSError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -16,11 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from bringup.errors import BringupError
-from pki import profile
-from pki.authority import key_pem, pem, read_key
+from pki import authority, names, profile
 from pki.errors import PkiError
 from pki.names import Identity as PkiIdentity
-from pki.names import Role
 from pki.store import Store, read_certificates
 
 # A bad certificate that leaked is good for nothing: its valid time, if it has any, is short.
@@ -93,7 +91,7 @@ class BadCertificates:
         if not self._store.ca_key.exists():
             raise NoCaKey(f"{self._store.ca_key} is not on this host")
         try:
-            key = read_key(self._store.ca_key, lambda: self._passphrase)
+            key = authority.read_key(self._store.ca_key, lambda: self._passphrase)
         except PkiError as error:
             raise NoCaKey(str(error)) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -115,7 +113,7 @@ class BadCertificates:
     ) -> x509.CertificateBuilder:
         """A good certificate of a worker except in the respect that is asked for; it is valid for minutes."""
         now, key = datetime.now(UTC), self._key.public_key()
-        identity = PkiIdentity(Role.WORKER, "selftest")
+        identity = PkiIdentity(names.Role.WORKER, "selftest")
         ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         return (
             x509.CertificateBuilder()
@@ -136,7 +134,7 @@ class BadCertificates:
     def _write(self, name: str, certificate: x509.Certificate) -> tuple[Path, Path]:
         folder = Path(self._folder.name)  # 0700
         cert, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
-        cert.write_bytes(pem(certificate))
+        cert.write_bytes(authority.pem(certificate))
         key.touch(mode=0o600)
-        key.write_bytes(key_pem(self._key))
+        key.write_bytes(authority.key_pem(self._key))
         return cert, key

@@ -2,8 +2,7 @@
 
 import re
 
-from bringup.errors import ApiRejected, BringupError, PermanentError, SettingsError
-from bringup.openssl_errors import cause_and_hint, unusable, which_expired
+from bringup import errors, openssl_errors
 from pki.check import Finding, fail
 from selftest.probe import Answer, insecure_context, verifying_context
 from selftest.protocol_probe import Protocol
@@ -43,16 +42,18 @@ def _wrong_protocol(server: Server) -> Finding | None:
     )
 
 
-def redis_refuses(target: TargetInstallation, error: BringupError) -> Finding:
+def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Finding:
     """Why Redis, which answers, does not let our client in."""
-    if isinstance(error, SettingsError):
+    if isinstance(error, errors.SettingsError):
         return _unusable_files(error)
-    if isinstance(error, PermanentError):
+    if isinstance(error, errors.PermanentError):
         return fail(str(error), expected="our password is accepted", hint="set REDIS_PASSWORD (and REDIS_USERNAME)")
     if not target.redis.use_tls:
         return fail(f"{target.redis.endpoint}: {error}", expected="an answer", hint="look at the log of Redis")
-    text = which_expired(ping_without_password(target).first_line, target.settings.path_of("redis_tls_cert"))
-    cause, hint = cause_and_hint(text, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")
+    text = openssl_errors.which_expired(
+        ping_without_password(target).first_line, target.settings.path_of("redis_tls_cert")
+    )
+    cause, hint = openssl_errors.cause_and_hint(text, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")
     return fail(f"{target.redis.endpoint}: {text}", expected="an answer by mutual TLS", cause=cause, hint=hint)
 
 
@@ -63,24 +64,24 @@ def ping_without_password(target: TargetInstallation) -> Answer:
     try:
         return target.redis.secured(verifying_context(target.redis.identity))
     except OSError as error:
-        return Answer(accepted=False, text=unusable(error))
+        return Answer(accepted=False, text=openssl_errors.unusable(error))
 
 
-def api_unhealthy(target: TargetInstallation, error: BringupError) -> Finding:
+def api_unhealthy(target: TargetInstallation, error: errors.BringupError) -> Finding:
     """Why the API, which answers, does not report that it is healthy."""
-    if isinstance(error, SettingsError):
+    if isinstance(error, errors.SettingsError):
         return _unusable_files(error)
     expected = "a healthy answer"
     if not target.api.use_tls:
         return fail(f"{target.api.endpoint}: {error}", expected=expected, hint="look at the log of the API")
     text = _refusal_of_api(target)
-    cause, hint = cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")
+    cause, hint = openssl_errors.cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")
     return fail(f"{target.api.endpoint}: {text}", expected=expected, cause=cause, hint=hint)
 
 
-def api_refuses(error: BringupError) -> Finding:
+def api_refuses(error: errors.BringupError) -> Finding:
     """Why an API that is healthy does not do what we ask."""
-    if isinstance(error, ApiRejected):
+    if isinstance(error, errors.ApiRejected):
         setting = "API_CLIENT_CERT and API_CLIENT_KEY" if "certificate" in str(error) else "API_TOKEN"
         expected = "our token and our certificate are accepted"
         return fail(str(error), expected=expected, hint=f"set {setting} as the API wants it")
@@ -119,9 +120,9 @@ def _refusal_of_api(target: TargetInstallation) -> str:
     try:
         text = target.api.secured(verifying_context(target.api.identity)).first_line
     except OSError as error:
-        return unusable(error)
-    return which_expired(text, target.settings.path_of("api_client_cert"))
+        return openssl_errors.unusable(error)
+    return openssl_errors.which_expired(text, target.settings.path_of("api_client_cert"))
 
 
-def _unusable_files(error: SettingsError) -> Finding:
+def _unusable_files(error: errors.SettingsError) -> Finding:
     return fail("; ".join(error.problems), expected="usable certificate files", hint="bringup pki verify")

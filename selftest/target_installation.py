@@ -10,12 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bringup import tls
+from bringup import errors, model, tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.connections.sentinel import Sentinels
-from bringup.errors import BringupError
-from bringup.model import utc_now
 from bringup.settings import Address, Settings
 from pki.store import Store
 from selftest.bad_certificates import BadCertificates
@@ -94,7 +92,7 @@ class TargetInstallation:
     settings: Settings
     timeout_s: float = 3.0
     contexts: tls.ClientContexts = field(default_factory=tls.ClientContexts)
-    now: Callable[[], datetime] = utc_now
+    now: Callable[[], datetime] = model.utc_now
     deadline: float = math.inf
 
     @property
@@ -178,6 +176,6 @@ class TargetInstallation:
     def _redis_address(self) -> Address:
         """With Sentinel where the master is now; where no sentinel knows that, REDIS_HOST is as good as any."""
         if self.settings.sentinels:
-            with suppress(BringupError), redis_errors(self.settings):
+            with suppress(errors.BringupError), redis_errors(self.settings):
                 return self.sentinels.view().master
         return self.settings.redis_host, self.settings.redis_port

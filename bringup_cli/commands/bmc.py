@@ -8,9 +8,7 @@ from pathlib import Path
 
 import click
 
-from bringup.errors import BmcRejected, SettingsError
-from bringup.inventory import Inventory
-from bringup.model import normalise_fingerprint
+from bringup import errors, inventory, model
 from bringup.settings import Settings
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, print_json, print_line, print_table
@@ -42,7 +40,7 @@ def bmc() -> None:
 
 def _fingerprint(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     try:
-        return normalise_fingerprint(value) if value else None
+        return model.normalise_fingerprint(value) if value else None
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -138,14 +136,14 @@ def _credential(name: str | None, folder: Path) -> Credential:
     """A credential. Raises SettingsError: without one the BMC cannot be asked, so this is no result of the check."""
     try:
         return read_credential(name, folder)
-    except BmcRejected as error:
-        raise SettingsError([str(error)]) from None
+    except errors.BmcRejected as error:
+        raise errors.SettingsError([str(error)]) from None
 
 
 def _in_inventory(
     settings: Settings, name: str, credential_file: Path | None, boot_method: str | None, serial: str | None
 ) -> _TargetBmc:
-    device = Inventory.read(settings.devices_file).by_name.get(name)
+    device = inventory.Inventory.read(settings.devices_file).by_name.get(name)
     if device is None:
         raise click.UsageError(f"{settings.devices_file} has no machine {name!r}; an address begins with https://")
     if not device.bmc.startswith("https://"):

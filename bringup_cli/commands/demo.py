@@ -14,35 +14,34 @@ from rich.text import Text
 
 from bringup.wire.run import Run
 from bringup_cli.commands.runs import seconds_of
-from bringup_cli.demo import flip as flipping
-from bringup_cli.demo import play as demonstration
-from bringup_cli.demo import scenario
-from bringup_cli.demo.play import as_expected
+from bringup_cli.demo import flip, play, scenario
 
 _STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out": "red", "audited": "dim"}
 
 
 @click.command()
 @click.option("--tls", is_flag=True, help="The same over mutual TLS on every connection.")
-@click.option("--flip", is_flag=True, help="Instead: self-test in development mode, flip the flags, self-test again.")
+@click.option(
+    "--flip", "flips", is_flag=True, help="Instead: self-test in development mode, flip the flags, self-test again."
+)
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="With --flip: write both reports to this file."
 )
 @click.option("--keep", is_flag=True, help="Keep the folder with settings, data and logs afterwards.")
 @click.pass_context
-def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, keep: bool) -> None:
+def demo(context: click.Context, *, tls: bool, flips: bool, report: Path | None, keep: bool) -> None:
     """Show the whole chain at work: a real DHCP log, real services, a SIMULATED fleet.
 
     Needs redis-server; touches nothing outside of a temporary folder and loopback ports.
     """
-    if report and not flip:
+    if report and not flips:
         raise click.UsageError("--report needs --flip")
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must end the whole stack, too
         signal.signal(number, lambda given, _frame: sys.exit(128 + given))
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
     try:
-        good = _flip(folder, console, report) if flip else _show(folder, console, use_tls=tls)
+        good = _flip(folder, console, report) if flips else _show(folder, console, use_tls=tls)
     finally:
         if keep:
             console.print(f"Settings, data and logs are in {folder}")
@@ -54,12 +53,12 @@ def demo(context: click.Context, *, tls: bool, flip: bool, report: Path | None, 
 
 def _flip(folder: Path, console: Console, report: Path | None) -> bool:
     """Whether both self-tests passed, after both were shown."""
-    phases = flipping.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
+    phases = flip.flip(folder, lambda line: console.print(line, style="bold", highlight=False))
     for phase in phases:
         console.rule(phase.title)
         console.print(phase.output, highlight=False, markup=False, soft_wrap=True)
     if report:
-        report.write_text(flipping.as_markdown(phases, f"bringup demo --flip --report {report}"), encoding="utf-8")
+        report.write_text(flip.as_markdown(phases, f"bringup demo --flip --report {report}"), encoding="utf-8")
     good = all(phase.passed for phase in phases)
     before, after = ("passed" if phase.passed else "failed" for phase in phases)
     failed = f"[red]One of the two self-tests failed: before = {before}, after = {after}.[/red]"
@@ -73,7 +72,7 @@ def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
     if not console.is_terminal:
         console = Console(width=max(console.width, 160))
     console.print(_table(runs))
-    wrong = [machine.name for machine in scenario.MACHINES if not as_expected(machine, runs.get(machine.name))]
+    wrong = [machine.name for machine in scenario.MACHINES if not play.as_expected(machine, runs.get(machine.name))]
     if wrong:
         console.print(f"[red]Not as expected:[/red] {', '.join(wrong)}. Look at the logs with --keep.")
         return False
@@ -83,11 +82,9 @@ def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
 
 def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:
     if not console.is_terminal:
-        return demonstration.play(
-            folder, _Lines(console), lambda line: console.print(line, highlight=False), use_tls=use_tls
-        )
+        return play.play(folder, _Lines(console), lambda line: console.print(line, highlight=False), use_tls=use_tls)
     with Live(_table({}), console=console, refresh_per_second=4) as live:
-        return demonstration.play(folder, lambda runs: live.update(_table(runs)), live.console.print, use_tls=use_tls)
+        return play.play(folder, lambda runs: live.update(_table(runs)), live.console.print, use_tls=use_tls)
 
 
 class _Lines:
@@ -127,4 +124,4 @@ def _cells(run: Run) -> tuple[str, Text, str, Text]:
 def _mark(machine: scenario.Machine, run: Run | None) -> str:
     if run is None or run.closed_at is None:
         return "..."
-    return "[green]yes[/green]" if as_expected(machine, run) else f"[red]no[/red]: {machine.ends}"
+    return "[green]yes[/green]" if play.as_expected(machine, run) else f"[red]no[/red]: {machine.ends}"

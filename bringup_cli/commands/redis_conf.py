@@ -7,9 +7,8 @@ from typing import Any
 import click
 from dotenv import dotenv_values
 
-from bringup.errors import SettingsError
+from bringup import errors, redis_acl
 from bringup.files import write_atomically
-from bringup.redis_acl import REPLICATION_ROLES, ROLES, acl_file, added_users, sentinel_acl_file
 from bringup.settings import Address, Settings
 from bringup.settings.generated import new_secret
 from bringup.settings.types import addresses_in
@@ -77,7 +76,7 @@ def redis_conf(
     replica = passwords["replica"] if settings.redis_use_tls else passwords[""]
     files = {"redis.conf": redis_configuration(settings, folder, bind=bind, address=own, replica_password=replica)}
     if settings.redis_use_tls:
-        files["users.acl"] = acl_file({role: passwords[role] for role in _redis_roles(settings)})
+        files["users.acl"] = redis_acl.acl_file({role: passwords[role] for role in _redis_roles(settings)})
     if settings.sentinels:
         files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, own), passwords)
     files |= {name: text + _added(folder / name, text) for name, text in files.items() if name.endswith(".acl")}
@@ -94,7 +93,7 @@ def _roles(settings: Settings) -> list[str]:
 
 
 def _redis_roles(settings: Settings) -> list[str]:
-    return [*ROLES, *(REPLICATION_ROLES if settings.sentinels else ())]
+    return [*redis_acl.ROLES, *(redis_acl.REPLICATION_ROLES if settings.sentinels else ())]
 
 
 def _passwords(settings: Settings, folder: Path, *, separate: bool) -> dict[str, str]:
@@ -104,12 +103,19 @@ def _passwords(settings: Settings, folder: Path, *, separate: bool) -> dict[str,
     host, are kept.
     """
     if settings.redis_password is None:
-        raise SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
+        raise errors.SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
     if settings.sentinels and settings.redis_sentinel_password is None:
-        raise SettingsError(["REDIS_SENTINEL_PASSWORD: must be set with REDIS_SENTINELS; `bringup init` makes one"])
+        raise errors.SettingsError(
+            ["REDIS_SENTINEL_PASSWORD: must be set with REDIS_SENTINELS; `bringup init` makes one"]
+        )
     common = settings.redis_password.get_secret_value()
     sentinel = settings.redis_sentinel_password.get_secret_value() if settings.redis_sentinel_password else ""
-    shared = {"": common, **dict.fromkeys([*ROLES, *REPLICATION_ROLES], common), "default": sentinel, "peer": sentinel}
+    shared = {
+        "": common,
+        **dict.fromkeys([*redis_acl.ROLES, *redis_acl.REPLICATION_ROLES], common),
+        "default": sentinel,
+        "peer": sentinel,
+    }
     return shared | ({role: _own_password(folder / f"{role}.env") for role in _roles(settings)} if separate else {})
 
 
@@ -130,7 +136,7 @@ def _sentinel_files(
     text = sentinel_configuration(
         settings, folder, bind=bind, address=address, password=password, peer_password=passwords["peer"]
     )
-    return {"sentinel.conf": text, "sentinel.acl": sentinel_acl_file(passwords)}
+    return {"sentinel.conf": text, "sentinel.acl": redis_acl.sentinel_acl_file(passwords)}
 
 
 def _sentinel_beside(settings: Settings, redis: Address) -> Address:
@@ -149,12 +155,12 @@ def _refuse_former_master(settings: Settings, sentinel_conf: Path) -> None:
             f"{host}:{port}. With these settings every server would follow the former master and lose the changes "
             f"that it lacks. Set REDIS_HOST={host} and REDIS_PORT={port} on all hosts, and run this again"
         )
-        raise SettingsError([problem])
+        raise errors.SettingsError([problem])
 
 
 def _added(path: Path, written: str) -> str:
     """The users that people have added to an ACL file, which is written anew."""
-    return "".join(f"{line}\n" for line in added_users(_present(path), written))
+    return "".join(f"{line}\n" for line in redis_acl.added_users(_present(path), written))
 
 
 def _present(path: Path) -> str:
@@ -164,13 +170,15 @@ def _present(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
-        raise SettingsError([f"{path} cannot be read: {error}; what others have written to it would be lost"]) from None
+        raise errors.SettingsError(
+            [f"{path} cannot be read: {error}; what others have written to it would be lost"]
+        ) from None
 
 
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
     present = [str(folder / name) for name in files if (folder / name).exists()]
     if present and not force:
-        raise SettingsError([f"{path} exists already; --force replaces it" for path in present])
+        raise errors.SettingsError([f"{path} exists already; --force replaces it" for path in present])
     try:
         # Redis and Sentinel write their files anew as 0644, passwords and all: only the folder keeps others out.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -178,7 +186,7 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
         for name, text in files.items():
             write_atomically(folder / name, text, sole_writer=True)
     except OSError as error:
-        raise SettingsError([f"{error.filename} cannot be written: {error.strerror}"]) from None
+        raise errors.SettingsError([f"{error.filename} cannot be written: {error.strerror}"]) from None
 
 
 def _print_next_steps(folder: Path, files: dict[str, str], *, tls: bool) -> None:
@@ -189,4 +197,4 @@ def _print_next_steps(folder: Path, files: dict[str, str], *, tls: bool) -> None
     if folder.stat().st_mode & 0o077:
         click.echo(f"First run: chmod 700 {folder} (Redis writes its files anew as 0644, with the passwords in them)")
     if tls:
-        click.echo(f"Each service sets REDIS_USERNAME to its role: {', '.join(ROLES)}.")
+        click.echo(f"Each service sets REDIS_USERNAME to its role: {', '.join(redis_acl.ROLES)}.")

@@ -7,8 +7,7 @@ from threading import Thread
 
 import click
 
-from bringup.errors import SettingsError
-from bringup.inventory import Device, Inventory
+from bringup import errors, inventory
 from bringup_cli.context import Context
 from bringup_cli.simulate import Fault, Fleet
 
@@ -44,13 +43,13 @@ def simulate(
     """Play the SIMULATED machines of DEVICES_FILE (those whose bmc is simulated://...)."""
     settings = context.settings
     if settings.environment == "production":
-        raise SettingsError(["ENVIRONMENT: simulated machines must not run in production"])
+        raise errors.SettingsError(["ENVIRONMENT: simulated machines must not run in production"])
     chosen = dict(_parse_fault(text) for text in faults)
     path = settings.devices_file
     new = _inventory_text(machines) if machines and not path.exists() else None
     fleet = Fleet(
         settings,
-        Inventory.read(path) if new is None else _inventory_of(new),
+        inventory.Inventory.read(path) if new is None else _inventory_of(new),
         chosen,
         boot_s=boot_seconds,
         check_s=check_seconds,
@@ -87,5 +86,5 @@ def _inventory_text(count: int) -> str:
     return "# SIMULATED machines, played by `bringup simulate`.\n\n" + "\n".join(entries)
 
 
-def _inventory_of(text: str) -> Inventory:
-    return Inventory(Device.model_validate(entry) for entry in tomllib.loads(text)["device"])
+def _inventory_of(text: str) -> inventory.Inventory:
+    return inventory.Inventory(inventory.Device.model_validate(entry) for entry in tomllib.loads(text)["device"])

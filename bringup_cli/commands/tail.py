@@ -10,13 +10,8 @@ import click
 
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
-from dhcp_tailer.accounting import Outcome, summary
-from dhcp_tailer.dry_run import DryRunRecord, dry_run
-from dhcp_tailer.filters import Filters
-from dhcp_tailer.retry import stop_on_signals
-from dhcp_tailer.sources import PARSERS
+from dhcp_tailer import accounting, dry_run, filters, retry, sources, tailer
 from dhcp_tailer.status import status_of
-from dhcp_tailer.tailer import run
 
 
 @click.command()
@@ -34,7 +29,7 @@ from dhcp_tailer.tailer import run
     metavar="FILE",
     help="Read FILE and show what would become of it; queue nothing, remember nothing.",
 )
-@click.option("--source", type=click.Choice(list(PARSERS)), help="What FILE holds; default is DHCP_SOURCE.")
+@click.option("--source", type=click.Choice(list(sources.PARSERS)), help="What FILE holds; default is DHCP_SOURCE.")
 @click.option("--status", is_flag=True, help="Show how far the tailer is and what became of the records.")
 @output_option
 @click.pass_obj
@@ -56,17 +51,17 @@ def tail(
     elif status:
         _status(context, output)
     else:
-        with stop_on_signals() as stop:
-            run(context.settings, stop, from_end=not from_start, once=once)
+        with retry.stop_on_signals() as stop:
+            tailer.run(context.settings, stop, from_end=not from_start, once=once)
 
 
 def _dry_run(context: Context, file: Path, source: str | None, output: Output) -> None:
     settings = context.settings
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[accounting.Outcome] = Counter()
     shown = []
-    for one in dry_run(file, PARSERS[source or settings.dhcp_source](), Filters.of(settings)):
+    for one in dry_run.dry_run(file, sources.PARSERS[source or settings.dhcp_source](), filters.Filters.of(settings)):
         outcomes[one.outcome] += 1
-        if one.outcome is Outcome.NOT_A_LEASE:
+        if one.outcome is accounting.Outcome.NOT_A_LEASE:
             continue
         if output == "json":
             _print_record(one)
@@ -74,7 +69,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
             shown.append(one)
     if output == "table":
         _print_records(f"{file}", shown)
-    click.echo(summary(outcomes), err=True)
+    click.echo(accounting.summary(outcomes), err=True)
 
 
 def _status(context: Context, output: Output) -> None:
@@ -88,7 +83,7 @@ def _status(context: Context, output: Output) -> None:
     print_table("Records", ("Outcome", "Number"), list(found.counts.items()))
 
 
-def _print_record(record: DryRunRecord) -> None:
+def _print_record(record: dry_run.DryRunRecord) -> None:
     """One JSON object on a line of its own."""
     line: dict[str, Any] = {"outcome": record.outcome.value}
     if record.event:
@@ -98,13 +93,13 @@ def _print_record(record: DryRunRecord) -> None:
     click.echo(json.dumps(line))
 
 
-def _print_records(title: str, shown: Sequence[DryRunRecord]) -> None:
+def _print_records(title: str, shown: Sequence[dry_run.DryRunRecord]) -> None:
     """One row a record."""
     columns = ("Outcome", "MAC", "IP", "Starts", "Ends", "Host name", "Vendor class", "Run or reason")
     print_table(title, columns, [_row(record) for record in shown])
 
 
-def _row(record: DryRunRecord) -> tuple[object, ...]:
+def _row(record: dry_run.DryRunRecord) -> tuple[object, ...]:
     event = record.event
     if event is None:
         why = f"{record.reason}: {record.record}" if record.record else record.reason

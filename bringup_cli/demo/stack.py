@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bringup import tls
-from bringup.connections.api_client import ApiClient
-from bringup.connections.redis_client import connect_redis, redis_errors
-from bringup.errors import BringupError, TransientError
+from bringup import errors, tls
+from bringup.connections import api_client, redis_client
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
 from bringup.wire.message import Health
@@ -30,7 +28,7 @@ _INHERITED = {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}
 _ROLE_OF = {"api": "api", "images": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
 
 
-class StackError(BringupError):
+class StackError(errors.BringupError):
     """A process of the stack cannot be started; the message names it and the end of its log."""
 
 
@@ -63,7 +61,7 @@ class Stack:
         if "true" in {self._variables.get("REDIS_USE_TLS"), self._variables.get("API_USE_TLS")}:
             self.command("pki", "setup")
         self.settings: Settings = load(environ={}, env_file=env_file).settings
-        self.api = ApiClient(self.settings, tls.ClientContexts())
+        self.api = api_client.ApiClient(self.settings, tls.ClientContexts())
 
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
         """The result of a command of bringup.
@@ -99,10 +97,10 @@ class Stack:
         if binary is None:
             raise StackError("redis-server is not installed; run: apt-get install redis-server")
         self._spawn("redis", [binary, "redis/redis.conf"])
-        redis = connect_redis(self.settings_of("operator"), tls.ClientContexts(), name="stack")
+        redis = redis_client.connect_redis(self.settings_of("operator"), tls.ClientContexts(), name="stack")
 
         def answers() -> None:
-            with redis_errors(self.settings):
+            with redis_client.redis_errors(self.settings):
                 redis.ping()
 
         self._await("redis", answers)
@@ -178,7 +176,7 @@ class Stack:
         while True:
             try:
                 answers()
-            except TransientError:
+            except errors.TransientError:
                 self._check_alive(name, deadline)
                 time.sleep(_POLL_S)
             else:

@@ -5,8 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from bringup.expectation import Expectation
-from bringup.identity import serial_key
+from bringup import expectation, identity
 from bringup.verdict.disks import GB, distinct, size_fits
 from bringup.verdict.hardware import port_count
 from bringup.verdict.pci import PciFunction, functions, is_gpu
@@ -73,7 +72,7 @@ def expected_of(found: HardwareInventory) -> Table:
         "dimms": _dimms(found.memory.modules),
         "cpu_count": found.cpu.count,
         "nics": port_count(found),
-        "serial": serial if serial_key(serial) else None,
+        "serial": serial if identity.serial_key(serial) else None,
         "disks": _disks(found.disks),
         "ports": _ports(found.interfaces),
         "pcie": _pcie_of(found),
@@ -85,7 +84,7 @@ def expected_of(found: HardwareInventory) -> Table:
         "tpm": found.tpm,
     }
     learned = {name: value for name, value in table.items() if value is False or value}
-    Expectation.model_validate(learned)
+    expectation.Expectation.model_validate(learned)
     return learned
 
 

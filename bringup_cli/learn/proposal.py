@@ -13,10 +13,7 @@ from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, InlineTable, Item, Table
 
-from bringup.errors import InventoryError
-from bringup.expectation import Expectation
-from bringup.inventory import Device, Inventory
-from bringup.model import normalise_mac
+from bringup import errors, expectation, inventory, model
 from bringup.verdict.judge import judge_expected
 from bringup.wire.report import CheckStatus
 from bringup_cli.learn.learned import Learned
@@ -50,14 +47,14 @@ def propose(path: Path, name: str, learned: Learned, *, replace: bool = False) -
     Raises:
         InventoryError: the file is missing or wrong, or no patch of it can be made that changes this entry alone.
     """
-    is_new = name not in Inventory.read(path).by_name
+    is_new = name not in inventory.Inventory.read(path).by_name
     before = _text(path)
     try:
         after, changes = (
             _appended(before, name, learned) if is_new else _extended(before, name, learned, replace=replace)
         )
     except TOMLKitError as error:
-        raise InventoryError([f"{path}: cannot be edited ({error}); add the lines by hand"]) from None
+        raise errors.InventoryError([f"{path}: cannot be edited ({error}); add the lines by hand"]) from None
     _check(path, before, after, name)
     return Proposal(_diff(path.name, before, after), changes, is_new)
 
@@ -94,15 +91,15 @@ def _check(path: Path, before: str, after: str, name: str) -> None:
     """
     old, new = _others(before, name), _others(after, name)
     if old is None or old != new:
-        raise InventoryError([f"{path}: its form cannot be edited here; add the lines by hand"])
+        raise errors.InventoryError([f"{path}: its form cannot be edited here; add the lines by hand"])
     try:
-        Inventory(Device.model_validate(entry) for entry in tomllib.loads(after)["device"])
-    except InventoryError as error:
+        inventory.Inventory(inventory.Device.model_validate(entry) for entry in tomllib.loads(after)["device"])
+    except errors.InventoryError as error:
         what = "these lines make the inventory unusable; is the report of another machine?"
-        raise InventoryError([f"{path}: {what}", *error.problems]) from None
+        raise errors.InventoryError([f"{path}: {what}", *error.problems]) from None
     except ValidationError as error:
         why = "; ".join(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
-        raise InventoryError([f"{path}: the report does not make an entry: {why}"]) from None
+        raise errors.InventoryError([f"{path}: the report does not make an entry: {why}"]) from None
 
 
 def _others(text: str, name: str) -> list[dict[str, Any]] | None:
@@ -150,7 +147,7 @@ def extend(entry: Table | InlineTable, learned: Learned, *, replace: bool) -> li
 
 def _ports(entry: Table | InlineTable, learned: Learned) -> list[Change]:
     on_record = _plain(entry.get("nic_macs"))
-    if sorted(map(normalise_mac, on_record or ())) == sorted(learned.nic_macs):
+    if sorted(map(model.normalise_mac, on_record or ())) == sorted(learned.nic_macs):
         return []
     return [Change("nic_macs", on_record or None, list(learned.nic_macs))]
 
@@ -166,7 +163,7 @@ def _part(entry: Table | InlineTable, name: str, learned: Learned) -> Change | N
 
 
 def _passes(learned: Learned, expected: dict[str, Any]) -> bool:
-    checks = judge_expected(learned.found, Expectation.model_validate(expected))
+    checks = judge_expected(learned.found, expectation.Expectation.model_validate(expected))
     return all(check.status is CheckStatus.OK for check in checks)
 
 

@@ -13,20 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import InventoryError, PermanentError, SettingsError
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
 from bringup_cli.simulate.hardware_report import Fault
 from bringup_cli.simulate.simulated_machine import SimulatedMachine
+from pki import issue, names, profile, store
 from pki.errors import PkiError
-from pki.issue import issue_ephemeral
-from pki.names import Identity, Role
-from pki.profile import Validity
 from pki.session import CaSession
-from pki.store import Store
 
 # How long a machine waits for the CA, which issues one certificate at a time: machines that boot together ask together.
 _CA_WAIT_S = 30
@@ -81,7 +77,7 @@ class Fleet:
             return ThreadingHTTPServer(self.address, partial(_BmcHandler, self.machines))
         except OSError as error:
             where = f"{self.address[0]}:{self.address[1]}"
-            raise SettingsError([f"the simulated BMCs cannot listen on {where}: {error.strerror}"]) from None
+            raise errors.SettingsError([f"the simulated BMCs cannot listen on {where}: {error.strerror}"]) from None
 
 
 def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
@@ -94,20 +90,20 @@ def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
 def _simulated(inventory: Inventory) -> list[Device]:
     devices = [device for device in inventory.by_name.values() if device.bmc.startswith("simulated://")]
     if not devices:
-        raise InventoryError(["no machine has a simulated BMC (bmc = simulated://127.0.0.1:9000/name)"])
+        raise errors.InventoryError(["no machine has a simulated BMC (bmc = simulated://127.0.0.1:9000/name)"])
     return devices
 
 
 def _check_names(faults: Mapping[str, Fault], devices: list[Device]) -> None:
     unknown = sorted(set(faults) - {device.name for device in devices})
     if unknown:
-        raise SettingsError([f"--fault {name}: no simulated machine has this name" for name in unknown])
+        raise errors.SettingsError([f"--fault {name}: no simulated machine has this name" for name in unknown])
 
 
 def _address(devices: list[Device]) -> tuple[str, int]:
     addresses = {(urlsplit(device.bmc).hostname or "", urlsplit(device.bmc).port or 0) for device in devices}
     if len(addresses) != 1 or not all(addresses.copy().pop()):
-        raise InventoryError(["all simulated BMCs must share one host:port"])
+        raise errors.InventoryError(["all simulated BMCs must share one host:port"])
     return addresses.pop()
 
 
@@ -138,16 +134,16 @@ class _RunCertificates:
         secret = self._settings.ca_key_passphrase
         try:
             with CaSession.open(
-                Store(self._settings.pki_dir),
+                store.Store(self._settings.pki_dir),
                 "bringup simulate",
                 datetime.now(UTC),
-                validity=Validity(leaf_days=_CERTIFICATE_DAYS),
+                validity=profile.Validity(leaf_days=_CERTIFICATE_DAYS),
                 passphrase=lambda: secret.get_secret_value() if secret else None,
                 wait_s=_CA_WAIT_S,
             ) as session:
-                return issue_ephemeral(session, Identity(Role.RUN, run_id))
+                return issue.issue_ephemeral(session, names.Identity(names.Role.RUN, run_id))
         except (PkiError, OSError) as error:
-            raise PermanentError(
+            raise errors.PermanentError(
                 f"API_REQUIRE_CLIENT_CERT=true, and no certificate can be made here: {error}"
             ) from None
 

@@ -2,8 +2,7 @@
 
 from enum import StrEnum
 
-from bringup.expectation import GIB, Expectation, ExpectedDimms, ExpectedDisk, ExpectedPcie, ExpectedPort
-from bringup.inventory import Device
+from bringup import expectation, inventory
 from bringup.verdict.pci import PciFunction, is_selected
 from bringup.wire import report as wire
 
@@ -57,7 +56,7 @@ class Fault(StrEnum):
     CRASH_LOOP = "crash-loop"  # boots, calls, and restarts, again and again
 
 
-def report_of(device: Device, fault: Fault, boot_id: str) -> wire.Report:
+def report_of(device: inventory.Device, fault: Fault, boot_id: str) -> wire.Report:
     """The report that the agent on this machine would send.
 
     Args:
@@ -75,13 +74,13 @@ def report_of(device: Device, fault: Fault, boot_id: str) -> wire.Report:
     )
 
 
-def _hardware(device: Device, fault: Fault) -> wire.HardwareInventory:
+def _hardware(device: inventory.Device, fault: Fault) -> wire.HardwareInventory:
     expected = device.expected
     memory_gib = (expected.memory_gib or 64) / (2 if fault is Fault.WRONG_MEMORY else 1)
     functions = _functions_of(expected)
     return wire.HardwareInventory(
         cpu=wire.Cpu(count=expected.cpu_count or 16, model_name="Simulated CPU @ 2.40GHz", architecture="x86_64"),
-        memory=_memory(memory_gib, expected.dimms or ExpectedDimms(speed_mts=_SPEED_MTS)),
+        memory=_memory(memory_gib, expected.dimms or expectation.ExpectedDimms(speed_mts=_SPEED_MTS)),
         disks=_disks_of(expected.disks, fault),
         interfaces=_interfaces(device, fault),
         system_vendor=wire.SystemVendor(
@@ -98,22 +97,22 @@ def _hardware(device: Device, fault: Fault) -> wire.HardwareInventory:
     )
 
 
-def _firmware(expected: Expectation, fault: Fault) -> wire.Firmware:
+def _firmware(expected: expectation.Expectation, fault: Fault) -> wire.Firmware:
     bios = "0.0-old" if fault is Fault.OLD_FIRMWARE else expected.bios_version or "1.0-simulated"
     return wire.Firmware(bios_version=bios, bmc_version=expected.bmc_version or "1.00")
 
 
-def _memory(gib: float, dimms: ExpectedDimms) -> wire.Memory:
+def _memory(gib: float, dimms: expectation.ExpectedDimms) -> wire.Memory:
     physical_mb = int(gib * 1024)
     count = dimms.count or max(1, physical_mb // _MODULE_MB)
     modules = tuple(
         wire.MemoryModule(slot=f"DIMM{n}", size_mb=physical_mb // count, speed_mts=dimms.speed_mts or _SPEED_MTS)
         for n in range(count)
     )
-    return wire.Memory(total=int(gib * GIB * _KERNEL_SHARE), physical_mb=physical_mb, modules=modules)
+    return wire.Memory(total=int(gib * expectation.GIB * _KERNEL_SHARE), physical_mb=physical_mb, modules=modules)
 
 
-def _interfaces(device: Device, fault: Fault) -> tuple[wire.Interface, ...]:
+def _interfaces(device: inventory.Device, fault: Fault) -> tuple[wire.Interface, ...]:
     known = list(dict.fromkeys([*device.nic_macs, *(port.mac for port in device.expected.ports)]))
     wanted = max(device.expected.nics or 0, len(known), 1)
     invented = [f"02:5a:00:00:{n:02x}:{sum(device.name.encode()) % 256:02x}" for n in range(wanted - len(known))]
@@ -126,7 +125,9 @@ def _interfaces(device: Device, fault: Fault) -> tuple[wire.Interface, ...]:
     )
 
 
-def _interface(number: int, mac: str, expected: ExpectedPort | None, *, has_carrier: bool) -> wire.Interface:
+def _interface(
+    number: int, mac: str, expected: expectation.ExpectedPort | None, *, has_carrier: bool
+) -> wire.Interface:
     return wire.Interface(
         name=f"eth{number}",
         mac_address=mac,
@@ -151,13 +152,13 @@ def _checks(fault: Fault) -> tuple[wire.AgentCheck, ...]:
     )
 
 
-def _disks_of(expected: tuple[ExpectedDisk, ...], fault: Fault) -> tuple[wire.Disk, ...]:
+def _disks_of(expected: tuple[expectation.ExpectedDisk, ...], fault: Fault) -> tuple[wire.Disk, ...]:
     """The expected disks, new; the first one is worn out where that is the fault."""
     wanted = [disk for disk in expected for _ in range(disk.count)]
     return tuple(_disk(n, want, worn=fault is Fault.WORN_DISK and n == 0) for n, want in enumerate(wanted))
 
 
-def _disk(number: int, want: ExpectedDisk, *, worn: bool) -> wire.Disk:
+def _disk(number: int, want: expectation.ExpectedDisk, *, worn: bool) -> wire.Disk:
     kind = want.type or "ssd"
     return wire.Disk(
         name=f"/dev/nvme{number}n1" if kind == "nvme" else f"/dev/sd{_letters(number)}",
@@ -181,7 +182,7 @@ def _letters(number: int) -> str:
     return (_letters(head - 1) if head else "") + chr(ord("a") + tail)
 
 
-def _functions_of(expected: Expectation) -> list[PciFunction]:
+def _functions_of(expected: expectation.Expectation) -> list[PciFunction]:
     """The bridge that every machine has, and what is expected."""
     found = [_BRIDGE]
     gpus = expected.gpus
@@ -194,7 +195,7 @@ def _functions_of(expected: Expectation) -> list[PciFunction]:
     return found
 
 
-def _made_for(want: ExpectedPcie, slot: str) -> PciFunction:
+def _made_for(want: expectation.ExpectedPcie, slot: str) -> PciFunction:
     return PciFunction(want.slot or slot, want.id or _NIC_ID, (want.pci_class or _NIC_CLASS).ljust(6, "0"))
 
 
@@ -202,7 +203,9 @@ def _slot(found: list[PciFunction]) -> str:
     return f"0000:{len(found):02x}:00.0"
 
 
-def _links_of(functions: list[PciFunction], expected: Expectation, fault: Fault) -> tuple[wire.PcieLink, ...]:
+def _links_of(
+    functions: list[PciFunction], expected: expectation.Expectation, fault: Fault
+) -> tuple[wire.PcieLink, ...]:
     """The link of each function as it is expected; one is narrower where that is the fault."""
     links = [_link(function, expected) for function in functions]
     if fault is Fault.NARROW_LINK and len(links) > 1:
@@ -210,7 +213,7 @@ def _links_of(functions: list[PciFunction], expected: Expectation, fault: Fault)
     return tuple(links)
 
 
-def _link(function: PciFunction, expected: Expectation) -> wire.PcieLink:
+def _link(function: PciFunction, expected: expectation.Expectation) -> wire.PcieLink:
     wants = [want for want in expected.pcie if is_selected(function, want)]
     width = next((want.width for want in wants if want.width), _WIDTH)
     speed = next((want.speed_gts for want in wants if want.speed_gts), _SPEED_GTS)

@@ -5,11 +5,8 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
-from bringup import log
-from bringup.backoff import spread
+from bringup import backoff, errors, inventory, log
 from bringup.connections.api_client import ApiClient
-from bringup.errors import PermanentError, TransientError
-from bringup.inventory import Device
 from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply
 from bringup.wire.run import RunMedia
 from bringup_cli.simulate.hardware_report import Fault, report_of
@@ -32,7 +29,7 @@ class SimulatedMachine:
 
     def __init__(
         self,
-        device: Device,
+        device: inventory.Device,
         fault: Fault,
         client_of: Callable[[str, str], ApiClient],
         *,
@@ -109,10 +106,10 @@ class SimulatedMachine:
         token = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else media.run_token
         try:
             client = self._client_of(media.run_id, token)
-            while not off.wait(spread(self._boot_s, 0.2)):  # machines are not alike
+            while not off.wait(backoff.spread(self._boot_s, 0.2)):  # machines are not alike
                 if not self._live_one_life(client, media.run_id, off):
                     return
-        except PermanentError as error:
+        except errors.PermanentError as error:
             log.get("simulate").info("simulated machine was refused", name=self.device.name, why=str(error))
 
     def _live_one_life(self, client: ApiClient, run_id: str, off: Event) -> bool:
@@ -143,6 +140,6 @@ def _persist(call: Callable[[], _Reply], off: Event) -> _Reply | None:
     while not off.is_set():
         try:
             return call()
-        except TransientError:
+        except errors.TransientError:
             off.wait(_RETRY_S)
     return None

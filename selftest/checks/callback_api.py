@@ -3,10 +3,8 @@
 import re
 from email.utils import parsedate_to_datetime
 
-from bringup import log
+from bringup import errors, log, openssl_errors
 from bringup.connections.redis_client import redis_errors
-from bringup.errors import BringupError
-from bringup.openssl_errors import unusable
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
 from pki.check import Finding, Status, fail, info, ok, skip, warn
@@ -41,11 +39,11 @@ def _call(target: TargetInstallation) -> Finding:
     try:
         client = target.api_client()
         health = client.get("/health", Health)
-    except BringupError as error:
+    except errors.BringupError as error:
         return api_unhealthy(target, error)
     try:
         client.get("/runs?limit=1", RunList)
-    except BringupError as error:
+    except errors.BringupError as error:
         return api_refuses(error)
     how = "HTTPS with our client certificate" if target.api.use_tls else "HTTP"
     return ok(f"{health.service} {health.version} answers by {how} and takes our token")
@@ -69,7 +67,7 @@ def _redis_skew(target: TargetInstallation) -> float | None:
     try:
         with redis_errors(target.settings):
             seconds, microseconds = target.redis_client().time()
-    except BringupError as error:
+    except errors.BringupError as error:
         log.get("selftest").debug("no time from Redis", reason=str(error))
         return None
     return seconds + microseconds / 1e6 - target.now().timestamp()
@@ -97,7 +95,7 @@ def _images(target: TargetInstallation) -> Finding:
     try:
         answer = _as_a_bmc(target, endpoint)
     except OSError as error:
-        return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
+        return skip(f"inconclusive: {openssl_errors.unusable(error)}", hint="bringup pki verify")
     if answer.accepted and API_SERVICE in answer.text:
         how = "HTTPS, without asking for a certificate" if target.api.use_tls else "HTTP"
         return ok(f"they are served by {how}")
@@ -116,7 +114,7 @@ def _no_loss(target: TargetInstallation) -> Finding:
     """The API compares what Redis holds with what its hosts remember, and reports it on /ready."""
     try:
         withheld = target.api_client().readiness().withheld
-    except BringupError as error:
+    except errors.BringupError as error:
         return skip(f"the API was not asked: {error}", hint=_SEE)
     if withheld:
         return fail(

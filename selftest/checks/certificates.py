@@ -6,12 +6,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from pki import crl, names, store
 from pki.check import Finding, Result, Status, fail, info, ok, run, skip, warn
 from pki.checks import ca, leaf, pki
-from pki.crl import read_crls
 from pki.errors import PkiError
-from pki.names import Role
-from pki.store import read_certificates
 from selftest.case import API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
 from selftest.hosts import hosts_of
 from selftest.probe import insecure_context
@@ -48,9 +46,9 @@ def _results(target: TargetInstallation) -> list[Result]:
 def _configured(target: TargetInstallation) -> Iterable[tuple[str, leaf.Leaf]]:
     settings = target.settings
     for certificate, key, trusted, role in (
-        ("redis_tls_cert", "redis_tls_key", "redis_tls_ca", Role.WORKER),
-        ("api_client_cert", "api_client_key", "api_tls_ca", Role.WORKER),
-        ("api_tls_cert", "api_tls_key", "api_tls_ca", Role.API),
+        ("redis_tls_cert", "redis_tls_key", "redis_tls_ca", names.Role.WORKER),
+        ("api_client_cert", "api_client_key", "api_tls_ca", names.Role.WORKER),
+        ("api_tls_cert", "api_tls_key", "api_tls_ca", names.Role.API),
     ):
         path: Path | None = getattr(settings, certificate)
         if path is not None:
@@ -62,7 +60,7 @@ def _configured(target: TargetInstallation) -> Iterable[tuple[str, leaf.Leaf]]:
                     key_file=settings.path_of(key),
                     trusted=tuple(_read(settings.path_of(trusted))),
                     now=target.now(),
-                    hosts=hosts_of(settings).get(role, ()) if role is Role.API else (),
+                    hosts=hosts_of(settings).get(role, ()) if role is names.Role.API else (),
                 ),
             )
 
@@ -72,13 +70,13 @@ def _configured_list(target: TargetInstallation) -> Iterable[Result]:
     path = target.settings.api_tls_crl
     if path is None or not path.exists():
         return
-    for one in read_crls(path):
+    for one in crl.read_crls(path):
         found = ca.judge_list(one, target.now(), "bringup pki crl")
         yield Result("API_TLS_CRL", "crl", "Revocation list", found.status, found.message, found.hint)
 
 
 def _read(path: Path) -> list[x509.Certificate]:
-    return read_certificates(path) if path.exists() else []
+    return store.read_certificates(path) if path.exists() else []
 
 
 def _without_pki(target: TargetInstallation, error: PkiError) -> Finding:
@@ -124,7 +122,7 @@ def _in_use(server_of: ServerOf, file_of: Callable[[TargetInstallation], Path]) 
 
 
 def _compared(served: bytes, path: Path) -> Finding:
-    on_disk = read_certificates(path)[0]
+    on_disk = store.read_certificates(path)[0]
     if served == on_disk.public_bytes(serialization.Encoding.DER):
         return ok(f"the running server uses {path}")
     serial = x509.load_der_x509_certificate(served).serial_number

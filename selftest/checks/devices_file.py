@@ -2,8 +2,7 @@
 
 import re
 
-from bringup.errors import BringupError, InventoryError
-from bringup.inventory import Inventory
+from bringup import errors, inventory
 from pki.check import Finding, fail, info, ok, skip, warn
 from selftest.case import Case
 from selftest.target_installation import TargetInstallation
@@ -18,8 +17,8 @@ def _every_bmc_is_verified(target: TargetInstallation) -> Finding:
     if not path.exists():
         return info(f"{path} is not on this host: the API's host has it")
     try:
-        devices = Inventory.read(path).by_name
-    except InventoryError as error:
+        devices = inventory.Inventory.read(path).by_name
+    except errors.InventoryError as error:
         return fail("; ".join(error.problems), expected="an inventory that the API can read", hint="docs/inventory.md")
     blind = sorted(name for name, device in devices.items() if not device.bmc_verify)
     if not blind:
@@ -35,7 +34,7 @@ def _all_hosts_have_one(target: TargetInstallation) -> Finding:
     """Each API host reads a file of its own: what one calls approved may be in service by another."""
     try:
         text = target.api_client().get_text("/metrics").decode(errors="replace")
-    except BringupError as error:
+    except errors.BringupError as error:
         return skip(f"the API was not asked: {error}", hint="see 3a and 3b")
     found = re.search(rf"^{_DIFFERING} ([0-9.]+)$", text, re.MULTILINE)
     if not found:

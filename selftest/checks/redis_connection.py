@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 
 from rq import Queue
 
-from bringup import keys
+from bringup import errors, keys, queues, redis_acl
 from bringup.connections.redis_client import redis_errors
-from bringup.errors import BringupError, PermanentError, RedisRefused, RedisUnavailable
-from bringup.queues import open_queue
-from bringup.redis_acl import DEFAULT_USER
 from pki.check import Finding, fail, info, ok, skip, warn
 from selftest.case import NO_MUTUAL_TLS, REDIS, Case, always, redis_plain, redis_tls
 from selftest.diagnosis import ping_without_password, redis_refuses, redis_unreachable
@@ -43,7 +40,7 @@ _REPLAYED = (
     ("zadd", keys.rq_scheduled("boots"), "1", "x"),
 )
 # In the replacement of sed an ampersand means what was found.
-_DEFAULT_USER_IN_SED = DEFAULT_USER.replace("&", r"\&")
+_DEFAULT_USER_IN_SED = redis_acl.DEFAULT_USER.replace("&", r"\&")
 
 
 def _password(target: TargetInstallation) -> Finding:
@@ -60,7 +57,7 @@ def _password(target: TargetInstallation) -> Finding:
     try:
         with redis_errors(target.settings):
             target.redis_client().ping()
-    except BringupError as error:
+    except errors.BringupError as error:
         return redis_refuses(target, error)
     if not without.text.startswith(("-NOAUTH", "-ERR unauthenticated")):
         return fail(
@@ -116,9 +113,9 @@ def _replays(target: TargetInstallation) -> Finding:
         with redis_errors(target.settings):
             redis = target.redis_client()
             refused = [command[0] for command in _REPLAYED if _is_refused(redis.acl_dryrun("default", *command))]
-    except RedisRefused as error:
+    except errors.RedisRefused as error:
         return _replays_by_file() if "dryrun" in str(error) else skip(str(error), hint="see 1a")
-    except BringupError as error:
+    except errors.BringupError as error:
         return skip(f"Redis was not asked: {error}", hint="see 1a")
     if refused:
         return _does_not_replay(f"the default user may not run {', '.join(refused)}")
@@ -138,7 +135,7 @@ def _replays_by_file() -> Finding:
             f"our Redis user may not ask what the default user may do, and {ACL_FILE} is not on this host"
         )
     default = [line for line in lines if line.startswith("user default ")]
-    if default == [DEFAULT_USER]:
+    if default == [redis_acl.DEFAULT_USER]:
         hint = "bringup redis-conf --force gives our users the right to ask; restart Redis then"
         return warn(f"{ACL_FILE} is right; the running Redis cannot be asked", hint=hint)
     return _does_not_replay(f"{ACL_FILE} has: {'; '.join(default) or 'no default user'}")
@@ -150,7 +147,7 @@ def _does_not_replay(observed: str) -> Finding:
         expected="the default user may run every transaction of the append-only file, which is replayed as this user",
         cause="an ACL file of an older `bringup redis-conf`: the next start of Redis leaves out all transactions",
         hint=f"before Redis restarts: sed -i 's/^user default .*/{_DEFAULT_USER_IN_SED}/' {ACL_FILE}"
-        f"; then, as a user that may: ACL SETUSER {DEFAULT_USER.removeprefix('user ')}",
+        f"; then, as a user that may: ACL SETUSER {redis_acl.DEFAULT_USER.removeprefix('user ')}",
     )
 
 
@@ -172,12 +169,12 @@ def _work(target: TargetInstallation) -> Finding:
             _read_and_write(redis)
             with _own_queue(redis) as queue:
                 _enqueue_and_consume(redis, queue)
-    except PermanentError as error:
+    except errors.PermanentError as error:
         if "no permissions" in str(error).lower():
             user = target.settings.redis_username
             return skip(f"the Redis user {user!r} may not do what a worker does", hint="set REDIS_USERNAME=worker")
         return redis_refuses(target, error)
-    except BringupError as error:
+    except errors.BringupError as error:
         return redis_refuses(target, error)
     return ok("wrote, read, enqueued and consumed" + (" by mutual TLS" if target.redis.use_tls else ""))
 
@@ -188,12 +185,12 @@ def _read_and_write(redis: "Redis") -> None:
     found = redis.get(key)
     redis.delete(key)
     if found != value.encode():
-        raise RedisUnavailable("Redis did not give back what was written")
+        raise errors.RedisUnavailable("Redis did not give back what was written")
 
 
 @contextmanager
 def _own_queue(redis: "Redis") -> Iterator[Queue]:
-    queue = open_queue(f"selftest-{secrets.token_hex(8)}", redis)
+    queue = queues.open_queue(f"selftest-{secrets.token_hex(8)}", redis)
     try:
         yield queue
     finally:
@@ -206,7 +203,7 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
     try:
         taken = redis.lmove(queue.key, queue.intermediate_queue.key)
         if taken != queue.name.encode():
-            raise RedisUnavailable("the queue did not return the job that was enqueued")
+            raise errors.RedisUnavailable("the queue did not return the job that was enqueued")
     finally:
         redis.delete(job.key)
 

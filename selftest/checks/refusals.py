@@ -1,10 +1,8 @@
 """Test 7: every client, protocol and port that the servers must refuse."""
 
+from bringup import errors, openssl_errors
 from bringup.connections.redis_client import redis_errors
-from bringup.errors import BringupError
-from bringup.openssl_errors import unusable
-from pki.check import Finding, fail, info, ok, skip, warn
-from pki.crl import revoked_serials
+from pki import check, crl
 from pki.errors import PkiError
 from selftest import controls
 from selftest.bad_certificates import BadCertificates
@@ -22,7 +20,7 @@ _PORT_WAIT_S = 0.5
 _STATUS_LINE_CHARS = 20
 
 
-def _no_certificate_at_the_api(target: TargetInstallation) -> Finding:
+def _no_certificate_at_the_api(target: TargetInstallation) -> check.Finding:
     """A client without certificate is refused; where machines may come without, it may do no more than a machine."""
     if not target.api.use_tls:
         return controls.NOT_ASKED
@@ -45,46 +43,46 @@ def _runs_request(target: TargetInstallation, token: str) -> bytes:
     return "\r\n".join((*lines, "Connection: close", "", "")).encode()
 
 
-def _wrong_token(target: TargetInstallation) -> Finding:
+def _wrong_token(target: TargetInstallation) -> check.Finding:
     """A client with a wrong token gets 401."""
     request, endpoint = _runs_request(target, "wrong"), target.api.endpoint
     try:
         context = verifying_context(target.api.identity) if target.api.use_tls else None
     except OSError as error:
-        return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
+        return check.skip(f"inconclusive: {openssl_errors.unusable(error)}", hint="bringup pki verify")
     answer = endpoint.secured(context, request) if context else endpoint.plain(request)
     if " 401 " in answer.text[:_STATUS_LINE_CHARS]:
-        return ok("a wrong token gets 401")
+        return check.ok("a wrong token gets 401")
     if not answer.text.startswith("HTTP/"):
-        return skip(f"inconclusive: {answer.first_line}", hint="see 3a and 3b")
-    return fail(f"a wrong token gets {answer.first_line}", expected="401", hint="see 3a and 3b")
+        return check.skip(f"inconclusive: {answer.first_line}", hint="see 3a and 3b")
+    return check.fail(f"a wrong token gets {answer.first_line}", expected="401", hint="see 3a and 3b")
 
 
-def _revoked(target: TargetInstallation) -> Finding:
+def _revoked(target: TargetInstallation) -> check.Finding:
     """A certificate that the CRL lists is refused by the API. (Redis reads no CRL: docs/REDIS_SECURITY.md.)"""
     if not target.api.use_tls:
         return controls.NOT_ASKED
     try:
-        serials = revoked_serials(target.store)
+        serials = crl.revoked_serials(target.store)
     except PkiError as error:
-        return skip(str(error), hint=error.hint or "bringup pki crl")
+        return check.skip(str(error), hint=error.hint or "bringup pki crl")
     if not serials:
-        return info("nothing was revoked: there is nothing to refuse")
+        return check.info("nothing was revoked: there is nothing to refuse")
     return controls.must_refuse(API, controls.presenting(lambda bad: bad.revoked(min(serials))))(target)
 
 
-def _plaintext_port(target: TargetInstallation) -> Finding:
+def _plaintext_port(target: TargetInstallation) -> check.Finding:
     """Redis has no second port without TLS: Redis itself is asked, then that port and the usual ones are tried."""
     if not target.redis.use_tls:
         return controls.NOT_ASKED
     try:
         with redis_errors(target.settings):
             port = int(target.redis_client().info("server")["tcp_port"])
-    except BringupError as error:
-        return skip(f"inconclusive: Redis does not report its ports ({error})", hint="see 1a and 2b")
+    except errors.BringupError as error:
+        return check.skip(f"inconclusive: Redis does not report its ports ({error})", hint="see 1a and 2b")
     own = target.redis.address[1]
     if port != own and _answers(target, port):
-        return fail(
+        return check.fail(
             f"Redis answers in plain text on port {port}",
             expected="no plain-text port",
             cause="`port` is not 0 in its configuration",
@@ -93,12 +91,12 @@ def _plaintext_port(target: TargetInstallation) -> Finding:
     return _other_redis(target, sorted(_USUAL_PORTS | {own - 1} - {own, port}))
 
 
-def _other_redis(target: TargetInstallation, ports: list[int]) -> Finding:
+def _other_redis(target: TargetInstallation, ports: list[int]) -> check.Finding:
     """Another Redis on this host gives no access to ours, but an operator should know of it."""
     found = [port for port in ports if _answers(target, port)]
     if found:
-        return warn(f"ours has no plain-text port, but another Redis answers on {', '.join(map(str, found))}")
-    return ok(f"Redis reports that it has none; nor does any answer on {', '.join(map(str, ports))}")
+        return check.warn(f"ours has no plain-text port, but another Redis answers on {', '.join(map(str, found))}")
+    return check.ok(f"Redis reports that it has none; nor does any answer on {', '.join(map(str, ports))}")
 
 
 def _answers(target: TargetInstallation, port: int) -> bool:

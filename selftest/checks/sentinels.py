@@ -1,9 +1,7 @@
 """Test 1d: whether Redis survives the loss of its master: the sentinels agree, and replicas follow."""
 
-from bringup.connections.redis_client import redis_errors
-from bringup.connections.sentinel import Opinion
-from bringup.errors import BringupError
-from bringup.openssl_errors import unusable
+from bringup import errors, openssl_errors
+from bringup.connections import redis_client, sentinel
 from bringup.settings import Address
 from pki.check import Finding, fail, info, ok, warn
 from selftest.case import Case
@@ -41,10 +39,10 @@ def _without_password(target: TargetInstallation, address: Address) -> Answer:
     try:
         return endpoint.secured(verifying_context(target.redis.identity), PING)
     except OSError as error:
-        return Answer(accepted=False, text=unusable(error))
+        return Answer(accepted=False, text=openssl_errors.unusable(error))
 
 
-def _disagreement(opinions: list[Opinion]) -> Finding | None:
+def _disagreement(opinions: list[sentinel.Opinion]) -> Finding | None:
     problems = [f"the one at {_text(one.sentinel)} {one.problem}" for one in opinions if one.problem]
     if problems:
         return fail(
@@ -65,9 +63,9 @@ def _disagreement(opinions: list[Opinion]) -> Finding | None:
 
 def _replicas(target: TargetInstallation, sentinels: int) -> Finding:
     try:
-        with redis_errors(target.settings):
+        with redis_client.redis_errors(target.settings):
             view = target.sentinels.view(fresh=True)
-    except BringupError as error:
+    except errors.BringupError as error:
         return fail(str(error), expected="a master that works", hint="look at the log of the sentinels")
     following = f"{len(view.following)} of {view.known} replicas follow the master at {_text(view.master)}"
     if not view.following:

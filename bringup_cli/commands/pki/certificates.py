@@ -12,18 +12,16 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
-from pki import crl, csr, issue, renew
+from pki import crl, csr, issue, ledger, names, renew
 from pki.errors import PkiError
 from pki.files import read
-from pki.ledger import REASONS
-from pki.names import Identity, Role, San, parse_san, unique
 
 # Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
 _WAIT_S = 15
 
 
 @pki.command("issue")
-@click.argument("role", type=click.Choice([role.value for role in Role]))
+@click.argument("role", type=click.Choice([role.value for role in names.Role]))
 @click.option("--name", required=True, help="The identity becomes NAME.ROLE.bringup.internal.")
 @click.option("--san", multiple=True, metavar="NAME", help="For servers: a name or address; repeatable.")
 @click.option("--csr", "request_file", type=click.Path(path_type=Path), help="Certify this request; no key is made.")
@@ -44,8 +42,8 @@ def issue_command(
 ) -> None:
     """Issue a certificate to one more identity: a second worker, an operator, a machine with its own key."""
     settings = settings_of(context)
-    identity = Identity(Role(role), name)
-    sans = unique(parse_san(text, single_label=dev) for text in san)
+    identity = names.Identity(names.Role(role), name)
+    sans = names.unique(names.parse_san(text, single_label=dev) for text in san)
     if ephemeral:
         _issue_ephemeral(settings, identity, sans, hours, request_file)
         return
@@ -66,7 +64,11 @@ def issue_command(
 
 
 def _issue_ephemeral(
-    settings: Settings, identity: Identity, sans: tuple[San, ...], hours: float | None, request_file: Path | None
+    settings: Settings,
+    identity: names.Identity,
+    sans: tuple[names.San, ...],
+    hours: float | None,
+    request_file: Path | None,
 ) -> None:
     if request_file:
         raise click.UsageError("--stdout prints a new key, and --csr has one already: omit one of them")
@@ -152,7 +154,7 @@ def _run(command: str, due: Sequence[renew.Renewal]) -> None:
 
 @pki.command()
 @click.argument("who", metavar="NAME|SERIAL")
-@click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True)
+@click.option("--reason", type=click.Choice(list(ledger.REASONS)), default="unspecified", show_default=True)
 @click.pass_obj
 def revoke(context: Context, who: str, reason: str) -> None:
     """Revoke every certificate of an identity, or one by its serial number, and publish it."""

@@ -10,11 +10,9 @@ import click
 
 from bringup.settings import Settings, load, pki_rules
 from bringup_cli.context import Context
-from pki.authority import Passphrase
+from pki import authority, profile, store
 from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
-from pki.profile import Validity
 from pki.session import CaSession
-from pki.store import Store
 
 # Scripts and timers act on these: 1 is for an operator, 2 for who wrote the command line, 3 for a later attempt.
 EXIT_FAILED = 1
@@ -63,9 +61,9 @@ def settings_of(context: Context) -> Settings:
     return load(env_file=context.env_file, rules=pki_rules).settings
 
 
-def store_of(settings: Settings) -> Store:
+def store_of(settings: Settings) -> store.Store:
     """The PKI directory."""
-    return Store(settings.pki_dir)
+    return store.Store(settings.pki_dir)
 
 
 def now() -> datetime:
@@ -92,7 +90,7 @@ def open_session(
         store_of(settings),
         click.get_current_context().command_path,
         now(),
-        validity=Validity(leaf_days or settings.validity_days, settings.ca_validity_days, settings.crl_days),
+        validity=profile.Validity(leaf_days or settings.validity_days, settings.ca_validity_days, settings.crl_days),
         passphrase=passphrase_of(settings),
         init=init,
         wait_s=wait_s,
@@ -100,7 +98,7 @@ def open_session(
         yield session
 
 
-def passphrase_of(settings: Settings) -> Passphrase:
+def passphrase_of(settings: Settings) -> authority.Passphrase:
     """CA_KEY_PASSPHRASE, or what an operator types; asked once."""
     asked: list[str] = []
 

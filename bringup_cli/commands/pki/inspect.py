@@ -9,12 +9,9 @@ from cryptography import x509
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
-from pki.check import Result, Status, failed
+from pki import check, crl, ledger, names
 from pki.checks.pki import verify
-from pki.crl import known_revocations
 from pki.errors import Damaged
-from pki.ledger import serial_text
-from pki.names import san_text, sans_of
 from pki.show import Line, describe, state
 from pki.store import Store, read_certificates
 from selftest.hosts import hosts_of
@@ -57,15 +54,15 @@ def _file(store: Store, what: str) -> Path:
 
 
 def _overview(store: Store) -> list[dict[str, str]]:
-    revoked = known_revocations(store)
+    revoked = crl.known_revocations(store)
     here = [(str(one), certificate) for one in store.identities() if (certificate := store.certificate(one))]
     return [
         {
             "identity": name,
             "state": state(certificate, now(), revoked=revoked(certificate)),
             "until": f"{certificate.not_valid_after_utc:%Y-%m-%d}",
-            "serial": serial_text(certificate.serial_number),
-            "names": ", ".join(map(san_text, sans_of(certificate))),
+            "serial": ledger.serial_text(certificate.serial_number),
+            "names": ", ".join(map(names.san_text, names.sans_of(certificate))),
         }
         for name, certificate in [*(("ca", one) for one in store.authorities()), *here]
     ]
@@ -103,14 +100,14 @@ def verify_command(context: Context, identities: tuple[str, ...], output: Output
     hosts = hosts_of(settings)
     results = verify(store, hosts, now(), [store.named(name) for name in identities])
     if output == "json":
-        print_json({"passed": not failed(results), "results": [_as_json(result) for result in results]})
+        print_json({"passed": not check.failed(results), "results": [_as_json(result) for result in results]})
     else:
         _report(results)
-    if failed(results):
+    if check.failed(results):
         raise SystemExit(EXIT_FAILED)
 
 
-def _as_json(result: Result) -> dict[str, str]:
+def _as_json(result: check.Result) -> dict[str, str]:
     return {
         "target": result.target,
         "check": result.check,
@@ -120,12 +117,12 @@ def _as_json(result: Result) -> dict[str, str]:
     }
 
 
-def _report(results: list[Result]) -> None:
+def _report(results: list[check.Result]) -> None:
     rows = [(one.target, one.title, one.status.value.upper(), one.message) for one in results]
     print_table("PKI", ("Of", "Check", "Result", "Observed"), rows)
-    wrong = [one for one in results if one.hint and one.status in {Status.FAIL, Status.WARN}]
+    wrong = [one for one in results if one.hint and one.status in {check.Status.FAIL, check.Status.WARN}]
     for one in wrong:
         click.echo(f"{one.status.value}: {one.target}, {one.title.lower()}: {one.message}\n  fix: {one.hint}")
     counts = Counter(one.status for one in results)
-    click.echo(", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status]))
-    click.echo("The PKI is NOT in order." if failed(results) else "The PKI is in order.")
+    click.echo(", ".join(f"{counts[status]} {status.value}" for status in check.Status if counts[status]))
+    click.echo("The PKI is NOT in order." if check.failed(results) else "The PKI is in order.")
