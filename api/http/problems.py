@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
-from bringup import errors
+from bringup import errors, log
 from bringup.wire.message import Problem
 
 # RFC 9457 s.3.
@@ -197,7 +196,7 @@ def _respond(refusal: Refusal) -> Response:
 
 def _logged(what: str) -> Callable[[Exception], Response]:
     def respond(error: Exception) -> Response:
-        structlog.stdlib.get_logger("api").warning(what, why=str(error))
+        log.get("api").warning(what, why=str(error))
         return _respond(unavailable(f"{what}; see the log of the API"))
 
     return respond
@@ -219,5 +218,5 @@ def _respond_http(error: HTTPException) -> Response:
 
 
 def _respond_bug(error: Exception) -> Response:
-    structlog.stdlib.get_logger("api").exception("unhandled error", error=type(error).__name__)
+    log.get("api").exception("unhandled error", error=type(error).__name__)
     return _respond(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the API failed; its log has the reason"))

@@ -8,7 +8,7 @@ import io
 import os
 import secrets
 from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,9 +21,6 @@ from api.state.run_secrets import ImageRecords, KnownImage
 from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 class Images:
@@ -162,7 +159,7 @@ class RunImage(io.RawIOBase):
         self._position = max(0, start + offset)
         return self._position
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` from the position on.
 
         Raises:
