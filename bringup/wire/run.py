@@ -5,17 +5,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, AwareDatetime, BeforeValidator, ConfigDict, Field, NonNegativeFloat
 
-from bringup.model import (
-    AnyDecision,
-    AnyFailureReason,
-    AnyRunState,
-    DeviceText,
-    FailureReason,
-    Fingerprint,
-    JobKind,
-    Mac,
-    RunId,
-)
+from bringup import model
 from bringup.wire.message import Message
 from bringup.wire.report import Verdict
 
@@ -39,12 +29,12 @@ class MachineIdentity(Message):
         macs: of the host's network ports, as read.
     """
 
-    serial: DeviceText | None = None
-    sku: DeviceText | None = None
-    asset_tag: DeviceText | None = None
-    uuid: DeviceText | None = None
-    macs: tuple[DeviceText, ...] = Field(default=(), max_length=128)
-    system_path: DeviceText | None = None
+    serial: model.DeviceText | None = None
+    sku: model.DeviceText | None = None
+    asset_tag: model.DeviceText | None = None
+    uuid: model.DeviceText | None = None
+    macs: tuple[model.DeviceText, ...] = Field(default=(), max_length=128)
+    system_path: model.DeviceText | None = None
 
 
 class TimelineEntry(Message):
@@ -58,21 +48,21 @@ class TimelineEntry(Message):
 
     at: AwareDatetime
     type: str
-    state: AnyRunState
+    state: model.AnyRunState
     applied: bool
     detail: str = ""
     by: str | None = None
     address: str | None = None
-    before: AnyRunState | None = None
+    before: model.AnyRunState | None = None
 
 
 def _known_jobs(value: object) -> object:
     """A job that only a newer version knows is for its workers to do."""
-    known = frozenset(JobKind)
+    known = frozenset(model.JobKind)
     return tuple(kind for kind in value if kind in known) if isinstance(value, list | tuple) else value
 
 
-_Jobs = Annotated[tuple[JobKind, ...], BeforeValidator(_known_jobs)]
+_Jobs = Annotated[tuple[model.JobKind, ...], BeforeValidator(_known_jobs)]
 
 
 class Run(Message):
@@ -80,20 +70,20 @@ class Run(Message):
 
     model_config = ConfigDict(from_attributes=True)
 
-    run_id: RunId
+    run_id: model.RunId
     device: str
-    mac: Mac
+    mac: model.Mac
     ip: str
     hostname: str | None = None
-    decision: AnyDecision
-    state: AnyRunState
-    reason: AnyFailureReason | None = None
+    decision: model.AnyDecision
+    state: model.AnyRunState
+    reason: model.AnyFailureReason | None = None
     detail: str = ""
     bmc: str | None = None
     boot_method: str = "cd"
     credential: str | None = None  # the name of one; the worker reads its file
     bmc_ca: str | None = None
-    bmc_fingerprint: Fingerprint | None = None
+    bmc_fingerprint: model.Fingerprint | None = None
     bmc_verify: bool = True
     serial: str | None = None  # of the machine, on record; distinguishes it from others behind the same BMC
     uuid: str | None = None
@@ -148,9 +138,9 @@ class RunList(Message):
 class RunDecision(Message):
     """The answer to a lease. ``run_id`` is the active run when the decision is ``running``."""
 
-    run_id: RunId
-    decision: AnyDecision
-    state: AnyRunState
+    run_id: model.RunId
+    decision: model.AnyDecision
+    state: model.AnyRunState
     reason: str
 
 
@@ -182,8 +172,8 @@ class RunEvent(Message):
 
     type: EventType
     owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
-    reason: FailureReason | None = None
-    detail: DeviceText = ""
+    reason: model.FailureReason | None = None
+    detail: model.DeviceText = ""
     identity: MachineIdentity | None = None  # for `machine_identified`
 
 
@@ -195,7 +185,7 @@ class RunEventReply(Message):
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
     """
 
-    state: AnyRunState
+    state: model.AnyRunState
     next_s: NonNegativeFloat | None = None
     permit_s: NonNegativeFloat | None = None
 
@@ -209,7 +199,7 @@ class MediaRequest(Message):
 class RunMedia(Message):
     """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
 
-    run_id: RunId
+    run_id: model.RunId
     callback_url: str
     run_token: str = Field(repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
