@@ -43,7 +43,11 @@ class QueueUnknown(BringupError):
 
 
 class Quarantine:
-    """The quarantine of one Redis. Every move is one transaction."""
+    """The quarantine of one Redis.
+
+    Every move is one transaction: a process that is killed between two of its commands would lose the job, or leave it
+    both on its queue and here.
+    """
 
     def __init__(self, connection: "Redis") -> None:
         self._connection = connection

@@ -68,6 +68,7 @@ class Queues:
         """Whether the lease's job is there; on a `ReplicatedRedis`, at the replicas, too."""
         key = Job.key_for(event.run_id)
 
+        # A transaction, though it only reads: on a `ReplicatedRedis` only a transaction waits for the replicas.
         def look(pipe: "Pipeline") -> bool:
             is_there = bool(pipe.exists(key))
             pipe.multi()
