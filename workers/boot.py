@@ -11,7 +11,7 @@ from contextlib import closing
 from bringup.errors import ApiRejected, BmcBusy, BmcRejected, BmcUnavailable, PermanentError, TransientError
 from bringup.model import FailureReason
 from bringup.wire.run import EventType, RunDetail
-from workers.bmc import Bmc, OwnMedia, PowerState
+from workers.bmc import OwnMedia, PowerState
 from workers.guard import Guard, Power
 from workers.job import Task, is_shortage
 from workers.job_context import JobContext
@@ -68,34 +68,32 @@ def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
         # First, because an absent or locked BMC shows here, before a token is made.
         if not guard.identify():
             return
-        power = Power(guard)
         # Once power-on was permitted the machine may be reading the medium: exchanging it, or switching off, would end
         # a boot that has begun.
         if run.power_on_requested_at is None:
-            _insert(context, task, run, bmc, guard)
-            power.switch(PowerState.OFF, EventType.POWER_REQUESTED)
-            context.callback.post_event(run.run_id, EventType.POWERED_OFF, fencing_token=task.fencing_token)
-        _switch_on(context, task, run, bmc, guard)
+            _insert(context, task, run, guard)
+            Power(guard).switch(PowerState.OFF, EventType.POWER_REQUESTED)
+            guard.post(EventType.POWERED_OFF)
+        _switch_on(run, guard)
 
 
-def _insert(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
+def _insert(context: JobContext, task: Task, run: RunDetail, guard: Guard) -> None:
+    bmc = guard.bmc
     # What an earlier execution has inserted bears an older token, which the next one makes invalid.
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
     media = context.callback.media(run.run_id, task.fencing_token)
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.insert_media(media, permit), "insert the medium")
-    context.callback.post_event(run.run_id, EventType.MEDIA_INSERTED, fencing_token=task.fencing_token)
+    guard.post(EventType.MEDIA_INSERTED)
 
 
-def _switch_on(context: JobContext, task: Task, run: RunDetail, bmc: Bmc, guard: Guard) -> None:
+def _switch_on(run: RunDetail, guard: Guard) -> None:
+    bmc = guard.bmc
     # A machine that is on was switched on by an execution before this one: its override is used up already.
     if run.power_on_requested_at is None or bmc.power_state() != PowerState.ON:
-        set_once = lambda permit: bmc.set_boot_once(run.boot_method, permit)  # noqa: E731
-        guard.write(EventType.OVERRIDE_REQUESTED, set_once)
-        context.callback.post_event(
-            run.run_id, EventType.BOOT_OVERRIDE_SET, fencing_token=task.fencing_token, detail=run.boot_method
-        )
+        guard.write(EventType.OVERRIDE_REQUESTED, lambda permit: bmc.set_boot_once(run.boot_method, permit))
+        guard.post(EventType.BOOT_OVERRIDE_SET, detail=run.boot_method)
         Power(guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
-    context.callback.post_event(run.run_id, EventType.POWERED_ON, fencing_token=task.fencing_token)
+    guard.post(EventType.POWERED_ON)
 
 
 def _end_if_refused(context: JobContext, run_id: str, error: ApiRejected) -> None:

@@ -55,7 +55,7 @@ class Guard:
         """Give the last permit back: every request was answered, or waited for as long as an answer may take."""
         if self._is_used and (kind is None or issubclass(kind, Exception)):
             with suppress(ApiRejected, TransientError):  # then the next execution waits until nothing can arrive
-                self._post(EventType.PERMIT_RETURNED)
+                self.post(EventType.PERMIT_RETURNED)
 
     def identify(self) -> bool:
         """Read which machine answers, and let the API compare; returns whether it is the run's.
@@ -65,7 +65,7 @@ class Guard:
         """
         self.bmc.connect()
         seen = self.bmc.identity().message()
-        reply = self._post(EventType.MACHINE_IDENTIFIED, identity=seen)
+        reply = self.post(EventType.MACHINE_IDENTIFIED, identity=seen)
         return not reply.state.ended
 
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
@@ -101,7 +101,7 @@ class Guard:
         self.bmc.connect()
         # Before the question: a clock that starts with the answer would be late by the time that the answer took.
         asked_at = self.context.clock()
-        reply = self._post(what, detail=detail)
+        reply = self.post(what, detail=detail)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
         self._is_used = True
@@ -111,10 +111,20 @@ class Guard:
         """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run was continued without us."""
         if str(busy) not in self._posted:  # a line of the timeline for each reason, not for each try
             self._posted.add(str(busy))
-            self._post(EventType.BMC_BUSY, detail=str(busy))
+            self.post(EventType.BMC_BUSY, detail=str(busy))
         self.context.sleep(busy.retry_in_s or _BUSY_RETRY_S)
 
-    def _post(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> RunEventReply:
+    def post(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> RunEventReply:
+        """Post an event of this execution.
+
+        Args:
+            what: the event.
+            detail: the line that the run's timeline shows.
+            identity: of the machine, for `machine_identified`.
+
+        Raises:
+            ApiRejected: it does not apply any more, or another execution has begun.
+        """
         post = self.context.callback.post_event
         return post(self._run_id, what, fencing_token=self._fencing_token, detail=detail, identity=identity)
 
