@@ -31,17 +31,23 @@ REDIS_FILES, API_FILES, WORKER_FILES = "redis/redis", "api/api", "workers/worker
 
 @dataclass(frozen=True)
 class Fault:
-    """Args: turns: what must fail, and nothing else. tells, says: one check of these, and parts of its words."""
+    """One thing that is wrong.
+
+    Args:
+        turns: the checks that must fail, and no others.
+        shown_by: the one of them that names the cause.
+        words: parts of its text.
+    """
 
     name: str
     inject: Inject
     turns: frozenset[str]
-    tells: str
-    says: tuple[str, ...]
+    shown_by: str
+    words: tuple[str, ...]
 
 
-def fault(name: str, inject: Inject, turns: set[str], tells: str, *says: str) -> Fault:
-    return Fault(name, inject, frozenset(turns), tells, says)
+def fault(name: str, inject: Inject, turns: set[str], shown_by: str, *words: str) -> Fault:
+    return Fault(name, inject, frozenset(turns), shown_by, words)
 
 
 def here(**changes: object) -> Inject:
@@ -152,12 +158,12 @@ def a_key_for_all(site: Site) -> Iterator[Changes]:
 
 @contextmanager
 def no_ca_key(site: Site) -> Iterator[Changes]:
-    aside = site.folder / "ca-key-elsewhere.pem"
-    site.store.ca_key.rename(aside)
+    elsewhere = site.folder / "ca-key-elsewhere.pem"
+    site.store.ca_key.rename(elsewhere)
     try:
         yield {}
     finally:
-        aside.rename(site.store.ca_key)
+        elsewhere.rename(site.store.ca_key)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A live stack, the ways to do something to it, and what the self-test says of it then."""
+"""A live stack, the ways to do something to it, and what the self-test reports then."""
 
 import os
 import signal
@@ -51,7 +51,7 @@ class Found:
         return next(one.finding for one in self.outcomes if one.case.id == check)
 
     def text(self, check: str) -> str:
-        """All that a person is told about one check."""
+        """All that the report has about one check."""
         found = self[check]
         return f"{found.message} | {found.expected} | {found.cause} | {found.hint}"
 
@@ -65,7 +65,7 @@ class Site:
         self.stack = Stack(folder, VARIABLES | dict.fromkeys(FLAGS, str(use_tls).lower()))
         self.old_crl = folder / "old-crl.pem"
         if use_tls:
-            self._revoke_somebody()
+            self._revoke_a_worker()
         self._start_redis(use_tls=use_tls)
         self.stack.start("api")
         self.settings = self.stack.settings_of("worker")
@@ -76,7 +76,7 @@ class Site:
         return Store(self.settings.pki_dir)
 
     def tested(self, changes: Changes = MappingProxyType({}), now: Callable[[], datetime] = utc_now) -> Found:
-        """What the self-test says, with these settings and this clock on its side."""
+        """The results of the self-test, with these settings and this clock on its side."""
         target = TargetInstallation(self.settings.model_copy(update=dict(changes)), now=now)
         started = time.monotonic()
         try:
@@ -179,7 +179,7 @@ class Site:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Redis and the API accept connections, and say nothing."""
+        """Redis and the API accept connections, and do not answer."""
         groups = [self.stack.pid("redis"), self.stack.pid("api")]  # each leads a session of its own
         for group in groups:
             os.killpg(group, signal.SIGSTOP)
@@ -202,7 +202,7 @@ class Site:
             fresh.write_bytes(data)
             fresh.replace(path)
 
-    def _revoke_somebody(self) -> None:
+    def _revoke_a_worker(self) -> None:
         self.stack.command("pki", "issue", "worker", "--name", "gone")
         self.old_crl.write_bytes(Store(self.stack.settings.pki_dir).ca_crl.read_bytes())
         self.stack.command("pki", "revoke", "gone")

@@ -1,4 +1,4 @@
-"""Clocks that differ are told; and whatever hangs, the self-test ends in time."""
+"""Clocks that differ are reported; and whatever hangs, the self-test ends in time."""
 
 import re
 import socket
@@ -16,12 +16,12 @@ LONGEST_S = 30
 
 
 @pytest.mark.parametrize(("ahead_s", "status"), [(2, Status.OK), (60, Status.WARN), (600, Status.FAIL)])
-def test_a_clock_that_differs_is_told_by_how_much(tls_site: Site, ahead_s: int, status: Status) -> None:
+def test_a_clock_that_differs_is_reported_with_the_difference(tls_site: Site, ahead_s: int, status: Status) -> None:
     found = tls_site.tested(now=lambda: utc_now() + timedelta(seconds=ahead_s))
     assert found["3c"].status is status
     redis, api = (float(text) for text in re.findall(r"-([0-9.]+) s", found["3c"].message))
     assert redis == pytest.approx(ahead_s, abs=1)
-    assert api == pytest.approx(ahead_s, abs=2), "its Date header tells whole seconds"
+    assert api == pytest.approx(ahead_s, abs=2), "its Date header has whole seconds"
     assert found.failing <= {"3c"}
 
 
@@ -62,7 +62,7 @@ def test_where_nobody_answers_it_ends_in_time_and_passes_nothing(tls_site: Site,
     assert "no answer in time" in found.text("1a")
 
 
-def test_where_everybody_accepts_and_says_nothing_it_ends_in_time(tls_site: Site) -> None:
+def test_where_servers_accept_and_do_not_answer_it_ends_in_time(tls_site: Site) -> None:
     with tls_site.frozen():
         found = tls_site.tested()
     assert found.seconds < LONGEST_S

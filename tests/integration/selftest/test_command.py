@@ -50,7 +50,7 @@ def test_it_exits_2_on_wrong_settings_and_names_them(plain_site: Site) -> None:
     assert "REDIS_TLS_CERT: nowhere/workers/worker-cert.pem does not exist" in done.stderr
 
 
-def test_it_exits_3_when_neither_redis_nor_the_api_says_a_word(tls_site: Site, plain_site: Site) -> None:
+def test_it_exits_3_when_neither_redis_nor_the_api_answers(tls_site: Site, plain_site: Site) -> None:
     for site in (tls_site, plain_site):
         done = site.selftest(**NOBODY)
         assert done.returncode == 3
@@ -76,12 +76,12 @@ def test_list_runs_nothing(tls_site: Site) -> None:
     assert [one["id"] for one in json.loads(done.stdout)][:4] == ["1a", "1b", "1c", "1d"]
 
 
-def test_json_says_verdict_and_every_result(tls_site: Site) -> None:
-    told = json.loads(tls_site.selftest("--output", "json").stdout)
-    assert told["verdict"] == "PASSED"
-    assert told["passed"] is True
-    assert sum(told["summary"].values()) == len(told["results"])
-    assert {"id", "status", "observed", "expected", "cause", "hint"} <= set(told["results"][0])
+def test_json_has_the_verdict_and_every_result(tls_site: Site) -> None:
+    document = json.loads(tls_site.selftest("--output", "json").stdout)
+    assert document["verdict"] == "PASSED"
+    assert document["passed"] is True
+    assert sum(document["summary"].values()) == len(document["results"])
+    assert {"id", "status", "observed", "expected", "cause", "hint"} <= set(document["results"][0])
 
 
 def test_markdown_holds_results_certificates_posture_and_next_steps(tls_site: Site) -> None:
@@ -91,7 +91,7 @@ def test_markdown_holds_results_certificates_posture_and_next_steps(tls_site: Si
     assert "worker.worker.bringup.internal" in text
 
 
-def test_markdown_of_a_failure_says_what_to_do_next(tls_site: Site) -> None:
+def test_markdown_of_a_failure_names_the_next_step(tls_site: Site) -> None:
     text = tls_site.selftest("--output", "markdown", API_TOKEN="a-wrong-token").stdout
     assert "**FAILED**" in text
     assert "- 3b (fail): set API_TOKEN" in text
@@ -115,7 +115,7 @@ def test_it_leaves_nothing_behind(tls_site: Site, plain_site: Site, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_redis_cli_it_fails_with_tls_and_says_how_to_install_it(
+def test_without_redis_cli_it_fails_with_tls_and_names_the_package(
     tls_site: Site, plain_site: Site, tmp_path: Path
 ) -> None:
     with_tls = _results(tls_site, PATH=str(tmp_path))
@@ -132,7 +132,7 @@ def test_without_any_pki_a_development_setup_is_warned_and_passes(plain_site: Si
     assert {results[check]["status"] for check in ("4", "5a", "6")} == {Status.WARN}
 
 
-def test_a_user_who_may_not_do_a_workers_work_is_told_which_may(tls_site: Site) -> None:
+def test_a_user_without_a_workers_rights_gets_the_name_of_one_with_them(tls_site: Site) -> None:
     result = _results(tls_site, "--only", "2b", REDIS_USERNAME="operator")["2b"]
     assert result["status"] == Status.FAIL
     assert "set REDIS_USERNAME=worker" in result["hint"]

@@ -14,14 +14,14 @@ def _named(fault: Fault) -> str:
 def _prove(site: Site, fault: Fault) -> None:
     with fault.inject(site) as changes:
         tested = site.tested(changes)
-    _assert_told(tested, fault)
+    _assert_reported(tested, fault)
 
 
-def _assert_told(tested: Found, fault: Fault) -> None:
+def _assert_reported(tested: Found, fault: Fault) -> None:
     assert tested.failing == fault.turns, {one: tested.text(one) for one in tested.failing ^ fault.turns}
-    for part in fault.says:
-        assert part in tested.text(fault.tells)
-    assert tested[fault.tells].hint, "it says nothing of what mends it"
+    for part in fault.words:
+        assert part in tested.text(fault.shown_by)
+    assert tested[fault.shown_by].hint, "it has no hint"
 
 
 def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -> None:

@@ -13,7 +13,7 @@ from bringup.settings import Settings
 from tests.integration.selftest.pipeline import RUN_ID, await_run, lease, stack, start_services
 from tests.integration.selftest.wiretap import Wiretap
 
-# (rq compresses what a job carries; the rest of it is as it stands.)
+# (rq compresses what a job carries; the rest is sent unchanged.)
 ON_REDIS = (
     RUN_ID,
     "rq:job:",

@@ -1,4 +1,4 @@
-"""ENVIRONMENT=production: no service starts insecurely, unless it is told to, and then it says so at every start."""
+"""ENVIRONMENT=production: no service starts insecurely, unless a setting allows it, and then each start warns."""
 
 import subprocess
 import sys
@@ -56,16 +56,16 @@ def test_no_service_starts_in_production_with_a_weak_secret_and_none_is_printed(
     assert weak not in done.stderr.replace("ENVIRONMENT", "")
 
 
-def test_what_is_insecure_in_production_is_said_at_every_start(tmp_path: Path) -> None:
+def test_what_is_insecure_in_production_is_logged_at_every_start(tmp_path: Path) -> None:
     done = _start(tmp_path, "config", {"ALLOW_INSECURE_PRODUCTION": "true", "REDIS_PASSWORD": GOOD})
     assert done.returncode == 0
-    said = [line for line in done.stderr.splitlines() if "INSECURE" in line]
-    assert len(said) == 3
-    assert all("warning" in line for line in said)
-    assert "REDIS_USE_TLS" in said[0]
+    warnings = [line for line in done.stderr.splitlines() if "INSECURE" in line]
+    assert len(warnings) == 3
+    assert all("warning" in line for line in warnings)
+    assert "REDIS_USE_TLS" in warnings[0]
 
 
-def test_a_secure_production_says_nothing_of_it(tls_site: Site, tmp_path: Path) -> None:
+def test_a_secure_production_logs_no_such_warning(tls_site: Site, tmp_path: Path) -> None:
     secure = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true", "REDIS_PASSWORD": GOOD, "API_TOKEN": GOOD}
     done = _start(tmp_path, "config", secure | {"PKI_DIR": str(tls_site.store.root)})
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from bringup_cli.root import COMMANDS, cli
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_is_where_the_table_says(name: str) -> None:
+def test_every_command_is_where_the_table_has_it(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert command.name == name

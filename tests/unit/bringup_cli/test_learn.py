@@ -134,7 +134,7 @@ def test_a_machine_passes_what_was_learned_from_it(
     assert judge(report, expected, MACS).state is RunState.PASSED
 
 
-def test_a_report_that_names_no_port_makes_no_entry_and_says_why(tmp_path: Path) -> None:
+def test_a_report_that_names_no_port_makes_no_entry_and_names_the_reason(tmp_path: Path) -> None:
     learned = learn(RUN, changed("interfaces", []), ())
     with pytest.raises(InventoryError, match="needs bmc_mac or nic_macs"):
         propose(written(tmp_path, ""), "a", learned)

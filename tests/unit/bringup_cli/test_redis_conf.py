@@ -62,7 +62,7 @@ def test_another_address_follows_the_first_master(tmp_path: Path) -> None:
         (("--address", "r2.example.net:6379", "--sentinel-address", "r2.example.net:7"), 7),
     ],
 )
-def test_the_sentinel_of_a_host_listens_where_redis_sentinels_says(
+def test_the_sentinel_of_a_host_listens_as_redis_sentinels_has_it(
     tmp_path: Path, arguments: tuple[str, ...], port: int
 ) -> None:
     text = written(tmp_path, *arguments)["sentinel.conf"]

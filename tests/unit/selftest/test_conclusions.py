@@ -86,7 +86,7 @@ def test_a_refusal_is_heard_before_anything_is_written() -> None:
     assert refusing.sent == b""
 
 
-def test_who_says_nothing_is_asked() -> None:
+def test_a_server_that_sends_nothing_is_asked() -> None:
     waiting: Any = Connection(None)
     assert probe._converse(waiting, b"PING\r\n", 1, 1) == b"+PONG"
     assert waiting.sent == b"PING\r\n"

@@ -19,7 +19,7 @@ def device(name: str, number: int, more: str = "") -> str:
     return DEVICE.format(name=name, number=number) + more + "\n"
 
 
-def test_it_names_every_machine_whose_bmc_is_not_verified_and_how_to_mend_it(target: TargetInstallation) -> None:
+def test_it_names_every_machine_whose_bmc_is_not_verified_and_the_fix(target: TargetInstallation) -> None:
     finding = found(
         target,
         device("r2", 2, "bmc_verify = false") + device("r1", 1, "bmc_verify = false") + device("good", 3),
@@ -34,7 +34,7 @@ def test_an_inventory_without_any_is_in_order(target: TargetInstallation) -> Non
     assert (finding.status, finding.message) == (Status.OK, "of 2 devices none has bmc_verify = false")
 
 
-def test_a_host_without_an_inventory_is_told_where_to_look(target: TargetInstallation) -> None:
+def test_a_host_without_an_inventory_is_referred_to_the_apis_host(target: TargetInstallation) -> None:
     finding = found(target, None)
     assert finding.status is Status.INFO
     assert "not on this host" in finding.message

@@ -1,4 +1,4 @@
-"""The reports: computed, and whole whatever a server says. And the page that explains every check has them all."""
+"""The reports: computed, and complete whatever a server answers; and the page that explains every check."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
     return Outcome(Case(check, "Title", lambda _: finding, group=f"{check[0]} Group"), finding, 0.1)
 
 
-def test_what_a_server_says_cannot_break_the_table(target: TargetInstallation) -> None:
+def test_no_answer_of_a_server_can_break_the_table(target: TargetInstallation) -> None:
     text = as_markdown(target, [_outcome("1a", "x | y\n# heading", good=True)])
     assert "| 1a Title | ok | x \\| y # heading |" in text
 
@@ -30,16 +30,16 @@ def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(target: Targ
 
 
 def test_json_has_the_numbers_and_the_verdict(target: TargetInstallation) -> None:
-    told = as_json(target, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
-    assert (told["verdict"], told["passed"]) == ("FAILED", False)
-    assert told["summary"] == {"ok": 1, "info": 0, "warn": 0, "fail": 1, "skip": 0}
+    document = as_json(target, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
+    assert (document["verdict"], document["passed"]) == ("FAILED", False)
+    assert document["summary"] == {"ok": 1, "info": 0, "warn": 0, "fail": 1, "skip": 0}
 
 
 def test_the_summary_leaves_out_what_did_not_occur() -> None:
     assert summary([_outcome("1a", "x", good=True)]) == "1 ok"
 
 
-def test_every_check_has_its_own_id_and_stands_in_the_documentation() -> None:
+def test_every_check_has_its_own_id_and_is_in_the_documentation() -> None:
     page = (ROOT / "docs/selftest.md").read_text()
     ids = [check.id for check in CATALOG]
     assert len(set(ids)) == len(ids)

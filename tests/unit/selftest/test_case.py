@@ -68,7 +68,7 @@ def test_warnings_do_not_fail_the_whole(target: TargetInstallation) -> None:
     assert verdict(target, run(target, [_check(warn("hm")), _check(ok("fine"))])) is Verdict.PASSED
 
 
-def test_it_could_not_run_when_nobody_is_there_for_checks_that_need_somebody(target: TargetInstallation) -> None:
+def test_it_could_not_run_when_no_server_answers_checks_that_need_one(target: TargetInstallation) -> None:
     target.redis.detected = target.api.detected = Detected(Protocol.NONE, "refused")
     assert verdict(target, run(target, [_check(ok("fine"))])) is Verdict.COULD_NOT_RUN
     assert verdict(target, run(target, [_check(ok("fine"), static=True)])) is Verdict.PASSED
