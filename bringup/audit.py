@@ -9,9 +9,11 @@ whole chain anew: ship the lines to another host for that, as any log (docs/audi
 """
 
 import fcntl
+import getpass
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import AuditError
 from bringup.files import write_atomically
+from bringup.model import utc_now
 
 _FIRST = "0" * 64  # what the first line names as the hash of the line before it
 # A line is what we wrote, of bounded fields; what is longer was not written by us. Bounds memory when a file is read.
@@ -67,6 +70,26 @@ class AuditEntry(BaseModel):
     after: str | None = None
     certificate: str | None = None
     detail: str = ""
+
+
+def entry_of_host(action: str, target: str, **states: str) -> AuditEntry:
+    """The line about what a person does on the host itself, where no token names them: the user of this process.
+
+    Args:
+        action: what is done, such as ``operator.add``.
+        target: to what.
+        states: ``before`` and ``after``.
+    """
+    return AuditEntry(
+        at=utc_now(),
+        who=os.environ.get("SUDO_USER") or getpass.getuser(),
+        role="host",
+        address=socket.gethostname(),
+        action=action,
+        target=target,
+        result=Result.DONE,
+        **states,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from api.app import create_app, create_images_app
-from bringup import errors, tls
+from api.auth import opens_everything
+from bringup import errors, log, tls
+from bringup.audit import AuditLog, entry_of_host
+from bringup.operators import Operators
 from bringup.settings import Settings
 
 # Seconds in which the workers of a master that was killed notice that, and free the port.
@@ -73,11 +76,16 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
         accept_redis: a person accepts what Redis holds now: see `api.state.installation`.
 
     Raises:
-        SettingsError, InventoryError: before anything listens.
+        SettingsError, InventoryError, OperatorsError: before anything listens.
+        AuditError: that a person accepts Redis cannot be recorded.
     """
     app = create_app(settings)
     if accept_redis:
+        AuditLog(settings.audit_path).append(entry_of_host("redis.accept", "redis"))
         app.extensions["bringup"].installation.accept()
+    if opens_everything(settings, Operators.read(settings.operators_file)):
+        text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
+        log.get("api").warning(text)
     _listen(settings, Listener("api", "CALLBACK_API_PORT", settings.callback_api_port, create_app))
 
 

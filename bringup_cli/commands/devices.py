@@ -8,7 +8,7 @@ import click
 from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError
 from bringup.text import printable
-from bringup.wire.operator import DeviceChange, DeviceList, DeviceView, Explanation, StartRequest
+from bringup.wire.operator import DeviceChange, DeviceDetail, DeviceList, DeviceView, Explanation, StartRequest
 from bringup.wire.report import Report
 from bringup.wire.run import RunDecision, RunDetail, RunList
 from bringup_cli.context import EXIT_FAILED, Context
@@ -42,7 +42,31 @@ def devices(context: Context, output: Output) -> None:
 
 @click.group()
 def device() -> None:
-    """Approve a machine, put it in service or in maintenance, start a run of it, or learn its inventory entry."""
+    """Show a machine, approve it, put it in service or maintenance, start a run of it, or learn its inventory."""
+
+
+@device.command("show")
+@click.argument("name")
+@output_option
+@click.pass_obj
+def device_show(context: Context, name: str, output: Output) -> None:
+    """Show a machine with its history: its runs and verdicts, its addresses, and what people changed."""
+    found = context.api().get(f"/devices/{name}", DeviceDetail)
+    if output == "json":
+        print_model(found)
+        return
+    maintained = f", in maintenance: {found.maintenance}" if found.maintenance else ""
+    print_line(f"Device {found.name}: {found.state}{maintained}; MACs {' '.join(found.macs) or 'unknown'}")
+    print_table(
+        "Runs, newest first",
+        ("Run", "State", "Reason", "Address", "Created", "Detail"),
+        [(r.run_id, r.state, r.reason, r.ip, r.created_at.isoformat(timespec="seconds"), r.detail) for r in found.runs],
+    )
+    print_table(
+        "Changes by people, oldest first",
+        ("Time", "Who", "From", "What", "Before", "After"),
+        [(c.at.isoformat(timespec="seconds"), c.by, c.address, c.what, c.before, c.after) for c in found.changes],
+    )
 
 
 @device.command("set")

@@ -1,12 +1,8 @@
 """``bringup operator``: the people who may use the API. Runs on each host of the API, where their file is."""
 
-import getpass
-import os
-import socket
-
 import click
 
-from bringup.audit import AuditEntry, AuditLog, Result
+from bringup.audit import AuditLog, entry_of_host
 from bringup.model import utc_now
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings import Settings
@@ -71,14 +67,4 @@ def operator_remove(context: Context, name: str) -> None:
 
 def _record(settings: Settings, action: str, who: Operator, **states: str) -> None:
     """First the record, then the change: a change without a record is worse than a record without a change."""
-    entry = AuditEntry(
-        at=utc_now(),
-        who=os.environ.get("SUDO_USER") or getpass.getuser(),
-        role="host",
-        address=socket.gethostname(),
-        action=action,
-        target=f"operator/{who.name}",
-        result=Result.DONE,
-        **states,
-    )
-    AuditLog(settings.audit_path).append(entry)
+    AuditLog(settings.audit_path).append(entry_of_host(action, f"operator/{who.name}", **states))

@@ -47,13 +47,14 @@ def run_show(context: Context, run_id: str, output: Output) -> None:
     start = found.created_at
     print_table(
         "Timeline",
-        ("Time", "+ s", "What", "State", "Detail"),
+        ("Time", "+ s", "What", "State", "By", "Detail"),
         [
             (
                 e.at.isoformat(timespec="milliseconds"),
                 f"{(e.at - start).total_seconds():.1f}",
                 e.type if e.applied else f"{e.type} (not applied)",
                 e.state,
+                f"{e.by} ({e.address})" if e.by else "",
                 e.detail,
             )
             for e in found.timeline

@@ -1,10 +1,13 @@
 """A certificate's role decides what its holder may do; a token alone gives no role."""
 
 import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from tests.integration.api.conftest import LEASE, RUN_A, RUN_B
 from tests.integration.tls.conftest import Served
 
@@ -89,3 +92,33 @@ def _booted(served: Served) -> str:
     for kind in ("media_inserted", "power_requested", "powered_off", "powered_on"):
         assert worker.call("POST", f"/runs/{RUN_A}/events", {"type": kind, "owner": "w"})[0] == 202
     return token
+
+
+@pytest.fixture
+def alice(strict: Served) -> Iterator[str]:
+    """The token of an operator who is named; nobody is named any more afterwards."""
+    token = "alice-has-this-token-of-32-letters"
+    path = strict.site.folder / strict.site.settings.operators_file
+    added = Operator(name="alice", role=OperatorRole.OPERATOR, token_sha256=token_hash(token), added=datetime.now(UTC))
+    Operators([added]).write(path)
+    certificate = strict.by("operator", "alice").cert
+    if certificate and not certificate.exists():
+        strict.site.stack.command("pki", "issue", "operator", "--name", "alice")
+    yield token
+    path.unlink()
+
+
+def test_an_operators_token_needs_the_certificate_of_the_same_name(strict: Served, alice: str) -> None:
+    change = ("PATCH", "/devices/b", {"maintenance": "x"})
+    assert strict.by("operator", "alice").call(*change, alice)[0] == 202
+    for role in ("operator", "worker"):
+        status, problem = strict.by(role).call(*change, alice)
+        assert status == 403
+        assert "bringup pki issue operator --name alice" in problem["detail"]
+
+
+def test_an_operators_certificate_without_their_token_changes_nothing_once_they_are_named(
+    strict: Served, alice: str
+) -> None:
+    assert alice
+    assert strict.by("operator", "alice").call("PATCH", "/devices/b", {"maintenance": "x"})[0] == 403
