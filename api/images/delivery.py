@@ -49,7 +49,7 @@ def wanted(header: str, size: int) -> range | None:
     return range(max(0, size - int(last)), size) if last else None
 
 
-class Readers:
+class Concurrency:
     """Counts the responses with bytes of an image that this process is sending."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Readers:
             self._now += Counter()  # removes images without readers
 
 
-class Reading:
+class CountedBody:
     """The bytes of one response. ``ended`` is called once, also when the client never took the first byte."""
 
     def __init__(self, content: Generator[bytes, None, None], ended: Callable[[], None]) -> None:

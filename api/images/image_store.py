@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from api.images.base_image import BaseImage, BaseImageFile
-from api.images.delivery import Readers
+from api.images.delivery import Concurrency
 from api.images.run_certificate import RunCertificate
 from api.state.run_secrets import ImageRecords, KnownImage
 from bringup import errors, model
@@ -29,7 +29,7 @@ class Images:
     def __init__(self, records: ImageRecords, base: BaseImageFile) -> None:
         self.records = records
         self.base = base
-        self.readers = Readers()
+        self.concurrency = Concurrency()
 
     def mint(self, parameters: RunParameters, secret: str) -> str:
         """The path of a new image, below /api/v1; the one before it of the same run stops working.
@@ -42,8 +42,8 @@ class Images:
         """
         # First, for it may fail: the image before this one works until the next line.
         area_of(parameters)
-        sealed = seal(secret, parameters.model_dump_json().encode())
-        self.records.put(parameters.run_id, locator(secret), base=self.base.current().digest, sealed=sealed)
+        encrypted = encrypt(secret, parameters.model_dump_json().encode())
+        self.records.put(parameters.run_id, locator(secret), base=self.base.current().digest, encrypted=encrypted)
         return f"/images/{secret}/{IMAGE_FILE}"
 
     def find(self, secret: str) -> KnownImage | None:
@@ -67,7 +67,7 @@ class Images:
         """
         try:
             # What a newer version has added is for its agent: it is handed on as it is.
-            return RunParameters.model_validate_json(unseal(secret, image.sealed), extra="allow")
+            return RunParameters.model_validate_json(decrypt(secret, image.encrypted), extra="allow")
         except (InvalidToken, ValueError):
             raise errors.CorruptRecord("the parameters of a run's image in Redis cannot be read") from None
 
@@ -82,14 +82,18 @@ def locator(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def seal(secret: str, content: bytes) -> bytes:
+def encrypt(secret: str, content: bytes) -> bytes:
     """``content``, readable only with ``secret``."""
     return _cipher(secret).encrypt(content)
 
 
-def unseal(secret: str, sealed: bytes) -> bytes:
-    """What was sealed with ``secret``. Raises cryptography.fernet.InvalidToken for anything else."""
-    return _cipher(secret).decrypt(sealed)
+def decrypt(secret: str, encrypted: bytes) -> bytes:
+    """What was encrypted with ``secret``.
+
+    Raises:
+        InvalidToken: this secret does not fit, or the content was altered.
+    """
+    return _cipher(secret).decrypt(encrypted)
 
 
 class ParametersTooLarge(errors.BringupError):

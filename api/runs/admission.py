@@ -123,7 +123,7 @@ def on_record(entry: inventory.Device | None) -> dict[str, object]:
     return {name: getattr(entry, name) for name in FIELDS} | {"serial": entry.serial or entry.expected.serial}
 
 
-def sealed(run: RunRecord, settings: Settings) -> RunRecord:
+def with_seal(run: RunRecord, settings: Settings) -> RunRecord:
     """The run, with the seal on how its BMC is reached."""
     return run.model_copy(update={"bmc_seal": _seal(run, settings)})
 

@@ -87,14 +87,14 @@ class KnownImage:
         etag: names this content, and reveals nothing of the secret.
         state: of the run.
         base: digest of the base image that it was minted with.
-        sealed: the run's parameters.
+        encrypted: the run's parameters.
     """
 
     run_id: str
     etag: str
     state: model.RunState
     base: str
-    sealed: bytes
+    encrypted: bytes
 
 
 class ImageRecords:
@@ -111,15 +111,15 @@ class ImageRecords:
         self._database = database
         self._keep = keep
 
-    def put(self, run_id: str, locator: str, *, base: str, sealed: bytes) -> None:
+    def put(self, run_id: str, locator: str, *, base: str, encrypted: bytes) -> None:
         """A new image of a run; the one before it is not found any more, and nothing was read of the new one.
 
         Args:
             locator: SHA-256 of the secret in its address, hexadecimal.
             base: digest of the base image.
-            sealed: the run's parameters, encrypted.
+            encrypted: the run's parameters.
         """
-        fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": sealed}
+        fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": encrypted}
 
         def write(pipe: Pipeline) -> None:
             before = cast("bytes | None", pipe.get(keys.run_image(run_id)))
@@ -140,8 +140,8 @@ class ImageRecords:
             found = self._database.connection.eval(_FIND, 1, keys.image(locator), keys.run(""))
         if not found or not all(cast("list[bytes | None]", found)):
             return None  # the run itself may be forgotten already
-        run_id, base, sealed, state = cast("list[bytes]", found)
-        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), sealed)
+        run_id, base, encrypted, state = cast("list[bytes]", found)
+        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), encrypted)
 
     def count_read(self, run_id: str, count: int, *, parameters: bool) -> bool:
         """More was read; without a transaction, for a BMC may read by thousands of small ranges.

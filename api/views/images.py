@@ -83,11 +83,11 @@ def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, k
     return delivery.deliver(file, span, record.delivered, progress)
 
 
-def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.Reading:
+def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.CountedBody:
     """A BMC that opens one connection after the other must not take the slots of all others."""
-    if not images.readers.begin(known.etag):
+    if not images.concurrency.begin(known.etag):
         raise problems.unavailable("too many read this image at this context")
-    return delivery.Reading(content, lambda: images.readers.end(known.etag))
+    return delivery.CountedBody(content, lambda: images.concurrency.end(known.etag))
 
 
 def _part(size: int, etag: str) -> range | None:

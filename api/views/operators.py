@@ -234,7 +234,7 @@ def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) 
 
 
 def _sealed(change: Change) -> Change:
-    return replace(change, run=admission.sealed(change.run, services().settings))
+    return replace(change, run=admission.with_seal(change.run, services().settings))
 
 
 def _known_device(name: str) -> KnownDevice:

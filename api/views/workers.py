@@ -49,7 +49,7 @@ def _open(event: model.LeaseEvent, known: RunRecord | None, device: KnownDevice)
         return known
     change = admission.opened_by(event, device, services().store.now())
     if change is not None:
-        return replace(change, run=admission.sealed(change.run, services().settings))
+        return replace(change, run=admission.with_seal(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")

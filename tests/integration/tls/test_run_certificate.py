@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.images.image_store import locator, unseal
+from api.images.image_store import decrypt, locator
 from bringup import keys
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from tests.conftest import free_port
@@ -48,7 +48,7 @@ def parameters_in(site: Site, image_url: str) -> RunParameters:
     secret = image_url.partition("/images/")[2].partition("/")[0]
     sealed = site.keeper.hget(keys.image(locator(secret)), "sealed")
     assert isinstance(sealed, bytes)
-    return RunParameters.model_validate_json(unseal(secret, sealed))
+    return RunParameters.model_validate_json(decrypt(secret, sealed))
 
 
 def test_a_machine_calls_back_with_the_certificate_in_its_image(site: Site, tmp_path: Path) -> None:

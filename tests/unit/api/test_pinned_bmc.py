@@ -29,7 +29,7 @@ def run_of(entry: Device) -> RunRecord:
 
 
 def test_a_run_keeps_the_bmc_and_credential_that_it_began_with(settings: Settings) -> None:
-    run = admission.sealed(run_of(ENTRY), settings)
+    run = admission.with_seal(run_of(ENTRY), settings)
     for entry in (CORRECTED, None):
         pinned = admission.pinned(run, entry, settings)
         assert (pinned["bmc"], pinned["credential"]) == ("https://10.0.0.1", "rack1")
@@ -37,12 +37,12 @@ def test_a_run_keeps_the_bmc_and_credential_that_it_began_with(settings: Setting
 
 @pytest.mark.parametrize("field", admission.FIELDS)
 def test_what_somebody_writes_into_a_run_is_not_followed(settings: Settings, field: str) -> None:
-    forged = admission.sealed(run_of(ENTRY), settings).model_copy(update={field: "https://thief.example.net"})
+    forged = admission.with_seal(run_of(ENTRY), settings).model_copy(update={field: "https://thief.example.net"})
     assert admission.pinned(forged, ENTRY, settings) == admission.on_record(None if field == "bmc" else ENTRY)
 
 
 def test_the_seal_of_one_run_is_no_seal_of_another(settings: Settings) -> None:
-    other = admission.sealed(run_of(ENTRY), settings).model_copy(update={"run_id": "02-00-00-00-00-01-2"})
+    other = admission.with_seal(run_of(ENTRY), settings).model_copy(update={"run_id": "02-00-00-00-00-01-2"})
     assert admission.pinned(other, None, settings) == admission.on_record(None)
 
 
@@ -53,7 +53,7 @@ def test_a_run_without_a_seal_is_driven_by_the_inventory(settings: Settings) -> 
 def test_a_run_sealed_under_another_token_goes_to_no_other_bmc_than_its_own(
     settings: Settings, make_settings: Callable[..., Settings]
 ) -> None:
-    run = admission.sealed(run_of(ENTRY), make_settings(api_token="another-token-of-32-characters-xx"))
+    run = admission.with_seal(run_of(ENTRY), make_settings(api_token="another-token-of-32-characters-xx"))
     renewed = ENTRY.model_copy(update={"credential": "rack2"})
     assert admission.pinned(run, renewed, settings) == admission.on_record(renewed)
     assert admission.pinned(run, CORRECTED, settings) == admission.on_record(None)

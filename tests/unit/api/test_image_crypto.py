@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import InvalidToken
 
-from api.images.image_store import ParametersTooLarge, area_of, locator, new_secret, seal, unseal
+from api.images.image_store import ParametersTooLarge, area_of, decrypt, encrypt, locator, new_secret
 from bringup.text import without_image_secret
 from bringup.wire.machine import AREA_SIZE, RunParameters
 
@@ -14,20 +14,20 @@ PARAMETERS = RunParameters(
 
 def test_a_secret_opens_what_was_sealed_with_it_and_nothing_else() -> None:
     secret, other = new_secret(), new_secret()
-    sealed = seal(secret, b"a token")
-    assert unseal(secret, sealed) == b"a token"
+    encrypted = encrypt(secret, b"a token")
+    assert decrypt(secret, encrypted) == b"a token"
     with pytest.raises(InvalidToken):
-        unseal(other, sealed)
-    assert b"a token" not in sealed
-    assert secret.encode() not in sealed
+        decrypt(other, encrypted)
+    assert b"a token" not in encrypted
+    assert secret.encode() not in encrypted
 
 
 def test_where_it_lies_does_not_tell_how_to_open_it() -> None:
     secret = new_secret()
-    sealed = seal(secret, b"a token")
+    encrypted = encrypt(secret, b"a token")
     assert locator(secret) != locator(new_secret())
     with pytest.raises(InvalidToken):
-        unseal(locator(secret), sealed)
+        decrypt(locator(secret), encrypted)
 
 
 def test_a_secret_has_256_bits_and_may_stand_in_an_address() -> None:
