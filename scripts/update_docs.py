@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bringup.failure_reasons import EXPLANATIONS
+from bringup.settings import generated
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +30,8 @@ def causes() -> str:
     return _table(("reason", "what happened", "look at"), rows)
 
 
+# Files that are made whole.
+FILES: Mapping[str, Callable[[], str]] = {"docs/settings.md": generated.page, ".env.example": generated.example}
 # The page of each block, the name of the block in it, and its content.
 BLOCKS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "docs/running.md": ("failure reasons", summary),
@@ -56,13 +59,13 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def main() -> int:
-    """Write every page that differs; print its name."""
-    for page in BLOCKS:
-        path = ROOT / page
-        text = path.read_text()
-        if (new := updated(page, text)) != text:
-            path.write_text(new)
-            sys.stdout.write(f"{page}\n")
+    """Write every file that differs; print its name."""
+    made = {path: content() for path, content in FILES.items()}
+    made |= {page: updated(page, (ROOT / page).read_text()) for page in BLOCKS}
+    for path, text in made.items():
+        if (ROOT / path).read_text() != text:
+            (ROOT / path).write_text(text)
+            sys.stdout.write(f"{path}\n")
     return 0
 
 
