@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bringup.failure_reasons import EXPLANATIONS
 from bringup.model import FailureReason
+from bringup.settings import Settings
 from bringup.settings.schema import variables
 from scripts import update_docs
 
@@ -41,3 +43,8 @@ def test_an_explanation_names_no_setting_that_there_is_not() -> None:
     named = set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", update_docs.causes() + update_docs.summary())) - {"RUN_ID"}
     assert named
     assert named <= set(variables())
+
+
+@pytest.mark.parametrize("source", get_args(Settings.model_fields["dhcp_source"].annotation))
+def test_every_source_is_on_the_page_of_the_dhcp_servers(source: str) -> None:
+    assert f"| `{source}` |" in (ROOT / "docs/dhcp.md").read_text()
