@@ -215,6 +215,18 @@ def test_a_broken_file_is_loaded_again_once_a_second_though_it_does_not_change(w
     assert world.loads == 3
 
 
+def test_a_large_broken_file_is_loaded_again_only_after_the_time_that_its_user_sets(world: World) -> None:
+    reloaded = Reloaded([world.path], world.load, retry_s=60 * RETRY_S, clock=lambda: world.now)
+    reloaded.last_good()
+    world.path.write_text("")
+    loads = []
+    for passed in (0.0, RETRY_S, 58 * RETRY_S, RETRY_S):
+        world.now += passed
+        reloaded.last_good()
+        loads.append(world.loads)
+    assert loads == [2, 2, 2, 3]
+
+
 def test_a_file_that_never_was_good_is_an_error_and_no_log_line(world: World) -> None:
     world.path.write_text("")
     for get in (world.reloaded.last_good, world.reloaded.current, world.reloaded.last_good):
