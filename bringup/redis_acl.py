@@ -121,6 +121,11 @@ def user_line(user: str, role: str, password: str) -> str:
     return _user(user, ROLES[role], password, own=_OWN)
 
 
+def keeper_line(password: str) -> str:
+    """The line of an ACL file for the user of the timers and of `bringup site`; the password in clear."""
+    return _user("keeper", KEEPER, password)
+
+
 def added_users(present: str, written: str) -> list[str]:
     """The lines of an ACL file whose users are not written anew: people have added them.
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "run": ("bringup_cli.commands.runs", "run"),
     "runs": ("bringup_cli.commands.runs", "runs"),
     "selftest": ("bringup_cli.commands.selftest", "selftest"),
+    "site": ("bringup_cli.commands.site", "site"),
     "simulate": ("bringup_cli.commands.simulate", "simulate"),
     "tail": ("bringup_cli.commands.tail", "tail"),
     "work": ("bringup_cli.commands.services", "work"),

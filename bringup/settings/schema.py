@@ -11,7 +11,18 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from bringup.settings.types import Address, Addresses, Networks, Pattern, Port, Seconds, Secret, Switch, addresses_in
+from bringup.settings.types import (
+    Address,
+    Addresses,
+    Networks,
+    Pattern,
+    Port,
+    Roles,
+    Seconds,
+    Secret,
+    Switch,
+    addresses_in,
+)
 
 
 class Settings(BaseModel):
@@ -44,6 +55,10 @@ class Settings(BaseModel):
     renew_days: int = Field(30, ge=0, le=3650, description="`bringup pki renew` renews what ends in fewer days")
     ca_key_passphrase: Secret | None = Field(None, description="encrypts the CA key; empty: it is not encrypted")
     devices_file: Path = Field(Path("devices.toml"), description="the inventory: docs/inventory.md")
+
+    host_roles: Roles = Field(
+        "", description="what runs on this host, as worker,tailer; empty: everything. `bringup site enroll` writes it"
+    )
 
     # Redis
     redis_host: str = Field(
@@ -176,6 +191,11 @@ class Settings(BaseModel):
     retry_min_s: Seconds = Field(5, description="seconds before a job is tried again the first time; doubled each time")
     retry_max_s: Seconds = Field(30, description="most seconds before a job is tried again")
     run_keep_days: int = Field(90, ge=1, le=3650, description="days that ended runs are kept")
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What runs on this host; none: everything, as in development."""
+        return frozenset(filter(None, self.host_roles.split(",")))
 
     @property
     def sentinels(self) -> tuple[Address, ...]:

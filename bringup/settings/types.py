@@ -85,10 +85,23 @@ def checked_pattern(text: str) -> str:
     return text
 
 
+# What runs on a host; ca: nothing but the CA, and `bringup site`.
+_ROLES = ("redis", "api", "images", "worker", "tailer", "console", "ca")
+
+
+def checked_roles(text: str) -> str:
+    """Roles of a host with commas between them. Raises ValueError."""
+    roles = [role.strip() for role in text.split(",") if role.strip()]
+    if not set(roles) <= set(_ROLES):
+        raise ValueError(f"must be some of {', '.join(_ROLES)}, with commas between them")
+    return ",".join(roles)
+
+
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
 Secret = Annotated[SecretStr, BeforeValidator(parse_secret)]
 Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
 Seconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
 Addresses = Annotated[str, AfterValidator(checked_addresses)]
 Networks = Annotated[str, AfterValidator(checked_networks)]
+Roles = Annotated[str, AfterValidator(checked_roles)]
 Pattern = Annotated[str, Field(max_length=1000), AfterValidator(checked_pattern)]

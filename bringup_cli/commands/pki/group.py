@@ -28,14 +28,14 @@ class PkiGroup(click.Group):
         try:
             return super().invoke(ctx)
         except PkiError as error:
-            click.echo(f"bringup pki: {error}", err=True)
+            click.echo(f"bringup {ctx.info_name}: {error}", err=True)
             if error.hint:
                 click.echo(f"  fix: {error.hint}", err=True)
             raise SystemExit(exit_code(error)) from None
         except BrokenPipeError:
             raise
         except OSError as error:
-            click.echo(f"bringup pki: {error.filename or 'a file'}: {error.strerror}", err=True)
+            click.echo(f"bringup {ctx.info_name}: {error.filename or 'a file'}: {error.strerror}", err=True)
             click.echo("  fix: run this as the owner of the PKI directory, or as root", err=True)
             raise SystemExit(EXIT_COULD_NOT_RUN) from None
 

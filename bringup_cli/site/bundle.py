@@ -1,0 +1,111 @@
+"""The file for one host: a tar, encrypted with a passphrase in the format of age, which `age -d` opens.
+
+Source: https://age-encryption.org/v1 (scrypt recipient)
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import pyrage
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bringup.errors import BringupError
+from bringup_cli.site import layout
+from bringup_cli.site.registry import HostRole
+from pki.errors import PkiError
+from pki.names import Identity, Role
+
+SUFFIX = ".site.age"
+# Bytes. A bundle of every role is below 40 KiB; a file that is none must not fill the memory.
+LARGEST = 1 << 20
+
+
+class BundleRefused(BringupError):
+    """A file that must not be joined with: damaged, of another passphrase, too old, or for another host."""
+
+
+class Manifest(BaseModel):
+    """What a bundle is. ``files`` has the SHA-256 of each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    host: str
+    roles: tuple[HostRole, ...]
+    made_at: datetime
+    use_until: datetime
+    files: Mapping[str, str] = {}
+
+
+def pack(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
+    """The tar of a host's files, by their names on the host."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    head = manifest.model_copy(update={"files": digests}).model_dump_json(indent=1).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in {layout.MANIFEST: head, **files}.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o600 if layout.is_secret(name) else 0o644
+            member.mtime = int(manifest.made_at.timestamp())
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    """What `pack` has made: nothing is written, and no name is used that such a bundle cannot have.
+
+    Raises:
+        BundleRefused: it is no bundle, or was altered.
+    """
+    try:
+        files = _members(data)
+        manifest = Manifest.model_validate_json(files.pop(layout.MANIFEST))
+        allowed = layout.expected(Identity(Role.HOST, manifest.host).name, manifest.roles)
+    except (tarfile.TarError, KeyError, ValidationError, EOFError):
+        raise BundleRefused("this is no file of `bringup site enroll`, or one of another version") from None
+    except PkiError as error:
+        raise BundleRefused(f"its host has no usable name: {error}") from None
+    if unknown := files.keys() - allowed:
+        raise BundleRefused(f"it holds {min(unknown)!r}, which a host of {', '.join(manifest.roles)} does not get")
+    if manifest.files != {name: hashlib.sha256(one).hexdigest() for name, one in files.items()}:
+        raise BundleRefused("its contents are not those that its manifest names: it was altered")
+    return manifest, files
+
+
+def seal(data: bytes, passphrase: str) -> bytes:
+    """The encrypted file."""
+    return bytes(pyrage.passphrase.encrypt(data, passphrase))
+
+
+def unseal(data: bytes, passphrase: str) -> bytes:
+    """What `seal` was given.
+
+    Raises:
+        BundleRefused: the passphrase is wrong, or the file is damaged.
+    """
+    if len(data) > LARGEST:
+        raise BundleRefused(f"it is larger than {LARGEST >> 20} MiB: no file of `bringup site enroll` is")
+    try:
+        return bytes(pyrage.passphrase.decrypt(data, passphrase))
+    except pyrage.DecryptError:
+        raise BundleRefused(
+            "it cannot be opened: the passphrase is wrong, or the file is damaged; copy it again, or make a new one "
+            "by `bringup site enroll`"
+        ) from None
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Plain files alone: a link or a device could lead a writer out of its folder."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        for member in tar:
+            plain = member.isreg() and not member.issparse() and member.size <= LARGEST
+            file = tar.extractfile(member) if plain else None
+            if file is None or member.name in found:
+                raise BundleRefused(f"it holds {member.name!r}, which is no plain file, or is there twice")
+            found[member.name] = file.read()
+    return found

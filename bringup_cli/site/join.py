@@ -1,0 +1,201 @@
+"""Putting a bundle in its place on the host that it is for: whole or not at all, as often as one likes."""
+
+import contextlib
+import os
+import pwd
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from bringup.settings import load, pki_rules
+from bringup_cli.redis_configuration import redis_configuration
+from bringup_cli.site import layout
+from bringup_cli.site.bundle import BundleRefused, Manifest
+from bringup_cli.site.registry import HostRole
+from pki.authority import fits, read_key
+from pki.files import exclusive_lock, make_directory, read
+from pki.journal import Journal, discard_staged, finish
+from pki.names import Identity, Role, sans_of
+from pki.store import read_certificates
+
+STANDARD_FOLDER = Path("/etc/bringup")
+_STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
+# Users that services run as, where the host has them: the first that exists owns the files.
+_SERVICE_USERS = ("bringup",)
+_REDIS_USERS = ("redis", "valkey")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a host is after it has joined."""
+
+    folder: Path
+    manifest: Manifest
+
+    def env_file(self, role: HostRole) -> Path:
+        """The settings of one of its services."""
+        return self.folder / layout.env_file(role)
+
+
+def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: datetime, *, force: bool = False) -> Joined:
+    """Write a host's files: modes and owners as services need them, all at once, also after a kill.
+
+    Args:
+        folder: where the host has everything; made if it is not there.
+        manifest: of the bundle.
+        files: by name, as `unpack` returns them.
+        now: the time that the bundle is judged at.
+        force: replace what another host's bundle has put here.
+
+    Raises:
+        BundleRefused: it is too old, of another host, or fits no key here; nothing was changed.
+        PkiError: the folder cannot be written; nothing was changed.
+    """
+    if now > manifest.use_until:
+        raise BundleRefused(
+            f"it was to be used until {manifest.use_until:%Y-%m-%d %H:%M} UTC, and is refused now; make a new one on "
+            f"the CA's host: bringup site enroll {manifest.host}"
+        )
+    _make_folders(folder, manifest.roles)
+    state = folder / _STATE
+    with exclusive_lock(state / "lock", "bringup site join"):
+        finish(folder, state)
+        discard_staged(state, [folder])
+        _check_host(folder, manifest, force=force)
+        journal = Journal(folder, state)
+        for name, data in _placed(folder, manifest, files).items():
+            journal.put(folder / name, data, secret=layout.is_secret(name))
+        journal.commit()
+        if (text := _redis_configuration(folder, manifest)) is not None:
+            journal = Journal(folder, state)
+            journal.put(folder / "redis/redis.conf", text, secret=True)
+            journal.commit()
+    return Joined(folder, manifest)
+
+
+def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
+    """Two hosts with one identity could not be told apart, and one of them could not be revoked alone."""
+    path = folder / layout.MANIFEST
+    if not path.exists() or force:
+        return
+    try:
+        present = Manifest.model_validate_json(read(path))
+    except ValueError:
+        raise BundleRefused(f"{path} cannot be read as that of a host; --force replaces what is there") from None
+    if present.host != manifest.host:
+        raise BundleRefused(
+            f"{folder} is that of the host {present.host}, and the file is for {manifest.host}; --force replaces it"
+        )
+    if present.made_at > manifest.made_at:
+        raise BundleRefused(
+            f"it was made on {manifest.made_at:%Y-%m-%d %H:%M:%S}, and {folder} holds a newer one of "
+            f"{present.made_at:%Y-%m-%d %H:%M:%S} UTC: its certificates may be revoked; --force takes it all the same"
+        )
+
+
+def _placed(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is written, by its name: settings name the folder, and keys that were made here get their place."""
+    placed = {
+        name: data.replace(layout.FOLDER.encode(), str(folder.absolute()).encode()) if name.endswith(".env") else data
+        for name, data in files.items()
+    }
+    for identity in _identities(manifest):
+        names = layout.files_of(identity)
+        if str(names.key) not in files:
+            placed[str(names.key)] = _own_key(folder, identity, files[str(names.certificate)])
+    users = folder / layout.USERS
+    if users.exists():  # Redis itself keeps it: `bringup site enroll` has added users there since
+        placed.pop(layout.USERS, None)
+    return {**placed, layout.MANIFEST: manifest.model_dump_json(indent=1).encode()}
+
+
+def _own_key(folder: Path, identity: Identity, certificate: bytes) -> bytes:
+    """The key that `site request` has made here, or an earlier join has put in place."""
+    for path in (requested_key(folder, identity), folder / layout.files_of(identity).key):
+        if path.exists() and fits(read_key(path), _certificate(certificate)):
+            return read(path)
+    raise BundleRefused(
+        f"no key here fits the certificate of {identity.dns}: it was made for the request of another host, or an "
+        "earlier one of this host; bringup site request, and enroll with the new file"
+    )
+
+
+def requested_key(folder: Path, identity: Identity) -> Path:
+    """Where `site request` puts a key until its certificate is here."""
+    return folder / "requested" / f"{identity.role}-key.pem"
+
+
+def _identities(manifest: Manifest) -> list[Identity]:
+    return [Identity(Role(role), manifest.host) for role in (*manifest.roles, Role.HOST)]
+
+
+def _certificate(data: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(data)
+
+
+def _make_folders(folder: Path, roles: tuple[HostRole, ...]) -> None:
+    """Each of its owner: what is written later belongs to whom its folder belongs to."""
+    if not re.fullmatch(r"[\w./@+-]+", str(folder.absolute())):
+        raise BundleRefused(f"{folder}: settings name this folder; let its name have letters, digits and ./@+- alone")
+    service, redis = _owner(_SERVICE_USERS), _owner(_REDIS_USERS)
+    for parent in reversed([folder, *folder.parents]):
+        if not parent.exists():
+            _make(parent, service, private=False)
+    _make(folder / _STATE, None, private=True)
+    _make(folder / "var", service, private=True)
+    for name in ("pki", "pki/ca", "pki/issued"):
+        _make(folder / name, service, private=False)
+    if HostRole.REDIS in roles:
+        _make(folder / "pki/redis", redis, private=False)
+        _make(folder / "redis", redis, private=True)
+        _make(folder / "redis/data", redis, private=True)
+
+
+def _make(path: Path, owner: tuple[int, int] | None, *, private: bool) -> None:
+    fresh = not path.exists()
+    make_directory(path, private=private)
+    if fresh and owner:
+        os.chown(path, *owner)
+
+
+def _owner(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """The first of these users that this host has; None: what is written is ours, as it must be where we are not root.
+
+    Without such a user services run as root, or a person gives the folder away (`chown -R`).
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in names:
+        with contextlib.suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return found.pw_uid, found.pw_gid
+    return None
+
+
+def _redis_configuration(folder: Path, manifest: Manifest) -> bytes | None:
+    """The text of redis.conf; None where this host has no Redis, or one of several (docs/ha.md)."""
+    if HostRole.REDIS not in manifest.roles:
+        return None
+    settings = load({}, folder / layout.env_file(HostRole.REDIS), rules=pki_rules).settings
+    if settings.sentinels:
+        return None
+    certificate = folder / layout.files_of(Identity(Role.REDIS, manifest.host)).certificate
+    sans = sans_of(read_certificates(certificate)[0])
+    own = [str(one.value) for one in sans if isinstance(one, x509.IPAddress) and _is_ours(str(one.value))]
+    return redis_configuration(settings, folder / "redis", bind=" ".join(own) or "*").encode()
+
+
+def _is_ours(address: str) -> bool:
+    """Whether this host has the address; one of its names may be that of a router before it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

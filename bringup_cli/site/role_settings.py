@@ -1,0 +1,110 @@
+"""The settings of one service on one host: those of the site that it uses, its own files, its own secrets."""
+
+from collections.abc import Iterator, Mapping
+
+from bringup.settings import Settings
+from bringup.settings.generated import default_text
+from bringup.settings.schema import variables
+from bringup_cli.site.layout import FOLDER, files_of
+from bringup_cli.site.registry import RIGHTS, Host, HostRole, redis_user
+from pki.names import Identity, Role
+
+_ALL = frozenset(HostRole)
+_API = frozenset({HostRole.API, HostRole.IMAGES})
+# Settings, by the beginning of their names, that not every service uses; nobody else is given them.
+_USED_BY: Mapping[str, frozenset[HostRole]] = {
+    "validity_": frozenset(),  # the CA's alone
+    "ca_": frozenset(),
+    "crl_": frozenset(),
+    "renew_": frozenset(),
+    "host_roles": frozenset(),  # written below
+    "dhcp_": frozenset({HostRole.TAILER}),
+    "worker_": frozenset({HostRole.WORKER}),
+    "power_off_": frozenset({HostRole.WORKER}),
+    "bmc_": frozenset({HostRole.WORKER}),
+    "image_": _API,
+    "callback_api_host": _API,
+    "callback_api_port": _API,
+    "run_certificate_command": frozenset({HostRole.API}),
+    "redis_appendfsync": frozenset({HostRole.REDIS}),
+    "redis_username": frozenset(),  # each host has its own
+}
+_WITH_TOKEN = frozenset({HostRole.API, HostRole.WORKER, HostRole.CONSOLE})
+# Where a host keeps what its services write, and what people put there.
+_FOLDERS = {
+    HostRole.API: ("STATE_DIR", "DEVICES_FILE", "OPERATORS_FILE"),
+    HostRole.IMAGES: ("STATE_DIR",),
+    HostRole.WORKER: ("STATE_DIR", "BMC_CREDENTIALS_DIR"),
+    HostRole.TAILER: ("STATE_DIR", "DEVICES_FILE"),
+    HostRole.CONSOLE: (),
+    HostRole.REDIS: (),
+}
+_NAMES = {
+    "STATE_DIR": f"{FOLDER}/var",
+    "DEVICES_FILE": f"{FOLDER}/devices.toml",
+    "OPERATORS_FILE": f"{FOLDER}/operators.toml",
+    "BMC_CREDENTIALS_DIR": f"{FOLDER}/credentials",
+}
+
+
+def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
+    """The text of ROLE.env.
+
+    Args:
+        settings: of the site, as the CA's host has them.
+        host: who gets it.
+        role: which of its services reads it.
+    """
+    lines = {
+        **_of_site(settings, role),
+        "HOST_ROLES": role.value,
+        "PKI_DIR": f"{FOLDER}/pki",
+        **{name: _NAMES[name] for name in _FOLDERS[role]},
+        **dict(_certificates(host, role)),
+        **_secrets(settings, host, role),
+    }
+    head = f"# Settings of the {role} on {host.name}, by `bringup site enroll`. Holds secrets: mode 0600.\n"
+    return (head + "".join(f"{name}={value}\n" for name, value in lines.items())).encode()
+
+
+def _of_site(settings: Settings, role: HostRole) -> dict[str, str]:
+    """What differs from the default, and is neither a secret nor a path of the CA's host."""
+    found = {}
+    for name, field in variables().items():
+        value = getattr(settings, name.lower())
+        kinds = str(field.annotation)
+        if "Path" in kinds or "Secret" in kinds or role not in _users_of(name.lower()):
+            continue
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if value is not None and text != default_text(field):
+            found[name] = text
+    return found
+
+
+def _users_of(name: str) -> frozenset[HostRole]:
+    return next((roles for start, roles in _USED_BY.items() if name.startswith(start)), _ALL)
+
+
+def _certificates(host: Host, role: HostRole) -> Iterator[tuple[str, str]]:
+    """Where its files are, where that is not the place that a setting has by itself."""
+    client = Identity(Role(role), host.name) if role not in {HostRole.API, HostRole.IMAGES, HostRole.REDIS} else None
+    own = files_of(client or Identity(Role.HOST, host.name))
+    if role is not HostRole.WORKER:
+        for prefix in ("REDIS_TLS", "API_CLIENT"):
+            yield f"{prefix}_CERT", f"{FOLDER}/{own.certificate}"
+            yield f"{prefix}_KEY", f"{FOLDER}/{own.key}"
+    if role is HostRole.IMAGES:
+        served = files_of(Identity(Role.IMAGES, host.name))
+        yield "API_TLS_CERT", f"{FOLDER}/{served.certificate}"
+        yield "API_TLS_KEY", f"{FOLDER}/{served.key}"
+
+
+def _secrets(settings: Settings, host: Host, role: HostRole) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if role in RIGHTS:
+        found |= {"REDIS_USERNAME": redis_user(role, host.name), "REDIS_PASSWORD": host.passwords[role]}
+        if settings.redis_sentinel_password and settings.redis_sentinels:
+            found["REDIS_SENTINEL_PASSWORD"] = settings.redis_sentinel_password.get_secret_value()
+    if role in _WITH_TOKEN and settings.api_token:
+        found["API_TOKEN"] = settings.api_token.get_secret_value()
+    return found
