@@ -139,10 +139,8 @@ class Installation:
         host = socket.gethostname()
         try:
             return self._changes.note_loss(host, remembered)
-        except (
-            errors.RedisUnavailable,
-            errors.PermanentError,
-        ):  # it may refuse writes; this host knows of the loss all the same
+        except (errors.RedisUnavailable, errors.PermanentError):
+            # It may refuse writes; this host knows of the loss all the same.
             return recorded.loss or Loss("", host, recorded.number, recorded.at, remembered)
 
     def _remembered_or_nothing(self) -> int:

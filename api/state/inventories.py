@@ -120,9 +120,8 @@ class InventoryHosts:
         while True:
             try:
                 self.differences()
-            except (
-                errors.BringupError
-            ) as error:  # Redis is away, or our file is wrong: every call of the API reports it, too
+            except errors.BringupError as error:
+                # Redis is away, or our file is wrong: every call of the API reports it, too.
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
             time.sleep(BEAT_EVERY_S)
 
@@ -155,9 +154,8 @@ class InventoryHosts:
             pipe.expire(keys.inventory_of(own_id), _FORGET_S)
             pipe.hset(keys.INVENTORY_HOSTS, own_id, Host(name=self._name, digest=digest, seen_at=now).model_dump_json())
 
-        with suppress(
-            errors.RedisUnavailable, errors.PermanentError
-        ):  # a host that cannot write permits nothing, and may still read
+        # A host that cannot write permits nothing, and may still read.
+        with suppress(errors.RedisUnavailable, errors.PermanentError):
             # One transaction: a sign of life beside an older summary would release machines that differ.
             self._database.transact(write)
 
