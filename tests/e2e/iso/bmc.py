@@ -1,7 +1,7 @@
 """A BMC: sushy-tools' Redfish emulator over HTTPS, whose power state is a QEMU process.
 
-What the machine boots, and whether it boots at all, follows from what Redfish was told: the medium that the emulator
-fetched, and the boot override, used up by one start.
+What the machine boots, and whether it boots at all, follows from the requests over Redfish: the medium that the
+emulator fetched, and the boot override, used up by one start.
 
 Run by the rack: ``python -m tests.e2e.iso.bmc FOLDER``, in the BMC's network namespace.
 """

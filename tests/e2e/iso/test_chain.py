@@ -122,7 +122,7 @@ def test_a_machine_with_a_wrong_clock_boots_and_passes_within_a_minute(site: Sit
     print(f"\n{FIRST.name}: power to report in {_seconds(run):.0f} s")  # noqa: T201
 
 
-def test_a_foreign_ca_in_the_image_is_told_as_such_and_missing_memory_is_shown(site: Site) -> None:
+def test_a_foreign_ca_in_the_image_is_reported_as_such_and_missing_memory_is_shown(site: Site) -> None:
     for machine in (TOO_SMALL, DISTRUSTFUL):
         site.rack.install(machine)
     for machine in (TOO_SMALL, DISTRUSTFUL):
@@ -145,9 +145,9 @@ def test_every_write_to_a_bmc_had_a_permit_that_was_not_older_than_its_bound(sit
 
 
 def test_no_secret_of_a_run_is_in_a_log_or_on_a_console(site: Site) -> None:
-    said = {service: site.stack.log_of(service) for service in ("api", "images", "work", "tail")}
-    said |= {machine.name: site.rack.console(machine) for machine in MACHINES}
-    for who, text in said.items():
+    shown = {service: site.stack.log_of(service) for service in ("api", "images", "work", "tail")}
+    shown |= {machine.name: site.rack.console(machine) for machine in MACHINES}
+    for who, text in shown.items():
         assert text, who
         assert not re.search(r"/images/[A-Za-z0-9_-]{20}", text), f"{who} shows the address of an image"
         assert "PRIVATE KEY" not in text, who

@@ -82,7 +82,7 @@ class Booted:
         self.given = {"run_id": RUN_A, "epoch": now - 3600, "after": "poweroff", "lldp_wait_s": 0, **given}
 
     def run(self) -> str:
-        """The agent to its end. Returns what it said on the console."""
+        """The agent to its end. Returns what it wrote to the console."""
         self.tree.put("etc/bringup/run.json", json.dumps(self.given).encode().ljust(65536))
         main.run(self.tree.root, self.system, KERNEL)
         return self.console

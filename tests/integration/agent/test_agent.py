@@ -135,7 +135,7 @@ def test_a_foreign_ca_ends_the_run_with_its_reason_and_the_token_stays_here(api:
     assert (run["state"], run["reason"]) == ("failed", "tls_trust")
     assert console.count("does not show a certificate of our CA") == 6  # five tries, and the end
     assert machine.stage.passed < 60
-    assert seen[0] is None, "the token must not go to whoever poses as the API"
+    assert seen[0] is None, "the token must not go to a server that poses as the API"
     assert machine.stage.ended == ["power off", "halt"]
 
 
@@ -179,7 +179,7 @@ def test_an_api_that_asks_machines_for_a_certificate_gets_it(
     assert api.run()["reason"] == ("check_failed" if trusts else "tls_trust")
 
 
-def test_without_that_certificate_it_says_so_and_goes_on_trying(api: Api, boot: Boot, tmp_path: Path, ca: Ca) -> None:
+def test_without_that_certificate_it_logs_that_and_goes_on(api: Api, boot: Boot, tmp_path: Path, ca: Ca) -> None:
     with served(api.client.application, tmp_path, ca, asks_for_certificate=True) as strict:
         machine = boot(callback_url=strict.url)
         with pytest.raises(Ended):
@@ -195,7 +195,7 @@ def test_an_api_that_is_not_there_is_tried_for_ever(boot: Boot) -> None:
     assert machine.console.count("refuses the connection") > 20
 
 
-def test_a_refused_token_is_said_plainly(boot: Boot) -> None:
+def test_a_refused_token_is_reported_plainly(boot: Boot) -> None:
     machine = boot(token="of-another-run")
     with pytest.raises(Ended):
         machine.run()

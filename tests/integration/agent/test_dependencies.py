@@ -47,8 +47,8 @@ def test_a_whole_run_imports_nothing_that_is_not_on_the_list(api: Api, tmp_path:
             token=api.booted(),
         )
         machine.tree.put("etc/bringup/run.json", json.dumps(machine.given))
-        *said, loaded = python("-c", RUN, str(machine.tree.root)).splitlines()
-    assert f"the run is {'failed' if trusts else ''}" in said[-2] or "tls_trust" in said[-2]
+        *shown, loaded = python("-c", RUN, str(machine.tree.root)).splitlines()
+    assert f"the run is {'failed' if trusts else ''}" in shown[-2] or "tls_trust" in shown[-2]
     listed = python("-c", "from agent.dependencies import modules; print(*modules())").split()
     assert {name for name in loaded.split() if not name.startswith(("agent", "__main__"))} <= set(listed)
 

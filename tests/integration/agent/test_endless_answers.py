@@ -1,4 +1,4 @@
-"""Whoever answers without an end does not hold the agent for ever."""
+"""A server that answers without an end does not hold the agent for ever."""
 
 import http.client
 import socket
@@ -35,7 +35,7 @@ def wait_for_it() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("talk", [one_byte_at_a_time, headers_without_an_end, wait_for_it])
-def test_a_call_ends_whoever_answers(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_ends_however_the_server_answers(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_api, "CALL_TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         threading.Thread(target=_serve, args=(sock, talk), daemon=True).start()

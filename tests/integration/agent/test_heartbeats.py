@@ -22,17 +22,17 @@ def await_end(heartbeats: Heartbeats) -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "said"),
+    ("last", "shown"),
     [
         (respond(202, next_s=0, command="abort"), "has aborted this run"),
         (respond(410, detail="the run has ended: timed_out"), "the run has ended: timed_out"),
     ],
 )
-def test_the_end_of_a_run_is_heard_in_the_background(tmp_path: Path, last: object, said: str) -> None:
+def test_the_end_of_a_run_is_learned_in_the_background(tmp_path: Path, last: object, shown: str) -> None:
     api = Scripted(respond(202, next_s=0, command="continue"), last)  # type: ignore[arg-type]
     heartbeats = Heartbeats(api, Stage().machine(tmp_path))
     heartbeats.start(FIRST)
-    with pytest.raises(RunOver, match=said):
+    with pytest.raises(RunOver, match=shown):
         await_end(heartbeats)
     assert len(api.bodies) == 2
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-PATIENCE_S = 300
+TIMEOUT_S = 300
 
 
 def console(arguments: Sequence[str], until: str) -> str:
@@ -28,24 +28,24 @@ def console(arguments: Sequence[str], until: str) -> str:
         stderr=subprocess.STDOUT,
     )
     try:
-        said = _read(machine, until.encode())
+        shown = _read(machine, until.encode())
     finally:
         machine.kill()
         machine.wait()
-    text = said.decode(errors="replace")
-    assert until in text, f"the console never said {until!r}:\n{text}"
+    text = shown.decode(errors="replace")
+    assert until in text, f"the console never showed {until!r}:\n{text}"
     return text
 
 
 def _read(machine: "subprocess.Popen[bytes]", until: bytes) -> bytes:
     assert machine.stdout
-    said, deadline = b"", time.monotonic() + PATIENCE_S
+    shown, deadline = b"", time.monotonic() + TIMEOUT_S
     with selectors.DefaultSelector() as selector:
         selector.register(machine.stdout, selectors.EVENT_READ)
-        while until not in said and time.monotonic() < deadline:
+        while until not in shown and time.monotonic() < deadline:
             if selector.select(1):
                 chunk = machine.stdout.read1(65536)  # type: ignore[attr-defined]
                 if not chunk:
                     break
-                said += chunk
-    return said
+                shown += chunk
+    return shown

@@ -10,7 +10,7 @@ from tests.iso.boot.machine import console
 
 OVMF = Path("/usr/share/OVMF")
 SERVES = f"bringup: run {RUN}"
-NO_LISTENER = "10.0.2.2:9 refuses the connection"  # said by an agent that has an address, and a route
+NO_LISTENER = "10.0.2.2:9 refuses the connection"  # of an agent that has an address, and a route
 BIOS = ["-m", "192"]
 
 
@@ -32,8 +32,8 @@ def usb(image: Path, device: str = "usb-storage") -> list[str]:
 
 @pytest.mark.parametrize("nic", ["e1000", "e1000e", "virtio-net-pci", "vmxnet3"])
 def test_bios_starts_the_run_from_a_cd_in_192_mb_and_gets_an_address(run_image: Path, nic: str) -> None:
-    said = console([*BIOS, "-cdrom", str(run_image), "-nic", f"user,model={nic}"], until=NO_LISTENER)
-    assert SERVES in said
+    shown = console([*BIOS, "-cdrom", str(run_image), "-nic", f"user,model={nic}"], until=NO_LISTENER)
+    assert SERVES in shown
 
 
 def test_bios_starts_the_run_from_a_usb_drive(run_image: Path) -> None:
@@ -42,8 +42,8 @@ def test_bios_starts_the_run_from_a_usb_drive(run_image: Path) -> None:
 
 def test_uefi_starts_the_run_from_a_cd(run_image: Path, tmp_path: Path) -> None:
     machine = uefi(tmp_path, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd")
-    said = console([*machine, "-cdrom", str(run_image), "-nic", "user,model=virtio-net-pci"], until=NO_LISTENER)
-    assert SERVES in said
+    shown = console([*machine, "-cdrom", str(run_image), "-nic", "user,model=virtio-net-pci"], until=NO_LISTENER)
+    assert SERVES in shown
 
 
 def test_secure_boot_starts_the_run(run_image: Path, tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_secure_boot_starts_the_run(run_image: Path, tmp_path: Path) -> None:
     console([*machine, *usb(run_image)], until=SERVES)
 
 
-def test_the_base_image_says_that_it_carries_no_run(image: Path) -> None:
+def test_the_base_image_reports_that_it_carries_no_run(image: Path) -> None:
     console([*BIOS, "-cdrom", str(image)], until="this image carries no run")

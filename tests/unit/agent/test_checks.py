@@ -30,7 +30,7 @@ def test_a_machine_with_nothing_wrong_passes_every_check(tree: Tree, stage: Stag
 
 
 @pytest.mark.parametrize(
-    ("module_mb", "kernel_mb", "said"),
+    ("module_mb", "kernel_mb", "shown"),
     [
         (192, 150, "ok"),
         (192, 60, "fail"),
@@ -41,11 +41,11 @@ def test_a_machine_with_nothing_wrong_passes_every_check(tree: Tree, stage: Stag
     ],
 )
 def test_memory_that_the_kernel_has_not_got_is_noticed(
-    tree: Tree, stage: Stage, module_mb: int, kernel_mb: int, said: str
+    tree: Tree, stage: Stage, module_mb: int, kernel_mb: int, shown: str
 ) -> None:
     tree.put(DMI, module(module_mb) + END)
     tree.put("proc/meminfo", f"MemTotal: {kernel_mb * 1024} kB\n")
-    assert status(tree, stage, "memory") == said
+    assert status(tree, stage, "memory") == shown
 
 
 def test_memory_without_a_list_of_modules_is_not_passed(tree: Tree, stage: Stage) -> None:
@@ -108,7 +108,7 @@ def test_start_middle_and_end_of_a_disk_are_read_and_nothing_is_written(tmp_path
     assert disks._offsets(512) == [0]
 
 
-def test_a_port_without_carrier_is_told_and_is_no_fault(tree: Tree, stage: Stage) -> None:
+def test_a_port_without_carrier_is_named_and_is_no_fault(tree: Tree, stage: Stage) -> None:
     tree.port("eth1", carrier="0")
     assert results(tree, stage)["links"] == ("ok", "eth0 up 1000 Mb/s 192.0.2.7, eth1 no carrier")
 
@@ -125,15 +125,15 @@ def test_errors_on_a_port_that_is_used_are_a_warning(tree: Tree, stage: Stage) -
     assert results(tree, stage)["links"][1].startswith("eth0 rx_crc_errors 7; ")
 
 
-@pytest.mark.parametrize(("ue", "ce", "said"), [(0, 0, "ok"), (0, 3, "warn"), (1, 3, "fail")])
-def test_memory_errors_that_the_controller_counted(tree: Tree, stage: Stage, ue: int, ce: int, said: str) -> None:
+@pytest.mark.parametrize(("ue", "ce", "shown"), [(0, 0, "ok"), (0, 3, "warn"), (1, 3, "fail")])
+def test_memory_errors_that_the_controller_counted(tree: Tree, stage: Stage, ue: int, ce: int, shown: str) -> None:
     tree.put("sys/devices/system/edac/mc/mc0/ue_count", str(ue))
     tree.put("sys/devices/system/edac/mc/mc0/ce_count", str(ce))
-    assert status(tree, stage, "machine-checks") == said
+    assert status(tree, stage, "machine-checks") == shown
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "shown"),
     [
         ("mce: CPU0: Thermal monitoring enabled (TM1)", "ok"),
         ("mce: [Hardware Error]: Machine check events logged", "warn"),
@@ -141,12 +141,12 @@ def test_memory_errors_that_the_controller_counted(tree: Tree, stage: Stage, ue:
         ("{1}[Hardware Error]: event severity: fatal", "fail"),
         ("[Hardware Error]: Uncorrected error, no action required.", "fail"),
         ("mce: Uncorrected hardware memory error in user-access at 3fe5000", "fail"),
-        ("EXT4-fs (sda1): an error that somebody else explains", "ok"),
+        ("EXT4-fs (sda1): an error that another cause explains", "ok"),
     ],
 )
-def test_hardware_errors_in_the_kernels_log_by_their_kind(tree: Tree, stage: Stage, line: str, said: str) -> None:
+def test_hardware_errors_in_the_kernels_log_by_their_kind(tree: Tree, stage: Stage, line: str, shown: str) -> None:
     tree.put("dev/kmsg", f"6,1,1000000,-;Linux version 6.1\n2,2,3000000,-;{line}\n")
-    assert status(tree, stage, "machine-checks") == said
+    assert status(tree, stage, "machine-checks") == shown
 
 
 def test_with_nothing_to_look_at_machine_checks_are_skipped(tree: Tree, stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the API, in one plain line each; and what is proven without showing the token."""
+"""What goes wrong on the way to the API, in one plain line each; and what is proven without sending the token."""
 
 import hashlib
 import http.client
@@ -42,7 +42,7 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "shown"),
     [
         (unverified(10), "is not valid at this machine's time 2019-01-01 00:00 UTC: the clock is wrong, or"),
         (unverified(20), f"{PLACE} does not show a certificate of our CA (unable to get local issuer certificate)"),
@@ -55,14 +55,14 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
         (ValueError("x"), f"the call to {PLACE} failed (ValueError: x)"),
     ],
 )
-def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
+def test_each_failure_has_its_plain_line(error: Exception, shown: str) -> None:
     words = error_messages.describe_error(error, PLACE, YEAR_2019)
-    assert said in words
+    assert shown in words
     assert "\n" not in words
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "shown"),
     [
         (401, "refuses this run's token"),
         (404, "this run is over"),
@@ -73,8 +73,8 @@ def test_each_failure_has_its_plain_line(error: Exception, said: str) -> None:
         (302, "answers 302"),
     ],
 )
-def test_each_refusal_has_its_plain_line(status: int, said: str) -> None:
-    assert said in error_messages.describe_refusal(Response(status, {"detail": "d"}, "", ""), PLACE)
+def test_each_refusal_has_its_plain_line(status: int, shown: str) -> None:
+    assert shown in error_messages.describe_refusal(Response(status, {"detail": "d"}, "", ""), PLACE)
 
 
 @pytest.mark.parametrize("kind", list(TlsFailure))
@@ -94,7 +94,7 @@ def test_the_next_heartbeat_comes_when_the_api_asks_for_it() -> None:
         assert 20 <= heartbeat.next_s(answer) <= 40
 
 
-def test_a_server_may_ask_for_patience_but_not_for_ever() -> None:
+def test_a_server_may_ask_to_wait_but_not_for_ever() -> None:
     assert 5 <= api.retry_delay("") <= 30
     assert 5 <= api.retry_delay("Mon, 23 Nov 2026 09:00:30 GMT") <= 30
     assert 90 <= api.retry_delay("90") <= 92
@@ -102,11 +102,11 @@ def test_a_server_may_ask_for_patience_but_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no certificate", "Zertifikät", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
-def test_an_image_whose_ca_is_no_certificate_says_so(text: str) -> None:
+def test_an_image_whose_ca_is_no_certificate_is_refused(text: str) -> None:
     with pytest.raises(BadParameters, match="ca_pem is no certificate"):
         tls.verifying_context(GIVEN._replace(ca_pem=text))
 
 
-def test_a_certificate_without_its_key_is_said() -> None:
+def test_a_certificate_without_its_key_is_refused() -> None:
     with pytest.raises(BadParameters, match="are no pair"):
         tls.insecure_context(GIVEN._replace(client_cert_pem="c", client_key_pem="k"))

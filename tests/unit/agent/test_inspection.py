@@ -1,4 +1,4 @@
-"""The machine is looked at until it stands still, and once only where it does."""
+"""The machine is inspected until no device appears any more, and once only where none does."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def asked(stage: Stage) -> list[str]:
     return [command[-1] for command in stage.commands if command[0] == "smartctl"]
 
 
-def test_a_machine_that_stands_still_is_looked_at_once(tree: Tree, stage: Stage) -> None:
+def test_a_machine_without_new_devices_is_inspected_once(tree: Tree, stage: Stage) -> None:
     inspect(tree, stage)
     assert asked(stage) == ["/dev/vda"]
     assert stage.passed == inspection.SETTLE_S

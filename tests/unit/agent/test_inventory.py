@@ -69,7 +69,7 @@ def test_without_smbios_the_memory_is_the_kernels_rounded_up(tree: Tree) -> None
     assert found(tree)["memory"] == {"total": 160000 * 1024, "physical_mb": 192, "modules": []}
 
 
-def test_what_a_device_says_of_itself_cannot_break_the_report(tree: Tree) -> None:
+def test_what_a_device_reports_of_itself_cannot_break_the_report(tree: Tree) -> None:
     tree.put("sys/class/dmi/id/product_serial", b"\xff\x1b[31m" + b"\n" * 3000 + b"x")
     tree.put("sys/firmware/dmi/tables/DMI", array(0x1000) + module(192, slot="\x1b" * 900) + END)
     tree.disk("sdx", serial="\x07" * 1000)
@@ -92,7 +92,7 @@ def test_a_machine_of_which_nothing_can_be_read_has_an_inventory_too(tree: Tree)
     HardwareInventory.model_validate_json(json.dumps(collected.parts), strict=True)
 
 
-def test_disks_are_told_apart_by_type(tree: Tree) -> None:
+def test_disks_are_distinguished_by_type(tree: Tree) -> None:
     tree.disk("sda")
     tree.put("sys/block/sda/queue/rotational", "1")
     tree.disk("sdb")

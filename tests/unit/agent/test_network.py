@@ -1,4 +1,4 @@
-"""Which ports there are, how long they are waited for, and what is said while there is no lease."""
+"""Which ports there are, how long they are waited for, and what is logged while there is no lease."""
 
 from pathlib import Path
 
@@ -51,13 +51,13 @@ def test_a_lease_is_asked_for_on_ports_with_a_carrier_until_one_has_it(tree: Tre
 
 
 @pytest.mark.parametrize(
-    ("carrier", "said"),
+    ("carrier", "shown"),
     [
         ("1", "bringup: no DHCP lease on eth0, eth1 (carrier: eth0); trying again in "),
         ("0", "bringup: no carrier on eth0, eth1: no cable, or the switch port is off; trying again in "),
     ],
 )
-def test_a_machine_without_a_lease_says_so_and_asks_again(tree: Tree, carrier: str, said: str) -> None:
+def test_a_machine_without_a_lease_logs_that_and_asks_again(tree: Tree, carrier: str, shown: str) -> None:
     stage = Stage(time_limit_s=60)
     stage.answers = lambda _: CommandResult(1, "")
     tree.put("sys/class/net/eth0/carrier", carrier)
@@ -68,7 +68,7 @@ def test_a_machine_without_a_lease_says_so_and_asks_again(tree: Tree, carrier: s
     with pytest.raises(Ended):
         network.obtain_lease(machine)
     assert len(lines) >= 3
-    assert all(line.startswith(said) for line in lines)
+    assert all(line.startswith(shown) for line in lines)
 
 
 def test_a_port_whose_driver_comes_late_is_brought_up_and_asked(tmp_path: Path, stage: Stage) -> None:
@@ -81,7 +81,7 @@ def test_a_port_whose_driver_comes_late_is_brought_up_and_asked(tmp_path: Path, 
     assert [command[0] for command in stage.commands] == ["ip", "udhcpc"]
 
 
-def test_a_machine_without_ports_says_that_a_driver_may_be_missing(tmp_path: Path) -> None:
+def test_a_machine_without_ports_logs_that_a_driver_may_be_missing(tmp_path: Path) -> None:
     stage = Stage(time_limit_s=5)
     with pytest.raises(Ended):
         network.obtain_lease(stage.machine(tmp_path))

@@ -1,4 +1,4 @@
-"""Which run an image carries; and what is said of one that carries none, without its secrets."""
+"""Which run an image carries; and how one that carries none is refused, without its secrets."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_the_api_and_the_agent_mean_the_same_by_every_parameter() -> None:
     assert parameters.parse(area(plain.model_dump_json()))._asdict() == plain.model_dump()
 
 
-def test_the_base_image_says_that_it_carries_no_run(tree: Tree) -> None:
+def test_the_base_image_reports_that_it_carries_no_run(tree: Tree) -> None:
     tree.put(parameters.PATH, AREA_HEAD.ljust(AREA_SIZE))
     with pytest.raises(BadParameters, match="carries no run"):
         parameters.read_parameters(tree.root)
@@ -45,7 +45,7 @@ def test_an_image_without_the_file_is_to_be_built_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "shown"),
     [
         ({"ca_pem": None}, "no ca_pem"),
         ({"callback_url": "ftp://api.example.net"}, "callback_url must be"),
@@ -62,8 +62,8 @@ def test_an_image_without_the_file_is_to_be_built_again(tmp_path: Path) -> None:
         ({"new\x1b": 1}, r"new\\x1b is not known"),
     ],
 )
-def test_what_makes_no_run_is_named_and_no_value_is_shown(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadParameters, match=said) as caught:
+def test_what_makes_no_run_is_named_and_no_value_is_shown(change: dict[str, Any], shown: str) -> None:
+    with pytest.raises(BadParameters, match=shown) as caught:
         parameters.parse(json.dumps(GIVEN | change).encode())
     assert "secret" not in str(caught.value)
 

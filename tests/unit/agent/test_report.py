@@ -61,7 +61,7 @@ def test_a_repeat_of_what_is_on_record_is_a_success(tmp_path: Path, stage: Stage
     assert deliver(Scripted(respond(200, state="degraded")), tmp_path, stage) == "degraded"
 
 
-def test_the_server_says_when_to_come_again(tmp_path: Path, stage: Stage) -> None:
+def test_the_server_names_the_time_of_the_next_try(tmp_path: Path, stage: Stage) -> None:
     deliver(Scripted(respond(503, "120"), respond(202)), tmp_path, stage)
     assert 120 <= stage.pauses[0] <= 122
 
