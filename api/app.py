@@ -9,12 +9,14 @@ from api.http import problems
 from api.http.body import close_unread
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
-from api.views import images, machine, monitoring, operators, queues, workers
+from api.views import est, images, machine, monitoring, operators, queues, site, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
 # The version of the whole API. A change that an older client would not survive gets another.
 PREFIX = "/api/v1"
+# RFC 7030 s.3.2.2
+EST_PREFIX = "/.well-known/est"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -29,7 +31,8 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _app("api", monitoring, workers, machine, images, operators, queues)
+    app = _app("api", monitoring, workers, machine, images, operators, queues, site)
+    app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
     given = make_services(app, settings, serves_images=not settings.image_port)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.
     given.store.inventory()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from cryptography import x509
 from flask import Flask, g, request
 
 from api import audit
@@ -29,6 +30,9 @@ class Auth(StrEnum):
     STAFF = "staff"  # API_TOKEN or the token of an operator or viewer; with TLS a certificate of the same
     WORKER = "worker"  # API_TOKEN, and with TLS a certificate of a worker
     OPERATOR = "operator"  # the token of an operator, and with TLS the certificate of the same name
+    CERTIFICATE = "certificate"  # a client certificate by TLS and no token; its view judges whose it is
+    HOST = "host"  # the certificate of a host of the site, and no token
+    CA = "ca"  # the certificate of the CA's host, and no token
     CAPABILITY_URL = "capability_url"  # the address itself, which holds a secret
     MACHINE = "machine"  # the token of the run, and a certificate of the run where API_REQUIRE_CLIENT_CERT=true
     PROOF = "proof"  # a proof of the token, not the token, by a machine that does not trust us; its view checks it
@@ -36,6 +40,8 @@ class Auth(StrEnum):
 
 # These views are open before any token is read; PROOF and CAPABILITY_URL check in the view what they require.
 _WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.CAPABILITY_URL}
+# These views take a certificate of one of these roles and no token: EST clients have none. None: of any role.
+_BY_CERTIFICATE = {Auth.CERTIFICATE: None, Auth.HOST: frozenset({"host"}), Auth.CA: frozenset({"ca"})}
 # With TLS a service must show one of these besides API_TOKEN, which all services have.
 _SERVICES = frozenset({"worker", "console"})
 _WORKERS = frozenset({"worker"})
@@ -68,12 +74,29 @@ def _check() -> None:
     required = auth_of(services().views[request.endpoint])
     if required in _WITHOUT_TOKEN:
         return
+    if required in _BY_CERTIFICATE:
+        _check_presented(_BY_CERTIFICATE[required])
+        return
     bearer = _bearer()
     if required is Auth.MACHINE:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
     # The token before the certificate, so that a stranger learns nothing of our roles.
     elif required:
         _check_staff_on_record(bearer, required)
+
+
+def peer() -> x509.Certificate | None:
+    """The client's certificate as TLS has verified it; None: it has presented none."""
+    if not services().settings.api_use_tls:
+        return None
+    presented: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
+    return x509.load_der_x509_certificate(presented) if presented else None
+
+
+def _check_presented(allowed: frozenset[str] | None) -> None:
+    if not services().settings.api_use_tls:
+        raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
+    _check_certificate(roles_of(_peer_certificate()) if allowed is None else allowed)
 
 
 def _bearer() -> str:

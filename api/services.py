@@ -16,12 +16,14 @@ from api.principal import UnknownCallers
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
+from api.state.enrollments import Enrollments
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.job_queues import JobQueues
 from api.state.redis import Database
 from api.state.run_secrets import ImageRecords, RunTokens
 from api.state.store import Store
+from api.state.trust import TrustStore
 from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.files import Reloaded
@@ -48,6 +50,8 @@ class Services:
     certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
+    enrollments: Enrollments
+    trust: TrustStore
     operators: Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
@@ -81,6 +85,8 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
         serves_images=serves_images,
         installation=installation,
+        enrollments=Enrollments(database),
+        trust=TrustStore(database),
         operators=_operators(settings),
         unknown_callers=UnknownCallers(),
         views=app.view_functions,

@@ -8,6 +8,9 @@ RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
 INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host's inventory (api.state.inventories)
+ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
+TRUST = "bringup:trust"  # hash: what the CA has published (api.state.trust)
+HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 DEVICES = "bringup:devices"  # set: device names
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
@@ -31,6 +34,11 @@ def rq_scheduled(name: str) -> str:
 def quarantined_job(job_id: str) -> str:
     """Hash: a job in quarantine, as rq had it. This name is in the ACL files that installations have already."""
     return f"bringup:unreadable:job:{job_id}"
+
+
+def enrollments_of(presenter: str) -> str:
+    """Hash: the requests for renewal that the holder of a certificate has sent, by the identity of each."""
+    return f"bringup:enrollments:{presenter}"
 
 
 def inventory_of(host_id: str) -> str:

@@ -66,6 +66,19 @@ def read_text(limit: int) -> bytes:
     return _read_raw(limit, "text/plain", "not_text")
 
 
+def read_bytes(limit: int, media_type: str) -> bytes:
+    """The request's body of another media type, byte for byte.
+
+    Args:
+        limit: most bytes read.
+        media_type: of the body.
+
+    Raises:
+        Refusal: 413 too large, 415 of another type, 400 it did not come whole.
+    """
+    return _read_raw(limit, media_type, "wrong_type")
+
+
 def respond(message: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """``message`` as JSON."""
     return Response(message.model_dump_json(), status=status.value, mimetype="application/json")

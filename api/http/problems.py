@@ -117,6 +117,16 @@ def unknown_device(name: str) -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_device", f"there is no device {name!r}")
 
 
+def unknown_enrollment(enrollment_id: str) -> Refusal:
+    """404 for a request for renewal: unknown, decided, or replaced."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_enrollment", f"no request {enrollment_id[:64]!r} waits for the CA")
+
+
+def unknown_crl() -> Refusal:
+    """404: the CA's host has published no revocation list."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_crl", "nothing is published yet; run `bringup site sign` at the CA")
+
+
 def stale(detail: str) -> Refusal:
     """409: the event does not apply in the present state of the run."""
     return Refusal(HTTPStatus.CONFLICT, "stale", detail)

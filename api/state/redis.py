@@ -137,6 +137,16 @@ class Database:
                 m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))
             ]
 
+    def oldest(self, key: str, count: int) -> list[str]:
+        """The members of a sorted set with the lowest scores, lowest first."""
+        with self.errors():
+            return [m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrange(key, 0, count - 1))]
+
+    def count(self, key: str) -> int:
+        """How many members a sorted set holds."""
+        with self.errors():
+            return int(self.connection.zcard(key))
+
     def stream(self, key: str) -> list[dict[bytes, bytes]]:
         """The entries of a stream, oldest first."""
         with self.errors():

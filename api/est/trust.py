@@ -1,0 +1,85 @@
+"""Whether trust anchors and revocation lists may be published, and whether a list may replace another. Pure.
+
+Source: RFC 5280 s.5.1 (lists), s.5.2.3 (their numbers).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from bringup.wire.site import Trust
+
+# Of a rollover there are two; a third would be a mistake.
+_MOST_ANCHORS = 4
+_PEM_END = b"-----END X509 CRL-----"
+
+
+def read_anchors(pem: bytes) -> list[x509.Certificate]:
+    """The CA certificates in a text of PEM. Raises ValueError."""
+    found = x509.load_pem_x509_certificates(pem)
+    for one in found:
+        if not one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            raise ValueError("one of the certificates is not that of a CA")
+    return found
+
+
+def read_lists(pem: bytes) -> list[x509.CertificateRevocationList]:
+    """The revocation lists in a text of PEM, one for each CA. Raises ValueError."""
+    return [x509.load_pem_x509_crl(part + _PEM_END) for part in pem.split(_PEM_END)[:-1]]
+
+
+def problem_of(trust: Trust) -> str:
+    """Why this must not be published; empty if it may."""
+    try:
+        anchors = read_anchors(trust.anchors.encode())
+        lists = read_lists(trust.crl.encode())
+        vouchers = read_anchors(trust.vouchers.encode()) if trust.vouchers else []
+    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+        return f"it cannot be read: {error}"
+    if not 1 <= len(anchors) <= _MOST_ANCHORS:
+        return f"it has {len(anchors)} trust anchors; 1 to {_MOST_ANCHORS} are accepted"
+    if not lists or not all(signer(one, anchors) for one in lists):
+        return "a revocation list is missing, or is not signed by one of the trust anchors"
+    if not all(any(_signed(one, anchor) for anchor in anchors) for one in vouchers):
+        return "a voucher is not signed by one of the trust anchors"
+    return ""
+
+
+def is_newer(new: Sequence[x509.CertificateRevocationList], old: Sequence[x509.CertificateRevocationList]) -> bool:
+    """Whether no list of ``new`` is older than that of the same CA in ``old``, and one is newer or of another CA.
+
+    Without this an old list that is played back would let the revoked in again.
+    """
+    before, after = _numbers(old), _numbers(new)
+    kept = before.keys() & after.keys()
+    if any(after[name] < before[name] for name in kept):
+        return False
+    return after.keys() != before.keys() or any(after[name] > before[name] for name in kept)
+
+
+def signer(revocations: x509.CertificateRevocationList, anchors: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """Which CA has signed a list: by its signature, for a name proves nothing."""
+    return next((one for one in anchors if _signed_list(revocations, one)), None)
+
+
+def _signed_list(revocations: x509.CertificateRevocationList, anchor: x509.Certificate) -> bool:
+    try:
+        return revocations.is_signature_valid(anchor.public_key())  # type: ignore[arg-type] # TypeError: another kind
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _signed(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(anchor)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _numbers(lists: Sequence[x509.CertificateRevocationList]) -> Mapping[bytes, int]:
+    return {
+        one.issuer.public_bytes(): one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        for one in lists
+    }

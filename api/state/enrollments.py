@@ -1,0 +1,142 @@
+"""Requests for renewal: kept until the CA has decided, and the decision until it was fetched.
+
+One request for each identity and presenter: a client that asks again with another key replaces its own request, and
+nobody else's.
+"""
+
+import hashlib
+from datetime import timedelta
+
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from api.state.redis import Database, Pipeline
+from bringup import keys
+from bringup.wire.site import Enrollment
+
+# A CA's host that is down over a weekend finds every request; a client that still wants it has asked again by then.
+_KEEP = timedelta(days=7)
+# Of one presenter: a host has at most eight identities.
+MOST_OF_ONE = 16
+# In all: a thousand hosts that are due on one day, of 8 KiB each.
+MOST = 4096
+# In one response, of 8 KiB each.
+PAGE = 100
+
+
+class TooManyRequests(Exception):
+    """No further request is kept until the CA has decided on those that are open."""
+
+
+class EnrollmentRecord(BaseModel):
+    """A request, and what the CA has decided: a certificate, a reason for none, or neither yet."""
+
+    id: str
+    presenter_serial: str
+    request: str
+    received_at: AwareDatetime
+    certificate: str = ""
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """The CA has not decided yet."""
+        return not self.certificate and not self.reason
+
+
+def enrollment_id(presenter: str, identity: str, der: bytes) -> str:
+    """The same for the same request of the same presenter, so that asking again is no other request."""
+    return hashlib.sha256(f"{presenter} {identity} ".encode() + der).hexdigest()
+
+
+class Enrollments:
+    """All of them.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ask(self, presenter: str, identity: str, asked: EnrollmentRecord) -> EnrollmentRecord:
+        """Keep a request, unless it is on record; the one on record.
+
+        Args:
+            presenter: the identity in the certificate that was presented.
+            identity: the identity to renew.
+            asked: without a decision.
+
+        Raises:
+            TooManyRequests: none is kept.
+        """
+        key, member = keys.enrollments_of(presenter), f"{presenter} {identity}"
+
+        def body(pipe: Pipeline) -> EnrollmentRecord:
+            known = self._database.fields(key, within=pipe)
+            present = _read(known.get(identity))
+            if present and present.id == asked.id:
+                pipe.multi()
+                return present
+            full = identity not in known and len(known) >= MOST_OF_ONE
+            if full or (self._database.count(keys.ENROLLMENTS) >= MOST and not (present and present.is_open)):
+                raise TooManyRequests
+            pipe.multi()
+            pipe.hset(key, identity, asked.model_dump_json())
+            pipe.expire(key, _KEEP)
+            pipe.zremrangebyscore(keys.ENROLLMENTS, 0, (asked.received_at - _KEEP).timestamp())
+            pipe.zadd(keys.ENROLLMENTS, {member: asked.received_at.timestamp()})
+            return asked
+
+        # Watched: two requests at once must not both count as the last that is allowed.
+        return self._database.transact(body, key)
+
+    def open(self) -> tuple[Enrollment, ...]:
+        """Those that wait for the CA, the oldest first."""
+        found = []
+        for member in self._database.oldest(keys.ENROLLMENTS, PAGE):
+            presenter, _, identity = member.partition(" ")
+            record = _read(self._database.field(keys.enrollments_of(presenter), identity))
+            if record and record.is_open:
+                known = record.model_dump(exclude={"certificate", "reason"})
+                found.append(Enrollment(identity=identity, presenter=presenter, **known))
+            else:
+                self._close(member)  # it has expired
+        return tuple(found)
+
+    def find(self, enrollment_id: str) -> Enrollment | None:
+        """One that waits; None: it is unknown, decided or replaced."""
+        return next((one for one in self.open() if one.id == enrollment_id), None)
+
+    def decide(self, known: Enrollment, *, certificate: str = "", reason: str = "") -> bool:
+        """Record what the CA has decided; False where the request was replaced meanwhile.
+
+        Args:
+            known: as `find` returned it.
+            certificate: in PEM.
+            reason: why there is none.
+        """
+        key = keys.enrollments_of(known.presenter)
+
+        def body(pipe: Pipeline) -> bool:
+            present = _read(self._database.fields(key, within=pipe).get(known.identity))
+            pipe.multi()
+            if present is None or present.id != known.id:
+                return False
+            decided = present.model_copy(update={"certificate": certificate, "reason": reason})
+            pipe.hset(key, known.identity, decided.model_dump_json())
+            pipe.zrem(keys.ENROLLMENTS, f"{known.presenter} {known.identity}")
+            return True
+
+        # Watched: a decision on an earlier key must not land on the request that has replaced it.
+        return self._database.transact(body, key)
+
+    def _close(self, member: str) -> None:
+        with self._database.errors():
+            self._database.connection.zrem(keys.ENROLLMENTS, member)
+
+
+def _read(stored: bytes | None) -> EnrollmentRecord | None:
+    try:
+        return EnrollmentRecord.model_validate_json(stored) if stored else None
+    except ValidationError:
+        return None

@@ -1,0 +1,118 @@
+"""What the CA's host fetches and posts, and what the hosts of the site fetch and report."""
+
+from http import HTTPStatus
+
+from cryptography import x509
+from flask import Blueprint, Response
+
+from api.auth import Auth, peer, requires
+from api.est.requests import identity_in
+from api.est.trust import is_newer, problem_of, read_lists
+from api.http import body, openapi, problems
+from api.http.body import MIB
+from api.services import services
+from bringup import log
+from bringup.wire.site import (
+    EnrollmentDecision,
+    EnrollmentList,
+    HostReport,
+    HostViewList,
+    Trust,
+    TrustView,
+)
+
+bp = Blueprint("site", __name__)
+
+
+@bp.get("/enrollments")
+@requires(Auth.CA)
+@openapi.documented((HTTPStatus.OK, EnrollmentList))
+def list_enrollments() -> Response:
+    """The requests for renewal that wait for the CA: the oldest 100."""
+    return body.respond(EnrollmentList(enrollments=services().enrollments.open()))
+
+
+@bp.put("/enrollments/<enrollment_id>")
+@requires(Auth.CA)
+@openapi.documented(
+    (HTTPStatus.OK, TrustView), body=EnrollmentDecision, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+)
+def decide(enrollment_id: str) -> Response:
+    """Answer a request for renewal: with a certificate for its key, or with the reason for none."""
+    decision = body.read(EnrollmentDecision)
+    known = services().enrollments.find(enrollment_id)
+    if known is None:
+        raise problems.unknown_enrollment(enrollment_id)
+    if bool(decision.certificate) == bool(decision.reason):
+        raise problems.invalid("send either a certificate or a reason")
+    if decision.certificate and not _answers(decision.certificate, known.request, known.identity):
+        raise problems.invalid("the certificate is not for the key and the identity of the request")
+    if not services().enrollments.decide(known, certificate=decision.certificate, reason=decision.reason):
+        raise problems.stale("another request of the same client has replaced this one")
+    what = f"refused: {decision.reason}" if decision.reason else "signed"
+    log.get("api").info("a request for renewal was decided", identity=known.identity, decision=what)
+    return _trust_view()
+
+
+@bp.put("/trust")
+@requires(Auth.CA)
+@openapi.documented((HTTPStatus.OK, TrustView), body=Trust, refusals=(HTTPStatus.CONFLICT,))
+def publish() -> Response:
+    """Publish trust anchors and revocation lists to every host. An older list than the one before is refused."""
+    trust = body.read(Trust)
+    if problem := problem_of(trust):
+        raise problems.invalid(problem)
+    before = services().trust.published()
+    if (
+        before
+        and before.crl != trust.crl
+        and not is_newer(read_lists(trust.crl.encode()), read_lists(before.crl.encode()))
+    ):
+        raise problems.stale("a newer revocation list is published already")
+    services().trust.publish(trust)
+    return _trust_view()
+
+
+@bp.get("/crl")
+@requires(Auth.ANYONE)
+@openapi.documented((HTTPStatus.OK, openapi.Text), public=True, refusals=(HTTPStatus.NOT_FOUND,))
+def crl() -> Response:
+    """The revocation lists in PEM, one for each CA. Every list is signed by its CA."""
+    lists = services().trust.crl()
+    if lists is None:
+        raise problems.unknown_crl()
+    return Response(lists, mimetype="text/plain")
+
+
+@bp.get("/hosts")
+@requires(Auth.CA)
+@openapi.documented((HTTPStatus.OK, HostViewList))
+def hosts() -> Response:
+    """What each host has reported: which CAs it trusts, and which certificates it uses."""
+    return body.respond(HostViewList(hosts=services().trust.hosts()))
+
+
+@bp.put("/hosts/<name>")
+@requires(Auth.HOST)
+@openapi.documented((HTTPStatus.OK, TrustView), body=HostReport, refusals=(HTTPStatus.FORBIDDEN,))
+def report(name: str) -> Response:
+    """Report what a host has: by the host itself alone."""
+    certificate = peer()
+    if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
+        raise problems.forbidden(f"only {name} itself may report what it has")
+    services().trust.report(name, body.read(HostReport, limit=MIB // 16), services().database.now())
+    return _trust_view()
+
+
+def _trust_view() -> Response:
+    trust = services().trust.published()
+    return body.respond(TrustView(published=trust is not None, issuer=trust.issuer if trust else None))
+
+
+def _answers(certificate_pem: str, request_pem: str, identity: str) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+    except ValueError:
+        return False
+    wanted = x509.load_pem_x509_csr(request_pem.encode())
+    return certificate.public_key() == wanted.public_key() and identity_in(certificate) == identity
