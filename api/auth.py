@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask, g, request
 
 from api import audit
@@ -15,7 +16,7 @@ from api.principal import Principal, PrincipalRole
 from api.services import Services, services
 from bringup.errors import OperatorsError
 from bringup.operators import Operator, OperatorRole, Operators
-from bringup.peer_role import identities_of, roles_of
+from bringup.peer_role import defect_of, identities_of, roles_of
 from bringup.settings import Settings
 
 _View = TypeVar("_View", bound=Callable[..., object])
@@ -74,6 +75,7 @@ def _check() -> None:
     required = auth_of(services().views[request.endpoint])
     if required in _WITHOUT_TOKEN:
         return
+    _refuse_malformed_certificate()
     if required in _BY_CERTIFICATE:
         _check_presented(_BY_CERTIFICATE[required])
         return
@@ -87,16 +89,28 @@ def _check() -> None:
 
 def peer() -> x509.Certificate | None:
     """The client's certificate as TLS has verified it; None: it has presented none."""
+    presented = _presented()
+    return x509.load_der_x509_certificate(presented) if presented else None
+
+
+def _presented() -> bytes | None:
     if not services().settings.api_use_tls:
         return None
     presented: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
-    return x509.load_der_x509_certificate(presented) if presented else None
+    return presented
 
 
 def _check_presented(allowed: frozenset[str] | None) -> None:
     if not services().settings.api_use_tls:
         raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
     _check_certificate(roles_of(_peer_certificate()) if allowed is None else allowed)
+
+
+def _refuse_malformed_certificate() -> None:
+    """TLS has accepted it: it is of our CA. Raises Refusal: it is none that our PKI makes for a client."""
+    presented = _presented()
+    if presented and (defect := defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
+        raise forbidden(f"the client certificate must not be used: {defect}; run `bringup pki verify` on the CA's host")
 
 
 def _bearer() -> str:

@@ -1,6 +1,7 @@
 """What an error of OpenSSL means, its likely cause, and the command that fixes it."""
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -29,6 +30,13 @@ _MEANING = {
     "NO_PROTOCOLS_AVAILABLE": OUR_OWN_LIMIT,
 }
 
+# Errors below TLS, of which the first class that fits counts.
+_WITHOUT_TLS = (
+    (ConnectionRefusedError, "nothing listens there (connection refused)"),
+    (TimeoutError, SILENCE),
+    (ConnectionResetError | BrokenPipeError, "the server cut the connection (reset)"),
+)
+
 
 def explained(error: BaseException, certificate: Path | None = None) -> str:
     """What an error of a connection means.
@@ -38,17 +46,16 @@ def explained(error: BaseException, certificate: Path | None = None) -> str:
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is refused by us: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return _MEANING["UNEXPECTED_EOF_WHILE_READING"]
     if isinstance(error, ssl.SSLError):
         meaning = _MEANING.get(
             error.reason or "", f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
         )
         return which_expired(meaning, certificate) if certificate else meaning
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there (connection refused)"
-    if isinstance(error, TimeoutError):
-        return SILENCE
-    if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "the server cut the connection (reset)"
+    for kind, text in _WITHOUT_TLS:
+        if isinstance(error, kind):
+            return text
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
@@ -67,6 +74,12 @@ def which_expired(meaning: str, certificate: Path) -> str:
 
 # A part of the text of `explained`; the likely cause; the command that fixes it. {cert} and {ca} are settings.
 _CAUSES = (
+    (
+        # In TLS 1.3 a client writes before it reads the server's alert, and so may never see it.
+        "in the middle of TLS",
+        "the server may refuse our certificate (unknown CA, expired, revoked, another purpose)",
+        "check {cert} with bringup pki verify, and the server's log",
+    ),
     ("got none", "you sent no client certificate; set {cert}", "bringup config, then set {cert}"),
     ("unknown CA", "our certificate and the server come from different CAs", "bringup pki verify"),
     ("another purpose", "our certificate is for servers, not for clients", "set {cert} to a worker certificate"),
@@ -94,6 +107,47 @@ def cause_and_hint(text: str, *, cert: str, ca: str) -> tuple[str, str]:
         if part in text:
             return cause.format(cert=cert, ca=ca), hint.format(cert=cert, ca=ca)
     return "", "bringup pki verify"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One kind of connection of ours: which settings say how it is made.
+
+    Args:
+        flag: switches TLS on.
+        cert: names our certificate.
+        ca: names the CA that we trust.
+        address: where the server is.
+    """
+
+    flag: str
+    cert: str
+    ca: str
+    address: str
+
+
+TO_REDIS = Connection("REDIS_USE_TLS", "REDIS_TLS_CERT", "REDIS_TLS_CA", "REDIS_HOST and REDIS_PORT")
+TO_API = Connection("API_USE_TLS", "API_CLIENT_CERT", "API_TLS_CA", "CALLBACK_API_URL")
+
+
+def failure_text(error: BaseException, kind: Connection, certificate: Path, *, uses_tls: bool) -> str:
+    """Why a connection failed, in the words that every service, command and the self-test use, and what to look at.
+
+    Args:
+        error: what the connection raised, innermost.
+        kind: whose settings to name.
+        certificate: what we present.
+        uses_tls: whether the flag is on.
+    """
+    if not uses_tls:
+        closed = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+        hint = f"; if it expects TLS, set {kind.flag}=true" if closed or "BadStatusLine" in repr(error) else ""
+        return explained(error) + hint
+    meaning = explained(error, certificate)
+    cause, hint = cause_and_hint(meaning, cert=kind.cert, ca=kind.ca)
+    if "does not speak TLS" in meaning:
+        return f"{meaning}; check {kind.address}, or set {kind.flag}=false"
+    return f"{meaning}: {cause}; {hint}" if cause and is_tls(error) else meaning
 
 
 def unusable(error: Exception) -> str:

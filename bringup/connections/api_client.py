@@ -1,6 +1,7 @@
 """Connections to the callback API: HTTP or HTTPS with a client certificate, as ``API_USE_TLS`` says."""
 
 import functools
+import http.client
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from urllib3.util import Retry
 from bringup import tls
 from bringup.backoff import retry_after_s
 from bringup.errors import ApiRejected, ApiUnavailable, innermost
-from bringup.openssl_errors import explained, is_tls
+from bringup.openssl_errors import TO_API, failure_text, is_tls
 from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
@@ -174,7 +175,11 @@ def _problem(response: requests.Response) -> dict[str, object]:
 def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> ApiUnavailable:
     cause = innermost(error)
     if is_tls(cause):
-        return ApiUnavailable(f"no TLS connection to the API at {base}: {explained(cause, certificate)}")
+        why = failure_text(cause, TO_API, certificate, uses_tls=True)
+        return ApiUnavailable(f"no TLS connection to the API at {base}: {why}")
+    if isinstance(cause, ConnectionResetError | BrokenPipeError | http.client.HTTPException):
+        why = failure_text(cause, TO_API, certificate, uses_tls=base.startswith("https:"))
+        return ApiUnavailable(f"the API at {base} does not answer: {why}")
     return ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
 
 

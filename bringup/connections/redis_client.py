@@ -17,7 +17,15 @@ from bringup.connections.master import master_pool
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import SentinelRefused, Sentinels
-from bringup.errors import BringupError, CorruptRecord, RedisRefused, RedisRefusesWrites, RedisUnavailable
+from bringup.errors import (
+    BringupError,
+    CorruptRecord,
+    RedisRefused,
+    RedisRefusesWrites,
+    RedisUnavailable,
+    innermost,
+)
+from bringup.openssl_errors import TO_REDIS, failure_text, is_tls
 from bringup.settings import Settings
 
 # No right to ask; or no such command, as in the Redis of a cloud.
@@ -128,7 +136,7 @@ def translate(error: redis.RedisError, settings: Settings) -> BringupError | Non
         return RedisUnavailable(f"{where} cannot work now ({code}): {hint}")
     if code == "WRONGTYPE":
         return CorruptRecord(f"{where} holds another type under a key where a record should be")
-    return _refusal(error, code, where, settings) or _silence(error, where)
+    return _refusal(error, code, where, settings) or _silence(error, where, settings)
 
 
 def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings) -> BringupError | None:
@@ -146,10 +154,19 @@ def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings)
     return None
 
 
-def _silence(error: redis.RedisError, where: str) -> BringupError | None:
+def _silence(error: redis.RedisError, where: str, settings: Settings) -> BringupError | None:
     """It does not answer, not in Redis's protocol, or without naming a cause."""
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
-        return RedisUnavailable(f"{where} does not answer ({error})")
+        cause, certificate = innermost(error), settings.path_of("redis_tls_cert")
+        if is_tls(cause) or (isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError)):
+            why = failure_text(cause, TO_REDIS, certificate, uses_tls=settings.redis_use_tls)
+            return RedisUnavailable(f"{where} does not answer: {why}")
+        hint = (
+            ""
+            if settings.redis_use_tls or "closed" not in str(error)
+            else "; if it expects TLS, set REDIS_USE_TLS=true"
+        )
+        return RedisUnavailable(f"{where} does not answer ({error}){hint}")
     if isinstance(error, redis.exceptions.InvalidResponse):
         return RedisUnavailable(f"{where} does not answer in the protocol of Redis ({error})")
     if isinstance(error, redis.exceptions.ExecAbortError):

@@ -2,14 +2,20 @@
 
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
+from pki.authority import key_pem, pem
+from pki.names import Identity, Role
 from tests.integration.api.conftest import LEASE, RUN_A, RUN_B
 from tests.integration.tls.conftest import Served
+from tests.unit.pki import kit
 
 OPERATORS_CALLS = (
     ("POST", f"/runs/{RUN_B}/abort", {"reason": "x"}),
@@ -122,3 +128,27 @@ def test_an_operators_certificate_without_their_token_changes_nothing_once_they_
 ) -> None:
     assert alice
     assert strict.by("operator", "alice").call("PATCH", "/devices/b", {"maintenance": "x"})[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("forgery", "reason"),
+    [
+        ({"usages": []}, "no extended key usage"),
+        ({"ca": True}, "CA:TRUE"),
+        ({"usages": [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]}, "of several"),
+    ],
+)
+def test_a_client_certificate_of_our_ca_that_our_pki_does_not_make_is_refused(
+    strict: Served, tmp_path: Path, forgery: dict[str, Any], reason: str
+) -> None:
+    now = datetime.now(UTC)
+    forged = kit.Forgery(
+        identity=Identity(Role.WORKER, "worker"), start=now - timedelta(hours=1), end=now + timedelta(days=1), **forgery
+    )
+    (tmp_path / "cert.pem").write_bytes(pem(forged.sign(kit.authority_of(strict.site.store))))
+    (tmp_path / "key.pem").write_bytes(key_pem(forged.key))
+    caller = replace(strict.by("worker"), cert=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    status, problem = caller.call("GET", "/runs")
+    assert status == 403
+    assert reason in problem["detail"]
+    assert "bringup pki verify" in problem["detail"]
