@@ -19,6 +19,14 @@ API: ServerOf = attrgetter("api")
 # After this no case starts, and every wait shrinks towards it. The only wait that does not shrink is the look-up of a
 # host name, bounded by 7 s (`protocol_probe`): together they stay within the 30 s that docs/selftest.md promises.
 LONGEST_S = 22.0
+# Hosts whose services log in at Redis; those that do a worker's work there; those whose certificate the API's calls
+# take. A host is asked nothing that another role's certificate or password is needed for.
+AT_REDIS = frozenset({"api", "images", "worker", "tailer", "console"})
+WORKS = frozenset({"worker"})
+AT_API = frozenset({"worker", "console"})
+API_HOST = frozenset({"api"})
+IMAGES = frozenset({"images"})
+NEAR_API = AT_API | API_HOST
 # What a check of mutual TLS to Redis observes while the flag is off.
 NO_MUTUAL_TLS = "no mutual TLS (REDIS_USE_TLS=false): expected in development only"
 
@@ -32,12 +40,18 @@ class Case(Check[TargetInstallation]):
         required_by: the setting that requires it, empty if none does; a required check that did not run has failed.
         servers: those without which it cannot run.
         static: it reads files and settings only, and makes sense before anything runs.
+        roles: of the hosts that can answer it; none: every host.
     """
 
     group: str
     required_by: Callable[[TargetInstallation], str] = lambda _target: ""
     servers: tuple[ServerOf, ...] = ()
     static: bool = False
+    roles: frozenset[str] = frozenset()
+
+    def concerns(self, roles: frozenset[str]) -> bool:
+        """Whether a host that is ``roles`` can answer it; none: everything runs there."""
+        return not roles or not self.roles or bool(self.roles & roles)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,11 @@ def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
     return {role: sans_from(sources, single_label=True) for role, sources in required.items()}
 
 
+def roles_of(settings: Settings) -> frozenset[Role]:
+    """The roles whose certificates this host must have; none: it is the CA's, or everything runs here."""
+    return frozenset(map(Role, settings.roles - {"ca"}))
+
+
 def sans_from(texts: Mapping[str, list[str]], *, single_label: bool) -> tuple[San, ...]:
     """Names and addresses as a certificate has them, each once.
 

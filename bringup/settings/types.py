@@ -86,14 +86,14 @@ def checked_pattern(text: str) -> str:
 
 
 # What runs on a host; ca: nothing but the CA, and `bringup site`.
-_ROLES = ("redis", "api", "images", "worker", "tailer", "console", "ca")
+ROLES = ("redis", "api", "images", "worker", "tailer", "console", "ca")
 
 
 def checked_roles(text: str) -> str:
     """Roles of a host with commas between them. Raises ValueError."""
     roles = [role.strip() for role in text.split(",") if role.strip()]
-    if not set(roles) <= set(_ROLES):
-        raise ValueError(f"must be some of {', '.join(_ROLES)}, with commas between them")
+    if not set(roles) <= set(ROLES):
+        raise ValueError(f"must be some of {', '.join(ROLES)}, with commas between them")
     return ",".join(roles)
 
 

@@ -1,6 +1,6 @@
 """``bringup selftest``: prove what is really in force."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bringup.errors import SettingsError
+from bringup.settings import Settings
+from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
 from pki.check import Status
@@ -16,6 +18,7 @@ from selftest.case import Case, Outcome, Verdict, verdict
 from selftest.report import as_json, as_markdown, summary
 
 _EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
+_TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in milliseconds
 _STYLE = {
     Status.OK: "green",
     Status.INFO: "dim",
@@ -30,8 +33,11 @@ _STYLE = {
 @click.option(
     "--only", multiple=True, metavar="ID", help="Only the checks whose id begins so: 3, 7.redis, 5b. Repeatable."
 )
+@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Instead of HOST_ROLES. Repeatable.")
 @click.option("--list", "list_only", is_flag=True, help="List the checks and run none.")
-@click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1, 10), help="Seconds a connection.")
+@click.option(
+    "--timeout", default=_TIMEOUT_S, show_default=True, type=click.FloatRange(0.1, 10), help="Seconds a connection."
+)
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Besides, write the Markdown report to this file."
 )
@@ -42,6 +48,7 @@ def selftest(
     *,
     pre: bool,
     only: tuple[str, ...],
+    roles: tuple[str, ...],
     list_only: bool,
     timeout: float,
     report: Path | None,
@@ -52,19 +59,38 @@ def selftest(
     Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
     nor the API answers, so that no connection was tested.
     """
-    checks = _chosen(only, static_only=pre)
+    settings = context.settings.model_copy(update={"host_roles": ",".join(roles)} if roles else {})
+    checks = _chosen(only, settings.roles, static_only=pre)
     if list_only:
         _list(checks, as_data=output == "json")
         return
-    target = TargetInstallation(context.settings, timeout)
-    try:
-        outcomes = run(target, checks, _live if output == "text" else lambda _outcome: None)
-    finally:
-        target.close()
+    target, outcomes = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None)
     _show(target, outcomes, output)
     if report:
         _write(report, as_markdown(target, outcomes))
     raise SystemExit(_EXIT[verdict(target, outcomes)])
+
+
+def examine_host(settings: Settings, *, static_only: bool) -> int:
+    """The self-test of what a host is by its HOST_ROLES; its exit status.
+
+    Args:
+        settings: of one of its services.
+        static_only: files and settings alone, where the service that others connect to does not run yet.
+    """
+    target, outcomes = _examine(settings, _chosen((), settings.roles, static_only=static_only), _TIMEOUT_S, _live)
+    _show(target, outcomes, "text")
+    return _EXIT[verdict(target, outcomes)]
+
+
+def _examine(
+    settings: Settings, checks: Sequence[Case], timeout_s: float, report: Callable[[Outcome], None]
+) -> tuple[TargetInstallation, list[Outcome]]:
+    target = TargetInstallation(settings, timeout_s)
+    try:
+        return target, run(target, checks, report)
+    finally:
+        target.close()
 
 
 def _write(path: Path, text: str) -> None:
@@ -74,8 +100,8 @@ def _write(path: Path, text: str) -> None:
         raise SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
 
 
-def _chosen(only: tuple[str, ...], *, static_only: bool) -> list[Case]:
-    chosen = [check for check in CATALOG if check.static or not static_only]
+def _chosen(only: tuple[str, ...], roles: frozenset[str], *, static_only: bool) -> list[Case]:
+    chosen = [check for check in CATALOG if check.concerns(roles) and (check.static or not static_only)]
     if not only:
         return chosen
     named = [check for check in chosen if any(check.id.startswith(prefix) for prefix in only)]

@@ -9,18 +9,20 @@ import click
 
 from bringup.errors import SettingsError
 from bringup.files import write_atomically
-from bringup.settings import Settings
+from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
+from bringup_cli.commands.selftest import examine_host
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, user_lines
-from bringup_cli.site.join import STANDARD_FOLDER, join
+from bringup_cli.site.join import STANDARD_FOLDER, Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
 _WAIT_S = 15
+_SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
 PASSPHRASE_VARIABLE = "SITE_PASSPHRASE"  # noqa: S105 - the name of a variable
 # Characters. scrypt makes each guess cost a second: ten characters that a person chose are beyond guessing offline.
 _SHORTEST_PASSPHRASE = 10
@@ -92,8 +94,18 @@ def join_command(context: Context, *, file: Path, into: Path | None, force: bool
     """Put everything of a file in its place, and run the self-test of what this host is."""
     folder = into or _standard_folder()
     manifest, files = bundle.unpack(bundle.unseal(read(file), _passphrase(file)))
-    join(folder, manifest, files, now(), force=force)
+    joined = join(folder, manifest, files, now(), force=force)
     click.echo(f"{folder}: this is {manifest.host} ({', '.join(manifest.roles)})")
+    statuses = [_examine(joined, role) for role in manifest.roles]
+    raise SystemExit(max(statuses))
+
+
+def _examine(joined: Joined, role: HostRole) -> int:
+    """The self-test with the settings of one service. What others connect to is started first, and asked later."""
+    path = joined.env_file(role)
+    click.echo(f"It is started by: {joined.start_command(role)}")
+    click.echo(f"The self-test of the {role}{', of its files' if role in _SERVERS else ''}:")
+    return examine_host(load({}, path).settings, static_only=role in _SERVERS)
 
 
 def _with_tls(settings: Settings) -> Settings:

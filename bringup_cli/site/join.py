@@ -30,6 +30,15 @@ _SERVICE_USERS = ("bringup",)
 _REDIS_USERS = ("redis", "valkey")
 
 
+_COMMANDS = {
+    HostRole.API: "api",
+    HostRole.IMAGES: "images",
+    HostRole.WORKER: "work",
+    HostRole.TAILER: "tail",
+    HostRole.CONSOLE: "devices",
+}
+
+
 @dataclass(frozen=True)
 class Joined:
     """What a host is after it has joined."""
@@ -40,6 +49,12 @@ class Joined:
     def env_file(self, role: HostRole) -> Path:
         """The settings of one of its services."""
         return self.folder / layout.env_file(role)
+
+    def start_command(self, role: HostRole) -> str:
+        """What starts it, in a service unit or by hand."""
+        if role is HostRole.REDIS:
+            return f"redis-server {self.folder}/redis/redis.conf"
+        return f"bringup --env-file {self.env_file(role)} {_COMMANDS[role]}"
 
 
 def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: datetime, *, force: bool = False) -> Joined:

@@ -46,6 +46,8 @@ _NAMES = {
     "BMC_CREDENTIALS_DIR": f"{FOLDER}/credentials",
 }
 
+_IMAGE = f"{FOLDER}/bringup-validation.iso"  # a person puts it there: it is half a gigabyte
+
 
 def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
     """The text of ROLE.env.
@@ -58,8 +60,10 @@ def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
     lines = {
         **_of_site(settings, role),
         "HOST_ROLES": role.value,
+        "CALLBACK_API_URL": settings.api_url,
         "PKI_DIR": f"{FOLDER}/pki",
         **{name: _NAMES[name] for name in _FOLDERS[role]},
+        **({"VALIDATION_IMAGE": _IMAGE} if _serves_image(settings, role) else {}),
         **dict(_certificates(host, role)),
         **_secrets(settings, host, role),
     }
@@ -79,6 +83,10 @@ def _of_site(settings: Settings, role: HostRole) -> dict[str, str]:
         if value is not None and text != default_text(field):
             found[name] = text
     return found
+
+
+def _serves_image(settings: Settings, role: HostRole) -> bool:
+    return role is HostRole.IMAGES or (role is HostRole.API and settings.validation_image is not None)
 
 
 def _users_of(name: str) -> frozenset[HostRole]:

@@ -1,6 +1,6 @@
 """Everything in a PKI directory, checked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -17,7 +17,12 @@ from pki.store import Store
 
 
 def verify(
-    store: Store, hosts: Mapping[Role, tuple[San, ...]], now: datetime, only: Sequence[Identity] = ()
+    store: Store,
+    hosts: Mapping[Role, tuple[San, ...]],
+    now: datetime,
+    only: Sequence[Identity] = (),
+    *,
+    roles: Collection[Role] = (),
 ) -> list[Result]:
     """Check the CA and every identity; where the CA key is, the standard three must be there.
 
@@ -26,6 +31,7 @@ def verify(
         now: the time to judge at.
         hosts: under which names and addresses the standard server of a role is connected to.
         only: these identities, instead of all that are here.
+        roles: what this host is: these must be here, and what is merely known of others is not judged.
 
     Raises:
         NotSetUp: there is nothing to check.
@@ -37,7 +43,7 @@ def verify(
         subject = of_ca.Ca(store, now)
         results = run("ca", subject, of_ca.CHECKS)
         trusted, is_revoked = _trusted(store), known_revocations(store)
-        for identity in only or _expected(store, needed=subject.signs_here):
+        for identity in only or (_of_roles(store, roles) if roles else _expected(store, needed=subject.signs_here)):
             leaf = leaf_of(store, identity, now, trusted=trusted, hosts=hosts, is_revoked=is_revoked)
             results += run(str(identity), leaf, of_leaf.CHECKS)
     return results
@@ -63,13 +69,15 @@ def leaf_of(
         is_revoked: whether a certificate was revoked, as far as is known here.
     """
     files = store.files(identity)
+    # A host has its own identity at the standard place, and servers of one CA need no chain.
+    is_host = not store.ca_key.exists() and not store.ledger_file.exists()
     elsewhere = not identity.is_standard and not files.key.exists()
     return of_leaf.Leaf(
         role=identity.role,
-        identity=identity,
+        identity=None if is_host and identity.is_standard else identity,
         certificate_file=files.certificate,
         key_file=None if elsewhere else files.key,
-        bundle_file=files.bundle,
+        bundle_file=None if is_host and not files.bundle.exists() else files.bundle,
         trusted=trusted,
         hosts=hosts.get(identity.role, ()) if identity.is_standard else (),
         now=now,
@@ -80,6 +88,17 @@ def leaf_of(
 def _expected(store: Store, *, needed: bool) -> Sequence[Identity]:
     found = store.identities()
     return [*STANDARD, *(one for one in found if one not in STANDARD)] if needed or not found else found
+
+
+def _of_roles(store: Store, roles: Collection[Role]) -> Sequence[Identity]:
+    """For each role what is here of it, or else what must be; and whatever else has its key here."""
+    found = store.identities()
+    needed = [
+        identity
+        for role in sorted(roles)
+        for identity in [one for one in found if one.role is role] or [Identity(role, role.value)]
+    ]
+    return [*needed, *(one for one in found if one not in needed and store.files(one).key.exists())]
 
 
 def _trusted(store: Store) -> tuple[x509.Certificate, ...]:

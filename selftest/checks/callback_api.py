@@ -2,13 +2,14 @@
 
 import re
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from bringup import errors, log, openssl_errors
 from bringup.connections.redis_client import redis_errors
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
 from pki.check import Finding, Status, fail, info, ok, skip, warn
-from selftest.case import API, REDIS, Case, any_tls, api_plain, api_tls
+from selftest.case import API, AT_API, IMAGES, REDIS, Case, any_tls, api_plain, api_tls
 from selftest.diagnosis import API_SERVICE, api_health, api_refuses, api_unhealthy, api_unreachable
 from selftest.probe import Answer, Endpoint, Identity, verifying_context
 from selftest.protocol_probe import detect
@@ -88,7 +89,7 @@ def _images(target: TargetInstallation) -> Finding:
     port = target.settings.image_port
     if not port:
         return info("there is no port for images (IMAGE_PORT=0): the API's own serves them, if any")
-    endpoint = Endpoint("the images", target.api.address[0], port, target.wait_s)
+    endpoint = Endpoint("the images", _images_host(target), port, target.wait_s)
     hint = "start `bringup images` on the API's host, with the API's settings"
     if blocker := detect(endpoint, target.api.request).blocker(tls=target.api.use_tls):
         return fail(f"{endpoint}: {blocker}", expected="`bringup images`, as API_USE_TLS requires", hint=hint)
@@ -100,6 +101,13 @@ def _images(target: TargetInstallation) -> Finding:
         how = "HTTPS, without asking for a certificate" if target.api.use_tls else "HTTP"
         return ok(f"they are served by {how}")
     return fail(f"{endpoint}: {answer.first_line}", expected="a healthy answer without a certificate", hint=hint)
+
+
+def _images_host(target: TargetInstallation) -> str:
+    """Where BMCs fetch them: beside the API, unless this host serves them and nothing else."""
+    if "images" not in target.settings.roles:
+        return target.api.address[0]
+    return urlsplit(target.settings.image_base).hostname or ""
 
 
 def _as_a_bmc(target: TargetInstallation, endpoint: Endpoint) -> Answer:
@@ -134,8 +142,8 @@ def _image_port(target: TargetInstallation) -> str:
 # our token, and reaches Redis (3a, 3b); that the clocks agree, on which TLS and deadlines depend (3c); that BMCs, which
 # have no certificate, can fetch images (3d); and that Redis has lost nothing that an API host remembers (3e).
 CHECKS = (
-    Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain),
-    Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls),
+    Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain, roles=AT_API),
+    Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls, roles=AT_API),
     Case(
         "3c",
         "Clocks of Redis, the API and this host agree",
@@ -143,7 +151,15 @@ CHECKS = (
         group=_GROUP,
         required_by=any_tls,
         servers=(REDIS, API),
+        roles=AT_API,
     ),
-    Case("3d", "Images on a port of their own", _images, group=_GROUP, required_by=_image_port),
-    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, servers=(API,)),
+    Case(
+        "3d",
+        "Images on a port of their own",
+        _images,
+        group=_GROUP,
+        required_by=_image_port,
+        roles=IMAGES,
+    ),
+    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, servers=(API,), roles=AT_API),
 )

@@ -10,8 +10,8 @@ from pki import crl, names, store
 from pki.check import Finding, Result, Status, fail, info, ok, run, skip, warn
 from pki.checks import ca, leaf, pki
 from pki.errors import PkiError
-from selftest.case import API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
-from selftest.hosts import hosts_of
+from selftest.case import API, NEAR_API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
+from selftest.hosts import hosts_of, roles_of
 from selftest.probe import insecure_context
 from selftest.target_installation import TargetInstallation
 
@@ -38,17 +38,18 @@ def _judged(wanted: Callable[[Result], bool]) -> Ask:
 
 def _results(target: TargetInstallation) -> list[Result]:
     """The PKI directory, and besides it every file that a setting names elsewhere."""
-    results = pki.verify(target.store, hosts_of(target.settings), target.now())
+    results = pki.verify(target.store, hosts_of(target.settings), target.now(), roles=roles_of(target.settings))
     results += [result for one in _configured(target) for result in run(one[0], one[1], leaf.CHECKS)]
     return results + list(_configured_list(target))
 
 
 def _configured(target: TargetInstallation) -> Iterable[tuple[str, leaf.Leaf]]:
     settings = target.settings
+    served = names.Role.IMAGES if settings.roles == {"images"} else names.Role.API
     for certificate, key, trusted, role in (
         ("redis_tls_cert", "redis_tls_key", "redis_tls_ca", names.Role.WORKER),
         ("api_client_cert", "api_client_key", "api_tls_ca", names.Role.WORKER),
-        ("api_tls_cert", "api_tls_key", "api_tls_ca", names.Role.API),
+        ("api_tls_cert", "api_tls_key", "api_tls_ca", served),
     ):
         path: Path | None = getattr(settings, certificate)
         if path is not None:
@@ -169,6 +170,7 @@ CHECKS = (
         group=_EXPIRY,
         required_by=api_tls,
         servers=(API,),
+        roles=NEAR_API,
     ),
     Case(
         "6",

@@ -4,7 +4,7 @@ import re
 
 from bringup import errors, inventory
 from pki.check import Finding, fail, info, ok, skip, warn
-from selftest.case import Case
+from selftest.case import AT_API, Case
 from selftest.target_installation import TargetInstallation
 
 _GROUP = "8 Inventory"
@@ -54,5 +54,5 @@ def _all_hosts_have_one(target: TargetInstallation) -> Finding:
 # inventory (8.hosts).
 CHECKS = (
     Case("8", "The certificate of every BMC is checked", _every_bmc_is_verified, group=_GROUP, static=True),
-    Case("8.hosts", "All API hosts have one inventory", _all_hosts_have_one, group=_GROUP),
+    Case("8.hosts", "All API hosts have one inventory", _all_hosts_have_one, group=_GROUP, roles=AT_API),
 )

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from rq import Queue
 from bringup import errors, keys, queues, redis_acl
 from bringup.connections.redis_client import redis_errors
 from pki.check import Finding, fail, info, ok, skip, warn
-from selftest.case import NO_MUTUAL_TLS, REDIS, Case, always, redis_plain, redis_tls
+from selftest.case import AT_REDIS, NO_MUTUAL_TLS, REDIS, WORKS, Ask, Case, always, redis_plain, redis_tls
 from selftest.diagnosis import ping_without_password, redis_refuses, redis_unreachable
 from selftest.target_installation import TargetInstallation
 
@@ -208,11 +208,16 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
         redis.delete(job.key)
 
 
+def _worker_check(number: str, how: str, ask: Ask, required_by: Callable[[TargetInstallation], str]) -> Case:
+    title = f"Worker connection, {how}"
+    return Case(number, title, ask, group=_GROUP_2, required_by=required_by, servers=(REDIS,), roles=WORKS)
+
+
 # Test 1 proves that Redis lets in only clients with our password (1a), and with REDIS_USE_TLS=true also operators with
 # redis-cli by mutual TLS (1b); and that its next start replays every transaction (1c). 1c is required always: an
 # operator who restarts Redis because 1c did not fail must not lose data by it.
 SERVER = (
-    Case("1a", "Redis asks for a password", _password, group=_GROUP_1, required_by=always),
+    Case("1a", "Redis asks for a password", _password, group=_GROUP_1, required_by=always, roles=AT_REDIS),
     Case(
         "1b",
         "Redis by mutual TLS with redis-cli",
@@ -220,6 +225,7 @@ SERVER = (
         group=_GROUP_1,
         required_by=redis_tls,
         servers=(REDIS,),
+        roles=AT_REDIS,
     ),
     Case(
         "1c",
@@ -228,11 +234,12 @@ SERVER = (
         group=_GROUP_1,
         required_by=always,
         servers=(REDIS,),
+        roles=AT_REDIS,
     ),
 )
 # Test 2 proves that a worker can do its work in Redis: with the one factory that all services use, it writes and reads,
 # enqueues and takes. The rights of its Redis user are proven with it, and by TLS the name in Redis's certificate.
 WORKER = (
-    Case("2a", "Worker connection, plain", _plain, group=_GROUP_2, required_by=redis_plain, servers=(REDIS,)),
-    Case("2b", "Worker connection, mutual TLS", _mutual_tls, group=_GROUP_2, required_by=redis_tls, servers=(REDIS,)),
+    _worker_check("2a", "plain", _plain, redis_plain),
+    _worker_check("2b", "mutual TLS", _mutual_tls, redis_tls),
 )

@@ -6,7 +6,7 @@ from pki import check, crl
 from pki.errors import PkiError
 from selftest import controls
 from selftest.bad_certificates import BadCertificates
-from selftest.case import API, REDIS, Ask, Case, ServerOf, always, api_tls, redis_tls
+from selftest.case import API, AT_REDIS, NEAR_API, REDIS, Ask, Case, ServerOf, always, api_tls, redis_tls
 from selftest.probe import PING, Answer, Endpoint, old_tls_context, verifying_context
 from selftest.target_installation import TargetInstallation
 
@@ -115,12 +115,15 @@ _CASES: tuple[tuple[str, str, controls.Pretend], ...] = (
 )
 
 
-def _redis_check(name: str, title: str, ask: Ask) -> Case:
-    return Case(f"7.redis.{name}", f"Redis {title}", ask, group=_GROUP, required_by=redis_tls, servers=(REDIS,))
+def _redis_check(name: str, title: str, ask: Ask, roles: frozenset[str] = frozenset()) -> Case:
+    id_, title = f"7.redis.{name}", f"Redis {title}"
+    return Case(id_, title, ask, group=_GROUP, required_by=redis_tls, servers=(REDIS,), roles=roles)
 
 
 def _api_check(name: str, title: str, ask: Ask) -> Case:
-    return Case(f"7.api.{name}", f"The API {title}", ask, group=_GROUP, required_by=api_tls, servers=(API,))
+    return Case(
+        f"7.api.{name}", f"The API {title}", ask, group=_GROUP, required_by=api_tls, servers=(API,), roles=NEAR_API
+    )
 
 
 def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, Ask]]:
@@ -137,7 +140,7 @@ def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, 
 # has no second port in plain text, and the API refuses revoked certificates and wrong tokens.
 CHECKS = (
     *(_redis_check(*case) for case in _refusals(REDIS, controls.must_refuse(REDIS, controls.no_certificate))),
-    _redis_check("plain-port", "has no plain-text port", _plaintext_port),
+    _redis_check("plain-port", "has no plain-text port", _plaintext_port, AT_REDIS),
     *(_api_check(*case) for case in _refusals(API, _no_certificate_at_the_api)),
     _api_check("revoked", "refuses a revoked certificate", _revoked),
     Case(
@@ -147,5 +150,6 @@ CHECKS = (
         group=_GROUP,
         required_by=always,
         servers=(API,),
+        roles=NEAR_API,
     ),
 )

@@ -4,7 +4,7 @@ from bringup import errors, openssl_errors
 from bringup.connections import redis_client, sentinel
 from bringup.settings import Address
 from pki.check import Finding, fail, info, ok, warn
-from selftest.case import Case
+from selftest.case import AT_REDIS, Case
 from selftest.probe import PING, Answer, Endpoint, verifying_context
 from selftest.target_installation import TargetInstallation
 
@@ -88,4 +88,6 @@ def _are_used(target: TargetInstallation) -> str:
 
 # Test 1d proves that a failover would succeed, and that nobody else can cause one: each sentinel requires its password,
 # all know each other and name one master, and replicas follow it.
-CHECKS = (Case("1d", "Redis Sentinel and replicas", _sentinels, group="1 Redis", required_by=_are_used),)
+CHECKS = (
+    Case("1d", "Redis Sentinel and replicas", _sentinels, group="1 Redis", required_by=_are_used, roles=AT_REDIS),
+)

@@ -14,7 +14,7 @@ from pki.checks.pki import verify
 from pki.errors import Damaged
 from pki.show import Line, describe, state
 from pki.store import Store, read_certificates
-from selftest.hosts import hosts_of
+from selftest.hosts import hosts_of, roles_of
 
 
 @pki.command()
@@ -98,7 +98,8 @@ def verify_command(context: Context, identities: tuple[str, ...], output: Output
     settings = settings_of(context)
     store = store_of(settings)
     hosts = hosts_of(settings)
-    results = verify(store, hosts, now(), [store.named(name) for name in identities])
+    chosen = [store.named(name) for name in identities]
+    results = verify(store, hosts, now(), chosen, roles=roles_of(settings))
     if output == "json":
         print_json({"passed": not check.failed(results), "results": [_as_json(result) for result in results]})
     else:
