@@ -7,7 +7,7 @@ Source: Redis ACL (https://redis.io/docs/latest/operate/oss_and_stack/management
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bringup import keys
@@ -99,15 +99,22 @@ SENTINEL_ROLES: Mapping[str, RedisRole] = {
 }
 
 
-def acl_file(passwords: Mapping[str, str]) -> str:
+def acl_file(passwords: Mapping[str, str], *, shared: str = "", default_user: bool = False) -> str:
     """The text of an ACL file. Passwords stand in it as SHA-256 only.
 
     Args:
-        passwords: by role; every role of `ROLES`, and those of `REPLICATION_ROLES` that are to be there.
+        passwords: by user: those of `ROLES` and `REPLICATION_ROLES`, and ``keeper``, that are to be there.
+        shared: a password that each of them takes besides its own, but for keeper; empty: none.
+        default_user: whether ``shared`` opens the default user, too, who may do everything.
     """
-    roles = {name: role for name, role in {**ROLES, **REPLICATION_ROLES}.items() if name in passwords}
-    users = [_user(name, role, passwords[name], own=_OWN if name in ROLES else "") for name, role in roles.items()]
-    return "\n".join([DEFAULT_USER, *users]) + "\n"
+    users = [
+        _user(name, role, (passwords[name], shared), own=_OWN if name in ROLES else "")
+        for name, role in {**ROLES, **REPLICATION_ROLES}.items()
+        if name in passwords
+    ]
+    keeper = [keeper_line(passwords["keeper"])] if "keeper" in passwords else []
+    default = f"user default on #{_digest(shared)} ~* &* +@all" if default_user else DEFAULT_USER
+    return "\n".join([default, *users, *keeper]) + "\n"
 
 
 def user_line(user: str, role: str, password: str) -> str:
@@ -118,7 +125,12 @@ def user_line(user: str, role: str, password: str) -> str:
         role: one of `ROLES`.
         password: in clear; the line holds its SHA-256 only.
     """
-    return _user(user, ROLES[role], password, own=_OWN)
+    return _user(user, ROLES[role], (password,), own=_OWN)
+
+
+def keeper_line(password: str) -> str:
+    """The line of an ACL file for the user of the timers and of `bringup site`; the password in clear."""
+    return _user("keeper", KEEPER, (password,))
 
 
 def keeper_line(password: str) -> str:
@@ -127,20 +139,33 @@ def keeper_line(password: str) -> str:
 
 
 def added_users(present: str, written: str) -> list[str]:
-    """The lines of an ACL file whose users are not written anew: people have added them.
+    """The lines of an ACL file whose users are not written anew: `bringup site` or people have added them.
+
+    A user of a host, ``ROLE-HOST``, keeps its password and gets the present rights of its role.
 
     Args:
         present: text of the file that is there.
         written: text that takes its place.
     """
     ours = _users(written).keys()
-    return [line for name, line in _users(present).items() if name not in ours and not _is_for_replication(name, line)]
+    added = {name: line for name, line in _users(present).items() if name not in ours}
+    return [_renewed(name, line) for name, line in added.items() if not _is_for_replication(name, line)]
+
+
+def _renewed(user: str, line: str) -> str:
+    """The line of a user that `bringup site` has added, with the rights that its role has now; others unchanged."""
+    role, dash, host = user.partition("-")
+    words = line.split()[2:]
+    if role not in ROLES or not dash or not host or "on" not in words:
+        return line
+    digests = [word for word in words if word.startswith("#")]
+    return _line(user, ROLES[role], digests, own=_OWN) if digests else line
 
 
 def _is_for_replication(name: str, line: str) -> bool:
     """Whether we wrote the line while REDIS_SENTINELS was set; a user of that name with other rights is not ours."""
     role = REPLICATION_ROLES.get(name)
-    return role is not None and _without_password(line) == _without_password(_user(name, role, ""))
+    return role is not None and _without_password(line) == _without_password(_user(name, role, ()))
 
 
 def _without_password(line: str) -> list[str]:
@@ -159,11 +184,19 @@ def sentinel_acl_file(passwords: Mapping[str, str]) -> str:
     Args:
         passwords: by role; every role of `SENTINEL_ROLES`.
     """
-    return "".join(_user(name, role, passwords[name]) + "\n" for name, role in SENTINEL_ROLES.items())
+    return "".join(_user(name, role, (passwords[name],)) + "\n" for name, role in SENTINEL_ROLES.items())
 
 
-def _user(name: str, role: RedisRole, password: str, *, own: str = "") -> str:
-    digest = hashlib.sha256(password.encode()).hexdigest()
+def _user(name: str, role: RedisRole, passwords: Iterable[str], *, own: str = "") -> str:
+    digests = dict.fromkeys(f"#{_digest(password)}" for password in passwords if password)
+    return _line(name, role, digests, own=own)
+
+
+def _line(name: str, role: RedisRole, digests: Iterable[str], *, own: str = "") -> str:
     commands = (f"+{command}" for command in role.commands.split())
     rules = ("resetkeys", *role.keys, own, "resetchannels", *role.channels, "-@all", *commands)
-    return " ".join(("user", name, "on", f"#{digest}", *filter(None, rules)))
+    return " ".join(("user", name, "on", *digests, *filter(None, rules)))
+
+
+def _digest(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()

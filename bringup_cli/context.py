@@ -1,5 +1,6 @@
 """What all commands share: the settings, the client of the API, and what their exit status means."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ EXIT_USAGE = 2
 class Context:
     """What commands share: the settings are read on first use, so that ``init`` works without any."""
 
-    def __init__(self, env_file: Path | None) -> None:
+    def __init__(self, env_file: Path | Sequence[Path] = ()) -> None:
         self.env_file = env_file
         self._loaded: Loaded | None = None
 

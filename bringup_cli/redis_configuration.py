@@ -22,7 +22,6 @@ maxmemory-policy noeviction
 """
 _PLAIN = """\
 port {port}
-requirepass {password}
 """
 _TLS = """\
 # No plain-text port.
@@ -46,7 +45,7 @@ tls-client-cert-file {cert}
 tls-client-key-file {key}
 """
 _USERS = """\
-# One user a role, each with its own password and rights; the default user is off.
+# One user a role, each with its own password and rights.
 aclfile {acl}
 """
 # Two of these decide what a failover may cost: without min-replicas-to-write a master that is cut off would go on to
@@ -56,6 +55,7 @@ _REPLICATION = """\
 # Replication. Any of these servers may become the master: Sentinel writes here which one follows which.
 replica-announce-ip {host}
 replica-announce-port {port}
+masteruser replica
 masterauth {password}
 # A master without any replica takes no writes: they would be lost with it.
 min-replicas-to-write 1
@@ -82,6 +82,7 @@ sentinel monitor {name} {master_host} {master_port} {quorum}
 sentinel down-after-milliseconds {name} 3000
 sentinel failover-timeout {name} 6000
 sentinel parallel-syncs {name} 1
+sentinel auth-user {name} sentinel
 sentinel auth-pass {name} {password}
 sentinel sentinel-user peer
 sentinel sentinel-pass {peer_password}
@@ -109,12 +110,10 @@ def redis_configuration(
     folder, address = folder.resolve(), address or (settings.redis_host, settings.redis_port)
     text = _HEAD.format(bind=bind, data=_quoted(folder / "data"), appendfsync=settings.redis_appendfsync)
     if settings.redis_use_tls:
-        text += (
-            _TLS.format(port=address[1]) + _certificates(settings) + _USERS.format(acl=_quoted(folder / "users.acl"))
-        )
+        text += _TLS.format(port=address[1]) + _certificates(settings)
     else:
-        password = settings.redis_password.get_secret_value() if settings.redis_password else ""
-        text += _PLAIN.format(port=address[1], password=_quoted(password))
+        text += _PLAIN.format(port=address[1])
+    text += _USERS.format(acl=_quoted(folder / "users.acl"))
     return text + (_replication(settings, address, replica_password) if settings.sentinels else "")
 
 
@@ -137,7 +136,7 @@ def sentinel_configuration(
         text += f"port 0\ntls-port {address[1]}\n" + _certificates(settings)
     else:
         text += f"port {address[1]}\n"
-    text += _MASTER.format(
+    return text + _MASTER.format(
         names="no" if _is_address(settings.redis_host) else "yes",
         host=address[0],
         port=address[1],
@@ -148,7 +147,6 @@ def sentinel_configuration(
         password=_quoted(password),
         peer_password=_quoted(peer_password),
     )
-    return text + (f"sentinel auth-user {settings.redis_sentinel_name} sentinel\n" if settings.redis_use_tls else "")
 
 
 def monitored_master(text: str, name: str) -> Address | None:
@@ -179,8 +177,6 @@ def _certificates(settings: Settings) -> str:
 
 def _replication(settings: Settings, address: Address, password: str) -> str:
     text = _REPLICATION.format(host=address[0], port=address[1], password=_quoted(password))
-    if settings.redis_use_tls:
-        text += "masteruser replica\n"
     first = (settings.redis_host, settings.redis_port)
     return text + (f"replicaof {first[0]} {first[1]}\n" if address != first else "")
 

@@ -70,10 +70,11 @@ class _LazyGroup(click.Group):
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Read this file instead of .env in the working directory.",
+    multiple=True,
+    help="Read this file instead of .env in the working directory. Several: later ones win.",
 )
 @click.pass_context
-def cli(context: click.Context, env_file: Path | None) -> None:
+def cli(context: click.Context, env_file: tuple[Path, ...]) -> None:
     """Turn a DHCP lease into a validated server."""
     context.obj = Context(env_file)
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -15,8 +15,10 @@ from bringup.settings.rules import broken_rules
 from bringup.settings.schema import Settings, variables
 
 Rules = Callable[[Settings], Iterable[str]]
+EnvFiles = Path | Sequence[Path]
 
 ENV_FILE_VARIABLE = "BRINGUP_ENV_FILE"
+_DEFAULT_FILE = Path(".env")
 
 # A variable that is almost ours: a security switch that is silently ignored is the worst bug we can have. The prefixes
 # are those of our settings; the words are those in the names of settings for security.
@@ -35,44 +37,49 @@ class Loaded:
     origins: Mapping[str, str]
 
 
-def load(
-    environ: Mapping[str, str] | None = None, env_file: Path | None = None, *, rules: Rules = broken_rules
-) -> Loaded:
+def load(environ: Mapping[str, str] | None = None, env_file: EnvFiles = (), *, rules: Rules = broken_rules) -> Loaded:
     """The effective settings of this process.
 
     Args:
         environ: default is the process environment, which wins over the file.
-        env_file: default is the file that ``BRINGUP_ENV_FILE`` names (which must exist), else ``.env`` here.
+        env_file: one file or several, of which later ones win. Default is what ``BRINGUP_ENV_FILE`` names, with colons
+            between several (they must exist), else ``.env`` here.
         rules: what must hold between settings; `pki_rules` for the commands that make the certificates.
 
     Raises:
         SettingsError: with every problem found. No value is ever part of a message, for it may be a secret.
     """
     environ = os.environ if environ is None else environ
-    path, from_file = _read_env_file(environ, env_file)
+    files = _read_env_files(environ, env_file)
     known = variables()
     raw: dict[str, str] = {}
     origins: dict[str, str] = dict.fromkeys(known, "default")
-    for values, origin in ((from_file, str(path)), (environ, "environment")):
+    for values, origin in (*((values, str(path)) for path, values in files), (environ, "environment")):
         for name in known.keys() & values.keys():
             raw[name] = values[name]
             origins[name] = origin
     problems = [
-        *_misspelt_in(from_file, f"in {path}", own_file=True),
+        *(problem for path, values in files for problem in _misspelt_in(values, f"in {path}", own_file=True)),
         *_misspelt_in(environ, "in the environment", own_file=False),
     ]
     settings = _validated(raw, problems, rules)
     return Loaded(settings, origins)
 
 
-def _read_env_file(environ: Mapping[str, str], env_file: Path | None) -> tuple[Path, dict[str, str]]:
-    named = env_file or (Path(environ[ENV_FILE_VARIABLE]) if environ.get(ENV_FILE_VARIABLE) else None)
-    path = named or Path(".env")
-    if not path.exists():
-        if named:
-            raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it"])
-        return path, {}
-    return path, _assignments(path)
+def env_files(environ: Mapping[str, str], named: EnvFiles = ()) -> tuple[Path, ...]:
+    """The files that settings are read from, later ones winning; they need not exist."""
+    if isinstance(named, Path):
+        return (named,)
+    by_variable = map(Path, filter(None, environ.get(ENV_FILE_VARIABLE, "").split(os.pathsep)))
+    return tuple(named) or tuple(by_variable)
+
+
+def _read_env_files(environ: Mapping[str, str], named: EnvFiles) -> list[tuple[Path, dict[str, str]]]:
+    files = env_files(environ, named)
+    missing = [path for path in files if not path.exists()]
+    if missing:
+        raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it" for path in missing])
+    return [(path, _assignments(path)) for path in files or (_DEFAULT_FILE,) if path.exists()]
 
 
 def _assignments(path: Path) -> dict[str, str]:

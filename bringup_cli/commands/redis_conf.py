@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from dotenv import dotenv_values
 
 from bringup import errors, redis_acl
 from bringup.files import write_atomically
 from bringup.settings import Address, Settings
-from bringup.settings.generated import new_secret
 from bringup.settings.types import addresses_in
 from bringup_cli.context import Context
 from bringup_cli.redis_configuration import monitored_master, redis_configuration, sentinel_configuration
+from bringup_cli.redis_passwords import Passwords, present_text
 
 _SENTINEL_PORT = 26379  # Redis's own default
 # What Redis takes after ``bind``: names and addresses, ``*`` for all, a ``-`` before one that may be absent. An empty
@@ -42,7 +41,12 @@ def _bind(_context: click.Context, _option: click.Parameter, value: str) -> str:
 @click.command("redis-conf")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("redis"), show_default=True)
 @click.option("--bind", default="127.0.0.1", show_default=True, callback=_bind, help="Addresses that Redis listens on.")
-@click.option("--separate-passwords", is_flag=True, help="A password of its own for each role, in FOLDER/ROLE.env.")
+@click.option("--shared-password", is_flag=True, help="Without TLS: REDIS_PASSWORD for everybody, and no ROLE.env.")
+@click.option(
+    "--accept-shared-password",
+    is_flag=True,
+    help="For an upgrade: REDIS_PASSWORD stays valid besides, until every service has its ROLE.env.",
+)
 @click.option("--force", is_flag=True, help="Replace existing files; users that people have added stay.")
 @click.option(
     "--address",
@@ -60,83 +64,49 @@ def redis_conf(
     folder: Path,
     bind: str,
     *,
-    separate_passwords: bool,
+    shared_password: bool,
+    accept_shared_password: bool,
     force: bool,
     address: Address | None,
     sentinel_address: Address | None,
 ) -> None:
-    """Write redis.conf (and with REDIS_USE_TLS=true an ACL file) for the present settings.
+    """Write redis.conf and an ACL file for the present settings, and for each role FOLDER/ROLE.env with its password.
 
     With REDIS_SENTINELS sentinel.conf, too. Run it on each of the Redis hosts, with --address and the same settings.
     """
     settings = context.settings
+    _refuse_sharing(settings, shared=shared_password)
     _refuse_former_master(settings, folder / "sentinel.conf")
-    passwords = _passwords(settings, folder, separate=separate_passwords)
-    own = address or (settings.redis_host, settings.redis_port)
-    replica = passwords["replica"] if settings.redis_use_tls else passwords[""]
-    files = {"redis.conf": redis_configuration(settings, folder, bind=bind, address=own, replica_password=replica)}
-    if settings.redis_use_tls:
-        files["users.acl"] = redis_acl.acl_file({role: passwords[role] for role in _redis_roles(settings)})
-    if settings.sentinels:
-        files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, own), passwords)
-    files |= {name: text + _added(folder / name, text) for name, text in files.items() if name.endswith(".acl")}
-    if separate_passwords:
-        files |= {f"{role}.env": _env_text(role, passwords[role]) for role in _roles(settings)}
-    _write(folder, files, force=force)
-    _print_next_steps(folder, files, tls=settings.redis_use_tls)
-
-
-def _roles(settings: Settings) -> list[str]:
-    """The roles with a password that `bringup redis-conf` may make."""
-    redis = _redis_roles(settings) if settings.redis_use_tls else []
-    return [*redis, *(["peer"] if settings.sentinels else [])]
-
-
-def _redis_roles(settings: Settings) -> list[str]:
-    return [*redis_acl.ROLES, *(redis_acl.REPLICATION_ROLES if settings.sentinels else ())]
-
-
-def _passwords(settings: Settings, folder: Path, *, separate: bool) -> dict[str, str]:
-    """The password of each role, and as "" that of the default user.
-
-    Every host of an installation needs the same passwords: those that are in FOLDER already, copied from the first
-    host, are kept.
-    """
-    if settings.redis_password is None:
-        raise errors.SettingsError(["REDIS_PASSWORD: must be set; `bringup init` makes one"])
-    if settings.sentinels and settings.redis_sentinel_password is None:
-        raise errors.SettingsError(
-            ["REDIS_SENTINEL_PASSWORD: must be set with REDIS_SENTINELS; `bringup init` makes one"]
-        )
-    common = settings.redis_password.get_secret_value()
-    sentinel = settings.redis_sentinel_password.get_secret_value() if settings.redis_sentinel_password else ""
-    shared = {
-        "": common,
-        **dict.fromkeys([*redis_acl.ROLES, *redis_acl.REPLICATION_ROLES], common),
-        "default": sentinel,
-        "peer": sentinel,
+    secrets = Passwords(settings, folder, own=not shared_password, shared=shared_password or accept_shared_password)
+    here = address or (settings.redis_host, settings.redis_port)
+    files = {
+        "redis.conf": redis_configuration(
+            settings, folder, bind=bind, address=here, replica_password=secrets.of("replica")
+        ),
+        "users.acl": secrets.acl_file(),
     }
-    return shared | ({role: _own_password(folder / f"{role}.env") for role in _roles(settings)} if separate else {})
+    if settings.sentinels:
+        files |= _sentinel_files(settings, folder, bind, sentinel_address or _sentinel_beside(settings, here), secrets)
+    files |= {name: text + _added(folder / name, text) for name, text in files.items() if name.endswith(".acl")}
+    files |= secrets.new_files()
+    _write(folder, files, force=force)
+    _print_next_steps(folder, files)
 
 
-def _own_password(path: Path) -> str:
-    return (
-        dotenv_values(path, interpolate=False).get("REDIS_PASSWORD") or new_secret() if path.exists() else new_secret()
-    )
-
-
-def _env_text(role: str, password: str) -> str:
-    return f"REDIS_USERNAME={role}\nREDIS_PASSWORD={password}\n"
+def _refuse_sharing(settings: Settings, *, shared: bool) -> None:
+    if shared and (settings.redis_use_tls or settings.environment == "production"):
+        raise errors.SettingsError(
+            ["--shared-password is for development without TLS: a role that shares its password is no role"]
+        )
 
 
 def _sentinel_files(
-    settings: Settings, folder: Path, bind: str, address: Address, passwords: dict[str, str]
+    settings: Settings, folder: Path, bind: str, address: Address, secrets: Passwords
 ) -> dict[str, str]:
-    password = passwords["sentinel"] if settings.redis_use_tls else passwords[""]
     text = sentinel_configuration(
-        settings, folder, bind=bind, address=address, password=password, peer_password=passwords["peer"]
+        settings, folder, bind=bind, address=address, password=secrets.of("sentinel"), peer_password=secrets.peer
     )
-    return {"sentinel.conf": text, "sentinel.acl": redis_acl.sentinel_acl_file(passwords)}
+    return {"sentinel.conf": text, "sentinel.acl": secrets.sentinel_acl_file()}
 
 
 def _sentinel_beside(settings: Settings, redis: Address) -> Address:
@@ -147,7 +117,7 @@ def _sentinel_beside(settings: Settings, redis: Address) -> Address:
 def _refuse_former_master(settings: Settings, sentinel_conf: Path) -> None:
     """After a failover REDIS_HOST names a server that may lack changes: the others would follow it and lose theirs."""
     first = (settings.redis_host, settings.redis_port)
-    master = monitored_master(_present(sentinel_conf), settings.redis_sentinel_name)
+    master = monitored_master(present_text(sentinel_conf), settings.redis_sentinel_name)
     if settings.sentinels and master not in {None, first}:
         host, port = master or first
         problem = (
@@ -160,19 +130,7 @@ def _refuse_former_master(settings: Settings, sentinel_conf: Path) -> None:
 
 def _added(path: Path, written: str) -> str:
     """The users that people have added to an ACL file, which is written anew."""
-    return "".join(f"{line}\n" for line in redis_acl.added_users(_present(path), written))
-
-
-def _present(path: Path) -> str:
-    """The present text of a file; empty if there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        raise errors.SettingsError(
-            [f"{path} cannot be read: {error}; what others have written to it would be lost"]
-        ) from None
+    return "".join(f"{line}\n" for line in redis_acl.added_users(present_text(path), written))
 
 
 def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
@@ -189,12 +147,14 @@ def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
         raise errors.SettingsError([f"{error.filename} cannot be written: {error.strerror}"]) from None
 
 
-def _print_next_steps(folder: Path, files: dict[str, str], *, tls: bool) -> None:
+def _print_next_steps(folder: Path, files: dict[str, str]) -> None:
     click.echo(f"Written (mode 0600): {', '.join(str(folder / name) for name in files)}")
     click.echo(f"Start it:  redis-server {folder / 'redis.conf'}")
     if "sentinel.conf" in files:
         click.echo(f"and:       redis-server {folder / 'sentinel.conf'} --sentinel")
     if folder.stat().st_mode & 0o077:
         click.echo(f"First run: chmod 700 {folder} (Redis writes its files anew as 0644, with the passwords in them)")
-    if tls:
-        click.echo(f"Each service sets REDIS_USERNAME to its role: {', '.join(redis_acl.ROLES)}.")
+    if (folder / "worker.env").exists():
+        click.echo(
+            f"Services:  bringup --env-file .env --env-file {folder / 'worker.env'} work, and so each with its own"
+        )

@@ -29,10 +29,13 @@ def config(context: Context, output: Output) -> None:
 @click.pass_obj
 def init(context: Context) -> None:
     """Write a .env (mode 0600) with a random Redis password and API token; never overwrite one."""
-    path = context.env_file or Path(".env")
+    named = [context.env_file] if isinstance(context.env_file, Path) else context.env_file
+    if len(named) > 1:
+        raise click.UsageError("name one --env-file: it is written")
+    path = named[0] if named else Path(".env")
     generated.write_new(path)
     click.echo(f"{path} written (mode 0600) with new secrets: {', '.join(generated.FRESH_SECRETS)}.")
-    click.echo("Next: give Redis the same password (requirepass), then look at `bringup config`.")
+    click.echo("Next: `bringup redis-conf` and start Redis with what it writes, then look at `bringup config`.")
 
 
 def _shown(value: object) -> str:

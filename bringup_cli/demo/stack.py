@@ -25,7 +25,7 @@ _POLL_S = 0.05
 _LOG_LINES = 5  # of a process that did not start, in the error: its own error message and what led to it
 # What a process gets of our environment: enough to find programs and files, and no setting of ours.
 _INHERITED = {"PATH", "HOME", "LANG", "TZ", "PYTHONPATH"}
-_ROLE_OF = {"api": "api", "images": "api", "work": "worker", "tail": "tailer"}  # Redis users, when TLS is on
+_ROLE_OF = {"api": "api", "images": "api", "work": "worker", "tail": "tailer"}  # Redis users
 
 
 class StackError(errors.BringupError):
@@ -68,7 +68,7 @@ class Stack:
 
         Args:
             arguments: of the command line.
-            role: the Redis user that it runs as, with TLS.
+            role: the Redis user that it runs as, once `bringup redis-conf` has made it.
             check: a failure is an error.
 
         Raises:
@@ -88,7 +88,7 @@ class Stack:
 
     def start_redis(self) -> None:
         """Start a real redis-server, configured by ``bringup redis-conf``. Raises StackError."""
-        self.command("redis-conf", "--force")
+        self.command("redis-conf", "--force", role="")
         self.run_redis()
 
     def run_redis(self) -> None:
@@ -146,8 +146,9 @@ class Stack:
     def environment(self, role: str) -> dict[str, str]:
         """The environment of one role: no variable of the caller may change a setting of the stack."""
         kept = {name: value for name, value in os.environ.items() if name in _INHERITED}
-        user = {"REDIS_USERNAME": role} if role and self._variables.get("REDIS_USE_TLS") == "true" else {}
-        return kept | user | {"BRINGUP_ENV_FILE": str(self.folder / ".env"), "PYTHONUNBUFFERED": "1"}
+        own = self.folder / "redis" / f"{role}.env"
+        files = [self.folder / ".env", *([own] if role and own.exists() else [])]
+        return kept | {"BRINGUP_ENV_FILE": os.pathsep.join(map(str, files)), "PYTHONUNBUFFERED": "1"}
 
     def settings_of(self, role: str) -> Settings:
         """The settings as a service of this role has them."""
@@ -200,7 +201,6 @@ def free_port() -> int:
 def _own_settings(folder: Path) -> dict[str, str]:
     return {
         "REDIS_PORT": str(free_port()),
-        "REDIS_PASSWORD": new_secret(),
         "CALLBACK_API_PORT": str(free_port()),
         "API_TOKEN": new_secret(),
         "PKI_DIR": str(folder / "pki"),
