@@ -133,11 +133,6 @@ def keeper_line(password: str) -> str:
     return _user("keeper", KEEPER, (password,))
 
 
-def keeper_line(password: str) -> str:
-    """The line of an ACL file for the user of the timers and of `bringup site`; the password in clear."""
-    return _user("keeper", KEEPER, password)
-
-
 def added_users(present: str, written: str) -> list[str]:
     """The lines of an ACL file whose users are not written anew: `bringup site` or people have added them.
 

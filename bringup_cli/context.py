@@ -1,13 +1,13 @@
 """What all commands share: the settings, the client of the API, and what their exit status means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bringup import log
 from bringup.settings import Loaded, Settings, load
-from bringup.settings.rules import idle_switches, insecurities
+from bringup.settings.rules import Rules, Use, broken_rules, idle_switches, insecurities, rules_for, uses_of_host
 
 if TYPE_CHECKING:
     from bringup.connections.api_client import ApiClient
@@ -26,33 +26,47 @@ class Context:
     @property
     def loaded(self) -> Loaded:
         """Settings and their origins. Raises SettingsError."""
-        if self._loaded is None:
-            self._loaded = load(env_file=self.env_file)
-            log.configure(self._loaded.settings.log_level, self._loaded.settings.log_format)
-            _warn(self._loaded.settings)
-        return self._loaded
+        return self._load(broken_rules)
 
     @property
     def settings(self) -> Settings:
         """The effective settings. Raises SettingsError."""
         return self.loaded.settings
 
+    def settings_for(self, *uses: Use) -> Settings:
+        """The effective settings, right for what a command does; what other services need is not asked for.
+
+        Args:
+            uses: none: a command that neither connects nor serves.
+
+        Raises:
+            SettingsError: with every problem found.
+        """
+        return self._load(rules_for(uses), uses).settings
+
+    def _load(self, rules: Rules, uses: Iterable[Use] | None = None) -> Loaded:
+        if self._loaded is None:
+            self._loaded = load(env_file=self.env_file, rules=rules)
+            settings = self._loaded.settings
+            log.configure(settings.log_level, settings.log_format)
+            _warn(settings, uses_of_host(settings) if uses is None else frozenset(uses))
+        return self._loaded
+
     def api(self) -> "ApiClient":
         """A client of the API, as the person of OPERATOR_TOKEN where that is set. Raises SettingsError."""
         # Imported here, because the libraries of Redis and HTTP take longer to load than most commands take to run.
-        own = self.settings.operator_token
+        settings = self.settings_for(Use.OPERATOR)
+        own = settings.operator_token
         token = own.get_secret_value() if own else None
         contexts = import_module("bringup.tls").ClientContexts()
-        client: ApiClient = import_module("bringup.connections.api_client").ApiClient(
-            self.settings, contexts, token=token
-        )
+        client: ApiClient = import_module("bringup.connections.api_client").ApiClient(settings, contexts, token=token)
         return client
 
 
-def _warn(settings: Settings) -> None:
+def _warn(settings: Settings, uses: frozenset[Use]) -> None:
     """Warn at every start where ALLOW_INSECURE_PRODUCTION allows what production forbids, and of idle switches."""
     if settings.environment == "production":
-        for problem in insecurities(settings):
+        for problem in insecurities(settings, uses):
             log.get("bringup").warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
     for idle in idle_switches(settings):
         log.get("bringup").warning("a switch has no effect", problem=idle)

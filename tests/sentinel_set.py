@@ -2,7 +2,8 @@
 
     with SentinelSet(folder, use_tls=True) as redis:
         settings = redis.settings()       # what a service is configured with; redis.settings("tailer") as that user
-        redis.variables                   # the same, as environment variables for `bringup` in a process of its own
+        redis.variables                   # the same, as environment variables, without a user of Redis
+        redis.variables_of("worker")      # with one, for `bringup` in a process of its own
         redis.redis_variables             # of these, what concerns Redis and its certificates
         old = redis.master()              # the server that the sentinels name now
         redis.kill(old)                   # SIGKILL; the sentinels make another one the master
@@ -28,15 +29,16 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import redis
+from dotenv import dotenv_values
 
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.connections.sentinel import Sentinels, View
 from bringup.settings import Settings, load
-from tests.conftest import PASSWORD, TOKEN
+from tests.administrator import ADMINISTRATOR, LINE, PASSWORD
+from tests.conftest import TOKEN
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
-ADMINISTRATOR = "administrator"
 _START_S = 30.0
 _PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
 _FAILOVER_S = 60.0  # generous: these machines are shared
@@ -54,7 +56,6 @@ class SentinelSet:
         self.redis_variables = {
             "REDIS_HOST": host,
             "REDIS_PORT": str(self.ports[0]),
-            "REDIS_PASSWORD": PASSWORD,
             "REDIS_SENTINELS": ",".join(f"{host}:{port}" for port in self.sentinels),
             "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD,
             "REDIS_USE_TLS": str(use_tls).lower(),
@@ -66,6 +67,7 @@ class SentinelSet:
             "DEVICES_FILE": str(folder / "devices.toml"),
         }
         self._use_tls = use_tls
+        self._first = folder / f"host-{self.ports[0]}"
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -85,10 +87,24 @@ class SentinelSet:
             process.wait()
 
     def settings(self, role: str = "", **more: object) -> Settings:
-        """As a service has them; with TLS as the Redis user ``role``."""
-        user = {"REDIS_USERNAME": role} if role and self._use_tls else {}
-        given = self.variables | user | {name.upper(): str(value) for name, value in more.items()}
+        """As a service has them, as the Redis user ``role``."""
+        given = (self.variables_of(role) if role else self.variables) | {
+            name.upper(): str(value) for name, value in more.items()
+        }
         return load(environ=given, env_file=self._no_file()).settings
+
+    def variables_of(self, role: str) -> dict[str, str]:
+        """The environment of a service: as that Redis user, with its password."""
+        if role == ADMINISTRATOR:
+            return self.variables | {"REDIS_USERNAME": role, "REDIS_PASSWORD": PASSWORD}
+        own = dotenv_values(self._first / f"{role}.env")
+        return self.variables | {name: value for name, value in own.items() if value}
+
+    def copy_passwords(self, folder: Path) -> None:
+        """What every other host of Redis gets, and a site's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in [*self._first.glob("*.env"), self._first / "keeper.password"]:
+            shutil.copy(path, folder)
 
     def view(self) -> View:
         """The master and its replicas, as a sentinel sees them now. Raises redis.ConnectionError."""
@@ -173,6 +189,8 @@ class SentinelSet:
         if self._use_tls:
             self._bringup("pki", "setup", "--dev")
         for redis_port, sentinel_port in zip(self.ports, self._sentinels_for_each(), strict=True):
+            if redis_port != self.ports[0]:
+                self.copy_passwords(self.folder / f"host-{redis_port}")
             arguments = ["--folder", str(self.folder / f"host-{redis_port}"), "--address", f"{self._host}:{redis_port}"]
             self._bringup("redis-conf", *arguments, "--sentinel-address", f"{self._host}:{sentinel_port}")
             self._add_administrator(self.folder / f"host-{redis_port}")
@@ -182,7 +200,7 @@ class SentinelSet:
         for path in (folder / "users.acl", folder / "sentinel.acl"):
             if path.exists():
                 with path.open("a") as acl:
-                    acl.write(f"user {ADMINISTRATOR} on >{PASSWORD} ~* &* +@all\n")
+                    acl.write(LINE)
 
     def _sentinels_for_each(self) -> list[int]:
         """One beside each Redis; what is beyond the third has its file, and is not started."""

@@ -2,7 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from functools import partial
 from urllib.parse import urlsplit
 
 from bringup.settings.schema import Settings
@@ -15,17 +17,61 @@ _WITHOUT_VENDOR_CLASS = {"dnsmasq-leases", "isc-log", "kea-csv", "kea-log"}
 _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin"}
 
 
+class Use(StrEnum):
+    """What a command or service does, and so what its settings must be right for."""
+
+    REDIS = "log in at Redis"
+    REDIS_SERVER = "serve Redis"
+    API = "call the API as a service"
+    OPERATOR = "call the API as a person"
+    CALLBACKS = "serve the API"
+    IMAGES = "serve images"
+    LEASES = "read leases"
+
+
+_EVERY_USE = frozenset(Use)
+_USES_OF_ROLE = {
+    "redis": {Use.REDIS_SERVER},
+    "api": {Use.REDIS, Use.CALLBACKS},
+    "images": {Use.REDIS, Use.IMAGES},
+    "worker": {Use.REDIS, Use.API},
+    "tailer": {Use.REDIS, Use.LEASES},
+    "console": {Use.OPERATOR},
+    "ca": set[Use](),
+}
+_SERVED = frozenset({Use.CALLBACKS, Use.IMAGES})
+_WITH_API = _SERVED | {Use.API, Use.OPERATOR}
+Rules = Callable[[Settings], Iterator[str]]
+
+
+def rules_for(uses: Iterable[Use]) -> Rules:
+    """What must hold between settings for one service: it needs no setting of another one."""
+    return partial(_broken_rules, uses=frozenset(uses))
+
+
 def broken_rules(settings: Settings) -> Iterator[str]:
-    """Everything that is wrong between settings that are each right by themselves."""
-    yield from _url_rules(settings)
-    yield from _image_rules(settings)
-    yield from _run_certificate_rules(settings)
-    yield from _tls_file_rules(settings)
+    """What is wrong between settings that are each right by themselves, for all that HOST_ROLES says runs here."""
+    return _broken_rules(settings, uses_of_host(settings))
+
+
+def uses_of_host(settings: Settings) -> frozenset[Use]:
+    """What the services of this host do."""
+    return frozenset().union(*(_USES_OF_ROLE[role] for role in settings.roles)) if settings.roles else _EVERY_USE
+
+
+def _broken_rules(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
+    if uses & _WITH_API:
+        yield from _url_rules(settings)
+    if uses & _SERVED:
+        yield from _image_rules(settings)
+        yield from _run_certificate_rules(settings)
+    yield from _tls_file_rules(settings, uses)
     yield from _time_rules(settings)
     yield from _renewal_rules(settings)
-    yield from _dhcp_rules(settings)
+    if Use.LEASES in uses:
+        yield from _dhcp_rules(settings)
     if settings.environment == "production" and not settings.allow_insecure_production:
-        yield from insecurities(settings)
+        yield from insecurities(settings, uses)
 
 
 def pki_rules(settings: Settings) -> Iterator[str]:
@@ -100,14 +146,17 @@ def _is_command_for_a_name(command: str) -> bool:
     return any("{name}" in word for word in words[1:])
 
 
-def _tls_file_rules(settings: Settings) -> Iterator[str]:
+def _tls_file_rules(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
     wanted = []
-    if settings.redis_use_tls:
-        wanted += [(name, "REDIS_USE_TLS") for name in ("redis_tls_cert", "redis_tls_key", "redis_tls_ca")]
-    if settings.api_use_tls:
+    if settings.redis_use_tls and uses & {Use.REDIS, Use.REDIS_SERVER}:
+        # A server of Redis shows a client certificate, too, where it follows another one.
+        is_client = Use.REDIS in uses or settings.sentinels
+        names = ["redis_tls_cert", "redis_tls_key", "redis_tls_ca"] if is_client else ["redis_tls_ca"]
+        wanted += [(name, "REDIS_USE_TLS") for name in names]
+    if settings.api_use_tls and uses & _WITH_API:
         wanted += [("api_tls_ca", "API_USE_TLS")]
         # Where it was named, a missing list must not switch revocation off without a word.
-        wanted += [("api_tls_crl", "API_USE_TLS")] if settings.api_tls_crl else []
+        wanted += [("api_tls_crl", "API_USE_TLS")] if settings.api_tls_crl and uses & _SERVED else []
     for name, flag in wanted:
         path = settings.path_of(name)
         if not path.is_file():
@@ -138,19 +187,30 @@ def _renewal_rules(settings: Settings) -> Iterator[str]:
         yield "RENEW_DAYS: must be smaller than VALIDITY_DAYS, or every certificate is always due"
 
 
-def insecurities(settings: Settings) -> Iterator[str]:
+def insecurities(settings: Settings, uses: frozenset[Use] = _EVERY_USE) -> Iterator[str]:
     """What production must not be without."""
-    for flag in ("redis_use_tls", "api_use_tls"):
-        if not getattr(settings, flag):
+    flags = {"redis_use_tls": uses & {Use.REDIS, Use.REDIS_SERVER}, "api_use_tls": uses & _WITH_API}
+    for flag, used in flags.items():
+        if used and not getattr(settings, flag):
             yield f"{flag.upper()}: must be true when ENVIRONMENT=production"
-    sentinels = ["redis_sentinel_password"] if settings.redis_sentinels else []
-    for name in ("redis_password", "api_token", *sentinels):
+    for name in _secrets(settings, uses):
         secret = getattr(settings, name)
         if _is_weak(secret.get_secret_value() if secret else ""):
             yield (
                 f"{name.upper()}: must be at least {SHORTEST_PRODUCTION_SECRET} characters, not a few repeated, and "
                 "no default when ENVIRONMENT=production; `bringup init` makes a good one"
             )
+
+
+def _secrets(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
+    """The secrets that these uses need."""
+    if Use.REDIS in uses:
+        yield "redis_password"
+    # A person's own token is checked where it is made.
+    if uses & {Use.API, Use.CALLBACKS} or (Use.OPERATOR in uses and settings.operator_token is None):
+        yield "api_token"
+    if uses & {Use.REDIS, Use.REDIS_SERVER} and settings.redis_sentinels:
+        yield "redis_sentinel_password"
 
 
 def idle_switches(settings: Settings) -> Iterator[str]:

@@ -23,7 +23,7 @@ def audit() -> None:
 @click.pass_obj
 def audit_verify(context: Context, file: Path | None, output: Output) -> None:
     """Check every line of the log against the line before it, and its end against its head."""
-    path = file or context.settings.audit_path
+    path = file or context.settings_for().audit_path
     newest = verify(path)
     if output == "json":
         print_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
@@ -41,7 +41,7 @@ def audit_show(context: Context, file: Path | None, who: str | None, since: date
     """List who changed what, oldest first."""
     found = [
         entry
-        for entry in read(file or context.settings.audit_path)
+        for entry in read(file or context.settings_for().audit_path)
         if (who is None or entry.who == who) and (since is None or entry.at.replace(tzinfo=None) >= since)
     ]
     if output == "json":

@@ -96,12 +96,12 @@ def check(
     else:
         if ca or fingerprint or insecure:
             raise click.UsageError("--ca, --fingerprint and --insecure are for an address; the inventory has its own")
-        target = _in_inventory(context.settings, name_or_address, credential_file, boot_method, serial)
-    with _connected(context.settings, target, basic=basic) as (connection, login):
+        target = _in_inventory(context.settings_for(), name_or_address, credential_file, boot_method, serial)
+    with _connected(context.settings_for(), target, basic=basic) as (connection, login):
         found = survey(
             connection,
             login,
-            context.settings,
+            context.settings_for(),
             serial=target.serial,
             uuid=target.uuid,
             boot_method=target.boot_method,

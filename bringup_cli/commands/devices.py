@@ -7,6 +7,7 @@ import click
 
 from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError
+from bringup.settings.rules import Use
 from bringup.text import printable
 from bringup.wire.operator import DeviceChange, DeviceDetail, DeviceList, DeviceView, Explanation, StartRequest
 from bringup.wire.report import Report
@@ -146,7 +147,7 @@ def device_learn(context: Context, name: str, run_id: str | None, output: Output
     client = context.api()
     run, macs = _run_of(client, name, run_id)
     learned = learn(run, client.get(f"/runs/{run}/report", Report), macs)
-    path = context.settings.devices_file
+    path = context.settings_for(Use.OPERATOR).devices_file
     made = propose(path, name, learned, replace=replace)
     if output == "json":
         print_json(_document(name, run, path, made, replace=replace))

@@ -28,7 +28,7 @@ def operator() -> None:
 @click.pass_obj
 def operator_add(context: Context, name: str, role: str) -> None:
     """Add a person and print their token, once: nothing but its hash is kept."""
-    settings, token = context.settings, new_secret()
+    settings, token = context.settings_for(), new_secret()
     added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=utc_now())
     operators = Operators.read(settings.operators_file).adding(added)
     _record(settings, "operator.add", added, after=role)
@@ -43,7 +43,7 @@ def operator_add(context: Context, name: str, role: str) -> None:
 @click.pass_obj
 def operator_list(context: Context, output: Output) -> None:
     """List the operators of this host."""
-    found = sorted(Operators.read(context.settings.operators_file).by_name.values(), key=lambda one: one.name)
+    found = sorted(Operators.read(context.settings_for().operators_file).by_name.values(), key=lambda one: one.name)
     if output == "json":
         print_json([one.model_dump(mode="json", exclude={"token_sha256"}) for one in found])
         return
@@ -56,7 +56,7 @@ def operator_list(context: Context, output: Output) -> None:
 @click.pass_obj
 def operator_remove(context: Context, name: str) -> None:
     """Remove a person: the API refuses their token from now on."""
-    settings = context.settings
+    settings = context.settings_for()
     operators = Operators.read(settings.operators_file)
     remaining = operators.removing(name)
     removed = operators.by_name[name]

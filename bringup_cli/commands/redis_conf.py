@@ -9,6 +9,7 @@ import click
 from bringup import errors, redis_acl
 from bringup.files import write_atomically
 from bringup.settings import Address, Settings
+from bringup.settings.rules import Use
 from bringup.settings.types import addresses_in
 from bringup_cli.context import Context
 from bringup_cli.redis_configuration import monitored_master, redis_configuration, sentinel_configuration
@@ -74,7 +75,7 @@ def redis_conf(
 
     With REDIS_SENTINELS sentinel.conf, too. Run it on each of the Redis hosts, with --address and the same settings.
     """
-    settings = context.settings
+    settings = context.settings_for(Use.REDIS_SERVER)
     _refuse_sharing(settings, shared=shared_password)
     _refuse_former_master(settings, folder / "sentinel.conf")
     secrets = Passwords(settings, folder, own=not shared_password, shared=shared_password or accept_shared_password)

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from bringup.settings.rules import Use
 from bringup_cli.context import Context
 
 # Imported when a command runs, not with this module: each service would load the other's libraries, and `api` and
@@ -20,7 +21,7 @@ _SERVER, _RUNNER = "api.server.server", "workers.runner"
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
     _restart_cooperative()
-    import_module(_SERVER).serve(context.settings, accept_redis=accept_redis)
+    import_module(_SERVER).serve(context.settings_for(Use.REDIS, Use.CALLBACKS), accept_redis=accept_redis)
 
 
 @click.command()
@@ -28,14 +29,14 @@ def api(context: Context, *, accept_redis: bool) -> None:
 def images(context: Context) -> None:
     """Serve the validation images on IMAGE_PORT, to BMCs, which have no certificate."""
     _restart_cooperative()
-    import_module(_SERVER).serve_images(context.settings)
+    import_module(_SERVER).serve_images(context.settings_for(Use.REDIS, Use.IMAGES))
 
 
 @click.command()
 @click.pass_obj
 def work(context: Context) -> None:
     """Do the jobs on the queues: report leases to the API, boot machines, clean up after runs."""
-    runner = import_module(_RUNNER).Runner(context.settings)
+    runner = import_module(_RUNNER).Runner(context.settings_for(Use.REDIS, Use.API))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bringup.settings.rules import Use
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
 from dhcp_tailer import accounting, dry_run, filters, retry, sources, tailer
@@ -52,11 +53,11 @@ def tail(
         _status(context, output)
     else:
         with retry.stop_on_signals() as stop:
-            tailer.run(context.settings, stop, from_end=not from_start, once=once)
+            tailer.run(context.settings_for(Use.REDIS, Use.LEASES), stop, from_end=not from_start, once=once)
 
 
 def _dry_run(context: Context, file: Path, source: str | None, output: Output) -> None:
-    settings = context.settings
+    settings = context.settings_for(Use.LEASES)
     outcomes: Counter[accounting.Outcome] = Counter()
     shown = []
     for one in dry_run.dry_run(file, sources.PARSERS[source or settings.dhcp_source](), filters.Filters.of(settings)):
@@ -73,7 +74,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
 
 
 def _status(context: Context, output: Output) -> None:
-    found = status_of(context.settings)
+    found = status_of(context.settings_for())
     if output == "json":
         print_model(found)
         return

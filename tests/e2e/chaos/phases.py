@@ -10,8 +10,9 @@ from redis import Redis
 
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
+from tests.administrator import ADMINISTRATOR
 from tests.e2e.chaos.certificates import renew_all
-from tests.e2e.chaos.site import ADMINISTRATOR, Site
+from tests.e2e.chaos.site import Site
 from tests.sentinel_set import SentinelSet
 
 _BETWEEN_KILLS_S = (0.5, 1.5)

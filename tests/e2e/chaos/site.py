@@ -9,12 +9,12 @@ from pathlib import Path
 from bringup.errors import TransientError
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
+from tests.administrator import add_administrator
 from tests.e2e.chaos.leases import Leases, mac_of, name_of
 from tests.e2e.chaos.record import Record
 from tests.e2e.chaos.supervisor import Supervisor
 
 TLS = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
-ADMINISTRATOR = "chaos"
 _LOOK_EVERY_S = 2.0  # the list of all runs is work for the API, which has other work to do
 _TIMES = {
     "ENVIRONMENT": "development",  # simulated machines have no place in production
@@ -101,17 +101,8 @@ def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines:
 
 def _start_redis(stack: Stack) -> None:
     stack.command("redis-conf", "--force")
-    if stack.settings.redis_use_tls:
-        _add_administrator(stack)
+    add_administrator(stack)
     stack.run_redis()
-
-
-def _add_administrator(stack: Stack) -> None:
-    """The test fills Redis, which no role of ours may do: a user of its own beside those that are shipped."""
-    password = stack.settings.redis_password
-    secret = password.get_secret_value() if password else ""
-    with (stack.folder / "redis/users.acl").open("a") as acl:
-        acl.write(f"user {ADMINISTRATOR} on >{secret} ~* &* +@all\n")
 
 
 def wait_for(holds: Callable[[], bool], within_s: float) -> bool:

@@ -1,6 +1,7 @@
 """One site on a set of servers with Sentinel: leases flow, the master is killed, and everything is counted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def play(folder: Path, failovers: int, *, use_tls: bool) -> Outcome:
     tls = TLS if use_tls else {}
     machines = int(_RATE * (failovers * _SECONDS_EACH + _FIRST_RUN_S))
     with (
-        SentinelSet(folder / "redis", use_tls=use_tls) as servers,
+        _servers(folder, use_tls=use_tls) as servers,
         site(folder / "site", record, settings=tls | servers.redis_variables, machines=machines, rate=_RATE) as one,
     ):
         if not wait_for(lambda: any(run.closed_at for run in one.runs()), _FIRST_RUN_S):
@@ -58,6 +59,14 @@ def play(folder: Path, failovers: int, *, use_tls: bool) -> Outcome:
         runs = one.settle(_SETTLE_S)
     table = lines(record, runs, folder / "site/power.jsonl")
     return Outcome(table, _resumed_s(record, runs), record.problems)
+
+
+@contextmanager
+def _servers(folder: Path, *, use_tls: bool) -> Iterator[SentinelSet]:
+    """With the passwords of the roles where the services of the site read them."""
+    with SentinelSet(folder / "redis", use_tls=use_tls) as servers:
+        servers.copy_passwords(folder / "site/redis")
+        yield servers
 
 
 def _resumed_s(record: Record, runs: Iterable[Run]) -> list[float]:

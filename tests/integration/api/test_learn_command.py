@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 from bringup.errors import PermanentError
 from bringup.inventory import Inventory
 from bringup.settings import Settings
+from bringup.settings.rules import Use
 from bringup_cli.commands.devices import device_learn
 from bringup_cli.context import Context
 from bringup_cli.simulate import Fault
@@ -28,11 +29,10 @@ def learn(api: Api, settings: Settings) -> Iterator[Learn]:
     thread.start()
 
     class Here(Context):
-        @property
-        def settings(self) -> Settings:
+        def settings_for(self, *_: Use) -> Settings:
             return settings.model_copy(update={"callback_api_url": f"http://127.0.0.1:{server.port}"})
 
-    yield lambda *arguments: CliRunner().invoke(device_learn, arguments, obj=Here(None))
+    yield lambda *arguments: CliRunner().invoke(device_learn, arguments, obj=Here())
     server.shutdown()
     thread.join()
     server.server_close()

@@ -11,22 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from redis import Redis
 
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import RunState
-from bringup.settings import Settings
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
+from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import IGNORING_XFSZ, full_disk
 from tests.integration.workers.site import eventually
 
 MACHINES = 12
 SERVICES = ("api", "work", "tail")
 _FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
-_KEEPER = "user keeper on >the-password-of-the-keeper ~* &* +@all\n"
 # Redis makes a client wait for its data at start, so that LOADING lasts: microseconds for each key.
 _SLOW_LOADING = "key-load-delay 50\n"
 
@@ -44,11 +42,9 @@ class Site:
         quick = {"RETRY_MIN_S": "1", "RETRY_MAX_S": "2"}
         self.stack = Stack(folder, source | quick | dict.fromkeys(_FLAGS, str(use_tls).lower()))
         self.stack.command("redis-conf")
-        if use_tls:
-            with (folder / "redis/users.acl").open("a") as users:
-                users.write(_KEEPER)
+        add_administrator(self.stack)
         self.stack.run_redis()
-        self.keeper = self._keeper()
+        self.keeper = connect_redis(self.stack.settings_of(ADMINISTRATOR), tls.ClientContexts(), name="keeper")
         self.stack.start("api")
         self.stack.start("simulate", "--boot-seconds", "0.2", "--check-seconds", "0.2")
         self.stack.start("work")
@@ -166,15 +162,6 @@ class Site:
     def start_redis(self) -> None:
         """Start it and do not wait."""
         self.stack._spawn("redis", ["redis-server", "redis/redis.conf"])
-
-    def _keeper(self) -> Redis:
-        settings = self.stack.settings_of("operator")
-        changes: dict[str, object] = {"redis_username": None}
-        if self.use_tls:
-            changes = {"redis_username": "keeper", "redis_password": "the-password-of-the-keeper"}
-        return connect_redis(
-            Settings.model_validate(settings.model_dump() | changes), tls.ClientContexts(), name="keeper"
-        )
 
     def _tails(self) -> str:
         return "\n".join(f"== {name}\n{self.stack.log_of(name)[-2000:]}" for name in SERVICES)

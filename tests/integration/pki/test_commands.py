@@ -40,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setenv(name, value)
 
     def type_(*words: str | Path) -> Result:
-        result = CliRunner().invoke(pki, [str(word) for word in words], obj=Context(None))
+        result = CliRunner().invoke(pki, [str(word) for word in words], obj=Context())
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert "Traceback" not in result.output
         return result

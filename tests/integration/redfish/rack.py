@@ -53,11 +53,11 @@ class Rack:
 
     def start_worker(self) -> None:
         """A real worker process."""
-        self.stack._spawn("work", [sys.executable, "-m", "bringup", "work"])
+        self.stack._spawn("work", [sys.executable, "-m", "bringup", "work"], role="worker")
 
     def lease(self, names: Iterable[str]) -> None:
         """The machines of these cases get their addresses."""
-        queues = Queues(connect_redis(self.stack.settings, tls.ClientContexts(), name="tests"))
+        queues = Queues(connect_redis(self.stack.settings_of("tailer"), tls.ClientContexts(), name="tests"))
         for name in names:
             queues.add_lease(_lease(name))
 

@@ -14,12 +14,12 @@ from bringup.queues import Queues
 from bringup_cli.demo.stack import Stack
 from bringup_cli.simulate import Fault
 from bringup_cli.simulate.hardware_report import report_of
+from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.integration.api.conftest import EPOCH, INVENTORY, LEASE, RUN_A, RUN_B
 
 if TYPE_CHECKING:
     from redis import Redis
 
-KEEPER = "user keeper on >the-password-of-the-keeper ~* &* +@all\n"
 QUEUED = f"02-00-00-00-00-09-{EPOCH}"
 
 
@@ -36,9 +36,7 @@ class Filled:
     def start(self) -> None:
         """Redis, with someone who may administer it, and the API."""
         self.stack.command("redis-conf", "--force")
-        if self.use_tls:
-            with (self.stack.folder / "redis/users.acl").open("a") as users:
-                users.write(KEEPER)
+        add_administrator(self.stack)
         self.stack.run_redis()
         self.stack.start("api")
 
@@ -101,11 +99,7 @@ class Filled:
 
     def keeper(self) -> "Redis":
         """A connection that may do everything."""
-        settings = self.stack.settings
-        if self.use_tls:
-            changes = {"redis_username": "keeper", "redis_password": "the-password-of-the-keeper"}
-            settings = type(settings).model_validate(settings.model_dump() | changes)
-        return connect_redis(settings, tls.ClientContexts(), name="keeper")
+        return self.redis(ADMINISTRATOR)
 
     def copy_data(self, to: str) -> Path:
         """A backup of the files of Redis, as they are now."""

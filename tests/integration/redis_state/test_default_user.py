@@ -12,7 +12,8 @@ from bringup.connections.redis_client import connect_redis
 from bringup.redis_acl import DEFAULT_USER
 from pki.check import Finding, Status
 from selftest import CATALOG, TargetInstallation, run
-from tests.integration.redis_state.filled import KEEPER, Filled
+from tests.administrator import ADMINISTRATOR, LINE, add_administrator
+from tests.integration.redis_state.filled import Filled
 
 OLD = "user default off nopass nocommands resetchannels"
 
@@ -27,7 +28,8 @@ def write_acl(site: Filled, *, roles_may_ask: bool) -> Path:
     """The file as it was written before, for roles of now or of then."""
     site.stack.command("redis-conf", "--force")
     path = site.stack.folder / "redis/users.acl"
-    text = path.read_text().replace(DEFAULT_USER, OLD) + KEEPER
+    add_administrator(site.stack)
+    text = path.read_text().replace(DEFAULT_USER, OLD)
     path.write_text(text if roles_may_ask else text.replace(" +acl|dryrun", ""))
     return path
 
@@ -88,18 +90,18 @@ def test_force_keeps_the_users_that_people_have_added(upgraded: Filled) -> None:
     upgraded.stack.command("redis-conf", "--force")
     lines = path.read_text().splitlines()
     assert lines[0] == DEFAULT_USER
-    assert lines.count(KEEPER.strip()) == 1
+    assert lines.count(LINE.strip()) == 1
     assert all("+acl|dryrun" in line for line in lines if line.startswith(("user worker", "user api")))
     with upgraded.stack as stack:
         stack.run_redis()
-        assert upgraded.keeper().acl_whoami() == b"keeper" or upgraded.keeper().acl_whoami() == "keeper"
+        assert upgraded.keeper().acl_whoami() in {ADMINISTRATOR, ADMINISTRATOR.encode()}
 
 
 def test_the_default_user_still_lets_nobody_in(upgraded: Filled) -> None:
     upgraded.stack.command("redis-conf", "--force")
     with upgraded.stack as stack:
         stack.run_redis()
-        for password in (None, "", stack.settings.redis_password):
+        for password in (None, "", stack.settings_of("worker").redis_password):
             changes = {"redis_username": None, "redis_password": password}
             redis = connect_redis(stack.settings.model_copy(update=changes), tls.ClientContexts(), name="nobody")
             with pytest.raises(Exception, match=r"(?i)auth|WRONGPASS|password"):

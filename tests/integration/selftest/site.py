@@ -12,12 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from redis import Redis
-
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import utc_now
-from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack
 from pki.check import Finding, Status
@@ -25,11 +22,11 @@ from pki.store import Store
 from selftest import CATALOG, TargetInstallation, run
 from selftest.case import Outcome
 from selftest.probe import Endpoint, Reached, insecure_context
+from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
 
 VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
 FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
-_KEEPER = "user keeper on >the-password-of-the-keeper ~* &* +@all\n"
 Changes = Mapping[str, object]
 
 
@@ -66,10 +63,10 @@ class Site:
         self.old_crl = folder / "old-crl.pem"
         if use_tls:
             self._revoke_a_worker()
-        self._start_redis(use_tls=use_tls)
+        self._start_redis()
         self.stack.start("api")
         self.settings = self.stack.settings_of("worker")
-        self.keeper = self._keeper(use_tls=use_tls)
+        self.keeper = connect_redis(self.stack.settings_of(ADMINISTRATOR), tls.ClientContexts(), name="keeper")
 
     @property
     def store(self) -> Store:
@@ -207,19 +204,10 @@ class Site:
         self.old_crl.write_bytes(Store(self.stack.settings.pki_dir).ca_crl.read_bytes())
         self.stack.command("pki", "revoke", "gone")
 
-    def _start_redis(self, *, use_tls: bool) -> None:
+    def _start_redis(self) -> None:
         self.stack.command("redis-conf")
-        if use_tls:
-            with (self.folder / "redis/users.acl").open("a") as users:
-                users.write(_KEEPER)
+        add_administrator(self.stack)
         self.stack.run_redis()
-
-    def _keeper(self, *, use_tls: bool) -> "Redis":
-        changes: dict[str, object] = {"redis_username": None}
-        if use_tls:
-            changes = {"redis_username": "keeper", "redis_password": "the-password-of-the-keeper"}
-        settings = Settings.model_validate(self.settings.model_dump() | changes)
-        return connect_redis(settings, tls.ClientContexts(), name="keeper")
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:

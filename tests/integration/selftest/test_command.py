@@ -133,7 +133,9 @@ def test_without_any_pki_a_development_setup_is_warned_and_passes(plain_site: Si
 
 
 def test_a_user_without_a_workers_rights_gets_the_name_of_one_with_them(tls_site: Site) -> None:
-    result = _results(tls_site, "--only", "2b", REDIS_USERNAME="operator")["2b"]
+    result = _results(
+        tls_site, "--only", "2b", BRINGUP_ENV_FILE=tls_site.stack.environment("operator")["BRINGUP_ENV_FILE"]
+    )["2b"]
     assert result["status"] == Status.FAIL
     assert "set REDIS_USERNAME=worker" in result["hint"]
 

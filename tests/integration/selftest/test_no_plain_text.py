@@ -41,7 +41,7 @@ def _from_lease_to_verdict(folder: Path, *, use_tls: bool) -> tuple[Settings, by
             redis.close()
             api.close()
         assert run.state is RunState.PASSED, (run, made.log_of("work"))
-        return made.settings, redis.everything(), api.everything()
+        return made.settings_of("worker"), redis.everything(), api.everything()
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])

@@ -64,7 +64,7 @@ def _client(site: Site, role: str, password: str | None = None) -> "Redis":
     changes: dict[str, object] = {"redis_username": role}
     if password:
         changes["redis_password"] = SecretStr(password)
-    return connect_redis(site.settings.model_copy(update=changes), tls.ClientContexts(), name="roles")
+    return connect_redis(site.stack.settings_of(role).model_copy(update=changes), tls.ClientContexts(), name="roles")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -126,7 +126,10 @@ def _guest(site: Site) -> "Redis":
 @pytest.mark.parametrize("use_tls", [False, True])
 def test_a_password_with_blanks_quotes_and_dollars_is_taken_by_a_real_server(tmp_path: Path, use_tls: bool) -> None:  # noqa: FBT001
     password = 'a "strange" pass\\word $HOME #1'
-    variables = {"REDIS_PASSWORD": f"'{password}'", "REDIS_USE_TLS": str(use_tls).lower(), "API_WORKERS": "1"}
+    variables = {"REDIS_USE_TLS": str(use_tls).lower(), "API_WORKERS": "1"}
     with Stack(tmp_path, variables) as stack:
+        own = tmp_path / "redis/worker.env"
+        own.parent.mkdir()
+        own.write_text(f"REDIS_USERNAME=worker\nREDIS_PASSWORD='{password}'\n")
         stack.start_redis()
         assert connect_redis(stack.settings_of("worker"), tls.ClientContexts(), name="x").ping()

@@ -27,7 +27,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
 
 
 def worker(servers: SentinelSet, folder: Path) -> WorkerProcess:
-    return WorkerProcess(folder, servers.variables | {"REDIS_USERNAME": "worker"}, "worker").ready()
+    return WorkerProcess(folder, servers.variables_of("worker"), "worker").ready()
 
 
 def threads(servers: SentinelSet) -> int:
@@ -88,9 +88,9 @@ def test_the_tailer_keeps_its_checkpoint_until_a_replica_has_the_lease(servers: 
 
 def _tailer(servers: SentinelSet, folder: Path, leases: Path, state: Path) -> "subprocess.Popen[bytes]":
     state.mkdir()
-    own = {"REDIS_USERNAME": "tailer", "DHCP_SOURCE": "jsonl", "DHCP_PATH": str(leases), "STATE_DIR": str(state)}
+    own = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(leases), "STATE_DIR": str(state)}
     env_file = folder / "tail.env"
-    env_file.write_text("".join(f"{key}={value}\n" for key, value in (servers.variables | own).items()))
+    env_file.write_text("".join(f"{key}={value}\n" for key, value in (servers.variables_of("tailer") | own).items()))
     with (folder / "tail.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "bringup", "tail"],

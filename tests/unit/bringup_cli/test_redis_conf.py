@@ -44,7 +44,7 @@ def test_the_first_master_follows_nobody_and_takes_no_writes_without_a_replica(t
     text = written(tmp_path)["redis.conf"]
     assert "replicaof" not in text
     assert "min-replicas-to-write 1\n" in text
-    assert 'masterauth "password-of-the-services"' in text
+    assert "masteruser replica\n" in text
 
 
 def test_another_address_follows_the_first_master(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_with_tls_no_server_has_a_plain_port_and_each_shows_a_client_certificate
 def test_the_users_of_replication_are_there_only_with_sentinels(tmp_path: Path) -> None:
     with_sentinels = written(tmp_path, **tls_files(tmp_path))["users.acl"]
     without = written(tmp_path, "--force", **tls_files(tmp_path), REDIS_SENTINELS="")["users.acl"]
-    assert _users(with_sentinels) == {"default", *ROLES, *REPLICATION_ROLES}
-    assert _users(without) == {"default", *ROLES}
+    assert _users(with_sentinels) == {"default", "keeper", *ROLES, *REPLICATION_ROLES}
+    assert _users(without) == {"default", "keeper", *ROLES}
 
 
 def test_a_sentinel_knows_its_users_by_the_hash_of_their_passwords(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_sentinel_knows_its_users_by_the_hash_of_their_passwords(tmp_path: Pat
 
 def test_passwords_that_were_copied_from_the_first_host_are_kept(tmp_path: Path) -> None:
     tls = tls_files(tmp_path)
-    first = written(tmp_path, "--separate-passwords", **tls)
-    again = written(tmp_path, "--separate-passwords", "--force", "--address", "r2.example.net:6379", **tls)
+    first = written(tmp_path, **tls)
+    again = written(tmp_path, "--force", "--address", "r2.example.net:6379", **tls)
     assert first["users.acl"] == again["users.acl"]
     assert first["sentinel.acl"] == again["sentinel.acl"]
     assert len({first[f"{role}.env"].partition("REDIS_PASSWORD=")[2] for role in [*ROLES, "replica", "peer"]}) == 6
@@ -179,7 +179,7 @@ def test_after_a_failover_the_new_master_may_be_named(tmp_path: Path) -> None:
     assert "sentinel monitor bringup r3.example.net 6379 2\n" in now["sentinel.conf"]
 
 
-@pytest.mark.parametrize("line", ["user replica on >x ~* +@all", "  user peer on >x ~* +get", "user keeper off"])
+@pytest.mark.parametrize("line", ["user replica on >x ~* +@all", "  user peer on >x ~* +get", "user caretaker off"])
 def test_users_that_people_have_added_stay_whatever_their_name(tmp_path: Path, line: str) -> None:
     more = tls_files(tmp_path) | {"REDIS_SENTINELS": ""}
     written(tmp_path, **more)
@@ -188,7 +188,7 @@ def test_users_that_people_have_added_stay_whatever_their_name(tmp_path: Path, l
     for _ in range(2):
         lines = written(tmp_path, "--force", **more)["users.acl"].splitlines()
         assert lines.count(line.strip()) == 1
-        assert len(lines) == 1 + len(ROLES) + 1
+        assert len(lines) == 1 + len(ROLES) + 2
 
 
 def test_nobody_logs_in_as_the_default_user_who_may_replay_everything_at_the_start(tmp_path: Path) -> None:
