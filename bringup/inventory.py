@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from bringup.bmc_address import host_key, system_key
 from bringup.errors import InventoryError
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
+from bringup.inventory_problems import Lines, explained
 from bringup.model import DeviceState, Fingerprint, Mac
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -102,6 +103,20 @@ class Device(BaseModel):
         return self
 
 
+class _Conflict(NamedTuple):
+    """What belongs to another entry, too: as it stands in the file, and in words."""
+
+    device: Device
+    shown: str
+    text: str
+
+    @property
+    def text_in_file(self) -> tuple[str, ...]:
+        """A MAC or a serial number, without the word before it; a MAC may be written with dashes."""
+        value = self.shown.rpartition(" ")[2]
+        return value, value.replace(":", "-"), value.replace(":", "")
+
+
 class Inventory:
     """The devices of one file, by name and by what names one machine.
 
@@ -115,18 +130,20 @@ class Inventory:
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self.by_name: dict[str, Device] = {}
         self._owners: dict[str, Device] = {}
-        problems: list[str] = []
+        conflicts = list(self._take(devices))
+        if conflicts:
+            raise InventoryError([f"device {one.device.name}: {one.text}" for one in conflicts])
+
+    def _take(self, devices: Iterable[Device]) -> "Iterator[_Conflict]":
         for device in devices:
             if device.name in self.by_name:
-                problems.append(f"device {device.name}: the name is used twice")
+                yield _Conflict(device, device.name, "the name is used twice")
             self.by_name[device.name] = device
             for key, shown in _names_of(device):
                 other = self._owners.setdefault(key, device)
                 if other is not device:
-                    problems.append(f"device {device.name}: {shown} belongs to {other.name} too")
-        problems += _shared_bmcs(self.by_name.values())
-        if problems:
-            raise InventoryError(problems)
+                    yield _Conflict(device, shown, f"{shown} belongs to {other.name} too")
+        yield from _shared_bmcs(self.by_name.values())
 
     def device_of(self, mac: str) -> Device | None:
         """The machine that owns ``mac``, as its BMC or as a NIC."""
@@ -146,18 +163,26 @@ class Inventory:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The inventory in ``path``.
+        """The inventory in ``path``. Its problems are named all at once, each with its line.
 
         Raises:
             InventoryError: the file is missing, unreadable, not TOML, or any entry is wrong.
         """
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            document = tomllib.loads(text)
         except FileNotFoundError:
             raise InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InventoryError([f"{path}: {error}"]) from None
-        return cls(_devices_in(document, path))
+        devices, problems = _devices_in(document, path, lines := Lines(text))
+        made = cls()
+        for one in made._take(devices.values()):
+            number = next(number for number, device in devices.items() if device is one.device)
+            problems.append(f"{path}{lines.of(number, one.text_in_file)}: device {one.device.name}: {one.text}")
+        if problems:
+            raise InventoryError(problems)
+        return made
 
 
 def _names_of(device: Device) -> Iterator[tuple[str, str]]:
@@ -169,7 +194,7 @@ def _names_of(device: Device) -> Iterator[tuple[str, str]]:
         yield f"uuid {device.uuid_key}", f"uuid {device.uuid}"
 
 
-def _shared_bmcs(devices: Iterable[Device]) -> Iterator[str]:
+def _shared_bmcs(devices: Iterable[Device]) -> Iterator[_Conflict]:
     """One system of one BMC is one machine's. An entry without the path of a system claims all of its BMC."""
     by_host: dict[str, dict[str, Device]] = {}
     for device in devices:
@@ -178,26 +203,25 @@ def _shared_bmcs(devices: Iterable[Device]) -> Iterator[str]:
         other = known.get(system) or known.get("") or (next(iter(known.values()), None) if system == "" else None)
         if other:
             hint = "" if system and system_key(other.bmc) else "; name the system of each by its path"
-            yield f"device {device.name}: the BMC {device.bmc} belongs to {other.name} ({other.bmc}) too{hint}"
+            yield _Conflict(device, device.bmc, f"the BMC {device.bmc} belongs to {other.name} ({other.bmc}) too{hint}")
         known.setdefault(system, device)
 
 
-def _devices_in(document: dict[str, object], path: Path) -> list[Device]:
+def _devices_in(document: dict[str, object], path: Path, lines: Lines) -> tuple[dict[int, Device], list[str]]:
+    """The entries that are right, by their number, and what is wrong with the others."""
     unknown = sorted(set(document) - {"device"})
     problems = [f"{path}: unknown table [{name}]; machines are [[device]]" for name in unknown]
     entries = document.get("device", [])
     if not isinstance(entries, list):
-        raise InventoryError([*problems, f"{path}: write [[device]] with two brackets"])
-    devices: list[Device] = []
-    for number, entry in enumerate(entries, start=1):
-        name = entry.get("name", f"number {number}") if isinstance(entry, dict) else f"number {number}"
+        return {}, [*problems, f"{path}: write [[device]] with two brackets"]
+    devices: dict[int, Device] = {}
+    for number, entry in enumerate(entries):
+        name = entry.get("name", f"number {number + 1}") if isinstance(entry, dict) else f"number {number + 1}"
         try:
-            devices.append(Device.model_validate(entry))
+            devices[number] = Device.model_validate(entry)
         except ValidationError as error:
             problems += [
-                f"{path}: device {name}: {'.'.join(map(str, p['loc'])) or 'entry'}: {p['msg']}"
-                for p in error.errors(include_input=False, include_url=False)
+                f"{path}{lines.of(number, way[::-1])}: device {name}: {'.'.join(way) or 'entry'}: {message}"
+                for way, message in explained(error, Device)
             ]
-    if problems:
-        raise InventoryError(problems)
-    return devices
+    return devices, problems

@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("bringup_cli.commands.devices", "explain"),
     "images": ("bringup_cli.commands.services", "images"),
     "init": ("bringup_cli.commands.settings", "init"),
+    "inventory": ("bringup_cli.commands.inventory", "inventory"),
     "operator": ("bringup_cli.commands.operator", "operator"),
     "pki": ("bringup_cli.commands.pki", "pki"),
     "queues": ("bringup_cli.commands.queues", "queues"),

@@ -31,7 +31,7 @@ _LOGGED = {
     errors.PermanentError: "the API cannot serve this request",
     errors.AuditError: "the audit log cannot be written: nothing is changed",
     errors.StateDirUnavailable: "the API cannot use its STATE_DIR",
-    errors.InventoryError: "the inventory of the API cannot be read",
+    errors.InventoryError: "the inventory of the API cannot be read: `bringup inventory check` on its host lists why",
 }
 
 
