@@ -13,11 +13,13 @@ from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
 from bringup_cli.commands.selftest import examine_host
+from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, user_lines
-from bringup_cli.site.join import STANDARD_FOLDER, Joined, join
+from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
+from bringup_cli.site.request import read_requests
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
@@ -33,12 +35,17 @@ def site() -> None:
     """Hosts of a site: enroll one on the CA's host, join on the host itself; see all, and cut one off."""
 
 
+for command in (request, revoke, forget, status):
+    site.add_command(command)
+
+
 @site.command()
 @click.argument("host")
 @click.option("--role", "roles", multiple=True, type=click.Choice([one.value for one in HostRole]), help="Repeatable.")
 @click.option("--san", "sans", multiple=True, metavar="NAME", help="For servers: a name or address; repeatable.")
 @click.option("--file", "target", type=click.Path(dir_okay=False, path_type=Path), help="Default: HOST.site.age.")
 @click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0, 720, min_open=True))
+@click.option("--csr", "request_file", type=click.Path(dir_okay=False, path_type=Path), help="Of `site request`.")
 @click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
 @click.option(
     "--keeper",
@@ -57,6 +64,7 @@ def enroll(
     sans: tuple[str, ...],
     target: Path | None,
     hours: float,
+    request_file: Path | None,
     dev: bool,
     keeper_file: Path,
 ) -> None:
@@ -66,15 +74,16 @@ def enroll(
     """
     settings = _with_tls(settings_of(context))
     path, time = target or Path(f"{host}{bundle.SUFFIX}"), now()
+    asked_roles, requests = read_requests(request_file, host) if request_file else (tuple(map(HostRole, roles)), None)
     passphrase, made = _new_passphrase()
     with open_session(settings, wait_s=_WAIT_S) as session:
         registry = Registry.read(session.store)
-        found = registry.enrolled(host, map(HostRole, roles), sans, now=time, use_until=time + timedelta(hours=hours))
+        found = registry.enrolled(host, asked_roles, sans, now=time, use_until=time + timedelta(hours=hours))
         registry = _with_keeper(registry.with_host(found), keeper_file)
-        certify(session, found, None, renew_days=settings.renew_days, dev=dev)
+        certify(session, found, requests, renew_days=settings.renew_days, dev=dev)
         registry.put(session)
         session.commit()
-        files = bundle_files(session.store, registry, settings, found, with_keys=True)
+        files = bundle_files(session.store, registry, settings, found, with_keys=requests is None)
     _write(path, bundle.seal(bundle.pack(manifest_of(found, time), files), passphrase))
     click.echo(
         f"{path}: {found.name} ({', '.join(found.roles)}), to be used until {found.use_until:%Y-%m-%d %H:%M} UTC"
@@ -92,7 +101,7 @@ def enroll(
 @click.pass_obj
 def join_command(context: Context, *, file: Path, into: Path | None, force: bool) -> None:
     """Put everything of a file in its place, and run the self-test of what this host is."""
-    folder = into or _standard_folder()
+    folder = into or standard_folder()
     manifest, files = bundle.unpack(bundle.unseal(read(file), _passphrase(file)))
     joined = join(folder, manifest, files, now(), force=force)
     click.echo(f"{folder}: this is {manifest.host} ({', '.join(manifest.roles)})")
@@ -155,12 +164,6 @@ def _passphrase(file: Path) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
     return str(click.prompt(f"Passphrase of {file.name}", hide_input=True, err=True))
-
-
-def _standard_folder() -> Path:
-    if os.geteuid() == 0:
-        return STANDARD_FOLDER
-    raise SettingsError([f"--into: name a folder; only root can write to {STANDARD_FOLDER}"])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -58,10 +58,12 @@ class Keeper:
             redis.execute_command("ACL DELUSER", *users)
             redis.execute_command("ACL SAVE")
 
-    def connected(self, address: Address) -> set[str]:
-        """The users that are connected now. Raises as `set_users` does."""
+    def users(self, address: Address) -> dict[str, bool]:
+        """All users, and whether each is connected now. Raises as `set_users` does."""
         with self._at(address) as redis:
-            return {str(client["user"]) for client in redis.client_list()}
+            lines = [line.decode() if isinstance(line, bytes) else line for line in redis.execute_command("ACL LIST")]
+            connected = {str(client["user"]) for client in redis.client_list()}
+        return {line.split()[1]: line.split()[1] in connected for line in lines}
 
     @contextmanager
     def _at(self, address: Address) -> Iterator[Any]:  # redis-py has no types for commands as text

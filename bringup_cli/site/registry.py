@@ -114,9 +114,11 @@ class Registry(BaseModel):
             use_until: when its bundle ends.
 
         Raises:
-            Refused: it has no role, or it was revoked.
+            Refused: it has no role, it was revoked, or its name is that of a role.
         """
         Identity(Role.HOST, name)  # a name that is no name ends here
+        if name in set(Role):
+            raise Refused(f"{name} is the name of a role, and its files are those of the CA's own {name}")
         present = self.hosts.get(name)
         if present and present.revoked_at:
             raise Refused(
