@@ -95,6 +95,13 @@ class Api:
         return {q["name"]: q["queued"] for q in self.ok("GET", "/queues")["queues"]}
 
 
+def without_tls(patch: pytest.MonkeyPatch) -> None:
+    """Flask's client makes no TLS connection: no certificate is shown, and none is asked for."""
+    patch.setattr("api.auth._check_certificate", lambda _allowed: None)
+    for name in ("_presented", "_certificate_name"):
+        patch.setattr(f"api.auth.{name}", lambda: None)
+
+
 @pytest.fixture
 def make_api(tmp_path: Path) -> Callable[[Settings], Api]:
     def make(settings: Settings) -> Api:

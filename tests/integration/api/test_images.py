@@ -19,7 +19,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from bringup.wire.run import Run
-from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
+from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api, without_tls
 
 REAL = "02-00-00-00-00-05-1795426896"
 PXE = "02-00-00-00-00-06-1795426896"
@@ -330,7 +330,7 @@ def test_the_machine_is_told_whom_to_trust(make_images: MakeImages, tmp_path: Pa
     ca.write_text("-----OLD-----\n-----NEW-----\n")
     api = make_images(api_use_tls=True, api_tls_ca=ca)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.auth._check_certificate", lambda _allowed: None)  # no TLS in this client
+        without_tls(patch)
         path = path_of(media(api))
     told = json.loads(read(api, path).data[AREA_AT : AREA_AT + AREA_SIZE])
     assert told["ca_pem"] == ca.read_text(), "all of it: a CA may be being replaced"
@@ -345,7 +345,7 @@ def test_trust_that_cannot_be_given_whole_is_not_given_at_all(
         ca.write_text("x" * size)
     api = make_images(api_use_tls=True, api_tls_ca=ca)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("api.auth._check_certificate", lambda _allowed: None)
+        without_tls(patch)
         assert api.lease(REAL).status_code == 201
         assert api.tell(REAL, "boot_started").status_code == 202
         answer = api.call("POST", f"/runs/{REAL}/media", {"owner": "w"})
