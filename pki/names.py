@@ -107,8 +107,8 @@ def dns_names(certificate: x509.Certificate) -> list[str]:
     return [san.value for san in sans_of(certificate) if isinstance(san, x509.DNSName)]
 
 
-def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:
-    """The DNS names and addresses of a certificate, in their order."""
+def sans_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[San, ...]:
+    """The DNS names and addresses of a certificate or request, in their order."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, ValueError):

@@ -97,6 +97,28 @@ def leaf(
     )
 
 
+def voucher(authority: x509.Certificate, *, issuer: x509.Certificate) -> x509.CertificateBuilder:
+    """One CA's certificate for the key of another: who trusts the issuer may trust the other.
+
+    Args:
+        authority: the CA that is vouched for.
+        issuer: the CA that vouches.
+
+    Source: RFC 4210 s.4.4 (NewWithOld, OldWithNew), which RFC 7030 s.4.1.3 lets an EST server hand out.
+    """
+    ski = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    aki = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    start = max(authority.not_valid_before_utc, issuer.not_valid_before_utc)
+    end = min(authority.not_valid_after_utc, issuer.not_valid_after_utc)
+    return (
+        _builder(authority.subject, issuer.subject, authority.public_key(), start, end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(ski, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(aki), critical=False)
+    )
+
+
 def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
     """A KeyUsage of these bits and no others.
 
@@ -118,9 +140,13 @@ def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, c
     )
 
 
+def backdate(role: Role) -> timedelta:
+    """How long before it is issued a certificate of a role becomes valid."""
+    return EARLY_BACKDATE if role in {Role.API, Role.IMAGES} else BACKDATE
+
+
 def _period(role: Role, issuer: x509.Certificate, days: float, now: datetime) -> tuple[datetime, datetime]:
-    backdate = EARLY_BACKDATE if role in {Role.API, Role.IMAGES} else BACKDATE
-    start = max(now - backdate, issuer.not_valid_before_utc)
+    start = max(now - backdate(role), issuer.not_valid_before_utc)
     return start, min(now + timedelta(days=days), issuer.not_valid_after_utc)
 
 

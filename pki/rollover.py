@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
+from pki import profile
 from pki.authority import Authority, signer_of
 from pki.errors import Refused
 from pki.names import Identity
@@ -84,6 +86,21 @@ def finish(session: CaSession) -> Moved:
     session.trust(session.authority.certificate)
     session.install(session.authority)
     return _enter(session, Moved(None))
+
+
+def vouchers(session: CaSession) -> tuple[x509.Certificate, ...]:
+    """Each of the two CAs of a rollover certified by the other; none where there is one CA.
+
+    By them a host that trusts the one learns that it may trust the other, whoever brings it there.
+    """
+    one, other = session.authority, session.other
+    if other is None:
+        return ()
+    pairs = ((one, other), (other, one))
+    return tuple(
+        profile.voucher(subject.certificate, issuer=by.certificate).sign(by.key, hashes.SHA256())
+        for by, subject in pairs
+    )
 
 
 def _stage(session: CaSession) -> Stage:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from bringup.wire.site import Trust
 
@@ -56,6 +57,27 @@ def is_newer(new: Sequence[x509.CertificateRevocationList], old: Sequence[x509.C
     if any(after[name] < before[name] for name in kept):
         return False
     return after.keys() != before.keys() or any(after[name] > before[name] for name in kept)
+
+
+def usable_lists(new: bytes, present: bytes, anchors: Sequence[x509.Certificate]) -> bytes | None:
+    """The lists to use from now on, in PEM; None: the present ones stay.
+
+    Args:
+        new: the lists that were received.
+        present: those in use; empty: none yet.
+        anchors: the CAs that are trusted here. A list of another CA is left out.
+
+    Raises:
+        ValueError: ``new`` cannot be read, a CA has no list, or one is older than the present one.
+    """
+    old, lists = read_lists(present), [one for one in read_lists(new) if signer(one, anchors)]
+    if {signer(one, anchors) for one in lists} != set(anchors):
+        raise ValueError("a CA that is trusted here has no revocation list among those that were received")
+    if _numbers(lists) == _numbers(old):
+        return None
+    if not is_newer(lists, old):
+        raise ValueError("the revocation lists that were received are older than those in use")
+    return b"".join(one.public_bytes(Encoding.PEM) for one in lists)
 
 
 def signer(revocations: x509.CertificateRevocationList, anchors: Sequence[x509.Certificate]) -> x509.Certificate | None:

@@ -52,7 +52,10 @@ class Server(BaseApplication):
         """The application, made in each worker process."""
         app = self._listener.make_app(self.settings)
         if self._listener.name == "api":
-            Thread(target=app.extensions["bringup"].hosts.keep_comparing, daemon=True).start()
+            given = app.extensions["bringup"]
+            Thread(target=given.hosts.keep_comparing, daemon=True).start()
+            if self.settings.api_use_tls:
+                Thread(target=CrlWriter(given.trust, self.settings).keep_current, daemon=True).start()
         return app
 
 

@@ -43,9 +43,15 @@ class EnrollmentRecord(BaseModel):
         return not self.certificate and not self.reason
 
 
-def enrollment_id(presenter: str, identity: str, der: bytes) -> str:
-    """The same for the same request of the same presenter, so that asking again is no other request."""
-    return hashlib.sha256(f"{presenter} {identity} ".encode() + der).hexdigest()
+def enrollment_id(presenter: str, identity: str, content: bytes) -> str:
+    """The same for the same request of the same presenter, so that asking again is no other request.
+
+    Args:
+        presenter: the identity in the certificate that was presented.
+        identity: the identity to renew.
+        content: of the request without its signature, which differs each time that a client signs it.
+    """
+    return hashlib.sha256(f"{presenter} {identity} ".encode() + content).hexdigest()
 
 
 class Enrollments:

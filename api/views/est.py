@@ -59,7 +59,7 @@ def simplereenroll() -> Response:
 def _asked(request: x509.CertificateSigningRequest, presented: x509.Certificate, identity: str) -> EnrollmentRecord:
     presenter = identity_in(presented) or ""
     asked = EnrollmentRecord(
-        id=enrollment_id(presenter, identity, request.public_bytes(Encoding.DER)),
+        id=enrollment_id(presenter, identity, request.tbs_certrequest_bytes),
         presenter_serial=f"{presented.serial_number:X}",
         request=request.public_bytes(Encoding.PEM).decode(),
         received_at=services().database.now(),

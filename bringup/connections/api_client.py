@@ -21,6 +21,7 @@ from bringup.wire.message import Readiness, read_reply
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 _NOT_READY = 503  # with the same document as 200, and so no error here
+_ACCEPTED = 202
 _LONGEST_RETRY_AFTER_S = 600.0  # our API asks for seconds; a proxy that asks for a day must not stop us for a day
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 
@@ -112,6 +113,17 @@ class ApiClient:
         except ValidationError:
             raise _foreign(self._base) from None
 
+    def est(self, path: str, request: bytes | None = None) -> bytes | None:
+        """``/.well-known/est{path}`` by RFC 7030: the body of the response; None: 202, ask again later.
+
+        Args:
+            path: with a slash at its start.
+            request: PKCS #10 in base64; None: a GET.
+        """
+        method, media_type = ("GET", "") if request is None else ("POST", "application/pkcs10")
+        response = self._exchange(method, f"/.well-known/est{path}", request, media_type)
+        return None if response.status_code == _ACCEPTED else response.content
+
     def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
         try:
             return read_reply(reply, self._send(method, path, body).content)
@@ -120,14 +132,18 @@ class ApiClient:
 
     def _send(self, method: str, path: str, body: BaseModel | None, *, also: int = 0) -> requests.Response:
         """The response with a status of success, or ``also``."""
-        url = f"{self._base}/api/v1{path}"
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
+        return self._exchange(method, f"/api/v1{path}", data, "application/json", also=also)
+
+    def _exchange(
+        self, method: str, path: str, data: bytes | None, media_type: str, *, also: int = 0
+    ) -> requests.Response:
         try:
             response = self._session.request(
                 method,
-                url,
+                f"{self._base}{path}",
                 data=data,
-                headers={"Content-Type": "application/json"} if data else {},
+                headers={"Content-Type": media_type} if data else {},
                 timeout=self._timeout,
                 allow_redirects=False,  # a redirect would carry our token elsewhere
             )

@@ -24,7 +24,7 @@ _Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}\.[a-z]{1,20}\.bringup\.i
 class Enrollment(Message):
     """A request for renewal that waits for the CA."""
 
-    id: str
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # the name of a file at the CA
     identity: str
     presenter: str  # whose certificate was presented: the same identity, or that of its host
     presenter_serial: str

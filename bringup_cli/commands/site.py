@@ -14,6 +14,7 @@ from bringup.settings.generated import new_secret
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
 from bringup_cli.commands.selftest import examine_host
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
+from bringup_cli.commands.site_timers import renew, sign
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, user_lines
@@ -35,7 +36,7 @@ def site() -> None:
     """Hosts of a site: enroll one on the CA's host, join on the host itself; see all, and cut one off."""
 
 
-for command in (request, revoke, forget, status):
+for command in (request, revoke, forget, status, sign, renew):
     site.add_command(command)
 
 

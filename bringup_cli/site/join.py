@@ -24,7 +24,7 @@ from pki.names import Identity, Role, sans_of
 from pki.store import read_certificates
 
 STANDARD_FOLDER = Path("/etc/bringup")
-_STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
+STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
 # Users that services run as, where the host has them: the first that exists owns the files.
 _SERVICE_USERS = ("bringup",)
 _REDIS_USERS = ("redis", "valkey")
@@ -77,7 +77,7 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
             f"the CA's host: bringup site enroll {manifest.host}"
         )
     _make_folders(folder, manifest.roles)
-    state = folder / _STATE
+    state = folder / STATE
     with exclusive_lock(state / "lock", "bringup site join"):
         finish(folder, state)
         discard_staged(state, [folder])
@@ -119,7 +119,7 @@ def _placed(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> dic
         name: data.replace(layout.FOLDER.encode(), str(folder.absolute()).encode()) if name.endswith(".env") else data
         for name, data in files.items()
     }
-    for identity in _identities(manifest):
+    for identity in identities(manifest):
         names = layout.files_of(identity)
         if str(names.key) not in files:
             placed[str(names.key)] = _own_key(folder, identity, files[str(names.certificate)])
@@ -145,7 +145,8 @@ def requested_key(folder: Path, identity: Identity) -> Path:
     return folder / "requested" / f"{identity.role}-key.pem"
 
 
-def _identities(manifest: Manifest) -> list[Identity]:
+def identities(manifest: Manifest) -> list[Identity]:
+    """The certificates that a host has: one for each role, and that of the host itself."""
     return [Identity(Role(role), manifest.host) for role in (*manifest.roles, Role.HOST)]
 
 
@@ -161,7 +162,7 @@ def _make_folders(folder: Path, roles: tuple[HostRole, ...]) -> None:
     for parent in reversed([folder, *folder.parents]):
         if not parent.exists():
             _make(parent, service, private=False)
-    _make(folder / _STATE, None, private=True)
+    _make(folder / STATE, None, private=True)
     _make(folder / "var", service, private=True)
     for name in ("pki", "pki/ca", "pki/issued"):
         _make(folder / name, service, private=False)

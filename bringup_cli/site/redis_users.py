@@ -65,6 +65,17 @@ class Keeper:
             connected = {str(client["user"]) for client in redis.client_list()}
         return {line.split()[1]: line.split()[1] in connected for line in lines}
 
+    def reload_tls(self, address: Address, ca: Path, cert: Path, key: Path) -> None:
+        """Let a running Redis read its files again: all three in one command, for they must fit. As `set_users`.
+
+        Args:
+            address: of the Redis.
+            ca, cert, key: its files.
+        """
+        pairs = {"tls-ca-cert-file": ca, "tls-cert-file": cert, "tls-key-file": key}
+        with self._at(address) as redis:
+            redis.execute_command("CONFIG SET", *(text for pair in pairs.items() for text in map(str, pair)))
+
     @contextmanager
     def _at(self, address: Address) -> Iterator[Any]:  # redis-py has no types for commands as text
         host, port = address

@@ -1,0 +1,117 @@
+"""Whether the CA renews what a host has asked for: only what it knows, unchanged, and what is due."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from cryptography import x509
+
+from bringup.wire.site import Enrollment, HostReport
+from bringup_cli.site.registry import Registry
+from pki.authority import key_id
+from pki.csr import read_request
+from pki.errors import InvalidInput, Refused
+from pki.ledger import Entry, Ledger
+from pki.names import Identity, Role, San, parse_identity, san_text
+from pki.profile import backdate
+from pki.session import CaSession
+
+# The share of its life after which a certificate is renewed: clients ask after two thirds, by their own clocks; one
+# that asks at each minute from its first day on must not fill the ledger.
+_EARLIEST = 0.5
+
+Reports = Mapping[str, HostReport]
+
+
+def wanted(
+    session: CaSession, registry: Registry, reports: Reports, asked: Enrollment
+) -> tuple[Identity, x509.CertificateSigningRequest]:
+    """The identity that is renewed, and the request for it. Every claim of the API is checked by what the CA knows.
+
+    Args:
+        session: at the CA; nothing is changed in it.
+        registry: the hosts of the site.
+        reports: what each host has, by its name.
+        asked: as the API has it.
+
+    Raises:
+        InvalidInput: the request is none, or of a weak key.
+        Refused: it must not be signed.
+    """
+    request = read_request(asked.request.encode(), f"the request of {asked.presenter}")
+    identity, sans = _names(request)
+    presented = _presented(session, asked)
+    _check_host(registry, presented.identity, identity)
+    latest = _latest(session.ledger, identity)
+    if set(latest.sans) != set(map(san_text, sans)):
+        raise Refused(f"the names of {identity.dns} have changed: those on record are {', '.join(latest.sans)}")
+    held = presented if presented.identity == identity else _held(session.ledger, reports, asked, identity) or latest
+    _check_due(session, held)
+    if identity.is_standard and session.store.files(identity).key.exists():
+        raise Refused(f"{identity.dns} is renewed where its key is, at the CA", hint="bringup pki renew")
+    return identity, request
+
+
+def _names(request: x509.CertificateSigningRequest) -> tuple[Identity, tuple[San, ...]]:
+    try:
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        raise InvalidInput("the request has no names that can be read") from None
+    sans = tuple(name for name in names if isinstance(name, (x509.DNSName, x509.IPAddress)))
+    found = [one for name in sans if isinstance(name, x509.DNSName) and (one := parse_identity(name.value))]
+    if len(found) != 1 or len(sans) != len(names):
+        raise InvalidInput("the request names no identity of this PKI, or more than one, or other things")
+    return found[0], sans
+
+
+def _presented(session: CaSession, asked: Enrollment) -> Entry:
+    """The certificate that was presented, as the ledger has it."""
+    serial = int(asked.presenter_serial, 16)
+    entry = next((one for one in session.ledger.entries if int(one.serial, 16) == serial), None)
+    if entry is None or entry.identity is None or entry.identity.dns != asked.presenter:
+        raise Refused(f"the certificate that {asked.presenter} has presented is not known here")
+    if entry.revoked_at or entry.not_after <= session.now:
+        raise Refused(f"the certificate that {asked.presenter} has presented was revoked or has ended")
+    return entry
+
+
+def _check_host(registry: Registry, presenter: Identity | None, identity: Identity) -> None:
+    host = registry.hosts.get(presenter.name) if presenter else None
+    if host and host.revoked_at and presenter in host.identities:
+        raise Refused(f"{host.name} was revoked")
+    if presenter == identity:
+        return
+    if presenter is None or presenter.role is not Role.HOST or host is None or identity not in host.identities:
+        raise Refused(f"{identity.dns} is no identity of that host", hint="bringup site enroll")
+
+
+def _latest(ledger: Ledger, identity: Identity) -> Entry:
+    entries = [one for one in ledger.entries if one.identity == identity]
+    if not entries:
+        raise Refused(f"{identity.dns} was never issued here")
+    latest = max(entries, key=lambda one: one.issued_at)
+    if latest.revoked_at:
+        raise Refused(f"{identity.dns} was revoked on {latest.revoked_at:%Y-%m-%d}")
+    return latest
+
+
+def _held(ledger: Ledger, reports: Reports, asked: Enrollment, identity: Identity) -> Entry | None:
+    """What its host uses now: a certificate that was issued and never arrived there does not count."""
+    report = reports.get(asked.presenter.partition(".")[0])
+    certificate = report.certificates.get(identity.dns) if report else None
+    if certificate is None:
+        return None
+    serial = int(certificate.serial, 16)
+    return next((e for e in ledger.entries if e.identity == identity and int(e.serial, 16) == serial), None)
+
+
+def _check_due(session: CaSession, held: Entry) -> None:
+    start = from_issuing(held.not_before, held.not_after, held.identity)
+    due_at = start + (held.not_after - start) * _EARLIEST
+    if held.issuer == key_id(session.authority.certificate) and session.now < due_at:
+        raise Refused(f"the present certificate is not due before {due_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def from_issuing(start: datetime, end: datetime, identity: Identity | None) -> datetime:
+    """When a certificate was issued, by its validity: they begin earlier than that, for clocks that are wrong."""
+    issued = start + backdate(identity.role) if identity else start
+    return issued if issued < end else start

@@ -1,0 +1,88 @@
+"""A rollover of a site moves on when every host has come along: by what the hosts themselves have reported."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bringup.wire.site import HostReport
+from bringup_cli.site.decide import Reports
+from bringup_cli.site.enroll import CA_CLIENT
+from bringup_cli.site.registry import Host, Registry
+from pki import rollover
+from pki.authority import key_id
+from pki.files import read
+from pki.rollover import Moved
+from pki.session import CaSession
+from pki.store import Stage, Store
+
+
+def move_on(session: CaSession, registry: Registry, reports: Reports) -> tuple[Moved | None, list[str]]:
+    """The next stage of a rollover, if every host is at the present one; else what it waits for.
+
+    Raises:
+        Refused, Damaged: the CA cannot sign now.
+    """
+    stage = session.rollover.stage
+    if stage is None:
+        return None, []
+    if blockers := list(waits_for(session, registry, reports)):
+        return None, blockers
+    return (rollover.finish if stage is Stage.SERVERS else rollover.advance)(session), []
+
+
+def waits_for(session: CaSession, registry: Registry, reports: Reports) -> Iterator[str]:
+    """What is not yet at the stage of the rollover, one line each."""
+    stage = session.rollover.stage
+    for host in registry.hosts.values():
+        if not host.revoked_at and stage is not None and (why := _behind(session, host, reports.get(host.name), stage)):
+            yield f"{host.name}: {why}"
+    if stage is Stage.SERVERS:
+        yield from _others(session, registry)
+
+
+def write_reports(session: CaSession, reports: Reports) -> None:
+    """Keep what the hosts have, for `bringup site status`; written only when it has changed."""
+    text = json.dumps({name: report.model_dump(mode="json") for name, report in sorted(reports.items())}, indent=1)
+    path = session.store.state / _FILE
+    if not path.exists() or read(path) != text.encode():
+        session.put(path, text.encode(), secret=True)
+        session.commit()
+
+
+def read_reports(store: Store) -> Reports:
+    """What `write_reports` has kept; empty where there is nothing."""
+    path = store.state / _FILE
+    if not path.exists():
+        return {}
+    return {name: HostReport.model_validate(one) for name, one in json.loads(read(path)).items()}
+
+
+_FILE = "site-reports.json"
+
+
+def _behind(session: CaSession, host: Host, report: HostReport | None, stage: Stage) -> str:
+    if report is None:
+        return "it has not reported yet: is the timer of `bringup site renew` running there?"
+    needed = {one.public_bytes(Encoding.DER) for one in session.trusted}
+    if not {hashlib.sha256(one).hexdigest() for one in needed} <= set(report.anchors):
+        return "it does not trust both CAs yet"
+    if stage is Stage.TRUST:
+        return ""
+    signer = key_id(session.authority.certificate)
+    for identity in host.identities:
+        held = report.certificates.get(identity.dns)
+        if stage is Stage.CLIENTS and identity.role.is_server:
+            continue
+        if held is None or held.issuer != signer:
+            return f"{identity.dns} has no certificate of the new CA yet"
+    return ""
+
+
+def _others(session: CaSession, registry: Registry) -> Iterator[str]:
+    """Identities of no host: whether their new files were carried to where they are used is known to people alone."""
+    of_hosts = {identity for host in registry.hosts.values() for identity in host.identities}
+    for identity in session.store.identities():
+        if identity not in of_hosts and not identity.is_standard and identity != CA_CLIENT:
+            yield f"{identity.dns}: carry its new files to where it is used, then: bringup pki rollover finish"
