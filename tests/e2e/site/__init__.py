@@ -1,0 +1,1 @@
+"""A site of three hosts that renews itself."""
