@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -60,7 +61,7 @@ def run_pass(host: HostFolder, api: ApiClient, now: Callable[[], datetime]) -> H
         _attempt(done, lambda: _report(host, api, done))
         _attempt(done, lambda: _renew_trust(host, api, done, now()))
         for identity in host.identities:
-            _attempt(done, lambda one=identity: _renew(host, api, one, done, now()))
+            _attempt(done, partial(_renew, host, api, identity, done, now()))
         _attempt(done, lambda: _reload_redis(host))
         if done.renewed or done.trust:
             _attempt(done, lambda: _report(host, api, done))

@@ -48,8 +48,10 @@ class ThreeHosts:
         self.ca.mkdir()
         (folder / "leases.jsonl").touch()
         self.env_file = self.ca / ".env"
+        port = free_port()
         self.env_file.write_text(
-            f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={free_port()}\n"
+            f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={port}\n"
+            f"CALLBACK_API_URL=https://127.0.0.1:{port}\n"
             f"PKI_DIR={self.ca}/pki\nAPI_TOKEN={'t' * 16}okenofthesite\nAPI_WORKERS=1\nENVIRONMENT=development\n"
             f"REDIS_PASSWORD=notusedbyanyhost1234\nDHCP_PATH={folder}/leases.jsonl\nDHCP_SOURCE=jsonl\n"
             "RETRY_MIN_S=1\nRETRY_MAX_S=2\n"
@@ -91,6 +93,8 @@ class ThreeHosts:
         for host in registry.hosts.values():
             files = enroll.bundle_files(self.store, registry, self.settings, host, with_keys=True)
             join(self.folder / host.name, enroll.manifest_of(host, now), files, now)
+        with (self.folder / "w1/tailer.env").open("a") as settings:
+            settings.write(f"DHCP_PATH={self.folder}/leases.jsonl\n")  # where the log is, a person sets on each host
         (self.folder / "a1/devices.toml").touch()
         (self.folder / "w1/devices.toml").touch()
 
