@@ -105,7 +105,7 @@ class HostFolder:
 
     def _finish(self, state: Path) -> None:
         finish(self.folder, state)
-        discard_staged(state, [self.folder])
+        discard_staged(state, [self.folder / "pki"])  # elsewhere services write files of their own
 
     def pending(self, identity: Identity) -> Path:
         """Where the next key of an identity is until its certificate is here."""

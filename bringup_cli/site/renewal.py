@@ -1,4 +1,4 @@
-"""One pass of a host: trust anchors, revocation lists, its own certificates, and Redis told of them.
+"""One pass of a host: trust anchors, revocation lists, its own certificates, and what Redis has of them.
 
 Source: RFC 7030 (EST). A new CA is trusted only if one that is trusted already has certified its key: an API that was
 taken over cannot bring a CA of its own.
@@ -185,7 +185,7 @@ def _certificates(body: bytes) -> list[x509.Certificate]:
 
 
 def _reload_redis(host: HostFolder) -> None:
-    """At each pass, whether or not files have changed: a pass that was killed in between has told Redis nothing."""
+    """At each pass, whether or not files have changed: a pass that was killed in between has not reached Redis."""
     if HostRole.REDIS not in host.manifest.roles:
         return
     identity = Identity(Role.REDIS, host.manifest.host)
