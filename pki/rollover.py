@@ -91,7 +91,7 @@ def finish(session: CaSession) -> Moved:
 def vouchers(session: CaSession) -> tuple[x509.Certificate, ...]:
     """Each of the two CAs of a rollover certified by the other; none where there is one CA.
 
-    By them a host that trusts the one learns that it may trust the other, whoever brings it there.
+    By them a host that trusts the one learns that it may trust the other, whatever brings it there.
     """
     one, other = session.authority, session.other
     if other is None:

@@ -44,7 +44,13 @@ class TrustStore:
         return self._database.field(keys.TRUST, _VERSION)
 
     def report(self, name: str, report: HostReport, now: datetime) -> None:
-        """Keep what a host has; as many as there are hosts with a certificate."""
+        """Keep what a host has; as many as there are hosts with a certificate.
+
+        Args:
+            name: of the host.
+            report: what it has.
+            now: when it was received.
+        """
         view = HostView(name=name, at=now, report=report)
         with self._database.errors():
             self._database.connection.hset(keys.HOSTS, name, view.model_dump_json())

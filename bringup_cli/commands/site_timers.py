@@ -73,7 +73,7 @@ def renew(*, folder: Path | None, watch: float | None, output: Output) -> None:
 
 
 def api_of_ca(settings: Settings) -> ApiClient:
-    """The API, with the certificate of the CA's host."""
+    """The API, with the certificate of the CA's host. Raises SettingsError."""
     if not settings.api_use_tls:
         raise SettingsError(["API_USE_TLS: must be true, for the API knows the CA's host by its certificate"])
     files = store_of(settings).files(CA_CLIENT)

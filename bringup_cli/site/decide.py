@@ -112,6 +112,12 @@ def _check_due(session: CaSession, held: Entry) -> None:
 
 
 def from_issuing(start: datetime, end: datetime, identity: Identity | None) -> datetime:
-    """When a certificate was issued, by its validity: they begin earlier than that, for clocks that are wrong."""
+    """When a certificate was issued: its validity begins earlier than that, for clocks that are wrong.
+
+    Args:
+        start: of its validity.
+        end: of its validity.
+        identity: the holder.
+    """
     issued = start + backdate(identity.role) if identity else start
     return issued if issued < end else start

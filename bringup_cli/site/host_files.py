@@ -17,7 +17,7 @@ from bringup_cli.site.bundle import Manifest
 from bringup_cli.site.join import STATE, identities
 from bringup_cli.site.registry import HostRole
 from pki.authority import fits, pem, read_key
-from pki.errors import PkiError
+from pki.errors import Damaged, PkiError
 from pki.files import exclusive_lock, make_directory, read
 from pki.journal import Journal, discard_staged, finish
 from pki.names import Identity, Role
@@ -126,10 +126,19 @@ class HostFolder:
     def with_certificate(
         self, identity: Identity, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> dict[Path, bytes]:
-        """The new files of an identity, whose key is the pending one. Raises Damaged: the key does not fit."""
+        """The new files of an identity, whose key is the pending one.
+
+        Args:
+            identity: the holder.
+            certificate: as the CA has signed it.
+            issuer: the CA.
+
+        Raises:
+            Damaged: the key does not fit.
+        """
         key, files = self.pending(identity), self.files(identity)
         if not fits(read_key(key), certificate):
-            raise SettingsError([f"{identity.dns}: the certificate that was sent is not for the key that was made"])
+            raise Damaged(f"{identity.dns}: the certificate that was sent is not for the key that was made here")
         found = {files.certificate: pem(certificate), files.key: read(key)}
         return found | ({files.bundle: pem(certificate, issuer)} if identity.role.is_server else {})
 

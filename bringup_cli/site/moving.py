@@ -21,6 +21,11 @@ from pki.store import Stage, Store
 def move_on(session: CaSession, registry: Registry, reports: Reports) -> tuple[Moved | None, list[str]]:
     """The next stage of a rollover, if every host is at the present one; else what it waits for.
 
+    Args:
+        session: at the CA; committed here.
+        registry: the hosts of the site.
+        reports: what each host has, by its name.
+
     Raises:
         Refused, Damaged: the CA cannot sign now.
     """
@@ -33,7 +38,7 @@ def move_on(session: CaSession, registry: Registry, reports: Reports) -> tuple[M
 
 
 def waits_for(session: CaSession, registry: Registry, reports: Reports) -> Iterator[str]:
-    """What is not yet at the stage of the rollover, one line each."""
+    """What is not yet at the stage of the rollover, one line each; arguments as `move_on`."""
     stage = session.rollover.stage
     for host in registry.hosts.values():
         if not host.revoked_at and stage is not None and (why := _behind(session, host, reports.get(host.name), stage)):
