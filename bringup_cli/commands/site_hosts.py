@@ -19,14 +19,13 @@ from bringup_cli.site import redis_users
 from bringup_cli.site import revoke as revocation
 from bringup_cli.site.enroll import CA_CLIENT
 from bringup_cli.site.join import STANDARD_FOLDER
+from bringup_cli.site.moving import trusted_by
 from bringup_cli.site.redis_users import Keeper, everywhere
 from bringup_cli.site.registry import Host, HostRole, Registry
 from bringup_cli.site.request import SUFFIX, make_request
+from bringup_cli.site.sign import trust_of
 from bringup_cli.site.status import Seen, remember, rows
-from pki.authority import key_id, pem
-from pki.files import read
 from pki.ledger import REASONS
-from pki.session import CaSession
 
 # Seconds that a command waits for another at the CA.
 _WAIT_S = 15
@@ -61,7 +60,7 @@ def revoke(context: Context, *, host: str, reason: str) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         done = revocation.revoke(session, host, reason)
         keeper = Keeper(settings, Registry.read(session.store).keeper)
-        trust = _trust(session)
+        trust = trust_of(session)
     failed = _removed_from_redis(keeper, done.host)
     failed |= _published(settings, trust)
     click.echo(f"{host} is revoked: {len(done.entries)} certificates; {', '.join(done.host.redis_users) or 'no user'}")
@@ -94,10 +93,13 @@ def status(context: Context, output: Output) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         remember(session, {name: found.last(host) for name, host in registry.hosts.items()})
     listed = rows(store_of(settings), registry, found, renew_days=settings.renew_days)
+    trusted = trusted_by(store_of(settings))
+    for row in listed:
+        row["trusts"] = trusted.get(row["host"], [])
     if output == "json":
         print_json(listed)
         return
-    columns = ("Host", "Roles", "State", "Days left", "Last seen", "Due")
+    columns = ("Host", "Roles", "State", "Days left", "Last seen", "Due", "Trusts")
     print_table("Site", columns, [[_cell(value) for value in row.values()] for row in listed])
 
 
@@ -106,14 +108,6 @@ def standard_folder() -> Path:
     if os.geteuid() == 0:
         return STANDARD_FOLDER
     raise SettingsError([f"--into: name a folder; only root can write to {STANDARD_FOLDER}"])
-
-
-def _trust(session: CaSession) -> Trust:
-    return Trust(
-        anchors=pem(*session.trusted).decode(),
-        crl=read(session.store.ca_crl).decode(),
-        issuer=key_id(session.authority.certificate),
-    )
 
 
 def _removed_from_redis(keeper: Keeper, host: Host) -> dict[str, str]:

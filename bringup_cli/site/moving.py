@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bringup.wire.site import HostReport
@@ -12,6 +13,7 @@ from bringup_cli.site.enroll import CA_CLIENT
 from bringup_cli.site.registry import Host, Registry
 from pki import rollover
 from pki.authority import key_id
+from pki.errors import Refused
 from pki.files import read
 from pki.rollover import Moved
 from pki.session import CaSession
@@ -39,12 +41,31 @@ def move_on(session: CaSession, registry: Registry, reports: Reports) -> tuple[M
 
 def waits_for(session: CaSession, registry: Registry, reports: Reports) -> Iterator[str]:
     """What is not yet at the stage of the rollover, one line each; arguments as `move_on`."""
+    yield from hosts_behind(session, registry, reports)
+    if session.rollover.stage is Stage.SERVERS:
+        yield from _others(session, registry)
+
+
+def hosts_behind(session: CaSession, registry: Registry, reports: Reports) -> Iterator[str]:
+    """The hosts that the next stage of the rollover would cut off, one line each; arguments as `move_on`."""
     stage = session.rollover.stage
     for host in registry.hosts.values():
         if not host.revoked_at and stage is not None and (why := _behind(session, host, reports.get(host.name), stage)):
             yield f"{host.name}: {why}"
-    if stage is Stage.SERVERS:
-        yield from _others(session, registry)
+
+
+def check_hosts(session: CaSession) -> None:
+    """Refuse the next stage of a rollover that a person asks for, while a host would be cut off by it.
+
+    Raises:
+        Refused: a host is behind.
+    """
+    registry, reports = Registry.read(session.store), read_reports(session.store)
+    if behind := list(hosts_behind(session, registry, reports)):
+        raise Refused(
+            f"the rollover waits for {'; '.join(behind)}",
+            hint="bringup site sign goes on by itself; a host that is gone: bringup site revoke HOST",
+        )
 
 
 def write_reports(session: CaSession, reports: Reports) -> None:
@@ -67,11 +88,21 @@ def read_reports(store: Store) -> Reports:
 _FILE = "site-reports.json"
 
 
+def trusted_by(store: Store) -> dict[str, list[str]]:
+    """The names of the CAs that each host has reported to trust. Raises Damaged, NotSetUp."""
+    names = {_digest(one): one.subject.rfc4514_string().removeprefix("CN=") for one in store.authorities()}
+    reports = read_reports(store)
+    return {host: [names.get(one, f"another, {one[:12]}") for one in found.anchors] for host, found in reports.items()}
+
+
+def _digest(authority: x509.Certificate) -> str:
+    return hashlib.sha256(authority.public_bytes(Encoding.DER)).hexdigest()
+
+
 def _behind(session: CaSession, host: Host, report: HostReport | None, stage: Stage) -> str:
     if report is None:
         return "it has not reported yet: is the timer of `bringup site renew` running there?"
-    needed = {one.public_bytes(Encoding.DER) for one in session.trusted}
-    if not {hashlib.sha256(one).hexdigest() for one in needed} <= set(report.anchors):
+    if not set(map(_digest, session.trusted)) <= set(report.anchors):
         return "it does not trust both CAs yet"
     if stage is Stage.TRUST:
         return ""

@@ -81,13 +81,18 @@ def run_pass(open_session: OpenSession, api: ApiClient) -> Pass:
 def publish(open_session: OpenSession, api: ApiClient) -> None:
     """Post trust anchors and revocation lists as they are now. Raises as `run_pass` does."""
     with open_session() as session:
-        trust = Trust(
-            anchors=pem(*session.trusted).decode(),
-            vouchers=pem(*rollover.vouchers(session)).decode(),
-            crl=read(session.store.ca_crl).decode(),
-            issuer=key_id(session.authority.certificate),
-        )
+        trust = trust_of(session)
     api.put("/trust", trust, TrustView)
+
+
+def trust_of(session: CaSession) -> Trust:
+    """Trust anchors and revocation lists as they are now. Raises Damaged, CaKeyLocked."""
+    return Trust(
+        anchors=pem(*session.trusted).decode(),
+        vouchers=pem(*rollover.vouchers(session)).decode(),
+        crl=read(session.store.ca_crl).decode(),
+        issuer=key_id(session.authority.certificate),
+    )
 
 
 def _answer(open_session: OpenSession, api: ApiClient, reports: Reports, asked: Enrollment, done: Pass) -> None:

@@ -6,6 +6,7 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
+from bringup_cli.site.moving import check_hosts
 from pki import rollover
 from pki.errors import InvalidInput, NotSetUp
 from pki.names import STANDARD, Role, San, san_text, sans_of
@@ -146,6 +147,7 @@ def start(context: Context) -> None:
 def advance(context: Context) -> None:
     """Go on: certificates of the new CA for the clients, then for the servers."""
     with open_session(settings_of(context)) as session:
+        check_hosts(session)
         moved = rollover.advance(session)
     _report_step(moved)
 
@@ -155,6 +157,7 @@ def advance(context: Context) -> None:
 def finish(context: Context) -> None:
     """Trust the new CA alone."""
     with open_session(settings_of(context)) as session:
+        check_hosts(session)
         moved = rollover.finish(session)
     _report_step(moved)
 

@@ -1,0 +1,1 @@
+"""Renewal of a site, without a network."""
