@@ -1,6 +1,7 @@
 """Every way in which a BMC refuses or stays silent, and the reason that the run gets for it."""
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,18 +36,37 @@ def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, bm
     ]
 
 
-def test_a_bmc_that_keeps_silent_holds_up_no_other(
-    emulator: Emulator, bmc: RedfishBmc, make_settings: MakeSettings, credentials: Path
+@pytest.fixture
+def silent(emulator: Emulator, make_bmc: MakeBmc) -> Iterator[tuple[socket.socket, str]]:
+    """A port that accepts connections and never sends a byte, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        yield port, f"https://127.0.0.1:{port.getsockname()[1]}"
+
+
+def test_a_bmc_that_keeps_silent_is_unreachable_when_its_time_is_up(
+    silent: tuple[socket.socket, str], make_bmc: MakeBmc
 ) -> None:
+    with pytest.raises(BmcUnavailable, match="timed out"):
+        make_bmc(bmc=silent[1]).power_state()
+
+
+def test_a_bmc_that_keeps_silent_holds_up_no_other(
+    silent: tuple[socket.socket, str],
+    emulator: Emulator,
+    bmc: RedfishBmc,
+    make_settings: MakeSettings,
+    credentials: Path,
+) -> None:
+    port, address = silent
     settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=30)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        other = RedfishBmc(run_on(emulator, bmc=f"https://127.0.0.1:{silent.getsockname()[1]}"), settings)
-        with ThreadPoolExecutor() as threads:
-            asked = threads.submit(other.power_state)
-            with silent.accept()[0]:
-                assert bmc.power_state() == "Off"
-                assert not asked.done()
-            assert isinstance(asked.exception(), BmcUnavailable)
+    other = RedfishBmc(run_on(emulator, bmc=address), settings)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(other.power_state)
+        with port.accept()[0]:
+            assert bmc.power_state() == "Off"
+            assert not asked.done()
+            port.close()  # and what it has accepted: nothing is left to wait for
+        assert isinstance(asked.exception(), BmcUnavailable)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
