@@ -1,5 +1,5 @@
 """``python -m bringup_cli`` is the same as the ``bringup`` command."""
 
-from bringup_cli.root import main
+from bringup_cli import main
 
 main()

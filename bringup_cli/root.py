@@ -1,10 +1,11 @@
 """The root of the command line: where commands hang, and where errors become one clear message."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
@@ -82,6 +83,15 @@ def cli(context: click.Context, env_file: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
+    try:
+        _run()
+    finally:
+        # A process that ends looks for garbage once more in all that it holds, which is a quarter of the time of a
+        # command, and half of the time in which the API stops. What is frozen is left to the operating system.
+        gc.freeze()
+
+
+def _run() -> NoReturn:
     try:
         # click hands the status of Context.exit back here instead of raising it.
         status = cli.main(standalone_mode=False)

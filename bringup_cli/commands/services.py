@@ -1,8 +1,6 @@
 """``bringup api``, ``bringup images`` and ``bringup work``: serve until the process gets a signal to stop."""
 
-import os
 import signal
-import sys
 from importlib import import_module
 
 import click
@@ -10,8 +8,7 @@ import click
 from bringup.settings.rules import Use
 from bringup_cli.context import Context
 
-# Imported when a command runs, not with this module: each service would load the other's libraries, and `api` and
-# `images` everything twice, before and after `_restart_cooperative`; that makes a start a second longer.
+# Imported when a command runs, not with this module: each service would load the other's libraries.
 _SERVER, _RUNNER = "api.server.server", "workers.runner"
 
 
@@ -20,7 +17,6 @@ _SERVER, _RUNNER = "api.server.server", "workers.runner"
 @click.pass_obj
 def api(context: Context, *, accept_redis: bool) -> None:
     """Serve the callback API."""
-    _restart_cooperative()
     import_module(_SERVER).serve(context.settings_for(Use.REDIS, Use.CALLBACKS), accept_redis=accept_redis)
 
 
@@ -28,7 +24,6 @@ def api(context: Context, *, accept_redis: bool) -> None:
 @click.pass_obj
 def images(context: Context) -> None:
     """Serve the validation images on IMAGE_PORT, to BMCs, which have no certificate."""
-    _restart_cooperative()
     import_module(_SERVER).serve_images(context.settings_for(Use.REDIS, Use.IMAGES))
 
 
@@ -40,15 +35,3 @@ def work(context: Context) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()
-
-
-def _restart_cooperative() -> None:
-    """Run this command anew in a process where every wait is gevent's; return where that is so already.
-
-    The patch must come before redis, requests and ssl are imported, and must never reach another command. Without -P
-    the new process would search the working directory first, and import a foreign package ``api`` that lies there.
-    """
-    monkey = sys.modules.get("gevent.monkey")  # loaded where it has patched this process
-    if monkey is None or not monkey.is_module_patched("socket"):
-        command = [sys.executable, "-P", "-m", "gevent.monkey", "--module", "bringup", *sys.argv[1:]]
-        os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, with the arguments that it was given
