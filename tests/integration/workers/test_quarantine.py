@@ -133,7 +133,7 @@ def test_a_job_in_quarantine_is_discarded_for_good(site: Site, start_worker: Sta
     assert quarantined(site) == {}
     assert not [key for key in site.redis.scan_iter() if b"garbage" in key]
     for path in ("/queues/discard", "/queues/requeue"):
-        with pytest.raises(ApiRejected, match="no such job in quarantine"):
+        with pytest.raises(ApiRejected, match="no job 'garbage' is in quarantine"):
             site.client.post(path, JobRequest(job_id="garbage"), QuarantinedJob)
 
 
