@@ -94,7 +94,7 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
 
 
 def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
-    """Two hosts with one identity could not be told apart, and one of them could not be revoked alone."""
+    """Nobody could distinguish two hosts with one identity, and one of them could not be revoked alone."""
     path = folder / layout.MANIFEST
     if not path.exists() or force:
         return
@@ -155,7 +155,7 @@ def _certificate(data: bytes) -> x509.Certificate:
 
 
 def _make_folders(folder: Path, roles: tuple[HostRole, ...]) -> None:
-    """Each of its owner: what is written later belongs to whom its folder belongs to."""
+    """Each of its owner: what is written later belongs to the owner of its folder."""
     if not re.fullmatch(r"[\w./@+-]+", str(folder.absolute())):
         raise BundleRefused(f"{folder}: settings name this folder; let its name have letters, digits and ./@+- alone")
     service, redis = _owner(_SERVICE_USERS), _owner(_REDIS_USERS)
