@@ -11,7 +11,7 @@ WITHOUT = {
     *("api", "images", "work", "simulate", "demo"),
     *("init", "redis-conf", "operator add", "operator remove"),
     *("pki setup", "pki issue", "pki revoke", "pki crl", "pki rollover start", "pki rollover advance"),
-    "pki rollover finish",
+    *("pki rollover finish", "site enroll", "site join"),
 }
 
 
