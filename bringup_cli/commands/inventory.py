@@ -23,10 +23,11 @@ def check(context: click.Context, file: Path | None, output: Output) -> None:
     """Name everything that is wrong in FILE (default: DEVICES_FILE), with its line and field. Exits with 2 then."""
     given: Context = context.obj
     path = file or given.settings_for().devices_file
+    machines, problems = 0, tuple[str, ...]()
     try:
-        machines, problems = len(Inventory.read(path).by_name), ()
+        machines = len(Inventory.read(path).by_name)
     except InventoryError as error:
-        machines, problems = 0, error.problems
+        problems = error.problems
     if output == "json":
         print_json({"file": path, "ok": not problems, "machines": machines, "problems": problems})
     else:
