@@ -104,7 +104,7 @@ class Device(BaseModel):
 
 
 class _Conflict(NamedTuple):
-    """What belongs to another entry, too: as it stands in the file, and in words."""
+    """What belongs to another entry, too: as it is in the file, and in words."""
 
     device: Device
     shown: str

@@ -11,7 +11,8 @@ WITHOUT = {
     *("api", "images", "work", "simulate", "demo"),
     *("init", "redis-conf", "operator add", "operator remove"),
     *("pki setup", "pki issue", "pki revoke", "pki crl", "pki rollover start", "pki rollover advance"),
-    *("pki rollover finish", "site enroll", "site join"),
+    "pki rollover finish",
+    *("site enroll", "site join", "site request", "site revoke", "site forget"),
 }
 
 
