@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from bringup import log
 from bringup.settings import Loaded, Settings, load
-from bringup.settings.rules import Rules, Use, broken_rules, idle_switches, insecurities, rules_for, uses_of_host
+from bringup.settings.rules import (
+    Rules,
+    Use,
+    broken_rules,
+    exposed_keys,
+    idle_switches,
+    insecurities,
+    rules_for,
+    uses_of_host,
+)
 
 if TYPE_CHECKING:
     from bringup.connections.api_client import ApiClient
@@ -49,7 +58,7 @@ class Context:
             self._loaded = load(env_file=self.env_file, rules=rules)
             settings = self._loaded.settings
             log.configure(settings.log_level, settings.log_format)
-            _warn(settings, uses_of_host(settings) if uses is None else frozenset(uses))
+            _warn(self._loaded, uses_of_host(settings) if uses is None else frozenset(uses))
         return self._loaded
 
     def api(self) -> "ApiClient":
@@ -63,10 +72,14 @@ class Context:
         return client
 
 
-def _warn(settings: Settings, uses: frozenset[Use]) -> None:
+def _warn(loaded: Loaded, uses: frozenset[Use]) -> None:
     """Warn at every start where ALLOW_INSECURE_PRODUCTION allows what production forbids, and of idle switches."""
+    settings, logger = loaded.settings, log.get("bringup")
     if settings.environment == "production":
-        for problem in insecurities(settings, uses):
-            log.get("bringup").warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
+        for problem in (*insecurities(settings, uses), *loaded.exposed):
+            logger.warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
+    else:
+        for problem in (*exposed_keys(settings, uses), *loaded.exposed):
+            logger.warning("other users can read a secret: an error with ENVIRONMENT=production", problem=problem)
     for idle in idle_switches(settings):
-        log.get("bringup").warning("a switch has no effect", problem=idle)
+        logger.warning("a switch has no effect", problem=idle)

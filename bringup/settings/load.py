@@ -11,6 +11,7 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from bringup.errors import SettingsError
+from bringup.settings.exposure import exposed, with_secrets
 from bringup.settings.rules import broken_rules
 from bringup.settings.schema import Settings, variables
 
@@ -31,10 +32,15 @@ _CLOSE = 0.85
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings, and where each came from (variable -> ``environment``, the file's name, or ``default``)."""
+    """Settings, and where each came from (variable -> ``environment``, the file's name, or ``default``).
+
+    Args:
+        exposed: the files among them that have secrets and that other users can read.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    exposed: tuple[str, ...] = ()
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: EnvFiles = (), *, rules: Rules = broken_rules) -> Loaded:
@@ -62,8 +68,14 @@ def load(environ: Mapping[str, str] | None = None, env_file: EnvFiles = (), *, r
         *(problem for path, values in files for problem in _misspelt_in(values, f"in {path}", own_file=True)),
         *_misspelt_in(environ, "in the environment", own_file=False),
     ]
-    settings = _validated(raw, problems, rules)
-    return Loaded(settings, origins)
+    exposures = tuple(exposed(with_secrets(files)))
+
+    def all_rules(settings: Settings) -> Iterator[str]:
+        yield from rules(settings)
+        if settings.environment == "production" and not settings.allow_insecure_production:
+            yield from exposures
+
+    return Loaded(_validated(raw, problems, all_rules), origins, exposures)
 
 
 def env_files(environ: Mapping[str, str], named: EnvFiles = ()) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 from urllib.parse import urlsplit
 
+from bringup.settings.exposure import exposed, keys_of
 from bringup.settings.schema import Settings
 
 # Characters of a password or token in production. Sixteen random letters and digits are 95 bits; the least number of
@@ -189,6 +190,7 @@ def _renewal_rules(settings: Settings) -> Iterator[str]:
 
 def insecurities(settings: Settings, uses: frozenset[Use] = _EVERY_USE) -> Iterator[str]:
     """What production must not be without."""
+    yield from exposed_keys(settings, uses)
     flags = {"redis_use_tls": uses & {Use.REDIS, Use.REDIS_SERVER}, "api_use_tls": uses & _WITH_API}
     for flag, used in flags.items():
         if used and not getattr(settings, flag):
@@ -211,6 +213,12 @@ def _secrets(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
         yield "api_token"
     if uses & {Use.REDIS, Use.REDIS_SERVER} and settings.redis_sentinels:
         yield "redis_sentinel_password"
+
+
+def exposed_keys(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
+    """The private keys in use that other users can read."""
+    calls = uses & {Use.API, Use.OPERATOR}
+    yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=calls, serves=uses & _SERVED))
 
 
 def idle_switches(settings: Settings) -> Iterator[str]:
