@@ -67,7 +67,9 @@ class Settings(BaseModel):
     redis_port: Port = Field(6379, description="its port; with TLS its tls-port")
     redis_db: int = Field(0, ge=0, le=1023, description="its database number")
     redis_username: str | None = Field(None, description="ACL user; empty: the default user")
-    redis_password: Secret | None = Field(None, description="its password; `bringup init` makes one")
+    redis_password: Secret | None = Field(
+        None, description="its password: `bringup redis-conf` makes one for each role, `bringup init` one to be shared"
+    )
     redis_appendfsync: Literal["always", "everysec"] = Field(
         "always",
         description="when Redis writes to disk; `bringup redis-conf` writes it into redis.conf",

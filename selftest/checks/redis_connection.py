@@ -172,7 +172,10 @@ def _work(target: TargetInstallation) -> Finding:
     except errors.PermanentError as error:
         if "no permissions" in str(error).lower():
             user = target.settings.redis_username
-            return skip(f"the Redis user {user!r} may not do what a worker does", hint="set REDIS_USERNAME=worker")
+            return skip(
+                f"the Redis user {user!r} may not do what a worker does",
+                hint="set REDIS_USERNAME=worker and its password, as redis/worker.env does",
+            )
         return redis_refuses(target, error)
     except errors.BringupError as error:
         return redis_refuses(target, error)

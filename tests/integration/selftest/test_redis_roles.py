@@ -133,3 +133,42 @@ def test_a_password_with_blanks_quotes_and_dollars_is_taken_by_a_real_server(tmp
         own.write_text(f"REDIS_USERNAME=worker\nREDIS_PASSWORD='{password}'\n")
         stack.start_redis()
         assert connect_redis(stack.settings_of("worker"), tls.ClientContexts(), name="x").ping()
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("use_tls", [False, True])
+def test_with_what_one_role_has_nobody_is_another(
+    tls_site: Site, plain_site: Site, role: str, *, use_tls: bool
+) -> None:
+    """A stolen tailer is not the API: it cannot approve a live machine."""
+    site = tls_site if use_tls else plain_site
+    password = site.stack.settings_of(role).redis_password
+    assert password
+    for other in {*ROLES, "keeper"} - {role}:
+        with pytest.raises(AuthenticationError):
+            _client(site, other, password.get_secret_value()).ping()
+
+
+KEEPERS = (
+    "CONFIG SET tls-cert-file x",
+    "ACL SETUSER worker-w1 on",
+    "ACL DELUSER worker-w1",
+    "ACL SAVE",
+    "ACL LIST",
+    "CLIENT LIST",
+    "CLIENT KILL USER x",
+)
+
+
+def test_keeper_may_do_its_work_and_nothing_else(tls_site: Site) -> None:
+    others = [command for command in DANGEROUS if not command.startswith(("CONFIG SET", "ACL", "CLIENT"))]
+    data = [command for role in FORBIDDEN.values() for command in role]
+    assert [command for command in KEEPERS if not _may(tls_site, "keeper", command)] == []
+    assert [
+        command for command in (*others, *data, "CONFIG GET *", "CLIENT PAUSE 1") if _may(tls_site, "keeper", command)
+    ] == []
+
+
+def test_keeper_gets_in_with_the_password_in_its_file(tls_site: Site) -> None:
+    password = (tls_site.folder / "redis/keeper.password").read_text().strip()
+    assert _client(tls_site, "keeper", password).ping()

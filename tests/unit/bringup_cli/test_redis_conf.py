@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bringup.redis_acl import REPLICATION_ROLES, ROLES, SENTINEL_ROLES
+from bringup.redis_acl import REPLICATION_ROLES, ROLES, SENTINEL_ROLES, user_line
 from bringup_cli.commands.redis_conf import redis_conf
 from bringup_cli.context import Context
 
@@ -194,3 +194,67 @@ def test_users_that_people_have_added_stay_whatever_their_name(tmp_path: Path, l
 def test_nobody_logs_in_as_the_default_user_who_may_replay_everything_at_the_start(tmp_path: Path) -> None:
     (line,) = (line for line in written(tmp_path, **tls_files(tmp_path))["users.acl"].splitlines() if "default" in line)
     assert line.split() == ["user", "default", "off", "resetpass", "~*", "&*", "+@all"]
+
+
+PLAIN = {"REDIS_SENTINELS": ""}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_each_role_has_a_password_of_its_own_in_a_file_that_only_its_owner_reads(tmp_path: Path, *, tls: bool) -> None:
+    files = written(tmp_path, **PLAIN, **(tls_files(tmp_path) if tls else {}), REDIS_PASSWORD="")
+    passwords = {files[f"{role}.env"].partition("REDIS_PASSWORD=")[2] for role in ROLES} | {files["keeper.password"]}
+    assert len(passwords) == len(ROLES) + 1
+    assert all(stat.S_IMODE((tmp_path / "redis" / name).stat().st_mode) == 0o600 for name in files)
+    assert not any(password.strip() in files["users.acl"] for password in passwords)
+    assert "user default off" in files["users.acl"]
+
+
+def test_force_keeps_every_password(tmp_path: Path) -> None:
+    before = written(tmp_path, **PLAIN)
+    assert written(tmp_path, "--force", **PLAIN) == before
+
+
+def test_force_keeps_the_user_of_a_host_with_the_present_rights_of_its_role(tmp_path: Path) -> None:
+    written(tmp_path, **PLAIN)
+    line = user_line("worker-w1", "worker", "a-password-of-w1")
+    with (tmp_path / "redis" / "users.acl").open("a") as acl:
+        acl.write(line.replace(" +rpush", "") + "\n")
+    assert written(tmp_path, "--force", **PLAIN)["users.acl"].splitlines().count(line) == 1
+
+
+@pytest.mark.parametrize("line", ["user worker-w1 off #00 ~x", "user guest-1 on #00 ~x +get", "user worker- on #00 ~x"])
+def test_users_that_are_no_hosts_stay_as_they_are(tmp_path: Path, line: str) -> None:
+    written(tmp_path, **PLAIN)
+    with (tmp_path / "redis" / "users.acl").open("a") as acl:
+        acl.write(f"{line}\n")
+    assert line in written(tmp_path, "--force", **PLAIN)["users.acl"].splitlines()
+
+
+def test_one_password_for_everybody_is_there_for_the_simplest_start(tmp_path: Path) -> None:
+    files = written(tmp_path, "--shared-password", **PLAIN)
+    digest = hashlib.sha256(SETTINGS["REDIS_PASSWORD"].encode()).hexdigest()
+    assert f"user default on #{digest} ~* &* +@all" in files["users.acl"]
+    assert set(files) == {"redis.conf", "users.acl", "keeper.password"}
+    assert files["users.acl"].count(digest) == 1 + len(ROLES)
+
+
+def test_a_shared_password_is_refused_with_tls(tmp_path: Path) -> None:
+    refused = run(tmp_path, "--shared-password", **PLAIN, **tls_files(tmp_path))
+    assert "a role that shares its password is no role" in str(refused.exception)
+    assert not (tmp_path / "redis").exists()
+
+
+def test_a_shared_password_must_be_set(tmp_path: Path) -> None:
+    refused = run(tmp_path, "--shared-password", **PLAIN, REDIS_PASSWORD="")
+    assert "REDIS_PASSWORD: must be set to be shared" in str(refused.exception)
+
+
+def test_for_an_upgrade_each_role_takes_the_old_password_too_and_keeper_does_not(tmp_path: Path) -> None:
+    files = written(tmp_path, "--accept-shared-password", **PLAIN, **tls_files(tmp_path))
+    digest = hashlib.sha256(SETTINGS["REDIS_PASSWORD"].encode()).hexdigest()
+    lines = {line.split()[1]: line for line in files["users.acl"].splitlines()}
+    assert {name for name, line in lines.items() if digest in line} == set(ROLES)
+    assert all(lines[role].count("#") == 2 for role in ROLES)
+    after = written(tmp_path, "--force", **PLAIN, **tls_files(tmp_path))
+    assert digest not in after["users.acl"]
+    assert after["worker.env"] == files["worker.env"]
