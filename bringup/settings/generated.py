@@ -30,7 +30,8 @@ _HEAD = """\
 # Settings
 
 Read from the process environment, then from `.env` in the working directory, or the files that `BRINGUP_ENV_FILE`
-(with colons between them) or `bringup --env-file` (repeated) names. The environment wins, then the later file. `bringup config` shows the effective values and where each came
+(with colons between them) or `bringup --env-file` (repeated) names. The environment wins, then the later file.
+`bringup config` shows the effective values and where each came
 from; `bringup init` writes a `.env` with fresh secrets.
 
 Switches take true/false, 1/0, yes/no, on/off in any case, and nothing else. All problems are listed at once. A name

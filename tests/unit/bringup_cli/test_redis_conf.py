@@ -27,6 +27,7 @@ def written(tmp_path: Path, *arguments: str, **more: str) -> dict[str, str]:
 
 def run(tmp_path: Path, *arguments: str, **more: str) -> Result:
     env_file = tmp_path / "some.env"
+    env_file.touch(mode=0o600)
     env_file.write_text("".join(f"{name}={value}\n" for name, value in (SETTINGS | more).items()))
     return CliRunner().invoke(redis_conf, ["--folder", str(tmp_path / "redis"), *arguments], obj=Context(env_file))
 
