@@ -116,7 +116,8 @@ def accepted(
         )
     if not trusted:
         raise ValueError("the API offers no CA that is trusted here; nothing is changed")
-    return trusted
+    # PKCS #7 keeps no order: without this one, files would be replaced that are the same.
+    return [one for one in present if one in trusted] + [one for one in trusted if one not in present]
 
 
 def _vouches(voucher: x509.Certificate, authority: x509.Certificate, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from bringup_cli.site.host_files import HostFolder
 from pki.authority import key_id, signer_of
+from pki.names import Identity, Role
 from pki.store import RolloverState
 from tests.e2e.site.three_hosts import HOSTS, ThreeHosts, eventually
 
@@ -46,6 +47,9 @@ def test_two_lives_and_a_rollover_pass_unattended_and_every_lease_is_taken_up(th
         eventually(partial(_trusts_alone, host, new), 60, partial(three.log, f"renew-{name}"))
         for identity in host.identities:
             assert signer_of(host.certificate(identity), (new,)), identity
+    settings, redis, api = three.settings, Identity(Role.REDIS, "r1"), Identity(Role.API, "a1")
+    for port, server in ((settings.redis_port, redis), (settings.callback_api_port, api)):
+        eventually(lambda port=port, server=server: three.served(port, server), 30, f"{server} on port {port}")
     after = three.serials()
     assert all(after[identity] != serial for identity, serial in before.items())
     for _ in range(5):  # with the new CA alone

@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
 
 from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
@@ -20,6 +24,7 @@ from bringup_cli.site import enroll
 from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import join
 from bringup_cli.site.registry import HostRole, Registry
+from pki.names import Identity
 from pki.profile import Validity
 from pki.session import CaSession
 from pki.store import Store
@@ -134,6 +139,19 @@ class ThreeHosts:
         """Of the certificate that each identity has now."""
         hosts = [self.host(name) for name in HOSTS]
         return {one.dns: host.certificate(one).serial_number for host in hosts for one in host.identities}
+
+    def served(self, port: int, identity: Identity) -> bool:
+        """Whether the server on a port presents the certificate that this identity has on its host now."""
+        host = self.host(identity.name)
+        own = self.host("w1").files(self.host("w1").itself)
+        context = ssl.create_default_context(cafile=host.ca)
+        context.load_cert_chain(own.certificate, own.key)
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            presented = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
+        return presented == host.certificate(identity)
 
     def lease(self, number: int) -> None:
         """A machine that is not known gets a lease: a run of it is audited at once."""
