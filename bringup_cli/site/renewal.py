@@ -23,7 +23,7 @@ from bringup_cli.site.host_files import HostFolder, issuer_id
 from bringup_cli.site.redis_users import Keeper
 from bringup_cli.site.registry import HostRole
 from pki import profile
-from pki.authority import PrivateKey, key_pem, pem, read_key, signer_of
+from pki.authority import PrivateKey, fits, key_pem, pem, read_key, signer_of
 from pki.errors import PkiError
 from pki.files import exclusive_lock, read, write_atomic
 from pki.names import Identity, Role, sans_of
@@ -131,7 +131,7 @@ def _renew(host: HostFolder, api: ApiClient, identity: Identity, done: HostPass,
     moves = done.issuer is not None and done.issuer != issuer_id(present)
     if not moves and not is_due(from_issuing(start, end, identity), end, now, 0):
         return
-    request = _request(_next_key(host, identity), present)
+    request = _request(_next_key(host, identity, present), present)
     try:
         answer = api.est("/simplereenroll", base64.encodebytes(request.public_bytes(Encoding.DER)))
     except ApiRejected:
@@ -161,10 +161,13 @@ def _checked(
     return issuer
 
 
-def _next_key(host: HostFolder, identity: Identity) -> PrivateKey:
-    """The key that is asked for: kept, so that a pass after a kill asks again with the same one."""
+def _next_key(host: HostFolder, identity: Identity, present: x509.Certificate) -> PrivateKey:
+    """The key that is asked for: kept, so that a pass after a kill asks again with the same one.
+
+    A pass that was killed after the files were replaced has left the key that is in use now: it is no next key.
+    """
     path = host.pending(identity)
-    if not path.exists():
+    if not path.exists() or fits(read_key(path), present):
         write_atomic(path, key_pem(profile.new_key()))
     return read_key(path)
 

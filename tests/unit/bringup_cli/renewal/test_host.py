@@ -125,6 +125,20 @@ def test_the_same_key_is_asked_for_until_it_is_answered(host: HostFolder, api: F
     assert fits_everywhere(host)
 
 
+def test_a_pass_that_was_killed_after_the_files_were_replaced_does_not_make_the_next_one_keep_the_key(
+    host: HostFolder, api: FakeApi
+) -> None:
+    api.answer = as_asked(api.store)
+    renew(host, api)
+    in_use = read_key(host.files(W1).key)
+    host.pending(W1).write_bytes(read(host.files(W1).key))  # as it is before the last step of a pass
+    host.pending(W1).chmod(0o600)
+    api.issuer = "ab"  # another CA signs now
+    api.asked.clear()
+    renew(host, api)
+    assert api.asked[0].public_key() != in_use.public_key()
+
+
 def test_after_a_refusal_another_key_is_asked_for(host: HostFolder, api: FakeApi) -> None:
     def refuse(_request: x509.CertificateSigningRequest) -> bytes:
         raise ApiRejected("the CA does not renew it", kind="forbidden")
