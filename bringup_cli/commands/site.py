@@ -142,6 +142,8 @@ def _apply(settings: Settings, registry: Registry, host: Host) -> None:
     failed = redis_users.everywhere(keeper, lambda address: keeper.set_users(address, lines))
     if not failed:
         click.echo(f"Redis knows {', '.join(host.redis_users)}.")
+    if HostRole.REDIS in host.roles:
+        return  # a Redis that is to be starts with them: they are in its file
     for address, why in failed.items():
         click.echo(f"Redis does not know {', '.join(host.redis_users)} yet ({why}).")
         click.echo("If it runs already, run this on its host, in its folder:")
