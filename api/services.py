@@ -46,7 +46,7 @@ class Services:
     tokens: RunTokens
     artifacts: Artifacts
     queues: JobQueues
-    images: Images | None  # None: VALIDATION_IMAGE is not set
+    images: Images
     certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
@@ -80,7 +80,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         queues=JobQueues(database),
-        images=Images(ImageRecords(database, keep), BaseImageFile(image)) if image else None,
+        images=Images(ImageRecords(database, keep), BaseImageFile(image) if image else None),
         # A command may take 20 s, and its request holds a slot meanwhile: three quarters are left for all others.
         certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
         serves_images=serves_images,

@@ -16,11 +16,17 @@ def host_key(address: str) -> str:
     Raises ValueError for what is no address, or has a host that is not ASCII.
     """
     parts = urlsplit(address)
-    host = _host(unquote(parts.hostname or ""))
-    if not host:
-        raise ValueError("has no host")
+    host = host_of(address)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme.lower())
     return f"{parts.scheme.lower()}://{host}:{port}"
+
+
+def host_of(address: str) -> str:
+    """The host alone, a name or an IP address, in one spelling. Raises ValueError as `host_key` does."""
+    host = _host(unquote(urlsplit(address).hostname or ""))
+    if not host:
+        raise ValueError("has no host")
+    return host
 
 
 def system_key(address: str) -> str:

@@ -102,7 +102,7 @@ def run_image(run_id: str) -> str:
 
 
 def image_read(run_id: str, what: str) -> str:
-    """``first`` and ``parameters``: when they were read, seconds since the epoch; ``bytes``: counter."""
+    """``first``, ``parameters``: when they were read, in seconds since 1970; ``bytes``: counter; ``other``: an address."""
     return f"bringup:run:{run_id}:image:{what}"
 
 

@@ -53,6 +53,22 @@ class BaseImage:
         return files.Signature.of(os.fstat(self.file.fileno())).content == self.signature.content
 
 
+class AreaAlone:
+    """The image of a simulated machine, which boots nothing: the area for its parameters, and no file."""
+
+    size = AREA_SIZE
+    area_at = 0
+    digest = "simulated"
+
+    def read(self, start: int, count: int) -> bytes:
+        """As `BaseImage.read`."""
+        return AREA_HEAD.ljust(AREA_SIZE)[start : start + count]
+
+    def is_intact(self) -> bool:
+        """It is."""
+        return True
+
+
 class BaseImageFile:
     """The file that VALIDATION_IMAGE names. A new build is noticed; one that is no image never replaces a good one.
 

@@ -99,6 +99,7 @@ class ReadLog:
     Args:
         area_at: where the run's parameters begin, in bytes.
         reader: address of the client, for people.
+        has_parameters: it is given the run's parameters.
     """
 
     records: ImageRecords
@@ -106,6 +107,7 @@ class ReadLog:
     run_id: str
     area_at: int
     reader: str
+    has_parameters: bool
 
     def delivered(self, start: int, stop: int) -> None:
         """The bytes from ``start`` up to ``stop`` were taken. What cannot be counted is served all the same."""
@@ -116,11 +118,23 @@ class ReadLog:
             log.get("api").warning("what was read of an image is not counted", run_id=self.run_id, why=str(error))
 
     def _count(self, start: int, stop: int) -> None:
+        if not self.has_parameters:
+            self._note_other()
+            return
         parameters = start < self.area_at + AREA_SIZE and stop > self.area_at
         if self.records.count_read(self.run_id, stop - start, parameters=parameters):
-            run = self.store.run(self.run_id)
-            if run:
-                self.store.note(run, "image_read", f"{self.reader} has read the image with the run's parameters")
+            self._note("image_read", f"{self.reader} has read the image with the run's parameters")
+
+    def _note_other(self) -> None:
+        """Once for an image: it counts for nothing, and must not fill the timeline."""
+        if self.records.note_other(self.run_id, self.reader):
+            detail = f"{self.reader} has read the image without the run's parameters: it is not the BMC's address"
+            self._note("image_read_by_other", detail)
+
+    def _note(self, what: str, detail: str) -> None:
+        run = self.store.run(self.run_id)
+        if run:
+            self.store.note(run, what, detail)
 
 
 def send_in_small_parts(connection: socket.socket) -> None:

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from api.images.base_image import BaseImage, BaseImageFile
+from api.images.base_image import AreaAlone, BaseImage, BaseImageFile
 from api.images.delivery import Concurrency
 from api.images.run_certificate import RunCertificate
 from api.state.run_secrets import ImageRecords, KnownImage
@@ -24,18 +24,38 @@ from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
 
 
 class Images:
-    """Mints images and finds them again by their secret. Redis never holds a secret, nor a token in clear."""
+    """Mints images and finds them again by their secret. Redis never holds a secret, nor a token in clear.
 
-    def __init__(self, records: ImageRecords, base: BaseImageFile) -> None:
+    Args:
+        file: VALIDATION_IMAGE; None: only simulated machines have images.
+    """
+
+    def __init__(self, records: ImageRecords, file: BaseImageFile | None) -> None:
         self.records = records
-        self.base = base
+        self._file = file
         self.concurrency = Concurrency()
 
-    def mint(self, parameters: RunParameters, secret: str) -> str:
+    def base_for(self, *, simulated: bool) -> BaseImage | AreaAlone | None:
+        """What a machine's image is made of now; None: there is no VALIDATION_IMAGE."""
+        if simulated:
+            return AreaAlone()
+        return self._file.current() if self._file else None
+
+    def base_of(self, image: KnownImage) -> BaseImage | AreaAlone | None:
+        """What ``image`` was minted with; None: another file is in its place, or it was written over."""
+        base = self.base_for(simulated=image.base == AreaAlone.digest)
+        return base if base and base.digest == image.base and base.is_intact() else None
+
+    def mint(
+        self, parameters: RunParameters, secret: str, base: BaseImage | AreaAlone, readers: tuple[str, ...]
+    ) -> str:
         """The path of a new image, below /api/v1; the one before it of the same run stops working.
 
         Args:
+            parameters: of the run.
             secret: from `new_secret`.
+            base: from `base_for`.
+            readers: addresses that are given the parameters.
 
         Raises:
             ParametersTooLarge: they do not fit into the image.
@@ -43,7 +63,7 @@ class Images:
         # First, for it may fail: the image before this one works until the next line.
         area_of(parameters)
         encrypted = encrypt(secret, parameters.model_dump_json().encode())
-        self.records.put(parameters.run_id, locator(secret), base=self.base.current().digest, encrypted=encrypted)
+        self.records.put(parameters.run_id, locator(secret), base=base.digest, encrypted=encrypted, readers=readers)
         return f"/images/{secret}/{IMAGE_FILE}"
 
     def find(self, secret: str) -> KnownImage | None:
@@ -141,10 +161,10 @@ class RunImage(io.RawIOBase):
     """Reads like a file, but has no descriptor: a server that takes one would send the base image instead.
 
     Args:
-        area: what replaces the area, of the same length.
+        area: what replaces the area, of the same length; empty: nothing does.
     """
 
-    def __init__(self, base: BaseImage, area: bytes) -> None:
+    def __init__(self, base: BaseImage | AreaAlone, area: bytes) -> None:
         self._base = base
         self._area = area
         self._position = 0

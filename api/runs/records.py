@@ -143,10 +143,16 @@ class KnownDevice:
 
 @dataclass(frozen=True)
 class ImageRead:
-    """What was read of a run's image until now; ``parameters``: the run's own were among it."""
+    """What was read of a run's image until now, by those who are given its parameters.
+
+    Args:
+        parameters: the run's own were among it.
+        other_reader: address of the first who read it without them; empty: nobody did.
+    """
 
     bytes_read: int
     parameters: bool
+    other_reader: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ def _of_silence(image: ImageRead | None) -> tuple[FailureReason, str]:
         return FailureReason.NO_BOOT, "the machine was powered on but gave no sign of life"
     if not image.parameters and image.bytes_read < PROBE_BYTES:
         read = f"{image.bytes_read} bytes" if image.bytes_read else "nothing"
-        return FailureReason.MEDIA_NOT_READ, f"the machine was powered on, but of its image {read} was read"
+        detail = f"the machine was powered on, but of its image {read} was read"
+        if image.other_reader:
+            detail += (
+                f" by its BMC; {image.other_reader} read it without the run's parameters: where the BMC has that "
+                "address, set IMAGE_READERS at the API"
+            )
+        return FailureReason.MEDIA_NOT_READ, detail
     read = f"{image.bytes_read / 1024**2:.1f} MiB"
     return FailureReason.NO_BOOT, f"the image was read ({read}) but the machine gave no sign of life"

@@ -6,7 +6,7 @@ And what was counted of their use: refused calls, and how much of an image was r
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -20,10 +20,11 @@ _FIND = """
 local run_id = redis.call('HGET', KEYS[1], 'run_id')
 if not run_id then return false end
 local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
-return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state}
+return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state,
+        redis.call('HGET', KEYS[1], 'readers')}
 """
-# Three keys for each run: set once, counted, set once.
-_FIRST, _BYTES, _PARAMETERS = "first", "bytes", "parameters"
+# Four keys for each run: set once, counted, set once, set once.
+_FIRST, _BYTES, _PARAMETERS, _OTHER = "first", "bytes", "parameters", "other"
 
 
 class RunTokens:
@@ -88,6 +89,7 @@ class KnownImage:
         state: of the run.
         base: digest of the base image that it was minted with.
         encrypted: the run's parameters.
+        readers: addresses that are given them; None: minted by a version that did not ask who reads.
     """
 
     run_id: str
@@ -95,6 +97,11 @@ class KnownImage:
     state: model.RunState
     base: str
     encrypted: bytes
+    readers: tuple[str, ...] | None = None
+
+    def without_parameters(self) -> "KnownImage":
+        """What another than these readers is given: other bytes, and so another name for them."""
+        return replace(self, etag=f"{self.etag}-base")
 
 
 class ImageRecords:
@@ -111,22 +118,23 @@ class ImageRecords:
         self._database = database
         self._keep = keep
 
-    def put(self, run_id: str, locator: str, *, base: str, encrypted: bytes) -> None:
+    def put(self, run_id: str, locator: str, *, base: str, encrypted: bytes, readers: tuple[str, ...]) -> None:
         """A new image of a run; the one before it is not found any more, and nothing was read of the new one.
 
         Args:
             locator: SHA-256 of the secret in its address, hexadecimal.
             base: digest of the base image.
             encrypted: the run's parameters.
+            readers: addresses that are given them.
         """
-        fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": encrypted}
+        fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": encrypted, "readers": ",".join(readers)}
 
         def write(pipe: Pipeline) -> None:
             before = cast("bytes | None", pipe.get(keys.run_image(run_id)))
             pipe.multi()
             if before:
                 pipe.delete(keys.image(before.decode()))
-            pipe.delete(*(keys.image_read(run_id, what) for what in (_FIRST, _BYTES, _PARAMETERS)))
+            pipe.delete(*(keys.image_read(run_id, what) for what in (_FIRST, _BYTES, _PARAMETERS, _OTHER)))
             pipe.set(keys.run_image(run_id), locator, ex=self._keep)
             pipe.hset(keys.image(locator), mapping=fields)
             pipe.expire(keys.image(locator), self._keep)
@@ -138,10 +146,11 @@ class ImageRecords:
         """What the secret of ``locator`` leads to, whether or not it may still be read."""
         with self._database.errors():
             found = self._database.connection.eval(_FIND, 1, keys.image(locator), keys.run(""))
-        if not found or not all(cast("list[bytes | None]", found)):
+        if not found or not all(cast("list[bytes | None]", found)[:4]):
             return None  # the run itself may be forgotten already
-        run_id, base, encrypted, state = cast("list[bytes]", found)
-        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), encrypted)
+        run_id, base, encrypted, state = cast("list[bytes]", found)[:4]
+        readers = _readers(cast("list[bytes | None]", found)[4])
+        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), encrypted, readers)
 
     def count_read(self, run_id: str, count: int, *, parameters: bool) -> bool:
         """More was read; without a transaction, for a BMC may read by thousands of small ranges.
@@ -163,15 +172,28 @@ class ImageRecords:
                 pipe.set(keys.image_read(run_id, _PARAMETERS), now, nx=True, ex=self._keep)
             return bool(pipe.execute()[-1]) and parameters
 
+    def note_other(self, run_id: str, reader: str) -> bool:
+        """Another than the BMC has read the image, without parameters. Returns whether it was the first such one."""
+        with self._database.errors():
+            redis = self._database.connection
+            return bool(redis.set(keys.image_read(run_id, _OTHER), reader, nx=True, ex=self._keep))
+
     def read_of(self, run_id: str) -> ImageRead | None:
         """What was read of the run's image until now; None: it has none of ours."""
         with self._database.errors():
             pipe: Any = self._database.connection.pipeline(transaction=False)
             pipe.exists(keys.run_image(run_id))
-            for what in (_BYTES, _PARAMETERS):
+            for what in (_BYTES, _PARAMETERS, _OTHER):
                 pipe.get(keys.image_read(run_id, what))
-            is_ours, count, parameters = pipe.execute()
-        return ImageRead(bytes_read=int(count or 0), parameters=parameters is not None) if is_ours else None
+            is_ours, count, parameters, other = pipe.execute()
+        if not is_ours:
+            return None
+        by_other = other.decode() if other else ""
+        return ImageRead(bytes_read=int(count or 0), parameters=parameters is not None, other_reader=by_other)
+
+
+def _readers(stored: bytes | None) -> tuple[str, ...] | None:
+    return None if stored is None else tuple(filter(None, stored.decode().split(",")))
 
 
 def _digest(token: str) -> str:

@@ -1,4 +1,7 @@
-"""The image of a run, for its BMC or firmware: its address is the permission to read it while the run goes on."""
+"""The image of a run: its URL is the permission to read it while the run goes on.
+
+The run's parameters are in it for the BMC on record alone: see `api.images.readers`.
+"""
 
 from http import HTTPStatus
 
@@ -7,8 +10,9 @@ from flask import Blueprint, Response, request
 from api.auth import Auth, requires
 from api.http import openapi, problems
 from api.images import delivery
-from api.images.base_image import BaseImage
+from api.images.base_image import AreaAlone, BaseImage
 from api.images.image_store import Images, RunImage, area_of
+from api.images.readers import may_have_parameters
 from api.services import services
 from api.state.run_secrets import KnownImage
 from bringup import log
@@ -34,15 +38,18 @@ _MEDIA_TYPE = "application/octet-stream"
 )
 def image(secret: str) -> Response:
     """The image of one run, whole or in part (Range). 410: the run has ended."""
-    # One look-up for both: a secret that is unknown, and images that this port does not serve, look the same.
     images = services().images
-    known = images.find(secret) if images and services().serves_images else None
-    if images is None or known is None:
+    known = images.find(secret)
+    # One answer for both: a secret that is unknown, and images that this port does not serve, look the same.
+    if known is None or not _serves(known):
         raise problems.unknown_image()
     if known.state.ended:
         raise problems.finished(f"the run has ended: {known.state}")
     base = _same_base(images, known)
-    file = RunImage(base, area_of(images.parameters(known, secret)))
+    has_parameters = may_have_parameters(request.remote_addr or "", known.readers, services().settings)
+    area = area_of(images.parameters(known, secret)) if has_parameters else b""
+    file = RunImage(base, area)
+    known = known if has_parameters else known.without_parameters()
     response = Response(mimetype=_MEDIA_TYPE, direct_passthrough=True)
     response.set_etag(known.etag)
     response.headers |= {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
@@ -50,7 +57,10 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
         raise problems.another_image()
     if response.status_code == HTTPStatus.OK:
-        content = _fill(response, file, base, images, known)
+        log_of_reads = delivery.ReadLog(
+            images.records, services().store, known.run_id, base.area_at, request.remote_addr or "", has_parameters
+        )
+        content = _fill(response, file, base.size, known.etag, log_of_reads)
         if request.method == "GET":
             # Not in a test client, which has no socket.
             if connection := request.environ.get("gunicorn.socket"):
@@ -60,10 +70,15 @@ def image(secret: str) -> Response:
     return response
 
 
-def _same_base(images: Images, known: KnownImage) -> BaseImage:
+def _serves(known: KnownImage) -> bool:
+    """Simulated machines read where they call back: they have an image without VALIDATION_IMAGE or `bringup images`."""
+    return services().serves_images or known.base == AreaAlone.digest
+
+
+def _same_base(images: Images, known: KnownImage) -> BaseImage | AreaAlone:
     """From its first byte to its last, an image is of one build."""
-    base = images.base.current()
-    if base.digest == known.base and base.is_intact():
+    base = images.base_of(known)
+    if base is not None:
         return base
     log.get("api").error(
         "VALIDATION_IMAGE is not the one that this run began with: its image is not served", run_id=known.run_id
@@ -71,16 +86,15 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage:
     raise problems.image_replaced()
 
 
-def _fill(response: Response, file: RunImage, base: BaseImage, images: Images, known: KnownImage) -> delivery.Content:
-    part = _part(base.size, known.etag)
-    span = part or range(base.size)
+def _fill(response: Response, file: RunImage, size: int, etag: str, log_of_reads: delivery.ReadLog) -> delivery.Content:
+    part = _part(size, etag)
+    span = part or range(size)
     if part is not None:
         response.status_code = HTTPStatus.PARTIAL_CONTENT
-        response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{base.size}"
+        response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
     response.content_length = len(span)
-    record = delivery.ReadLog(images.records, services().store, known.run_id, base.area_at, request.remote_addr or "")
     progress = request.environ.get("bringup.progress", _no_clock)
-    return delivery.deliver(file, span, record.delivered, progress)
+    return delivery.deliver(file, span, log_of_reads.delivered, progress)
 
 
 def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.CountedBody:

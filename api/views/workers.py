@@ -1,14 +1,17 @@
 """What workers post: leases, the steps of a run; and what they ask for: permits and media."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import cast
 
 from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
+from api.images.base_image import AreaAlone, BaseImage
 from api.images.image_store import ParametersTooLarge, locator, new_secret, run_parameters
+from api.images.readers import UnknownBmcAddress, addresses_of
 from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
 from api.runs import admission, events, permits
 from api.runs.records import Change, KnownDevice, RunRecord
@@ -17,8 +20,8 @@ from bringup import errors, log, model
 from bringup.wire.machine import RunParameters
 from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
 
-# A person must repair the command, or the CA: to try more often would only fill the timeline.
-_CERTIFICATE_AGAIN_S = 30
+# A person must repair the command, the CA or DNS: to try more often would only fill the timeline.
+_UNPREPARED_S = 30
 
 bp = Blueprint("workers", __name__)
 # Statuses for the OpenAPI document.
@@ -86,7 +89,7 @@ def post_event(run_id: str) -> Response:
         _wait_for_a_boot_slot(run_id)
     images = services().images
     seen_as = services().store.device_seen_as(event.identity.uuid) if event.identity else None
-    read = images.records.read_of(run_id) if images and event.type is EventType.DEADLINE else None
+    read = images.records.read_of(run_id) if event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
             run_id, lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event)
@@ -119,31 +122,63 @@ def _known(run_id: str) -> RunRecord:
 @requires(Auth.WORKER)
 @openapi.documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def mint_media(run_id: str) -> Response:
-    """What the machine is to boot, with a fresh run token. Only while the power has not been asked for."""
+    """Where the machine's image is, with a fresh run token in it. Only while the power has not been asked for."""
     asked = body.read(MediaRequest)
     run = _known(run_id)
     # First, because it takes time and may fail: until then the token before this one works.
-    certificate = _certificate(run) if run.fencing_token == asked.owner else None
+    plan = _plan(run) if run.fencing_token == asked.owner else None
     # The secret is made first, so that the change records its hash: the medium is recognised even if minting fails.
     secret = new_secret()
     digest = locator(secret)
-    change = change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
+    change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
     given = services()
-    parameters = _parameters(run_id, given.tokens.mint(run_id), certificate)
+    parameters = _parameters(run_id, given.tokens.mint(run_id), plan.certificate if plan else None)
     media = RunMedia(
         run_id=run_id,
         callback_url=parameters.callback_url,
-        run_token=parameters.token,
         epoch=parameters.epoch,
-        image_url=_image_url(change.run, parameters, secret),
+        image_url=_image_url(plan, parameters, secret) if plan else None,
     )
     return body.respond(media, HTTPStatus.CREATED)
 
 
-def _certificate(run: RunRecord) -> RunCertificate | None:
-    """What the machine must present; None: it need not, or does not boot our image."""
+@dataclass(frozen=True)
+class _Plan:
+    """What the image of a run is made of, and who is given the parameters in it."""
+
+    base: BaseImage | AreaAlone
+    readers: tuple[str, ...]
+    certificate: RunCertificate | None
+
+
+def _plan(run: RunRecord) -> _Plan | None:
+    """None: the machine boots no image of ours, and is given no parameters."""
     given = services()
-    if given.images is None or not _boots_ours(run) or not given.settings.machines_need_certificates:
+    device = given.store.device(run.device)
+    # As pinned, for the parameters must go to no address that the inventory has not named.
+    bmc = cast("str | None", admission.pinned(run, device.entry if device else None, given.settings)["bmc"])
+    simulated = (bmc or "").startswith("simulated:")
+    if simulated and given.settings.environment == "production":
+        return None
+    base = None if run.boot_method == "pxe" and not simulated else given.images.base_for(simulated=simulated)
+    if base is None:
+        return None
+    # A simulated machine has its certificate from `bringup simulate`.
+    return _Plan(base, _readers(run, bmc), None if simulated else _certificate(run))
+
+
+def _readers(run: RunRecord, bmc: str | None) -> tuple[str, ...]:
+    try:
+        return addresses_of(bmc)
+    except UnknownBmcAddress as error:
+        services().store.note(run, "bmc_not_resolved", str(error))
+        raise problems.unavailable(f"the run has no image yet: {error}", retry_after_s=_UNPREPARED_S) from None
+
+
+def _certificate(run: RunRecord) -> RunCertificate | None:
+    """What the machine must present; None: it need not."""
+    given = services()
+    if not given.settings.machines_need_certificates:
         return None
     # Not blocking: a request that waits here would hold a work slot, and the worker tries again anyway.
     if not given.certificate_commands.acquire(blocking=False):
@@ -154,7 +189,7 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
         detail = "RUN_CERTIFICATE_COMMAND made no certificate; see the log of the API"
         given.store.note(run, "no_certificate", detail)
-        raise problems.unavailable(f"the run has no image yet: {detail}", retry_after_s=_CERTIFICATE_AGAIN_S) from None
+        raise problems.unavailable(f"the run has no image yet: {detail}", retry_after_s=_UNPREPARED_S) from None
     finally:
         given.certificate_commands.release()
 
@@ -167,17 +202,12 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
         raise problems.misconfigured("the API cannot read what machines must trust; see its log") from None
 
 
-def _image_url(run: RunRecord, parameters: RunParameters, secret: str) -> str | None:
-    """Where the BMC finds the run's image; None: the machine does not boot from one of ours."""
+def _image_url(plan: _Plan, parameters: RunParameters, secret: str) -> str:
+    """Where the BMC finds the run's image: a simulated one where its machine calls back."""
     given = services()
-    if given.images is None or not _boots_ours(run):
-        return None
+    port = given.settings.api_url if isinstance(plan.base, AreaAlone) else given.settings.image_base
     try:
-        return f"{given.settings.image_base}/api/v1{given.images.mint(parameters, secret)}"
+        return f"{port}/api/v1{given.images.mint(parameters, secret, plan.base, plan.readers)}"
     except ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
         raise problems.misconfigured("the run's parameters do not fit into the image; see the log of the API") from None
-
-
-def _boots_ours(run: RunRecord) -> bool:
-    return run.boot_method != "pxe" and not (run.bmc or "").startswith("simulated:")

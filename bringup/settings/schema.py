@@ -153,6 +153,11 @@ class Settings(BaseModel):
     image_port: int = Field(
         0, ge=0, le=65535, description="port of `bringup images`, which serves images alone; 0: the API serves them"
     )
+    image_readers: Networks = Field(
+        "",
+        description="networks besides the BMCs' own addresses that are given a run's parameters with its image, as "
+        "10.77.0.0/16: who has them can report for the machine; docs/iso.md",
+    )
     lldp_wait_s: Seconds = Field(35, description="seconds that a booted machine waits for LLDP of its switches")
 
     # DHCP tailer

@@ -197,10 +197,11 @@ class MediaRequest(Message):
 
 
 class RunMedia(Message):
-    """What the machine must boot. ``run_token`` is shown here once; the API keeps only its hash."""
+    """What the machine must boot: where its image is, and nothing that speaks for it."""
 
     run_id: model.RunId
     callback_url: str
-    run_token: str = Field(repr=False)
+    # Always empty: workers of version 0.1 read no reply without it.
+    run_token: str = Field("", repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
-    image_url: str | None = Field(None, repr=False)  # where a real BMC fetches the image, and anyone else
+    image_url: str | None = Field(None, repr=False)  # where its BMC fetches the image

@@ -19,7 +19,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE, RunParameters
 from bringup.wire.run import Run
-from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api, without_tls
+from tests.integration.api.conftest import INVENTORY, Api, without_tls
 
 REAL = "02-00-00-00-00-05-1795426896"
 PXE = "02-00-00-00-00-06-1795426896"
@@ -90,7 +90,8 @@ def path_of(given: dict[str, Any]) -> str:
 
 def read(api: Api, path: str, method: str = "GET", **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = api.call(method, path, token=None, headers=named)
+    # As the BMC of "real".
+    answer = api.call(method, path, token=None, headers=named, environ_overrides={"REMOTE_ADDR": "10.0.0.5"})
     assert answer.data is not None  # the client reads no further than it is asked to
     return answer
 
@@ -103,7 +104,7 @@ def test_the_image_is_the_base_with_the_parameters_of_the_run_in_its_area(images
     assert served[:AREA_AT] == BODY[:AREA_AT]
     assert served[AREA_AT + AREA_SIZE :] == BODY[AREA_AT + AREA_SIZE :]
     told = RunParameters.model_validate_json(served[AREA_AT : AREA_AT + AREA_SIZE])
-    assert (told.run_id, told.token, told.epoch) == (REAL, given["run_token"], given["epoch"])
+    assert (told.run_id, len(told.token), told.epoch) == (REAL, 43, given["epoch"])
     assert (told.callback_url, told.after, told.lldp_wait_s) == (given["callback_url"], "poweroff", 35)
     assert told.ca_pem is None
 
@@ -144,9 +145,8 @@ def test_a_part_that_is_not_there_is_refused_with_the_size(images: Api, header: 
 
 @pytest.mark.parametrize("header", ["lines=0-5", "bytes=5-2", "bytes=0-1,4-5", "nonsense", "bytes=-", "bytes=٣-٤"])
 def test_a_range_that_is_none_is_ignored(images: Api, header: str) -> None:
-    answer = images.call(
-        "GET", path_of(media(images)), token=None, environ_overrides={"HTTP_RANGE": header.encode().decode("latin-1")}
-    )
+    environ = {"HTTP_RANGE": header.encode().decode("latin-1"), "REMOTE_ADDR": "10.0.0.5"}
+    answer = images.call("GET", path_of(media(images)), token=None, environ_overrides=environ)
     assert (answer.status_code, len(answer.data)) == (200, len(BODY))
 
 
@@ -185,7 +185,7 @@ def test_a_new_minting_ends_the_address_before_it(images: Api) -> None:
     first = media(images)
     second = images.ok("POST", f"/runs/{REAL}/media", {"owner": "w"})
     assert read(images, path_of(first)).status_code == 404
-    assert json.loads(read(images, path_of(second)).data[AREA_AT : AREA_AT + AREA_SIZE])["token"] == second["run_token"]
+    assert json.loads(read(images, path_of(second)).data[AREA_AT : AREA_AT + AREA_SIZE])["epoch"] == second["epoch"]
 
 
 def test_an_address_dies_with_its_run(images: Api) -> None:
@@ -198,22 +198,22 @@ def test_an_address_dies_with_its_run(images: Api) -> None:
 
 
 def test_machines_that_do_not_boot_it_are_given_no_image(images: Api) -> None:
-    assert media(images, RUN_A)["image_url"] is None, "its BMC is simulated"
     assert media(images, PXE)["image_url"] is None, "it boots from the network"
 
 
-def test_without_an_image_there_is_no_address(api: Api) -> None:
-    assert media(api, RUN_B)["image_url"] is None
+def test_without_an_image_a_real_machine_has_no_address(make_images: MakeImages) -> None:
+    api = make_images(validation_image=None)
+    assert media(api)["image_url"] is None
     assert read(api, f"/images/{'x' * 43}/bringup-validation.iso").status_code == 404
 
 
 def test_redis_holds_neither_the_token_nor_the_secret(images: Api, settings: Settings) -> None:
     given = media(images)
-    read(images, path_of(given))
+    token = json.loads(read(images, path_of(given)).data[AREA_AT : AREA_AT + AREA_SIZE])["token"]
     redis: Any = connect_redis(settings, tls.ClientContexts(), name="tests")
     dump = b"".join(str(key).encode() + everything(redis, key) for key in redis.keys("*"))
     assert given["run_id"].encode() in dump, "the dump is one"
-    assert given["run_token"].encode() not in dump
+    assert token.encode() not in dump
     assert path_of(given).split("/")[2].encode() not in dump
 
 

@@ -117,7 +117,7 @@ def test_a_run_token_is_no_staff_token(api: Api) -> None:
 def test_a_new_token_takes_the_place_of_the_old(api: Api) -> None:
     api.lease()
     api.tell(RUN_A, "boot_started")
-    old, new = (api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"})["run_token"] for _ in range(2))
+    old, new = (api.mint() for _ in range(2))
     assert report(api, old, api.report()).status_code == 401
     assert report(api, new, api.report()).status_code == 202
 
@@ -135,8 +135,8 @@ def test_refused_calls_explain_a_time_out_later(settings: Settings, make_api: Ca
 
 
 def test_a_simulated_report_has_no_place_in_production(settings: Settings, make_api: Callable[[Settings], Api]) -> None:
+    token = make_api(settings).booted()
     api = make_api(settings.model_copy(update={"environment": "production"}))
-    token = api.booted()
     assert report(api, token, api.report()).status_code == 422
     assert report(api, token, api.report() | {"simulated": False}).status_code == 202
 

@@ -38,7 +38,7 @@ def test_a_machine_that_cannot_trust_us_ends_its_run_and_the_clean_up_is_due(api
 def test_it_may_say_so_before_the_worker_told_that_it_switched_the_power(api: Api) -> None:
     api.lease()
     api.tell(RUN_A, "boot_started")
-    token = str(api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"})["run_token"])
+    token = api.mint()
     assert post(api, failure(token)).status_code == 202
 
 

@@ -193,7 +193,7 @@ def run_on(emulator: Emulator, **changes: Any) -> Run:
 
 def media_of(emulator: Emulator, **changes: Any) -> RunMedia:
     """What the machine is to boot."""
-    fields = {"run_id": "02-00-00-00-00-01-1", "callback_url": "http://api", "run_token": "t", "epoch": 0}
+    fields = {"run_id": "02-00-00-00-00-01-1", "callback_url": "http://api", "epoch": 0}
     return RunMedia.model_validate(fields | {"image_url": emulator.image} | changes)
 
 

@@ -67,7 +67,8 @@ class Filled:
         """Start a run up to its machine being on; returns the run's token."""
         self.lease(run_id)
         self.post_event(run_id, "boot_started")
-        token = str(self.ok("POST", f"/runs/{run_id}/media", {"owner": "w"})["run_token"])
+        url = self.ok("POST", f"/runs/{run_id}/media", {"owner": "w"})["image_url"]
+        token = str(self.ok("GET", url.partition("/api/v1")[2])["token"])
         for kind in ("power_on_requested", "powered_on"):
             assert self.post_event(run_id, kind).status_code == 202
         return token

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from bringup.connections.api_client import ApiClient
 from bringup.model import LeaseEvent
@@ -37,7 +38,8 @@ def token(client: ApiClient) -> str:
     """Of a run whose image has been handed out."""
     client.put(f"/runs/{RUN_A}", LeaseEvent.model_validate(LEASE), RunDecision)
     client.post(f"/runs/{RUN_A}/events", RunEvent.model_validate({"type": "boot_started", "owner": "w"}), RunEventReply)
-    return client.post(f"/runs/{RUN_A}/media", MediaRequest(owner="w"), RunMedia).run_token
+    url = client.post(f"/runs/{RUN_A}/media", MediaRequest(owner="w"), RunMedia).image_url
+    return str(requests.get(url or "", timeout=30).json()["token"])
 
 
 def put(served: ServedApi, token: str, body: bytes | Iterator[bytes]) -> int:

@@ -78,7 +78,8 @@ def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def check_image(body: bytes, given: RunMedia, ca: Path) -> None:
     told = json.loads(body[AREA_AT : AREA_AT + AREA_SIZE])
-    assert (told["token"], told["ca_pem"]) == (given.run_token, ca.read_text())
+    assert (told["run_id"], told["ca_pem"]) == (given.run_id, ca.read_text())
+    assert len(told["token"]) == 43
     assert body[:AREA_AT] + CONTENT[AREA_AT : AREA_AT + AREA_SIZE] + body[AREA_AT + AREA_SIZE :] == CONTENT
 
 

@@ -23,7 +23,7 @@ bmc_mac = "02:00:00:00:07:{number:02}"
 bmc = "https://192.0.2.{number}"
 credential = "rack"
 """
-REAL_MACHINES = range(1, 5)
+REAL_MACHINES = range(1, 6)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Caller:
             return answer.status, json.loads(answer.read() or b"{}")
         finally:
             connection.close()
+
+    def mint(self, run_id: str) -> str:
+        """The token in the image of a run whose BMC is at 127.0.0.1, as this client is."""
+        url = self.call("POST", f"/runs/{run_id}/media", {"owner": "w"})[1]["image_url"]
+        return str(self.call("GET", url.partition(PREFIX)[2])[1]["token"])
 
 
 @dataclass(frozen=True)

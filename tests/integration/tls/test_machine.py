@@ -20,7 +20,7 @@ def token(lenient: Served) -> str:
     lease = LEASE | {"mac": "02:00:00:00:00:02", "starts": "2026-11-23T09:41:36Z"}
     assert worker.call("PUT", f"/runs/{RUN_B}", lease)[0] == 201
     assert worker.call("POST", f"/runs/{RUN_B}/events", {"type": "boot_started", "owner": "w"})[0] == 202
-    return str(worker.call("POST", f"/runs/{RUN_B}/media", {"owner": "w"})[1]["run_token"])
+    return worker.mint(RUN_B)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _booted(served: Served) -> str:
     worker = served.by("worker")
     assert worker.call("PUT", f"/runs/{RUN_A}", LEASE)[0] == 201
     assert worker.call("POST", f"/runs/{RUN_A}/events", {"type": "boot_started", "owner": "w"})[0] == 202
-    token = str(worker.call("POST", f"/runs/{RUN_A}/media", {"owner": "w"})[1]["run_token"])
+    token = worker.mint(RUN_A)
     for kind in ("media_inserted", "power_requested", "powered_off", "powered_on"):
         assert worker.call("POST", f"/runs/{RUN_A}/events", {"type": kind, "owner": "w"})[0] == 202
     return token

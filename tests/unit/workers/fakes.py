@@ -261,8 +261,7 @@ class FakeApi:
         return RunMedia(
             run_id=run_id,
             callback_url="http://api",
-            run_token=f"token-{self.tokens}",
-            epoch=0,
+            epoch=self.tokens,  # tells one minting from another
             image_url=self.image_url and self.image_url.format(secret=self.secret),
         )
 

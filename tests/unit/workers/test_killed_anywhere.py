@@ -95,7 +95,7 @@ def assert_started_once(world: World, why: object) -> None:
     assert world.bmc.on, why
     assert world.bmc.power_on_count == 1, why
     assert world.bmc.booted is not None, why
-    assert world.bmc.booted.run_token == f"token-{world.api.tokens}", f"{why}: the machine bears a dead token"
+    assert world.bmc.booted.epoch == world.api.tokens, f"{why}: the machine bears a dead token"
 
 
 @MACHINE

@@ -23,7 +23,7 @@ from workers.redfish.gate import Gate
 SECRET = "q7nq1LJXyQWmVbSnVh3kAQd6mYyYHkJ0Zs8mL2o3x9E"
 IMAGE = f"https://images.example/images/{SECRET}/bringup-validation.iso"
 OWN = OwnMedia("02-00-00-00-00-01-1", frozenset({hashlib.sha256(SECRET.encode()).hexdigest()}))
-MEDIA = RunMedia(run_id=OWN.run_id, callback_url="https://api", run_token="t", epoch=0, image_url=IMAGE)
+MEDIA = RunMedia(run_id=OWN.run_id, callback_url="https://api", epoch=0, image_url=IMAGE)
 _MOST_WAITS = 10
 Simulated = tuple[Family, SimulatedRedfish]
 

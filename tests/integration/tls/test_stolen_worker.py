@@ -1,0 +1,154 @@
+"""With all that a worker has (API_TOKEN, its certificate, its user in Redis), no machine and no BMC: no verdict."""
+
+import base64
+import http.client
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis.exceptions import NoPermissionError, ResponseError
+
+from bringup import keys, tls
+from bringup.connections.redis_client import connect_redis
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+from bringup.wire.run import EventType
+from tests.integration.api.conftest import LEASE, RUN_A
+from tests.integration.selftest.site import Site
+from tests.integration.tls.conftest import Caller, Served
+from tests.integration.tls.test_run_certificate import run_of
+
+# Of the worker: neither the address of the simulated BMCs (127.0.0.1) nor of the others (192.0.2.x).
+ITS_ADDRESS = "127.0.0.2"
+IMAGE_SIZE = 32_768 + AREA_SIZE
+RUNS = {"a real machine": run_of(5), "a simulated machine": RUN_A.replace("-01-", "-02-")}
+REPORT = {"agent": "x", "boot_id": "b", "inventory": {}, "checks": []}
+
+
+@pytest.fixture(scope="module")
+def served(site: Site) -> Iterator[Served]:
+    """An API where machines need no certificate, the easier one for a thief; it serves images, too."""
+    image = site.folder / "stolen.iso"
+    image.write_bytes(bytes(32_768) + AREA_HEAD.ljust(AREA_SIZE))
+    with site.api(VALIDATION_IMAGE=str(image), API_REQUIRE_CLIENT_CERT="false") as changes:
+        yield Served(site, int(str(changes["callback_api_port"])))
+
+
+class Thief:
+    """Makes calls from its own address, and keeps every text that an answer holds."""
+
+    def __init__(self, worker: Caller) -> None:
+        self.worker = worker
+        self.loot: set[str] = {worker.token}
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, bytes]:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        kind = "text/plain" if isinstance(body, bytes) else "application/json"
+        headers = {"Authorization": f"Bearer {token or self.worker.token}", "Content-Type": kind}
+        status, answer = self.send(method, "/api/v1" + path, data, headers)
+        try:
+            self.loot |= set(texts(json.loads(answer)))
+        except ValueError:
+            self.loot |= {text for text in answer.decode("latin-1").replace('"', "\n").split() if len(text) > 15}
+        return status, answer
+
+    def take(self, run_id: str) -> None:
+        """The way to an image, twice, and the image itself by every way of reading."""
+        mac = run_id.rpartition("-")[0].replace("-", ":")
+        self.call("PUT", f"/runs/{run_id}", LEASE | {"mac": mac, "ip": ITS_ADDRESS})
+        self.call("POST", f"/runs/{run_id}/events", {"type": "boot_started", "owner": "w"})
+        for _ in range(2):
+            status, media = self.call("POST", f"/runs/{run_id}/media", {"owner": "w"})
+            assert status == 201, media
+            self.read_image(json.loads(media)["image_url"])
+
+    def read_image(self, url: str) -> None:
+        path = "/api/v1" + url.partition("/api/v1")[2]
+        forged = {"X-Forwarded-For": "192.0.2.5", "Forwarded": "for=192.0.2.5", "X-Real-IP": "192.0.2.5"}
+        for more in ({}, {"Range": "bytes=32768-"}, {"Range": f"bytes=0-{AREA_SIZE - 1}"}, forged):
+            status, image = self.send("GET", path, None, more)
+            assert status in {200, 206, 416}
+            assert b"token" not in image
+            self.loot |= {text for text in image.decode("latin-1").replace('"', "\n").split() if len(text) > 15}
+        self.loot |= set(path.split("/"))
+
+    def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        context = self.worker.context()
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.worker.port, timeout=30, context=context, source_address=(ITS_ADDRESS, 0)
+        )
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def texts(found: Any) -> Iterator[str]:
+    if isinstance(found, dict):
+        found = [*found, *found.values()]
+    for one in found if isinstance(found, list) else ():
+        yield from texts(one)
+    if isinstance(found, str) and found.isascii() and found.isprintable():
+        yield found
+
+
+def verdict_of(thief: Thief, run_id: str) -> tuple[Any, Any]:
+    run = json.loads(thief.call("GET", f"/runs/{run_id}")[1])
+    return run["verdict"], run["report_sha256"]
+
+
+@pytest.fixture(params=list(RUNS.values()), ids=list(RUNS))
+def run_id(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_no_call_of_a_stolen_worker_speaks_for_a_machine(served: Served, run_id: str) -> None:
+    thief = Thief(served.by("worker"))
+    thief.take(run_id)
+    for kind in ("media_inserted", "power_requested", "powered_off", "power_on_requested", "powered_on"):
+        thief.call("POST", f"/runs/{run_id}/events", {"type": kind, "owner": "w"})
+    for path in ("/runs", "/devices", "/queues", f"/runs/{run_id}", f"/runs/{run_id}/report", "/openapi.json"):
+        thief.call("GET", path)
+    secrets = {*thief.loot, *(base64.b64encode(text.encode()).decode() for text in thief.loot)}
+    bearers = sorted({text for text in secrets if 15 < len(text) < 200})
+    assert any(text in bearers for text in thief.loot), "it tries what it was given"
+    for bearer in bearers:
+        assert thief.call("POST", f"/runs/{run_id}/heartbeat", {"boot_id": "b", "uptime_s": 1}, bearer)[0] == 401
+    for bearer in (served.by("worker").token, max(bearers, key=len)):
+        assert thief.call("POST", f"/runs/{run_id}/report", REPORT, bearer)[0] == 401
+        assert thief.call("PUT", f"/runs/{run_id}/artifacts/agent.log", b"a log", bearer)[0] == 401
+    assert verdict_of(thief, run_id) == (None, None)
+
+
+def test_no_order_of_events_ends_a_run_as_passed(served: Served, run_id: str) -> None:
+    thief = Thief(served.by("worker"))
+    thief.take(run_id)
+    order = [{"type": kind, "owner": owner} for kind in EventType for owner in ("w", "") for _ in range(2)]
+    random.Random(12).shuffle(order)  # noqa: S311 - the same at each run
+    for event in order:
+        if event["type"] not in {"boot_failed"}:  # which ends the run, and so the test
+            assert thief.call("POST", f"/runs/{run_id}/events", event)[0] in {202, 409, 422, 429, 400}
+    state = json.loads(thief.call("GET", f"/runs/{run_id}")[1])["state"]
+    assert state != "passed"
+    assert verdict_of(thief, run_id) == (None, None)
+
+
+def test_its_user_in_redis_neither_reads_nor_writes_what_the_api_remembers(served: Served) -> None:
+    redis: Any = connect_redis(served.site.stack.settings_of("worker"), tls.ClientContexts(), name="stolen")
+    run_id = run_of(5)
+    for attempt in (
+        lambda: redis.hset(keys.run(run_id), "state", '"passed"'),
+        lambda: redis.hgetall(keys.run(run_id)),
+        lambda: redis.get(keys.run_image(run_id)),
+        lambda: redis.hget(keys.image("0" * 64), "sealed"),
+        lambda: redis.hset(keys.image("0" * 64), "readers", ITS_ADDRESS),
+        lambda: redis.set(keys.run_token(run_id), "0" * 64),
+        lambda: redis.set(keys.token_owner("0" * 64), run_id),
+        lambda: redis.eval("return redis.call('HGETALL', ARGV[1])", 0, keys.run(run_id)),
+        lambda: redis.rename("rq:x", keys.report(run_id)),
+    ):
+        with pytest.raises((NoPermissionError, ResponseError), match=r"(?i)permission|can't access"):
+            attempt()
