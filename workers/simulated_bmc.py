@@ -26,7 +26,7 @@ class SimulatedBmc:
     def __init__(self, netloc: str, path: str, settings: Settings) -> None:
         self._url = f"http://{netloc}{path}"
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment must not see the run's token
+        self._session.trust_env = False  # a proxy of the environment must not see the address of the run's image
         self._timeout = (settings.bmc_connect_timeout_s, settings.bmc_read_timeout_s)
 
     @property
@@ -47,7 +47,7 @@ class SimulatedBmc:
         return str(self._call("GET", "power")["state"])
 
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
-        """Put the run's parameters where a real medium would carry them."""
+        """Put the run's image in."""
         self._write(permit, "PUT", "media", media.model_dump(mode="json"))
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:

@@ -18,6 +18,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
+from bringup_cli.simulate import image
 from bringup_cli.simulate.hardware_report import Fault
 from bringup_cli.simulate.simulated_machine import SimulatedMachine
 from pki import issue, names, profile, store
@@ -53,12 +54,18 @@ class Fleet:
     ) -> None:
         contexts, certificates = tls.ClientContexts(), _RunCertificates(settings)
 
-        def client_of(run_id: str, token: str) -> ApiClient:
-            return ApiClient(certificates.settings_for(run_id), contexts, token=token)
-
         devices = _simulated(inventory)
         _check_names(faults, devices)
         self.address = _address(devices)
+
+        def client_of(media: RunMedia, token: str | None) -> ApiClient:
+            own = certificates.settings_for(media.run_id)
+            context = tls.for_api_client(own, contexts) if own.api_use_tls else None
+            parameters = image.read_parameters(
+                media.image_url or "", self.address[0], context=context, timeout_s=own.api_timeout_s
+            )
+            return ApiClient(own, contexts, token=token or parameters.token)
+
         self.machines = {
             urlsplit(device.bmc).path: SimulatedMachine(
                 device,
@@ -126,8 +133,10 @@ class _RunCertificates:
         if not self._settings.machines_need_certificates:
             return self._settings
         pair = Path(self._folder.name) / f"{run_id}.pem"
-        pair.touch(mode=0o600)
-        pair.write_bytes(self._made(run_id))
+        if not pair.exists():  # it is asked for again while the image cannot be read
+            made = self._made(run_id)
+            pair.touch(mode=0o600)
+            pair.write_bytes(made)
         return self._settings.model_copy(update={"api_client_cert": pair, "api_client_key": pair})
 
     def _made(self, run_id: str) -> bytes:

@@ -21,7 +21,8 @@ class SimulatedMachine:
     Args:
         device: its inventory entry.
         fault: how it fails.
-        client_of: the API client for a run that bears a given token.
+        client_of: the API client of a run, with the token in its image, or with another one instead. Raises
+            TransientError where the image cannot be read now, PermanentError where it never can.
         powered: called with the machine's name and the run of its medium each time that it is switched on.
         boot_s: seconds from power to the agent's first call.
         check_s: seconds that the agent's checks take.
@@ -31,7 +32,7 @@ class SimulatedMachine:
         self,
         device: inventory.Device,
         fault: Fault,
-        client_of: Callable[[str, str], ApiClient],
+        client_of: Callable[[RunMedia, str | None], ApiClient],
         *,
         boot_s: float,
         check_s: float,
@@ -103,10 +104,10 @@ class SimulatedMachine:
         Thread(target=self._agent, args=(media, off), name=self.device.name, daemon=True).start()
 
     def _agent(self, media: RunMedia, off: Event) -> None:
-        token = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else media.run_token
+        instead = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else None
         try:
-            client = self._client_of(media.run_id, token)
-            while not off.wait(backoff.spread(self._boot_s, 0.2)):  # machines are not alike
+            client = _persist(lambda: self._client_of(media, instead), off)
+            while client and not off.wait(backoff.spread(self._boot_s, 0.2)):  # machines are not alike
                 if not self._live_one_life(client, media.run_id, off):
                     return
         except errors.PermanentError as error:

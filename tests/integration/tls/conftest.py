@@ -23,7 +23,14 @@ bmc_mac = "02:00:00:00:07:{number:02}"
 bmc = "https://192.0.2.{number}"
 credential = "rack"
 """
-REAL_MACHINES = range(1, 6)
+REAL_MACHINES = range(1, 7)
+SIMULATED_MACHINE = """
+[[device]]
+name = "simulated-{number}"
+bmc_mac = "02:00:00:00:08:{number:02}"
+bmc = "simulated://127.0.0.1:9/simulated-{number}"
+"""
+SIMULATED_MACHINES = range(1, 3)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,10 @@ class Served:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("tls")
     real = "".join(REAL_MACHINE.format(number=number) for number in REAL_MACHINES)
-    (folder / "devices.toml").write_text(INVENTORY + real)  # before the first API: every API must have the same
+    simulated = "".join(SIMULATED_MACHINE.format(number=number) for number in SIMULATED_MACHINES)
+    (folder / "devices.toml").write_text(
+        INVENTORY + real + simulated
+    )  # before the first API: every API must have the same
     made = Site(folder, use_tls=True)
     with made.stack:
         for role, name in (("operator", "some"), ("run", "some"), ("run", RUN_A), ("run", RUN_B)):

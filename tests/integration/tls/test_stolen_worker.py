@@ -4,7 +4,7 @@ import base64
 import http.client
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +17,11 @@ from bringup.wire.run import EventType
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.selftest.site import Site
 from tests.integration.tls.conftest import Caller, Served
-from tests.integration.tls.test_run_certificate import run_of
 
 # Of the worker: neither the address of the simulated BMCs (127.0.0.1) nor of the others (192.0.2.x).
 ITS_ADDRESS = "127.0.0.2"
 IMAGE_SIZE = 32_768 + AREA_SIZE
-RUNS = {"a real machine": run_of(5), "a simulated machine": RUN_A.replace("-01-", "-02-")}
+KINDS = pytest.mark.parametrize("kind", ["real", "simulated"])
 REPORT = {"agent": "x", "boot_id": "b", "inventory": {}, "checks": []}
 
 
@@ -100,16 +99,17 @@ def verdict_of(thief: Thief, run_id: str) -> tuple[Any, Any]:
     return run["verdict"], run["report_sha256"]
 
 
-@pytest.fixture(params=list(RUNS.values()), ids=list(RUNS))
-def run_id(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def run_of(kind: str, number: int) -> str:
+    """The machines of these numbers are for this file."""
+    return RUN_A.replace("00-00-00-01", f"00-00-07-{number + 4:02}" if kind == "real" else f"00-00-08-{number:02}")
 
 
-def test_no_call_of_a_stolen_worker_speaks_for_a_machine(served: Served, run_id: str) -> None:
-    thief = Thief(served.by("worker"))
+@KINDS
+def test_no_call_of_a_stolen_worker_speaks_for_a_machine(served: Served, kind: str) -> None:
+    thief, run_id = Thief(served.by("worker")), run_of(kind, 1)
     thief.take(run_id)
-    for kind in ("media_inserted", "power_requested", "powered_off", "power_on_requested", "powered_on"):
-        thief.call("POST", f"/runs/{run_id}/events", {"type": kind, "owner": "w"})
+    for event in ("media_inserted", "power_requested", "powered_off", "power_on_requested", "powered_on"):
+        thief.call("POST", f"/runs/{run_id}/events", {"type": event, "owner": "w"})
     for path in ("/runs", "/devices", "/queues", f"/runs/{run_id}", f"/runs/{run_id}/report", "/openapi.json"):
         thief.call("GET", path)
     secrets = {*thief.loot, *(base64.b64encode(text.encode()).decode() for text in thief.loot)}
@@ -123,10 +123,11 @@ def test_no_call_of_a_stolen_worker_speaks_for_a_machine(served: Served, run_id:
     assert verdict_of(thief, run_id) == (None, None)
 
 
-def test_no_order_of_events_ends_a_run_as_passed(served: Served, run_id: str) -> None:
-    thief = Thief(served.by("worker"))
+@KINDS
+def test_no_order_of_events_ends_a_run_as_passed(served: Served, kind: str) -> None:
+    thief, run_id = Thief(served.by("worker")), run_of(kind, 2)
     thief.take(run_id)
-    order = [{"type": kind, "owner": owner} for kind in EventType for owner in ("w", "") for _ in range(2)]
+    order = [{"type": event, "owner": owner} for event in EventType for owner in ("w", "") for _ in range(2)]
     random.Random(12).shuffle(order)  # noqa: S311 - the same at each run
     for event in order:
         if event["type"] not in {"boot_failed"}:  # which ends the run, and so the test
@@ -138,8 +139,8 @@ def test_no_order_of_events_ends_a_run_as_passed(served: Served, run_id: str) ->
 
 def test_its_user_in_redis_neither_reads_nor_writes_what_the_api_remembers(served: Served) -> None:
     redis: Any = connect_redis(served.site.stack.settings_of("worker"), tls.ClientContexts(), name="stolen")
-    run_id = run_of(5)
-    for attempt in (
+    run_id = run_of("real", 1)
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: redis.hset(keys.run(run_id), "state", '"passed"'),
         lambda: redis.hgetall(keys.run(run_id)),
         lambda: redis.get(keys.run_image(run_id)),
@@ -149,6 +150,7 @@ def test_its_user_in_redis_neither_reads_nor_writes_what_the_api_remembers(serve
         lambda: redis.set(keys.token_owner("0" * 64), run_id),
         lambda: redis.eval("return redis.call('HGETALL', ARGV[1])", 0, keys.run(run_id)),
         lambda: redis.rename("rq:x", keys.report(run_id)),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises((NoPermissionError, ResponseError), match=r"(?i)permission|can't access"):
             attempt()
