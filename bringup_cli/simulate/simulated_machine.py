@@ -99,7 +99,7 @@ class SimulatedMachine:
     def _boot(self, off: Event) -> None:
         media, override = self._media, self._override
         self._override = None  # "once"
-        if media is None or override is None or self.fault is Fault.NO_BOOT:
+        if media is None or override is None:
             return
         Thread(target=self._agent, args=(media, off), name=self.device.name, daemon=True).start()
 
@@ -107,6 +107,8 @@ class SimulatedMachine:
         instead = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else None
         try:
             client = _persist(lambda: self._client_of(media, instead), off)
+            if self.fault is Fault.NO_BOOT:
+                return  # the image was read, and what was in it did not start
             while client and not off.wait(backoff.spread(self._boot_s, 0.2)):  # machines are not alike
                 if not self._live_one_life(client, media.run_id, off):
                     return
