@@ -60,10 +60,7 @@ class Fleet:
 
         def client_of(media: RunMedia, token: str | None) -> ApiClient:
             own = certificates.settings_for(media.run_id)
-            context = tls.for_api_client(own, contexts) if own.api_use_tls else None
-            parameters = image.read_parameters(
-                media.image_url or "", self.address[0], context=context, timeout_s=own.api_timeout_s
-            )
+            parameters = image.read_parameters(media.image_url or "", self.address[0], own, contexts)
             return ApiClient(own, contexts, token=token or parameters.token)
 
         self.machines = {
