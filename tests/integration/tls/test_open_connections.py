@@ -102,7 +102,7 @@ def ended_by_the_server(connection: KeptAlive, seconds: float) -> bool:
 
 
 def test_a_certificate_that_runs_out_ends_its_open_connections(strict: Served, tmp_path: Path) -> None:
-    ends = datetime.now(UTC) + timedelta(seconds=3)
+    ends = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0)  # certificates count whole seconds
     with kept_alive(caller_with(strict, tmp_path, mint(strict).ending(ends))) as connection:
         assert connection.ends_within(3 + BAR_S)
     assert datetime.now(UTC) > ends, "it ended for another reason"
@@ -110,7 +110,7 @@ def test_a_certificate_that_runs_out_ends_its_open_connections(strict: Served, t
 
 def test_a_session_is_not_resumed_past_the_end_of_its_certificate(strict: Served, tmp_path: Path) -> None:
     """OpenSSL does not look at the certificate again when it resumes a session."""
-    ends = datetime.now(UTC) + timedelta(seconds=3)
+    ends = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0)  # certificates count whole seconds
     caller = caller_with(strict, tmp_path, mint(strict).ending(ends))
     context = caller.context()
     session = answered(caller, context, None)[1]
