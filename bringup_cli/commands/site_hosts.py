@@ -135,15 +135,16 @@ def _api(settings: Settings) -> ApiClient:
 
 
 def _users(settings: Settings, registry: Registry) -> dict[str, bool] | None:
-    """Of all Redis servers together: a user must be known to each, and is there if one knows it to be."""
+    """Of all Redis servers together: a user must be known to each, and one that is revoked to none."""
     keeper, known = Keeper(settings, registry.keeper), []
     failed = everywhere(keeper, lambda address: known.append(keeper.users(address)))
     for address, why in failed.items():
         click.echo(f"Redis at {address[0]}:{address[1]} was not asked: {why}", err=True)
     if not known:
         return None
-    everyone = set(known[0]).intersection(*known[1:])
-    return {user: any(one[user] for one in known) for user in everyone}
+    revoked = {user for host in registry.hosts.values() if host.revoked_at for user in host.redis_users}
+    everyone = set(known[0]).intersection(*known[1:]) | revoked & set[str]().union(*known)
+    return {user: any(one.get(user) for one in known) for user in everyone}
 
 
 def _reports(settings: Settings) -> Mapping[str, datetime]:
