@@ -12,7 +12,8 @@ from bringup_cli.site.registry import HostRole, Registry
 from bringup_cli.site.request import make_request, read_requests
 from bringup_cli.site.revoke import forget, revoke
 from bringup_cli.site.status import Seen, remember, rows
-from pki.errors import InvalidInput, Locked, Refused
+from pki.authority import key_pem, read_key
+from pki.errors import CaKeyLocked, InvalidInput, Locked, Refused
 from pki.session import CaSession
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
 
@@ -134,3 +135,13 @@ def test_a_user_that_redis_still_knows_after_the_revocation_is_shown(ca: Enrolli
     registry = Registry.read(ca.store)
     (row,) = rows(ca.store, registry, Seen({"worker-w1": False}, {}, NOW), renew_days=30)
     assert row["due"] == ["Redis still knows it: bringup site revoke w1"]
+
+
+def test_without_the_passphrase_of_the_ca_key_nothing_is_enrolled(ca: Enrolling) -> None:
+    key = read_key(ca.store.ca_key)
+    ca.store.ca_key.write_bytes(key_pem(key, "the passphrase of the CA"))
+    before = ca.store.ledger()
+    with pytest.raises(CaKeyLocked):
+        ca.host("w1", HostRole.WORKER)
+    assert ca.store.ledger() == before
+    assert Registry.read(ca.store).hosts == {}
