@@ -14,6 +14,7 @@ from bringup import errors, tls
 from bringup.connections import api_client, redis_client
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
+from bringup.settings.rules import Use, rules_for
 from bringup.wire.message import Health
 
 # How long a process may take to answer. The slowest is the API, which loads its libraries after a restart of its own;
@@ -60,7 +61,8 @@ class Stack:
         env_file.write_text("".join(f"{name}={value}\n" for name, value in self._variables.items()))
         if "true" in {self._variables.get("REDIS_USE_TLS"), self._variables.get("API_USE_TLS")}:
             self.command("pki", "setup")
-        self.settings: Settings = load(environ={}, env_file=env_file).settings
+        # Of nobody's role: this calls the API as a person does, and has no password of Redis.
+        self.settings: Settings = load(environ={}, env_file=env_file, rules=rules_for([Use.OPERATOR])).settings
         self.api = api_client.ApiClient(self.settings, tls.ClientContexts())
 
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
