@@ -49,7 +49,7 @@ def test_two_lives_and_a_rollover_pass_unattended_and_every_lease_is_taken_up(th
             assert signer_of(host.certificate(identity), (new,)), identity
     settings, redis, api = three.settings, Identity(Role.REDIS, "r1"), Identity(Role.API, "a1")
     for port, server in ((settings.redis_port, redis), (settings.callback_api_port, api)):
-        eventually(lambda port=port, server=server: three.served(port, server), 30, f"{server} on port {port}")
+        eventually(partial(three.served, port, server), 30, f"{server} on port {port}")
     after = three.serials()
     assert all(after[identity] != serial for identity, serial in before.items())
     for _ in range(5):  # with the new CA alone

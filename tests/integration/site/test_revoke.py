@@ -100,7 +100,12 @@ def test_a_stolen_worker_takes_no_further_job(several: SeveralHosts) -> None:
     load = Load(several.settings_of("t1", HostRole.TAILER))
     for name in ("w1", "w2"):
         several.start(name, HostRole.WORKER)
-    eventually(lambda: load.add(1) or (reported(several, "w1") and reported(several, "w2")), "both work")
+
+    def both_work() -> bool:
+        load.add(1)
+        return bool(reported(several, "w1") and reported(several, "w2"))
+
+    eventually(both_work, "both work")
     held = OpenConnection(thief)
     assert held.works()
     load.add(30)
