@@ -13,6 +13,7 @@ from bringup.settings.rules import (
     broken_rules,
     exposed_keys,
     idle_switches,
+    image_exceptions,
     insecurities,
     rules_for,
     uses_of_host,
@@ -81,5 +82,7 @@ def _warn(loaded: Loaded, uses: frozenset[Use]) -> None:
     else:
         for problem in (*exposed_keys(settings, uses), *loaded.exposed):
             logger.warning("other users can read a secret: an error with ENVIRONMENT=production", problem=problem)
+    for exception in image_exceptions(settings):
+        logger.warning("a verdict can be made without its machine", problem=exception)
     for idle in idle_switches(settings):
         logger.warning("a switch has no effect", problem=idle)

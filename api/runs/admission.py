@@ -68,11 +68,12 @@ def explain(device: KnownDevice, settings: Settings) -> Explanation:
     """What a lease of ``device`` would lead to now. What only a worker can see, such as its files, is not checked."""
     undecided = [reason for _, reason in obstacles(device)]
     unprepared = list(_unprepared(device.entry, settings)) if device.entry else []
+    unheard = list(_unheard(device.entry, settings)) if device.entry else []
     return Explanation(
         device=device.record.name,
         would_start=not undecided,
         would_power=not undecided and not unprepared,
-        obstacles=(*undecided, *unprepared),
+        obstacles=(*undecided, *unprepared, *unheard),
         steps=tuple(_steps(device.entry, settings)) if device.entry else (),
     )
 
@@ -170,6 +171,15 @@ def _unprepared(entry: inventory.Device, settings: Settings) -> Iterator[str]:
         yield "bmc_auth: the inventory names no credential for its BMC"
     if not settings.validation_image and entry.boot_method != "pxe":
         yield "media_rejected: there is no image to boot: set VALIDATION_IMAGE at the API"
+
+
+def _unheard(entry: inventory.Device, settings: Settings) -> Iterator[str]:
+    """Why a machine that is switched on could not report."""
+    if entry.boot_method == "uefi-http" and not settings.image_readers:
+        yield (
+            "no_boot: with uefi-http the machine's firmware reads the image from an address of its own, and only the "
+            "BMC's is given the run's parameters: name the machine's network in IMAGE_READERS"
+        )
 
 
 def _steps(entry: inventory.Device, settings: Settings) -> Iterator[str]:

@@ -221,6 +221,15 @@ def exposed_keys(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
     yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=calls, serves=uses & _SERVED))
 
 
+def image_exceptions(settings: Settings) -> Iterator[str]:
+    """Who besides the BMCs can report for any machine: no error, for BMCs behind NAT have no other way."""
+    if settings.image_readers:
+        yield (
+            f"IMAGE_READERS: every host in {settings.image_readers} that knows the address of a run's image, as every "
+            "worker does, can report for its machine; name single addresses, and no worker's (docs/iso.md)"
+        )
+
+
 def idle_switches(settings: Settings) -> Iterator[str]:
     """Switches for security that do nothing now: no error, for the two TLS flags alone are flipped back and forth."""
     if settings.api_require_client_cert and not settings.api_use_tls:

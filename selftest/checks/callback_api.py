@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bringup import errors, log, openssl_errors
 from bringup.connections.redis_client import redis_errors
+from bringup.settings.rules import image_exceptions
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
 from pki.check import Finding, Status, fail, info, ok, skip, warn
@@ -85,6 +86,15 @@ def _api_skew(target: TargetInstallation) -> float | None:
 
 
 def _images(target: TargetInstallation) -> Finding:
+    """Their port, and who is given the parameters in them: those can report for a machine."""
+    found, exceptions = _image_port_answers(target), list(image_exceptions(target.settings))
+    if not exceptions or found.status not in {Status.OK, Status.INFO}:
+        return found
+    hint = "IMAGE_READERS= where no BMC is behind NAT and no machine boots by uefi-http"
+    return warn(f"{found.message}; {'; '.join(exceptions)}", expected="IMAGE_READERS is empty", hint=hint)
+
+
+def _image_port_answers(target: TargetInstallation) -> Finding:
     """BMCs come without a certificate; they are served as API_USE_TLS requires, and in no other way."""
     port = target.settings.image_port
     if not port:

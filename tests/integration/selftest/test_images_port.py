@@ -9,6 +9,12 @@ def test_without_a_port_for_images_nothing_is_asked(plain_site: Site) -> None:
     assert plain_site.tested()["3d"].status is Status.INFO
 
 
+def test_exceptions_for_who_is_given_parameters_are_a_warning(plain_site: Site) -> None:
+    found = plain_site.tested({"image_readers": "192.0.2.0/24"})
+    assert found["3d"].status is Status.WARN
+    assert "every host in 192.0.2.0/24" in found.text("3d")
+
+
 def test_images_are_served_by_http_while_the_flag_is_off(plain_site: Site) -> None:
     with plain_site.images() as changes:
         found = plain_site.tested(changes)

@@ -64,3 +64,14 @@ def test_a_real_machine_without_an_image_would_not_be_powered(make_settings: Cal
     assert "set VALIDATION_IMAGE" in found.obstacles[0]
     by_network = KnownDevice(APPROVED.record, ENTRY.model_copy(update={"boot_method": "pxe"}))
     assert explain(by_network, make_settings()).would_power
+
+
+def test_where_only_the_bmc_is_given_the_parameters_http_boot_cannot_report(
+    ready: Settings, make_settings: Callable[..., Settings]
+) -> None:
+    device = KnownDevice(APPROVED.record, ENTRY.model_copy(update={"boot_method": "uefi-http"}))
+    found = explain(device, ready)
+    assert found.would_power, "it is switched on all the same"
+    assert "IMAGE_READERS" in found.obstacles[0]
+    excepted = make_settings(validation_image="/srv/validation.iso", image_readers="10.77.0.0/16")
+    assert explain(device, excepted).obstacles == ()

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, variables
 from bringup.settings.generated import example, page
-from bringup.settings.rules import idle_switches
+from bringup.settings.rules import idle_switches, image_exceptions
 
 ROOT = Path(__file__).parents[3]
 
@@ -171,6 +171,12 @@ def test_asking_for_certificates_without_tls_is_loud_and_no_error(tmp_path: Path
     (idle,) = idle_switches(loaded({"API_REQUIRE_CLIENT_CERT": "true", "API_USE_TLS": "false"}, tmp_path))
     assert idle.startswith("API_REQUIRE_CLIENT_CERT: is true, but has no effect")
     assert not list(idle_switches(loaded({}, tmp_path)))
+
+
+def test_exceptions_for_readers_of_images_are_loud_and_no_error(tmp_path: Path) -> None:
+    (exception,) = image_exceptions(loaded({"IMAGE_READERS": "192.0.2.0/24"}, tmp_path))
+    assert exception.startswith("IMAGE_READERS: every host in 192.0.2.0/24")
+    assert not list(image_exceptions(loaded({}, tmp_path)))
 
 
 def test_images_need_a_port_of_their_own_where_everybody_is_asked_for_a_certificate(tmp_path: Path) -> None:
