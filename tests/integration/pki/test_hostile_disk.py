@@ -25,7 +25,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     print_table("", ("",), [("",)])  # the printer, too, imports on first use
 if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
-pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(None))
+pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(()))
 """
 ENVIRONMENT = {
     "REDIS_HOST": "redis.example.net",
