@@ -49,7 +49,7 @@ def play_all(folder: Path, emulator: Emulator, rack: Rack, doomed: Rack) -> dict
     _kill_the_worker(doomed, emulator, lost)
     with (
         ThreadPoolExecutor(len(CASES)) as threads,
-        served(create_app(rack.stack.settings), folder, long_ago()) as expired,
+        served(create_app(rack.stack.settings_of("api")), folder, long_ago()) as expired,
     ):
         losing = threads.submit(_start_another_too_late, doomed, emulator, lost)
         stage = _Stage(folder, emulator, rack, expired, threads)
