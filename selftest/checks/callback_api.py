@@ -91,7 +91,7 @@ def _images(target: TargetInstallation) -> Finding:
     if not exceptions or found.status not in {Status.OK, Status.INFO}:
         return found
     hint = "IMAGE_READERS= where no BMC is behind NAT and no machine boots by uefi-http"
-    return warn(f"{found.message}; {'; '.join(exceptions)}", expected="IMAGE_READERS is empty", hint=hint)
+    return warn(f"{found.message}; {'; '.join(exceptions)}", hint, cause="IMAGE_READERS is not empty")
 
 
 def _image_port_answers(target: TargetInstallation) -> Finding:

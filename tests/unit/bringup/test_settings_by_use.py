@@ -160,7 +160,7 @@ def test_of_several_files_later_ones_win_and_each_is_named(tmp_path: Path) -> No
     common.write_text("REDIS_PORT=7\nREDIS_USERNAME=nobody\n")
     own.write_text("REDIS_USERNAME=worker\n")
     for given in ({"environ": {}, "env_file": (common, own)}, {"environ": {"BRINGUP_ENV_FILE": f"{common}:{own}"}}):
-        loaded = load(**given)  # type: ignore[arg-type]
+        loaded = load(**given)
         assert (loaded.settings.redis_port, loaded.settings.redis_username) == (7, "worker")
         assert (loaded.origins["REDIS_PORT"], loaded.origins["REDIS_USERNAME"]) == (str(common), str(own))
 
