@@ -30,6 +30,8 @@
     │   └── JobRefused           a queue held a function that is not on the allow-list
     ├── Refusal                  api.http.problems: ends a request with a problem document
     ├── ParametersTooLarge       api.images.image_store: a run's parameters do not fit into the image
+    ├── UnknownBmcAddress        api.images.readers: the name of a BMC cannot be resolved
+    ├── TooManyRequests          api.state.enrollments: a host has as many open requests as it may
     ├── TooMuchOutput            api.images.run_certificate: it prints more than it may
     ├── NoRunCertificate         api.images.run_certificate: the command made no certificate
     ├── AlreadyQueued            bringup.quarantine: another job has the id of the one in quarantine
@@ -38,6 +40,7 @@
     ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
     ├── BmcRefusal               workers.redfish.refusal: a BMC answers 400 or more; never leaves the driver
     │   └── TaskFailed           it accepted the request, and its task failed
+    ├── BundleRefused            bringup_cli.site.bundle: a file must not be joined with
     └── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
 
 Whether something is retried is decided by its class, never by its message.

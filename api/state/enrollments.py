@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from api.state.redis import Database, Pipeline
 from bringup import keys
+from bringup.errors import BringupError
 from bringup.wire.site import Enrollment
 
 # A CA's host that is down over a weekend finds every request; a client that still wants it has asked again by then.
@@ -23,7 +24,7 @@ MOST = 4096
 PAGE = 100
 
 
-class TooManyRequests(Exception):
+class TooManyRequests(BringupError):
     """No further request is kept until the CA has decided on those that are open."""
 
 

@@ -11,9 +11,8 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from bringup.errors import SettingsError
-from bringup.settings.exposure import exposed, with_secrets
 from bringup.settings.rules import broken_rules
-from bringup.settings.schema import Settings, variables
+from bringup.settings.schema import Settings, exposed, variables, with_secrets
 
 Rules = Callable[[Settings], Iterable[str]]
 EnvFiles = Path | Sequence[Path]

@@ -7,8 +7,7 @@ from enum import StrEnum
 from functools import partial
 from urllib.parse import urlsplit
 
-from bringup.settings.exposure import exposed, keys_of
-from bringup.settings.schema import Settings
+from bringup.settings.schema import Settings, exposed, keys_of
 
 # Characters of a password or token in production. Sixteen random letters and digits are 95 bits; the least number of
 # different ones refuses aaaaaaaaaaaaaaaa and abcabcabcabcabcabc.

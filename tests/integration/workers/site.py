@@ -257,6 +257,7 @@ class WorkerProcess:
     def __init__(self, folder: Path, variables: dict[str, str], name: str, *, clock: str = "") -> None:
         self._log = folder / f"{name}.log"
         env_file = folder / f"{name}.env"
+        env_file.touch(mode=0o600)
         env_file.write_text("".join(f"{key}={value}\n" for key, value in variables.items()))
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
         with self._log.open("ab") as log:
