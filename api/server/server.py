@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger
 
 from api.app import create_app, create_images_app
 from api.auth import opens_everything
-from api.est.crl_writer import CrlWriter
+from api.est.trust import CrlWriter
 from bringup import errors, log, tls
 from bringup.audit import AuditLog, entry_of_host
 from bringup.operators import Operators

@@ -9,7 +9,6 @@ from api.auth import Auth, peer, requires
 from api.est.requests import identity_in
 from api.est.trust import is_newer, problem_of, read_lists
 from api.http import body, openapi, problems
-from api.http.body import MIB
 from api.services import services
 from bringup import log
 from bringup.wire.site import (
@@ -100,7 +99,7 @@ def report(name: str) -> Response:
     certificate = peer()
     if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
         raise problems.forbidden(f"only {name} itself may report what it has")
-    services().trust.report(name, body.read(HostReport, limit=MIB // 16), services().database.now())
+    services().trust.report(name, body.read(HostReport, limit=body.MIB // 16), services().database.now())
     return _trust_view()
 
 

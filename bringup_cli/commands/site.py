@@ -11,16 +11,15 @@ from bringup.errors import SettingsError
 from bringup.files import write_atomically
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
+from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
-from bringup_cli.commands.selftest import examine_host
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
 from bringup_cli.commands.site_timers import renew, sign
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
-from bringup_cli.site.enroll import bundle_files, certify, manifest_of, user_lines
+from bringup_cli.site.enroll import bundle_files, certify, manifest_of, read_requests, user_lines
 from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
-from bringup_cli.site.request import read_requests
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
@@ -115,7 +114,7 @@ def _examine(joined: Joined, role: HostRole) -> int:
     path = joined.env_file(role)
     click.echo(f"It is started by: {joined.start_command(role)}")
     click.echo(f"The self-test of the {role}{', of its files' if role in _SERVERS else ''}:")
-    return examine_host(load({}, path).settings, static_only=role in _SERVERS)
+    return selftest.examine_host(load({}, path).settings, static_only=role in _SERVERS)
 
 
 def _with_tls(settings: Settings) -> Settings:

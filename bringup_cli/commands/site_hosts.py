@@ -7,23 +7,17 @@ from pathlib import Path
 
 import click
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
 from bringup.settings import Settings
 from bringup.wire.site import HostViewList, Trust, TrustView
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, open_session, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
-from bringup_cli.site import redis_users
+from bringup_cli.site import enroll, join, moving, redis_users, sign
 from bringup_cli.site import revoke as revocation
-from bringup_cli.site.enroll import CA_CLIENT
-from bringup_cli.site.join import STANDARD_FOLDER
-from bringup_cli.site.moving import trusted_by
 from bringup_cli.site.redis_users import Keeper, everywhere
 from bringup_cli.site.registry import Host, HostRole, Registry
-from bringup_cli.site.request import SUFFIX, make_request
-from bringup_cli.site.sign import trust_of
 from bringup_cli.site.status import Seen, remember, rows
 from pki.ledger import REASONS
 
@@ -37,12 +31,12 @@ _WAIT_S = 15
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="Default, as root: /etc/bringup.")
 def request(*, host: str, roles: tuple[str, ...], into: Path | None) -> None:
     """On the host: make its keys, and one file that asks for certificates. No secret is in it."""
-    path = Path(f"{host}{SUFFIX}")
-    made = make_request(into or standard_folder(), host, tuple(map(HostRole, roles)))
+    path = Path(f"{host}{enroll.REQUEST_SUFFIX}")
+    made = enroll.make_request(into or standard_folder(), host, tuple(map(HostRole, roles)))
     try:
         path.write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
+        raise errors.SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
     click.echo(f"{path}: asks for {', '.join(made.requests)}")
     click.echo(f"On the CA's host: bringup site enroll {host} --csr {path}")
 
@@ -60,7 +54,7 @@ def revoke(context: Context, *, host: str, reason: str) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         done = revocation.revoke(session, host, reason)
         keeper = Keeper(settings, Registry.read(session.store).keeper)
-        trust = trust_of(session)
+        trust = sign.trust_of(session)
     failed = _removed_from_redis(keeper, done.host)
     failed |= _published(settings, trust)
     click.echo(f"{host} is revoked: {len(done.entries)} certificates; {', '.join(done.host.redis_users) or 'no user'}")
@@ -93,7 +87,7 @@ def status(context: Context, output: Output) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         remember(session, {name: found.last(host) for name, host in registry.hosts.items()})
     listed = rows(store_of(settings), registry, found, renew_days=settings.renew_days)
-    trusted = trusted_by(store_of(settings))
+    trusted = moving.trusted_by(store_of(settings))
     for row in listed:
         row["trusts"] = trusted.get(row["host"], [])
     if output == "json":
@@ -106,8 +100,8 @@ def status(context: Context, output: Output) -> None:
 def standard_folder() -> Path:
     """Where a host joins into. Raises SettingsError: only root may write there."""
     if os.geteuid() == 0:
-        return STANDARD_FOLDER
-    raise SettingsError([f"--into: name a folder; only root can write to {STANDARD_FOLDER}"])
+        return join.STANDARD_FOLDER
+    raise errors.SettingsError([f"--into: name a folder; only root can write to {join.STANDARD_FOLDER}"])
 
 
 def _removed_from_redis(keeper: Keeper, host: Host) -> dict[str, str]:
@@ -123,13 +117,13 @@ def _published(settings: Settings, trust: Trust) -> dict[str, str]:
     """The list of revoked certificates at the API; what kept it from there."""
     try:
         _api(settings).put("/trust", trust, TrustView)
-    except BringupError as error:
+    except errors.BringupError as error:
         return {"the API": str(error)}
     return {}
 
 
 def _api(settings: Settings) -> ApiClient:
-    files = store_of(settings).files(CA_CLIENT)
+    files = store_of(settings).files(enroll.CA_CLIENT)
     own = {"api_client_cert": files.certificate, "api_client_key": files.key, "api_timeout_s": 2}
     return ApiClient(settings.model_copy(update=own), tls.ClientContexts())
 
@@ -150,7 +144,7 @@ def _users(settings: Settings, registry: Registry) -> dict[str, bool] | None:
 def _reports(settings: Settings) -> Mapping[str, datetime]:
     try:
         return {view.name: view.at for view in _api(settings).get("/hosts", HostViewList).hosts}
-    except BringupError as error:
+    except errors.BringupError as error:
         click.echo(f"The API was not asked: {error}", err=True)
         return {}
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import click
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import now, open_session, settings_of, store_of
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, print_json, print_line
-from bringup_cli.site.enroll import CA_CLIENT
+from bringup_cli.site import enroll, join
 from bringup_cli.site.host_files import HostFolder
-from bringup_cli.site.join import STANDARD_FOLDER
 from bringup_cli.site.renewal import HostPass
 from bringup_cli.site.renewal import run_pass as renew_pass
 from bringup_cli.site.sign import Pass, prepare
@@ -67,7 +65,7 @@ def renew(*, folder: Path | None, watch: float | None, output: Output) -> None:
 
     FOLDER is where the host has joined; by default /etc/bringup. Run it by a timer every few minutes.
     """
-    host = HostFolder.read(folder or STANDARD_FOLDER)
+    host = HostFolder.read(folder or join.STANDARD_FOLDER)
     api = ApiClient(host.settings(), tls.ClientContexts())
     _repeat(lambda: _show_renewed(renew_pass(host, api, now), output), watch)
 
@@ -75,8 +73,8 @@ def renew(*, folder: Path | None, watch: float | None, output: Output) -> None:
 def api_of_ca(settings: Settings) -> ApiClient:
     """The API, with the certificate of the CA's host. Raises SettingsError."""
     if not settings.api_use_tls:
-        raise SettingsError(["API_USE_TLS: must be true, for the API knows the CA's host by its certificate"])
-    files = store_of(settings).files(CA_CLIENT)
+        raise errors.SettingsError(["API_USE_TLS: must be true, for the API knows the CA's host by its certificate"])
+    files = store_of(settings).files(enroll.CA_CLIENT)
     own = {"api_client_cert": files.certificate, "api_client_key": files.key}
     return ApiClient(settings.model_copy(update=own), tls.ClientContexts())
 
@@ -88,7 +86,7 @@ def _repeat(once: Callable[[], int], pause_s: float | None) -> None:
     while True:
         try:
             once()
-        except (BringupError, PkiError) as error:
+        except (errors.BringupError, PkiError) as error:
             click.echo(f"bringup: {error}", err=True)
         time.sleep(pause_s)
 

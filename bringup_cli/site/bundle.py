@@ -1,4 +1,6 @@
-"""The file for one host: a tar, encrypted with a passphrase in the format of age, which `age -d` opens.
+"""The file for one host, and where its contents are on the host: relative to the folder that it has joined into.
+
+It is a tar, encrypted with a passphrase in the format of age, which `age -d` opens.
 
 Source: https://age-encryption.org/v1 (scrypt recipient)
 """
@@ -8,20 +10,60 @@ import io
 import tarfile
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 import pyrage
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bringup.errors import BringupError
-from bringup_cli.site import layout
 from bringup_cli.site.registry import HostRole
 from pki.errors import PkiError
-from pki.names import Identity, Role
+from pki.names import STANDARD_ROLES, Identity, Role
+from pki.store import Files, Store
 
+MANIFEST = "manifest.json"
+CA = "pki/ca/ca-cert.pem"
+CRL = "pki/ca/ca-crl.pem"
+USERS = "redis/users.acl"
+KEEPER = "redis/keeper.password"
+# In the settings of a bundle: the folder that the host has joined into.
+FOLDER = "@FOLDER@"
 SUFFIX = ".site.age"
 # Bytes. A bundle of every role is below 40 KiB; a file that is none must not fill the memory.
 LARGEST = 1 << 20
+
+
+def env_file(role: HostRole) -> str:
+    """The settings of the service of a role."""
+    return f"{role}.env"
+
+
+def files_of(identity: Identity) -> Files:
+    """Certificate, key and chain of one of the host's identities.
+
+    A host has one worker, one API and one Redis at most: their files are where those of a single host are, so that
+    settings and configurations name the same paths everywhere.
+    """
+    standard = identity.role in STANDARD_ROLES
+    return Store(Path("pki")).files(Identity(identity.role, identity.role.value) if standard else identity)
+
+
+def expected(host: str, roles: tuple[HostRole, ...]) -> frozenset[str]:
+    """Every name that a bundle for this host may contain."""
+    identities = [Identity(Role(role), host) for role in (*roles, Role.HOST)]
+    pem = {str(path) for one in identities for path in _all(files_of(one))}
+    redis = {USERS, KEEPER} if HostRole.REDIS in roles else set()
+    return frozenset({MANIFEST, CA, CRL, *map(env_file, roles), *pem, *redis})
+
+
+def is_secret(name: str) -> bool:
+    """Whether its owner alone may read it."""
+    return not name.endswith(("-cert.pem", "-bundle.pem", "-crl.pem"))
+
+
+def _all(files: Files) -> tuple[object, ...]:
+    return files.certificate, files.key, files.bundle
 
 
 class BundleRefused(BringupError):
@@ -47,9 +89,9 @@ def pack(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
     head = manifest.model_copy(update={"files": digests}).model_dump_json(indent=1).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in {layout.MANIFEST: head, **files}.items():
+        for name, data in {MANIFEST: head, **files}.items():
             member = tarfile.TarInfo(name)
-            member.size, member.mode = len(data), 0o600 if layout.is_secret(name) else 0o644
+            member.size, member.mode = len(data), 0o600 if is_secret(name) else 0o644
             member.mtime = int(manifest.made_at.timestamp())
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
@@ -63,8 +105,8 @@ def unpack(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     """
     try:
         files = _members(data)
-        manifest = Manifest.model_validate_json(files.pop(layout.MANIFEST))
-        allowed = layout.expected(Identity(Role.HOST, manifest.host).name, manifest.roles)
+        manifest = Manifest.model_validate_json(files.pop(MANIFEST))
+        allowed = expected(Identity(Role.HOST, manifest.host).name, manifest.roles)
     except (tarfile.TarError, KeyError, ValidationError, EOFError):
         raise BundleRefused("this is no file of `bringup site enroll`, or one of another version") from None
     except PkiError as error:

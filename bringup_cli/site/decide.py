@@ -7,12 +7,9 @@ from cryptography import x509
 
 from bringup.wire.site import Enrollment, HostReport
 from bringup_cli.site.registry import Registry
-from pki.authority import key_id
-from pki.csr import read_request
-from pki.errors import InvalidInput, Refused
+from pki import authority, csr, errors, profile
 from pki.ledger import Entry, Ledger
 from pki.names import Identity, Role, San, parse_identity, san_text
-from pki.profile import backdate
 from pki.session import CaSession
 
 # The share of its life after which a certificate is renewed: clients ask after two thirds, by their own clocks; one
@@ -37,17 +34,17 @@ def wanted(
         InvalidInput: the request is none, or of a weak key.
         Refused: it must not be signed.
     """
-    request = read_request(asked.request.encode(), f"the request of {asked.presenter}")
+    request = csr.read_request(asked.request.encode(), f"the request of {asked.presenter}")
     identity, sans = _names(request)
     presented = _presented(session, asked)
     _check_host(registry, presented.identity, identity)
     latest = _latest(session.ledger, identity)
     if set(latest.sans) != set(map(san_text, sans)):
-        raise Refused(f"the names of {identity.dns} have changed: those on record are {', '.join(latest.sans)}")
+        raise errors.Refused(f"the names of {identity.dns} have changed: those on record are {', '.join(latest.sans)}")
     held = presented if presented.identity == identity else _held(session.ledger, reports, asked, identity) or latest
     _check_due(session, held)
     if identity.is_standard and session.store.files(identity).key.exists():
-        raise Refused(f"{identity.dns} is renewed where its key is, at the CA", hint="bringup pki renew")
+        raise errors.Refused(f"{identity.dns} is renewed where its key is, at the CA", hint="bringup pki renew")
     return identity, request
 
 
@@ -55,11 +52,11 @@ def _names(request: x509.CertificateSigningRequest) -> tuple[Identity, tuple[San
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
-        raise InvalidInput("the request has no names that can be read") from None
+        raise errors.InvalidInput("the request has no names that can be read") from None
     sans = tuple(name for name in names if isinstance(name, (x509.DNSName, x509.IPAddress)))
     found = [one for name in sans if isinstance(name, x509.DNSName) and (one := parse_identity(name.value))]
     if len(found) != 1 or len(sans) != len(names):
-        raise InvalidInput("the request names no identity of this PKI, or more than one, or other things")
+        raise errors.InvalidInput("the request names no identity of this PKI, or more than one, or other things")
     return found[0], sans
 
 
@@ -68,29 +65,29 @@ def _presented(session: CaSession, asked: Enrollment) -> Entry:
     serial = int(asked.presenter_serial, 16)
     entry = next((one for one in session.ledger.entries if int(one.serial, 16) == serial), None)
     if entry is None or entry.identity is None or entry.identity.dns != asked.presenter:
-        raise Refused(f"the certificate that {asked.presenter} has presented is not known here")
+        raise errors.Refused(f"the certificate that {asked.presenter} has presented is not known here")
     if entry.revoked_at or entry.not_after <= session.now:
-        raise Refused(f"the certificate that {asked.presenter} has presented was revoked or has ended")
+        raise errors.Refused(f"the certificate that {asked.presenter} has presented was revoked or has ended")
     return entry
 
 
 def _check_host(registry: Registry, presenter: Identity | None, identity: Identity) -> None:
     host = registry.hosts.get(presenter.name) if presenter else None
     if host and host.revoked_at and presenter in host.identities:
-        raise Refused(f"{host.name} was revoked")
+        raise errors.Refused(f"{host.name} was revoked")
     if presenter == identity:
         return
     if presenter is None or presenter.role is not Role.HOST or host is None or identity not in host.identities:
-        raise Refused(f"{identity.dns} is no identity of that host", hint="bringup site enroll")
+        raise errors.Refused(f"{identity.dns} is no identity of that host", hint="bringup site enroll")
 
 
 def _latest(ledger: Ledger, identity: Identity) -> Entry:
     entries = [one for one in ledger.entries if one.identity == identity]
     if not entries:
-        raise Refused(f"{identity.dns} was never issued here")
+        raise errors.Refused(f"{identity.dns} was never issued here")
     latest = max(entries, key=lambda one: one.issued_at)
     if latest.revoked_at:
-        raise Refused(f"{identity.dns} was revoked on {latest.revoked_at:%Y-%m-%d}")
+        raise errors.Refused(f"{identity.dns} was revoked on {latest.revoked_at:%Y-%m-%d}")
     return latest
 
 
@@ -107,8 +104,8 @@ def _held(ledger: Ledger, reports: Reports, asked: Enrollment, identity: Identit
 def _check_due(session: CaSession, held: Entry) -> None:
     start = from_issuing(held.not_before, held.not_after, held.identity)
     due_at = start + (held.not_after - start) * _EARLIEST
-    if held.issuer == key_id(session.authority.certificate) and session.now < due_at:
-        raise Refused(f"the present certificate is not due before {due_at:%Y-%m-%d %H:%M:%S} UTC")
+    if held.issuer == authority.key_id(session.authority.certificate) and session.now < due_at:
+        raise errors.Refused(f"the present certificate is not due before {due_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def from_issuing(start: datetime, end: datetime, identity: Identity | None) -> datetime:
@@ -119,5 +116,5 @@ def from_issuing(start: datetime, end: datetime, identity: Identity | None) -> d
         end: of its validity.
         identity: the holder.
     """
-    issued = start + backdate(identity.role) if identity else start
+    issued = start + profile.backdate(identity.role) if identity else start
     return issued if issued < end else start

@@ -1,27 +1,34 @@
-"""Enrolling a host at the CA: its certificates, its users in Redis, and the files that it gets."""
+"""Enrolling a host: what it asks the CA for, its certificates, its users in Redis, and the files that it gets.
+
+A host may make its keys itself: it then asks for certificates with one file that holds no secret.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bringup.redis_acl import acl_file, keeper_line, user_line
 from bringup.settings import Settings
-from bringup_cli.site import layout
+from bringup_cli.site import bundle, join
 from bringup_cli.site.bundle import Manifest
 from bringup_cli.site.registry import RIGHTS, Host, HostRole, Registry
 from bringup_cli.site.role_settings import role_settings
-from pki.authority import fits, read_key
-from pki.errors import Refused
-from pki.files import read
+from pki import authority, csr, errors, profile, renew
+from pki.files import make_directory, read, write_atomic
 from pki.names import Identity, Role, San, parse_san
-from pki.renew import is_due
 from pki.session import CaSession
 from pki.store import Store
 
 Requests = Mapping[Identity, x509.CertificateSigningRequest]
 # The CA's host as a client: of Redis, as user keeper, and of the API.
 CA_CLIENT = Identity(Role.CA, "ca")
+REQUEST_SUFFIX = ".request.json"
 
 
 def certify(session: CaSession, host: Host, requests: Requests | None, *, renew_days: int, dev: bool = False) -> None:
@@ -42,7 +49,7 @@ def certify(session: CaSession, host: Host, requests: Requests | None, *, renew_
     for identity in host.identities:
         own = sans if identity.role.is_server else ()
         if identity.role.is_server and not own:
-            raise Refused(
+            raise errors.Refused(
                 f"{host.name} is to be a server of role {identity.role}, and no name or address of it is known",
                 hint="give each by which clients reach it: --san r1.example.net --san 192.0.2.10",
             )
@@ -66,18 +73,18 @@ def bundle_files(
         host: who gets it.
         with_keys: False where the keys are on the host already.
     """
-    files = {layout.CA: read(store.ca_certificate), layout.CRL: read(store.ca_crl)}
+    files = {bundle.CA: read(store.ca_certificate), bundle.CRL: read(store.ca_crl)}
     for identity in host.identities:
-        ours, theirs = store.files(identity), layout.files_of(identity)
+        ours, theirs = store.files(identity), bundle.files_of(identity)
         files[str(theirs.certificate)] = read(ours.certificate)
         if identity.role.is_server:
             files[str(theirs.bundle)] = read(ours.bundle)
         if with_keys:
             files[str(theirs.key)] = read(ours.key)
-    files |= {layout.env_file(role): role_settings(settings, host, role) for role in host.roles}
+    files |= {bundle.env_file(role): role_settings(settings, host, role) for role in host.roles}
     if HostRole.REDIS in host.roles and registry.keeper:
-        files[layout.USERS] = users_file(registry).encode()
-        files[layout.KEEPER] = f"{registry.keeper}\n".encode()
+        files[bundle.USERS] = users_file(registry).encode()
+        files[bundle.KEEPER] = f"{registry.keeper}\n".encode()
     return files
 
 
@@ -109,8 +116,8 @@ def _usable(session: CaSession, identity: Identity, sans: tuple[San, ...], renew
     found = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return (
         set(carried) <= set(found)
-        and fits(read_key(key), present)
-        and not is_due(start, end, session.now, renew_days)
+        and authority.fits(authority.read_key(key), present)
+        and not renew.is_due(start, end, session.now, renew_days)
         and any(present.issuer == one.subject for one in session.trusted)
     )
 
@@ -118,7 +125,76 @@ def _usable(session: CaSession, identity: Identity, sans: tuple[San, ...], renew
 def _certify_request(session: CaSession, identity: Identity, sans: tuple[San, ...], requests: Requests) -> None:
     request = requests.get(identity)
     if request is None:
-        raise Refused(f"the request has no key for {identity.dns}", hint="bringup site request, with the same --role")
+        raise errors.Refused(
+            f"the request has no key for {identity.dns}", hint="bringup site request, with the same --role"
+        )
     session.certify(identity, sans, request.public_key())
     if (key := session.store.files(identity).key).exists():
         session.drop(key)
+
+
+class HostRequest(BaseModel):
+    """What a host asks for: a certificate request in PEM for each of its identities, by its full name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    host: str
+    roles: tuple[HostRole, ...]
+    requests: Mapping[str, str]
+
+
+def make_request(folder: Path, host: str, roles: tuple[HostRole, ...]) -> HostRequest:
+    """Make the keys of a host, or take those of an earlier request that no certificate came for.
+
+    Args:
+        folder: where the host will join into.
+        host: its name.
+        roles: what runs on it.
+
+    Raises:
+        PkiError: the name is none, or the folder cannot be written.
+    """
+    identities = [Identity(Role(role), host) for role in (*roles, Role.HOST)]
+    make_directory(folder)
+    make_directory(join.requested_key(folder, identities[0]).parent, private=True)
+    return HostRequest(host=host, roles=roles, requests={one.dns: _request(folder, one) for one in identities})
+
+
+def read_requests(path: Path, host: str) -> tuple[tuple[HostRole, ...], Requests]:
+    """The roles and the requests in a host's file; each proves that its sender holds the key.
+
+    Args:
+        path: of the file.
+        host: who is enrolled.
+
+    Raises:
+        InvalidInput: it is of another host, or no such file.
+    """
+    data = read(path)
+    try:
+        asked = HostRequest.model_validate_json(data if len(data) <= 8 * csr.LARGEST_REQUEST else b"")
+    except ValidationError:
+        raise errors.InvalidInput(
+            f"{path} is no file of `bringup site request`", hint="make it again on the host"
+        ) from None
+    if asked.host != host:
+        raise errors.InvalidInput(
+            f"{path} is of the host {asked.host}, not of {host}", hint=f"enroll {asked.host} with it"
+        )
+    identities = [Identity(Role(role), host) for role in (*asked.roles, Role.HOST)]
+    found = {
+        one: csr.read_request(asked.requests[one.dns].encode(), f"{path}: {one.dns}")
+        for one in identities
+        if one.dns in asked.requests
+    }
+    return asked.roles, found
+
+
+def _request(folder: Path, identity: Identity) -> str:
+    path = join.requested_key(folder, identity)
+    if not path.exists():
+        write_atomic(path, authority.key_pem(profile.new_key()))
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, identity.dns)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(authority.read_key(path), hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()

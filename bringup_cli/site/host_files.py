@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.site import HeldCertificate, HostReport
-from bringup_cli.site import layout
+from bringup_cli.site import bundle
 from bringup_cli.site.bundle import Manifest
 from bringup_cli.site.join import STATE, identities
 from bringup_cli.site.registry import HostRole
-from pki.authority import fits, pem, read_key
-from pki.errors import Damaged, PkiError
+from pki import authority, errors
 from pki.files import exclusive_lock, make_directory, read
 from pki.journal import Journal, discard_staged, finish
 from pki.names import Identity, Role
@@ -40,8 +39,8 @@ class HostFolder:
     def read(cls, folder: Path) -> "HostFolder":
         """What was joined here. Raises SettingsError."""
         try:
-            return cls(folder, Manifest.model_validate_json(read(folder / layout.MANIFEST)))
-        except (PkiError, ValueError):
+            return cls(folder, Manifest.model_validate_json(read(folder / bundle.MANIFEST)))
+        except (errors.PkiError, ValueError):
             raise SettingsError(
                 [f"{folder}: no host has joined a site here; run `bringup site join FILE`, or name its folder"]
             ) from None
@@ -49,12 +48,12 @@ class HostFolder:
     @property
     def ca(self) -> Path:
         """The CAs that are trusted here."""
-        return self.folder / layout.CA
+        return self.folder / bundle.CA
 
     @property
     def crl(self) -> Path:
         """The revocation lists."""
-        return self.folder / layout.CRL
+        return self.folder / bundle.CRL
 
     @property
     def itself(self) -> Identity:
@@ -68,12 +67,12 @@ class HostFolder:
 
     def files(self, identity: Identity) -> Files:
         """Where the files of an identity are."""
-        found = layout.files_of(identity)
+        found = bundle.files_of(identity)
         return Files(*(self.folder / path for path in (found.certificate, found.key, found.bundle)))
 
     def settings(self, role: HostRole | None = None) -> Settings:
         """Those of one of its services, as seen with the certificate of the host. Raises SettingsError."""
-        found = load({}, self.folder / layout.env_file(role or self.manifest.roles[0]), rules=pki_rules).settings
+        found = load({}, self.folder / bundle.env_file(role or self.manifest.roles[0]), rules=pki_rules).settings
         own = self.files(self.itself)
         certificate = {f"{name}_cert": own.certificate for name in ("api_client", "redis_tls")}
         key = {f"{name}_key": own.key for name in ("api_client", "redis_tls")}
@@ -137,10 +136,10 @@ class HostFolder:
             Damaged: the key does not fit.
         """
         key, files = self.pending(identity), self.files(identity)
-        if not fits(read_key(key), certificate):
-            raise Damaged(f"{identity.dns}: the certificate that was sent is not for the key that was made here")
-        found = {files.certificate: pem(certificate), files.key: read(key)}
-        return found | ({files.bundle: pem(certificate, issuer)} if identity.role.is_server else {})
+        if not authority.fits(authority.read_key(key), certificate):
+            raise errors.Damaged(f"{identity.dns}: the certificate that was sent is not for the key that was made here")
+        found = {files.certificate: authority.pem(certificate), files.key: read(key)}
+        return found | ({files.bundle: authority.pem(certificate, issuer)} if identity.role.is_server else {})
 
 
 def issuer_id(certificate: x509.Certificate) -> str:

@@ -14,14 +14,13 @@ from cryptography import x509
 
 from bringup.settings import load, pki_rules
 from bringup_cli.redis_configuration import redis_configuration
-from bringup_cli.site import layout
+from bringup_cli.site import bundle
 from bringup_cli.site.bundle import BundleRefused, Manifest
 from bringup_cli.site.registry import HostRole
-from pki.authority import fits, read_key
+from pki import authority, store
 from pki.files import exclusive_lock, make_directory, read
 from pki.journal import Journal, discard_staged, finish
 from pki.names import Identity, Role, sans_of
-from pki.store import read_certificates
 
 STANDARD_FOLDER = Path("/etc/bringup")
 STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
@@ -48,7 +47,7 @@ class Joined:
 
     def env_file(self, role: HostRole) -> Path:
         """The settings of one of its services."""
-        return self.folder / layout.env_file(role)
+        return self.folder / bundle.env_file(role)
 
     def start_command(self, role: HostRole) -> str:
         """What starts it, in a service unit or by hand."""
@@ -84,7 +83,7 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
         _check_host(folder, manifest, force=force)
         journal = Journal(folder, state)
         for name, data in _placed(folder, manifest, files).items():
-            journal.put(folder / name, data, secret=layout.is_secret(name))
+            journal.put(folder / name, data, secret=bundle.is_secret(name))
         journal.commit()
         if (text := _redis_configuration(folder, manifest)) is not None:
             journal = Journal(folder, state)
@@ -95,7 +94,7 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
 
 def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
     """Nobody could distinguish two hosts with one identity, and one of them could not be revoked alone."""
-    path = folder / layout.MANIFEST
+    path = folder / bundle.MANIFEST
     if not path.exists() or force:
         return
     try:
@@ -116,23 +115,23 @@ def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
 def _placed(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """What is written, by its name: settings name the folder, and keys that were made here get their place."""
     placed = {
-        name: data.replace(layout.FOLDER.encode(), str(folder.absolute()).encode()) if name.endswith(".env") else data
+        name: data.replace(bundle.FOLDER.encode(), str(folder.absolute()).encode()) if name.endswith(".env") else data
         for name, data in files.items()
     }
     for identity in identities(manifest):
-        names = layout.files_of(identity)
+        names = bundle.files_of(identity)
         if str(names.key) not in files:
             placed[str(names.key)] = _own_key(folder, identity, files[str(names.certificate)])
-    users = folder / layout.USERS
+    users = folder / bundle.USERS
     if users.exists():  # Redis itself keeps it: `bringup site enroll` has added users there since
-        placed.pop(layout.USERS, None)
-    return {**placed, layout.MANIFEST: manifest.model_dump_json(indent=1).encode()}
+        placed.pop(bundle.USERS, None)
+    return {**placed, bundle.MANIFEST: manifest.model_dump_json(indent=1).encode()}
 
 
 def _own_key(folder: Path, identity: Identity, certificate: bytes) -> bytes:
     """The key that `site request` has made here, or an earlier join has put in place."""
-    for path in (requested_key(folder, identity), folder / layout.files_of(identity).key):
-        if path.exists() and fits(read_key(path), _certificate(certificate)):
+    for path in (requested_key(folder, identity), folder / bundle.files_of(identity).key):
+        if path.exists() and authority.fits(authority.read_key(path), _certificate(certificate)):
             return read(path)
     raise BundleRefused(
         f"no key here fits the certificate of {identity.dns}: it was made for the request of another host, or an "
@@ -197,11 +196,11 @@ def _redis_configuration(folder: Path, manifest: Manifest) -> bytes | None:
     """The text of redis.conf; None where this host has no Redis, or one of several (docs/ha.md)."""
     if HostRole.REDIS not in manifest.roles:
         return None
-    settings = load({}, folder / layout.env_file(HostRole.REDIS), rules=pki_rules).settings
+    settings = load({}, folder / bundle.env_file(HostRole.REDIS), rules=pki_rules).settings
     if settings.sentinels:
         return None
-    certificate = folder / layout.files_of(Identity(Role.REDIS, manifest.host)).certificate
-    sans = sans_of(read_certificates(certificate)[0])
+    certificate = folder / bundle.files_of(Identity(Role.REDIS, manifest.host)).certificate
+    sans = sans_of(store.read_certificates(certificate)[0])
     own = [str(one.value) for one in sans if isinstance(one, x509.IPAddress) and _is_ours(str(one.value))]
     return redis_configuration(settings, folder / "redis", bind=" ".join(own) or "*").encode()
 

@@ -11,10 +11,8 @@ from bringup.wire.site import HostReport
 from bringup_cli.site.decide import Reports
 from bringup_cli.site.enroll import CA_CLIENT
 from bringup_cli.site.registry import Host, Registry
-from pki import rollover
+from pki import errors, files, rollover
 from pki.authority import key_id
-from pki.errors import Refused
-from pki.files import read
 from pki.rollover import Moved
 from pki.session import CaSession
 from pki.store import Stage, Store
@@ -62,7 +60,7 @@ def check_hosts(session: CaSession) -> None:
     """
     registry, reports = Registry.read(session.store), read_reports(session.store)
     if behind := list(hosts_behind(session, registry, reports)):
-        raise Refused(
+        raise errors.Refused(
             f"the rollover waits for {'; '.join(behind)}",
             hint="bringup site sign goes on by itself; a host that is gone: bringup site revoke HOST",
         )
@@ -72,7 +70,7 @@ def write_reports(session: CaSession, reports: Reports) -> None:
     """Keep what the hosts have, for `bringup site status`; written only when it has changed."""
     text = json.dumps({name: report.model_dump(mode="json") for name, report in sorted(reports.items())}, indent=1)
     path = session.store.state / _FILE
-    if not path.exists() or read(path) != text.encode():
+    if not path.exists() or files.read(path) != text.encode():
         session.put(path, text.encode(), secret=True)
         session.commit()
 
@@ -82,7 +80,7 @@ def read_reports(store: Store) -> Reports:
     path = store.state / _FILE
     if not path.exists():
         return {}
-    return {name: HostReport.model_validate(one) for name, one in json.loads(read(path)).items()}
+    return {name: HostReport.model_validate(one) for name, one in json.loads(files.read(path)).items()}
 
 
 _FILE = "site-reports.json"

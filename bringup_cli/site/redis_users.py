@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis, redis_errors
-from bringup.errors import BringupError
 from bringup.settings import Address, Settings
 from bringup_cli.site.enroll import CA_CLIENT
 from pki.store import Store
@@ -95,7 +94,7 @@ def everywhere(keeper: Keeper, ask: Callable[[Address], None]) -> dict[Address, 
     for address in keeper.addresses:
         try:
             ask(address)
-        except BringupError as error:
+        except errors.BringupError as error:
             failed[address] = str(error)
     return failed
 

@@ -22,12 +22,11 @@ from bringup_cli.site.decide import from_issuing
 from bringup_cli.site.host_files import HostFolder, issuer_id
 from bringup_cli.site.redis_users import Keeper
 from bringup_cli.site.registry import HostRole
-from pki import profile
+from pki import profile, renew
 from pki.authority import PrivateKey, fits, key_pem, pem, read_key, signer_of
 from pki.errors import PkiError
 from pki.files import exclusive_lock, read, write_atomic
 from pki.names import Identity, Role, sans_of
-from pki.renew import is_due
 
 # Bytes of a response of EST: eight certificates of RSA keys with many names.
 _LARGEST = 128 * 1024
@@ -129,7 +128,7 @@ def _renew(host: HostFolder, api: ApiClient, identity: Identity, done: HostPass,
     present = host.certificate(identity)
     start, end = present.not_valid_before_utc, present.not_valid_after_utc
     moves = done.issuer is not None and done.issuer != issuer_id(present)
-    if not moves and not is_due(from_issuing(start, end, identity), end, now, 0):
+    if not moves and not renew.is_due(from_issuing(start, end, identity), end, now, 0):
         return
     request = _request(_next_key(host, identity, present), present)
     try:

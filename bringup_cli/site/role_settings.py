@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from bringup.settings import Settings
-from bringup.settings.generated import default_text
-from bringup.settings.schema import variables
-from bringup_cli.site.layout import FOLDER, files_of
+from bringup.settings import Settings, generated, schema
+from bringup_cli.site.bundle import FOLDER, files_of
 from bringup_cli.site.registry import RIGHTS, Host, HostRole, redis_user
 from pki.names import Identity, Role
 
@@ -74,13 +72,13 @@ def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
 def _of_site(settings: Settings, role: HostRole) -> dict[str, str]:
     """What differs from the default, and is neither a secret nor a path of the CA's host."""
     found = {}
-    for name, field in variables().items():
+    for name, field in schema.variables().items():
         value = getattr(settings, name.lower())
         kinds = str(field.annotation)
         if "Path" in kinds or "Secret" in kinds or role not in _users_of(name.lower()):
             continue
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        if value is not None and text != default_text(field):
+        if value is not None and text != generated.default_text(field):
             found[name] = text
     return found
 

@@ -12,16 +12,11 @@ from pathlib import Path
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
+from bringup_cli.site import enroll, moving
 from bringup_cli.site.decide import Reports, from_issuing, wanted
-from bringup_cli.site.enroll import CA_CLIENT
-from bringup_cli.site.moving import move_on, write_reports
 from bringup_cli.site.registry import Registry
-from pki import rollover
-from pki.authority import key_id, pem
+from pki import authority, files, names, renew, rollover
 from pki.errors import InvalidInput, Refused
-from pki.files import read
-from pki.names import sans_of
-from pki.renew import crl_is_due, is_due
 from pki.session import CaSession
 from pki.store import Stage, Store
 
@@ -40,13 +35,18 @@ class Pass:
 
 def prepare(session: CaSession) -> None:
     """Renew what the CA's host itself needs: its certificate for the API, and the revocation list."""
-    present = session.store.certificate(CA_CLIENT)
+    present = session.store.certificate(enroll.CA_CLIENT)
     start, end = (present.not_valid_before_utc, present.not_valid_after_utc) if present else (session.now,) * 2
     of_signer = present is not None and present.issuer == session.authority.certificate.subject
-    issued = from_issuing(start, end, CA_CLIENT)
-    if present is None or not of_signer or is_due(issued, end, session.now, 0) or session.ledger.is_revoked(present):
-        session.issue(CA_CLIENT, ())
-    if crl_is_due(session):
+    issued = from_issuing(start, end, enroll.CA_CLIENT)
+    if (
+        present is None
+        or not of_signer
+        or renew.is_due(issued, end, session.now, 0)
+        or session.ledger.is_revoked(present)
+    ):
+        session.issue(enroll.CA_CLIENT, ())
+    if renew.crl_is_due(session):
         session.publish_crl()
     session.commit()
 
@@ -68,8 +68,8 @@ def run_pass(open_session: OpenSession, api: ApiClient) -> Pass:
     for asked in api.get("/enrollments", EnrollmentList).enrollments:
         _answer(open_session, api, reports, asked, done)
     with open_session() as session:
-        write_reports(session, reports)
-        moved, done.waits_for = move_on(session, Registry.read(session.store), reports)
+        moving.write_reports(session, reports)
+        moved, done.waits_for = moving.move_on(session, Registry.read(session.store), reports)
         done.stage = session.rollover.stage if moved is None else moved.stage
     if moved is not None:
         with open_session() as session:
@@ -88,10 +88,10 @@ def publish(open_session: OpenSession, api: ApiClient) -> None:
 def trust_of(session: CaSession) -> Trust:
     """Trust anchors and revocation lists as they are now. Raises Damaged, CaKeyLocked."""
     return Trust(
-        anchors=pem(*session.trusted).decode(),
-        vouchers=pem(*rollover.vouchers(session)).decode(),
-        crl=read(session.store.ca_crl).decode(),
-        issuer=key_id(session.authority.certificate),
+        anchors=authority.pem(*session.trusted).decode(),
+        vouchers=authority.pem(*rollover.vouchers(session)).decode(),
+        crl=files.read(session.store.ca_crl).decode(),
+        issuer=authority.key_id(session.authority.certificate),
     )
 
 
@@ -112,10 +112,10 @@ def _answer(open_session: OpenSession, api: ApiClient, reports: Reports, asked: 
 def _decide(session: CaSession, reports: Reports, asked: Enrollment) -> EnrollmentDecision:
     kept = _kept(session.store, asked)
     if kept.exists():  # signed by a pass that was killed before the API had it
-        return EnrollmentDecision(certificate=read(kept).decode())
+        return EnrollmentDecision(certificate=files.read(kept).decode())
     try:
         identity, request = wanted(session, Registry.read(session.store), reports, asked)
-        sans = sans_of(request)
+        sans = names.sans_of(request)
         if session.store.certificate(identity) is None:
             certificate = session.sign(identity, sans, request.public_key())
         else:
@@ -124,7 +124,7 @@ def _decide(session: CaSession, reports: Reports, asked: Enrollment) -> Enrollme
                 session.drop(key)  # it fits no longer: the key is on the host alone from now on
     except (Refused, InvalidInput) as error:
         return EnrollmentDecision(reason=str(error)[:500])
-    text = pem(certificate)
+    text = authority.pem(certificate)
     session.put(kept, text, secret=True)
     session.commit()
     return EnrollmentDecision(certificate=text.decode())

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from api.est.crl_writer import CrlWriter
+from api.est.trust import CrlWriter
 from api.state.trust import TrustStore
 from bringup.errors import RedisUnavailable
 from bringup.settings import Settings

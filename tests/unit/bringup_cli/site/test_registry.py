@@ -7,9 +7,9 @@ import pytest
 
 from bringup_cli.site import enroll
 from bringup_cli.site.bundle import BundleRefused
+from bringup_cli.site.enroll import make_request, read_requests
 from bringup_cli.site.join import join
 from bringup_cli.site.registry import HostRole, Registry
-from bringup_cli.site.request import make_request, read_requests
 from bringup_cli.site.revoke import forget, revoke
 from bringup_cli.site.status import Seen, remember, rows
 from pki.authority import key_pem, read_key
