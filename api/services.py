@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -55,7 +56,7 @@ class Services:
     operators: Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
-    openapi: Mapping[str, Any]
+    openapi: Callable[[], Mapping[str, Any]]
 
 
 def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
@@ -90,7 +91,8 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         operators=_operators(settings),
         unknown_callers=UnknownCallers(),
         views=app.view_functions,
-        openapi=document(app),
+        # Made on the first request for it: most starts of the API never serve it.
+        openapi=cache(lambda: document(app)),
     )
 
 

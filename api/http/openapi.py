@@ -1,6 +1,7 @@
 """The OpenAPI document, generated from the message models that the views name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -16,27 +17,8 @@ from bringup.wire.message import Problem
 _View = TypeVar("_View", bound=Callable[..., object])
 
 
-class _DescriptionsOnly(FlaskPlugin):
-    """The generator's own way to call a view would read every response whole, images too."""
-
-    def validate(self, func: Callable[..., Any], *_described: object, **path: object) -> Any:
-        """Call the view."""
-        return func(**path)
-
-
-_spec = SpecTree(  # holds no state of an application: only what views declare of themselves
-    backend=_DescriptionsOnly,
-    title="bringup callback API",
-    version=__version__,
-    mode="strict",
-    annotations=False,
-    naming_strategy=lambda model: model.__name__,
-    nested_naming_strategy=lambda _parent, child: child,
-    validation_error_model=Problem,
-    security_schemes=[
-        SecurityScheme(name="bearer", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer")),
-    ],
-)
+# The attribute of a view that holds its declaration.
+_ATTRIBUTE = "bringup_documented"
 
 
 class Text(RootModel[str]):
@@ -45,6 +27,28 @@ class Text(RootModel[str]):
 
 # Messages that are not application/json, by the name of their model.
 _MEDIA_TYPES = {"Problem": "application/problem+json", "Text": "text/plain"}
+
+
+@dataclass(frozen=True)
+class _Declaration:
+    responses: tuple[tuple[HTTPStatus, type[BaseModel]], ...]
+    body: type[BaseModel] | None
+    files: tuple[HTTPStatus, ...]
+    refusals: tuple[HTTPStatus, ...]
+    public: bool
+
+    def applied(self, spec: SpecTree, view: Callable[..., object]) -> Callable[..., object]:
+        """The view, as the generator knows it."""
+        statuses = _usual(body=self.body is not None, public=self.public) + self.refusals
+        models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in self.responses}
+        models |= {f"HTTP_{status.value}": Problem for status in statuses}
+        described: Callable[..., object] = spec.validate(
+            json=self.body,
+            resp=Response(*(f"HTTP_{status.value}" for status in self.files), **models),
+            skip_validation=True,
+            security=None if self.public else {"bearer": []},
+        )(view)
+        return described
 
 
 def documented(
@@ -63,14 +67,12 @@ def documented(
         refusals: statuses of problem documents, besides those of every such view.
         public: whether no token is required.
     """
-    models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in responses}
-    models |= {f"HTTP_{status.value}": Problem for status in _usual(body=body is not None, public=public) + refusals}
-    return _spec.validate(
-        json=body,
-        resp=Response(*(f"HTTP_{status.value}" for status in files), **models),
-        skip_validation=True,
-        security=None if public else {"bearer": []},
-    )
+
+    def mark(view: _View) -> _View:
+        setattr(view, _ATTRIBUTE, _Declaration(responses, body, files, refusals, public))
+        return view
+
+    return mark
 
 
 def _usual(*, body: bool, public: bool) -> tuple[HTTPStatus, ...]:
@@ -87,11 +89,35 @@ def _usual(*, body: bool, public: bool) -> tuple[HTTPStatus, ...]:
     )
 
 
+class _DeclaredViews(FlaskPlugin):
+    """The views that declare themselves; as their own decorator, the generator would slow every start and request."""
+
+    def parse_func(self, route: Any) -> Iterator[tuple[str, Callable[..., object]]]:
+        """The methods of a route, and its view with what it declares."""
+        for method, view in super().parse_func(route):
+            declared: _Declaration | None = getattr(view, _ATTRIBUTE, None)
+            if declared:
+                yield method, declared.applied(self.spectree, view)
+
+
 def document(app: Flask) -> dict[str, Any]:
-    """The document for ``app``."""
+    """The document for ``app``. It takes a quarter of a second, and blocks all else in the process."""
+    generator = SpecTree(
+        backend=_DeclaredViews,
+        title="bringup callback API",
+        version=__version__,
+        mode="strict",
+        annotations=False,
+        naming_strategy=lambda model: model.__name__,
+        nested_naming_strategy=lambda _parent, child: child,
+        validation_error_model=Problem,
+        security_schemes=[
+            SecurityScheme(name="bearer", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer")),
+        ],
+    )
     with app.app_context():
-        _spec.app = app
-        spec: dict[str, Any] = _spec.spec
+        generator.app = app
+        spec: dict[str, Any] = generator.spec
     for path in spec["paths"].values():
         for call in path.values():
             for message in (call.get("requestBody", {}), *call["responses"].values()):

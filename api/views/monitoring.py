@@ -71,7 +71,7 @@ def ready() -> Response:
 @requires(Auth.ANYONE)
 def openapi_document() -> Response:
     """This document."""
-    return jsonify(services().openapi)
+    return jsonify(services().openapi())
 
 
 class _Current(Collector):
