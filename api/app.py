@@ -5,8 +5,7 @@ from types import ModuleType
 from flask import Flask
 
 from api import auth
-from api.http import problems
-from api.http.body import close_unread
+from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
 from api.views import est, images, machine, monitoring, operators, queues, site, workers
@@ -60,7 +59,7 @@ def _app(name: str, *views: ModuleType) -> Flask:
         app.register_blueprint(module.bp, url_prefix=PREFIX)
     problems.register(app)
     auth.guard(app)
-    app.after_request(close_unread)
+    app.after_request(body.close_unread)
     return app
 
 

@@ -13,10 +13,8 @@ from api.http.problems import Refusal
 from api.principal import Principal, PrincipalRole, current_principal
 from api.runs.records import Change
 from api.services import services
-from bringup import log
+from bringup import errors, log, model
 from bringup.audit import AuditEntry, AuditLog, Result
-from bringup.errors import AuditError, BringupError
-from bringup.model import utc_now
 
 
 @dataclass
@@ -58,7 +56,7 @@ def recorded(action: str, target: str, reason: str = "") -> Iterator[Record]:
     except Refusal as refusal:
         _try_to_write(record, action, target, Result.REFUSED, refusal.detail)
         raise
-    except BringupError as error:
+    except errors.BringupError as error:
         _try_to_write(record, action, target, Result.FAILED, str(error))
         raise
     else:
@@ -99,7 +97,7 @@ def _try_to_write(record: Record, action: str, target: str, result: Result, deta
     """What is done is done: that it cannot be recorded is an error in the log, and none of the caller's."""
     try:
         _write(record, action, target, result, detail)
-    except AuditError as error:
+    except errors.AuditError as error:
         log.get("api").error(
             "the outcome of a change is not in the audit log", action=action, of=target, why=str(error)
         )
@@ -108,7 +106,7 @@ def _try_to_write(record: Record, action: str, target: str, result: Result, deta
 def _write(record: Record, action: str, target: str, result: Result, detail: str) -> None:
     who = record.principal
     entry = AuditEntry(
-        at=utc_now(),
+        at=model.utc_now(),
         who=who.name,
         role=who.role,
         address=who.address,

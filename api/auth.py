@@ -14,9 +14,8 @@ from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.principal import Principal, PrincipalRole
 from api.services import Services, services
-from bringup.errors import OperatorsError
+from bringup import errors, peer_role
 from bringup.operators import Operator, OperatorRole, Operators
-from bringup.peer_role import defect_of, identities_of, roles_of
 from bringup.settings import Settings
 
 _View = TypeVar("_View", bound=Callable[..., object])
@@ -103,13 +102,13 @@ def _presented() -> bytes | None:
 def _check_presented(allowed: frozenset[str] | None) -> None:
     if not services().settings.api_use_tls:
         raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
-    _check_certificate(roles_of(_peer_certificate()) if allowed is None else allowed)
+    _check_certificate(peer_role.roles_of(_peer_certificate()) if allowed is None else allowed)
 
 
 def _refuse_malformed_certificate() -> None:
     """TLS has accepted it: it is of our CA. Raises Refusal: it is none that our PKI makes for a client."""
     presented = _presented()
-    if presented and (defect := defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
+    if presented and (defect := peer_role.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
         raise forbidden(f"the client certificate must not be used: {defect}; run `bringup pki verify` on the CA's host")
 
 
@@ -148,7 +147,7 @@ def _operators(given: Services) -> Operators:
     """Nobody while the file cannot be used: the last good one may have a person who was removed since."""
     try:
         return given.operators.current()
-    except OperatorsError:
+    except errors.OperatorsError:
         return Operators()
 
 
@@ -160,7 +159,7 @@ def _certificate_name() -> str | None:
     """The identity in the client certificate, if one was shown."""
     if not services().settings.api_use_tls:
         return None
-    return next(iter(identities_of(_peer_certificate())), None)
+    return next(iter(peer_role.identities_of(_peer_certificate())), None)
 
 
 def _is_service(bearer: str, settings: Settings) -> bool:
@@ -170,7 +169,7 @@ def _is_service(bearer: str, settings: Settings) -> bool:
 
 def _check_operator(operator: Operator, required: Auth, settings: Settings) -> None:
     """A token that was stolen is of no use without the key of the same person."""
-    if settings.api_use_tls and f"{operator.name}.operator" not in identities_of(_peer_certificate()):
+    if settings.api_use_tls and f"{operator.name}.operator" not in peer_role.identities_of(_peer_certificate()):
         raise forbidden(
             f"the token of operator {operator.name} needs their certificate, too: set API_CLIENT_CERT and "
             f"API_CLIENT_KEY to that of `bringup pki issue operator --name {operator.name}`"
@@ -196,7 +195,7 @@ def opens_everything(settings: Settings, operators: Operators) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = roles_of(_peer_certificate())
+    roles = peer_role.roles_of(_peer_certificate())
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from bringup import log
-from bringup.model import utc_now
+from bringup import log, model
 
 HINT = "run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to {path} on this one"
 _PEM_END = b"-----END X509 CRL-----"
@@ -62,7 +61,7 @@ class CrlLife:
 class CrlWatch:
     """Logs once when a list comes into its last third, once when it ends, and once when it is good again."""
 
-    def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, now: Callable[[], datetime] = model.utc_now) -> None:
         self._now = now
         self._logged = CrlState.GOOD
 

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bringup.bmc_address import host_key, system_key
-from bringup.errors import InventoryError
+from bringup import bmc_address, errors
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
 from bringup.inventory_problems import Lines, explained
@@ -79,7 +78,7 @@ class Device(BaseModel):
     @field_validator("bmc")
     @classmethod
     def _is_an_address(cls, text: str) -> str:
-        host_key(text)
+        bmc_address.host_key(text)
         return text
 
     @model_validator(mode="after")
@@ -132,7 +131,7 @@ class Inventory:
         self._owners: dict[str, Device] = {}
         conflicts = list(self._take(devices))
         if conflicts:
-            raise InventoryError([f"device {one.device.name}: {one.text}" for one in conflicts])
+            raise errors.InventoryError([f"device {one.device.name}: {one.text}" for one in conflicts])
 
     def _take(self, devices: Iterable[Device]) -> "Iterator[_Conflict]":
         for device in devices:
@@ -172,16 +171,16 @@ class Inventory:
             text = path.read_text(encoding="utf-8")
             document = tomllib.loads(text)
         except FileNotFoundError:
-            raise InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
+            raise errors.InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InventoryError([f"{path}: {error}"]) from None
+            raise errors.InventoryError([f"{path}: {error}"]) from None
         devices, problems = _devices_in(document, path, lines := Lines(text))
         made = cls()
         for one in made._take(devices.values()):
             number = next(number for number, device in devices.items() if device is one.device)
             problems.append(f"{path}{lines.of(number, one.text_in_file)}: device {one.device.name}: {one.text}")
         if problems:
-            raise InventoryError(problems)
+            raise errors.InventoryError(problems)
         return made
 
 
@@ -198,11 +197,11 @@ def _shared_bmcs(devices: Iterable[Device]) -> Iterator[_Conflict]:
     """One system of one BMC is one machine's. An entry without the path of a system claims all of its BMC."""
     by_host: dict[str, dict[str, Device]] = {}
     for device in devices:
-        known = by_host.setdefault(host_key(device.bmc), {})
-        system = system_key(device.bmc)
+        known = by_host.setdefault(bmc_address.host_key(device.bmc), {})
+        system = bmc_address.system_key(device.bmc)
         other = known.get(system) or known.get("") or (next(iter(known.values()), None) if system == "" else None)
         if other:
-            hint = "" if system and system_key(other.bmc) else "; name the system of each by its path"
+            hint = "" if system and bmc_address.system_key(other.bmc) else "; name the system of each by its path"
             yield _Conflict(device, device.bmc, f"the BMC {device.bmc} belongs to {other.name} ({other.bmc}) too{hint}")
         known.setdefault(system, device)
 

@@ -11,9 +11,8 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bringup import log
+from bringup import log, text
 from bringup.outages import Alarm
-from bringup.text import printable
 from dhcp_tailer.framing import SHOWN
 
 _log = log.get(__name__)
@@ -164,7 +163,7 @@ class TextfileMetrics(Collector):
 
 def excerpt(data: bytes) -> str:
     """The beginning of what a device wrote, safe for logs and terminals."""
-    return printable(data[:SHOWN].decode("utf-8", "backslashreplace"))
+    return text.printable(data[:SHOWN].decode("utf-8", "backslashreplace"))
 
 
 def summary(counts: Counter[Outcome]) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bringup import log
+from bringup import errors, log
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
-from bringup.errors import NotReplicated, PermanentError
 from bringup.model import LeaseEvent
 from bringup.outages import Outages
 from bringup.queues import Queues
@@ -96,7 +95,7 @@ def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bo
             is_new = queues.add_lease(event)
             # A failover can lose a job that no replica has: without this the checkpoint would move past its lease.
             if settings.sentinels and not queues.has_lease(event):
-                raise NotReplicated("a failover has lost the lease; it is delivered again")
+                raise errors.NotReplicated("a failover has lost the lease; it is delivered again")
             return is_new
 
     retry = Retry(stop, probe, Outages("tail"))
@@ -168,7 +167,7 @@ class Tailer:
 
     def _nothing_more(self, *, once: bool) -> bool:
         if once and self.follower.unavailable:
-            raise PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
+            raise errors.PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
         self.retry.check_recovery()
         if not once:
             self.watcher.wait()

@@ -4,9 +4,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from pki import profile
-from pki.authority import key_pem, pem
-from pki.errors import InvalidInput, Refused
+from pki import authority, errors, profile
 from pki.names import Identity, Role, San
 from pki.session import CaSession
 
@@ -62,12 +60,12 @@ def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...
     certificate = session.sign(identity, sans, key.public_key())
     session.ledger = session.ledger.without_ended(Role.RUN, session.now - _KEEP_ENDED_RUNS)
     session.commit()
-    return pem(certificate) + key_pem(key)
+    return authority.pem(certificate) + authority.key_pem(key)
 
 
 def _check(session: CaSession, identity: Identity, sans: tuple[San, ...]) -> None:
     if sans and not identity.role.is_server:
-        raise InvalidInput(
+        raise errors.InvalidInput(
             f"the role {identity.role} is a client, no server: its certificate carries its identity alone",
             hint="omit --san",
         )
@@ -78,7 +76,7 @@ def _check_free(session: CaSession, identity: Identity) -> None:
     present = session.store.certificate(identity)
     if present is None or session.ledger.is_revoked(present) or present.not_valid_after_utc <= session.now:
         return
-    raise Refused(
+    raise errors.Refused(
         f"{identity} has a certificate, valid until {present.not_valid_after_utc:%Y-%m-%d}:"
         f" {session.store.files(identity).certificate}",
         hint=f"bringup pki renew {identity} --force; or revoke it first: bringup pki revoke {identity}",

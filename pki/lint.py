@@ -10,8 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from pki import profile
-from pki.csr import key_weakness
+from pki import csr, profile
 from pki.names import DOMAIN, Identity, Role, dns_names, identity_of, sans_of
 
 T = TypeVar("T", bound=x509.ExtensionType)
@@ -80,7 +79,7 @@ def _common(certificate: x509.Certificate) -> Iterator[str]:
         yield "it is not of version 3, so it has no extensions"
     if not 0 < certificate.serial_number.bit_length() <= LONGEST_SERIAL_BITS:
         yield "its serial number is not a positive number of at most 20 octets"
-    if weakness := key_weakness(certificate.public_key()):
+    if weakness := csr.key_weakness(certificate.public_key()):
         yield f"it is for {weakness}"
     if isinstance(certificate.signature_hash_algorithm, (hashes.MD5, hashes.SHA1)):
         yield f"it is signed with {certificate.signature_hash_algorithm.name}, which can be forged"

@@ -6,12 +6,9 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from pki.authority import fits, read_key, signer_of
-from pki.crl import read_crls
-from pki.errors import Damaged
+from pki import authority, crl, errors, setup
 from pki.names import Identity
 from pki.session import CaSession
-from pki.setup import merge_sans
 
 # The share of its validity after which a certificate or a list is renewed: a third is left for a timer that fails to be
 # noticed, whatever the validity.
@@ -58,7 +55,7 @@ def plan(
             yield _judge(
                 session, identity, _present(session, identity), renew_days=renew_days, force=force, rekey=rekey
             )
-        except Damaged as error:
+        except errors.Damaged as error:
             yield Renewal(identity, None, due=False, reason=f"{error}; {error.hint}", attention=True)
 
 
@@ -86,7 +83,7 @@ def crl_is_due(session: CaSession) -> bool:
     path = session.store.ca_crl
     if not path.exists():
         return True
-    end = min(one.next_update_utc or one.last_update_utc for one in read_crls(path))
+    end = min(one.next_update_utc or one.last_update_utc for one in crl.read_crls(path))
     left, fresh = end - session.now, timedelta(days=session.validity.crl_days)
     if fresh * TWO_THIRDS <= left <= fresh:
         return False
@@ -97,7 +94,7 @@ def _present(session: CaSession, identity: Identity) -> x509.Certificate:
     certificate = session.store.certificate(identity)
     if certificate is None:
         path = session.store.files(identity).certificate
-        raise Damaged(f"{path} does not exist, so there is nothing to renew", hint="bringup pki setup")
+        raise errors.Damaged(f"{path} does not exist, so there is nothing to renew", hint="bringup pki setup")
     return certificate
 
 
@@ -126,7 +123,7 @@ def _distrusted(
         return f"revoked: never renewed; bringup pki issue {identity.role} --name {identity.name} makes a new one"
     if session.ledger.has_revoked_key(certificate.public_key()) and not rekey:
         return f"a certificate of the same key was revoked; bringup pki renew {identity} --rekey --force"
-    if signer_of(certificate, session.trusted) is None and not force:
+    if authority.signer_of(certificate, session.trusted) is None and not force:
         return f"not signed by this CA; bringup pki renew {identity} --force replaces it"
     return ""
 
@@ -153,15 +150,15 @@ def _ends_with_ca(session: CaSession, end: datetime) -> bool:
 
 def _check_key(session: CaSession, identity: Identity, certificate: x509.Certificate) -> None:
     files = session.store.files(identity)
-    if files.key.exists() and not fits(read_key(files.key), certificate):
-        raise Damaged(
+    if files.key.exists() and not authority.fits(authority.read_key(files.key), certificate):
+        raise errors.Damaged(
             f"{files.key} does not fit {files.certificate}",
             hint=f"bringup pki renew {identity} --rekey --force makes new ones",
         )
 
 
 def _renew(session: CaSession, identity: Identity, certificate: x509.Certificate, *, rekey: bool) -> None:
-    sans = merge_sans(certificate, ())
+    sans = setup.merge_sans(certificate, ())
     if rekey:
         session.issue(identity, sans)
     else:

@@ -10,12 +10,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from pki import profile
+from pki import errors, profile, setup
 from pki.authority import Authority, signer_of
-from pki.errors import Refused
 from pki.names import Identity
 from pki.session import CaSession
-from pki.setup import merge_sans
 from pki.store import Stage
 
 # No stage can be skipped: a client that meets a server of a CA which it does not trust yet is cut off.
@@ -40,7 +38,7 @@ def start(session: CaSession) -> Moved:
         Refused: a rollover is under way.
     """
     if session.rollover.stage is not None:
-        raise Refused("a CA rollover is under way already", hint="bringup pki rollover status")
+        raise errors.Refused("a CA rollover is under way already", hint="bringup pki rollover status")
     old, new = session.authority, Authority.new(session.validity.ca_days, session.now)
     # Both are trusted before the new one signs: a machine with one CA only would refuse the other's certificates.
     session.trust(old.certificate, new.certificate)
@@ -56,7 +54,7 @@ def advance(session: CaSession) -> Moved:
     """
     stage = _NEXT.get(_stage(session))
     if stage is None:
-        raise Refused("clients and servers have certificates of the new CA", hint="bringup pki rollover finish")
+        raise errors.Refused("clients and servers have certificates of the new CA", hint="bringup pki rollover finish")
     moved = Moved(stage)
     if stage is Stage.CLIENTS and session.other:
         old, new = session.authority, session.other
@@ -73,13 +71,13 @@ def finish(session: CaSession) -> Moved:
     """
     stage = _stage(session)
     if stage is not Stage.SERVERS:
-        raise Refused(
+        raise errors.Refused(
             f"the rollover is at stage {stage.value}: no stage can be skipped", hint="bringup pki rollover advance"
         )
     # An identity that is listed here would be refused by every machine that trusts the new CA alone.
     if left := list(_of_old(session)):
         names = ", ".join(map(str, left))
-        raise Refused(
+        raise errors.Refused(
             f"these still have certificates of the old CA and would be cut off: {names}",
             hint=f"bringup pki renew {left[0]} --force; or revoke it: bringup pki revoke {left[0]}",
         )
@@ -105,7 +103,7 @@ def vouchers(session: CaSession) -> tuple[x509.Certificate, ...]:
 
 def _stage(session: CaSession) -> Stage:
     if session.rollover.stage is None:
-        raise Refused("no CA rollover is under way", hint="bringup pki rollover start")
+        raise errors.Refused("no CA rollover is under way", hint="bringup pki rollover start")
     return session.rollover.stage
 
 
@@ -122,7 +120,7 @@ def _reissue(session: CaSession, moved: Moved, *, servers: bool) -> None:
     for identity, certificate in _holders(session):
         if identity.role.is_server is not servers or session.ledger.has_revoked_key(certificate.public_key()):
             continue
-        session.certify(identity, merge_sans(certificate, ()), certificate.public_key())
+        session.certify(identity, setup.merge_sans(certificate, ()), certificate.public_key())
         here = session.store.files(identity).key.exists()
         (moved.reissued if here else moved.carried).append(identity)
 

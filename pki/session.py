@@ -8,9 +8,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import journal, profile
+from pki import errors, journal, profile
 from pki.authority import Authority, Passphrase, PrivateKey, is_encrypted, key_pem, no_passphrase, pem
-from pki.errors import CaKeyLocked, Damaged, Refused
 from pki.files import exclusive_lock, make_directory, read
 from pki.ledger import Entry, Ledger
 from pki.names import STANDARD, Identity, San
@@ -149,7 +148,7 @@ class CaSession:
             Refused: the key was revoked, or the CA cannot sign now.
         """
         if self.ledger.has_revoked_key(key):
-            raise Refused(
+            raise errors.Refused(
                 f"a certificate of the same key was revoked; the key of {identity} is never certified again",
                 hint="make a new key",
             )
@@ -196,7 +195,7 @@ class CaSession:
             return None
         if word := self._passphrase():
             return word
-        raise CaKeyLocked(f"{path} is encrypted, and the next key must be too", hint="set CA_KEY_PASSPHRASE")
+        raise errors.CaKeyLocked(f"{path} is encrypted, and the next key must be too", hint="set CA_KEY_PASSPHRASE")
 
     def drop(self, path: Path) -> None:
         """Remove a file at `commit`, when everything else is in its place."""
@@ -235,7 +234,7 @@ class CaSession:
     def _stored_authority(self) -> Authority:
         path = self.store.ca_key
         if self.trusted and not path.exists():
-            raise Damaged(
+            raise errors.Damaged(
                 f"{path} is not here: nothing can be signed without the CA key",
                 hint="bring it back from where it is kept; if it is lost: docs/PKI.md, 'A lost CA key'",
             )

@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki.ledger import serial_text
-from pki.names import identity_of, san_text, sans_of
+from pki import ledger, names
 
 _USES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "server (serverAuth)",
@@ -29,17 +28,17 @@ class Line:
 
 def describe(certificate: x509.Certificate, now: datetime) -> Iterator[Line]:
     """A certificate on one screen."""
-    identity = identity_of(certificate)
+    identity = names.identity_of(certificate)
     yield Line("subject", certificate.subject.rfc4514_string() or "(empty)")
     if identity:
         yield Line("identity", f"{identity} ({identity.dns})")
     yield Line("use", _use(certificate))
-    yield Line("names", ", ".join(map(san_text, sans_of(certificate))) or "none")
+    yield Line("names", ", ".join(map(names.san_text, names.sans_of(certificate))) or "none")
     yield Line("issuer", certificate.issuer.rfc4514_string() or "(empty)")
     yield Line("valid from", f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC")
     yield Line("valid until", f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC ({_left(certificate, now)})")
     yield Line("key", _key(certificate.public_key()))
-    yield Line("serial", serial_text(certificate.serial_number))
+    yield Line("serial", ledger.serial_text(certificate.serial_number))
     yield Line("sha256", certificate.fingerprint(hashes.SHA256()).hex(":").upper())
 
 

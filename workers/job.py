@@ -16,11 +16,8 @@ from uuid import uuid4
 from rq.exceptions import DeserializationError
 from rq.job import Job, Retry, parse_job_id
 
-from bringup import log
-from bringup.backoff import backoff_s
+from bringup import backoff, errors, log, model
 from bringup.connections.redis_client import redis_now
-from bringup.errors import HostShortage, JobRefused, SettingsError, TransientError
-from bringup.model import RUN_ID
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,7 +104,7 @@ class AllowedJob(Job):
         try:
             job = cls(parse_job_id(id), connection=connection, serializer=serializer)
         except (TypeError, ValueError) as error:
-            raise JobRefused(f"{id!r} is no id of a job: {error}") from error
+            raise errors.JobRefused(f"{id!r} is no id of a job: {error}") from error
         job.refresh()  # type: ignore[no-untyped-call]
         job._check()
         return job
@@ -125,7 +122,7 @@ class AllowedJob(Job):
         except (MemoryError, OSError, ImportError):
             raise  # errors of this host, and not of the job
         except Exception as error:
-            raise JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
+            raise errors.JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
 
     def _check(self) -> None:
         """Raises JobRefused: what it wants to run cannot be read, or is not on the allow-list."""
@@ -133,41 +130,41 @@ class AllowedJob(Job):
             self._allowed_function()
             self._allowed_arguments()
         except DeserializationError as error:
-            raise JobRefused(f"job {self.id} cannot be read: its data is no JSON of a job") from error
+            raise errors.JobRefused(f"job {self.id} cannot be read: its data is no JSON of a job") from error
 
     def _execute(self) -> Retry | None:
         with log.bound(job_id=self.id, run_id=self.id.partition("_")[0]):
             try:
                 with host_errors():
                     self._allowed_function()(Task(self), **self._allowed_arguments())
-            except TransientError as error:
+            except errors.TransientError as error:
                 return self._retry_after(error)
-            except SettingsError as error:
+            except errors.SettingsError as error:
                 # A file of this host cannot be read, a certificate perhaps: no fault of the job.
-                return self._retry_after(HostShortage(str(error)))
+                return self._retry_after(errors.HostShortage(str(error)))
         return None
 
     def _allowed_function(self) -> JobFunction:
         # Looked up and never imported. An instance would be unpickled, and its methods called.
         function = self.functions.get(str(self.func_name))
         if function is None or self.instance is not None:
-            raise JobRefused(f"job {self.id} asks for {self.func_name!r}, which is not on the allow-list")
+            raise errors.JobRefused(f"job {self.id} asks for {self.func_name!r}, which is not on the allow-list")
         return function
 
     def _allowed_arguments(self) -> dict[str, Any]:
         """Raises JobRefused. A run id becomes part of a URL that is requested with our token: only one of ours may."""
         if self.args or not isinstance(self.kwargs, dict):
-            raise JobRefused(f"job {self.id} carries arguments that no job of ours has")
-        if "run_id" in self.kwargs and not re.fullmatch(RUN_ID, str(self.kwargs["run_id"])):
-            raise JobRefused(f"job {self.id} names a run that cannot be")
+            raise errors.JobRefused(f"job {self.id} carries arguments that no job of ours has")
+        if "run_id" in self.kwargs and not re.fullmatch(model.RUN_ID, str(self.kwargs["run_id"])):
+            raise errors.JobRefused(f"job {self.id} names a run that cannot be")
         return self.kwargs
 
-    def _retry_after(self, error: TransientError) -> Retry:
+    def _retry_after(self, error: errors.TransientError) -> Retry:
         """When to run again: as the other side asked, else with backoff."""
         tries = self.number_of_retries or 0
         wait_s = error.retry_in_s
         if wait_s is None:
-            wait_s = backoff_s(tries, self.retry_min_s, self.retry_max_s)
+            wait_s = backoff.backoff_s(tries, self.retry_min_s, self.retry_max_s)
         log.get("workers").info("will be tried again", why=str(error), in_s=round(wait_s, 1), tries=tries + 1)
         return Retry(max=_UNLIMITED, interval=max(1, round(wait_s)))
 
@@ -206,7 +203,9 @@ def host_errors() -> Iterator[None]:
         if not is_shortage(error):
             raise
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise HostShortage(f"this host is short of something: {why}; see its limits (ulimit -a) and memory") from error
+        raise errors.HostShortage(
+            f"this host is short of something: {why}; see its limits (ulimit -a) and memory"
+        ) from error
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from bringup import errors, text
 from bringup.connections.api_client import ApiClient
-from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected
 from bringup.model import FailureReason, LeaseEvent
 from bringup.settings import Settings
-from bringup.text import printable
 from bringup.wire import run as wire
 from workers.bmc import Bmc, Clock, boot_clock
 from workers.redfish import RedfishBmc
@@ -75,7 +74,7 @@ class Callback:
         Raises:
             ApiRejected: it does not apply any more.
         """
-        short = printable(detail)[:_MAX_DETAIL]
+        short = text.printable(detail)[:_MAX_DETAIL]
         event = wire.RunEvent(type=what, owner=fencing_token, detail=short, reason=reason, identity=identity)
         with _refused_login_waits():
             return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
@@ -86,10 +85,10 @@ def _refused_login_waits() -> Iterator[None]:
     """A wrong token or certificate of ours waits for an operator: the job is tried again, and is not lost."""
     try:
         yield
-    except ApiRejected as error:
+    except errors.ApiRejected as error:
         # Without this a renewal of certificates in the wrong order would fail every job for good.
         if error.kind in {"unauthorized", "forbidden"}:
-            raise ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
+            raise errors.ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
         raise
 
 
@@ -104,13 +103,13 @@ def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
             "the API names no BMC for this run: its device has left the inventory, or its address there and API_TOKEN "
             "were both changed during the run"
         )
-        raise BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
+        raise errors.BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
     address = urlsplit(run.bmc)
     if address.scheme == "simulated" and settings.environment != "production":
         return SimulatedBmc(address.netloc, address.path, settings)
     if address.scheme == "https":
         return RedfishBmc(run, settings)
-    raise BmcRejected(
+    raise errors.BmcRejected(
         f"no driver for the BMC address {run.bmc!r} when ENVIRONMENT={settings.environment}",
         reason=FailureReason.BMC_UNREACHABLE,
     )
@@ -153,7 +152,7 @@ class JobContext:
         """
         try:
             self.callback.post_event(run_id, what, **fields)  # type: ignore[arg-type]
-        except ApiRejected as error:
+        except errors.ApiRejected as error:
             if not error.is_stale:
                 raise
             return False

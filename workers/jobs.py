@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 
-from bringup import log
-from bringup.errors import ApiRejected, BmcUnavailable, NotYet, PermanentError, TransientError
+from bringup import errors, log, queues
 from bringup.model import JobKind, LeaseEvent
-from bringup.queues import FUNCTION_OF
 from bringup.wire.run import EventType, RunDetail
 from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot
@@ -31,7 +29,7 @@ def job_functions(context: JobContext) -> Mapping[str, JobFunction]:
         JobKind.FINISH: finish,
         JobKind.EXPIRE: expire,
     }
-    return {FUNCTION_OF[kind]: partial(function, context) for kind, function in functions.items()}
+    return {queues.FUNCTION_OF[kind]: partial(function, context) for kind, function in functions.items()}
 
 
 def discover(context: JobContext, _task: Task, *, lease: dict[str, object]) -> None:
@@ -62,12 +60,12 @@ def expire(context: JobContext, _task: Task, *, run_id: str) -> None:
     """
     try:
         reply = context.callback.post_event(run_id, EventType.DEADLINE)
-    except ApiRejected as error:
+    except errors.ApiRejected as error:
         if error.is_stale:
             return
         raise
     if reply.next_s is not None:
-        raise NotYet("the run's time is not up", retry_in_s=reply.next_s)
+        raise errors.NotYet("the run's time is not up", retry_in_s=reply.next_s)
 
 
 def finish(context: JobContext, task: Task, *, run_id: str) -> None:
@@ -90,15 +88,15 @@ def finish(context: JobContext, task: Task, *, run_id: str) -> None:
         return
     # Without this a boot job that is late could insert the medium or switch on after the clean-up.
     if context.boot_in_flight(run_id):
-        raise NotYet("the boot job of this run has not stopped yet", retry_in_s=_BOOT_POLL_S)
+        raise errors.NotYet("the boot job of this run has not stopped yet", retry_in_s=_BOOT_POLL_S)
     detail = "medium ejected" if _was_touched(run) else "the machine was not touched: nothing to clean up"
     try:
         _clean_up_or_report_bug(context, task, run)
-    except BmcUnavailable as error:
+    except errors.BmcUnavailable as error:
         if task.count("bmc_tries") < context.settings.bmc_tries:
             raise
         detail = f"closed without clean-up: {error}"
-    except PermanentError as error:
+    except errors.PermanentError as error:
         detail = f"closed without full clean-up: {error}"
     _close(context, run, detail)
 
@@ -107,7 +105,7 @@ def _ended_run(context: JobContext, run_id: str) -> RunDetail | None:
     """The run, if there is still something to clean up."""
     try:
         run = context.callback.run(run_id)
-    except ApiRejected as error:
+    except errors.ApiRejected as error:
         if error.is_stale:
             return None
         raise
@@ -118,11 +116,11 @@ def _clean_up_or_report_bug(context: JobContext, task: Task, run: RunDetail) -> 
     """As `_clean_up`; a defect of ours counts as a failed try: it must not keep the device for ever either."""
     try:
         _clean_up(context, task, run)
-    except (TransientError, PermanentError):
+    except (errors.TransientError, errors.PermanentError):
         raise
     except Exception as bug:
         log.get("workers").exception("the clean-up of a run failed")
-        raise BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
+        raise errors.BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
 
 
 def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:

@@ -8,19 +8,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Event, Lock, Thread
 
-from bringup import log, tls
-from bringup.backoff import between
+from bringup import backoff, errors, log, tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
-from bringup.errors import TransientError
 from bringup.model import JobKind
 from bringup.outages import Outages, Service
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
-from workers import in_flight
-from workers.job import host_errors, job_class
+from workers import in_flight, job, jobs
 from workers.job_context import Callback, JobContext
-from workers.jobs import job_functions
 from workers.reaper import Reaper
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
@@ -92,7 +88,7 @@ class Runner:
         self._queues = Queues(self._connection)
         self._callback = Callback(ApiClient(settings, contexts))
         context = JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
-        self._job_class = job_class(settings, job_functions(context))
+        self._job_class = job.job_class(settings, jobs.job_functions(context))
         self._reaper = Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._workers: dict[str, QueueWorker] = {}
@@ -128,7 +124,7 @@ class Runner:
 
     def _check_redis(self) -> None:
         """A wrong password is reported at once; a Redis that is away is waited for."""
-        with suppress(TransientError), self._outages.watching(Service.REDIS), redis_errors(self._settings):
+        with suppress(errors.TransientError), self._outages.watching(Service.REDIS), redis_errors(self._settings):
             self._connection.ping()
 
     def _slots(self) -> list[tuple[JobKind, str]]:
@@ -146,7 +142,7 @@ class Runner:
         """Take ``step`` again and again; an error is logged and waited out, and never ends the thread."""
         while not self._stopping.is_set():
             done = self._try(what, step, services)
-            self._stopping.wait(every_s if done else between(*_RETRY_S))
+            self._stopping.wait(every_s if done else backoff.between(*_RETRY_S))
 
     def _keep_beating(self) -> None:
         """Mark the jobs in flight until the last has ended; never late, or they would be requeued."""
@@ -157,7 +153,7 @@ class Runner:
     def _try(self, what: str, step: Callable[[], object], services: tuple[Service, ...]) -> bool:
         began_at = self._outages.now()
         try:
-            with redis_errors(self._settings), host_errors():
+            with redis_errors(self._settings), job.host_errors():
                 step()
         except Exception as error:  # noqa: BLE001 - a bug in one job or loop must not end the service
             if not self._outages.failed(error, began_at):

@@ -8,9 +8,8 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.timeouts import TimerDeathPenalty
 
-from bringup import log
+from bringup import errors, log
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
-from bringup.errors import CorruptRecord, JobRefused, RedisRefused, RedisUnavailable
 from bringup.quarantine import Quarantine
 from workers.job import is_shortage
 
@@ -121,7 +120,7 @@ class QueueWorker(SimpleWorker):
             # Only a job that no worker could ever read is quarantined. Any other error is of this worker at this time:
             # the job stays in flight, and the reaper requeues it.
             job_id = getattr(error, "job_id", None)  # rq names the job that it could not read
-            if job_id is None or not isinstance(self._translated(error), JobRefused | CorruptRecord):
+            if job_id is None or not isinstance(self._translated(error), errors.JobRefused | errors.CorruptRecord):
                 raise
             self._quarantine(job_id, error)
             return None
@@ -136,7 +135,7 @@ class QueueWorker(SimpleWorker):
         Whether Redis takes writes is checked first: rq would log a traceback and lose the record.
         """
         error = exc_info[1]
-        if isinstance(self._translated(error), RedisUnavailable | RedisRefused) or is_shortage(error):
+        if isinstance(self._translated(error), errors.RedisUnavailable | errors.RedisRefused) or is_shortage(error):
             raise error
         check_writes(self.connection)
         super()._finalize_failure(job, queue, execution, exc_info)

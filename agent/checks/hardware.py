@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from agent import kernel
+from agent import kernel, text
 from agent.checks.result import Result, fail, ok, skip, warn, worst
-from agent.text import names, read_number
 
 # Of the memory that is in the slots, what the kernel may lack. It keeps 1.6 % for its page frames; firmware and kernel
 # keep some more whatever the size, which on a machine of 192 MiB is a fifth of it. A module that was disabled in
@@ -59,11 +58,11 @@ def check_machine_checks(root: Path) -> Result:
 
 def _edac(root: Path) -> Result | None:
     """Uncorrected errors are a fault; corrected ones announce it. None without a driver."""
-    controllers = [name for name in names(root / _EDAC) if re.fullmatch("mc[0-9]+", name)]
+    controllers = [name for name in text.names(root / _EDAC) if re.fullmatch("mc[0-9]+", name)]
     if not controllers:
         return None
-    uncorrected = sum(read_number(root / _EDAC / name / "ue_count") or 0 for name in controllers)
-    corrected = sum(read_number(root / _EDAC / name / "ce_count") or 0 for name in controllers)
+    uncorrected = sum(text.read_number(root / _EDAC / name / "ue_count") or 0 for name in controllers)
+    corrected = sum(text.read_number(root / _EDAC / name / "ce_count") or 0 for name in controllers)
     detail = f"EDAC: {uncorrected} uncorrected, {corrected} corrected on {len(controllers)} controllers"
     if uncorrected:
         return fail(detail)

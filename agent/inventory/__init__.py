@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent import lldp
+from agent import lldp, text
 from agent.inventory import cpu, disks, firmware, interfaces, memory, pci
 from agent.kernel import Kernel
 from agent.system import System
-from agent.text import device_text
 
 Inventory = dict[str, Any]
 
@@ -32,7 +31,7 @@ class Collected:
             self.parts[name] = read()
         except Exception as error:  # noqa: BLE001 - one broken part must not cost the others
             self.parts[name] = default
-            self.problems.append(device_text(f"{name}: {type(error).__name__}: {error}"))
+            self.problems.append(text.device_text(f"{name}: {type(error).__name__}: {error}"))
 
 
 def collect(root: Path, kernel: Kernel, system: System) -> Collected:

@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from agent import network
+from agent import network, text
 from agent.inventory.pci import read_device
 from agent.kernel import Kernel
-from agent.text import device_text, read_number, read_text
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 # Ports that a report may hold: `bringup.wire.report.HardwareInventory` refuses more.
@@ -22,10 +21,10 @@ def interfaces(root: Path, kernel: Kernel) -> list[dict[str, object]]:
 
 def _interface(root: Path, port: str, kernel: Kernel) -> dict[str, object] | None:
     folder = root / "sys/class/net" / port
-    mac = (kernel.permanent_mac(port) or read_text(folder / "address")).lower()
+    mac = (kernel.permanent_mac(port) or text.read_text(folder / "address")).lower()
     if not _MAC.fullmatch(mac):
         return None
-    speed = read_number(folder / "speed")  # -1: unknown
+    speed = text.read_number(folder / "speed")  # -1: unknown
     return {
         "name": port,
         "mac_address": mac,
@@ -39,7 +38,7 @@ def _interface(root: Path, port: str, kernel: Kernel) -> dict[str, object] | Non
 
 def _firmware(version: str | None) -> str | None:
     """Drivers write "" or N/A where there is none."""
-    return device_text(version) if version not in (None, "", "N/A") else None
+    return text.device_text(version) if version not in (None, "", "N/A") else None
 
 
 def _product(device: Path) -> str:

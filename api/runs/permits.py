@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from api.runs.admission import power_refusal
-from api.runs.machine_identity import contradiction
+from api.runs import admission, machine_identity
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import RunContext
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
@@ -44,7 +43,7 @@ def permitting(
     def permit(context: RunContext, event: RunEvent) -> Change:
         why = refusal(context.device, context.run) or _unidentified(context.run, event.owner)
         # What the run saw when it began is compared again: the inventory may have been corrected meanwhile.
-        if refusal is power_refusal:
+        if refusal is admission.power_refusal:
             why = why or _contradicted(context)
         if why:
             raise PowerRefused(why)
@@ -70,7 +69,7 @@ def returned(context: RunContext, event: RunEvent) -> Change:
 def _contradicted(context: RunContext) -> str | None:
     """Why the machine that this run has seen is not the one of the inventory as it is now."""
     seen = context.run.identity
-    return contradiction(context.device, seen, context.inventory) if seen else None
+    return machine_identity.contradiction(context.device, seen, context.inventory) if seen else None
 
 
 def _unidentified(run: RunRecord, owner: str) -> str | None:

@@ -10,8 +10,7 @@ from datetime import timedelta
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from api.state.redis import Database, Pipeline
-from bringup import keys
-from bringup.errors import BringupError
+from bringup import errors, keys
 from bringup.wire.site import Enrollment
 
 # A CA's host that is down over a weekend finds every request; a client that still wants it has asked again by then.
@@ -24,7 +23,7 @@ MOST = 4096
 PAGE = 100
 
 
-class TooManyRequests(BringupError):
+class TooManyRequests(errors.BringupError):
     """No further request is kept until the CA has decided on those that are open."""
 
 

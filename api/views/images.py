@@ -9,10 +9,9 @@ from flask import Blueprint, Response, request
 
 from api.auth import Auth, requires
 from api.http import openapi, problems
-from api.images import delivery
+from api.images import delivery, readers
 from api.images.base_image import AreaAlone, BaseImage
 from api.images.image_store import Images, RunImage, area_of
-from api.images.readers import may_have_parameters
 from api.services import services
 from api.state.run_secrets import KnownImage
 from bringup import log
@@ -46,7 +45,7 @@ def image(secret: str) -> Response:
     if known.state.ended:
         raise problems.finished(f"the run has ended: {known.state}")
     base = _same_base(images, known)
-    has_parameters = may_have_parameters(request.remote_addr or "", known.readers, services().settings)
+    has_parameters = readers.may_have_parameters(request.remote_addr or "", known.readers, services().settings)
     area = area_of(images.parameters(known, secret)) if has_parameters else b""
     file = RunImage(base, area)
     known = known if has_parameters else known.without_parameters()

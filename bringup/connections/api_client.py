@@ -12,10 +12,7 @@ from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from bringup import tls
-from bringup.backoff import retry_after_s
-from bringup.errors import ApiRejected, ApiUnavailable, innermost
-from bringup.openssl_errors import TO_API, failure_text, is_tls
+from bringup import backoff, errors, openssl_errors, tls
 from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
@@ -161,7 +158,7 @@ def _retry_once() -> Retry:
     )
 
 
-def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiRejected:
+def _refusal(response: requests.Response, base: str) -> errors.ApiUnavailable | errors.ApiRejected:
     problem = _problem(response)
     detail = str(problem.get("detail") or problem.get("title") or response.reason)
     listed = problem.get("problems")
@@ -169,15 +166,15 @@ def _refusal(response: requests.Response, base: str) -> ApiUnavailable | ApiReje
         detail += ": " + "; ".join(map(str, listed))
     message = f"the API at {base} answered {response.status_code}: {detail}"
     if response.status_code >= 500 or response.status_code == _TOO_MANY:
-        retry_in_s = retry_after_s(response.headers.get("Retry-After"), _LONGEST_RETRY_AFTER_S)
-        return ApiUnavailable(message, retry_in_s=retry_in_s)
+        retry_in_s = backoff.retry_after_s(response.headers.get("Retry-After"), _LONGEST_RETRY_AFTER_S)
+        return errors.ApiUnavailable(message, retry_in_s=retry_in_s)
     prefix, _, kind = str(problem.get("type", "")).rpartition(":")
     # A proxy's 404 is no refusal of ours: taken for one, it would end a job that must wait.
-    return ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
+    return errors.ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
 
 
-def _foreign(base: str) -> ApiUnavailable:
-    return ApiUnavailable(f"what answers at {base} is not the bringup API; check CALLBACK_API_URL")
+def _foreign(base: str) -> errors.ApiUnavailable:
+    return errors.ApiUnavailable(f"what answers at {base} is not the bringup API; check CALLBACK_API_URL")
 
 
 def _problem(response: requests.Response) -> dict[str, object]:
@@ -188,15 +185,15 @@ def _problem(response: requests.Response) -> dict[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> ApiUnavailable:
-    cause = innermost(error)
-    if is_tls(cause):
-        why = failure_text(cause, TO_API, certificate, uses_tls=True)
-        return ApiUnavailable(f"no TLS connection to the API at {base}: {why}")
+def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> errors.ApiUnavailable:
+    cause = errors.innermost(error)
+    if openssl_errors.is_tls(cause):
+        why = openssl_errors.failure_text(cause, openssl_errors.TO_API, certificate, uses_tls=True)
+        return errors.ApiUnavailable(f"no TLS connection to the API at {base}: {why}")
     if isinstance(cause, ConnectionResetError | BrokenPipeError | http.client.HTTPException):
-        why = failure_text(cause, TO_API, certificate, uses_tls=base.startswith("https:"))
-        return ApiUnavailable(f"the API at {base} does not answer: {why}")
-    return ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
+        why = openssl_errors.failure_text(cause, openssl_errors.TO_API, certificate, uses_tls=base.startswith("https:"))
+        return errors.ApiUnavailable(f"the API at {base} does not answer: {why}")
+    return errors.ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
 
 
 def _text(cause: BaseException) -> str:

@@ -10,8 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from bringup.errors import SettingsError
-from bringup.files import write_atomically
+from bringup import errors, files
 from bringup.settings.schema import variables
 
 SECRET_LENGTH = 32  # letters and digits: 190 bits, beyond any guessing
@@ -59,11 +58,11 @@ def write_new(path: Path) -> None:
     """
     text = _render({name: new_secret() for name in FRESH_SECRETS})
     try:
-        write_atomically(path, text, replace=False)
+        files.write_atomically(path, text, replace=False)
     except FileExistsError:
-        raise SettingsError([f"{path} is there already and is never overwritten; move it away first"]) from None
+        raise errors.SettingsError([f"{path} is there already and is never overwritten; move it away first"]) from None
     except OSError as error:
-        raise SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
+        raise errors.SettingsError([f"{path} cannot be written: {error.strerror}"]) from None
 
 
 def new_secret() -> str:

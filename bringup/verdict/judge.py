@@ -5,10 +5,7 @@ from typing import Literal
 
 from bringup.expectation import Expectation
 from bringup.model import RunState
-from bringup.verdict.disks import judge_disks
-from bringup.verdict.hardware import judge_firmware, judge_hardware, judge_identity, judge_ports
-from bringup.verdict.pci import judge_gpus, judge_pcie
-from bringup.verdict.smart import judge_smart
+from bringup.verdict import disks, hardware, pci, smart
 from bringup.wire.report import AgentCheck, CheckResult, CheckStatus, HardwareInventory, Report, Verdict
 
 # The agent must at least have run these; a report without them proves nothing.
@@ -28,8 +25,8 @@ def judge(report: Report, expectation: Expectation, nic_macs: Iterable[str]) -> 
     found = report.inventory
     checks = (
         *judge_expected(found, expectation),
-        *judge_smart(found.disks, required=expectation.smart),
-        judge_identity(found, frozenset(nic_macs)),
+        *smart.judge_smart(found.disks, required=expectation.smart),
+        hardware.judge_identity(found, frozenset(nic_macs)),
         *_agent_checks([check for check in report.checks if not _is_accepted(check, expectation)]),
         *_expectation_exists(expectation),
     )
@@ -47,14 +44,14 @@ def _state(
 
 def judge_expected(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
     """What is expected of the machine's parts, each beside what was found."""
-    yield from judge_hardware(found, expected)
+    yield from hardware.judge_hardware(found, expected)
     if expected.disks:
-        yield judge_disks(found.disks, expected.disks)
-    yield from judge_ports(found, expected.ports)
-    yield from judge_pcie(found, expected.pcie)
+        yield disks.judge_disks(found.disks, expected.disks)
+    yield from hardware.judge_ports(found, expected.ports)
+    yield from pci.judge_pcie(found, expected.pcie)
     if expected.gpus is not None:
-        yield judge_gpus(found, expected.gpus)
-    yield from judge_firmware(found, expected)
+        yield pci.judge_gpus(found, expected.gpus)
+    yield from hardware.judge_firmware(found, expected)
 
 
 def _is_accepted(check: AgentCheck, expected: Expectation) -> bool:

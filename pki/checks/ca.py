@@ -12,14 +12,11 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki import journal
+from pki import crl, files, journal, lint
 from pki.authority import fits, is_encrypted, key_id, read_key, signer_of
 from pki.check import Check, Finding, Findings, Status, fail, info, ok, warn
 from pki.checks.leaf import judge_validity
-from pki.crl import read_crls
-from pki.files import directory_problem, read, secret_problem
 from pki.ledger import serial_text
-from pki.lint import lint_authority
 from pki.names import Identity, Role
 from pki.store import RolloverState, Store
 
@@ -39,7 +36,7 @@ class Ca:
 
 def _folders(ca: Ca) -> Findings:
     for folder in _all_folders(ca.store):
-        if problem := directory_problem(folder):
+        if problem := files.directory_problem(folder):
             yield fail(str(problem), problem.hint)
     state = ca.store.state
     if state.exists() and stat.S_IMODE(state.lstat().st_mode) & 0o077:
@@ -67,7 +64,7 @@ def _certificate(ca: Ca) -> Findings:
 
 def _profile(ca: Ca) -> Findings:
     for certificate in ca.store.authorities():
-        for finding in lint_authority(certificate):
+        for finding in lint.lint_authority(certificate):
             yield fail(f"{certificate.subject.rfc4514_string()}: {finding}", "bringup pki rollover start")
         if signer_of(certificate, (certificate,)) is None:
             yield fail(f"{certificate.subject.rfc4514_string()} is not signed by itself", "bringup pki rollover start")
@@ -84,9 +81,9 @@ def _key(ca: Ca) -> Findings:
     path = ca.store.ca_key
     if not path.exists():
         yield info("the CA key is not on this machine")
-    elif problem := secret_problem(path):
+    elif problem := files.secret_problem(path):
         yield fail(str(problem), problem.hint)
-    elif is_encrypted(read(path)):
+    elif is_encrypted(files.read(path)):
         yield ok("0600, encrypted; whether it fits shows when it signs")
     elif not any(fits(read_key(path), one) for one in ca.store.authorities()):
         yield fail(
@@ -111,7 +108,7 @@ def _crl(ca: Ca) -> Findings:
     if not path.exists():
         yield _no_list(ca)
         return
-    lists = read_crls(path)
+    lists = crl.read_crls(path)
     for authority in ca.store.authorities():
         own = next((one for one in lists if _signed(one, authority)), None)
         name = authority.subject.rfc4514_string()

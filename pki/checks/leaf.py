@@ -13,13 +13,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509 import verification
 
-from pki.authority import fits, read_key, signer_of
+from pki import authority, files, lint, renew, store
 from pki.check import Check, Finding, Findings, fail, info, ok, warn
-from pki.files import secret_problem
-from pki.lint import development_names, identity_findings, lint_form, purpose_findings
 from pki.names import Identity, Role, San, san_text, sans_of
-from pki.renew import is_due
-from pki.store import read_certificates
 
 # Days before the end that are a warning however long the certificate was valid: a month to find a maintenance window.
 WARN_DAYS = 30
@@ -50,7 +46,7 @@ class Leaf:
     @cached_property
     def certificate(self) -> x509.Certificate:
         """The certificate. Raises Damaged."""
-        return read_certificates(self.certificate_file)[0]
+        return store.read_certificates(self.certificate_file)[0]
 
     @property
     def who(self) -> str:
@@ -78,7 +74,7 @@ def _private(leaf: Leaf) -> Findings:
         return
     if not leaf.key_file.exists():
         yield fail(f"{leaf.key_file} does not exist", "bringup pki setup")
-    elif problem := secret_problem(leaf.key_file):
+    elif problem := files.secret_problem(leaf.key_file):
         yield fail(str(problem), problem.hint)
     else:
         yield ok(f"0600, of user {leaf.key_file.stat().st_uid}")
@@ -87,7 +83,7 @@ def _private(leaf: Leaf) -> Findings:
 def _match(leaf: Leaf) -> Findings:
     if leaf.key_file is None:
         yield info("its key is on its own machine")
-    elif fits(read_key(leaf.key_file), leaf.certificate):
+    elif authority.fits(authority.read_key(leaf.key_file), leaf.certificate):
         yield ok("the key fits the certificate")
     else:
         yield fail(
@@ -97,7 +93,7 @@ def _match(leaf: Leaf) -> Findings:
 
 
 def _chain(leaf: Leaf) -> Findings:
-    signer = signer_of(leaf.certificate, leaf.trusted)
+    signer = authority.signer_of(leaf.certificate, leaf.trusted)
     if signer is None:
         same = any(leaf.certificate.issuer == one.subject for one in leaf.trusted)
         what = "a CA of the same name but with another key" if same else "a CA that is not trusted here"
@@ -127,20 +123,20 @@ def _verify(leaf: Leaf, signer: x509.Certificate) -> None:
 
 
 def _profile(leaf: Leaf) -> Findings:
-    for finding in lint_form(leaf.certificate):
+    for finding in lint.lint_form(leaf.certificate):
         yield fail(finding, f"bringup pki renew {leaf.who} --rekey --force")
-    if names := development_names(leaf.certificate):
+    if names := lint.development_names(leaf.certificate):
         yield warn(f"{', '.join(names)}: names without a dot belong in a development PKI only")
 
 
 def _purpose(leaf: Leaf) -> Findings:
-    for finding in purpose_findings(leaf.certificate, leaf.role):
+    for finding in lint.purpose_findings(leaf.certificate, leaf.role):
         yield fail(finding, f"bringup pki renew {leaf.who} --force")
 
 
 def _names(leaf: Leaf) -> Findings:
     if leaf.identity:
-        for finding in identity_findings(leaf.certificate, leaf.identity):
+        for finding in lint.identity_findings(leaf.certificate, leaf.identity):
             yield fail(finding, f"bringup pki renew {leaf.who} --force")
     present = sans_of(leaf.certificate)
     words = ", ".join(map(san_text, present)) or "none"
@@ -172,7 +168,7 @@ def judge_validity(start: datetime, end: datetime, now: datetime, hint: str, *, 
     if now >= end:
         return fail(f"expired on {end:%Y-%m-%d %H:%M} UTC, {_days(now - end)} ago", hint)
     left = f"{_days(end - now)} left, until {end:%Y-%m-%d}"
-    return warn(f"{left}: renew it now", hint) if is_due(start, end, now, warn_days) else ok(left)
+    return warn(f"{left}: renew it now", hint) if renew.is_due(start, end, now, warn_days) else ok(left)
 
 
 def _days(span: timedelta) -> str:
@@ -184,7 +180,7 @@ def _validity(leaf: Leaf) -> Findings:
     yield judge_validity(
         certificate.not_valid_before_utc, certificate.not_valid_after_utc, leaf.now, "bringup pki renew"
     )
-    signer = signer_of(certificate, leaf.trusted)
+    signer = authority.signer_of(certificate, leaf.trusted)
     if signer and certificate.not_valid_after_utc > signer.not_valid_after_utc:
         yield warn(f"it outlives its CA, which ends on {signer.not_valid_after_utc:%Y-%m-%d}")
 
@@ -204,8 +200,8 @@ def _bundle(leaf: Leaf) -> Findings:
     if not leaf.bundle_file.exists():
         yield fail(f"{leaf.bundle_file} does not exist", again)
         return
-    found = read_certificates(leaf.bundle_file)
-    signer = signer_of(leaf.certificate, leaf.trusted)
+    found = store.read_certificates(leaf.bundle_file)
+    signer = authority.signer_of(leaf.certificate, leaf.trusted)
     if found != [leaf.certificate, signer]:
         yield fail(f"{leaf.bundle_file} is not {leaf.certificate_file.name} followed by its CA", again)
     else:

@@ -6,11 +6,10 @@ from datetime import datetime
 
 from cryptography import x509
 
+from pki import crl, errors
 from pki.check import Result, run
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
-from pki.crl import known_revocations
-from pki.errors import PkiError
 from pki.files import shared_lock
 from pki.names import STANDARD, Identity, Role, San
 from pki.store import Store
@@ -42,7 +41,7 @@ def verify(
     with shared_lock(store.lock_file):
         subject = of_ca.Ca(store, now)
         results = run("ca", subject, of_ca.CHECKS)
-        trusted, is_revoked = _trusted(store), known_revocations(store)
+        trusted, is_revoked = _trusted(store), crl.known_revocations(store)
         for identity in only or (_of_roles(store, roles) if roles else _expected(store, needed=subject.signs_here)):
             leaf = leaf_of(store, identity, now, trusted=trusted, hosts=hosts, is_revoked=is_revoked)
             results += run(str(identity), leaf, of_leaf.CHECKS)
@@ -102,6 +101,6 @@ def _of_roles(store: Store, roles: Collection[Role]) -> Sequence[Identity]:
 
 
 def _trusted(store: Store) -> tuple[x509.Certificate, ...]:
-    with suppress(PkiError):
+    with suppress(errors.PkiError):
         return store.authorities()
     return ()

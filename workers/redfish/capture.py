@@ -17,8 +17,7 @@ from typing import Any
 
 from sushy.exceptions import SushyError
 
-from bringup.errors import BmcRejected
-from bringup.identity import serial_key
+from bringup import errors, identity
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import local_path
 
@@ -107,7 +106,7 @@ def anonymised(resources: Mapping[str, Any]) -> dict[str, Any]:
 def write_mockup(resources: Mapping[str, Any], folder: Path) -> None:
     """Write them below ``folder``. Raises BmcRejected: it exists and is not empty."""
     if folder.exists() and any(folder.iterdir()):
-        raise BmcRejected(f"{folder} is not empty: name a new folder for the capture", reason="aborted")
+        raise errors.BmcRejected(f"{folder} is not empty: name a new folder for the capture", reason="aborted")
     for path, body in resources.items():
         place = folder.joinpath(*path.strip("/").split("/"))
         place.mkdir(parents=True, exist_ok=True)
@@ -206,7 +205,7 @@ class Anonymiser:
 
 
 def _is_name(text: str) -> bool:
-    return len(text.strip()) >= _SHORTEST and serial_key(text) is not None
+    return len(text.strip()) >= _SHORTEST and identity.serial_key(text) is not None
 
 
 def _kind(key: str) -> str | None:

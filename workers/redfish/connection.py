@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from sushy.exceptions import ConnectionError as NoAnswer
 
-from bringup.bmc_address import system_key
-from bringup.errors import BmcRejected, PermitExpired
+from bringup import bmc_address, errors
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.bmc import Permit
@@ -54,7 +53,7 @@ class RedfishConnection:
     def __init__(self, address: BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
         parts = urlsplit(address.bmc or "")
         self.base = f"{parts.scheme}://{parts.netloc}"
-        self.system_path = parts.path if system_key(parts.path) else None
+        self.system_path = parts.path if bmc_address.system_key(parts.path) else None
         self.gate = Gate()
         self.connector = BmcConnector(self.base, address, settings, self.gate)
         self.sleep = sleep
@@ -139,7 +138,7 @@ class RedfishConnection:
 
     def keep_off(self, systems: Iterable[str]) -> None:
         """From now on write to nothing of the systems at these paths, wherever a link or an action leads."""
-        self._off_limits = frozenset(map(system_key, systems))
+        self._off_limits = frozenset(map(bmc_address.system_key, systems))
 
     def post(self, path: str, body: Mapping[str, object] | None) -> requests.Response:
         """Send an action, once. Raises BmcRefusal, NoAnswer, PermitExpired; BmcRejected: it leads to another system."""
@@ -189,7 +188,7 @@ class RedfishConnection:
         self._refuse_off_limits(path)
         try:
             answer: requests.Response = self.connector.send(method, path, body, headers)
-        except PermitExpired:  # not sent: what was read for it is still true
+        except errors.PermitExpired:  # not sent: what was read for it is still true
             raise
         except Exception:
             self._ahead.clear()  # it may have been done all the same
@@ -198,10 +197,10 @@ class RedfishConnection:
         return answer
 
     def _refuse_off_limits(self, path: str) -> None:
-        there = f"{system_key(path)}/"
+        there = f"{bmc_address.system_key(path)}/"
         if any(there.startswith(f"{system}/") for system in self._off_limits):
             message = f"a link of the BMC at {self.base} leads to another system, {path}: nothing is written there"
-            raise BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
+            raise errors.BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
 
 
 def _found(read: Callable[[str], Resource], path: str | None) -> Resource | None:

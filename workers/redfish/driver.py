@@ -9,9 +9,8 @@ from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.run import Run, RunMedia
 from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
-from workers.redfish import virtual_media
+from workers.redfish import error_mapping, virtual_media
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.error_mapping import redfish_errors
 from workers.redfish.login import Login, read_credential
 from workers.redfish.machine import Machine
 
@@ -156,7 +155,7 @@ class RedfishBmc:
         # Logs in, where that is not done: its errors are the login's, and not those of what is asked for.
         _ = self._machine
         busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
-        with redfish_errors(self._connection.base, do, refused=refused, busy=busy):
+        with error_mapping.redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 
     # No cached_property: Python 3.11 has one lock for all BMCs of the process, and logging in takes time.
@@ -173,7 +172,7 @@ class RedfishBmc:
             refused = FailureReason.BMC_UNREACHABLE
             credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
             self._login = Login(self._connection, credential)
-            with redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
+            with error_mapping.redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
                 root = self._login.open()
                 self._known = Machine.of(
                     self._connection, root, self._settings, serial=self._run.serial, uuid=self._run.uuid

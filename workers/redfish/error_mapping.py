@@ -13,10 +13,9 @@ from contextlib import contextmanager
 import requests
 from sushy import exceptions as sushy_errors
 
-from bringup.backoff import retry_after_s
+from bringup import backoff, text
 from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable, causes
 from bringup.model import FailureReason
-from bringup.text import without_image_secret
 from workers.redfish.refusal import BmcRefusal
 
 # HTTP statuses that mean: later. Source: RFC 9110 s.15.5, RFC 6585 s.4, RFC 8470 s.5.2, RFC 4918 s.11.3.
@@ -93,7 +92,7 @@ def redfish_errors(
         BmcUnavailable: another try may succeed.
         BmcRejected: no other try can.
     """
-    subject = f"the BMC at {bmc}, asked to {without_image_secret(doing)},"
+    subject = f"the BMC at {bmc}, asked to {text.without_image_secret(doing)},"
     try:
         yield
     except sushy_errors.ConnectionError as error:
@@ -102,7 +101,7 @@ def redfish_errors(
         # Without its cause, which may name the image's address: rq keeps tracebacks in Redis.
         raise _of_refusal(subject, refusal, refused, busy, logging_in=logging_in) from None
     except sushy_errors.SushyError as error:
-        raise BmcRejected(f"{subject} cannot: {without_image_secret(str(error))}", reason=refused) from None
+        raise BmcRejected(f"{subject} cannot: {text.without_image_secret(str(error))}", reason=refused) from None
     except ValueError as error:  # no JSON: many BMCs answer with a page for people while they start
         raise BmcUnavailable(f"{subject} gave an answer that is not Redfish", reason=busy) from error
     except (TypeError, AttributeError, LookupError, RecursionError) as error:
@@ -170,14 +169,14 @@ def _of_connection(subject: str, error: BaseException) -> BmcUnavailable | BmcRe
     if _is_untrusted(chain):
         message = f"{subject} showed a certificate that is not trusted: {chain[-1]}; see bmc_ca and bmc_fingerprint"
         return BmcRejected(message, reason=FailureReason.BMC_AUTH)
-    return BmcUnavailable(f"{subject} does not answer: {without_image_secret(str(chain[-1]))}")
+    return BmcUnavailable(f"{subject} does not answer: {text.without_image_secret(str(chain[-1]))}")
 
 
 def _of_refusal(
     subject: str, refusal: BmcRefusal, refused: FailureReason, busy: FailureReason, *, logging_in: bool
 ) -> BmcUnavailable | BmcRejected:
     # Some name the image that they could not fetch.
-    message = f"{subject} {without_image_secret(refusal.summary)}"
+    message = f"{subject} {text.without_image_secret(refusal.summary)}"
     if licence_in(refusal):
         return BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
     if is_busy(refusal):
@@ -185,7 +184,7 @@ def _of_refusal(
         message = f"{message}; waiting for {waits_for or 'the BMC to be free'}"
         # Where the BMC does not report what for, it is as good as away.
         reason = refused if waits_for else busy
-        asked_s = retry_after_s(refusal.response.headers.get("Retry-After"), _MAX_RETRY_AFTER_S)
+        asked_s = backoff.retry_after_s(refusal.response.headers.get("Retry-After"), _MAX_RETRY_AFTER_S)
         return BmcBusy(message, reason=reason, retry_in_s=asked_s)
     if is_passing(refusal):
         return BmcUnavailable(message, reason=busy)

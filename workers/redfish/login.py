@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from requests import Response, codes
 from sushy.exceptions import SushyError
 
-from bringup import log
-from bringup.errors import BmcRejected
+from bringup import errors, log
 from bringup.model import FailureReason
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.refusal import BmcRefusal
@@ -92,8 +91,8 @@ def _private_text(path: Path) -> str:
         raise _refused(f"{path} is not text in UTF-8") from None
 
 
-def _refused(message: str) -> BmcRejected:
-    return BmcRejected(message, reason=FailureReason.BMC_AUTH)
+def _refused(message: str) -> errors.BmcRejected:
+    return errors.BmcRejected(message, reason=FailureReason.BMC_AUTH)
 
 
 class Login:

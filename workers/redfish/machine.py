@@ -12,14 +12,13 @@ from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.bmc import PowerState, ReportedIdentity
+from workers.redfish import systems, tasks
 from workers.redfish.boot_override import BootOverride
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.oem import OemBoot, boot_of_managers
 from workers.redfish.refusal import BmcRefusal
 from workers.redfish.resource import Action, Resource
 from workers.redfish.slots import Slot, slots_of, usable
-from workers.redfish.systems import difference, identity_of, managers_of, system_of
-from workers.redfish.tasks import follow
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Machine:
             BmcRejected: the BMC has several systems, and none is known to be the machine.
             BmcUnavailable: it shows none.
         """
-        system, because = system_of(connection, root, serial=serial, uuid=uuid)
+        system, because = systems.system_of(connection, root, serial=serial, uuid=uuid)
         return cls(connection, root, system, timing_of(system, settings), because)
 
     def require_same(self) -> None:
@@ -127,18 +126,18 @@ class Machine:
         A BMC may be exchanged, or its address given to another, while a job waits for it. With Basic authentication
         no session would end.
         """
-        if why := difference(self.system, self.connection.get(self.system.path)):
+        if why := systems.difference(self.system, self.connection.get(self.system.path)):
             message = f"another machine answers at {self.connection.base} now: {why}"
             raise BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
 
     def identity(self) -> ReportedIdentity:
         """Which machine this is, as the BMC reports it, read now."""
-        return identity_of(self.connection, self.connection.get(self.system.path))
+        return systems.identity_of(self.connection, self.connection.get(self.system.path))
 
     def managers(self) -> list[Resource]:
         """The managers of this machine."""
         if self._managers is None:
-            self._managers = managers_of(self.connection, self.root, self.system)
+            self._managers = systems.managers_of(self.connection, self.root, self.system)
         return self._managers
 
     def boot_override(self) -> BootOverride:
@@ -185,7 +184,7 @@ class Machine:
             raise BmcRejected("the BMC has no way to switch this system", reason=FailureReason.NO_BOOT)
         try:
             answer = self.connection.post(action.target, {"ResetType": self._reset_type(action, wanted)})
-            follow(self.connection, answer, self.timing.power_settle_s)
+            tasks.follow(self.connection, answer, self.timing.power_settle_s)
         except BmcRefusal:
             # Many refuse to switch on what is on: then nothing is wrong.
             if self.power_state() != wanted:

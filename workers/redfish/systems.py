@@ -8,9 +8,7 @@ from collections.abc import Iterator
 
 from sushy.exceptions import SushyError
 
-from bringup.bmc_address import system_key
-from bringup.errors import BmcRejected, BmcUnavailable
-from bringup.identity import mac_keys, serial_key, uuid_key
+from bringup import bmc_address, errors, identity
 from bringup.model import FailureReason
 from workers.bmc import ReportedIdentity
 from workers.redfish.connection import RedfishConnection
@@ -41,7 +39,7 @@ def system_of(
         BmcUnavailable: there is none, as while a BMC starts.
     """
     members = connection.member_paths(root.link("Systems") or _SYSTEMS)
-    listed = list({system_key(path): path for path in members}.values())
+    listed = list({bmc_address.system_key(path): path for path in members}.values())
     system, because = _chosen(connection, listed, serial, uuid)
     connection.keep_off(path for path in listed if not _is_same(path, system.path))
     return system, because
@@ -55,7 +53,7 @@ def _chosen(
     systems = {path: connection.find(path) for path in listed}
     shown = [system for system in systems.values() if system]
     if not shown:
-        raise BmcUnavailable(f"the BMC at {connection.base} lists no system that it shows; it may be starting")
+        raise errors.BmcUnavailable(f"the BMC at {connection.base} lists no system that it shows; it may be starting")
     if len(listed) == 1:
         return shown[0], "it is the only one"
     # Exactly one: two that fit, such as a host and its GPU baseboard with one serial number, would be a guess.
@@ -63,7 +61,7 @@ def _chosen(
     if len(fitting) == 1:
         return fitting[0], "its serial or UUID is the one on record"
     names = (described(system) if system else f"{path} (not shown)" for path, system in systems.items())
-    raise BmcRejected(
+    raise errors.BmcRejected(
         f"there are {len(listed)} systems behind this BMC, and the inventory does not name the one of this machine. "
         f"Set its serial or uuid, or put one of these paths into bmc: {'; '.join(names)}",
         reason=FailureReason.BMC_UNREACHABLE,
@@ -75,7 +73,7 @@ def _named(connection: RedfishConnection, listed: list[str], wanted: str) -> Res
     system = connection.get(next((path for path in listed if _is_same(path, wanted)), wanted))
     kind = system.text("@odata.type")
     if kind and not kind.removeprefix("#").startswith(_SYSTEM_TYPE):
-        raise BmcRejected(
+        raise errors.BmcRejected(
             f"{wanted} is no system; correct bmc in the inventory. The BMC's systems: {', '.join(listed) or 'none'}",
             reason=FailureReason.BMC_UNREACHABLE,
         )
@@ -83,7 +81,7 @@ def _named(connection: RedfishConnection, listed: list[str], wanted: str) -> Res
 
 
 def _is_same(one: str, other: str) -> bool:
-    return system_key(one) == system_key(other)
+    return bmc_address.system_key(one) == bmc_address.system_key(other)
 
 
 def managers_of(connection: RedfishConnection, root: Resource, system: Resource) -> list[Resource]:
@@ -106,9 +104,9 @@ def _may_manage(manager: Resource, system: Resource) -> bool:
 
 def _fits(system: Resource, serial: str | None, uuid: str | None) -> bool:
     # As the API compares an identity: a Dell's service tag is its SKU.
-    shown = {serial_key(system.text(name)) for name in ("SerialNumber", "SKU", "AssetTag")} - {None}
-    by_uuid = uuid_key(uuid) is not None and uuid_key(system.text("UUID")) == uuid_key(uuid)
-    return serial_key(serial) in shown or by_uuid
+    shown = {identity.serial_key(system.text(name)) for name in ("SerialNumber", "SKU", "AssetTag")} - {None}
+    by_uuid = identity.uuid_key(uuid) is not None and identity.uuid_key(system.text("UUID")) == identity.uuid_key(uuid)
+    return identity.serial_key(serial) in shown or by_uuid
 
 
 def described(system: Resource) -> str:
@@ -129,7 +127,7 @@ def identity_of(connection: RedfishConnection, system: Resource) -> ReportedIden
         serial=_reported(system, "SerialNumber"),
         sku=_reported(system, "SKU"),
         asset_tag=_reported(system, "AssetTag"),
-        uuid=system.text("UUID") if uuid_key(system.text("UUID")) else None,
+        uuid=system.text("UUID") if identity.uuid_key(system.text("UUID")) else None,
         macs=tuple(dict.fromkeys(_macs(connection, system, chassis))),
         system_path=system.path,
     )
@@ -137,7 +135,7 @@ def identity_of(connection: RedfishConnection, system: Resource) -> ReportedIden
 
 def difference(before: Resource, now: Resource) -> str | None:
     """Why ``now`` is not the system that was read before; None: no value contradicts it."""
-    for name, key in (("SerialNumber", serial_key), ("UUID", uuid_key)):
+    for name, key in (("SerialNumber", identity.serial_key), ("UUID", identity.uuid_key)):
         was, is_now = before.text(name), now.text(name)
         if key(was) and key(is_now) not in {None, key(was)}:
             return f"{name} was {was} and is {is_now}"
@@ -146,7 +144,7 @@ def difference(before: Resource, now: Resource) -> str | None:
 
 def _reported(resource: Resource, name: str) -> str | None:
     text = resource.text(name)
-    return text if serial_key(text) else None
+    return text if identity.serial_key(text) else None
 
 
 def _chassis_of(connection: RedfishConnection, system: Resource) -> list[Resource]:
@@ -174,7 +172,7 @@ def _macs_in(port: Resource) -> Iterator[str]:
         ("Ethernet", "PermanentMACAddress"),
         ("Ethernet", "MACAddress"),
     ):
-        if mac_keys([port.text(*keys)]):
+        if identity.mac_keys([port.text(*keys)]):
             yield port.text(*keys)
 
 

@@ -16,13 +16,11 @@ from sushy.connector import Connector
 from sushy.exceptions import ConnectionError as NoAnswer
 from urllib3.exceptions import HTTPError
 
-from bringup import log
-from bringup.errors import BmcRejected
+from bringup import errors, log
 from bringup.model import FailureReason
 from bringup.settings import Settings
+from workers.redfish import refusal, resource
 from workers.redfish.gate import SOCKET_OPTIONS, Gate, connect_ahead
-from workers.redfish.refusal import raise_for_refusal
-from workers.redfish.resource import local_path
 
 # Bytes of one answer, unpacked. The largest real ones, lists of registries and logs, have a tenth of this.
 LARGEST_BYTES = 8 * 1024**2
@@ -77,7 +75,7 @@ class BmcConnector(Connector):  # type: ignore[misc]
         super().__init__(
             base,
             verify=_verify(address),
-            response_callback=raise_for_refusal,
+            response_callback=refusal.raise_for_refusal,
             server_side_retries=1,  # sushy takes 0 for its default, three
             default_request_timeout=settings.bmc_read_timeout_s,
             connect_timeout=settings.bmc_connect_timeout_s,
@@ -116,7 +114,7 @@ class BmcConnector(Connector):  # type: ignore[misc]
     def _op(self, method: str, path: str = "", **kwargs: Any) -> Any:
         """Only the path of a link counts, whatever host it names."""
         kwargs |= {"server_side_retries_left": 0, "allow_reauth": False}
-        return super()._op(method, local_path(path) or "/", **kwargs)
+        return super()._op(method, resource.local_path(path) or "/", **kwargs)
 
 
 def _verify(address: BmcAddress) -> bool | str:
@@ -134,7 +132,7 @@ def _verify(address: BmcAddress) -> bool | str:
         message = (
             f"the CA file {address.bmc_ca} of the BMC at {address.bmc} cannot be read; see bmc_ca in the inventory"
         )
-        raise BmcRejected(message, reason=FailureReason.BMC_AUTH)
+        raise errors.BmcRejected(message, reason=FailureReason.BMC_AUTH)
     return address.bmc_ca or True
 
 

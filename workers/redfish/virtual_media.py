@@ -8,16 +8,13 @@ Source: Redfish schema VirtualMedia 1.4 (VerifyCertificate, Certificates), Certi
 
 from collections.abc import Callable
 
-from bringup import log
-from bringup.errors import BmcRejected, BmcUnavailable
+from bringup import errors, log, text
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.text import without_image_secret
+from workers.redfish import error_mapping, tasks
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.error_mapping import is_busy, is_passing, licence_in
 from workers.redfish.refusal import BmcRefusal
 from workers.redfish.slots import Slot
-from workers.redfish.tasks import follow, wait_until
 
 # Seconds between two reads of a slot: BMCs need 1 to 60 s to mount, and one GET is cheap for them.
 _POLL_S = 1.0
@@ -79,7 +76,7 @@ class Insertion:
             return False
         try:
             _verify_image_server(self._connection, slot, self.image_url, self._ca_pem)
-            follow(self._connection, slot.insert(self._connection, self.image_url), self._media_s)
+            tasks.follow(self._connection, slot.insert(self._connection, self.image_url), self._media_s)
         except BmcRefusal as refusal:
             self._note(slot, refusal)
             return False
@@ -92,24 +89,24 @@ class Insertion:
         return False
 
     def _note(self, slot: Slot, refusal: BmcRefusal) -> None:
-        if refusal.status_code == 401 or licence_in(refusal) or refusal.ids & _ACCOUNT:
+        if refusal.status_code == 401 or error_mapping.licence_in(refusal) or refusal.ids & _ACCOUNT:
             raise refusal
-        self._why[slot.path] = without_image_secret(refusal.summary)
+        self._why[slot.path] = text.without_image_secret(refusal.summary)
         self._refusals.append(refusal)
         log.get("workers").info("a slot did not take the image", slot=slot.path, why=self._why[slot.path])
 
-    def _failure(self) -> BmcUnavailable | BmcRejected | BmcRefusal:
+    def _failure(self) -> errors.BmcUnavailable | errors.BmcRejected | BmcRefusal:
         """Why no slot has the image: what waits counts before what may pass, and that before what will not."""
-        if waiting := next((refusal for refusal in self._refusals if is_busy(refusal)), None):
+        if waiting := next((refusal for refusal in self._refusals if error_mapping.is_busy(refusal)), None):
             return waiting
         if len(self._why) == 1 and self._refusals:
             return self._refusals[0]
         tried = "; ".join(f"slot {path} {why}" for path, why in self._why.items())
-        if self._accepted or any(is_passing(refusal) for refusal in self._refusals):
-            message = f"no slot of the BMC took {without_image_secret(self.image_url)}: {tried}"
-            return BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+        if self._accepted or any(error_mapping.is_passing(refusal) for refusal in self._refusals):
+            message = f"no slot of the BMC took {text.without_image_secret(self.image_url)}: {tried}"
+            return errors.BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
         why = f"no slot of the BMC can take the image: {tried}" if tried else "the BMC has no virtual disc drive"
-        return BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
+        return errors.BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
 
 
 def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Callable[[str], bool]) -> None:
@@ -129,14 +126,14 @@ def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Ca
         if _ejected(connection, shown, media_s, is_last=is_last) or not is_ours(shown.slot.image):
             return
     message = f"the medium in slot {slot.path} is stuck: it was ejected twice and is still in"
-    raise BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+    raise errors.BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
 
 
 def shown_image(slot: Slot) -> str:
     """What the BMC shows of the medium, for people."""
     if slot.is_empty:
         return "nothing"
-    return without_image_secret(slot.image) or "a medium without a name"
+    return text.without_image_secret(slot.image) or "a medium without a name"
 
 
 class _Shown:
@@ -153,13 +150,13 @@ class _Shown:
 
     def comes(self, wanted: Callable[[Slot], bool], timeout_s: float) -> bool:
         """Whether the slot becomes as it is wanted, in time."""
-        return wait_until(lambda: wanted(self.now()), timeout_s, _POLL_S, self._connection.sleep)
+        return tasks.wait_until(lambda: wanted(self.now()), timeout_s, _POLL_S, self._connection.sleep)
 
 
 def _ejected(connection: RedfishConnection, shown: _Shown, media_s: float, *, is_last: bool) -> bool:
     """Whether the medium is out. A refusal counts at last, and only while it is in: it may have gone by itself."""
     try:
-        follow(connection, shown.slot.eject(connection), media_s)
+        tasks.follow(connection, shown.slot.eject(connection), media_s)
     except BmcRefusal:
         if is_last and not shown.now().is_empty:
             raise

@@ -7,8 +7,7 @@ from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
 from bringup_cli.site.moving import check_hosts
-from pki import rollover
-from pki.errors import InvalidInput, NotSetUp
+from pki import errors, rollover
 from pki.names import STANDARD, Role, San, san_text, sans_of
 from pki.setup import Outcome, Wanted, set_up, start_over
 from pki.store import SETUP, RolloverState, Stage, Store
@@ -51,7 +50,7 @@ def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool
         texts = configured.get(role, {}) | {f"--{role}-san": [*names, *(DEVELOPMENT if dev else ())]}
         sans[role] = sans_from(texts, single_label=dev)
     if not sans[Role.API]:
-        raise InvalidInput(
+        raise errors.InvalidInput(
             "no setting names the host under which machines reach the API: it listens on every address",
             hint="set CALLBACK_API_URL, or give --api-san NAME",
         )
@@ -169,7 +168,7 @@ def status(context: Context, output: Output) -> None:
     """Show which stage has been reached, and what must be done before the next."""
     store = store_of(settings_of(context))
     if not store.ca_certificate.exists():
-        raise NotSetUp(f"there is no CA in {store.root}", hint=SETUP)
+        raise errors.NotSetUp(f"there is no CA in {store.root}", hint=SETUP)
     state = RolloverState.read(store.state)
     if output == "json":
         next_steps = TEXTS[state.stage] if state.stage else ()

@@ -12,8 +12,7 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
-from pki import crl, csr, issue, ledger, names, renew
-from pki.errors import PkiError
+from pki import crl, csr, errors, issue, ledger, names, renew
 from pki.files import read
 
 # Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
@@ -82,7 +81,7 @@ def _issue_ephemeral(
 def _bytes(path: Path) -> bytes:
     try:
         return read(path)
-    except PkiError as error:
+    except errors.PkiError as error:
         raise click.UsageError(str(error)) from None
 
 

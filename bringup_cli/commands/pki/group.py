@@ -10,8 +10,7 @@ import click
 
 from bringup.settings import Settings, load, pki_rules
 from bringup_cli.context import Context
-from pki import authority, profile, store
-from pki.errors import CaKeyLocked, CouldNotRun, InvalidInput, NotSetUp, PkiError
+from pki import authority, errors, profile, store
 from pki.session import CaSession
 
 # Scripts and timers act on these: 1 is for an operator, 2 for who wrote the command line, 3 for a later attempt.
@@ -27,7 +26,7 @@ class PkiGroup(click.Group):
         """Run the command. Raises SystemExit instead of PkiError."""
         try:
             return super().invoke(ctx)
-        except PkiError as error:
+        except errors.PkiError as error:
             click.echo(f"bringup {ctx.info_name}: {error}", err=True)
             if error.hint:
                 click.echo(f"  fix: {error.hint}", err=True)
@@ -45,11 +44,11 @@ def pki() -> None:
     """Certificates for mutual TLS: a CA, what it issues, and whether it is in order."""
 
 
-def exit_code(error: PkiError) -> int:
+def exit_code(error: errors.PkiError) -> int:
     """2: the command or the configuration is wrong; 3: it could not run; 1: anything else."""
-    if isinstance(error, (InvalidInput, NotSetUp, CaKeyLocked)):
+    if isinstance(error, (errors.InvalidInput, errors.NotSetUp, errors.CaKeyLocked)):
         return EXIT_USAGE
-    return EXIT_COULD_NOT_RUN if isinstance(error, CouldNotRun) else EXIT_FAILED
+    return EXIT_COULD_NOT_RUN if isinstance(error, errors.CouldNotRun) else EXIT_FAILED
 
 
 def settings_of(context: Context) -> Settings:
