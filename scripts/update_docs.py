@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bringup.failure_reasons import EXPLANATIONS
 from bringup.settings import generated
+from selftest.report import document
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +32,11 @@ def causes() -> str:
 
 
 # Files that are made whole.
-FILES: Mapping[str, Callable[[], str]] = {"docs/settings.md": generated.page, ".env.example": generated.example}
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/settings.md": generated.page,
+    ".env.example": generated.example,
+    "docs/selftest.schema.json": document.schema,
+}
 # The page of each block, the name of the block in it, and its content.
 BLOCKS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "docs/running.md": ("failure reasons", summary),
@@ -63,7 +68,7 @@ def main() -> int:
     made = {path: content() for path, content in FILES.items()}
     made |= {page: updated(page, (ROOT / page).read_text()) for page in BLOCKS}
     for path, text in made.items():
-        if (ROOT / path).read_text() != text:
+        if not (ROOT / path).exists() or (ROOT / path).read_text() != text:
             (ROOT / path).write_text(text)
             sys.stdout.write(f"{path}\n")
     return 0

@@ -1,31 +1,23 @@
 """``bringup selftest``: prove what is really in force."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
-from pki.check import Status
 from selftest import CATALOG, TargetInstallation, run
-from selftest.case import Case, Outcome, Verdict, verdict
-from selftest.report import as_json, as_markdown, summary
+from selftest.case import Case, Outcome, Verdict
+from selftest.report import Results, as_json, as_markdown, as_text, verdict_as_text
 
 _EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
 _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in milliseconds
-_STYLE = {
-    Status.OK: "green",
-    Status.INFO: "dim",
-    Status.WARN: "yellow",
-    Status.FAIL: "bold red",
-    Status.SKIP: "magenta",
-}
 
 
 @click.command()
@@ -64,11 +56,12 @@ def selftest(
     if list_only:
         _list(checks, as_data=output == "json")
         return
-    target, outcomes = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None)
-    _show(target, outcomes, output)
+    origins = context.loaded.origins
+    results = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None, origins)
+    _show(results, output)
     if report:
-        _write(report, as_markdown(target, outcomes))
-    raise SystemExit(_EXIT[verdict(target, outcomes)])
+        _write(report, as_markdown(results))
+    raise SystemExit(_EXIT[results.verdict])
 
 
 def examine_host(settings: Settings, *, static_only: bool) -> int:
@@ -78,17 +71,21 @@ def examine_host(settings: Settings, *, static_only: bool) -> int:
         settings: of one of its services.
         static_only: files and settings alone, where the service that others connect to does not run yet.
     """
-    target, outcomes = _examine(settings, _chosen((), settings.roles, static_only=static_only), _TIMEOUT_S, _live)
-    _show(target, outcomes, "text")
-    return _EXIT[verdict(target, outcomes)]
+    results = _examine(settings, _chosen((), settings.roles, static_only=static_only), _TIMEOUT_S, _live)
+    _show(results, "text")
+    return _EXIT[results.verdict]
 
 
 def _examine(
-    settings: Settings, checks: Sequence[Case], timeout_s: float, report: Callable[[Outcome], None]
-) -> tuple[TargetInstallation, list[Outcome]]:
+    settings: Settings,
+    checks: Sequence[Case],
+    timeout_s: float,
+    report: Callable[[Outcome], None],
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> Results:
     target = TargetInstallation(settings, timeout_s)
     try:
-        return target, run(target, checks, report)
+        return Results(target, run(target, checks, report), origins)
     finally:
         target.close()
 
@@ -118,22 +115,15 @@ def _list(checks: Sequence[Case], *, as_data: bool) -> None:
 
 
 def _live(outcome: Outcome) -> None:
-    """One line as it comes; what is wrong with it below."""
-    finding = outcome.finding
+    """One result as it comes; on a terminal in lines that fit."""
     console = Console(highlight=False, soft_wrap=True)
-    mark = Text(f"{finding.status.value.upper():5}", style=_STYLE[finding.status])
-    console.print(mark, Text(f"{outcome.case.id:24}{outcome.case.title}: {finding.message}"))
-    if finding.status in {Status.OK, Status.INFO}:
-        return
-    for label, text in (("expected", finding.expected), ("cause", finding.cause), ("fix", finding.hint)):
-        if text:
-            console.print(Text(f"      {label}: {text}"))
+    console.print(as_text(outcome, console.width if console.is_terminal else None))
 
 
-def _show(target: TargetInstallation, outcomes: Sequence[Outcome], output: str) -> None:
+def _show(results: Results, output: str) -> None:
     if output == "json":
-        print_json(as_json(target, outcomes))
+        print_json(as_json(results))
     elif output == "markdown":
-        click.echo(as_markdown(target, outcomes), nl=False)
+        click.echo(as_markdown(results), nl=False)
     else:
-        click.echo(f"{verdict(target, outcomes)}: {summary(outcomes)}")
+        click.echo(verdict_as_text(results))

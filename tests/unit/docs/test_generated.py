@@ -21,6 +21,11 @@ def test_a_generated_block_is_as_the_code_has_it(page: str) -> None:
     assert update_docs.updated(page, text) == text, "run: python -m scripts.update_docs"
 
 
+@pytest.mark.parametrize("path", update_docs.FILES)
+def test_a_generated_file_is_as_the_code_has_it(path: str) -> None:
+    assert (ROOT / path).read_text() == update_docs.FILES[path](), "run: python -m scripts.update_docs"
+
+
 def test_a_stale_block_is_noticed() -> None:
     text = (ROOT / "docs/running.md").read_text()
     stale = text.replace("`bmc_unreachable`", "`bmc_gone`")

@@ -5,7 +5,7 @@ from pathlib import Path
 from pki.check import fail, ok
 from selftest import CATALOG
 from selftest.case import Case, Outcome
-from selftest.report import as_json, as_markdown, summary
+from selftest.report import Results, as_json, as_markdown, summary
 from selftest.target_installation import TargetInstallation
 
 ROOT = Path(__file__).parents[3]
@@ -17,12 +17,12 @@ def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
 
 
 def test_no_answer_of_a_server_can_break_the_table(target: TargetInstallation) -> None:
-    text = as_markdown(target, [_outcome("1a", "x | y\n# heading", good=True)])
+    text = as_markdown(Results(target, [_outcome("1a", "x | y\n# heading", good=True)]))
     assert "| 1a Title | ok | x \\| y # heading |" in text
 
 
 def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(target: TargetInstallation) -> None:
-    text = as_markdown(target, [_outcome("1a", "bad", good=False)])
+    text = as_markdown(Results(target, [_outcome("1a", "bad", good=False)]))
     assert "**FAILED**: 1 fail." in text
     assert "| Redis asks for a password | 1a | fail |" in text
     assert "| Redis speaks mutual TLS | 2b | not run |" in text
@@ -30,7 +30,7 @@ def test_a_failure_is_in_the_verdict_the_posture_and_the_next_steps(target: Targ
 
 
 def test_json_has_the_numbers_and_the_verdict(target: TargetInstallation) -> None:
-    document = as_json(target, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)])
+    document = as_json(Results(target, [_outcome("1a", "x", good=True), _outcome("2a", "y", good=False)]))
     assert (document["verdict"], document["passed"]) == ("FAILED", False)
     assert document["summary"] == {"ok": 1, "info": 0, "warn": 0, "fail": 1, "skip": 0}
 

@@ -1,8 +1,6 @@
-"""The results of the self-test, for people (text, Markdown) and for programs (JSON). All of it is computed."""
+"""The report that people keep with their records. All of it is computed."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -11,74 +9,35 @@ from bringup import __version__
 from pki.check import Status
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
-from selftest.case import Outcome, Verdict, verdict
+from selftest.case import Outcome
+from selftest.report.results import Results, summary
 from selftest.target_installation import TargetInstallation
 
 _COLUMNS = ("identity", "names", "purpose", "key, signature", "valid until", "serial")
 _PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 
 
-def as_json(target: TargetInstallation, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The document for programs: what was tested, the verdict, each result."""
-    return {
-        "version": __version__,
-        "at": target.now().isoformat(timespec="seconds"),
-        "environment": target.settings.environment,
-        "redis_use_tls": target.settings.redis_use_tls,
-        "api_use_tls": target.settings.api_use_tls,
-        "verdict": verdict(target, outcomes).value,
-        "passed": verdict(target, outcomes) is Verdict.PASSED,
-        "summary": counts(outcomes),
-        "results": [_result(outcome) for outcome in outcomes],
-    }
-
-
-def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """How many checks ended in which way."""
-    found = Counter(outcome.finding.status for outcome in outcomes)
-    return {status.value: found[status] for status in Status}
-
-
-def summary(outcomes: Iterable[Outcome]) -> str:
-    """How many checks ended in which way, as text."""
-    return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)
-
-
-def _result(outcome: Outcome) -> dict[str, Any]:
-    case, finding = outcome.case, outcome.finding
-    return {
-        "id": case.id,
-        "test": case.group,
-        "title": case.title,
-        "status": finding.status.value,
-        "observed": finding.message,
-        "expected": finding.expected,
-        "cause": finding.cause,
-        "hint": finding.hint,
-        "seconds": round(outcome.seconds, 3),
-    }
-
-
-def as_markdown(target: TargetInstallation, outcomes: Sequence[Outcome]) -> str:
+def as_markdown(results: Results) -> str:
     """The report that people keep with their records."""
+    target, outcomes = results.target, results.outcomes
     lines = [
         "# Connection test results",
         "",
-        *_summary(target, outcomes),
+        *_summary(results),
         *_results(outcomes),
         *_certificates(target),
-        *_posture(target, outcomes),
+        *_posture(outcomes),
         *_next_steps(outcomes),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _summary(target: TargetInstallation, outcomes: Sequence[Outcome]) -> list[str]:
-    settings = target.settings
+def _summary(results: Results) -> list[str]:
+    target, settings = results.target, results.target.settings
     return [
         f"Made by `bringup selftest` {__version__} at {target.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
-        f"**{verdict(target, outcomes)}**: {summary(outcomes)}.",
+        f"**{results.verdict}**: {summary(results.outcomes)}.",
         "",
         "| setting | value |",
         "|---|---|",
@@ -130,7 +89,7 @@ def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
     )
 
 
-def _posture(target: TargetInstallation, outcomes: Iterable[Outcome]) -> list[str]:
+def _posture(outcomes: Iterable[Outcome]) -> list[str]:
     by_id = {outcome.case.id: outcome.finding.status.value for outcome in outcomes}
     rows = (
         ("Redis asks for a password", "1a"),

@@ -1,0 +1,8 @@
+"""The results of the self-test, for people (text, Markdown) and for programs (JSON). All of it is computed."""
+
+from selftest.report.document import as_json
+from selftest.report.markdown import as_markdown
+from selftest.report.results import Results, counts, summary
+from selftest.report.text import as_text, verdict_as_text
+
+__all__ = ["Results", "as_json", "as_markdown", "as_text", "counts", "summary", "verdict_as_text"]

@@ -1,0 +1,40 @@
+"""What every report is made from: one run of the self-test, and what else is known of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pki.check import Status
+from selftest.case import Outcome, Verdict, verdict
+from selftest.target_installation import TargetInstallation
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run of the self-test.
+
+    Args:
+        target: what was examined.
+        outcomes: of each check that was run, in order.
+        origins: for each variable where its value came from: ``environment``, a file's name or ``default``.
+    """
+
+    target: TargetInstallation
+    outcomes: Sequence[Outcome]
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The result of the whole."""
+        return verdict(self.target, self.outcomes)
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[Status, int]:
+    """How many checks ended in which way."""
+    found = Counter(outcome.finding.status for outcome in outcomes)
+    return {status: found[status] for status in Status}
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """How many checks ended in which way, as text."""
+    return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)

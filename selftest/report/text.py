@@ -1,0 +1,72 @@
+"""The report on a terminal: one result at a time, in lines that fit; what failed with what to do next."""
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from bringup.text import printable
+from pki.check import Status
+from selftest.case import Outcome
+from selftest.report.results import Results, summary
+
+STYLE = {
+    Status.OK: "green",
+    Status.INFO: "dim",
+    Status.WARN: "yellow",
+    Status.FAIL: "bold red",
+    Status.SKIP: "magenta",
+}
+_INDENT = " " * 6
+_LABEL_CHARS = 10  # "expected: "
+# Columns of an id where lines are not wrapped: the longest ids fit, and titles are one below the other.
+_ID_CHARS = 24
+
+
+def as_text(outcome: Outcome, width: int | None = None) -> Text:
+    """One result; where it is not as it must be, what was expected, the likely cause and what to do.
+
+    Args:
+        outcome: of one check.
+        width: columns of the terminal; None: a pipe or a file, where each fact is one line.
+    """
+    mark = Text(f"{outcome.finding.status.value.upper():5} ", style=STYLE[outcome.finding.status])
+    lines = _wide(outcome) if width is None else _wrapped(outcome, width)
+    return mark + Text("\n".join(lines))
+
+
+def verdict_as_text(results: Results) -> str:
+    """The last line: the verdict, and how many checks ended in which way."""
+    return f"{results.verdict}: {summary(results.outcomes)}"
+
+
+def _wide(outcome: Outcome) -> Iterator[str]:
+    yield f"{outcome.case.id:{_ID_CHARS}}{outcome.case.title}: {printable(outcome.finding.message)}"
+    for label, text in _explanation(outcome):
+        yield f"{_INDENT}{label}: {text}"
+
+
+def _wrapped(outcome: Outcome, width: int) -> Iterator[str]:
+    good = outcome.finding.status in {Status.OK, Status.INFO}
+    head = f"{outcome.case.id}  {outcome.case.title}"
+    message = printable(outcome.finding.message)
+    yield from _fitting(f"{head}: {message}" if good else head, width, first=len(_INDENT))
+    for label, text in () if good else (("seen", message), *_explanation(outcome)):
+        start = f"{_INDENT}{f'{label}:':{_LABEL_CHARS}}"
+        # A command is not wrapped: the terminal does it, and what is copied from there has no line break in it.
+        lines = [text] if label == "fix" else _fitting(text, width, first=len(start), indent=len(start))
+        yield from (f"{start}{line}" if number == 0 else line for number, line in enumerate(lines))
+
+
+def _explanation(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    finding = outcome.finding
+    if finding.status not in {Status.OK, Status.INFO}:
+        for label, text in (("expected", finding.expected), ("cause", finding.cause), ("fix", finding.hint)):
+            if text:
+                yield label, printable(text)
+
+
+def _fitting(text: str, width: int, *, first: int, indent: int = len(_INDENT)) -> list[str]:
+    """The lines of a text, all but the first one indented; ``first``: columns that are taken in the first one."""
+    lines = textwrap.wrap(" " * first + text, width, subsequent_indent=" " * indent, drop_whitespace=True)
+    return [lines[0][first:], *lines[1:]] if lines else [""]
