@@ -3,7 +3,7 @@
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from agent.system import Machine
+from agent.system import LocalSystem
 
 
 class HardwareClock(NamedTuple):
@@ -35,7 +35,7 @@ class HardwareClock(NamedTuple):
         return round(self.now(monotonic) - server, 1)
 
 
-def set_forward(epoch: float, machine: Machine) -> None:
+def set_forward(epoch: float, machine: LocalSystem) -> None:
     """Set the system clock to ``epoch`` (seconds since 1970) if it is before that; never set it back.
 
     A clock that is too late is left as it is: nothing proves that the image's time is nearer to the truth.

@@ -23,18 +23,18 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
 _MAX_DETAIL = 300
 
 
-class TlsFailure(Enum):
+class TlsFailureReason(Enum):
     """Why the API's certificate was refused; the values are failure reasons of the run."""
 
     TRUST = "tls_trust"
     CLOCK = "tls_clock"
 
 
-def tls_failure(error: Exception) -> TlsFailure | None:
+def tls_failure(error: Exception) -> TlsFailureReason | None:
     """Why the certificate was refused; None where the error is another one."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return None
-    return TlsFailure.CLOCK if error.verify_code in _CLOCK_ERRORS else TlsFailure.TRUST
+    return TlsFailureReason.CLOCK if error.verify_code in _CLOCK_ERRORS else TlsFailureReason.TRUST
 
 
 def describe_error(error: Exception, address: str, now: float) -> str:
@@ -46,12 +46,12 @@ def describe_error(error: Exception, address: str, now: float) -> str:
         now: this machine's time, seconds since 1970.
     """
     failure = tls_failure(error)
-    if failure is TlsFailure.CLOCK:
+    if failure is TlsFailureReason.CLOCK:
         return (
             f"the API's certificate is not valid at this machine's time {_utc(now)}: the clock is wrong,"
             " or the certificate has expired"
         )
-    if failure is TlsFailure.TRUST:
+    if failure is TlsFailureReason.TRUST:
         return (
             f"the server at {address} does not show a certificate of our CA ({_verify_message(error)}):"
             " wrong CA in the image, or another server"

@@ -11,7 +11,7 @@ from agent import error_messages, tls
 from agent.api import Api, Response, RunOver, jitter, retry_delay
 from agent.heartbeat import Heartbeats
 from agent.parameters import Parameters
-from agent.system import Machine
+from agent.system import LocalSystem
 from agent.text import device_text
 
 # Tries in a row that must fail by the certificate, over about 20 s, before that is reported: the report ends the run,
@@ -21,7 +21,7 @@ _RECORDED = (200, 202)
 _RUN_ENDED = 410
 
 
-def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: Machine) -> Response:
+def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: LocalSystem) -> Response:
     """Send heartbeats until the first is accepted. Each failure is one line on the console.
 
     Args:
@@ -55,7 +55,9 @@ def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: Machine
             machine.system.pause(retry_delay(response.retry_after))
 
 
-def _report_tls_failure(params: Parameters, failure: error_messages.TlsFailure, text: str, machine: Machine) -> None:
+def _report_tls_failure(
+    params: Parameters, failure: error_messages.TlsFailureReason, text: str, machine: LocalSystem
+) -> None:
     """Report over a connection that verifies nothing.
 
     Raises:
@@ -73,7 +75,7 @@ def _report_tls_failure(params: Parameters, failure: error_messages.TlsFailure, 
 
 
 def tls_failure_message(
-    params: Parameters, failure: error_messages.TlsFailure, boot_id: str, detail: str
+    params: Parameters, failure: error_messages.TlsFailureReason, boot_id: str, detail: str
 ) -> dict[str, object]:
     """The report of a TLS failure, as `bringup.wire.machine.TlsFailure` has it.
 
@@ -91,7 +93,7 @@ def tls_failure_message(
     }
 
 
-def proof(params: Parameters, failure: error_messages.TlsFailure) -> str:
+def proof(params: Parameters, failure: error_messages.TlsFailureReason) -> str:
     """An HMAC that shows that this machine holds the run's token without sending it. Source: RFC 2104."""
     key = hashlib.sha256(params.token.encode()).hexdigest()
     text = f"{params.run_id}:{failure.value}"

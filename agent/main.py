@@ -5,7 +5,7 @@ from pathlib import Path
 from agent import __version__, api, clock, first_contact, heartbeat, inspection, lldp, log, network, report, tls
 from agent.kernel import Kernel
 from agent.parameters import BadParameters, Parameters, read_parameters
-from agent.system import Machine, System
+from agent.system import LocalSystem, System
 
 
 def run(root: Path, system: System, kernel: Kernel) -> None:
@@ -17,7 +17,7 @@ def run(root: Path, system: System, kernel: Kernel) -> None:
         kernel: what only its kernel knows.
     """
     hardware_clock = clock.HardwareClock(system.now(), system.monotonic())
-    machine = Machine(root, system, kernel, log.Log(system.write_line, system.monotonic))
+    machine = LocalSystem(root, system, kernel, log.Log(system.write_line, system.monotonic))
     machine.log.show(f"agent {__version__}")
     try:
         params = read_parameters(root)
@@ -30,7 +30,7 @@ def run(root: Path, system: System, kernel: Kernel) -> None:
     _finish(params, machine)
 
 
-def _end_of(params: Parameters, machine: Machine, hardware_clock: clock.HardwareClock) -> str:
+def _end_of(params: Parameters, machine: LocalSystem, hardware_clock: clock.HardwareClock) -> str:
     try:
         return f"the report is delivered; the run is {_serve(params, machine, hardware_clock)}"
     except api.RunOver as end:
@@ -41,7 +41,7 @@ def _end_of(params: Parameters, machine: Machine, hardware_clock: clock.Hardware
         return f"the agent failed ({type(bug).__name__}: {bug}): this is a defect of the agent, please report it"
 
 
-def _finish(params: Parameters, machine: Machine) -> None:
+def _finish(params: Parameters, machine: LocalSystem) -> None:
     """Switch the machine off or wait, as the parameters ask."""
     if params.after == "poweroff":
         machine.log.show("switching this machine off")
@@ -51,7 +51,7 @@ def _finish(params: Parameters, machine: Machine) -> None:
     machine.system.halt()
 
 
-def _serve(params: Parameters, machine: Machine, hardware_clock: clock.HardwareClock) -> str:
+def _serve(params: Parameters, machine: LocalSystem, hardware_clock: clock.HardwareClock) -> str:
     """Everything from the clock to the report. Returns the run's state; raises RunOver and BadParameters."""
     machine.log.show(f"run {params.run_id}, reporting to {params.callback_url}")
     context = tls.verifying_context(params) if params.callback_url.startswith("https:") else None
@@ -71,7 +71,7 @@ def _serve(params: Parameters, machine: Machine, hardware_clock: clock.HardwareC
         heartbeats.stop()
 
 
-def _connect(params: Parameters, machine: Machine) -> lldp.Neighbours:
+def _connect(params: Parameters, machine: LocalSystem) -> lldp.Neighbours:
     """Obtain an address, and listen on every port, also on those whose driver loaded during the wait for it."""
     network.bring_up(machine.root, machine.system)
     neighbours = lldp.Neighbours(params.lldp_wait_s, machine.system.monotonic)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.api import jitter
-from agent.system import Machine, System
+from agent.system import LocalSystem, System
 from agent.text import names, read_number
 
 _ETHERNET = 1  # ARPHRD_ETHER, linux/if_arp.h
@@ -65,7 +65,7 @@ def bring_up(root: Path, system: System) -> None:
         system.pause(_POLL_S)
 
 
-def obtain_lease(machine: Machine) -> str:
+def obtain_lease(machine: LocalSystem) -> str:
     """Ask for an address on each port with a carrier, for ever, until one has a lease. Returns the port's name.
 
     Each try looks at the ports anew: some drivers load late. Each failed try is one line on the console.

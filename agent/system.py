@@ -57,7 +57,7 @@ class System(NamedTuple):
     halt: Callable[[], None]
 
 
-class Machine(NamedTuple):
+class LocalSystem(NamedTuple):
     """What all parts of the agent work on. ``root`` is the folder that holds /proc, /sys, /dev and /etc."""
 
     root: Path

@@ -14,11 +14,11 @@ from api.principal import Principal, PrincipalRole, current_principal
 from api.runs.records import Change
 from api.services import services
 from bringup import errors, log, model
-from bringup.audit import AuditEntry, AuditLog, Result
+from bringup.audit import AuditEntry, AuditLog, AuditResult
 
 
 @dataclass
-class Record:
+class AuditRecord:
     """The line about one change, as far as it is known.
 
     Args:
@@ -36,7 +36,7 @@ class Record:
 
 
 @contextmanager
-def recorded(action: str, target: str, reason: str = "") -> Iterator[Record]:
+def recorded(action: str, target: str, reason: str = "") -> Iterator[AuditRecord]:
     """Record the change that the block makes, and its refusal.
 
     The first line is on disk before anything is changed: a change without a record is worse than a record without one.
@@ -49,18 +49,18 @@ def recorded(action: str, target: str, reason: str = "") -> Iterator[Record]:
     Raises:
         AuditError: the log cannot be written; nothing was changed.
     """
-    record = Record(current_principal())
-    _write(record, action, target, Result.REQUESTED, reason)
+    record = AuditRecord(current_principal())
+    _write(record, action, target, AuditResult.REQUESTED, reason)
     try:
         yield record
     except Refusal as refusal:
-        _try_to_write(record, action, target, Result.REFUSED, refusal.detail)
+        _try_to_write(record, action, target, AuditResult.REFUSED, refusal.detail)
         raise
     except errors.BringupError as error:
-        _try_to_write(record, action, target, Result.FAILED, str(error))
+        _try_to_write(record, action, target, AuditResult.FAILED, str(error))
         raise
     else:
-        _try_to_write(record, action, target, Result.DONE, reason)
+        _try_to_write(record, action, target, AuditResult.DONE, reason)
 
 
 def signed(change: Change, before: object = None) -> Change:
@@ -90,10 +90,10 @@ def record_refusal(action: str, target: str, detail: str) -> None:
         if skipped is None:
             return
         detail += f" ({skipped} more since the last line)" if skipped else ""
-    _try_to_write(Record(principal), action, target, Result.REFUSED, detail)
+    _try_to_write(AuditRecord(principal), action, target, AuditResult.REFUSED, detail)
 
 
-def _try_to_write(record: Record, action: str, target: str, result: Result, detail: str) -> None:
+def _try_to_write(record: AuditRecord, action: str, target: str, result: AuditResult, detail: str) -> None:
     """What is done is done: that it cannot be recorded is an error in the log, and none of the caller's."""
     try:
         _write(record, action, target, result, detail)
@@ -103,7 +103,7 @@ def _try_to_write(record: Record, action: str, target: str, result: Result, deta
         )
 
 
-def _write(record: Record, action: str, target: str, result: Result, detail: str) -> None:
+def _write(record: AuditRecord, action: str, target: str, result: AuditResult, detail: str) -> None:
     who = record.principal
     entry = AuditEntry(
         at=model.utc_now(),

@@ -23,7 +23,7 @@ from api.state.inventories import InventoryHosts
 from api.state.job_queues import JobQueues
 from api.state.redis import Database
 from api.state.run_secrets import ImageRecords, RunTokens
-from api.state.store import Store
+from api.state.store import RunStore
 from api.state.trust import TrustStore
 from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
@@ -43,7 +43,7 @@ class Services:
     settings: Settings
     database: Database
     hosts: InventoryHosts
-    store: Store
+    store: RunStore
     tokens: RunTokens
     artifacts: Artifacts
     queues: JobQueues
@@ -77,7 +77,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         settings=settings,
         database=database,
         hosts=hosts,
-        store=Store(database, hosts, installation, keep),
+        store=RunStore(database, hosts, installation, keep),
         tokens=RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         queues=JobQueues(database),

@@ -33,7 +33,7 @@ _LONGEST_LINE_BYTES = 256 * 1024
 _TAMPERED = "a line was altered, removed or moved"
 
 
-class Result(StrEnum):
+class AuditResult(StrEnum):
     """What became of a change that a person asked for."""
 
     REQUESTED = "requested"  # written before the change: without a line after it, a kill came between
@@ -65,7 +65,7 @@ class AuditEntry(BaseModel):
     address: str
     action: str
     target: str
-    result: Result
+    result: AuditResult
     before: str | None = None
     after: str | None = None
     certificate: str | None = None
@@ -87,7 +87,7 @@ def entry_of_host(action: str, target: str, **states: str) -> AuditEntry:
         address=socket.gethostname(),
         action=action,
         target=target,
-        result=Result.DONE,
+        result=AuditResult.DONE,
         **states,
     )
 

@@ -23,7 +23,7 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ReasonText:
     """A failure reason for people.
 
     Args:
@@ -38,8 +38,8 @@ class Explanation:
 
 
 # The texts are Markdown: they are read in the two pages, and nowhere else.
-EXPLANATIONS: Mapping[FailureReason, Explanation] = {
-    FailureReason.BMC_UNREACHABLE: Explanation(
+EXPLANATIONS: Mapping[FailureReason, ReasonText] = {
+    FailureReason.BMC_UNREACHABLE: ReasonText(
         "the BMC did not answer after `BMC_TRIES` tries",
         "its address in `devices.toml`, cabling, its own network",
         (
@@ -55,7 +55,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.BMC_AUTH: Explanation(
+    FailureReason.BMC_AUTH: ReasonText(
         "the BMC refused the credentials, or its certificate is not trusted",
         "`credential` and `bmc_ca` in `devices.toml`",
         (
@@ -75,7 +75,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.MEDIA_REJECTED: Explanation(
+    FailureReason.MEDIA_REJECTED: ReasonText(
         "the BMC refused the medium",
         "its virtual media licence or settings",
         (
@@ -91,7 +91,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.MEDIA_NOT_READ: Explanation(
+    FailureReason.MEDIA_NOT_READ: ReasonText(
         "powered on, no heartbeat by `BOOT_TIMEOUT_S`, and the image was not read",
         "can the BMC reach `IMAGE_BASE_URL`? Boot order",
         (
@@ -103,7 +103,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.NO_BOOT: Explanation(
+    FailureReason.NO_BOOT: ReasonText(
         "powered on, but no heartbeat by `BOOT_TIMEOUT_S`; or it restarts again and again",
         "the machine's console; boot order",
         (
@@ -122,7 +122,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.NO_NETWORK: Explanation(
+    FailureReason.NO_NETWORK: ReasonText(
         "heartbeats stopped before the report",
         "links, the lease of the host",
         (
@@ -133,7 +133,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.TLS_TRUST: Explanation(
+    FailureReason.TLS_TRUST: ReasonText(
         "the machine does not trust the API's certificate, and so sent no report",
         "`API_TLS_CA`, `CALLBACK_API_URL`",
         (
@@ -146,7 +146,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.TLS_CLOCK: Explanation(
+    FailureReason.TLS_CLOCK: ReasonText(
         "by the machine's clock the API's certificate is not valid",
         "the API's certificate, the machine's clock",
         (
@@ -158,7 +158,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.CALLBACK_REFUSED: Explanation(
+    FailureReason.CALLBACK_REFUSED: ReasonText(
         "a client called for this run with a wrong token or certificate",
         "a medium of an older run still inserted?",
         (
@@ -169,7 +169,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.CHECK_FAILED: Explanation(
+    FailureReason.CHECK_FAILED: ReasonText(
         "the machine is not what the inventory expects",
         "the verdict in `bringup run show RUN_ID`",
         (
@@ -179,7 +179,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.WORKER_LOST: Explanation(
+    FailureReason.WORKER_LOST: ReasonText(
         "no worker completed the boot",
         "does `bringup work` run? Its log, and the timeline of the run",
         (
@@ -194,7 +194,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.WRONG_MACHINE: Explanation(
+    FailureReason.WRONG_MACHINE: ReasonText(
         "the machine at the BMC's address is not the one on record; nothing was switched or written",
         "the two values in the detail: address, cabling, `serial` and `uuid` in `devices.toml`",
         (
@@ -210,7 +210,7 @@ EXPLANATIONS: Mapping[FailureReason, Explanation] = {
             ),
         ),
     ),
-    FailureReason.ABORTED: Explanation(
+    FailureReason.ABORTED: ReasonText(
         "an operator ended it, or a permit was refused",
         "the detail of the run",
         (

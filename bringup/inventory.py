@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bringup import bmc_address, errors
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
-from bringup.inventory_problems import Lines, explained
+from bringup.inventory_problems import EntryLines, explained
 from bringup.model import DeviceState, Fingerprint, Mac
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -174,7 +174,7 @@ class Inventory:
             raise errors.InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise errors.InventoryError([f"{path}: {error}"]) from None
-        devices, problems = _devices_in(document, path, lines := Lines(text))
+        devices, problems = _devices_in(document, path, lines := EntryLines(text))
         made = cls()
         for one in made._take(devices.values()):
             number = next(number for number, device in devices.items() if device is one.device)
@@ -206,7 +206,7 @@ def _shared_bmcs(devices: Iterable[Device]) -> Iterator[_Conflict]:
         known.setdefault(system, device)
 
 
-def _devices_in(document: dict[str, object], path: Path, lines: Lines) -> tuple[dict[int, Device], list[str]]:
+def _devices_in(document: dict[str, object], path: Path, lines: EntryLines) -> tuple[dict[int, Device], list[str]]:
     """The entries that are right, by their number, and what is wrong with the others."""
     unknown = sorted(set(document) - {"device"})
     problems = [f"{path}: unknown table [{name}]; machines are [[device]]" for name in unknown]

@@ -12,7 +12,7 @@ _HEADER = re.compile(r"\s*\[\[\s*device\s*\]\]")
 _CLOSE = 0.6
 
 
-class Lines:
+class EntryLines:
     """Where each entry of the file is. Entries that are not written as ``[[device]]`` have no line.
 
     Args:

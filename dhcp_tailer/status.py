@@ -11,7 +11,7 @@ from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, is_locked, read_checkpoint
 
 
-class Status(BaseModel):
+class TailerStatus(BaseModel):
     """What ``bringup tail --status`` shows."""
 
     source: str
@@ -27,7 +27,7 @@ class Status(BaseModel):
     counts: dict[str, int]
 
 
-def status_of(settings: Settings) -> Status:
+def status_of(settings: Settings) -> TailerStatus:
     """The status now.
 
     Raises:
@@ -39,7 +39,7 @@ def status_of(settings: Settings) -> Status:
     except ValueError:
         raise PermanentError(f"{file} is damaged; the tailer reads from the beginning when it starts") from None
     counts = checkpoint.counts if checkpoint else {}
-    status = Status(
+    status = TailerStatus(
         source=settings.dhcp_source,
         path=str(settings.dhcp_path),
         running=is_locked(file.with_suffix(".lock")),
@@ -50,7 +50,7 @@ def status_of(settings: Settings) -> Status:
     return status
 
 
-def _compare(status: Status, checkpoint: Checkpoint, file: Path) -> None:
+def _compare(status: TailerStatus, checkpoint: Checkpoint, file: Path) -> None:
     position = checkpoint.position
     status.offset, status.inode = position.offset, position.inode
     status.saved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)

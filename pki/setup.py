@@ -22,7 +22,7 @@ class Wanted:
 
 
 @dataclass
-class Outcome:
+class SetupResult:
     """What was made, what was there already, and notes for the operator."""
 
     made: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Outcome:
     backup: Path | None = None
 
 
-def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
+def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> SetupResult:
     """A CA and the wanted certificates; a second time it changes nothing.
 
     Args:
@@ -43,7 +43,7 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
         Damaged: something is there that does not fit the rest; nothing was changed.
         Refused: the CA is trusted here, but its key is on another machine.
     """
-    outcome = Outcome()
+    outcome = SetupResult()
     if _has_ca(session):
         session.store.check_home()
         outcome.kept.append("ca")
@@ -59,7 +59,7 @@ def set_up(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | No
     return outcome
 
 
-def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> Outcome:
+def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str | None = None) -> SetupResult:
     """A new CA, new keys and new certificates for all identities; the old files are kept as a backup.
 
     Args:
@@ -72,7 +72,7 @@ def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str 
     """
     if session.rollover.stage is not None:
         raise Refused("a CA rollover is under way", hint="finish it first: bringup pki rollover status")
-    outcome = Outcome()
+    outcome = SetupResult()
     others = [one for one in session.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: session.store.certificate(one) for one in others}
     if not session.store.ledger_file.exists():
@@ -111,7 +111,7 @@ def _init_ca(session: CaSession, passphrase: str | None) -> None:
     session.install(authority, passphrase=passphrase)
 
 
-def _converge(session: CaSession, want: Wanted, outcome: Outcome) -> None:
+def _converge(session: CaSession, want: Wanted, outcome: SetupResult) -> None:
     files = session.store.files(want.identity)
     present = session.store.certificate(want.identity)
     if not files.key.exists():
@@ -124,7 +124,7 @@ def _converge(session: CaSession, want: Wanted, outcome: Outcome) -> None:
         _keep_or_widen(session, want, present, outcome)
 
 
-def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, outcome: Outcome) -> None:
+def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, outcome: SetupResult) -> None:
     _check_pair(session, want.identity, present)
     note = _note(session, want.identity, present)
     if not note and not set(want.sans) <= set(sans_of(present)):
@@ -169,7 +169,7 @@ def _note(session: CaSession, identity: Identity, present: x509.Certificate) -> 
 
 
 def _issue_again(
-    session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: Outcome
+    session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: SetupResult
 ) -> None:
     sans = merge_sans(certificate, ())
     if session.store.files(identity).key.exists():

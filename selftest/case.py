@@ -10,10 +10,10 @@ from enum import StrEnum
 from operator import attrgetter
 
 from pki.check import Check, Finding, Status, observe, skip
-from selftest.target_installation import Server, TargetInstallation
+from selftest.target_installation import TargetInstallation, TlsServer
 
 Ask = Callable[[TargetInstallation], Finding]
-ServerOf = Callable[[TargetInstallation], Server]
+ServerOf = Callable[[TargetInstallation], TlsServer]
 REDIS: ServerOf = attrgetter("redis")
 API: ServerOf = attrgetter("api")
 # After this no case starts, and every wait shrinks towards it. The only wait that does not shrink is the look-up of a
@@ -55,7 +55,7 @@ class Case(Check[TargetInstallation]):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseResult:
     """A case and its finding. ``seconds`` is how long it took."""
 
     case: Case
@@ -64,8 +64,8 @@ class Outcome:
 
 
 def run(
-    target: TargetInstallation, cases: Iterable[Case], report: Callable[[Outcome], None] = lambda _outcome: None
-) -> list[Outcome]:
+    target: TargetInstallation, cases: Iterable[Case], report: Callable[[CaseResult], None] = lambda _outcome: None
+) -> list[CaseResult]:
     """The outcome of each case, in order; none starts after `LONGEST_S`.
 
     Args:
@@ -81,13 +81,13 @@ def run(
     return outcomes
 
 
-def _outcome(target: TargetInstallation, case: Case) -> Outcome:
+def _outcome(target: TargetInstallation, case: Case) -> CaseResult:
     started = time.monotonic()
     if started > target.deadline:
         finding = skip("no time was left", hint=f"--only {case.id} runs it alone")
     else:
         finding = _blocked(target, case) or observe(case, target)[0]
-    return Outcome(case, _as_required(finding, case.required_by(target)), time.monotonic() - started)
+    return CaseResult(case, _as_required(finding, case.required_by(target)), time.monotonic() - started)
 
 
 def _blocked(target: TargetInstallation, case: Case) -> Finding | None:
@@ -106,7 +106,7 @@ def _as_required(finding: Finding, required_by: str) -> Finding:
     return finding
 
 
-class Verdict(StrEnum):
+class SelfTestResult(StrEnum):
     """The result of the whole self-test."""
 
     PASSED = "PASSED"
@@ -114,13 +114,13 @@ class Verdict(StrEnum):
     COULD_NOT_RUN = "COULD NOT RUN"
 
 
-def verdict(target: TargetInstallation, outcomes: Sequence[Outcome]) -> Verdict:
+def verdict(target: TargetInstallation, outcomes: Sequence[CaseResult]) -> SelfTestResult:
     """The result of all; COULD_NOT_RUN where cases need a server, and neither Redis nor the API answers."""
     live = any(not outcome.case.static for outcome in outcomes)
     if live and target.redis.detected.is_silent and target.api.detected.is_silent:
-        return Verdict.COULD_NOT_RUN
+        return SelfTestResult.COULD_NOT_RUN
     failed = any(outcome.finding.status is Status.FAIL for outcome in outcomes)
-    return Verdict.FAILED if failed else Verdict.PASSED
+    return SelfTestResult.FAILED if failed else SelfTestResult.PASSED
 
 
 def always(_target: TargetInstallation) -> str:

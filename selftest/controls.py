@@ -12,10 +12,10 @@ from pki.check import Finding, fail, info, ok, skip
 from pki.errors import PkiError
 from selftest.bad_certificates import BadCertificates, NoCaKey
 from selftest.case import Ask, ServerOf
-from selftest.probe import Answer, Identity, TlsContext, verifying_context
-from selftest.target_installation import Server, TargetInstallation
+from selftest.probe import Answer, TlsContext, TlsCredentials, verifying_context
+from selftest.target_installation import TargetInstallation, TlsServer
 
-Pretend = Callable[[TargetInstallation, Identity], TlsContext]
+Pretend = Callable[[TargetInstallation, TlsCredentials], TlsContext]
 NOT_ASKED = info("not asked: its TLS flag is off")
 
 
@@ -49,7 +49,7 @@ def must_refuse_plain_text(server_of: ServerOf) -> Ask:
     return check
 
 
-def between_controls(server: Server, attempt: Callable[[], Answer], *, hint: str = "") -> Finding:
+def between_controls(server: TlsServer, attempt: Callable[[], Answer], *, hint: str = "") -> Finding:
     """What an attempt showed that must be refused.
 
     Args:
@@ -70,17 +70,17 @@ def between_controls(server: Server, attempt: Callable[[], Answer], *, hint: str
     return ok(f"refused: {answer.first_line}")
 
 
-def no_certificate(_target: TargetInstallation, identity: Identity) -> TlsContext:
+def no_certificate(_target: TargetInstallation, identity: TlsCredentials) -> TlsContext:
     """A client that trusts our CA and has no certificate."""
-    return verifying_context(Identity(identity.ca))
+    return verifying_context(TlsCredentials(identity.ca))
 
 
 def presenting(make: Callable[[BadCertificates], tuple[Path, Path]]) -> Pretend:
     """A client that presents the certificate and key that ``make`` makes."""
-    return lambda target, identity: verifying_context(Identity(identity.ca, *make(target.bad_certificates)))
+    return lambda target, identity: verifying_context(TlsCredentials(identity.ca, *make(target.bad_certificates)))
 
 
-def _control(server: Server) -> Answer:
+def _control(server: TlsServer) -> Answer:
     """What we get with our own certificate, as a service would."""
     try:
         context = verifying_context(server.identity)

@@ -6,7 +6,7 @@ from bringup import errors, openssl_errors
 from pki.check import Finding, fail
 from selftest.probe import Answer, insecure_context, verifying_context
 from selftest.protocol_probe import Protocol
-from selftest.target_installation import Server, TargetInstallation
+from selftest.target_installation import TargetInstallation, TlsServer
 
 API_SERVICE = "bringup-api"  # the name in /health: other programs answer on our port, too
 
@@ -21,7 +21,7 @@ def api_unreachable(target: TargetInstallation) -> Finding | None:
     return _other_program(target) or _wrong_protocol(target.api)
 
 
-def _wrong_protocol(server: Server) -> Finding | None:
+def _wrong_protocol(server: TlsServer) -> Finding | None:
     """Nothing answers, or one side uses TLS and the other does not; None if neither is what is wrong."""
     if server.detected.is_silent:
         return fail(

@@ -29,7 +29,7 @@ TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 @dataclass(frozen=True)
-class Identity:
+class TlsCredentials:
     """The CA that is trusted, and the certificate and key presented (None: none)."""
 
     ca: Path
@@ -147,7 +147,7 @@ def _read_all(connection: socket.socket) -> bytes:
     return reply
 
 
-def verifying_context(identity: Identity) -> ssl.SSLContext:
+def verifying_context(identity: TlsCredentials) -> ssl.SSLContext:
     """A client context that trusts one CA alone. Raises OSError (ssl.SSLError among it) when a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -158,7 +158,7 @@ def verifying_context(identity: Identity) -> ssl.SSLContext:
     return context
 
 
-def insecure_context(identity: Identity | None = None) -> ssl.SSLContext:
+def insecure_context(identity: TlsCredentials | None = None) -> ssl.SSLContext:
     """A client context that accepts every certificate, to look at it: never send a secret through it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -169,7 +169,7 @@ def insecure_context(identity: Identity | None = None) -> ssl.SSLContext:
     return context
 
 
-def old_tls_context(identity: Identity) -> ssl.SSLContext:
+def old_tls_context(identity: TlsCredentials) -> ssl.SSLContext:
     """A client context that speaks TLS 1.1 at most, as an old client would. Raises OSError."""
     context = verifying_context(identity)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # that they are old is the point

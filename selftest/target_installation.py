@@ -17,7 +17,7 @@ from bringup.connections.sentinel import Sentinels
 from bringup.settings import Address, Settings
 from pki.store import Store
 from selftest.bad_certificates import BadCertificates
-from selftest.probe import PING, Answer, Endpoint, Identity, TlsContext
+from selftest.probe import PING, Answer, Endpoint, TlsContext, TlsCredentials
 from selftest.protocol_probe import Detected, detect
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SHORTEST_S = 0.05
 
 
 @dataclass
-class Server:
+class TlsServer:
     """One of the two servers that must speak TLS when its flag is on.
 
     Args:
@@ -45,7 +45,7 @@ class Server:
     flag: str
     use_tls: bool
     address: Address
-    identity: Identity
+    identity: TlsCredentials
     request: bytes
     wait_s: Callable[[], float]
     see: str
@@ -117,15 +117,15 @@ class TargetInstallation:
         return self.settings.redis_use_tls or self.settings.api_use_tls
 
     @cached_property
-    def redis(self) -> Server:
+    def redis(self) -> TlsServer:
         """Redis; with Sentinel, the present master."""
         path = self.settings.path_of
-        return Server(
+        return TlsServer(
             "Redis",
             flag="REDIS_USE_TLS",
             use_tls=self.settings.redis_use_tls,
             address=self._redis_address(),
-            identity=Identity(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key")),
+            identity=TlsCredentials(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key")),
             request=PING,
             wait_s=lambda: self.wait_s,
             see="see 1a and 2b",
@@ -133,16 +133,16 @@ class TargetInstallation:
         )
 
     @cached_property
-    def api(self) -> Server:
+    def api(self) -> TlsServer:
         """The callback API."""
         path, url = self.settings.path_of, urlsplit(self.settings.api_url)
         host = url.hostname or ""
-        return Server(
+        return TlsServer(
             "the API",
             flag="API_USE_TLS",
             use_tls=self.settings.api_use_tls,
             address=(host, url.port or DEFAULT_PORTS[url.scheme]),
-            identity=Identity(path("api_tls_ca"), path("api_client_cert"), path("api_client_key")),
+            identity=TlsCredentials(path("api_tls_ca"), path("api_client_cert"), path("api_client_key")),
             request=f"GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
             wait_s=lambda: self.wait_s,
             see="see 3b",

@@ -1,10 +1,10 @@
-"""Quick checks that change nothing on the machine: each is a function of what it looks at, and returns a `Result`."""
+"""Quick checks that change nothing on the machine: each is a function of what it looks at; returns a `CheckResult`."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from agent.checks import disks, hardware, links
-from agent.checks.result import Result, fail, ok
+from agent.checks.result import CheckResult, fail, ok
 from agent.inventory import Collected
 from agent.text import device_text
 
@@ -30,12 +30,12 @@ def run_all(root: Path, found: Collected) -> list[dict[str, str]]:
     ]
 
 
-def _check_inventory(found: Collected) -> Result:
+def _check_inventory(found: Collected) -> CheckResult:
     """What could not be read must not look as if it were not there."""
     return fail("; ".join(found.problems)) if found.problems else ok("every part was read")
 
 
-def _guarded(check: Callable[[], Result]) -> Result:
+def _guarded(check: Callable[[], CheckResult]) -> CheckResult:
     """The result; a check that raised has failed, and the others still run."""
     try:
         return check()

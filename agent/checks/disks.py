@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from agent.checks.result import Result, fail, ok, skip, warn, worst
+from agent.checks.result import CheckResult, fail, ok, skip, warn, worst
 from agent.inventory import disks, pci
 from agent.text import read_number
 
@@ -17,7 +17,7 @@ _BLOCK_BYTES = 64 * 1024
 _STORAGE = "01"  # base class of PCI
 
 
-def check_disks(root: Path) -> Result:
+def check_disks(root: Path) -> CheckResult:
     """Every disk that the kernel has.
 
     No disk at all is a pass: diskless machines exist, and the expectation names how many disks there must be. A
@@ -28,7 +28,7 @@ def check_disks(root: Path) -> Result:
     return worst(results) if results else ok("no disks")
 
 
-def check_smart(reported: list[dict[str, Any]]) -> Result:
+def check_smart(reported: list[dict[str, Any]]) -> CheckResult:
     """The overall health that each disk reports; the API judges its counters. Unread SMART data is no pass.
 
     Args:
@@ -52,7 +52,7 @@ def read_samples(path: Path, size: int) -> None:
         os.close(descriptor)
 
 
-def _check(root: Path, name: str) -> Result:
+def _check(root: Path, name: str) -> CheckResult:
     device = name.replace("!", "/")
     size = (read_number(root / "sys/block" / name / "size") or 0) * 512
     problem = _read(root / "dev" / device, size)
@@ -98,12 +98,12 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _without_driver(root: Path) -> list[Result]:
+def _without_driver(root: Path) -> list[CheckResult]:
     controllers = [device for device in pci.scan(root) if device.kind.startswith(_STORAGE) and not device.driven]
     return [warn(f"storage controller {device} has no driver in this image") for device in controllers]
 
 
-def _check_health(disk: dict[str, Any]) -> Result:
+def _check_health(disk: dict[str, Any]) -> CheckResult:
     name, found = disk["name"], disk.get("smart")
     if found is None:
         return skip(f"{name} SMART was not read: {disk.get('smart_problem') or 'unknown'}")

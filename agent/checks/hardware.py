@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import kernel, text
-from agent.checks.result import Result, fail, ok, skip, warn, worst
+from agent.checks.result import CheckResult, fail, ok, skip, warn, worst
 
 # Of the memory that is in the slots, what the kernel may lack. It keeps 1.6 % for its page frames; firmware and kernel
 # keep some more whatever the size, which on a machine of 192 MiB is a fifth of it. A module that was disabled in
@@ -26,7 +26,7 @@ _SEVERE = re.compile(r"uncorrect|fatal|panic|severity: recoverable|poison", re.I
 _MAX_LINES = 3
 
 
-def check_memory(memory: dict[str, Any]) -> Result:
+def check_memory(memory: dict[str, Any]) -> CheckResult:
     """Whether the kernel has the memory that is in the slots.
 
     Args:
@@ -48,7 +48,7 @@ def check_memory(memory: dict[str, Any]) -> Result:
     return ok(seen)
 
 
-def check_machine_checks(root: Path) -> Result:
+def check_machine_checks(root: Path) -> CheckResult:
     """Whether the memory controllers have counted errors, or the kernel's log holds any."""
     results = [result for result in (_edac(root), _log(root)) if result is not None]
     if not results:
@@ -56,7 +56,7 @@ def check_machine_checks(root: Path) -> Result:
     return worst(results)
 
 
-def _edac(root: Path) -> Result | None:
+def _edac(root: Path) -> CheckResult | None:
     """Uncorrected errors are a fault; corrected ones announce it. None without a driver."""
     controllers = [name for name in text.names(root / _EDAC) if re.fullmatch("mc[0-9]+", name)]
     if not controllers:
@@ -69,7 +69,7 @@ def _edac(root: Path) -> Result | None:
     return warn(detail) if corrected else ok(detail)
 
 
-def _log(root: Path) -> Result | None:
+def _log(root: Path) -> CheckResult | None:
     lines = kernel.log_lines(root)
     if not lines:
         return None

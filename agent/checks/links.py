@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from agent.checks.result import Result, fail, ok, warn
+from agent.checks.result import CheckResult, fail, ok, warn
 from agent.text import read_number
 
 # Counters of /sys/class/net/*/statistics that a good cable and port leave at 0.
 _COUNTERS = ("rx_errors", "tx_errors", "rx_crc_errors", "rx_frame_errors", "tx_carrier_errors")
 
 
-def check_links(root: Path, interfaces: list[dict[str, Any]]) -> Result:
+def check_links(root: Path, interfaces: list[dict[str, Any]]) -> CheckResult:
     """At least one port with a carrier and an address; no port with a carrier counts errors.
 
     A port without a carrier is not a fault: the expectation names the ports that must be cabled.

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Status(Enum):
+class CheckStatus(Enum):
     """As `bringup.wire.report.CheckStatus` has it, in the words of `pki verify` and the self-test."""
 
     OK = "ok"
@@ -13,38 +13,38 @@ class Status(Enum):
     SKIP = "skip"
 
 
-class Result(NamedTuple):
+class CheckResult(NamedTuple):
     """A status, and what was observed."""
 
-    status: Status
+    status: CheckStatus
     detail: str
 
 
-def ok(detail: str) -> Result:
+def ok(detail: str) -> CheckResult:
     """As it must be."""
-    return Result(Status.OK, detail)
+    return CheckResult(CheckStatus.OK, detail)
 
 
-def warn(detail: str) -> Result:
+def warn(detail: str) -> CheckResult:
     """It works, and a person should look at it."""
-    return Result(Status.WARN, detail)
+    return CheckResult(CheckStatus.WARN, detail)
 
 
-def fail(detail: str) -> Result:
+def fail(detail: str) -> CheckResult:
     """It does not work, or is not there."""
-    return Result(Status.FAIL, detail)
+    return CheckResult(CheckStatus.FAIL, detail)
 
 
-def skip(detail: str) -> Result:
+def skip(detail: str) -> CheckResult:
     """It could not be checked, and so is no pass; ``detail`` is the reason."""
-    return Result(Status.SKIP, detail)
+    return CheckResult(CheckStatus.SKIP, detail)
 
 
 # The order in which results outrank each other: a skipped check outranks a pass, for nothing is known of its object.
-_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.OK)
+_WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.OK)
 
 
-def worst(results: list[Result]) -> Result:
+def worst(results: list[CheckResult]) -> CheckResult:
     """Several results as one: the worst status, the details of the worst first."""
     ranked = sorted(results, key=lambda result: _WORST_FIRST.index(result.status))
-    return Result(ranked[0].status, "; ".join(result.detail for result in ranked))
+    return CheckResult(ranked[0].status, "; ".join(result.detail for result in ranked))

@@ -12,7 +12,7 @@ from io import RawIOBase
 from threading import Lock
 
 from api.state.run_secrets import ImageRecords
-from api.state.store import Store
+from api.state.store import RunStore
 from bringup import errors, log
 from bringup.wire.machine import AREA_SIZE
 
@@ -103,7 +103,7 @@ class ReadLog:
     """
 
     records: ImageRecords
-    store: Store
+    store: RunStore
     run_id: str
     area_at: int
     reader: str

@@ -19,13 +19,13 @@ from bringup.wire.run import MachineIdentity, Run, TimelineEntry
 _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 
 
-class Record(BaseModel):
+class StoredRecord(BaseModel):
     """Base of what is stored: one field of a Redis hash for each field here. New fields need a default."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
 
 
-class RunRecord(Record):
+class RunRecord(StoredRecord):
     """A run as it is stored."""
 
     run_id: model.RunId
@@ -83,7 +83,7 @@ def read_state(stored: bytes) -> model.RunState:
     return _STATE.validate_json(stored)
 
 
-class DeviceRecord(Record):
+class DeviceRecord(StoredRecord):
     """A device as the API has seen it; its entry stays in the inventory."""
 
     name: str

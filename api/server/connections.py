@@ -17,7 +17,7 @@ _REPORT_EVERY_S = 60
 
 
 @dataclass(eq=False)
-class Client:
+class ClientConnection:
     """One connection.
 
     Args:
@@ -31,7 +31,7 @@ class Client:
     certificate: x509.Certificate | None = None
 
 
-class Clients:
+class ClientConnections:
     """Knows for which clients this process waits, and since when; closes those that take too long or are too many.
 
     A closed connection is shut down in both directions: whatever reads or writes it then finds its end.
@@ -46,21 +46,21 @@ class Clients:
         self._most = most
         self._most_per_address = most_per_address
         self._clock = clock
-        self._open: dict[int, Client] = {}
+        self._open: dict[int, ClientConnection] = {}
         # Both in the order in which the clients last did something: the first has been silent for the longest time.
-        self._waiting: dict[Client, None] = {}
-        self._of_address: defaultdict[str, dict[Client, None]] = defaultdict(dict)
+        self._waiting: dict[ClientConnection, None] = {}
+        self._of_address: defaultdict[str, dict[ClientConnection, None]] = defaultdict(dict)
         self._reported: dict[str, float] = {}
 
     @contextmanager
-    def connected(self, fileno: int, address: str, seconds: float) -> Iterator[Client]:
+    def connected(self, fileno: int, address: str, seconds: float) -> Iterator[ClientConnection]:
         """A new connection, until the end of the block.
 
         Args:
             fileno, address: of the connection.
             seconds: until its client must have sent something complete.
         """
-        client = Client(fileno, address)
+        client = ClientConnection(fileno, address)
         self._open[fileno] = client
         # Before the newcomer waits itself, so that it is never the one that is closed.
         if len(self._open) > self._most:
@@ -73,11 +73,11 @@ class Clients:
             if self._open.get(fileno) is client:
                 del self._open[fileno]
 
-    def of(self, fileno: int) -> Client:
+    def of(self, fileno: int) -> ClientConnection:
         """The connection with this descriptor."""
         return self._open[fileno]
 
-    def expect(self, client: Client, seconds: float) -> None:
+    def expect(self, client: ClientConnection, seconds: float) -> None:
         """We wait for the client: to send, or to take what we send.
 
         Args:
@@ -90,14 +90,14 @@ class Clients:
         of_address[client] = self._waiting[client] = None
         client.deadline = self._clock() + seconds
 
-    def at_work(self, client: Client) -> None:
+    def at_work(self, client: ClientConnection) -> None:
         """The client waits for us, without a deadline."""
         self._forget(client)
         client.deadline = math.inf
 
-    def certificates(self) -> dict[x509.Certificate, list[Client]]:
+    def certificates(self) -> dict[x509.Certificate, list[ClientConnection]]:
         """What the clients presented, and which connections they are."""
-        found: defaultdict[x509.Certificate, list[Client]] = defaultdict(list)
+        found: defaultdict[x509.Certificate, list[ClientConnection]] = defaultdict(list)
         for client in self._open.values():
             if client.certificate:
                 found[client.certificate].append(client)
@@ -112,19 +112,19 @@ class Clients:
         """Close every connection but those that we work for."""
         self.close(list(self._waiting))
 
-    def close(self, clients: Iterable[Client]) -> None:
+    def close(self, clients: Iterable[ClientConnection]) -> None:
         """Close these connections now."""
         for client in clients:
             self._forget(client)
             _shut_down(client.fileno)
 
-    def _close_oldest(self, waiting: dict[Client, None]) -> None:
+    def _close_oldest(self, waiting: dict[ClientConnection, None]) -> None:
         oldest = next(iter(waiting), None)
         if oldest is not None:
             self._report(oldest.address)
             self.close([oldest])
 
-    def _forget(self, client: Client) -> None:
+    def _forget(self, client: ClientConnection) -> None:
         self._waiting.pop(client, None)
         of_address = self._of_address.get(client.address, {})
         of_address.pop(client, None)

@@ -12,7 +12,7 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.server.connections import Client, Clients
+from api.server.connections import ClientConnection, ClientConnections
 from api.server.tls_connections import LINGER_S, TlsConnections
 from api.server.work_slots import WorkSlots, after_its_body
 from bringup.backoff import between
@@ -31,16 +31,16 @@ class Worker(GeventWorker):
     """Thousands of connections wait here at the price of a greenlet each, which no thread does.
 
     gunicorn waits for ever for a handshake, a body, and a client that takes nothing; and it keeps the TLS context
-    that it began with. This asks for the context at each connection, and leaves the clock to `Clients`.
+    that it began with. This asks for the context at each connection, and leaves the clock to `ClientConnections`.
     """
 
-    app: Any  # api.server.server.Server
+    app: Any  # api.server.server.ApiServer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
         self._header_s = settings.api_header_timeout_s
-        self._clients = Clients(_most_connections(), settings.api_connections_per_address)
+        self._clients = ClientConnections(_most_connections(), settings.api_connections_per_address)
 
     def load_wsgi(self) -> None:
         """The application, behind its slots."""
@@ -58,7 +58,7 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Serve until a signal to stop; then finish what is under way."""
-        # Larger than the limit: `Clients` closes the oldest connection; a full pool would not accept the newest.
+        # Above the limit: `ClientConnections` closes the oldest connection; a full pool would not accept the newest.
         pool = Pool(_most_connections() + self.cfg.backlog)
         servers = [self._listening(listener, pool) for listener in self.sockets]
         while self.alive:
@@ -105,7 +105,7 @@ class Worker(GeventWorker):
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """As gunicorn: the header is here; the body must begin in the same time, and afterwards the next header."""
-        client: Client = self._clients.of(sock.fileno())
+        client: ClientConnection = self._clients.of(sock.fileno())
         self._clients.expect(client, self._header_s + _TICK_S)
         try:
             return super().handle_request(listener_name, req, sock, addr)

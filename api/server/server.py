@@ -36,7 +36,7 @@ class Listener:
     asks_clients: bool = True
 
 
-class Server(BaseApplication):
+class ApiServer(BaseApplication):
     """gunicorn, configured from our settings alone: no configuration file, no environment, no arguments."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
@@ -105,7 +105,7 @@ def serve_images(settings: Settings) -> None:
 
 
 def _listen(settings: Settings, listener: Listener) -> None:
-    server = Server(settings, listener)
+    server = ApiServer(settings, listener)
     _check_port(settings.callback_api_host, listener)
     server.run()
 
@@ -154,7 +154,7 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
         "control_socket_disable": True,
         "proc_name": f"bringup-{listener.name}",
         "loglevel": settings.log_level.lower(),
-        "logger_class": "api.server.server.ServerLog",
+        "logger_class": "api.server.server.ApiServerLog",
         "accesslog": "-",
         "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
         "forwarded_allow_ips": "",

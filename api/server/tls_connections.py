@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from gunicorn import util
 from gunicorn.sock import ssl_context, ssl_wrap_socket
 
-from api.server.connections import Client, Clients
+from api.server.connections import ClientConnection, ClientConnections
 from bringup import errors, log, model, outages
 from bringup.settings import Settings
 
@@ -33,14 +33,14 @@ class TlsConnections:
         cfg: gunicorn's configuration; its ``ssl_context`` hook yields the context in force.
     """
 
-    def __init__(self, cfg: Any, settings: Settings, clients: Clients) -> None:
+    def __init__(self, cfg: Any, settings: Settings, clients: ClientConnections) -> None:
         self._cfg = cfg
         self._clients = clients
         self._context = partial(ssl_context, cfg)
         self._trust = PeerTrust(settings.path_of("api_tls_ca"), settings.path_of("api_tls_crl"), self._context)
         self._alarm = outages.Alarm("api", "no client can connect", "clients can connect again")
 
-    def secured(self, sock: Any, client: Client) -> Any | None:
+    def secured(self, sock: Any, client: ClientConnection) -> Any | None:
         """``sock`` after its handshake; None when there is no connection to be made."""
         try:
             secured = ssl_wrap_socket(sock, self._cfg)

@@ -16,7 +16,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.wsgi import ClosingIterator
 
 from api.blocking import SLOT_GIVEN_BACK
-from api.server.connections import Client, Clients
+from api.server.connections import ClientConnection, ClientConnections
 from bringup.backoff import between
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class WorkSlots:
         stall_s: a response, or the next piece of one that reports progress, must be taken in so many seconds.
     """
 
-    def __init__(self, app: "WSGIApplication", clients: Clients, *, most: int, header_s: float, stall_s: float) -> None:
+    def __init__(
+        self, app: "WSGIApplication", clients: ClientConnections, *, most: int, header_s: float, stall_s: float
+    ) -> None:
         self._app = app
         self._clients = clients
         # Bounded, so that a slot that is given back twice is an error and not one request more than most.
@@ -69,7 +71,7 @@ class WorkSlots:
             self._clients.expect(client, self._stall_s)
 
     @contextmanager
-    def _reading(self, client: Client, deadline: float) -> Iterator[None]:
+    def _reading(self, client: ClientConnection, deadline: float) -> Iterator[None]:
         with self._given_back():
             self._clients.expect(client, deadline - time.monotonic())
             try:

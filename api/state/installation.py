@@ -32,7 +32,7 @@ _FORGOTTEN = "Redis does not remember this installation (lost data, another data
 
 
 @dataclass(frozen=True)
-class Status:
+class InstallationStatus:
     """What Redis holds, compared with what this host remembers.
 
     Args:
@@ -70,7 +70,7 @@ class Installation:
         """
         return self.status().withheld
 
-    def status(self) -> Status:
+    def status(self) -> InstallationStatus:
         """What Redis holds, compared with what this host remembers.
 
         Raises:
@@ -80,7 +80,9 @@ class Installation:
             status = self._compared()
         # Fail closed: without its memory this host cannot know whether Redis has lost data.
         except errors.StateDirUnavailable as error:
-            status = Status(withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}")
+            status = InstallationStatus(
+                withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}"
+            )
         if status.withheld:
             self._alarm.report(status.withheld)
         else:
@@ -110,7 +112,7 @@ class Installation:
         self._adopt(str(recorded.installation))
         self._memory.replace(recorded.number)
 
-    def _compared(self) -> Status:
+    def _compared(self) -> InstallationStatus:
         """Our files are read first: a change that is made meanwhile then makes Redis newer, not older."""
         own_id, memory = self._own_id(), self._memory.read()
         remembered = memory.number if memory else 0
@@ -121,17 +123,17 @@ class Installation:
             return self._forgotten(recorded, remembered)
         loss = self._loss(recorded, remembered)
         if loss:
-            return Status(recorded.number, loss.missing, _in_words(loss))
+            return InstallationStatus(recorded.number, loss.missing, _in_words(loss))
         if recorded.number > remembered:
             self._seen.add(recorded.number)
-        return Status(recorded.number)
+        return InstallationStatus(recorded.number)
 
-    def _forgotten(self, recorded: Recorded, remembered: int) -> Status:
+    def _forgotten(self, recorded: Recorded, remembered: int) -> InstallationStatus:
         """A Redis with another id may belong to another installation: nothing is noted there, only in an empty one."""
         loss = None if recorded.installation else self._loss(recorded, remembered)
         if loss is None:
-            return Status(recorded.number, 0, f"{_FORGOTTEN}; {_HINT}")
-        return Status(recorded.number, loss.missing, f"{_FORGOTTEN}; {_in_words(loss)}")
+            return InstallationStatus(recorded.number, 0, f"{_FORGOTTEN}; {_HINT}")
+        return InstallationStatus(recorded.number, loss.missing, f"{_FORGOTTEN}; {_in_words(loss)}")
 
     def _loss(self, recorded: Recorded, remembered: int) -> Loss | None:
         if recorded.number >= remembered:

@@ -42,7 +42,7 @@ _REASONS = {
 Entries = dict[str, str]  # device name -> its state (one letter) and a digest of its entry
 
 
-class Host(BaseModel):
+class ApiHost(BaseModel):
     """What one API host publishes of its inventory; ``seen_at``: seconds since the epoch, by Redis's clock."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -132,7 +132,7 @@ class InventoryHosts:
             self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
         return self._digested[1:]
 
-    def _hosts(self) -> tuple[float, dict[str, Host]]:
+    def _hosts(self) -> tuple[float, dict[str, ApiHost]]:
         with self._database.errors():
             pipe = self._database.connection.pipeline(transaction=False)
             pipe.time()
@@ -141,7 +141,7 @@ class InventoryHosts:
         hosts = {name.decode(): host for name, text in stored.items() if (host := _readable(text))}
         return seconds + microseconds / 1e6, hosts
 
-    def _publish(self, own_id: str, published: Host | None, entries: Entries, digest: str, now: float) -> None:
+    def _publish(self, own_id: str, published: ApiHost | None, entries: Entries, digest: str, now: float) -> None:
         """Write our summary, unless Redis has it: another process of this host may have written an older one last."""
         is_current = published is not None and published.digest == digest
         if is_current and published and now - published.seen_at < BEAT_EVERY_S:
@@ -152,14 +152,16 @@ class InventoryHosts:
             if not is_current:
                 pipe.set(keys.inventory_of(own_id), json.dumps([digest, entries]))
             pipe.expire(keys.inventory_of(own_id), _FORGET_S)
-            pipe.hset(keys.INVENTORY_HOSTS, own_id, Host(name=self._name, digest=digest, seen_at=now).model_dump_json())
+            pipe.hset(
+                keys.INVENTORY_HOSTS, own_id, ApiHost(name=self._name, digest=digest, seen_at=now).model_dump_json()
+            )
 
         # A host that cannot write permits nothing, and may still read.
         with suppress(errors.RedisUnavailable, errors.PermanentError):
             # One transaction: a sign of life beside an older summary would release machines that differ.
             self._database.transact(write)
 
-    def _entries(self, host_id: str, host: Host) -> Entries:
+    def _entries(self, host_id: str, host: ApiHost) -> Entries:
         """Read only when they have changed: those of 10,000 devices are 300 kB. None in Redis: nothing is on record."""
         known = self._read_before.get(host_id)
         if known is None or known[0] != host.digest:
@@ -175,9 +177,9 @@ def _summary(device: Device) -> str:
     return (_IN_MAINTENANCE if device.maintenance else state) + digest
 
 
-def _readable(stored: bytes) -> Host | None:
+def _readable(stored: bytes) -> ApiHost | None:
     try:
-        return Host.model_validate_json(stored)
+        return ApiHost.model_validate_json(stored)
     except ValidationError:
         return None
 

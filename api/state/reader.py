@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from api.runs.records import DeviceRecord, KnownDevice, Record, RunRecord
+from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database, Pipeline
@@ -20,7 +20,7 @@ from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
-_Record = TypeVar("_Record", bound=Record)
+_Record = TypeVar("_Record", bound=StoredRecord)
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
 _Line = TypeVar("_Line", TimelineEntry, DeviceEvent)
 Withheld = Callable[[str], str | None]

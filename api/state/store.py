@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from api.runs.records import Change, DeviceRecord, KnownDevice, Record, RunRecord
+from api.runs.records import Change, DeviceRecord, KnownDevice, RunRecord, StoredRecord
 from api.state.changes import Changes
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
@@ -34,7 +34,7 @@ _OF_A_RUN = (
 _HOLDS_BOOT_SLOT = {model.RunState.BOOTING, model.RunState.WAITING}
 
 
-class Store(Reader):
+class RunStore(Reader):
     """The only writer of runs and devices.
 
     Args:
@@ -189,7 +189,7 @@ def _counts(outcome: Change | RunRecord | None) -> bool:
     return isinstance(outcome, Change) and outcome.entry is not None
 
 
-def _write(pipe: Pipeline, key: str, record: Record, before: Record | None) -> None:
+def _write(pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord | None) -> None:
     """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
     old = before.model_dump(mode="json", by_alias=True) if before else {}
     new = record.model_dump(mode="json", by_alias=True)

@@ -13,7 +13,8 @@ from bringup.wire.operator import DeviceChange, DeviceDetail, DeviceList, Device
 from bringup.wire.report import Report
 from bringup.wire.run import RunDecision, RunDetail, RunList
 from bringup_cli.context import EXIT_FAILED, Context
-from bringup_cli.learn import Change, Proposal, learn, propose
+from bringup_cli.learn.learned import learn
+from bringup_cli.learn.proposal import Proposal, ProposedValue, propose
 from bringup_cli.output import Output, output_option, print_json, print_line, print_model, print_table
 
 # How many of the newest runs are searched for a report of the machine: the API lists 10,000 at most, and a page of
@@ -86,7 +87,7 @@ def device_set(
     maintenance: str | None,
     forget_identity: bool,
 ) -> None:
-    """Change the state of a machine."""
+    """ProposedValue the state of a machine."""
     wanted = {"state": state, "maintenance": maintenance, "forget_identity": forget_identity or None}
     change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
     found = context.api().patch(f"/devices/{name}", change, DeviceView)
@@ -185,7 +186,7 @@ def _document(name: str, run_id: str, path: Path, made: Proposal, *, replace: bo
     }
 
 
-def _is_proposed(change: Change, *, replace: bool) -> bool:
+def _is_proposed(change: ProposedValue, *, replace: bool) -> bool:
     return change.on_record is None or replace
 
 

@@ -13,10 +13,10 @@ from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
 from selftest import CATALOG, TargetInstallation, run
-from selftest.case import Case, Outcome, Verdict
+from selftest.case import Case, CaseResult, SelfTestResult
 from selftest.report import Results, as_json, as_markdown, as_text, verdict_as_text
 
-_EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.COULD_NOT_RUN: 3}
+_EXIT = {SelfTestResult.PASSED: 0, SelfTestResult.FAILED: 1, SelfTestResult.COULD_NOT_RUN: 3}
 _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in milliseconds
 
 
@@ -80,7 +80,7 @@ def _examine(
     settings: Settings,
     checks: Sequence[Case],
     timeout_s: float,
-    report: Callable[[Outcome], None],
+    report: Callable[[CaseResult], None],
     origins: Mapping[str, str] = MappingProxyType({}),
 ) -> Results:
     target = TargetInstallation(settings, timeout_s)
@@ -114,7 +114,7 @@ def _list(checks: Sequence[Case], *, as_data: bool) -> None:
         print_table("Checks", ("Id", "Test", "What"), [(check.id, check.group, check.title) for check in checks])
 
 
-def _live(outcome: Outcome) -> None:
+def _live(outcome: CaseResult) -> None:
     """One result as it comes; on a terminal in lines that fit."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(as_text(outcome, console.width if console.is_terminal else None))

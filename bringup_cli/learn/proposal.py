@@ -22,7 +22,7 @@ from bringup_cli.learn.learned import Learned
 _UNKNOWN_BMC = "https://bmc.invalid"
 
 
-class Change(NamedTuple):
+class ProposedValue(NamedTuple):
     """One value, by its place in the entry, such as ``expected.tpm``. ``on_record`` is None for a new one."""
 
     field: str
@@ -34,7 +34,7 @@ class Proposal(NamedTuple):
     """``changes``: what was added, and what is on record and was found otherwise. ``patch`` is "" without any."""
 
     patch: str
-    changes: list[Change]
+    changes: list[ProposedValue]
     is_new: bool  # the inventory has no entry of this machine
 
 
@@ -64,19 +64,19 @@ def _text(path: Path) -> str:
         return file.read()
 
 
-def _appended(before: str, name: str, learned: Learned) -> tuple[str, list[Change]]:
+def _appended(before: str, name: str, learned: Learned) -> tuple[str, list[ProposedValue]]:
     block = tomlkit.document()
     entries = AoT([])
     entries.append(new_entry(name, learned))
     block.append("device", entries)
     text = tomlkit.dumps(block)
     gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-    changes = [Change("nic_macs", None, list(learned.nic_macs))]
-    changes += [Change(f"expected.{part}", None, value) for part, value in learned.expected.items()]
+    changes = [ProposedValue("nic_macs", None, list(learned.nic_macs))]
+    changes += [ProposedValue(f"expected.{part}", None, value) for part, value in learned.expected.items()]
     return before + (gap + text).replace("\n", "\r\n" if "\r\n" in before else "\n"), changes
 
 
-def _extended(before: str, name: str, learned: Learned, *, replace: bool) -> tuple[str, list[Change]]:
+def _extended(before: str, name: str, learned: Learned, *, replace: bool) -> tuple[str, list[ProposedValue]]:
     document = tomlkit.parse(before)
     entry = next(entry for entry in document["device"] if entry["name"] == name)
     changes = extend(entry, learned, replace=replace)
@@ -125,7 +125,7 @@ def _marked(lines: Iterable[str]) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def extend(entry: Table | InlineTable, learned: Learned, *, replace: bool) -> list[Change]:
+def extend(entry: Table | InlineTable, learned: Learned, *, replace: bool) -> list[ProposedValue]:
     """Add what the entry does not have. Returns what was added, and what is on record and was found otherwise.
 
     Args:
@@ -145,21 +145,21 @@ def extend(entry: Table | InlineTable, learned: Learned, *, replace: bool) -> li
     return changes
 
 
-def _ports(entry: Table | InlineTable, learned: Learned) -> list[Change]:
+def _ports(entry: Table | InlineTable, learned: Learned) -> list[ProposedValue]:
     on_record = _plain(entry.get("nic_macs"))
     if sorted(map(model.normalise_mac, on_record or ())) == sorted(learned.nic_macs):
         return []
-    return [Change("nic_macs", on_record or None, list(learned.nic_macs))]
+    return [ProposedValue("nic_macs", on_record or None, list(learned.nic_macs))]
 
 
-def _part(entry: Table | InlineTable, name: str, learned: Learned) -> Change | None:
+def _part(entry: Table | InlineTable, name: str, learned: Learned) -> ProposedValue | None:
     """None: on record, and the machine passes it; or its serial is in the entry itself."""
     on_record = _plain(entry["expected"].get(name))
     if on_record is None and not (name == "serial" and "serial" in entry):
-        return Change(f"expected.{name}", None, learned.expected[name])
+        return ProposedValue(f"expected.{name}", None, learned.expected[name])
     if on_record is None or _passes(learned, {name: on_record}):
         return None
-    return Change(f"expected.{name}", on_record, learned.expected[name])
+    return ProposedValue(f"expected.{name}", on_record, learned.expected[name])
 
 
 def _passes(learned: Learned, expected: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from bringup.wire.run import RunList
 from pki.check import Finding, Status, fail, info, ok, skip, warn
 from selftest.case import API, AT_API, IMAGES, REDIS, Case, any_tls, api_plain, api_tls
 from selftest.diagnosis import API_SERVICE, api_health, api_refuses, api_unhealthy, api_unreachable
-from selftest.probe import Answer, Endpoint, Identity, verifying_context
+from selftest.probe import Answer, Endpoint, TlsCredentials, verifying_context
 from selftest.protocol_probe import detect
 from selftest.target_installation import TargetInstallation
 
@@ -124,7 +124,7 @@ def _as_a_bmc(target: TargetInstallation, endpoint: Endpoint) -> Answer:
     """The answer to a client that checks certificates and has none."""
     if not target.api.use_tls:
         return endpoint.plain(target.api.request)
-    context = verifying_context(Identity(target.api.identity.ca))
+    context = verifying_context(TlsCredentials(target.api.identity.ca))
     return endpoint.secured(context, target.api.request, listen_s=0)
 
 

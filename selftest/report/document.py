@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bringup import __version__
 from pki.check import Status
-from selftest.case import Outcome, Verdict
+from selftest.case import CaseResult, SelfTestResult
 from selftest.report.results import Results, counts
 
 # Counted up when a field is removed, renamed or means something else; not when one is added.
@@ -43,7 +43,7 @@ class Document(_Part):
     environment: str
     redis_use_tls: bool
     api_use_tls: bool
-    verdict: Verdict
+    verdict: SelfTestResult
     passed: bool
     summary: dict[Status, int] = Field(description="how many checks ended in which way")
     results: tuple[Result, ...] = Field(description="one for each check that was run, in order")
@@ -60,7 +60,7 @@ def as_json(results: Results) -> dict[str, Any]:
         redis_use_tls=settings.redis_use_tls,
         api_use_tls=settings.api_use_tls,
         verdict=results.verdict,
-        passed=results.verdict is Verdict.PASSED,
+        passed=results.verdict is SelfTestResult.PASSED,
         summary=counts(results.outcomes),
         results=tuple(map(_result, results.outcomes)),
     )
@@ -73,7 +73,7 @@ def schema() -> str:
     return json.dumps(made, indent=2) + "\n"
 
 
-def _result(outcome: Outcome) -> Result:
+def _result(outcome: CaseResult) -> Result:
     case, finding = outcome.case, outcome.finding
     return Result(
         id=case.id,

@@ -9,7 +9,7 @@ from bringup import __version__
 from pki.check import Status
 from pki.errors import PkiError
 from pki.names import san_text, sans_of
-from selftest.case import Outcome
+from selftest.case import CaseResult
 from selftest.report.results import Results, summary
 from selftest.target_installation import TargetInstallation
 
@@ -50,7 +50,7 @@ def _summary(results: Results) -> list[str]:
     ]
 
 
-def _results(outcomes: Iterable[Outcome]) -> list[str]:
+def _results(outcomes: Iterable[CaseResult]) -> list[str]:
     lines: list[str] = []
     group = ""
     for outcome in outcomes:
@@ -89,7 +89,7 @@ def _attributes(certificate: x509.Certificate) -> tuple[str, ...]:
     )
 
 
-def _posture(outcomes: Iterable[Outcome]) -> list[str]:
+def _posture(outcomes: Iterable[CaseResult]) -> list[str]:
     by_id = {outcome.case.id: outcome.finding.status.value for outcome in outcomes}
     rows = (
         ("Redis asks for a password", "1a"),
@@ -105,7 +105,7 @@ def _posture(outcomes: Iterable[Outcome]) -> list[str]:
     return lines + [f"| {what} | {check} | {by_id.get(check, 'not run')} |" for what, check in rows]
 
 
-def _next_steps(outcomes: Iterable[Outcome]) -> list[str]:
+def _next_steps(outcomes: Iterable[CaseResult]) -> list[str]:
     wanted = [
         outcome
         for outcome in outcomes

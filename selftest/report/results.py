@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pki.check import Status
-from selftest.case import Outcome, Verdict, verdict
+from selftest.case import CaseResult, SelfTestResult, verdict
 from selftest.target_installation import TargetInstallation
 
 
@@ -20,21 +20,21 @@ class Results:
     """
 
     target: TargetInstallation
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[CaseResult]
     origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> SelfTestResult:
         """The result of the whole."""
         return verdict(self.target, self.outcomes)
 
 
-def counts(outcomes: Iterable[Outcome]) -> dict[Status, int]:
+def counts(outcomes: Iterable[CaseResult]) -> dict[Status, int]:
     """How many checks ended in which way."""
     found = Counter(outcome.finding.status for outcome in outcomes)
     return {status: found[status] for status in Status}
 
 
-def summary(outcomes: Iterable[Outcome]) -> str:
+def summary(outcomes: Iterable[CaseResult]) -> str:
     """How many checks ended in which way, as text."""
     return ", ".join(f"{count} {status}" for status, count in counts(outcomes).items() if count)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from bringup.text import printable
 from pki.check import Status
-from selftest.case import Outcome
+from selftest.case import CaseResult
 from selftest.report.results import Results, summary
 
 STYLE = {
@@ -23,7 +23,7 @@ _LABEL_CHARS = 10  # "expected: "
 _ID_CHARS = 24
 
 
-def as_text(outcome: Outcome, width: int | None = None) -> Text:
+def as_text(outcome: CaseResult, width: int | None = None) -> Text:
     """One result; where it is not as it must be, what was expected, the likely cause and what to do.
 
     Args:
@@ -40,13 +40,13 @@ def verdict_as_text(results: Results) -> str:
     return f"{results.verdict}: {summary(results.outcomes)}"
 
 
-def _wide(outcome: Outcome) -> Iterator[str]:
+def _wide(outcome: CaseResult) -> Iterator[str]:
     yield f"{outcome.case.id:{_ID_CHARS}}{outcome.case.title}: {printable(outcome.finding.message)}"
     for label, text in _explanation(outcome):
         yield f"{_INDENT}{label}: {text}"
 
 
-def _wrapped(outcome: Outcome, width: int) -> Iterator[str]:
+def _wrapped(outcome: CaseResult, width: int) -> Iterator[str]:
     good = outcome.finding.status in {Status.OK, Status.INFO}
     head = f"{outcome.case.id}  {outcome.case.title}"
     message = printable(outcome.finding.message)
@@ -58,7 +58,7 @@ def _wrapped(outcome: Outcome, width: int) -> Iterator[str]:
         yield from (f"{start}{line}" if number == 0 else line for number, line in enumerate(lines))
 
 
-def _explanation(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _explanation(outcome: CaseResult) -> Iterator[tuple[str, str]]:
     finding = outcome.finding
     if finding.status not in {Status.OK, Status.INFO}:
         for label, text in (("expected", finding.expected), ("cause", finding.cause), ("fix", finding.hint)):

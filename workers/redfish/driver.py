@@ -12,7 +12,7 @@ from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
 from workers.redfish import error_mapping, virtual_media
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.login import Login, read_credential
-from workers.redfish.machine import Machine
+from workers.redfish.machine import RedfishMachine
 
 
 class RedfishBmc:
@@ -31,7 +31,7 @@ class RedfishBmc:
         self._image_url: str | None = None
         self._opened: RedfishConnection | None = None
         self._login: Login | None = None
-        self._known: Machine | None = None
+        self._known: RedfishMachine | None = None
         self._insertion: virtual_media.Insertion | None = None
 
     @property
@@ -167,14 +167,14 @@ class RedfishBmc:
         return self._opened
 
     @property
-    def _machine(self) -> Machine:
+    def _machine(self) -> RedfishMachine:
         if self._known is None:
             refused = FailureReason.BMC_UNREACHABLE
             credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
             self._login = Login(self._connection, credential)
             with error_mapping.redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
                 root = self._login.open()
-                self._known = Machine.of(
+                self._known = RedfishMachine.of(
                     self._connection, root, self._settings, serial=self._run.serial, uuid=self._run.uuid
                 )
         return self._known

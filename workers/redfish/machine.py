@@ -76,7 +76,7 @@ _RESET_TYPES = {ON: ("On", "ForceOn"), OFF: ("ForceOff",)}
 
 
 @dataclass
-class Machine:
+class RedfishMachine:
     """What was read at the login; slots are read when they are first needed, and again after they were changed.
 
     Args:
@@ -104,7 +104,7 @@ class Machine:
         *,
         serial: str | None = None,
         uuid: str | None = None,
-    ) -> "Machine":
+    ) -> "RedfishMachine":
         """The machine with this serial or UUID.
 
         Args:

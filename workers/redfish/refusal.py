@@ -16,7 +16,7 @@ _MAX_REASON = 600
 
 
 @dataclass(frozen=True)
-class Message:
+class RedfishMessage:
     """One message.
 
     Args:
@@ -102,20 +102,20 @@ def raise_for_refusal(response: requests.Response) -> None:
         raise BmcRefusal(response)
 
 
-def messages_in(body: object) -> tuple[Message, ...]:
+def messages_in(body: object) -> tuple[RedfishMessage, ...]:
     """Every message in an answer or a task: of the error, beside it, or of the task itself."""
     found = dict.fromkeys(_messages(body))
     return tuple(message for message in found if message.id or message.text)
 
 
-def summary_of(messages: tuple[Message, ...]) -> str:
+def summary_of(messages: tuple[RedfishMessage, ...]) -> str:
     """The problems that the messages report, in one line; good news only when there is nothing else."""
     problems = [message for message in messages if not message.is_good_news]
     specific = [message for message in problems if message.id != "GeneralError"] or problems or list(messages)
     return "; ".join(dict.fromkeys(str(message) for message in specific))[:_MAX_REASON]
 
 
-def _messages(body: object) -> Iterator[Message]:
+def _messages(body: object) -> Iterator[RedfishMessage]:
     if not isinstance(body, Mapping):
         return
     error = body.get("error")
@@ -126,21 +126,21 @@ def _messages(body: object) -> Iterator[Message]:
     if isinstance(error, Mapping):
         yield _message({"MessageId": error.get("code"), "Message": error.get("message")})
     elif error:
-        yield Message("", str(error))
+        yield RedfishMessage("", str(error))
 
 
-def _listed(found: object) -> Iterator[Message]:
+def _listed(found: object) -> Iterator[RedfishMessage]:
     for entry in found if isinstance(found, list) else [found]:
         if isinstance(entry, Mapping):
             yield _message(entry)
         elif isinstance(entry, str):
-            yield Message("", entry)
+            yield RedfishMessage("", entry)
 
 
-def _message(entry: Mapping[str, object]) -> Message:
+def _message(entry: Mapping[str, object]) -> RedfishMessage:
     related = entry.get("RelatedProperties") or ()
     args = entry.get("MessageArgs") or ()
-    return Message(
+    return RedfishMessage(
         id=str(entry.get("MessageId") or entry.get("MessageID") or "").rpartition(".")[2],
         text=str(entry.get("Message") or "").strip(),
         severity=str(entry.get("MessageSeverity") or entry.get("Severity") or ""),

@@ -16,7 +16,7 @@ from bringup.text import without_image_secret
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.error_mapping import redfish_errors
 from workers.redfish.login import Login
-from workers.redfish.machine import Machine
+from workers.redfish.machine import RedfishMachine
 from workers.redfish.slots import Slot, usable
 from workers.redfish.systems import described
 from workers.redfish.virtual_media import UEFI_HTTP, shown_image
@@ -127,7 +127,7 @@ def survey(
     with _noting(found, "the systems"):
         found.systems = [described(one) for one in connection.members(root.link("Systems"))]
     with _noting(found, "the system"):
-        machine = Machine.of(connection, root, settings, serial=serial, uuid=uuid)
+        machine = RedfishMachine.of(connection, root, settings, serial=serial, uuid=uuid)
         _look_at_system(found, machine)
         _look_at_slots(found, machine, boot_method)
         _look_at_boot(found, machine, boot_method)
@@ -135,7 +135,7 @@ def survey(
     return found
 
 
-def _look_at_system(found: Survey, machine: Machine) -> None:
+def _look_at_system(found: Survey, machine: RedfishMachine) -> None:
     system = machine.system
     found.system, found.system_because = system.path, machine.because
     found.maker, found.model, found.bios = (system.text(name) for name in ("Manufacturer", "Model", "BiosVersion"))
@@ -151,7 +151,7 @@ def _look_at_system(found: Survey, machine: Machine) -> None:
         found.problems.append(f"power: the state is {found.power or 'not shown'}; a run waits until it is On or Off")
 
 
-def _look_at_slots(found: Survey, machine: Machine, boot_method: str) -> None:
+def _look_at_slots(found: Survey, machine: RedfishMachine, boot_method: str) -> None:
     with _noting(found, "the virtual media"):
         slots = machine.read_slots()
         order = {slot.path: number for number, slot in enumerate(usable(slots), start=1)}
@@ -177,7 +177,7 @@ def _view(slot: Slot, order: int | None) -> SlotView:
     return SlotView(slot.path, slot.under, types, slot.way, shown_image(slot), order, why)
 
 
-def _look_at_boot(found: Survey, machine: Machine, boot_method: str) -> None:
+def _look_at_boot(found: Survey, machine: RedfishMachine, boot_method: str) -> None:
     with _noting(found, "the boot override"):
         boot, oem = machine.boot_override(), machine.oem_boot()
         found.boot_written_at, found.boot_mode, found.boot_now = boot.place, boot.mode, boot.shown
@@ -204,7 +204,7 @@ def _noting(found: Survey, what: str) -> Iterator[None]:
         found.problems.append(without_image_secret(str(error)))
 
 
-def _quirks_of(machine: Machine, login: Login) -> Iterator[str]:
+def _quirks_of(machine: RedfishMachine, login: Login) -> Iterator[str]:
     """What was recognised, in sentences for people."""
     if login.basic_because:
         yield f"no session: name and password are sent with each request ({login.basic_because})"
@@ -217,7 +217,7 @@ def _quirks_of(machine: Machine, login: Login) -> Iterator[str]:
             yield quirk
 
 
-def _of_system(machine: Machine) -> Iterator[str]:
+def _of_system(machine: RedfishMachine) -> Iterator[str]:
     boot = machine.boot_override()
     if oem := machine.oem_boot():
         yield f"Cd means a drive of the machine: the virtual disc is booted by Dell's VCD-DVD, set at {oem.place}"

@@ -9,7 +9,7 @@ from bringup_cli.output import Output, output_option, print_json, print_table
 from bringup_cli.site.moving import check_hosts
 from pki import errors, rollover
 from pki.names import STANDARD, Role, San, san_text, sans_of
-from pki.setup import Outcome, Wanted, set_up, start_over
+from pki.setup import SetupResult, Wanted, set_up, start_over
 from pki.store import SETUP, RolloverState, Stage, Store
 from selftest.hosts import configured_hosts, sans_from
 
@@ -65,7 +65,7 @@ def _passphrase(settings: Settings, store: Store, *, encrypt: bool, force: bool)
     return None
 
 
-def _report_setup(store: Store, outcome: Outcome, *, crl_days: int) -> None:
+def _report_setup(store: Store, outcome: SetupResult, *, crl_days: int) -> None:
     if outcome.made:
         click.echo(f"Made in {store.root}: {', '.join(outcome.made)}")
     if outcome.kept:

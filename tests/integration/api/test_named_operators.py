@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bringup.audit import Result, read, verify
+from bringup.audit import AuditResult, read, verify
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings import Settings
 from tests.conftest import MakeSettings, RedisServer
@@ -48,7 +48,7 @@ def test_a_viewer_changes_nothing(named: Api, settings: Settings, method: str, p
     assert answer.status_code == 403
     assert "vera is a viewer" in answer.json["detail"]
     assert named.run()["state"] == "queued"
-    assert [(e.who, e.result) for e in read(settings.audit_path)] == [("vera", Result.REFUSED)]
+    assert [(e.who, e.result) for e in read(settings.audit_path)] == [("vera", AuditResult.REFUSED)]
 
 
 @pytest.mark.parametrize("path", ["/runs", "/devices", "/devices/a", "/queues"])
@@ -105,7 +105,7 @@ def test_a_change_is_on_record_with_its_author_before_and_after(named: Api, sett
         "wrong rack",
     )
     asked, done = read(settings.audit_path)
-    assert (asked.result, done.result) == (Result.REQUESTED, Result.DONE)
+    assert (asked.result, done.result) == (AuditResult.REQUESTED, AuditResult.DONE)
     assert (done.who, done.role, done.action, done.target) == ("alice", "operator", "run.abort", f"run/{RUN_A}")
     assert (done.before, done.after, done.detail) == ("queued", "aborted", "wrong rack")
 
@@ -122,7 +122,7 @@ def test_a_device_shows_its_changes_and_its_runs(named: Api) -> None:
 
 def test_a_change_that_is_refused_is_on_record(named: Api, settings: Settings) -> None:
     assert named.call("POST", f"/runs/{RUN_A}/abort", {"reason": "x"}, ALICE).status_code == 404
-    assert [entry.result for entry in read(settings.audit_path)] == [Result.REQUESTED, Result.REFUSED]
+    assert [entry.result for entry in read(settings.audit_path)] == [AuditResult.REQUESTED, AuditResult.REFUSED]
 
 
 def test_nothing_is_changed_that_cannot_be_recorded(named: Api, settings: Settings) -> None:

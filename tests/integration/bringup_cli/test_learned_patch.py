@@ -12,7 +12,8 @@ from bringup.model import RunState
 from bringup.text import printable
 from bringup.verdict.judge import judge
 from bringup.wire.report import Report
-from bringup_cli.learn import Learned, learn, propose
+from bringup_cli.learn.learned import Learned, learn
+from bringup_cli.learn.proposal import propose
 from tests.unit.bringup_cli.test_learn import ENTRY, LEARNED, MACS, REPORT, RUN, changed, written
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from bringup_cli.demo.stack import Stack
 from pki.check import Finding, Status
 from pki.store import Store
 from selftest import CATALOG, TargetInstallation, run
-from selftest.case import Outcome
+from selftest.case import CaseResult
 from selftest.probe import Endpoint, Reached, insecure_context
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
@@ -34,7 +34,7 @@ Changes = Mapping[str, object]
 class Found:
     """What the self-test found."""
 
-    outcomes: list[Outcome]
+    outcomes: list[CaseResult]
     seconds: float
 
     @property

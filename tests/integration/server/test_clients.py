@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from api.server.connections import Client, Clients
+from api.server.connections import ClientConnection, ClientConnections
 
-Connect = Callable[[str], tuple[Client, socket.socket]]
+Connect = Callable[[str], tuple[ClientConnection, socket.socket]]
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 HEADER_S = 10.0
 
@@ -28,16 +28,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def clients(clock: Clock) -> Clients:
-    return Clients(most=5, most_per_address=3, clock=clock)
+def clients(clock: Clock) -> ClientConnections:
+    return ClientConnections(most=5, most_per_address=3, clock=clock)
 
 
 @pytest.fixture
-def connect(clients: Clients) -> Iterator[Connect]:
+def connect(clients: ClientConnections) -> Iterator[Connect]:
     """A connection of an address, and the socket at its other end."""
     with ExitStack() as stack:
 
-        def connected(address: str) -> tuple[Client, socket.socket]:
+        def connected(address: str) -> tuple[ClientConnection, socket.socket]:
             ours, theirs = socket.socketpair()
             stack.callback(theirs.close)
             stack.callback(ours.close)
@@ -57,7 +57,7 @@ def is_closed(theirs: socket.socket) -> bool:
 
 
 def test_a_client_is_closed_when_its_time_is_over_and_not_before(
-    clients: Clients, connect: Connect, clock: Clock
+    clients: ClientConnections, connect: Connect, clock: Clock
 ) -> None:
     _, theirs = connect(HERE)
     clock.now = HEADER_S
@@ -68,7 +68,9 @@ def test_a_client_is_closed_when_its_time_is_over_and_not_before(
     assert is_closed(theirs)
 
 
-def test_a_client_that_we_work_for_may_wait_for_ever(clients: Clients, connect: Connect, clock: Clock) -> None:
+def test_a_client_that_we_work_for_may_wait_for_ever(
+    clients: ClientConnections, connect: Connect, clock: Clock
+) -> None:
     client, theirs = connect(HERE)
     clients.at_work(client)
     clock.now = 1000 * HEADER_S
@@ -77,7 +79,7 @@ def test_a_client_that_we_work_for_may_wait_for_ever(clients: Clients, connect: 
     assert not is_closed(theirs)
 
 
-def test_what_a_client_does_gives_it_new_time(clients: Clients, connect: Connect, clock: Clock) -> None:
+def test_what_a_client_does_gives_it_new_time(clients: ClientConnections, connect: Connect, clock: Clock) -> None:
     client, theirs = connect(HERE)
     clock.now = 9
     clients.expect(client, 20)
@@ -90,7 +92,7 @@ def test_what_a_client_does_gives_it_new_time(clients: Clients, connect: Connect
 
 
 def test_one_too_many_of_an_address_closes_the_longest_silent_of_this_address(
-    clients: Clients, connect: Connect
+    clients: ClientConnections, connect: Connect
 ) -> None:
     others = connect(THERE)[1]
     first, second, third = (connect(HERE) for _ in range(3))
@@ -102,20 +104,20 @@ def test_one_too_many_of_an_address_closes_the_longest_silent_of_this_address(
     ]
 
 
-def test_those_that_we_work_for_do_not_count(clients: Clients, connect: Connect) -> None:
+def test_those_that_we_work_for_do_not_count(clients: ClientConnections, connect: Connect) -> None:
     for _ in range(3):
         clients.at_work(connect(HERE)[0])
     assert not is_closed(connect(HERE)[1])
 
 
-def test_one_too_many_of_all_closes_the_longest_silent_of_all(clients: Clients, connect: Connect) -> None:
+def test_one_too_many_of_all_closes_the_longest_silent_of_all(clients: ClientConnections, connect: Connect) -> None:
     first = connect("192.0.2.9")[1]
     rest = [connect(f"192.0.2.{number}")[1] for number in range(5)]
     assert is_closed(first)
     assert not any(is_closed(one) for one in rest)
 
 
-def test_a_connection_that_has_ended_takes_no_place(clients: Clients) -> None:
+def test_a_connection_that_has_ended_takes_no_place(clients: ClientConnections) -> None:
     pairs = [socket.socketpair() for _ in range(10)]
     for ours, theirs in pairs:
         with clients.connected(ours.fileno(), HERE, HEADER_S):
@@ -125,7 +127,9 @@ def test_a_connection_that_has_ended_takes_no_place(clients: Clients) -> None:
         theirs.close()
 
 
-def test_a_descriptor_that_is_used_again_is_not_closed_for_its_former_client(clients: Clients, clock: Clock) -> None:
+def test_a_descriptor_that_is_used_again_is_not_closed_for_its_former_client(
+    clients: ClientConnections, clock: Clock
+) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         with clients.connected(ours.fileno(), HERE, HEADER_S):
@@ -136,7 +140,7 @@ def test_a_descriptor_that_is_used_again_is_not_closed_for_its_former_client(cli
             assert not is_closed(theirs)
 
 
-def test_a_former_client_that_ends_late_leaves_the_new_one_of_its_descriptor_known(clients: Clients) -> None:
+def test_a_former_client_that_ends_late_leaves_the_new_one_of_its_descriptor_known(clients: ClientConnections) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as late:
         late.enter_context(clients.connected(ours.fileno(), HERE, HEADER_S))
@@ -145,7 +149,9 @@ def test_a_former_client_that_ends_late_leaves_the_new_one_of_its_descriptor_kno
             assert clients.of(ours.fileno()) is new
 
 
-def test_a_flood_of_one_address_is_one_line_a_minute(clients: Clients, connect: Connect, clock: Clock) -> None:
+def test_a_flood_of_one_address_is_one_line_a_minute(
+    clients: ClientConnections, connect: Connect, clock: Clock
+) -> None:
     with capture_logs() as lines:
         for _ in range(20):
             connect(HERE)

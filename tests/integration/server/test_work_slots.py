@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Semaphore
 from typing import Any
 
-from api.server.connections import Clients
+from api.server.connections import ClientConnections
 from api.server.work_slots import WorkSlots
 
 WAIT_S = 20
@@ -30,7 +30,7 @@ class Site:
     """One slot, in front of an application that reads the body and then waits until it may end."""
 
     def __init__(self) -> None:
-        self.clients = Clients(most=10, most_per_address=10)
+        self.clients = ClientConnections(most=10, most_per_address=10)
         self._slots = WorkSlots(self._app, self.clients, most=1, header_s=10, stall_s=10)
         self.working: list[str] = []
         self.may_end = Event()

@@ -10,7 +10,7 @@ import pytest
 
 from agent import api, error_messages, first_contact, heartbeat, tls
 from agent.api import Response
-from agent.error_messages import TlsFailure
+from agent.error_messages import TlsFailureReason
 from agent.parameters import BadParameters, Parameters
 from api.runs.events import proves
 from bringup.wire import machine as wire
@@ -29,15 +29,15 @@ def unverified(code: int, message: str = "unable to get local issuer certificate
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (unverified(9), TlsFailure.CLOCK),
-        (unverified(10), TlsFailure.CLOCK),
-        (unverified(20), TlsFailure.TRUST),
-        (unverified(62), TlsFailure.TRUST),
+        (unverified(9), TlsFailureReason.CLOCK),
+        (unverified(10), TlsFailureReason.CLOCK),
+        (unverified(20), TlsFailureReason.TRUST),
+        (unverified(62), TlsFailureReason.TRUST),
         (ssl.SSLError(1, "wrong version number"), None),
         (ConnectionRefusedError(), None),
     ],
 )
-def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: TlsFailure | None) -> None:
+def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, kind: TlsFailureReason | None) -> None:
     assert error_messages.tls_failure(error) is kind
 
 
@@ -77,8 +77,8 @@ def test_each_refusal_has_its_plain_line(status: int, shown: str) -> None:
     assert shown in error_messages.describe_refusal(Response(status, {"detail": "d"}, "", ""), PLACE)
 
 
-@pytest.mark.parametrize("kind", list(TlsFailure))
-def test_the_proof_is_the_one_that_the_api_computes(kind: TlsFailure) -> None:
+@pytest.mark.parametrize("kind", list(TlsFailureReason))
+def test_the_proof_is_the_one_that_the_api_computes(kind: TlsFailureReason) -> None:
     message = first_contact.tls_failure_message(GIVEN, kind, "b1", "x" * 5000)
     parsed = wire.TlsFailure.model_validate_json(json.dumps(message), strict=True)
     assert proves(parsed, GIVEN.run_id, hashlib.sha256(b"the-token").hexdigest())

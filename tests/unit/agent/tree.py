@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.kernel import Kernel
 from agent.log import Log
-from agent.system import CommandResult, Machine, System
+from agent.system import CommandResult, LocalSystem, System
 
 MAC = "02:00:00:00:01:01"
 BOOT_ID = "7c3f5b0e-0000-4000-8000-000000000001"
@@ -160,8 +160,8 @@ class Stage:
             halt=lambda: self.ended.append("halt"),
         )
 
-    def machine(self, root: Path, kernel: Kernel = KERNEL) -> Machine:
-        return Machine(root, self.system, kernel, Log(self.lines.append, lambda: self.passed))
+    def machine(self, root: Path, kernel: Kernel = KERNEL) -> LocalSystem:
+        return LocalSystem(root, self.system, kernel, Log(self.lines.append, lambda: self.passed))
 
     def _set_clock(self, seconds: float) -> None:
         self.clock = seconds - self.passed

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from api.runs.records import DeviceRecord, Record, RunRecord
+from api.runs.records import DeviceRecord, RunRecord, StoredRecord
 from api.runs.states import with_required_jobs
 from api.state.reader import _record
 from api.state.store import _write
@@ -56,7 +56,7 @@ def test_a_worker_finds_the_required_jobs_in_the_reply_of_both_versions(name: st
     assert read_reply(Run, json.dumps(shown | {name: ["boot"]}).encode()).required_jobs == (JobKind.BOOT,)
 
 
-def _written(record: Record, before: Record | None) -> dict[str, str]:
+def _written(record: StoredRecord, before: StoredRecord | None) -> dict[str, str]:
     pipe = Mock()
     _write(pipe, "key", record, before)
     return dict(pipe.hset.call_args.kwargs["mapping"]) if pipe.hset.called else {}

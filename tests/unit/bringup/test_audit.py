@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.audit import AuditEntry, AuditLog, Head, Result, head_of, read, verify
+from bringup.audit import AuditEntry, AuditLog, AuditResult, Head, head_of, read, verify
 from bringup.errors import AuditError
 
 ENTRY = AuditEntry(
@@ -16,7 +16,7 @@ ENTRY = AuditEntry(
     address="192.0.2.1",
     action="run.abort",
     target="run/r1",
-    result=Result.DONE,
+    result=AuditResult.DONE,
     before="booting",
     after="aborted",
 )

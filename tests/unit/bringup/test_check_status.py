@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from agent.checks.result import Status as AgentStatus
+from agent.checks.result import CheckStatus as AgentStatus
 from bringup.wire.report import AgentCheck, CheckResult, CheckStatus
 from pki.check import Status
 

@@ -13,9 +13,8 @@ from bringup.expectation import Expectation
 from bringup.model import RunState
 from bringup.verdict.judge import judge
 from bringup.wire.report import Report
-from bringup_cli.learn import learn, propose
-from bringup_cli.learn.learned import expected_of
-from bringup_cli.learn.proposal import extend
+from bringup_cli.learn.learned import expected_of, learn
+from bringup_cli.learn.proposal import extend, propose
 from bringup_cli.simulate import Fault
 from bringup_cli.simulate.hardware_report import report_of
 from tests.unit.bringup.test_verdict_any_report import DEVICE

@@ -19,7 +19,7 @@ from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import open_follower
 from dhcp_tailer.retry import Retry, Stop
 from dhcp_tailer.sources import PARSERS
-from dhcp_tailer.status import Status, status_of
+from dhcp_tailer.status import TailerStatus, status_of
 from dhcp_tailer.tailer import Tailer, resume
 from dhcp_tailer.watch import PollingWatcher
 from tests.conftest import MakeSettings
@@ -186,7 +186,7 @@ def test_status_as_json_is_its_model(tailed: Any, monkeypatch: pytest.MonkeyPatc
     for name in ("dhcp_source", "dhcp_path", "state_dir"):
         monkeypatch.setenv(name.upper(), str(getattr(settings, name)))
     result = CliRunner().invoke(cli, ["tail", "--status", "--output", "json"])
-    assert Status.model_validate_json(result.stdout) == status_of(settings)
+    assert TailerStatus.model_validate_json(result.stdout) == status_of(settings)
     assert "lag bytes" in CliRunner().invoke(cli, ["tail", "--status"]).stdout
 
 

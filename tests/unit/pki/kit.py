@@ -22,7 +22,7 @@ from pki.lint import lint_form, purpose_findings
 from pki.names import STANDARD, Identity, Role, San, parse_san
 from pki.profile import Validity
 from pki.session import CaSession
-from pki.setup import Outcome, Wanted, set_up
+from pki.setup import SetupResult, Wanted, set_up
 from pki.store import Store
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -70,7 +70,7 @@ def copy_of(store: Store, root: Path) -> Store:
     return Store(root)
 
 
-def set_up_again(store: Store, now: datetime = NOW, wanted: Sequence[Wanted] = WANTED, **options: Any) -> Outcome:
+def set_up_again(store: Store, now: datetime = NOW, wanted: Sequence[Wanted] = WANTED, **options: Any) -> SetupResult:
     """What `bringup pki setup` does."""
     with open_session(store, now, **options) as session:
         return set_up(session, wanted, passphrase=options.get("passphrase"))

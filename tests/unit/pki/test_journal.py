@@ -14,7 +14,7 @@ from pki import journal as changing
 from pki.errors import Damaged, Unwritable
 from pki.files import staged_name
 from pki.journal import Journal
-from pki.setup import Outcome, set_up, start_over
+from pki.setup import SetupResult, set_up, start_over
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW, REDIS, WORKER
@@ -63,7 +63,7 @@ def look(store: Store, before: dict[str, bytes]) -> None:
         assert {name: now.get(name) for name in before} == before
 
 
-def again(store: Store) -> Outcome:
+def again(store: Store) -> SetupResult:
     return kit.set_up_again(store)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pki.check import Finding, Status, ok, skip, warn
 from selftest import case
-from selftest.case import Case, Verdict, run, verdict
+from selftest.case import Case, SelfTestResult, run, verdict
 from selftest.protocol_probe import Detected, Protocol, within
 from selftest.target_installation import TargetInstallation
 
@@ -65,15 +65,15 @@ def test_waits_shrink_towards_the_end_of_the_time(target: TargetInstallation) ->
 
 
 def test_warnings_do_not_fail_the_whole(target: TargetInstallation) -> None:
-    assert verdict(target, run(target, [_check(warn("hm")), _check(ok("fine"))])) is Verdict.PASSED
+    assert verdict(target, run(target, [_check(warn("hm")), _check(ok("fine"))])) is SelfTestResult.PASSED
 
 
 def test_it_could_not_run_when_no_server_answers_checks_that_need_one(target: TargetInstallation) -> None:
     target.redis.detected = target.api.detected = Detected(Protocol.NONE, "refused")
-    assert verdict(target, run(target, [_check(ok("fine"))])) is Verdict.COULD_NOT_RUN
-    assert verdict(target, run(target, [_check(ok("fine"), static=True)])) is Verdict.PASSED
+    assert verdict(target, run(target, [_check(ok("fine"))])) is SelfTestResult.COULD_NOT_RUN
+    assert verdict(target, run(target, [_check(ok("fine"), static=True)])) is SelfTestResult.PASSED
     target.api.detected = Detected(Protocol.TLS, "")
-    assert verdict(target, run(target, [_check(ok("fine"))])) is Verdict.PASSED
+    assert verdict(target, run(target, [_check(ok("fine"))])) is SelfTestResult.PASSED
 
 
 def test_a_call_that_takes_too_long_is_left_behind() -> None:

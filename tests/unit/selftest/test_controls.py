@@ -8,7 +8,7 @@ from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE
 from pki.check import Finding, Status
 from selftest import controls
 from selftest.probe import Answer
-from selftest.target_installation import Server, TargetInstallation
+from selftest.target_installation import TargetInstallation, TlsServer
 
 LET_IN = Answer(accepted=True, text="HTTP/1.1 200 OK")
 REFUSED = Answer(accepted=False, text="the server does not trust the CA of our certificate (unknown CA)")
@@ -63,7 +63,7 @@ def test_only_400_and_403_are_refusals_in_plain_text(between: Between, status: i
 def test_nothing_is_asked_where_the_flag_is_off(target: TargetInstallation) -> None:
     assert not target.api.use_tls
 
-    def api(_target: TargetInstallation) -> Server:
+    def api(_target: TargetInstallation) -> TlsServer:
         return target.api
 
     for check in (controls.must_refuse(api, lambda *_: pytest.fail("asked")), controls.must_refuse_plain_text(api)):

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from pki.check import fail, ok
 from selftest import CATALOG
-from selftest.case import Case, Outcome
+from selftest.case import Case, CaseResult
 from selftest.report import Results, as_json, as_markdown, summary
 from selftest.target_installation import TargetInstallation
 
 ROOT = Path(__file__).parents[3]
 
 
-def _outcome(check: str, observed: str, *, good: bool) -> Outcome:
+def _outcome(check: str, observed: str, *, good: bool) -> CaseResult:
     finding = ok(observed) if good else fail(observed, expected="better", hint="do it")
-    return Outcome(Case(check, "Title", lambda _: finding, group=f"{check[0]} Group"), finding, 0.1)
+    return CaseResult(Case(check, "Title", lambda _: finding, group=f"{check[0]} Group"), finding, 0.1)
 
 
 def test_no_answer_of_a_server_can_break_the_table(target: TargetInstallation) -> None:

@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from pki.check import Finding, Status, fail, ok
-from selftest.case import Case, Outcome
+from selftest.case import Case, CaseResult
 from selftest.report import as_text
 
 LONG = (
@@ -13,8 +13,8 @@ LONG = (
 COMMAND = "bringup pki setup --redis-san a-long-name-of-the-redis-host.example.net --redis-san another.example.net"
 
 
-def _outcome(finding: Finding) -> Outcome:
-    return Outcome(Case("2b", "Worker connection, mutual TLS", lambda _: finding, group="2"), finding, 0.1)
+def _outcome(finding: Finding) -> CaseResult:
+    return CaseResult(Case("2b", "Worker connection, mutual TLS", lambda _: finding, group="2"), finding, 0.1)
 
 
 FAILED = _outcome(fail(LONG, COMMAND, expected="an answer by mutual TLS", cause=LONG))

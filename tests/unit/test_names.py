@@ -1,0 +1,26 @@
+"""A name has one meaning: no public class exists twice in the product."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("agent", "api", "bringup", "bringup_cli", "selftest", "dhcp_tailer", "pki", "workers", "scripts", "bench")
+# The agent runs in the image with the standard library alone: it has its own side of what it sends, by the same name.
+BOTH_SIDES_OF_THE_WIRE = frozenset({"CheckResult", "CheckStatus"})
+
+
+def _public_classes(source: str) -> list[str]:
+    return [n.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and not n.name.startswith("_")]
+
+
+def test_each_public_class_name_exists_once() -> None:
+    found = Counter(
+        name for room in ROOMS for path in (ROOT / room).rglob("*.py") for name in _public_classes(path.read_text())
+    )
+    assert found.total() > 300  # the rooms were found
+    assert {name for name, count in found.items() if count > 1} == BOTH_SIDES_OF_THE_WIRE
+
+
+def test_a_name_that_is_used_again_is_found() -> None:
+    assert _public_classes("class Verdict: ...\nclass _Own: ...\nclass Verdict: ...") == ["Verdict", "Verdict"]
