@@ -20,7 +20,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Result(_Part):
+class ReportedResult(_Part):
     """One check."""
 
     id: str = Field(description="as people call it: 1a, 7.redis.no-certificate")
@@ -46,7 +46,7 @@ class Document(_Part):
     verdict: SelfTestResult
     passed: bool
     summary: dict[Status, int] = Field(description="how many checks ended in which way")
-    results: tuple[Result, ...] = Field(description="one for each check that was run, in order")
+    results: tuple[ReportedResult, ...] = Field(description="one for each check that was run, in order")
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -73,9 +73,9 @@ def schema() -> str:
     return json.dumps(made, indent=2) + "\n"
 
 
-def _result(outcome: CaseResult) -> Result:
+def _result(outcome: CaseResult) -> ReportedResult:
     case, finding = outcome.case, outcome.finding
-    return Result(
+    return ReportedResult(
         id=case.id,
         test=case.group,
         title=case.title,
