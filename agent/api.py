@@ -49,9 +49,9 @@ class Api:
             token: the run's token; None sends no credentials at all.
         """
         parts = urlsplit(params.callback_url)
-        self._https = parts.scheme == "https"
+        self.uses_tls = parts.scheme == "https"
         self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self._https else 80)
+        self._port = parts.port or (443 if self.uses_tls else 80)
         self._base = f"{parts.path.rstrip('/')}/runs/{params.run_id}"
         self._context = context
         self._token = token
@@ -90,7 +90,7 @@ class Api:
         return self.call("POST", path, json.dumps(message).encode())
 
     def _connection(self) -> http.client.HTTPConnection:
-        if not self._https:
+        if not self.uses_tls:
             return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_TIMEOUT_S)
         if self._context is None:
             raise ValueError("https needs a TLS context")

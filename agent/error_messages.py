@@ -7,16 +7,20 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from agent.api import Response
+from agent.tls_failures import ConnectionSettings, failure_text
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: OpenSSL x509_vfy.h
 _CLOCK_ERRORS = (9, 10)
+# Settings on the API's host, which makes the parameters of the image of them.
+_TO_API = ConnectionSettings("API_USE_TLS", "RUN_CERTIFICATE_COMMAND", "API_TLS_CA", "CALLBACK_API_URL")
 # The first class that fits counts, so special ones come first: most of these are OSErrors too.
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "the name of the API at {address} does not resolve ({reason}): look at DNS and at CALLBACK_URL"),
-    (http.client.HTTPException, "{address} does not speak HTTP ({reason}): it may expect TLS, or is another server"),
-    (ConnectionRefusedError, "{address} refuses the connection: the API does not run there, or a firewall blocks it"),
+    (
+        ConnectionRefusedError,
+        "{address} refuses the connection (connection refused): the API does not run there, or a firewall blocks it",
+    ),
     (TimeoutError, "{address} does not answer: a firewall, or a missing route"),
-    (ssl.SSLError, "no TLS with {address} ({reason}): it speaks no TLS, or asks for a certificate that we have not"),
     (OSError, "{address} cannot be reached ({reason})"),
 )
 # Characters of the API's own explanation that are shown.
@@ -37,25 +41,20 @@ def tls_failure(error: Exception) -> TlsFailureReason | None:
     return TlsFailureReason.CLOCK if error.verify_code in _CLOCK_ERRORS else TlsFailureReason.TRUST
 
 
-def describe_error(error: Exception, address: str, now: float) -> str:
+def describe_error(error: Exception, address: str, now: float, *, uses_tls: bool) -> str:
     """Why a call failed.
 
     Args:
         error: what the call raised.
         address: HOST:PORT of the API.
         now: this machine's time, seconds since 1970.
+        uses_tls: whether the image speaks TLS to the API.
     """
-    failure = tls_failure(error)
-    if failure is TlsFailureReason.CLOCK:
-        return (
-            f"the API's certificate is not valid at this machine's time {_utc(now)}: the clock is wrong,"
-            " or the certificate has expired"
-        )
-    if failure is TlsFailureReason.TRUST:
-        return (
-            f"the server at {address} does not show a certificate of our CA ({_verify_message(error)}):"
-            " wrong CA in the image, or another server"
-        )
+    if isinstance(error, ssl.SSLError):
+        at = f" (this machine's time is {_utc(now)})" if tls_failure(error) is TlsFailureReason.CLOCK else ""
+        return f"no TLS with {address}: {failure_text(error, _TO_API, uses_tls=True)}{at}"
+    if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError):
+        return f"{address} does not speak HTTP: {failure_text(error, _TO_API, uses_tls=uses_tls)}"
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
     for kind, text in _CAUSES:
         if isinstance(error, kind):
@@ -82,10 +81,6 @@ def describe_refusal(response: Response, address: str) -> str:
             return f"the API at {address} has an internal problem ({status}){detail}"
         case status:
             return f"the server at {address} answers {status}{detail}: is it the API?"
-
-
-def _verify_message(error: Exception) -> str:
-    return str(getattr(error, "verify_message", "")) or type(error).__name__
 
 
 def _utc(seconds: float) -> str:

@@ -38,7 +38,7 @@ def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: LocalSy
         try:
             response = heartbeats.send()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            text = error_messages.describe_error(error, api.address, machine.system.now())
+            text = error_messages.describe_error(error, api.address, machine.system.now(), uses_tls=api.uses_tls)
             machine.log.show(text)
             failure = error_messages.tls_failure(error)
             tls_failures = tls_failures + 1 if failure else 0

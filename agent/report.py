@@ -84,7 +84,7 @@ def _post(api: Api, body: bytes, machine: LocalSystem) -> Response | None:
     try:
         response = api.call("POST", "report", body)
     except (OSError, http.client.HTTPException) as error:
-        machine.log.show(error_messages.describe_error(error, api.address, machine.system.now()))
+        machine.log.show(error_messages.describe_error(error, api.address, machine.system.now(), uses_tls=api.uses_tls))
         return None
     if response.status >= 300:
         machine.log.show(error_messages.describe_refusal(response, api.address))

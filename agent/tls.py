@@ -8,12 +8,22 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from agent.parameters import BadParameters, Parameters
+from agent.tls_failures import check_role
+
+
+class _SocketToApi(ssl.SSLSocket):
+    """Its handshake fails unless the server is an API: any other server of our CA would be sent the token."""
+
+    def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+        super().do_handshake(*args, **kwargs)
+        check_role(self.getpeercert(), "api")
 
 
 def verifying_context(params: Parameters) -> ssl.SSLContext:
-    """Trusts the CA of the image alone, checks the host's name, speaks TLS 1.2 or newer.
+    """Trusts the CA of the image alone, checks the host's name and its role, speaks TLS 1.2 or newer.
 
     Raises:
         BadParameters: the CA is not a certificate, or the client certificate and its key do not fit.
@@ -23,6 +33,7 @@ def verifying_context(params: Parameters) -> ssl.SSLContext:
         context.load_verify_locations(cadata=params.ca_pem)
     except (ssl.SSLError, TypeError, ValueError):
         raise BadParameters("its ca_pem is no certificate: look at the CA file of the API") from None
+    context.sslsocket_class = _SocketToApi
     return context
 
 

@@ -14,7 +14,7 @@ from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.principal import Principal, PrincipalRole
 from api.services import Services, services
-from bringup import errors, peer_role
+from bringup import errors, peer_role, tls_failures
 from bringup.operators import Operator, OperatorRole, Operators
 from bringup.settings import Settings
 
@@ -102,7 +102,7 @@ def _presented() -> bytes | None:
 def _check_presented(allowed: frozenset[str] | None) -> None:
     if not services().settings.api_use_tls:
         raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
-    _check_certificate(peer_role.roles_of(_peer_certificate()) if allowed is None else allowed)
+    _check_certificate(tls_failures.roles_of(_peer_certificate()) if allowed is None else allowed)
 
 
 def _refuse_malformed_certificate() -> None:
@@ -159,7 +159,7 @@ def _certificate_name() -> str | None:
     """The identity in the client certificate, if one was shown."""
     if not services().settings.api_use_tls:
         return None
-    return next(iter(peer_role.identities_of(_peer_certificate())), None)
+    return next(iter(tls_failures.identities_of(_peer_certificate())), None)
 
 
 def _is_service(bearer: str, settings: Settings) -> bool:
@@ -169,7 +169,7 @@ def _is_service(bearer: str, settings: Settings) -> bool:
 
 def _check_operator(operator: Operator, required: Auth, settings: Settings) -> None:
     """A token that was stolen is of no use without the key of the same person."""
-    if settings.api_use_tls and f"{operator.name}.operator" not in peer_role.identities_of(_peer_certificate()):
+    if settings.api_use_tls and f"{operator.name}.operator" not in tls_failures.identities_of(_peer_certificate()):
         raise forbidden(
             f"the token of operator {operator.name} needs their certificate, too: set API_CLIENT_CERT and "
             f"API_CLIENT_KEY to that of `bringup pki issue operator --name {operator.name}`"
@@ -195,7 +195,7 @@ def opens_everything(settings: Settings, operators: Operators) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = peer_role.roles_of(_peer_certificate())
+    roles = tls_failures.roles_of(_peer_certificate())
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:

@@ -4,9 +4,7 @@ Every server of ours has a certificate of the same CA: without this, what listen
 certificate would be sent the password of Redis.
 """
 
-import re
 import ssl
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -14,9 +12,9 @@ from typing import Any, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+from bringup.tls_failures import check_role, refusal
 
-_IDENTITY = re.compile(r"([a-z0-9-]+\.([a-z]+))\.bringup\.internal")
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 class ServerRole(StrEnum):
@@ -24,21 +22,6 @@ class ServerRole(StrEnum):
 
     REDIS = "redis"
     API = "api"
-
-
-def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """The roles in a verified certificate: ``NAME.ROLE.bringup.internal`` among its DNS names.
-
-    Args:
-        certificate: as `ssl.SSLSocket.getpeercert` returns it.
-    """
-    return frozenset(identity.rpartition(".")[2] for identity in identities_of(certificate))
-
-
-def identities_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """The identities in a verified certificate, such as ``alice.operator``."""
-    names = (value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS")
-    return frozenset(match[1] for name in names if (match := _IDENTITY.fullmatch(name)))
 
 
 def defect_of(certificate: bytes, purpose: ObjectIdentifier) -> str | None:
@@ -81,22 +64,9 @@ def socket_to(role: ServerRole) -> type[ssl.SSLSocket]:
     class RoleCheckingSocket(ssl.SSLSocket):
         def do_handshake(self, *args: Any, **kwargs: Any) -> None:
             super().do_handshake(*args, **kwargs)
-            found, presented = roles_of(self.getpeercert()), self.getpeercert(binary_form=True)
-            if found != {role}:
-                raise _wrong_role(found, role)
+            check_role(self.getpeercert(), role)
+            presented = self.getpeercert(binary_form=True)
             if presented and (defect := defect_of(presented, ExtendedKeyUsageOID.SERVER_AUTH)):
-                raise _refused(f"{defect}; run `bringup pki verify` on the CA's host")
+                raise refusal(f"it is not one of our PKI: {defect}")
 
     return RoleCheckingSocket
-
-
-def _wrong_role(found: frozenset[str], wanted: ServerRole) -> ssl.SSLCertVerificationError:
-    shown = f"is of role {', '.join(sorted(found))}" if found else "is of no role"
-    setting = "REDIS_HOST and REDIS_PORT" if wanted is ServerRole.REDIS else "CALLBACK_API_URL"
-    return _refused(f"its certificate {shown}, and {wanted} is expected; check {setting}")
-
-
-def _refused(message: str) -> ssl.SSLCertVerificationError:
-    error = ssl.SSLCertVerificationError(1, message)
-    error.verify_message = message
-    return error

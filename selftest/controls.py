@@ -7,7 +7,8 @@ is no more than silence, is inconclusive, and an inconclusive check never passes
 from collections.abc import Callable
 from pathlib import Path
 
-from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE, unusable
+from bringup.openssl_errors import unusable
+from bringup.tls_failures import OUR_OWN_LIMIT, SILENCE
 from pki.check import Finding, fail, info, ok, skip
 from pki.errors import PkiError
 from selftest.bad_certificates import BadCertificates, NoCaKey

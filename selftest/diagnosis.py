@@ -3,6 +3,7 @@
 import re
 
 from bringup import errors, openssl_errors
+from bringup.tls_failures import cause_and_hint
 from pki.check import Finding, fail
 from selftest.probe import Answer, insecure_context, verifying_context
 from selftest.protocol_probe import Protocol
@@ -38,7 +39,10 @@ def _wrong_protocol(server: TlsServer) -> Finding | None:
         f"{server.endpoint} speaks {server.detected.protocol}",
         expected=wanted,
         cause=f"{server.flag}={here} here, but the server was started {other} TLS",
-        hint=f"start the server with {server.flag}=true as well" if server.use_tls else f"set {server.flag}=true",
+        hint=f"start the server with {server.flag}=true as well, check {server.connection.address}, "
+        f"or set {server.flag}=false"
+        if server.use_tls
+        else f"set {server.flag}=true",
     )
 
 
@@ -53,7 +57,7 @@ def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Fin
     text = openssl_errors.which_expired(
         ping_without_password(target).first_line, target.settings.path_of("redis_tls_cert")
     )
-    cause, hint = openssl_errors.cause_and_hint(text, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")
+    cause, hint = cause_and_hint(text, target.redis.connection)
     return fail(f"{target.redis.endpoint}: {text}", expected="an answer by mutual TLS", cause=cause, hint=hint)
 
 
@@ -75,7 +79,7 @@ def api_unhealthy(target: TargetInstallation, error: errors.BringupError) -> Fin
     if not target.api.use_tls:
         return fail(f"{target.api.endpoint}: {error}", expected=expected, hint="look at the log of the API")
     text = _refusal_of_api(target)
-    cause, hint = openssl_errors.cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")
+    cause, hint = cause_and_hint(text, target.api.connection)
     return fail(f"{target.api.endpoint}: {text}", expected=expected, cause=cause, hint=hint)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
-from bringup.openssl_errors import explained
+from bringup.peer_role import ServerRole, socket_to
+from bringup.tls_failures import meaning_of
 
 # How long a probe that must be refused waits for the refusal before it sends: more than a round trip within a site.
 # Where the server accepts it, the probe takes this much longer.
@@ -30,11 +31,16 @@ TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 @dataclass(frozen=True)
 class TlsCredentials:
-    """The CA that is trusted, and the certificate and key presented (None: none)."""
+    """The CA that is trusted, and the certificate and key presented (None: none).
+
+    Args:
+        role: of the server that a verifying context accepts; None: of any.
+    """
 
     ca: Path
     cert: Path | None = None
     key: Path | None = None
+    role: ServerRole | None = None
 
 
 class Reached(IntEnum):
@@ -115,7 +121,7 @@ def _refused(answer: Answer, error: Exception) -> Answer:
     """An alert is TLS, too."""
     alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
     reached = Reached.TLS if alert or isinstance(error, ssl.SSLCertVerificationError) else answer.reached
-    return replace(answer, text=explained(error), reached=reached)
+    return replace(answer, text=meaning_of(error), reached=reached)
 
 
 @contextmanager
@@ -148,13 +154,15 @@ def _read_all(connection: socket.socket) -> bytes:
 
 
 def verifying_context(identity: TlsCredentials) -> ssl.SSLContext:
-    """A client context that trusts one CA alone. Raises OSError (ssl.SSLError among it) when a file is unusable."""
+    """A client context that trusts one CA and role. Raises OSError (ssl.SSLError among it): a file is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS12_CIPHERS)
     context.load_verify_locations(cafile=identity.ca)
     if identity.cert and identity.key:
         context.load_cert_chain(identity.cert, identity.key)
+    if identity.role:
+        context.sslsocket_class = socket_to(identity.role)
     return context
 
 

@@ -14,7 +14,10 @@ from bringup import errors, model, tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.connections.sentinel import Sentinels
+from bringup.openssl_errors import TO_API, TO_REDIS
+from bringup.peer_role import ServerRole
 from bringup.settings import Address, Settings
+from bringup.tls_failures import ConnectionSettings
 from pki.store import Store
 from selftest.bad_certificates import BadCertificates
 from selftest.probe import PING, Answer, Endpoint, TlsContext, TlsCredentials
@@ -33,7 +36,7 @@ class TlsServer:
     """One of the two servers that must speak TLS when its flag is on.
 
     Args:
-        flag: the variable that turns TLS on, ``use_tls`` its value here.
+        connection: the settings of a connection to it, ``use_tls`` the value of its flag here.
         identity: what we present to it, and which CA we trust.
         request: what a probe sends: no secret is in it.
         wait_s: how many seconds a probe waits now.
@@ -42,7 +45,7 @@ class TlsServer:
     """
 
     name: str
-    flag: str
+    connection: ConnectionSettings
     use_tls: bool
     address: Address
     identity: TlsCredentials
@@ -50,6 +53,11 @@ class TlsServer:
     wait_s: Callable[[], float]
     see: str
     hint: str
+
+    @property
+    def flag(self) -> str:
+        """The variable that turns TLS on."""
+        return self.connection.flag
 
     @property
     def endpoint(self) -> Endpoint:
@@ -122,10 +130,10 @@ class TargetInstallation:
         path = self.settings.path_of
         return TlsServer(
             "Redis",
-            flag="REDIS_USE_TLS",
+            connection=TO_REDIS,
             use_tls=self.settings.redis_use_tls,
             address=self._redis_address(),
-            identity=TlsCredentials(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key")),
+            identity=TlsCredentials(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key"), ServerRole.REDIS),
             request=PING,
             wait_s=lambda: self.wait_s,
             see="see 1a and 2b",
@@ -139,10 +147,10 @@ class TargetInstallation:
         host = url.hostname or ""
         return TlsServer(
             "the API",
-            flag="API_USE_TLS",
+            connection=TO_API,
             use_tls=self.settings.api_use_tls,
             address=(host, url.port or DEFAULT_PORTS[url.scheme]),
-            identity=TlsCredentials(path("api_tls_ca"), path("api_client_cert"), path("api_client_key")),
+            identity=TlsCredentials(path("api_tls_ca"), path("api_client_cert"), path("api_client_key"), ServerRole.API),
             request=f"GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
             wait_s=lambda: self.wait_s,
             see="see 3b",

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from api.http.problems import Refusal, forbidden, malformed
-from bringup.peer_role import identities_of
+from bringup.tls_failures import identities_of
 
 # Roles that renew by EST: those of runs end with their run, and the CA's host renews its own itself.
 RENEWABLE = frozenset({"host", "worker", "tailer", "console", "operator"})

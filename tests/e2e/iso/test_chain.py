@@ -133,7 +133,7 @@ def test_a_foreign_ca_in_the_image_is_reported_as_such_and_missing_memory_is_sho
     (memory,) = (check for check in small.verdict.checks if check.name == "memory")
     assert (memory.status, memory.expected, memory.observed) == (CheckStatus.FAIL, "1 GiB", "0.1875 GiB")
     assert (distrustful.state, distrustful.reason) == (RunState.FAILED, FailureReason.TLS_TRUST), distrustful.detail
-    assert "does not show a certificate of our CA" in site.rack.console(DISTRUSTFUL)
+    assert "API_TLS_CA" in site.rack.console(DISTRUSTFUL)
     print(f"\n{TOO_SMALL.name}, beside another: power to report in {_seconds(small):.0f} s")  # noqa: T201
 
 

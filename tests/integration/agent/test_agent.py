@@ -133,7 +133,7 @@ def test_a_foreign_ca_ends_the_run_with_its_reason_and_the_token_stays_here(api:
     console = machine.run()
     run = api.run()
     assert (run["state"], run["reason"]) == ("failed", "tls_trust")
-    assert console.count("does not show a certificate of our CA") == 6  # five tries, and the end
+    assert console.count("is not the one in API_TLS_CA") == 6  # five tries, and the end
     assert machine.stage.passed < 60
     assert seen[0] is None, "the token must not go to a server that poses as the API"
     assert machine.stage.ended == ["power off", "halt"]

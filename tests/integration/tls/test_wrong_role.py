@@ -10,6 +10,9 @@ from threading import Thread
 import pytest
 from redis.exceptions import ResponseError
 
+from agent import tls as agent_tls
+from agent.api import Api
+from agent.parameters import Parameters
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
@@ -33,7 +36,7 @@ class Listener:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(store.files(identity).certificate, store.files(identity).key)
         self._context.load_verify_locations(store.ca_certificate)
-        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context.verify_mode = ssl.CERT_OPTIONAL
         self._server = create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         Thread(target=self._serve, daemon=True).start()
@@ -87,7 +90,7 @@ def ping(settings: Settings) -> None:
 def test_the_api_served_as_redis_is_sent_no_password(
     served: Listener, store: Store, make_settings: MakeSettings
 ) -> None:
-    with pytest.raises(BringupError, match=r"certificate is of role api, and redis is expected.*REDIS_HOST"):
+    with pytest.raises(BringupError, match=r"it is of role api, and redis is expected.*REDIS_HOST"):
         ping(settings_for(make_settings, store, served.port))
     assert served.heard == b""
 
@@ -95,9 +98,20 @@ def test_the_api_served_as_redis_is_sent_no_password(
 @pytest.mark.parametrize("served", [REDIS], indirect=True)
 def test_redis_served_as_the_api_is_sent_no_token(served: Listener, store: Store, make_settings: MakeSettings) -> None:
     client = ApiClient(settings_for(make_settings, store, served.port), tls.ClientContexts())
-    with pytest.raises(ApiUnavailable, match=r"certificate is of role redis, and api is expected"):
+    with pytest.raises(ApiUnavailable, match=r"it is of role redis, and api is expected"):
         client.get("/health", Health)
     assert served.heard == b""
+
+
+def test_redis_served_as_the_api_is_sent_no_token_by_the_agent(store: Store) -> None:
+    listener = Listener(store, REDIS)
+    params = Parameters(
+        "r", f"https://127.0.0.1:{listener.port}", "the-token", 0, ca_pem=store.ca_certificate.read_text()
+    )
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"it is of role redis, and api is expected"):
+        Api(params, agent_tls.verifying_context(params), params.token).post("heartbeat", {})
+    listener.close()
+    assert listener.heard == b""
 
 
 @pytest.mark.parametrize("served", [REDIS], indirect=True)

@@ -44,8 +44,14 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
-        (unverified(10), "is not valid at this machine's time 2019-01-01 00:00 UTC: the clock is wrong, or"),
-        (unverified(20), f"{PLACE} does not show a certificate of our CA (unable to get local issuer certificate)"),
+        (
+            unverified(10, "certificate has expired"),
+            "a certificate is past its end, or a clock is wrong; bringup pki renew; date (this machine's time is 2019",
+        ),
+        (
+            unverified(20),
+            "unable to get local issuer certificate: the server's CA is not the one in API_TLS_CA; set API_TLS_CA",
+        ),
         (socket.gaierror(-2, "Name or service not known"), "does not resolve (Name or service not known)"),
         (ConnectionRefusedError(111, "Connection refused"), f"{PLACE} refuses the connection"),
         (TimeoutError("timed out"), f"{PLACE} does not answer"),
@@ -56,7 +62,7 @@ def test_only_a_certificate_that_was_looked_at_is_distrusted(error: Exception, k
     ],
 )
 def test_each_failure_has_its_plain_line(error: Exception, shown: str) -> None:
-    words = error_messages.describe_error(error, PLACE, YEAR_2019)
+    words = error_messages.describe_error(error, PLACE, YEAR_2019, uses_tls=False)
     assert shown in words
     assert "\n" not in words
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.openssl_errors import SILENCE, cause_and_hint, explained
+from bringup.openssl_errors import TO_API, TO_REDIS, which_expired
+from bringup.tls_failures import SILENCE, cause_and_hint, meaning_of
 from tests.unit.pki.kit import WORKER, init_pki
 
 DATES = {"good": datetime.now(UTC), "ended": datetime(2020, 1, 1, tzinfo=UTC)}
@@ -34,20 +35,20 @@ def _ssl_error(reason: str) -> ssl.SSLError:
     ],
 )
 def test_a_refusal_by_tls_is_explained_with_a_fix(reason: str, words: str, hint: str) -> None:
-    text = explained(_ssl_error(reason))
+    text = meaning_of(_ssl_error(reason))
     assert words in text
-    assert hint in cause_and_hint(text, cert="REDIS_TLS_CERT", ca="REDIS_TLS_CA")[1]
+    assert hint in cause_and_hint(text, TO_REDIS)[1]
 
 
 def test_what_the_network_says_is_explained() -> None:
-    assert "nothing listens" in explained(ConnectionRefusedError(111, "Connection refused"))
-    assert explained(TimeoutError()) == SILENCE
-    assert "cut the connection" in explained(ConnectionResetError(104, "reset"))
+    assert "nothing listens" in meaning_of(ConnectionRefusedError(111, "Connection refused"))
+    assert meaning_of(TimeoutError()) == SILENCE
+    assert "cut the connection" in meaning_of(ConnectionResetError(104, "reset"))
 
 
 def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
     text = "the server's certificate is refused by us: unable to get local issuer certificate"
-    cause, hint = cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")
+    cause, hint = cause_and_hint(text, TO_API)
     assert "API_TLS_CA" in cause
     assert "API_TLS_CA" in hint
 
@@ -55,11 +56,11 @@ def test_a_certificate_of_another_ca_names_the_setting_to_look_at() -> None:
 def test_an_expired_list_of_the_server_is_not_taken_for_our_own_certificate(tmp_path: Path) -> None:
     good, ended = (init_pki(tmp_path / name, at).files(WORKER).certificate for name, at in DATES.items())
     error = _ssl_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")
-    text = explained(error, good)
+    text = which_expired(meaning_of(error), good)
     assert "list of revoked certificates (CRL) has expired" in text
     assert "our certificate" not in text
-    assert cause_and_hint(text, cert="API_CLIENT_CERT", ca="API_TLS_CA")[1] == "bringup pki crl"
-    text = explained(error, ended)
+    assert cause_and_hint(text, TO_API)[1] == "bringup pki crl"
+    text = which_expired(meaning_of(error), ended)
     assert f"our certificate {ended} has expired (2020-" in text
     assert "CRL" not in text
-    assert explained(error, tmp_path / "none") == explained(error)
+    assert which_expired(meaning_of(error), tmp_path / "none") == meaning_of(error)

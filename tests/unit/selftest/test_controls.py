@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bringup.openssl_errors import OUR_OWN_LIMIT, SILENCE
+from bringup.tls_failures import OUR_OWN_LIMIT, SILENCE
 from pki.check import Finding, Status
 from selftest import controls
 from selftest.probe import Answer
