@@ -133,7 +133,9 @@ class TargetInstallation:
             connection=TO_REDIS,
             use_tls=self.settings.redis_use_tls,
             address=self._redis_address(),
-            identity=TlsCredentials(path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key"), ServerRole.REDIS),
+            identity=TlsCredentials(
+                path("redis_tls_ca"), path("redis_tls_cert"), path("redis_tls_key"), ServerRole.REDIS
+            ),
             request=PING,
             wait_s=lambda: self.wait_s,
             see="see 1a and 2b",
@@ -150,7 +152,9 @@ class TargetInstallation:
             connection=TO_API,
             use_tls=self.settings.api_use_tls,
             address=(host, url.port or DEFAULT_PORTS[url.scheme]),
-            identity=TlsCredentials(path("api_tls_ca"), path("api_client_cert"), path("api_client_key"), ServerRole.API),
+            identity=TlsCredentials(
+                path("api_tls_ca"), path("api_client_cert"), path("api_client_key"), ServerRole.API
+            ),
             request=f"GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
             wait_s=lambda: self.wait_s,
             see="see 3b",
