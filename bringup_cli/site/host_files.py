@@ -12,13 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.site import HeldCertificate, HostReport
-from bringup_cli.site import bundle
+from bringup_cli.site import bundle, join
 from bringup_cli.site.bundle import Manifest
-from bringup_cli.site.join import STATE, identities
 from bringup_cli.site.registry import HostRole
 from pki import authority, errors
 from pki.files import exclusive_lock, make_directory, read
-from pki.journal import Journal, discard_staged, finish
+from pki.journal import Journal
 from pki.names import Identity, Role
 from pki.store import Files, read_certificates
 
@@ -63,7 +62,7 @@ class HostFolder:
     @property
     def identities(self) -> list[Identity]:
         """Those of its services, and its own."""
-        return identities(self.manifest)
+        return join.identities(self.manifest)
 
     def files(self, identity: Identity) -> Files:
         """Where the files of an identity are."""
@@ -88,9 +87,9 @@ class HostFolder:
 
     def replace(self, files: Mapping[Path, bytes]) -> None:
         """Replace files in one change, which a kill at any point leaves done or not begun. Raises PkiError."""
-        state = self.folder / STATE
+        state = self.folder / join.STATE
         with exclusive_lock(state / "lock", "bringup site renew", wait_s=_WAIT_S):
-            self._finish(state)
+            join.recover(self.folder)
             journal = Journal(self.folder, state)
             for path, data in files.items():
                 journal.put(path, data, secret=path.name.endswith("-key.pem"))
@@ -98,13 +97,9 @@ class HostFolder:
 
     def recover(self) -> None:
         """Finish what a killed command had decided. Raises PkiError."""
-        state = self.folder / STATE
+        state = self.folder / join.STATE
         with exclusive_lock(state / "lock", "bringup site renew", wait_s=_WAIT_S):
-            self._finish(state)
-
-    def _finish(self, state: Path) -> None:
-        finish(self.folder, state)
-        discard_staged(state, [self.folder / "pki"])  # elsewhere services write files of their own
+            join.recover(self.folder)
 
     def pending(self, identity: Identity) -> Path:
         """Where the next key of an identity is until its certificate is here."""

@@ -18,7 +18,7 @@ from bringup_cli.site import bundle
 from bringup_cli.site.bundle import BundleRefused, Manifest
 from bringup_cli.site.registry import HostRole
 from pki import authority, store
-from pki.files import exclusive_lock, make_directory, read
+from pki.files import exclusive_lock, make_directory, read, staged_name, writing
 from pki.journal import Journal, discard_staged, finish
 from pki.names import Identity, Role, sans_of
 
@@ -27,7 +27,9 @@ STATE = ".join"  # in the folder: the journal of a join that was killed, and its
 # Users that services run as, where the host has them: the first that exists owns the files.
 _SERVICE_USERS = ("bringup",)
 _REDIS_USERS = ("redis", "valkey")
-
+_REDIS_CONF = "redis/redis.conf"
+# What a join writes outside of pki/, where services write files of their own.
+_OUTSIDE_PKI = (bundle.MANIFEST, *map(bundle.env_file, HostRole), bundle.USERS, bundle.KEEPER, _REDIS_CONF)
 
 _COMMANDS = {
     HostRole.API: "api",
@@ -78,8 +80,7 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
     _make_folders(folder, manifest.roles)
     state = folder / STATE
     with exclusive_lock(state / "lock", "bringup site join"):
-        finish(folder, state)
-        discard_staged(state, [folder])
+        recover(folder)
         _check_host(folder, manifest, force=force)
         journal = Journal(folder, state)
         for name, data in _placed(folder, manifest, files).items():
@@ -87,9 +88,23 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
         journal.commit()
         if (text := _redis_configuration(folder, manifest)) is not None:
             journal = Journal(folder, state)
-            journal.put(folder / "redis/redis.conf", text, secret=True)
+            journal.put(folder / _REDIS_CONF, text, secret=True)
             journal.commit()
     return Joined(folder, manifest)
+
+
+def recover(folder: Path) -> None:
+    """Finish what a killed command had decided, and discard what it had only begun. Its lock must be held.
+
+    Raises:
+        PkiError: the folder cannot be written.
+    """
+    state = folder / STATE
+    finish(folder, state)
+    discard_staged(state, [state, folder / "pki"])
+    for name in _OUTSIDE_PKI:
+        with writing(folder / name):
+            staged_name(folder / name).unlink(missing_ok=True)
 
 
 def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
