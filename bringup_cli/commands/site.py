@@ -20,6 +20,7 @@ from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, read_requests, user_lines
 from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
+from bringup_cli.site.role_settings import problems_elsewhere
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
@@ -72,9 +73,11 @@ def enroll(
 
     Again for a host that is known: the same passwords, and certificates that are not due are kept.
     """
-    settings = _with_tls(settings_of(context))
-    path, time = target or Path(f"{host}{bundle.SUFFIX}"), now()
+    settings, time = settings_of(context), now()
+    path = target or Path(f"{host}{bundle.SUFFIX}")
     asked_roles, requests = read_requests(request_file, host) if request_file else (tuple(map(HostRole, roles)), None)
+    if problems := list(problems_elsewhere(settings, asked_roles)):
+        raise SettingsError(problems)
     passphrase, made = _new_passphrase()
     with open_session(settings, wait_s=_WAIT_S) as session:
         registry = Registry.read(session.store)
@@ -111,18 +114,15 @@ def join_command(context: Context, *, file: Path, into: Path | None, force: bool
 
 def _examine(joined: Joined, role: HostRole) -> int:
     """The self-test with the settings of one service. What others connect to is started first, and asked later."""
-    path = joined.env_file(role)
+    settings = load({}, joined.env_file(role)).settings
     click.echo(f"It is started by: {joined.start_command(role)}")
+    if role is HostRole.TAILER and not settings.dhcp_path.exists():
+        click.echo(
+            f"It waits for {settings.dhcp_path} ({settings.dhcp_source}), which is not there; where the DHCP server "
+            f"writes another file: DHCP_PATH and DHCP_SOURCE, on the CA's host, and enroll it again"
+        )
     click.echo(f"The self-test of the {role}{', of its files' if role in _SERVERS else ''}:")
-    return selftest.examine_host(load({}, path).settings, static_only=role in _SERVERS)
-
-
-def _with_tls(settings: Settings) -> Settings:
-    """Certificates are what a host is known by: without TLS there is no other host."""
-    missing = [name for name in ("redis_use_tls", "api_use_tls") if not getattr(settings, name)]
-    if missing:
-        raise SettingsError([f"{name.upper()}: must be true for a site of several hosts" for name in missing])
-    return settings
+    return selftest.examine_host(settings, static_only=role in _SERVERS)
 
 
 def _with_keeper(registry: Registry, path: Path) -> Registry:

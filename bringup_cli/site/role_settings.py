@@ -1,12 +1,15 @@
 """The settings of one service on one host: those of the site that it uses, its own files, its own secrets."""
 
-from collections.abc import Iterator, Mapping
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from bringup.settings import Settings, generated, schema
 from bringup_cli.site.bundle import FOLDER, files_of
 from bringup_cli.site.registry import RIGHTS, Host, HostRole, redis_user
 from pki.names import Identity, Role
 
+_TAILER = HostRole.TAILER
 _ALL = frozenset(HostRole)
 _API = frozenset({HostRole.API, HostRole.IMAGES})
 # Settings, by the beginning of their names, that not every service uses; nobody else is given them.
@@ -16,7 +19,7 @@ _USED_BY: Mapping[str, frozenset[HostRole]] = {
     "crl_": frozenset(),
     "renew_": frozenset(),
     "host_roles": frozenset(),  # written below
-    "dhcp_": frozenset({HostRole.TAILER}),
+    "dhcp_": frozenset({_TAILER}),
     "worker_": frozenset({HostRole.WORKER}),
     "power_off_": frozenset({HostRole.WORKER}),
     "bmc_": frozenset({HostRole.WORKER}),
@@ -33,7 +36,7 @@ _FOLDERS = {
     HostRole.API: ("STATE_DIR", "DEVICES_FILE", "OPERATORS_FILE"),
     HostRole.IMAGES: ("STATE_DIR",),
     HostRole.WORKER: ("STATE_DIR", "BMC_CREDENTIALS_DIR"),
-    HostRole.TAILER: ("STATE_DIR", "DEVICES_FILE"),
+    _TAILER: ("STATE_DIR", "DEVICES_FILE"),
     HostRole.CONSOLE: (),
     HostRole.REDIS: (),
 }
@@ -45,6 +48,29 @@ _NAMES = {
 }
 
 _IMAGE = f"{FOLDER}/bringup-validation.iso"  # a person puts it there: it is half a gigabyte
+
+
+def problems_elsewhere(settings: Settings, roles: Iterable[HostRole]) -> Iterator[str]:
+    """What is wrong with the settings of the CA's host for a service on another host.
+
+    Args:
+        settings: of the site.
+        roles: what the other host runs.
+    """
+    for name in ("redis_use_tls", "api_use_tls"):  # certificates are what a host is known by
+        if not getattr(settings, name):
+            yield f"{name.upper()}: must be true for a site of several hosts"
+    if not settings.callback_api_url:
+        yield (
+            "CALLBACK_API_URL: must be set to the URL by which every host reaches the API, such as "
+            f"https://api.example.net:{settings.callback_api_port}; without it hosts would use {settings.api_url}"
+        )
+    addresses = {"CALLBACK_API_URL": urlsplit(settings.callback_api_url).hostname, "REDIS_HOST": settings.redis_host}
+    for name, address in addresses.items():
+        if settings.environment == "production" and address and _is_of_each_host(address):
+            yield f"{name}: {address} is every host itself; set the address by which all reach the one that is meant"
+    if _TAILER in roles and not settings.dhcp_path.is_absolute():
+        yield f"DHCP_PATH: {settings.dhcp_path} must be an absolute path, for it is a file on the host of the tailer"
 
 
 def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
@@ -61,6 +87,7 @@ def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
         "CALLBACK_API_URL": settings.api_url,
         "PKI_DIR": f"{FOLDER}/pki",
         **{name: _NAMES[name] for name in _FOLDERS[role]},
+        **({"DHCP_SOURCE": settings.dhcp_source, "DHCP_PATH": str(settings.dhcp_path)} if role is _TAILER else {}),
         **({"VALIDATION_IMAGE": _IMAGE} if _serves_image(settings, role) else {}),
         **dict(_certificates(host, role)),
         **_secrets(settings, host, role),
@@ -81,6 +108,15 @@ def _of_site(settings: Settings, role: HostRole) -> dict[str, str]:
         if value is not None and text != generated.default_text(field):
             found[name] = text
     return found
+
+
+def _is_of_each_host(address: str) -> bool:
+    """Whether an address means the host that uses it."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address == "localhost"
+    return found.is_loopback or found.is_unspecified
 
 
 def _serves_image(settings: Settings, role: HostRole) -> bool:

@@ -37,8 +37,10 @@ class SeveralHosts:
         self.ca = folder / "ca"
         self.ca.mkdir()
         self.env_file = self.ca / ".env"
+        port = free_port()
         self.env_file.write_text(
-            f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={free_port()}\n"
+            f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={port}\n"
+            f"CALLBACK_API_URL=https://127.0.0.1:{port}\n"
             f"IMAGE_PORT={free_port()}\nVALIDATION_IMAGE=elsewhere.iso\n"
             f"PKI_DIR={self.ca}/pki\nAPI_TOKEN={'t' * 16}okenofthesite\nAPI_WORKERS=1\n"
             f"ENVIRONMENT=development\nREDIS_PASSWORD=notusedbyanyhost1234\nDHCP_PATH={folder}/leases.jsonl\n"

@@ -71,6 +71,8 @@ def test_settings_are_those_that_the_service_uses(ca: Enrolling) -> None:
     assert "REDIS_USERNAME=worker-w1\n" in worker
     assert "DHCP_SOURCE" not in worker
     assert "DHCP_SOURCE=isc-log\n" in tailer
+    assert "DHCP_PATH=/var/log/dnsmasq.log\n" in tailer
+    assert "DHCP_PATH" not in worker
     assert "REDIS_USERNAME=tailer-t1\n" in tailer
     assert "BMC_TRIES" not in tailer
 
