@@ -17,14 +17,13 @@ from api.principal import UnknownCallers
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import RunContext
 from api.state.artifacts import Artifacts
-from api.state.enrollments import Enrollments
+from api.state.enrollments import Enrollments, TrustStore
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.job_queues import JobQueues
 from api.state.redis import Database
 from api.state.run_secrets import ImageRecords, RunTokens
 from api.state.store import RunStore
-from api.state.trust import TrustStore
 from bringup import errors, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.files import Reloaded

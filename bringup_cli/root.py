@@ -19,7 +19,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Flask, sushy and rq together take longer to import than most commands take to run.
 COMMANDS = {
     "api": ("bringup_cli.commands.services", "api"),
-    "audit": ("bringup_cli.commands.audit", "audit"),
+    "audit": ("bringup_cli.commands.operators", "audit"),
     "bmc": ("bringup_cli.commands.bmc", "bmc"),
     "config": ("bringup_cli.commands.settings", "config"),
     "demo": ("bringup_cli.commands.demo", "demo"),
@@ -28,10 +28,10 @@ COMMANDS = {
     "explain": ("bringup_cli.commands.devices", "explain"),
     "images": ("bringup_cli.commands.services", "images"),
     "init": ("bringup_cli.commands.settings", "init"),
-    "inventory": ("bringup_cli.commands.inventory", "inventory"),
-    "operator": ("bringup_cli.commands.operator", "operator"),
+    "inventory": ("bringup_cli.commands.settings", "inventory"),
+    "operator": ("bringup_cli.commands.operators", "operator"),
     "pki": ("bringup_cli.commands.pki", "pki"),
-    "queues": ("bringup_cli.commands.queues", "queues"),
+    "queues": ("bringup_cli.commands.runs", "queues"),
     "redis-conf": ("bringup_cli.commands.redis_conf", "redis_conf"),
     "run": ("bringup_cli.commands.runs", "run"),
     "runs": ("bringup_cli.commands.runs", "runs"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.checks import disks, hardware, links
+from agent.checks import disks, hardware
 from agent.checks.result import CheckResult, fail, ok
 from agent.inventory import Collected
 from agent.text import device_text
@@ -20,7 +20,7 @@ def run_all(root: Path, found: Collected) -> list[dict[str, str]]:
         "memory": _guarded(lambda: hardware.check_memory(found.parts["memory"])),
         "disks": _guarded(lambda: disks.check_disks(root)),
         "smart": _guarded(lambda: disks.check_smart(found.parts["disks"])),
-        "links": _guarded(lambda: links.check_links(root, found.parts["interfaces"])),
+        "links": _guarded(lambda: hardware.check_links(root, found.parts["interfaces"])),
         "machine-checks": _guarded(lambda: hardware.check_machine_checks(root)),
         "inventory": _check_inventory(found),
     }

@@ -1,4 +1,4 @@
-"""Whether all the memory is there, and whether the hardware has reported errors of its own.
+"""Whether all the memory is there, the network ports work, and the hardware has reported no errors of its own.
 
 Source: Linux Documentation/admin-guide/ras.rst (EDAC counters); UEFI 2.10 appendix N.2.1 (error severity).
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import kernel, text
 from agent.checks.result import CheckResult, fail, ok, skip, warn, worst
+from agent.text import read_number
 
 # Of the memory that is in the slots, what the kernel may lack. It keeps 1.6 % for its page frames; firmware and kernel
 # keep some more whatever the size, which on a machine of 192 MiB is a fifth of it. A module that was disabled in
@@ -24,6 +25,8 @@ _MCE = re.compile(r"\bmce: .*(uncorrected|fatal|memory failure|machine check:)",
 _SEVERE = re.compile(r"uncorrect|fatal|panic|severity: recoverable|poison", re.IGNORECASE)
 # Lines of the log that a result quotes.
 _MAX_LINES = 3
+# Counters of /sys/class/net/*/statistics that a good cable and port leave at 0.
+_COUNTERS = ("rx_errors", "tx_errors", "rx_crc_errors", "rx_frame_errors", "tx_carrier_errors")
 
 
 def check_memory(memory: dict[str, Any]) -> CheckResult:
@@ -79,3 +82,32 @@ def _log(root: Path) -> CheckResult | None:
     severe = [line for line in errors if _SEVERE.search(line)]
     shown = " | ".join((severe or errors)[:_MAX_LINES])
     return fail(f"kernel: {shown}") if severe else warn(f"kernel: {shown}")
+
+
+def check_links(root: Path, interfaces: list[dict[str, Any]]) -> CheckResult:
+    """At least one port with a carrier and an address; no port with a carrier counts errors.
+
+    A port without a carrier is not a fault: the expectation names the ports that must be cabled.
+
+    Args:
+        root: the folder that holds /sys.
+        interfaces: the inventory's part.
+    """
+    detail = ", ".join(_describe(port) for port in interfaces) or "no network port"
+    if not any(port["has_carrier"] and port["ipv4_address"] for port in interfaces):
+        return fail(f"no port has both a carrier and an address: {detail}")
+    errors = [text for port in interfaces if port["has_carrier"] for text in _errors(root, port["name"])]
+    return warn(f"{', '.join(errors)}; {detail}") if errors else ok(detail)
+
+
+def _describe(port: dict[str, Any]) -> str:
+    if not port["has_carrier"]:
+        return f"{port['name']} no carrier"
+    speed = f" {port['speed_mbps']} Mb/s" if port["speed_mbps"] else ""
+    return f"{port['name']} up{speed} {port['ipv4_address'] or 'no address'}"
+
+
+def _errors(root: Path, port: str) -> list[str]:
+    folder = root / "sys/class/net" / port / "statistics"
+    counts = ((name, read_number(folder / name)) for name in _COUNTERS)
+    return [f"{port} {name} {count}" for name, count in counts if count]

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from api.state.trust import TrustStore
+from api.state.enrollments import TrustStore
 from bringup import errors, files, log
 from bringup.outages import Alarm
 from bringup.settings import Settings

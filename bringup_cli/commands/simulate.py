@@ -9,7 +9,8 @@ import click
 
 from bringup import errors, inventory
 from bringup_cli.context import Context
-from bringup_cli.simulate import Fault, Fleet
+from bringup_cli.simulate.fleet import Fleet
+from bringup_cli.simulate.hardware_report import Fault
 
 _POLL_S = 0.1  # how soon the server sees that it must stop; the library's 0.5 s would make each test's end slower
 

@@ -14,7 +14,7 @@ from bringup.wire.site import HostViewList, Trust, TrustView
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, open_session, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
-from bringup_cli.site import enroll, join, moving, redis_users, sign
+from bringup_cli.site import decide, enroll, join, redis_users, sign
 from bringup_cli.site import revoke as revocation
 from bringup_cli.site.redis_users import Keeper, everywhere
 from bringup_cli.site.registry import Host, HostRole, Registry
@@ -87,7 +87,7 @@ def status(context: Context, output: Output) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         remember(session, {name: found.last(host) for name, host in registry.hosts.items()})
     listed = rows(store_of(settings), registry, found, renew_days=settings.renew_days)
-    trusted = moving.trusted_by(store_of(settings))
+    trusted = decide.trusted_by(store_of(settings))
     for row in listed:
         row["trusts"] = trusted.get(row["host"], [])
     if output == "json":

@@ -11,8 +11,8 @@ import click
 from bringup.settings.rules import Use
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
-from dhcp_tailer import accounting, dry_run, filters, retry, sources, tailer
-from dhcp_tailer.status import status_of
+from dhcp_tailer import accounting, filters, retry, show, sources, tailer
+from dhcp_tailer.show import status_of
 
 
 @click.command()
@@ -60,7 +60,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
     settings = context.settings_for(Use.LEASES)
     outcomes: Counter[accounting.Outcome] = Counter()
     shown = []
-    for one in dry_run.dry_run(file, sources.PARSERS[source or settings.dhcp_source](), filters.Filters.of(settings)):
+    for one in show.dry_run(file, sources.PARSERS[source or settings.dhcp_source](), filters.Filters.of(settings)):
         outcomes[one.outcome] += 1
         if one.outcome is accounting.Outcome.NOT_A_LEASE:
             continue
@@ -84,7 +84,7 @@ def _status(context: Context, output: Output) -> None:
     print_table("Records", ("Outcome", "Number"), list(found.counts.items()))
 
 
-def _print_record(record: dry_run.DryRunRecord) -> None:
+def _print_record(record: show.DryRunRecord) -> None:
     """One JSON object on a line of its own."""
     line: dict[str, Any] = {"outcome": record.outcome.value}
     if record.event:
@@ -94,13 +94,13 @@ def _print_record(record: dry_run.DryRunRecord) -> None:
     click.echo(json.dumps(line))
 
 
-def _print_records(title: str, shown: Sequence[dry_run.DryRunRecord]) -> None:
+def _print_records(title: str, shown: Sequence[show.DryRunRecord]) -> None:
     """One row a record."""
     columns = ("Outcome", "MAC", "IP", "Starts", "Ends", "Host name", "Vendor class", "Run or reason")
     print_table(title, columns, [_row(record) for record in shown])
 
 
-def _row(record: dry_run.DryRunRecord) -> tuple[object, ...]:
+def _row(record: show.DryRunRecord) -> tuple[object, ...]:
     event = record.event
     if event is None:
         why = f"{record.reason}: {record.record}" if record.record else record.reason

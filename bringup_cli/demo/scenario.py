@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from bringup.model import FailureReason, RunState
-from bringup_cli.simulate import Fault
+from bringup_cli.simulate.hardware_report import Fault
 
 # Timeouts of seconds where production has minutes: the whole must fit into a minute and a half. The simulated machines
 # boot in 1.5 s, so 8 s to boot and 6 s without a heartbeat still differ from a slow computer.

@@ -2,8 +2,3 @@
 
 For development, demonstration and tests. Their reports say ``simulated``, and production refuses them.
 """
-
-from bringup_cli.simulate.fleet import Fleet
-from bringup_cli.simulate.hardware_report import Fault
-
-__all__ = ["Fault", "Fleet"]

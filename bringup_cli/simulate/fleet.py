@@ -18,7 +18,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
-from bringup_cli.simulate import image
+from bringup_cli.simulate import simulated_machine
 from bringup_cli.simulate.hardware_report import Fault
 from bringup_cli.simulate.simulated_machine import SimulatedMachine
 from pki import issue, names, profile, store
@@ -60,7 +60,7 @@ class Fleet:
 
         def client_of(media: RunMedia, token: str | None) -> ApiClient:
             own = certificates.settings_for(media.run_id)
-            parameters = image.read_parameters(media.image_url or "", self.address[0], own, contexts)
+            parameters = simulated_machine.read_parameters(media.image_url or "", self.address[0], own, contexts)
             return ApiClient(own, contexts, token=token or parameters.token)
 
         self.machines = {

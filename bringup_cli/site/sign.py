@@ -12,7 +12,7 @@ from pathlib import Path
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
-from bringup_cli.site import enroll, moving
+from bringup_cli.site import decide, enroll
 from bringup_cli.site.decide import Reports, from_issuing, wanted
 from bringup_cli.site.registry import Registry
 from pki import authority, files, names, renew, rollover
@@ -68,8 +68,8 @@ def run_pass(open_session: OpenSession, api: ApiClient) -> Pass:
     for asked in api.get("/enrollments", EnrollmentList).enrollments:
         _answer(open_session, api, reports, asked, done)
     with open_session() as session:
-        moving.write_reports(session, reports)
-        moved, done.waits_for = moving.move_on(session, Registry.read(session.store), reports)
+        decide.write_reports(session, reports)
+        moved, done.waits_for = decide.move_on(session, Registry.read(session.store), reports)
         done.stage = session.rollover.stage if moved is None else moved.stage
     if moved is not None:
         with open_session() as session:

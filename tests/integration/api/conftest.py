@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 from api.app import PREFIX, create_app
 from bringup.inventory import Inventory
 from bringup.settings import Settings
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 from tests.conftest import TOKEN
 
 INVENTORY = """

@@ -15,7 +15,7 @@ from bringup.settings import Settings
 from bringup.settings.rules import Use
 from bringup_cli.commands.devices import device_learn
 from bringup_cli.context import Context
-from bringup_cli.simulate import Fault
+from bringup_cli.simulate.hardware_report import Fault
 from tests.integration.api.conftest import RUN_A, Api
 
 Learn = Callable[..., Result]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bringup.settings import Settings
-from bringup_cli.simulate import Fault
+from bringup_cli.simulate.hardware_report import Fault
 from tests.conftest import TOKEN
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
 

@@ -9,7 +9,7 @@ import pytest
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
-from bringup_cli.simulate import Fault
+from bringup_cli.simulate.hardware_report import Fault
 from tests.integration.api.conftest import INVENTORY, RUN_A, Api
 from tests.integration.api.test_tls_failure import failure, post
 

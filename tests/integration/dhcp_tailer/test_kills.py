@@ -12,7 +12,7 @@ import pytest
 
 from bringup.settings import Settings
 from dhcp_tailer.retry import Stop
-from dhcp_tailer.status import status_of
+from dhcp_tailer.show import status_of
 from dhcp_tailer.tailer import run
 from tests.conftest import MakeSettings
 

@@ -12,8 +12,7 @@ from bringup.inventory import Inventory
 from bringup.model import LeaseEvent
 from bringup.queues import Queues
 from bringup_cli.demo.stack import Stack
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.integration.api.conftest import EPOCH, INVENTORY, LEASE, RUN_A, RUN_B
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from api.est.trust import CrlWriter
-from api.state.trust import TrustStore
+from api.state.enrollments import TrustStore
 from bringup.errors import RedisUnavailable
 from bringup.settings import Settings
 from pki.authority import Authority, pem

@@ -17,8 +17,7 @@ from bringup.model import DeviceState, FailureReason, JobKind, LeaseEvent, RunSt
 from bringup.settings import Settings
 from bringup.wire.machine import Heartbeat
 from bringup.wire.run import EventType, RunEvent
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 
 SETTINGS = Settings()
 T0 = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from bringup.errors import InventoryError
 from bringup.inventory import Inventory
-from bringup_cli.commands.inventory import inventory
+from bringup_cli.commands.settings import inventory
 from bringup_cli.context import Context
 
 GOOD = '[[device]]\nname = "a"\nbmc = "https://10.0.0.1"\nbmc_mac = "52:54:00:aa:00:01"\n'

@@ -7,8 +7,7 @@ from bringup.inventory import Device
 from bringup.model import RunState
 from bringup.verdict.judge import judge
 from bringup.wire.report import AgentCheck, CheckStatus, Report
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 
 DEVICE = Device.model_validate(
     {

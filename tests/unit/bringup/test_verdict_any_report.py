@@ -11,8 +11,7 @@ from bringup.expectation import Expectation
 from bringup.model import RunState
 from bringup.verdict.judge import judge
 from bringup.wire.report import Report
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 from tests.unit.bringup.test_verdict_parts import DEVICE as PARTS
 
 Path = tuple[str | int, ...]

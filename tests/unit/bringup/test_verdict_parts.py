@@ -8,8 +8,7 @@ from bringup.inventory import Device
 from bringup.model import RunState
 from bringup.verdict.judge import judge
 from bringup.wire.report import AgentCheck, CheckStatus, Report
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 
 MAC = "02:00:00:00:00:02"
 NIC, GPU = "15b3:1017", "10de:2330"

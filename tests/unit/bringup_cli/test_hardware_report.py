@@ -3,8 +3,7 @@
 import pytest
 
 from bringup.inventory import Device
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 
 
 def serial_of(name: str, **entry: object) -> str | None:

@@ -15,8 +15,7 @@ from bringup.verdict.judge import judge
 from bringup.wire.report import Report
 from bringup_cli.learn.learned import expected_of, learn
 from bringup_cli.learn.proposal import extend, propose
-from bringup_cli.simulate import Fault
-from bringup_cli.simulate.hardware_report import report_of
+from bringup_cli.simulate.hardware_report import Fault, report_of
 from tests.unit.bringup.test_verdict_any_report import DEVICE
 
 ROOT = Path(__file__).parents[3]

@@ -14,12 +14,11 @@ from bringup.outages import Outages
 from bringup_cli.root import cli
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
 from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
-from dhcp_tailer.dry_run import dry_run
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import open_follower
 from dhcp_tailer.retry import Retry, Stop
+from dhcp_tailer.show import TailerStatus, dry_run, status_of
 from dhcp_tailer.sources import PARSERS
-from dhcp_tailer.status import TailerStatus, status_of
 from dhcp_tailer.tailer import Tailer, resume
 from dhcp_tailer.watch import PollingWatcher
 from tests.conftest import MakeSettings

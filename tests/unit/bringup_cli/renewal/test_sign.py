@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bringup.connections.api_client import ApiClient
 from bringup.wire.site import HeldCertificate, HostReport, HostView
-from bringup_cli.site.moving import check_hosts, read_reports
+from bringup_cli.site.decide import check_hosts, read_reports
 from bringup_cli.site.registry import Registry
 from bringup_cli.site.sign import Pass, prepare, run_pass
 from pki import rollover

@@ -1,14 +1,22 @@
-"""``bringup operator``: the people who may use the API. Runs on each host of the API, where their file is."""
+"""``bringup operator`` and ``bringup audit``: the people who may use the API, and who changed what.
+
+Both run on a host of the API, where these files are.
+"""
+
+from datetime import datetime
+from pathlib import Path
 
 import click
 
-from bringup.audit import AuditLog, entry_of_host
+from bringup.audit import AuditLog, entry_of_host, read, verify
 from bringup.model import utc_now
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings import Settings
 from bringup.settings.generated import new_secret
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_line, print_table
+
+_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 
 
 @click.group()
@@ -68,3 +76,51 @@ def operator_remove(context: Context, name: str) -> None:
 def _record(settings: Settings, action: str, who: Operator, **states: str) -> None:
     """First the record, then the change: a change without a record is worse than a record without a change."""
     AuditLog(settings.audit_path).append(entry_of_host(action, f"operator/{who.name}", **states))
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit log of this host, and prove that nothing in it was altered or removed."""
+
+
+@audit.command("verify")
+@_file
+@output_option
+@click.pass_obj
+def audit_verify(context: Context, file: Path | None, output: Output) -> None:
+    """Check every line of the log against the line before it, and its end against its head."""
+    path = file or context.settings_for().audit_path
+    newest = verify(path)
+    if output == "json":
+        print_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
+        return
+    print_line(f"{path} is whole: {newest.number} lines, each follows the one before it. Newest: {newest.digest}")
+
+
+@audit.command("show")
+@_file
+@click.option("--who", help="Only what this person or service did.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only from then on (UTC).")
+@output_option
+@click.pass_obj
+def audit_show(context: Context, file: Path | None, who: str | None, since: datetime | None, output: Output) -> None:
+    """List who changed what, oldest first."""
+    found = [
+        entry
+        for entry in read(file or context.settings_for().audit_path)
+        if (who is None or entry.who == who) and (since is None or entry.at.replace(tzinfo=None) >= since)
+    ]
+    if output == "json":
+        print_json([entry.model_dump(mode="json") for entry in found])
+        return
+    print_table(
+        "Changes by people, oldest first",
+        ("Time", "Who", "Role", "From", "Action", "Of", "Result", "Before", "After", "Detail"),
+        [
+            (
+                *(entry.at.isoformat(timespec="seconds"), entry.who, entry.role, entry.address, entry.action),
+                *(entry.target, entry.result, entry.before, entry.after, entry.detail),
+            )
+            for entry in found
+        ],
+    )
