@@ -23,7 +23,7 @@ REDIS_REFUSALS = {f"7.redis.{case}" for case in (*STRANGERS, "old-tls", "plain-t
 API_REFUSALS = {f"7.api.{case}" for case in (*STRANGERS, "old-tls", "plain-text", "revoked", "wrong-token")}
 # What cannot be shown as long as nobody gets in at all (3c: the clock of Redis). A chain that is broken (4) leaves
 # a part of 6 unlooked at.
-REDIS_SHUT = {"1a", "1b", "1c", "2b", "3c", *REDIS_REFUSALS}
+REDIS_SHUT = {"1a", "1b", "1c", "1e", "1f", "1h", "1i", "2b", "3c", *REDIS_REFUSALS}
 API_SHUT = {"3b", *API_REFUSALS}
 REDIS, WORKER, API = (Identity(role, role.value) for role in (Role.REDIS, Role.WORKER, Role.API))
 REDIS_FILES, API_FILES, WORKER_FILES = "redis/redis", "api/api", "workers/worker"
@@ -233,7 +233,7 @@ WITH_TLS = (
     fault(
         "wrong password",
         WRONG_PASSWORD,
-        {"1a", "1b", "1c", "2b", "3c", "7.redis.plain-port"},
+        {"1a", "1b", "1c", "1e", "1f", "1h", "1i", "2b", "3c", "7.redis.plain-port"},
         "1a",
         "invalid username-password pair",
     ),
@@ -349,9 +349,21 @@ WITH_TLS = (
 WITHOUT_TLS = (
     fault("Redis has lost changes", lost_changes, {"3e"}, "3e", "has lost 7 changes", "--accept-redis"),
     fault(
-        "wrong password", WRONG_PASSWORD, {"1a", "1c", "2a"}, "1a", "invalid username-password pair", "REDIS_PASSWORD"
+        "wrong password",
+        WRONG_PASSWORD,
+        {"1a", "1c", "1e", "1f", "2a"},
+        "1a",
+        "invalid username-password pair",
+        "REDIS_PASSWORD",
     ),
-    fault("Redis is down", redis_is_down, {"1a", "1c", "2a", "3a"}, "1a", "nothing listens", "it is not running"),
+    fault(
+        "Redis is down",
+        redis_is_down,
+        {"1a", "1c", "1e", "1f", "2a", "3a"},
+        "1a",
+        "nothing listens",
+        "it is not running",
+    ),
     fault("Redis asks for no password", a_default_user_without_password, {"1a"}, "1a", "answers without a password"),
     fault("a stranger on the API's port", a_stranger, {"3a", "7.api.wrong-token"}, "3a", "SimpleHTTP"),
     fault("wrong API token", here(api_token=SecretStr("x" * 32)), {"3a"}, "3a", "401", "API_TOKEN"),

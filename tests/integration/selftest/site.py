@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +77,8 @@ class Site:
         target = TargetInstallation(self.settings.model_copy(update=dict(changes)), now=now)
         started = time.monotonic()
         try:
-            outcomes = run(target, CATALOG)
+            with chdir(self.folder):  # where operators run it: files are named as they lie there
+                outcomes = run(target, CATALOG)
         finally:
             target.close()
         return Found(outcomes, time.monotonic() - started)
@@ -173,6 +174,11 @@ class Site:
             yield
         finally:
             self.stack.run_redis()
+
+    def restart_redis(self) -> None:
+        """Redis reads its files again."""
+        self.stack.stop("redis")
+        self.stack.run_redis()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

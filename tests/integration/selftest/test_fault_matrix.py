@@ -3,6 +3,7 @@
 import pytest
 
 from pki.check import Status
+from tests.integration.selftest import redis_faults
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 
@@ -37,19 +38,19 @@ def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_nee
     assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
 
 
-@pytest.mark.parametrize("fault", WITH_TLS, ids=_named)
+@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS], ids=_named)
 def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault)
 
 
-@pytest.mark.parametrize("fault", WITHOUT_TLS, ids=_named)
+@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS], ids=_named)
 def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault)
 
 
 def test_tls_where_the_flags_say_plain_is_named_for_both(tls_site: Site) -> None:
     tested = tls_site.tested({"redis_use_tls": False, "api_use_tls": False})
-    assert tested.failing == {"1a", "1c", "2a", "3a", "7.api.wrong-token"}
+    assert tested.failing == {"1a", "1c", "1e", "1f", "2a", "3a", "7.api.wrong-token"}
     assert "set REDIS_USE_TLS=true" in tested.text("1a")
     assert "set API_USE_TLS=true" in tested.text("3a")
 
