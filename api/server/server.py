@@ -154,7 +154,7 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
         "control_socket_disable": True,
         "proc_name": f"bringup-{listener.name}",
         "loglevel": settings.log_level.lower(),
-        "logger_class": "api.server.server.ApiServerLog",
+        "logger_class": "api.server.server.ServerLog",
         "accesslog": "-",
         "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
         "forwarded_allow_ips": "",
