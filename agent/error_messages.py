@@ -6,13 +6,12 @@ import ssl
 from datetime import UTC, datetime
 from enum import Enum
 
-from agent.api import Response
-from agent.tls_failures import ConnectionSettings, failure_text
+from agent import api, tls_failures
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: OpenSSL x509_vfy.h
 _CLOCK_ERRORS = (9, 10)
 # Settings on the API's host, which makes the parameters of the image of them.
-_TO_API = ConnectionSettings("API_USE_TLS", "RUN_CERTIFICATE_COMMAND", "API_TLS_CA", "CALLBACK_API_URL")
+_TO_API = tls_failures.ConnectionSettings("API_USE_TLS", "RUN_CERTIFICATE_COMMAND", "API_TLS_CA", "CALLBACK_API_URL")
 # The first class that fits counts, so special ones come first: most of these are OSErrors too.
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "the name of the API at {address} does not resolve ({reason}): look at DNS and at CALLBACK_URL"),
@@ -52,9 +51,9 @@ def describe_error(error: Exception, address: str, now: float, *, uses_tls: bool
     """
     if isinstance(error, ssl.SSLError):
         at = f" (this machine's time is {_utc(now)})" if tls_failure(error) is TlsFailureReason.CLOCK else ""
-        return f"no TLS with {address}: {failure_text(error, _TO_API, uses_tls=True)}{at}"
+        return f"no TLS with {address}: {tls_failures.failure_text(error, _TO_API, uses_tls=True)}{at}"
     if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError):
-        return f"{address} does not speak HTTP: {failure_text(error, _TO_API, uses_tls=uses_tls)}"
+        return f"{address} does not speak HTTP: {tls_failures.failure_text(error, _TO_API, uses_tls=uses_tls)}"
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
     for kind, text in _CAUSES:
         if isinstance(error, kind):
@@ -62,7 +61,7 @@ def describe_error(error: Exception, address: str, now: float, *, uses_tls: bool
     return f"the call to {address} failed ({type(error).__name__}: {error})"
 
 
-def describe_refusal(response: Response, address: str) -> str:
+def describe_refusal(response: api.Response, address: str) -> str:
     """What a response other than success means; ``address`` is HOST:PORT."""
     text = str(response.body.get("detail", ""))[:_MAX_DETAIL]
     detail = f" ({text})" if text else ""

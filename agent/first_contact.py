@@ -7,11 +7,8 @@ import hashlib
 import hmac
 import http.client
 
-from agent import error_messages, tls
+from agent import error_messages, heartbeat, parameters, system, tls
 from agent.api import Api, Response, RunOver, jitter, retry_delay
-from agent.heartbeat import Heartbeats
-from agent.parameters import Parameters
-from agent.system import LocalSystem
 from agent.text import device_text
 
 # Tries in a row that must fail by the certificate, over about 20 s, before that is reported: the report ends the run,
@@ -21,7 +18,9 @@ _RECORDED = (200, 202)
 _RUN_ENDED = 410
 
 
-def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: LocalSystem) -> Response:
+def reach(
+    api: Api, heartbeats: heartbeat.Heartbeats, params: parameters.Parameters, machine: system.LocalSystem
+) -> Response:
     """Send heartbeats until the first is accepted. Each failure is one line on the console.
 
     Args:
@@ -56,7 +55,7 @@ def reach(api: Api, heartbeats: Heartbeats, params: Parameters, machine: LocalSy
 
 
 def _report_tls_failure(
-    params: Parameters, failure: error_messages.TlsFailureReason, text: str, machine: LocalSystem
+    params: parameters.Parameters, failure: error_messages.TlsFailureReason, text: str, machine: system.LocalSystem
 ) -> None:
     """Report over a connection that verifies nothing.
 
@@ -75,7 +74,7 @@ def _report_tls_failure(
 
 
 def tls_failure_message(
-    params: Parameters, failure: error_messages.TlsFailureReason, boot_id: str, detail: str
+    params: parameters.Parameters, failure: error_messages.TlsFailureReason, boot_id: str, detail: str
 ) -> dict[str, object]:
     """The report of a TLS failure, as `bringup.wire.machine.TlsFailure` has it.
 
@@ -93,7 +92,7 @@ def tls_failure_message(
     }
 
 
-def proof(params: Parameters, failure: error_messages.TlsFailureReason) -> str:
+def proof(params: parameters.Parameters, failure: error_messages.TlsFailureReason) -> str:
     """An HMAC that shows that this machine holds the run's token without sending it. Source: RFC 2104."""
     key = hashlib.sha256(params.token.encode()).hexdigest()
     text = f"{params.run_id}:{failure.value}"

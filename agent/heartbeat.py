@@ -3,9 +3,8 @@
 import http.client
 import threading
 
-from agent import error_messages
+from agent import error_messages, system
 from agent.api import Api, Response, RunOver, jitter
-from agent.system import LocalSystem
 
 _ENDED = (404, 410)
 # Seconds between two heartbeats, whatever the API asks for: a wrong value must neither flood it nor silence a machine.
@@ -16,7 +15,7 @@ _MAX_INTERVAL_S = 3600.0
 class Heartbeats:
     """The heartbeats of one run. ``stage`` is what the agent does now; people see it in the run."""
 
-    def __init__(self, api: Api, machine: LocalSystem) -> None:
+    def __init__(self, api: Api, machine: system.LocalSystem) -> None:
         """Nothing is sent yet."""
         self.stage = "network"
         self._api = api

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from agent import checks, inventory, network
-from agent.heartbeat import Heartbeats
+from agent import checks, heartbeat, inventory, lldp, network, system
 from agent.inventory.disks import block_devices
-from agent.lldp import Neighbours
-from agent.system import LocalSystem
 
 # Seconds without a new disk or port after which the machine counts as complete: the image's init loads the drivers of
 # new devices after 1, 1, 2 and 4 s (scripts/iso/root/init).
@@ -18,7 +15,7 @@ _POLL_S = 0.5
 Findings = tuple[dict[str, Any], list[dict[str, str]]]
 
 
-def inspect(machine: LocalSystem, heartbeats: Heartbeats, neighbours: Neighbours) -> Findings:
+def inspect(machine: system.LocalSystem, heartbeats: heartbeat.Heartbeats, neighbours: lldp.Neighbours) -> Findings:
     """The inventory and the results of the checks, of a machine with no new disk or port for 5 s.
 
     The wait for the neighbours is part of these 5 s; usually it is far longer, and costs nothing more.
@@ -47,12 +44,14 @@ def inspect(machine: LocalSystem, heartbeats: Heartbeats, neighbours: Neighbours
     return inventory.with_neighbours(found.parts, neighbours.announcements()), results
 
 
-def _inspect_once(machine: LocalSystem, heartbeats: Heartbeats) -> tuple[inventory.Collected, list[dict[str, str]]]:
+def _inspect_once(
+    machine: system.LocalSystem, heartbeats: heartbeat.Heartbeats
+) -> tuple[inventory.Collected, list[dict[str, str]]]:
     heartbeats.enter("inventory")
     found = inventory.collect(machine.root, machine.kernel, machine.system)
     heartbeats.enter("checks")
     return found, checks.run_all(machine.root, found)
 
 
-def _devices(machine: LocalSystem) -> tuple[list[str], list[str]]:
+def _devices(machine: system.LocalSystem) -> tuple[list[str], list[str]]:
     return block_devices(machine.root), network.ports(machine.root)

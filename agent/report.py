@@ -3,10 +3,8 @@
 import http.client
 import json
 
-from agent import __version__, error_messages, kernel, log
+from agent import __version__, error_messages, heartbeat, kernel, log, system
 from agent.api import Api, Response, RunOver, retry_delay
-from agent.heartbeat import Heartbeats
-from agent.system import LocalSystem
 
 # No later try can succeed: the run is over (404, 410), has another report (409), or the API cannot read ours.
 _FINAL = (404, 409, 410, 413, 422)
@@ -33,13 +31,13 @@ def compose(
     }
 
 
-def upload_logs(api: Api, machine: LocalSystem) -> None:
+def upload_logs(api: Api, machine: system.LocalSystem) -> None:
     """Store the kernel's log and the agent's own with the run."""
     upload(api, "dmesg.log", kernel.log_text(machine.root), machine)
     upload(api, "agent.log", machine.log.content(), machine)
 
 
-def upload(api: Api, name: str, content: bytes, machine: LocalSystem) -> None:
+def upload(api: Api, name: str, content: bytes, machine: system.LocalSystem) -> None:
     """Store one log with the run. One try, and a failure is logged only: the report is what counts.
 
     Args:
@@ -57,7 +55,7 @@ def upload(api: Api, name: str, content: bytes, machine: LocalSystem) -> None:
         machine.log.show(f"{name} was not uploaded: the API answers {response.status}")
 
 
-def deliver(api: Api, report: dict[str, object], heartbeats: Heartbeats, machine: LocalSystem) -> str:
+def deliver(api: Api, report: dict[str, object], heartbeats: heartbeat.Heartbeats, machine: system.LocalSystem) -> str:
     """Post the report until the API has recorded it. Returns the state of the run.
 
     Args:
@@ -80,7 +78,7 @@ def deliver(api: Api, report: dict[str, object], heartbeats: Heartbeats, machine
         machine.system.pause(retry_delay(response.retry_after if response else ""))
 
 
-def _post(api: Api, body: bytes, machine: LocalSystem) -> Response | None:
+def _post(api: Api, body: bytes, machine: system.LocalSystem) -> Response | None:
     try:
         response = api.call("POST", "report", body)
     except (OSError, http.client.HTTPException) as error:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from agent.parameters import BadParameters, Parameters
-from agent.tls_failures import check_role
+from agent import parameters, tls_failures
 
 
 class _SocketToApi(ssl.SSLSocket):
@@ -19,10 +18,10 @@ class _SocketToApi(ssl.SSLSocket):
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
         super().do_handshake(*args, **kwargs)
-        check_role(self.getpeercert(), "api")
+        tls_failures.check_role(self.getpeercert(), "api")
 
 
-def verifying_context(params: Parameters) -> ssl.SSLContext:
+def verifying_context(params: parameters.Parameters) -> ssl.SSLContext:
     """Trusts the CA of the image alone, checks the host's name and its role, speaks TLS 1.2 or newer.
 
     Raises:
@@ -32,12 +31,12 @@ def verifying_context(params: Parameters) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cadata=params.ca_pem)
     except (ssl.SSLError, TypeError, ValueError):
-        raise BadParameters("its ca_pem is no certificate: look at the CA file of the API") from None
+        raise parameters.BadParameters("its ca_pem is no certificate: look at the CA file of the API") from None
     context.sslsocket_class = _SocketToApi
     return context
 
 
-def insecure_context(params: Parameters) -> ssl.SSLContext:
+def insecure_context(params: parameters.Parameters) -> ssl.SSLContext:
     """Verifies nothing: only for messages that anyone may read.
 
     The client certificate is shown where there is one: it is public, and its key does not leave this machine.
@@ -51,7 +50,7 @@ def insecure_context(params: Parameters) -> ssl.SSLContext:
     return context
 
 
-def _context(params: Parameters) -> ssl.SSLContext:
+def _context(params: parameters.Parameters) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if params.client_cert_pem and params.client_key_pem:
@@ -64,7 +63,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str
         try:
             context.load_cert_chain(path)
         except (ssl.SSLError, OSError):
-            raise BadParameters("its client_cert_pem and client_key_pem are no pair") from None
+            raise parameters.BadParameters("its client_cert_pem and client_key_pem are no pair") from None
 
 
 @contextmanager

@@ -11,24 +11,17 @@ from flask import Flask, current_app
 
 from api.http import problems
 from api.http.openapi import document
-from api.images.base_image import BaseImageFile
-from api.images.image_store import Images
+from api.images import base_image, image_store
 from api.principal import UnknownCallers
-from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.states import RunContext
+from api.runs import records, states
+from api.state import inventories, job_queues, redis, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.installation import Installation
-from api.state.inventories import InventoryHosts
-from api.state.job_queues import JobQueues
-from api.state.redis import Database
-from api.state.run_secrets import ImageRecords, RunTokens
 from api.state.store import RunStore
-from bringup import errors, tls
+from bringup import errors, files, outages, tls
 from bringup.connections.redis_client import connect_redis
-from bringup.files import Reloaded
 from bringup.operators import Operators
-from bringup.outages import Alarm
 from bringup.settings import Settings
 
 # Of the application's extensions, as Flask recommends: no global holds a connection.
@@ -40,19 +33,19 @@ class Services:
     """The settings and stores of one application."""
 
     settings: Settings
-    database: Database
-    hosts: InventoryHosts
+    database: redis.Database
+    hosts: inventories.InventoryHosts
     store: RunStore
-    tokens: RunTokens
+    tokens: run_secrets.RunTokens
     artifacts: Artifacts
-    queues: JobQueues
-    images: Images
+    queues: job_queues.JobQueues
+    images: image_store.Images
     certificate_commands: BoundedSemaphore  # RUN_CERTIFICATE_COMMAND: so many run at the same time
     serves_images: bool  # on this port; they may have one of their own
     installation: Installation
     enrollments: Enrollments
     trust: TrustStore
-    operators: Reloaded[Operators]
+    operators: files.Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
     openapi: Callable[[], Mapping[str, Any]]
@@ -67,9 +60,9 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     Raises:
         SettingsError: STATE_DIR cannot be used, or VALIDATION_IMAGE names a file that is no image.
     """
-    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
+    database = redis.Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
-    hosts = InventoryHosts(database, settings)
+    hosts = inventories.InventoryHosts(database, settings)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     return Services(
@@ -77,10 +70,12 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         database=database,
         hosts=hosts,
         store=RunStore(database, hosts, installation, keep),
-        tokens=RunTokens(database, keep),
+        tokens=run_secrets.RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
-        queues=JobQueues(database),
-        images=Images(ImageRecords(database, keep), BaseImageFile(image) if image else None),
+        queues=job_queues.JobQueues(database),
+        images=image_store.Images(
+            run_secrets.ImageRecords(database, keep), base_image.BaseImageFile(image) if image else None
+        ),
         # A command may take 20 s, and its request holds a slot meanwhile: three quarters are left for all others.
         certificate_commands=BoundedSemaphore(max(1, settings.api_threads // 4)),
         serves_images=serves_images,
@@ -95,10 +90,12 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     )
 
 
-def _operators(settings: Settings) -> Reloaded[Operators]:
+def _operators(settings: Settings) -> files.Reloaded[Operators]:
     path = settings.operators_file
-    alarm = Alarm("api", "OPERATORS_FILE cannot be used: no operator is let in", "OPERATORS_FILE can be used again")
-    return Reloaded([path], lambda: Operators.read(path), alarm=alarm)
+    alarm = outages.Alarm(
+        "api", "OPERATORS_FILE cannot be used: no operator is let in", "OPERATORS_FILE can be used again"
+    )
+    return files.Reloaded([path], lambda: Operators.read(path), alarm=alarm)
 
 
 def services() -> Services:
@@ -107,7 +104,7 @@ def services() -> Services:
     return found
 
 
-def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
+def change_run(run_id: str, compute: Callable[[states.RunContext], records.Change]) -> records.Change:
     """Apply ``compute`` to the run as it is now.
 
     Raises:
@@ -118,8 +115,8 @@ def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
     # Before the transaction, which may run several times and must compute the same.
     refused, now = given.tokens.refused(run_id), given.store.now()
 
-    def in_context(run: RunRecord, device: KnownDevice) -> Change:
-        return compute(RunContext(run, device, now, given.settings, refused, inventory=given.store.inventory()))
+    def in_context(run: records.RunRecord, device: records.KnownDevice) -> records.Change:
+        return compute(states.RunContext(run, device, now, given.settings, refused, inventory=given.store.inventory()))
 
     change = given.store.change_run(run_id, in_context)
     if change is None:
@@ -127,7 +124,7 @@ def change_run(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
     return change
 
 
-def change_run_or_refuse(run_id: str, compute: Callable[[RunContext], Change]) -> Change:
+def change_run_or_refuse(run_id: str, compute: Callable[[states.RunContext], records.Change]) -> records.Change:
     """The same; what does not apply is a conflict.
 
     Raises:

@@ -10,12 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bringup import log
+from bringup import errors, log, outages, peer_role
 from bringup.crl import CrlLife, CrlWatch
-from bringup.errors import SettingsError
 from bringup.files import Reloaded
-from bringup.outages import Alarm
-from bringup.peer_role import ServerRole, socket_to
 from bringup.settings import Settings
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -49,7 +46,7 @@ def _entry(
     files: tuple[Path, ...], build: Callable[[], ssl.SSLContext], clock: Callable[[], float]
 ) -> Reloaded[ssl.SSLContext]:
     names = ", ".join(map(str, files))
-    alarm = Alarm(
+    alarm = outages.Alarm(
         "tls",
         "certificate files are not usable: the last good ones stay in use",
         "certificate files are usable again",
@@ -67,9 +64,9 @@ class ClientContexts:
     """Contexts for our side of connections to Redis and to the API."""
 
     def __init__(self) -> None:
-        self._caches = {role: ContextCache() for role in ServerRole}
+        self._caches = {role: ContextCache() for role in peer_role.ServerRole}
 
-    def get(self, role: ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+    def get(self, role: peer_role.ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
         """A context that trusts ``ca`` alone, checks host name and role of the server, and presents ``cert``.
 
         Ask for it at each connection: it is another one when the files were renewed.
@@ -131,7 +128,7 @@ class ServerContexts:
 def for_redis(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:
     """The context for Redis connections under ``settings``."""
     return contexts.get(
-        ServerRole.REDIS,
+        peer_role.ServerRole.REDIS,
         settings.path_of("redis_tls_ca"),
         settings.path_of("redis_tls_cert"),
         settings.path_of("redis_tls_key"),
@@ -141,7 +138,7 @@ def for_redis(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:
 def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:
     """The context for connections to the callback API under ``settings``."""
     return contexts.get(
-        ServerRole.API,
+        peer_role.ServerRole.API,
         settings.path_of("api_tls_ca"),
         settings.path_of("api_client_cert"),
         settings.path_of("api_client_key"),
@@ -166,10 +163,10 @@ def has_only_session_data(connection: socket.socket) -> bool:
     return False
 
 
-def _client_context(role: ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+def _client_context(role: peer_role.ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies and checks host names by default
     _load(context, ca, cert, key)
-    context.sslsocket_class = socket_to(role)
+    context.sslsocket_class = peer_role.socket_to(role)
     return context
 
 
@@ -181,11 +178,11 @@ def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"{ca}: no usable CA certificate: {_reason(error)}"]) from None
+        raise errors.SettingsError([f"{ca}: no usable CA certificate: {_reason(error)}"]) from None
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
+        raise errors.SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
 
 
 def _require(path: Path) -> None:
@@ -193,7 +190,7 @@ def _require(path: Path) -> None:
     try:
         path.stat()
     except OSError as error:
-        raise SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
+        raise errors.SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
 
 
 def _load_crl(context: ssl.SSLContext, crl: Path) -> CrlLife:
@@ -202,7 +199,9 @@ def _load_crl(context: ssl.SSLContext, crl: Path) -> CrlLife:
         context.load_verify_locations(cafile=crl)
         life = CrlLife.read(crl)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise SettingsError([f"{crl}: no usable revocation list: {_reason(error)}; run bringup pki crl"]) from None
+        raise errors.SettingsError(
+            [f"{crl}: no usable revocation list: {_reason(error)}; run bringup pki crl"]
+        ) from None
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return life
 

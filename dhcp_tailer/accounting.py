@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bringup import log, text
-from bringup.outages import Alarm
+from bringup import log, outages, text
 from dhcp_tailer.framing import SHOWN
 
 _log = log.get(__name__)
@@ -121,7 +120,7 @@ class TextfileMetrics(Collector):
         self._lag_bytes = 0
         self._readable = True
         lost, back = "the metrics cannot be written", "the metrics can be written again"
-        self._alarm = Alarm(__name__, lost, back, file=str(file))
+        self._alarm = outages.Alarm(__name__, lost, back, file=str(file))
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 

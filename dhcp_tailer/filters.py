@@ -8,11 +8,8 @@ from typing import Any, Self
 
 import re2
 
-from bringup.errors import InventoryError
-from bringup.files import Reloaded
+from bringup import errors, files, model, outages
 from bringup.inventory import Inventory
-from bringup.model import LeaseAction, LeaseEvent
-from bringup.outages import Alarm
 from bringup.settings import Settings
 from dhcp_tailer.accounting import Outcome
 
@@ -23,9 +20,9 @@ LONGEST_VENDOR_CLASS = 1024
 # Only a new lease leads to a run: a machine that renews or gives up its lease must not be powered for that.
 _NO_NEW_LEASE = MappingProxyType(
     {
-        LeaseAction.RENEWED: Outcome.RENEWAL,
-        LeaseAction.RELEASED: Outcome.RELEASED,
-        LeaseAction.EXPIRED: Outcome.EXPIRED,
+        model.LeaseAction.RENEWED: Outcome.RENEWAL,
+        model.LeaseAction.RELEASED: Outcome.RELEASED,
+        model.LeaseAction.EXPIRED: Outcome.EXPIRED,
     }
 )
 
@@ -62,7 +59,7 @@ class Filters:
         known = inventory_filter(settings.devices_file) if settings.dhcp_inventory_only else None
         return cls(networks=networks, vendor=vendor, known=known)
 
-    def outcome(self, event: LeaseEvent) -> Outcome | None:
+    def outcome(self, event: model.LeaseEvent) -> Outcome | None:
         """The outcome of an event that leads to no run; None of one that does."""
         if event.action in _NO_NEW_LEASE:
             return _NO_NEW_LEASE[event.action]
@@ -85,14 +82,14 @@ def inventory_filter(path: Path) -> Callable[[str], bool]:
         InventoryError: the file cannot be read now; at the start a mistake in it is better reported than ignored.
     """
     lost = "the inventory cannot be read; no lease is filtered by it until it can"
-    alarm = Alarm(__name__, lost, "the inventory can be read again")
-    inventory = Reloaded([path], lambda: Inventory.read(path), alarm=alarm)
+    alarm = outages.Alarm(__name__, lost, "the inventory can be read again")
+    inventory = files.Reloaded([path], lambda: Inventory.read(path), alarm=alarm)
     inventory.current()
 
     def is_known(mac: str) -> bool:
         try:
             return inventory.current().device_of(mac) is not None
-        except InventoryError:
+        except errors.InventoryError:
             return True
 
     return is_known

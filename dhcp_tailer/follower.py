@@ -8,7 +8,8 @@ from dhcp_tailer.framing import LINES, Layout, Record
 from dhcp_tailer.open_file import OpenFile, Position, Rewritten
 from dhcp_tailer.rotation import Likeness, Rotation, likeness
 from dhcp_tailer.snapshots import SnapshotFollower
-from dhcp_tailer.sources import DnsmasqLeases, Parser
+from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
+from dhcp_tailer.sources.parser import Parser
 from dhcp_tailer.watch import availability
 
 _log = log.get(__name__)

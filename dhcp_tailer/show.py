@@ -10,14 +10,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bringup.errors import PermanentError
-from bringup.model import LeaseEvent
+from bringup import errors, model
 from bringup.settings import Settings
 from dhcp_tailer.accounting import Outcome, excerpt
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, is_locked, read_checkpoint
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import BATCH, open_follower
-from dhcp_tailer.sources import Parser, Skip, parse_record
+from dhcp_tailer.sources.parser import Parser, Skip, parse_record
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class DryRunRecord:
     """One record, and the outcome that it would have."""
 
     outcome: Outcome
-    event: LeaseEvent | None = None
+    event: model.LeaseEvent | None = None
     reason: str | None = None
     record: str | None = None  # its beginning, if it is malformed; safe for a terminal
 
@@ -49,12 +48,12 @@ def dry_run(path: Path, parser: Parser, filters: Filters) -> Iterator[DryRunReco
                 yield _reported(parse_record(parser, record), record.data, filters, seen)
                 follower.done(record)
         if follower.unavailable:
-            raise PermanentError(f"{path} cannot be read: {follower.unavailable}")
+            raise errors.PermanentError(f"{path} cannot be read: {follower.unavailable}")
     finally:
         follower.close()
 
 
-def _reported(parsed: LeaseEvent | Skip, data: bytes, filters: Filters, seen: set[str]) -> DryRunRecord:
+def _reported(parsed: model.LeaseEvent | Skip, data: bytes, filters: Filters, seen: set[str]) -> DryRunRecord:
     if isinstance(parsed, Skip):
         return DryRunRecord(parsed.outcome, reason=parsed.reason, record=excerpt(data) if parsed.malformed else None)
     outcome = filters.outcome(parsed)
@@ -90,7 +89,7 @@ def status_of(settings: Settings) -> TailerStatus:
     try:
         checkpoint = read_checkpoint(file)
     except ValueError:
-        raise PermanentError(f"{file} is damaged; the tailer reads from the beginning when it starts") from None
+        raise errors.PermanentError(f"{file} is damaged; the tailer reads from the beginning when it starts") from None
     counts = checkpoint.counts if checkpoint else {}
     status = TailerStatus(
         source=settings.dhcp_source,

@@ -4,20 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bringup import errors, log
+from bringup import errors, log, model, outages, tls
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
-from bringup.model import LeaseEvent
-from bringup.outages import Outages
 from bringup.queues import Queues
 from bringup.settings import Settings
-from bringup.tls import ClientContexts
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
 from dhcp_tailer.checkpoint import Saver, checkpoint_file, damage, locked, read_checkpoint
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import BATCH, Follower, open_follower
 from dhcp_tailer.framing import Record
 from dhcp_tailer.retry import Interrupted, Retry, Stop
-from dhcp_tailer.sources import PARSERS, Parser, parse_record
+from dhcp_tailer.sources import PARSERS
+from dhcp_tailer.sources.parser import Parser, parse_record
 from dhcp_tailer.watch import Watcher, watch
 
 _log = log.get(__name__)
@@ -78,19 +76,19 @@ def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, fr
     return open_follower(path, parser, checkpoint.position)
 
 
-def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bool], Retry]:
+def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
     """The function that puts a lease on the queue, and the retry that waits until that is possible.
 
     Redis is asked at once: a wrong password must not wait for the first lease.
     """
-    connection = connect_redis(settings, ClientContexts(), name="tail", replicated=True)
+    connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
     queues = Queues(connection)
 
     def probe() -> None:
         with redis_errors(settings):
             check_writes(connection)
 
-    def deliver(event: LeaseEvent) -> bool:
+    def deliver(event: model.LeaseEvent) -> bool:
         with redis_errors(settings):
             is_new = queues.add_lease(event)
             # A failover can lose a job that no replica has: without this the checkpoint would move past its lease.
@@ -98,7 +96,7 @@ def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[LeaseEvent], bo
                 raise errors.NotReplicated("a failover has lost the lease; it is delivered again")
             return is_new
 
-    retry = Retry(stop, probe, Outages("tail"))
+    retry = Retry(stop, probe, outages.Outages("tail"))
     retry.call_with_retry(probe)
     return deliver, retry
 
@@ -122,7 +120,7 @@ class Tailer:
 
     follower: Follower
     parser: Parser
-    deliver: Callable[[LeaseEvent], bool]
+    deliver: Callable[[model.LeaseEvent], bool]
     saver: Saver
     retry: Retry
     watcher: Watcher
@@ -175,14 +173,14 @@ class Tailer:
 
     def _take(self, record: Record) -> None:
         parsed = parse_record(self.parser, record)
-        if isinstance(parsed, LeaseEvent):
+        if isinstance(parsed, model.LeaseEvent):
             self.accounting.count(self.filters.outcome(parsed) or self._queue(parsed))
         elif parsed.malformed:
             self.accounting.malformed(record.data, parsed.reason)
         else:
             self.accounting.count(parsed.outcome)
 
-    def _queue(self, lease: LeaseEvent) -> Outcome:
+    def _queue(self, lease: model.LeaseEvent) -> Outcome:
         # Retried here, before the record is done: otherwise the checkpoint would move past a lease that Redis lacks.
         is_new = self.retry.call_with_retry(lambda: self.deliver(lease))
         return Outcome.QUEUED if is_new else Outcome.DUPLICATE

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from bringup import log
-from bringup.outages import Alarm
+from bringup import log, outages
 
 _log = log.get(__name__)
 # Seconds after which the file is looked at although inotify is silent: network file systems, and links into other
@@ -104,10 +103,10 @@ def watch(path: Path) -> Iterator[Watcher]:
         inotify.close()
 
 
-def availability(path: Path) -> Alarm:
+def availability(path: Path) -> outages.Alarm:
     """Whether the file of DHCP_PATH can be read: logged once when it is lost, and once when it is back."""
     lost, back = "the file of DHCP_PATH cannot be read; waiting for it", "the file can be read again"
-    return Alarm(__name__, lost, back, level=logging.WARNING, path=str(path))
+    return outages.Alarm(__name__, lost, back, level=logging.WARNING, path=str(path))
 
 
 def _names(events: bytes) -> Iterator[bytes]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from pki import errors, profile, setup
-from pki.authority import Authority, signer_of
+from pki import authority, errors, profile, setup
 from pki.names import Identity
 from pki.session import CaSession
 from pki.store import Stage
@@ -39,7 +38,7 @@ def start(session: CaSession) -> Moved:
     """
     if session.rollover.stage is not None:
         raise errors.Refused("a CA rollover is under way already", hint="bringup pki rollover status")
-    old, new = session.authority, Authority.new(session.validity.ca_days, session.now)
+    old, new = session.authority, authority.Authority.new(session.validity.ca_days, session.now)
     # Both are trusted before the new one signs: a machine with one CA only would refuse the other's certificates.
     session.trust(old.certificate, new.certificate)
     session.install(old, other=new, passphrase=session.ca_passphrase())
@@ -127,7 +126,7 @@ def _reissue(session: CaSession, moved: Moved, *, servers: bool) -> None:
 
 def _of_old(session: CaSession) -> Iterator[Identity]:
     new = (session.authority.certificate,)
-    return (identity for identity, certificate in _holders(session) if signer_of(certificate, new) is None)
+    return (identity for identity, certificate in _holders(session) if authority.signer_of(certificate, new) is None)
 
 
 def _holders(session: CaSession) -> Iterator[tuple[Identity, x509.Certificate]]:
@@ -136,5 +135,5 @@ def _holders(session: CaSession) -> Iterator[tuple[Identity, x509.Certificate]]:
         certificate = session.store.certificate(identity)
         if certificate is None or certificate.not_valid_after_utc <= session.now:
             continue
-        if signer_of(certificate, session.trusted) and not session.ledger.is_revoked(certificate):
+        if authority.signer_of(certificate, session.trusted) and not session.ledger.is_revoked(certificate):
             yield identity, certificate

@@ -13,7 +13,6 @@ from pki.authority import Authority, Passphrase, PrivateKey, is_encrypted, key_p
 from pki.files import exclusive_lock, make_directory, read
 from pki.ledger import Entry, Ledger
 from pki.names import STANDARD, Identity, San
-from pki.profile import Validity
 from pki.store import RolloverState, Store
 
 
@@ -24,7 +23,7 @@ class CaSession:
     """
 
     def __init__(
-        self, store: Store, now: datetime, validity: Validity, passphrase: Passphrase, step: journal.Step
+        self, store: Store, now: datetime, validity: profile.Validity, passphrase: Passphrase, step: journal.Step
     ) -> None:
         self.store = store
         self.now = now.replace(microsecond=0)  # certificates carry whole seconds
@@ -45,7 +44,7 @@ class CaSession:
         command: str,
         now: datetime,
         *,
-        validity: Validity | None = None,
+        validity: profile.Validity | None = None,
         passphrase: Passphrase = no_passphrase,
         init: bool = False,
         wait_s: float = 0,
@@ -78,7 +77,7 @@ class CaSession:
             journal.finish(store.root, store.state, step=step)
             own = (store.files(one).key.parent for one in STANDARD)
             journal.discard_staged(store.state, [store.state.parent, store.root / "issued", *own])
-            yield cls(store, now, validity or Validity(), passphrase, step)
+            yield cls(store, now, validity or profile.Validity(), passphrase, step)
 
     @property
     def ledger(self) -> Ledger:

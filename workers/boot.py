@@ -8,16 +8,14 @@ job that was killed anywhere is run again, and continues.
 
 from contextlib import closing
 
-from bringup.errors import ApiRejected, BmcBusy, BmcRejected, BmcUnavailable, PermanentError, TransientError
-from bringup.model import FailureReason
+from bringup import errors, model
 from bringup.wire.run import EventType, RunDetail
+from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
 from workers.guard import Guard, Power
-from workers.job import Task, is_shortage
-from workers.job_context import JobContext
 
 
-def boot(context: JobContext, task: Task, *, run_id: str) -> None:
+def boot(context: job_context.JobContext, task: job.Task, *, run_id: str) -> None:
     """Make the machine boot the validation image.
 
     Args:
@@ -32,36 +30,36 @@ def boot(context: JobContext, task: Task, *, run_id: str) -> None:
     try:
         context.callback.post_event(run_id, EventType.BOOT_STARTED, fencing_token=task.fencing_token)
         _boot(context, task, context.callback.run(run_id))
-    except ApiRejected as error:
+    except errors.ApiRejected as error:
         _end_if_refused(context, run_id, error)
-    except BmcUnavailable as error:
+    except errors.BmcUnavailable as error:
         if _may_retry(context, task, error):
             raise
-        _fail(context, run_id, FailureReason(error.reason), str(error))
-    except BmcRejected as error:
-        _fail(context, run_id, FailureReason(error.reason), str(error))
-    except (TransientError, PermanentError):
+        _fail(context, run_id, model.FailureReason(error.reason), str(error))
+    except errors.BmcRejected as error:
+        _fail(context, run_id, model.FailureReason(error.reason), str(error))
+    except (errors.TransientError, errors.PermanentError):
         raise
     except Exception as bug:
-        if is_shortage(bug):
+        if job.is_shortage(bug):
             raise  # an error of this host, not of the machine: `workers.job` has it tried again
         # Without this the device would belong to the run until the run's time is up.
-        _fail(context, run_id, FailureReason.WORKER_LOST, f"the boot job failed: {type(bug).__name__}: {bug}")
+        _fail(context, run_id, model.FailureReason.WORKER_LOST, f"the boot job failed: {type(bug).__name__}: {bug}")
         raise
 
 
-def _may_retry(context: JobContext, task: Task, error: BmcUnavailable) -> bool:
+def _may_retry(context: job_context.JobContext, task: job.Task, error: errors.BmcUnavailable) -> bool:
     """Whether a BMC that did not do it gets another try.
 
     Waiting for a host in POST, or for a job of the BMC's own, costs no try: every rack that is powered up starts so.
     A machine has BOOT_TIMEOUT_S to boot, and its BMC no longer than that.
     """
-    if isinstance(error, BmcBusy):
+    if isinstance(error, errors.BmcBusy):
         return task.seconds_since_first("bmc_busy") < context.settings.boot_timeout_s
     return task.count("bmc_tries") < context.settings.bmc_tries
 
 
-def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
+def _boot(context: job_context.JobContext, task: job.Task, run: RunDetail) -> None:
     if run.powered_on_at:
         return  # an execution that was killed at its very end
     with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
@@ -77,7 +75,7 @@ def _boot(context: JobContext, task: Task, run: RunDetail) -> None:
         _switch_on(run, guard)
 
 
-def _insert(context: JobContext, task: Task, run: RunDetail, guard: Guard) -> None:
+def _insert(context: job_context.JobContext, task: job.Task, run: RunDetail, guard: Guard) -> None:
     bmc = guard.bmc
     # What an earlier execution has inserted bears an older token, which the next one makes invalid.
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
@@ -96,13 +94,13 @@ def _switch_on(run: RunDetail, guard: Guard) -> None:
     guard.post(EventType.POWERED_ON)
 
 
-def _end_if_refused(context: JobContext, run_id: str, error: ApiRejected) -> None:
+def _end_if_refused(context: job_context.JobContext, run_id: str, error: errors.ApiRejected) -> None:
     """A permit that was refused ends the run: its clean-up undoes what was done until then."""
     if error.kind == "power_refused":
-        _fail(context, run_id, FailureReason.ABORTED, str(error))
+        _fail(context, run_id, model.FailureReason.ABORTED, str(error))
     elif not error.is_stale:
         raise error
 
 
-def _fail(context: JobContext, run_id: str, reason: FailureReason, detail: str) -> None:
+def _fail(context: job_context.JobContext, run_id: str, reason: model.FailureReason, detail: str) -> None:
     context.post_unless_stale(run_id, EventType.BOOT_FAILED, reason=reason, detail=detail)

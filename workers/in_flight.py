@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from rq import Queue
 from rq.job import Job, JobStatus
 
-from bringup import keys
+from bringup import keys, model
 from bringup.connections.redis_client import redis_now
-from bringup.model import JobKind
 from bringup.queues import Queues
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def enqueue_due(connection: "Redis", queues: Queues) -> int:
     """Move every delayed job whose time has come to its queue; returns how many this call has moved."""
     moved = 0
     now = int(redis_now(connection).timestamp())
-    for kind in JobKind:
+    for kind in model.JobKind:
         queue = queues.queue(kind)
         for job_id in queue.scheduled_job_registry.get_jobs_to_schedule(now):
             moved += _enqueue(connection, queue, job_id)

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bringup import errors, text
+from bringup import errors, model, text
 from bringup.connections.api_client import ApiClient
-from bringup.model import FailureReason, LeaseEvent
 from bringup.settings import Settings
 from bringup.wire import run as wire
 from workers.bmc import Bmc, Clock, boot_clock
@@ -31,7 +30,7 @@ class Callback:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
-    def put_run(self, lease: LeaseEvent) -> wire.RunDecision:
+    def put_run(self, lease: model.LeaseEvent) -> wire.RunDecision:
         """Report a lease; the same again is harmless."""
         with _refused_login_waits():
             return self._client.put(f"/runs/{lease.run_id}", lease, wire.RunDecision)
@@ -58,7 +57,7 @@ class Callback:
         *,
         fencing_token: str = "",
         detail: str = "",
-        reason: FailureReason | None = None,
+        reason: model.FailureReason | None = None,
         identity: wire.MachineIdentity | None = None,
     ) -> wire.RunEventReply:
         """Post a step that was taken, or ask for a permit.
@@ -103,7 +102,7 @@ def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
             "the API names no BMC for this run: its device has left the inventory, or its address there and API_TOKEN "
             "were both changed during the run"
         )
-        raise errors.BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
+        raise errors.BmcRejected(message, reason=model.FailureReason.BMC_UNREACHABLE)
     address = urlsplit(run.bmc)
     if address.scheme == "simulated" and settings.environment != "production":
         return SimulatedBmc(address.netloc, address.path, settings)
@@ -111,7 +110,7 @@ def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
         return RedfishBmc(run, settings)
     raise errors.BmcRejected(
         f"no driver for the BMC address {run.bmc!r} when ENVIRONMENT={settings.environment}",
-        reason=FailureReason.BMC_UNREACHABLE,
+        reason=model.FailureReason.BMC_UNREACHABLE,
     )
 
 

@@ -7,32 +7,30 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 
-from bringup import errors, log, queues
-from bringup.model import JobKind, LeaseEvent
+from bringup import errors, log, model, queues
 from bringup.wire.run import EventType, RunDetail
+from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot
 from workers.guard import Guard, Power
-from workers.job import JobFunction, Task
-from workers.job_context import JobContext
 
 # Seconds until the job runs again while the boot job of its run is still executed: that one stops at its next call of
 # the API, which refuses it.
 _BOOT_POLL_S = 1.0
 
 
-def job_functions(context: JobContext) -> Mapping[str, JobFunction]:
+def job_functions(context: job_context.JobContext) -> Mapping[str, job.JobFunction]:
     """The allow-list, by the name that a job has in Redis: every function that it may call, and nothing else."""
-    functions: dict[JobKind, JobFunction] = {
-        JobKind.DISCOVER: discover,
-        JobKind.BOOT: boot,
-        JobKind.FINISH: finish,
-        JobKind.EXPIRE: expire,
+    functions: dict[model.JobKind, job.JobFunction] = {
+        model.JobKind.DISCOVER: discover,
+        model.JobKind.BOOT: boot,
+        model.JobKind.FINISH: finish,
+        model.JobKind.EXPIRE: expire,
     }
     return {queues.FUNCTION_OF[kind]: partial(function, context) for kind, function in functions.items()}
 
 
-def discover(context: JobContext, _task: Task, *, lease: dict[str, object]) -> None:
+def discover(context: job_context.JobContext, _task: job.Task, *, lease: dict[str, object]) -> None:
     """Report a lease to the API, which enqueues the jobs that follow from it in the same transaction.
 
     Args:
@@ -43,12 +41,12 @@ def discover(context: JobContext, _task: Task, *, lease: dict[str, object]) -> N
         ApiUnavailable, ApiRejected: the lease was not taken.
     """
     # Unknown fields are ignored: a newer tailer that was rolled back since may have queued it.
-    event = LeaseEvent.model_validate(lease, extra="ignore")
+    event = model.LeaseEvent.model_validate(lease, extra="ignore")
     decision = context.callback.put_run(event)
     log.get("workers").info("lease reported", decision=str(decision.decision), reason=decision.reason)
 
 
-def expire(context: JobContext, _task: Task, *, run_id: str) -> None:
+def expire(context: job_context.JobContext, _task: job.Task, *, run_id: str) -> None:
     """Ask the API whether the run's time is up; if not, come back when it may be.
 
     Args:
@@ -68,7 +66,7 @@ def expire(context: JobContext, _task: Task, *, run_id: str) -> None:
         raise errors.NotYet("the run's time is not up", retry_in_s=reply.next_s)
 
 
-def finish(context: JobContext, task: Task, *, run_id: str) -> None:
+def finish(context: job_context.JobContext, task: job.Task, *, run_id: str) -> None:
     """Clean up after a run: medium out, power off where that is wanted and allowed, device free again.
 
     A BMC that stays away must not keep the device for ever: after the last try the run is closed, with that as its
@@ -101,7 +99,7 @@ def finish(context: JobContext, task: Task, *, run_id: str) -> None:
     _close(context, run, detail)
 
 
-def _ended_run(context: JobContext, run_id: str) -> RunDetail | None:
+def _ended_run(context: job_context.JobContext, run_id: str) -> RunDetail | None:
     """The run, if there is still something to clean up."""
     try:
         run = context.callback.run(run_id)
@@ -112,7 +110,7 @@ def _ended_run(context: JobContext, run_id: str) -> RunDetail | None:
     return None if run.closed_at or not run.state.ended else run
 
 
-def _clean_up_or_report_bug(context: JobContext, task: Task, run: RunDetail) -> None:
+def _clean_up_or_report_bug(context: job_context.JobContext, task: job.Task, run: RunDetail) -> None:
     """As `_clean_up`; a defect of ours counts as a failed try: it must not keep the device for ever either."""
     try:
         _clean_up(context, task, run)
@@ -123,7 +121,7 @@ def _clean_up_or_report_bug(context: JobContext, task: Task, run: RunDetail) -> 
         raise errors.BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
 
 
-def _clean_up(context: JobContext, task: Task, run: RunDetail) -> None:
+def _clean_up(context: job_context.JobContext, task: job.Task, run: RunDetail) -> None:
     """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on."""
     if not _was_touched(run):
         return
@@ -152,6 +150,6 @@ def _was_touched(run: RunDetail) -> bool:
     return minted or run.write_permitted_at is not None or run.power_requested_at is not None
 
 
-def _close(context: JobContext, run: RunDetail, detail: str) -> None:
+def _close(context: job_context.JobContext, run: RunDetail, detail: str) -> None:
     if context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail):
         log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)

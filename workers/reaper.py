@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from rq.worker_registration import clean_worker_registry
 
-from bringup import log
+from bringup import log, model
 from bringup.connections.redis_client import check_writes
-from bringup.model import JobKind
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.wire.run import Run
 from workers import in_flight
@@ -73,7 +72,7 @@ class Reaper:
         try:
             # While Redis takes no writes no worker can show that it is alive.
             check_writes(self._connection)
-            lost = {f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for kind in JobKind for entry in self._lost(kind)}
+            lost = {f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for kind in model.JobKind for entry in self._lost(kind)}
             confirmed = [lost[name] for name in self._silent.confirmed(lost)]
             return [entry.partition(":")[0] for kind, entry in confirmed if self._requeue(kind, entry)]
         except Exception:
@@ -108,18 +107,18 @@ class Reaper:
 
         rq's own cleaning would also fail the jobs in flight that the reaper requeues.
         """
-        for kind in JobKind:
+        for kind in model.JobKind:
             queue = self._queues.queue(kind)
             queue.finished_job_registry.cleanup()
             queue.failed_job_registry.cleanup()
             clean_worker_registry(queue)
 
-    def _lost(self, kind: JobKind) -> set[str]:
+    def _lost(self, kind: model.JobKind) -> set[str]:
         """Entries of silent workers: started jobs (``job:execution``), and dequeued but not started (``job``)."""
         queue = self._queues.queue(kind)
         return in_flight.silent(self._connection, in_flight.started(queue)) | set(in_flight.dequeued(queue))
 
-    def _requeue(self, kind: JobKind, entry: str) -> bool:
+    def _requeue(self, kind: model.JobKind, entry: str) -> bool:
         queue = self._queues.queue(kind)
         job_id, _, execution_id = entry.partition(":")
         started, dequeued = queue.started_job_registry.key, queue.intermediate_queue.key
@@ -144,16 +143,16 @@ class Reaper:
             log.get("reaper").warning("a worker died with this job in flight", job_id=job_id, done=done)
         return done == "requeued"
 
-    def _enqueue_anew(self, kind: JobKind, run_id: str) -> None:
+    def _enqueue_anew(self, kind: model.JobKind, run_id: str) -> None:
         job_id = job_id_of(kind, run_id)
         self._connection.zrem(self._queues.queue(kind).failed_job_registry.key, job_id)
         self._queues.add(kind, run_id)
         log.get("reaper").warning("a job that a run needs was gone: enqueued anew", job_id=job_id)
 
-    def _has_failed(self, kind: JobKind, job_id: str) -> bool:
+    def _has_failed(self, kind: model.JobKind, job_id: str) -> bool:
         return self._connection.zscore(self._queues.queue(kind).failed_job_registry.key, job_id) is not None
 
-    def _is_somewhere(self, kind: JobKind, job_id: str) -> bool:
+    def _is_somewhere(self, kind: model.JobKind, job_id: str) -> bool:
         """Whether the job exists, and waits or runs."""
         queue = self._queues.queue(kind)
         # No transaction: a job that moves meanwhile seems gone once, and is enqueued only when it seems gone twice.

@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Event, Lock, Thread
 
-from bringup import backoff, errors, log, tls
+from bringup import backoff, errors, log, queues, tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.model import JobKind
 from bringup.outages import Outages, Service
-from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.settings import Settings
-from workers import in_flight, job, jobs
-from workers.job_context import Callback, JobContext
-from workers.reaper import Reaper
+from workers import in_flight, job, job_context, jobs, reaper
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 # Seconds that jobs and loops have to end after SIGTERM. The whole process ends within 10 s, as service managers expect;
@@ -85,11 +82,11 @@ class Runner:
         timeout_s = max(settings.redis_timeout_s, ANSWER_WITHIN_S)
         listening = settings.model_copy(update={"redis_timeout_s": timeout_s})
         self._connection = connect_redis(listening, contexts, name="worker")
-        self._queues = Queues(self._connection)
-        self._callback = Callback(ApiClient(settings, contexts))
-        context = JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
+        self._queues = queues.Queues(self._connection)
+        self._callback = job_context.Callback(ApiClient(settings, contexts))
+        context = job_context.JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
         self._job_class = job.job_class(settings, jobs.job_functions(context))
-        self._reaper = Reaper(self._connection, self._queues)
+        self._reaper = reaper.Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
@@ -129,7 +126,7 @@ class Runner:
 
     def _slots(self) -> list[tuple[JobKind, str]]:
         counts = threads_of(self._settings.worker_concurrency)
-        return [(kind, f"{QUEUE_OF[kind]}.{n}") for kind, count in counts.items() for n in range(count)]
+        return [(kind, f"{queues.QUEUE_OF[kind]}.{n}") for kind, count in counts.items() for n in range(count)]
 
     def _start(self, what: str, every_s: float, step: Callable[[], object], *services: Service) -> Thread:
         args = (what, every_s, step, services or (Service.REDIS,))
@@ -193,7 +190,7 @@ class Runner:
 
     def _boot_in_flight(self, run_id: str) -> bool:
         with redis_errors(self._settings):
-            return in_flight.is_started(self._queues.queue(JobKind.BOOT), job_id_of(JobKind.BOOT, run_id))
+            return in_flight.is_started(self._queues.queue(JobKind.BOOT), queues.job_id_of(JobKind.BOOT, run_id))
 
 
 def _join(threads: Iterable[Thread], within_s: float) -> None:

@@ -4,14 +4,13 @@ from typing import Any
 
 import requests
 
-from bringup.errors import BmcRejected, BmcUnavailable
-from bringup.model import FailureReason
+from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.run import RunMedia
 from workers.bmc import OwnMedia, Permit, ReportedIdentity
 
 # What a refusal means for the run, by HTTP status; any other refuses the medium.
-_REFUSALS = {401: FailureReason.BMC_AUTH, 403: FailureReason.BMC_AUTH}
+_REFUSALS = {401: model.FailureReason.BMC_AUTH, 403: model.FailureReason.BMC_AUTH}
 
 
 class SimulatedBmc:
@@ -82,11 +81,11 @@ class SimulatedBmc:
         try:
             response = self._session.request(method, f"{self._url}/{what}", json=body, timeout=self._timeout)
         except requests.RequestException as error:
-            raise BmcUnavailable(f"the simulated BMC at {self._url} does not answer") from error
+            raise errors.BmcUnavailable(f"the simulated BMC at {self._url} does not answer") from error
         if response.status_code >= 500:
-            raise BmcUnavailable(f"the simulated BMC at {self._url} is busy")
+            raise errors.BmcUnavailable(f"the simulated BMC at {self._url} is busy")
         if not response.ok:
-            reason = _REFUSALS.get(response.status_code, FailureReason.MEDIA_REJECTED)
-            raise BmcRejected(f"the simulated BMC at {self._url} refused to {method} {what}", reason=reason)
+            reason = _REFUSALS.get(response.status_code, model.FailureReason.MEDIA_REJECTED)
+            raise errors.BmcRejected(f"the simulated BMC at {self._url} refused to {method} {what}", reason=reason)
         answer: dict[str, Any] = response.json() if response.content else {}
         return answer

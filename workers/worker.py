@@ -8,9 +8,8 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.timeouts import TimerDeathPenalty
 
-from bringup import errors, log
+from bringup import errors, log, quarantine
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
-from bringup.quarantine import Quarantine
 from workers.job import is_shortage
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class QueueWorker(SimpleWorker):
             return None
 
     def _quarantine(self, job_id: str, error: Exception) -> None:
-        kept = Quarantine(self.connection).put(self.queues[0], job_id, str(error))
+        kept = quarantine.Quarantine(self.connection).put(self.queues[0], job_id, str(error))
         log.get("workers").error("a job cannot be read: put in quarantine", job_id=job_id, why=str(error), kept=kept)
 
     def _finalize_failure(self, job: "Job", queue: Queue, execution: "Execution", exc_info: Any) -> None:

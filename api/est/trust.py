@@ -14,8 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.state.enrollments import TrustStore
-from bringup import errors, files, log
-from bringup.outages import Alarm
+from bringup import errors, files, log, outages
 from bringup.settings import Settings
 from bringup.wire.site import Trust
 
@@ -130,7 +129,7 @@ class CrlWriter:
         self._ca = settings.path_of("api_tls_ca")
         self._path = settings.path_of("api_tls_crl")
         self._looked_at: bytes | None = None
-        self._alarm = Alarm(
+        self._alarm = outages.Alarm(
             "api",
             "the published list of revoked certificates (CRL) is not in use here",
             "the published list of revoked certificates (CRL) is in use",

@@ -14,9 +14,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from api.images import delivery, run_certificate
 from api.images.base_image import AreaAlone, BaseImage, BaseImageFile
-from api.images.delivery import Concurrency
-from api.images.run_certificate import RunCertificate
 from api.state.run_secrets import ImageRecords, KnownImage
 from bringup import errors, model
 from bringup.settings import Settings
@@ -33,7 +32,7 @@ class Images:
     def __init__(self, records: ImageRecords, file: BaseImageFile | None) -> None:
         self.records = records
         self._file = file
-        self.concurrency = Concurrency()
+        self.concurrency = delivery.Concurrency()
 
     def base_for(self, *, simulated: bool) -> BaseImage | AreaAlone | None:
         """What a machine's image is made of now; None: there is no VALIDATION_IMAGE."""
@@ -121,7 +120,7 @@ class ParametersTooLarge(errors.BringupError):
 
 
 def run_parameters(
-    run_id: str, token: str, settings: Settings, certificate: RunCertificate | None = None
+    run_id: str, token: str, settings: Settings, certificate: run_certificate.RunCertificate | None = None
 ) -> RunParameters:
     """What the agent must know of this run.
 

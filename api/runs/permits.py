@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from api.runs import admission, machine_identity
-from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.states import RunContext
+from api.runs import admission, machine_identity, records, states
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
 from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, RunEvent
 
@@ -28,8 +26,8 @@ NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
 
 def permitting(
-    refusal: Callable[[KnownDevice, RunRecord], str | None], *marks: str
-) -> Callable[[RunContext, RunEvent], Change]:
+    refusal: Callable[[records.KnownDevice, records.RunRecord], str | None], *marks: str
+) -> Callable[[states.RunContext, RunEvent], records.Change]:
     """What an event does that asks for a permit, by the device as it is now.
 
     Args:
@@ -40,7 +38,7 @@ def permitting(
         The effect. It raises PowerRefused, and NotYet while another permit may be in use.
     """
 
-    def permit(context: RunContext, event: RunEvent) -> Change:
+    def permit(context: states.RunContext, event: RunEvent) -> records.Change:
         why = refusal(context.device, context.run) or _unidentified(context.run, event.owner)
         # What the run saw when it began is compared again: the inventory may have been corrected meanwhile.
         if refusal is admission.power_refusal:
@@ -55,7 +53,7 @@ def permitting(
     return permit
 
 
-def returned(context: RunContext, event: RunEvent) -> Change:
+def returned(context: states.RunContext, event: RunEvent) -> records.Change:
     """A permit is given back before its time is over.
 
     Raises:
@@ -66,13 +64,13 @@ def returned(context: RunContext, event: RunEvent) -> Change:
     return replace(context.step(event.type.value, "", **NONE_GIVEN), entry=None)
 
 
-def _contradicted(context: RunContext) -> str | None:
+def _contradicted(context: states.RunContext) -> str | None:
     """Why the machine that this run has seen is not the one of the inventory as it is now."""
     seen = context.run.identity
     return machine_identity.contradiction(context.device, seen, context.inventory) if seen else None
 
 
-def _unidentified(run: RunRecord, owner: str) -> str | None:
+def _unidentified(run: records.RunRecord, owner: str) -> str | None:
     """A permit is given only to a worker that has read itself which machine answers at the BMC's address now."""
     is_needed = run.identity is not None or not run.bmc_verify
     if is_needed and run.identity_owner != owner:
@@ -85,7 +83,7 @@ def _given(owner: str, now: datetime) -> dict[str, object]:
     return {"permit_owner": owner, "permit_ends_at": now + timedelta(seconds=PERMIT_S)}
 
 
-def _refuse_while_in_use(run: RunRecord, owner: str, now: datetime) -> None:
+def _refuse_while_in_use(run: records.RunRecord, owner: str, now: datetime) -> None:
     """Without this a request of a killed worker could arrive in the middle of the next one's.
 
     Raises:

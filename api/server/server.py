@@ -14,9 +14,7 @@ from gunicorn.glogging import Logger
 from api.app import create_app, create_images_app
 from api.auth import opens_everything
 from api.est.trust import CrlWriter
-from bringup import errors, log, tls
-from bringup.audit import AuditLog, entry_of_host
-from bringup.operators import Operators
+from bringup import audit, errors, log, operators, tls
 from bringup.settings import Settings
 
 # Seconds in which the workers of a master that was killed notice that, and free the port.
@@ -85,9 +83,9 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
     """
     app = create_app(settings)
     if accept_redis:
-        AuditLog(settings.audit_path).append(entry_of_host("redis.accept", "redis"))
+        audit.AuditLog(settings.audit_path).append(audit.entry_of_host("redis.accept", "redis"))
         app.extensions["bringup"].installation.accept()
-    if opens_everything(settings, Operators.read(settings.operators_file)):
+    if opens_everything(settings, operators.Operators.read(settings.operators_file)):
         text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
         log.get("api").warning(text)
     _listen(settings, Listener("api", "CALLBACK_API_PORT", settings.callback_api_port, create_app))

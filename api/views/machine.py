@@ -7,8 +7,7 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import events
-from api.runs.records import RunRecord
+from api.runs import events, records
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
 from bringup import backoff, errors, model
@@ -87,7 +86,7 @@ def _replayed(run_id: str, message: Report) -> Response:
     return body.respond(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
 
 
-def _own_run(run_id: str) -> RunRecord:
+def _own_run(run_id: str) -> records.RunRecord:
     run = services().store.run(run_id)
     if run is None:
         raise problems.unknown_run()
@@ -125,7 +124,7 @@ def trouble(run_id: str) -> Response:
     return tls_failure(run_id=run_id)
 
 
-def _proven_run(run_id: str, message: TlsFailure) -> RunRecord:
+def _proven_run(run_id: str, message: TlsFailure) -> records.RunRecord:
     """One refusal for a wrong proof, an unknown run and what is no run id: a guess must show nothing."""
     known = re.fullmatch(model.RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None

@@ -8,9 +8,8 @@ from flask import Blueprint, Response, request
 from api import audit
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import admission, events
+from api.runs import admission, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.states import RunContext, with_required_jobs
 from api.services import change_run_or_refuse, services
 from bringup.model import Decision, DeviceState, run_id_of
 from bringup.wire.operator import (
@@ -44,7 +43,7 @@ def list_runs() -> Response:
     """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed."""
     store = services().store
     ids = store.open_runs() if request.args.get("open") == "true" else store.newest_runs(_limit())
-    return body.respond(RunList(runs=tuple(map(with_required_jobs, store.runs(ids)))))
+    return body.respond(RunList(runs=tuple(map(states.with_required_jobs, store.runs(ids)))))
 
 
 def _limit() -> int:
@@ -63,7 +62,7 @@ def show_run(run_id: str) -> Response:
     if run is None:
         raise problems.unknown_run()
     device = services().store.device(run.device)
-    current = with_required_jobs(run).model_copy(
+    current = states.with_required_jobs(run).model_copy(
         update=admission.pinned(run, device.entry if device else None, services().settings)
     )
     timeline = tuple(services().store.timeline(run_id))
@@ -91,7 +90,7 @@ def abort_run(run_id: str) -> Response:
     why = body.read(AbortRequest).reason
     with audit.recorded("run.abort", f"run/{run_id}", why) as record:
 
-        def abort(context: RunContext) -> Change:
+        def abort(context: states.RunContext) -> Change:
             change = audit.signed(events.abort(context, why), context.run.state)
             record.states(context.run.state, change.run.state)
             return change

@@ -9,10 +9,8 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.images.base_image import AreaAlone, BaseImage
-from api.images.image_store import ParametersTooLarge, locator, new_secret, run_parameters
+from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
-from api.images.run_certificate import NoRunCertificate, RunCertificate, make_run_certificate
 from api.runs import admission, events, permits
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
@@ -128,8 +126,8 @@ def mint_media(run_id: str) -> Response:
     # First, because it takes time and may fail: until then the token before this one works.
     plan = _plan(run) if run.fencing_token == asked.owner else None
     # The secret is made first, so that the change records its hash: the medium is recognised even if minting fails.
-    secret = new_secret()
-    digest = locator(secret)
+    secret = image_store.new_secret()
+    digest = image_store.locator(secret)
     change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
     given = services()
     parameters = _parameters(run_id, given.tokens.mint(run_id), plan.certificate if plan else None)
@@ -146,9 +144,9 @@ def mint_media(run_id: str) -> Response:
 class _Plan:
     """What the image of a run is made of, and who is given the parameters in it."""
 
-    base: BaseImage | AreaAlone
+    base: base_image.BaseImage | base_image.AreaAlone
     readers: tuple[str, ...]
-    certificate: RunCertificate | None
+    certificate: run_certificate.RunCertificate | None
 
 
 def _plan(run: RunRecord) -> _Plan | None:
@@ -175,7 +173,7 @@ def _readers(run: RunRecord, bmc: str | None) -> tuple[str, ...]:
         raise problems.unavailable(f"the run has no image yet: {error}", retry_after_s=_UNPREPARED_S) from None
 
 
-def _certificate(run: RunRecord) -> RunCertificate | None:
+def _certificate(run: RunRecord) -> run_certificate.RunCertificate | None:
     """What the machine must present; None: it need not."""
     given = services()
     if not given.settings.machines_need_certificates:
@@ -184,8 +182,8 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
     if not given.certificate_commands.acquire(blocking=False):
         raise problems.unavailable("the run has no image yet: RUN_CERTIFICATE_COMMAND runs for as many runs as it may")
     try:
-        return make_run_certificate(given.settings.run_certificate_command, run.run_id)
-    except NoRunCertificate as error:
+        return run_certificate.make_run_certificate(given.settings.run_certificate_command, run.run_id)
+    except run_certificate.NoRunCertificate as error:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
         detail = "RUN_CERTIFICATE_COMMAND made no certificate; see the log of the API"
         given.store.note(run, "no_certificate", detail)
@@ -194,9 +192,9 @@ def _certificate(run: RunRecord) -> RunCertificate | None:
         given.certificate_commands.release()
 
 
-def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> RunParameters:
+def _parameters(run_id: str, token: str, certificate: run_certificate.RunCertificate | None) -> RunParameters:
     try:
-        return run_parameters(run_id, token, services().settings, certificate)
+        return image_store.run_parameters(run_id, token, services().settings, certificate)
     except (OSError, ValueError) as error:
         log.get("api").error("API_TLS_CA cannot be read: no machine can be given it", why=str(error))
         raise problems.misconfigured("the API cannot read what machines must trust; see its log") from None
@@ -205,9 +203,9 @@ def _parameters(run_id: str, token: str, certificate: RunCertificate | None) -> 
 def _image_url(plan: _Plan, parameters: RunParameters, secret: str) -> str:
     """Where the BMC finds the run's image: a simulated one where its machine calls back."""
     given = services()
-    port = given.settings.api_url if isinstance(plan.base, AreaAlone) else given.settings.image_base
+    port = given.settings.api_url if isinstance(plan.base, base_image.AreaAlone) else given.settings.image_base
     try:
         return f"{port}/api/v1{given.images.mint(parameters, secret, plan.base, plan.readers)}"
-    except ParametersTooLarge as error:
+    except image_store.ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
         raise problems.misconfigured("the run's parameters do not fit into the image; see the log of the API") from None

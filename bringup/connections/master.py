@@ -9,8 +9,7 @@ import redis
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
 from bringup import tls
-from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
-from bringup.connections.sentinel import Sentinels
+from bringup.connections import redis_transport, sentinel
 from bringup.settings import Settings
 
 
@@ -42,20 +41,20 @@ class _AtTheMaster(SentinelManagedConnection):
             raise
 
 
-class _PlainAtTheMaster(_AtTheMaster, PlainConnection):
+class _PlainAtTheMaster(_AtTheMaster, redis_transport.PlainConnection):
     """Plain text."""
 
 
-class _TlsAtTheMaster(_AtTheMaster, TlsConnection):
+class _TlsAtTheMaster(_AtTheMaster, redis_transport.TlsConnection):
     """Mutual TLS; the name that is checked is the one that the sentinel gave."""
 
 
-class _TlsMasterPool(TlsPool, SentinelConnectionPool):
+class _TlsMasterPool(redis_transport.TlsPool, SentinelConnectionPool):
     """Ends connections that were made with replaced certificate files, too."""
 
 
 def master_pool(
-    settings: Settings, contexts: tls.ClientContexts, sentinels: Sentinels, *, name: str
+    settings: Settings, contexts: tls.ClientContexts, sentinels: sentinel.Sentinels, *, name: str
 ) -> SentinelConnectionPool:
     """Connections to the master. One that is given back after the master has changed is closed by redis-py.
 
@@ -68,7 +67,7 @@ def master_pool(
         sentinels.name,
         sentinels.manager,
         connection_class=_TlsAtTheMaster if settings.redis_use_tls else _PlainAtTheMaster,
-        **options(settings, contexts, name=name, timeout_s=settings.redis_timeout_s),
-        **login(settings),
+        **redis_transport.options(settings, contexts, name=name, timeout_s=settings.redis_timeout_s),
+        **redis_transport.login(settings),
     )
     return made

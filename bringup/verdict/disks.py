@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from bringup.expectation import ExpectedDisk
-from bringup.identity import serial_key
+from bringup import expectation, identity
 from bringup.verdict.compare import shorten
 from bringup.wire.report import CheckResult, CheckStatus, Disk
 
@@ -16,7 +15,7 @@ SIZE_TOLERANCE = 0.01
 SIZE_ROUNDING_GB = 0.5
 
 
-def judge_disks(found: Sequence[Disk], expected: Sequence[ExpectedDisk]) -> CheckResult:
+def judge_disks(found: Sequence[Disk], expected: Sequence[expectation.ExpectedDisk]) -> CheckResult:
     """Every expected disk needs a disk of its own that fits in all that is given of it.
 
     One disk that two paths lead to (multipath SAS) is one disk.
@@ -42,13 +41,13 @@ def distinct(disks: Iterable[Disk]) -> list[Disk]:
 
 
 def _name_of(disk: Disk) -> tuple[str | None, ...] | None:
-    if wwn := serial_key(disk.wwn.removeprefix("0x")):
+    if wwn := identity.serial_key(disk.wwn.removeprefix("0x")):
         return ("wwn", wwn)
-    serial = serial_key(disk.serial)
+    serial = identity.serial_key(disk.serial)
     return ("serial", disk.model, serial) if serial else None
 
 
-def fits(disk: Disk, want: ExpectedDisk) -> bool:
+def fits(disk: Disk, want: expectation.ExpectedDisk) -> bool:
     """Size within the tolerance, and everything else that is given of it exactly."""
     asked = {"type": want.type, "model": want.model, "serial": want.serial}
     return size_fits(disk.size, want.size_gb) and all(
@@ -71,7 +70,7 @@ def _observed(found: Sequence[Disk], missing: list[str], surplus: list[str]) -> 
     return f"{every} ({'; '.join(differences)})" if differences else every
 
 
-def _wanted_in_words(want: ExpectedDisk) -> str:
+def _wanted_in_words(want: expectation.ExpectedDisk) -> str:
     return " ".join(filter(None, (f"{want.size_gb:g} GB", want.type, want.model, want.serial)))
 
 

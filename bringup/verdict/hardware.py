@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from bringup.expectation import GIB, Expectation, ExpectedDimms, ExpectedPort
-from bringup.identity import serial_key
+from bringup import expectation, identity
 from bringup.verdict.compare import compare, compare_all, shorten
 from bringup.wire.report import CheckResult, CheckStatus, Firmware, HardwareInventory, Interface, MemoryModule
 
@@ -11,7 +10,7 @@ from bringup.wire.report import CheckResult, CheckStatus, Firmware, HardwareInve
 MEMORY_TOLERANCE = 0.03
 
 
-def judge_hardware(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
+def judge_hardware(found: HardwareInventory, expected: expectation.Expectation) -> Iterator[CheckResult]:
     """What is expected of the machine's main parts."""
     if expected.memory_gib is not None:
         yield _memory(found.memory.physical_mb, expected.memory_gib)
@@ -32,18 +31,18 @@ def port_count(found: HardwareInventory) -> int:
 
 def _serial(expected: str, observed: str) -> CheckResult:
     """In one spelling, as BMC and inventory are compared before the machine is touched."""
-    same = serial_key(expected) is not None and serial_key(expected) == serial_key(observed)
+    same = identity.serial_key(expected) is not None and identity.serial_key(expected) == identity.serial_key(observed)
     return compare("serial", expected, expected if same else observed)
 
 
 def _memory(physical_mb: int, expected_gib: float) -> CheckResult:
-    observed_gib = physical_mb * 1024**2 / GIB
+    observed_gib = physical_mb * 1024**2 / expectation.GIB
     close = abs(observed_gib - expected_gib) <= expected_gib * MEMORY_TOLERANCE
     status = CheckStatus.OK if close else CheckStatus.FAIL
     return CheckResult(name="memory", status=status, expected=f"{expected_gib:g} GiB", observed=f"{observed_gib:g} GiB")
 
 
-def _dimms(found: tuple[MemoryModule, ...], expected: ExpectedDimms) -> Iterator[CheckResult]:
+def _dimms(found: tuple[MemoryModule, ...], expected: expectation.ExpectedDimms) -> Iterator[CheckResult]:
     """No module at all: the firmware has no list of them, so there is nothing to compare with."""
     if expected.count is not None:
         yield compare("DIMMs", expected.count, len(found) or None)
@@ -66,7 +65,7 @@ def judge_identity(found: HardwareInventory, macs: frozenset[str]) -> CheckResul
     )
 
 
-def judge_ports(found: HardwareInventory, expected: Iterable[ExpectedPort]) -> Iterator[CheckResult]:
+def judge_ports(found: HardwareInventory, expected: Iterable[expectation.ExpectedPort]) -> Iterator[CheckResult]:
     """A port that is not there fails, and so does a speed that is expected of a port without a link."""
     by_mac = {interface.mac_address: interface for interface in found.interfaces}
     for want in expected:
@@ -77,7 +76,7 @@ def judge_ports(found: HardwareInventory, expected: Iterable[ExpectedPort]) -> I
             yield from _port(port, want)
 
 
-def _port(port: Interface, want: ExpectedPort) -> Iterator[CheckResult]:
+def _port(port: Interface, want: expectation.ExpectedPort) -> Iterator[CheckResult]:
     if want.speed_mbps is not None:
         speed = port.speed_mbps if port.has_carrier else "no link"
         yield compare(f"port {want.mac} speed", want.speed_mbps, speed)
@@ -85,7 +84,7 @@ def _port(port: Interface, want: ExpectedPort) -> Iterator[CheckResult]:
         yield compare(f"port {want.mac} firmware", want.firmware, port.firmware_version)
 
 
-def judge_firmware(found: HardwareInventory, expected: Expectation) -> Iterator[CheckResult]:
+def judge_firmware(found: HardwareInventory, expected: expectation.Expectation) -> Iterator[CheckResult]:
     """Each exactly as expected."""
     firmware = found.firmware or Firmware()
     pairs = (

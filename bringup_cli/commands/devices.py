@@ -9,8 +9,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.errors import PermanentError
 from bringup.settings.rules import Use
 from bringup.text import printable
-from bringup.wire.operator import DeviceChange, DeviceDetail, DeviceList, DeviceView, Explanation, StartRequest
-from bringup.wire.report import Report
+from bringup.wire import operator, report
 from bringup.wire.run import RunDecision, RunDetail, RunList
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.learn.learned import learn
@@ -31,7 +30,7 @@ WARNING = (
 @click.pass_obj
 def devices(context: Context, output: Output) -> None:
     """List the machines that are known, and their state."""
-    found = context.api().get("/devices", DeviceList)
+    found = context.api().get("/devices", operator.DeviceList)
     if output == "json":
         print_json(found.model_dump(mode="json")["devices"])
         return
@@ -53,7 +52,7 @@ def device() -> None:
 @click.pass_obj
 def device_show(context: Context, name: str, output: Output) -> None:
     """Show a machine with its history: its runs and verdicts, its addresses, and what people changed."""
-    found = context.api().get(f"/devices/{name}", DeviceDetail)
+    found = context.api().get(f"/devices/{name}", operator.DeviceDetail)
     if output == "json":
         print_model(found)
         return
@@ -89,8 +88,8 @@ def device_set(
 ) -> None:
     """ProposedValue the state of a machine."""
     wanted = {"state": state, "maintenance": maintenance, "forget_identity": forget_identity or None}
-    change = DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
-    found = context.api().patch(f"/devices/{name}", change, DeviceView)
+    change = operator.DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
+    found = context.api().patch(f"/devices/{name}", change, operator.DeviceView)
     maintained = f", in maintenance: {found.maintenance}" if found.maintenance else ""
     print_model(found, output, f"Device {found.name}: {found.state}{maintained}")
 
@@ -105,7 +104,7 @@ def device_start(context: click.Context, name: str, output: Output, *, dry_run: 
     if dry_run:
         found = _explain(context.obj, name, output)
         context.exit(0 if found.would_power else EXIT_FAILED)
-    started = context.obj.api().post(f"/devices/{name}/runs", StartRequest(), RunDecision)
+    started = context.obj.api().post(f"/devices/{name}/runs", operator.StartRequest(), RunDecision)
     print_model(started, output, f"Run {started.run_id}: {started.state}")
 
 
@@ -118,8 +117,8 @@ def explain(context: Context, name: str, output: Output) -> None:
     _explain(context, name, output)
 
 
-def _explain(context: Context, name: str, output: Output) -> Explanation:
-    found = context.api().get(f"/devices/{name}/explain", Explanation)
+def _explain(context: Context, name: str, output: Output) -> operator.Explanation:
+    found = context.api().get(f"/devices/{name}/explain", operator.Explanation)
     if output == "json":
         print_model(found)
         return found
@@ -147,7 +146,7 @@ def device_learn(context: Context, name: str, run_id: str | None, output: Output
     """
     client = context.api()
     run, macs = _run_of(client, name, run_id)
-    learned = learn(run, client.get(f"/runs/{run}/report", Report), macs)
+    learned = learn(run, client.get(f"/runs/{run}/report", report.Report), macs)
     path = context.settings_for(Use.OPERATOR).devices_file
     made = propose(path, name, learned, replace=replace)
     if output == "json":
@@ -158,7 +157,7 @@ def device_learn(context: Context, name: str, run_id: str | None, output: Output
 
 def _run_of(client: ApiClient, name: str, run_id: str | None) -> tuple[str, tuple[str, ...]]:
     """The run whose report counts, and the MACs under which the machine is known."""
-    device = client.get(f"/devices/{name}", DeviceView)
+    device = client.get(f"/devices/{name}", operator.DeviceView)
     if run_id is not None:
         run = client.get(f"/runs/{run_id}", RunDetail)
         if run.device != name:

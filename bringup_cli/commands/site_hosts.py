@@ -16,7 +16,6 @@ from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
 from bringup_cli.site import decide, enroll, join, redis_users, sign
 from bringup_cli.site import revoke as revocation
-from bringup_cli.site.redis_users import Keeper, everywhere
 from bringup_cli.site.registry import Host, HostRole, Registry
 from bringup_cli.site.status import Seen, remember, rows
 from pki.ledger import REASONS
@@ -53,7 +52,7 @@ def revoke(context: Context, *, host: str, reason: str) -> None:
     settings = settings_of(context)
     with open_session(settings, wait_s=_WAIT_S) as session:
         done = revocation.revoke(session, host, reason)
-        keeper = Keeper(settings, Registry.read(session.store).keeper)
+        keeper = redis_users.Keeper(settings, Registry.read(session.store).keeper)
         trust = sign.trust_of(session)
     failed = _removed_from_redis(keeper, done.host)
     failed |= _published(settings, trust)
@@ -104,9 +103,9 @@ def standard_folder() -> Path:
     raise errors.SettingsError([f"--into: name a folder; only root can write to {join.STANDARD_FOLDER}"])
 
 
-def _removed_from_redis(keeper: Keeper, host: Host) -> dict[str, str]:
+def _removed_from_redis(keeper: redis_users.Keeper, host: Host) -> dict[str, str]:
     users = list(host.redis_users)
-    failed = everywhere(keeper, lambda address: keeper.remove_users(address, users)) if users else {}
+    failed = redis_users.everywhere(keeper, lambda address: keeper.remove_users(address, users)) if users else {}
     for address in failed:
         click.echo("On the host of that Redis, in its folder:")
         click.echo(redis_users.remove_command(address, users))
@@ -130,8 +129,8 @@ def _api(settings: Settings) -> ApiClient:
 
 def _users(settings: Settings, registry: Registry) -> dict[str, bool] | None:
     """Of all Redis servers together: a user must be known to each, and one that is revoked to none."""
-    keeper, known = Keeper(settings, registry.keeper), []
-    failed = everywhere(keeper, lambda address: known.append(keeper.users(address)))
+    keeper, known = redis_users.Keeper(settings, registry.keeper), []
+    failed = redis_users.everywhere(keeper, lambda address: known.append(keeper.users(address)))
     for address, why in failed.items():
         click.echo(f"Redis at {address[0]}:{address[1]} was not asked: {why}", err=True)
     if not known:

@@ -15,9 +15,7 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import now, open_session, settings_of, store_of
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, print_json, print_line
-from bringup_cli.site import enroll, join
-from bringup_cli.site.host_files import HostFolder
-from bringup_cli.site.renewal import HostPass
+from bringup_cli.site import enroll, host_files, join, renewal
 from bringup_cli.site.renewal import run_pass as renew_pass
 from bringup_cli.site.sign import Pass, prepare
 from bringup_cli.site.sign import run_pass as sign_pass
@@ -65,7 +63,7 @@ def renew(*, folder: Path | None, watch: float | None, output: Output) -> None:
 
     FOLDER is where the host has joined; by default /etc/bringup. Run it by a timer every few minutes.
     """
-    host = HostFolder.read(folder or join.STANDARD_FOLDER)
+    host = host_files.HostFolder.read(folder or join.STANDARD_FOLDER)
     api = ApiClient(host.settings(), tls.ClientContexts())
     _repeat(lambda: _show_renewed(renew_pass(host, api, now), output), watch)
 
@@ -106,7 +104,7 @@ def _show_signed(done: Pass, output: Output) -> int:
     return 0
 
 
-def _show_renewed(done: HostPass, output: Output) -> int:
+def _show_renewed(done: renewal.HostPass, output: Output) -> int:
     if output == "json":
         print_json(asdict(done))
     else:

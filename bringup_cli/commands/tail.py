@@ -12,7 +12,6 @@ from bringup.settings.rules import Use
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
 from dhcp_tailer import accounting, filters, retry, show, sources, tailer
-from dhcp_tailer.show import status_of
 
 
 @click.command()
@@ -74,7 +73,7 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
 
 
 def _status(context: Context, output: Output) -> None:
-    found = status_of(context.settings_for())
+    found = show.status_of(context.settings_for())
     if output == "json":
         print_model(found)
         return

@@ -7,7 +7,6 @@ from pathlib import Path
 from bringup.model import Decision
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo import scenario
-from bringup_cli.demo.scenario import Machine
 from bringup_cli.demo.stack import Stack, free_port
 
 # How long the demonstration waits for the ends of all runs. The longest is that of a machine that boots, calls once
@@ -46,7 +45,7 @@ def play(folder: Path, watch: Watch, progress: Callable[[str], None], *, use_tls
         return _watch_to_the_end(stack, watch)
 
 
-def as_expected(machine: Machine, run: Run | None) -> bool:
+def as_expected(machine: scenario.Machine, run: Run | None) -> bool:
     """Whether a machine's run came to the end that the scenario names."""
     return run is not None and run.closed_at is not None and (run.state, run.reason) == (machine.ends, machine.reason)
 

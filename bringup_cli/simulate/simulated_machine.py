@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from bringup import backoff, errors, inventory, log, tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
-from bringup.wire.machine import AREA_SIZE, Heartbeat, HeartbeatReply, ReportReply, RunParameters
+from bringup.wire import machine, run
 from bringup.wire.message import read_reply
-from bringup.wire.run import RunMedia
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
 _RETRY_S = 2.0  # between the tries of a call that was not answered; short, for a demonstration of a minute
@@ -41,7 +40,7 @@ class SimulatedMachine:
         self,
         device: inventory.Device,
         fault: Fault,
-        client_of: Callable[[RunMedia, str | None], ApiClient],
+        client_of: Callable[[run.RunMedia, str | None], ApiClient],
         *,
         boot_s: float,
         check_s: float,
@@ -57,7 +56,7 @@ class SimulatedMachine:
         # Two requests may switch the power at once. Without the lock both would see it off, and start two agents.
         self._lock = Lock()
         self._off: Event | None = None  # set when the power goes off; None while it is off
-        self._media: RunMedia | None = None
+        self._media: run.RunMedia | None = None
         self._override: str | None = None
 
     @property
@@ -65,7 +64,7 @@ class SimulatedMachine:
         """Whether the power is on."""
         return self._off is not None
 
-    def insert(self, media: RunMedia) -> None:
+    def insert(self, media: run.RunMedia) -> None:
         """Put the medium in."""
         self._media = media
 
@@ -112,7 +111,7 @@ class SimulatedMachine:
             return
         Thread(target=self._agent, args=(media, off), name=self.device.name, daemon=True).start()
 
-    def _agent(self, media: RunMedia, off: Event) -> None:
+    def _agent(self, media: run.RunMedia, off: Event) -> None:
         instead = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else None
         try:
             client = _persist(lambda: self._client_of(media, instead), off)
@@ -138,13 +137,13 @@ class SimulatedMachine:
             self._report(client, run_id, boot_id, off)
         return False
 
-    def _heartbeat(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> HeartbeatReply | None:
-        beat = Heartbeat(boot_id=boot_id, uptime_s=self._boot_s, stage="simulated")
-        return _persist(lambda: client.post(f"/runs/{run_id}/heartbeat", beat, HeartbeatReply), off)
+    def _heartbeat(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> machine.HeartbeatReply | None:
+        beat = machine.Heartbeat(boot_id=boot_id, uptime_s=self._boot_s, stage="simulated")
+        return _persist(lambda: client.post(f"/runs/{run_id}/heartbeat", beat, machine.HeartbeatReply), off)
 
     def _report(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> None:
         report = report_of(self.device, self.fault, boot_id)
-        _persist(lambda: client.post(f"/runs/{run_id}/report", report, ReportReply), off)
+        _persist(lambda: client.post(f"/runs/{run_id}/report", report, machine.ReportReply), off)
 
 
 def _persist(call: Callable[[], _Reply], off: Event) -> _Reply | None:
@@ -157,7 +156,7 @@ def _persist(call: Callable[[], _Reply], off: Event) -> _Reply | None:
     return None
 
 
-def read_parameters(url: str, source: str, settings: Settings, contexts: tls.ClientContexts) -> RunParameters:
+def read_parameters(url: str, source: str, settings: Settings, contexts: tls.ClientContexts) -> machine.RunParameters:
     """What the run's machine is given.
 
     Args:
@@ -176,7 +175,7 @@ def read_parameters(url: str, source: str, settings: Settings, contexts: tls.Cli
     if status != http.HTTPStatus.OK:
         raise errors.PermanentError(f"the image of the run is not served ({status}): it has ended or has another one")
     try:
-        return read_reply(RunParameters, body)
+        return read_reply(machine.RunParameters, body)
     except ValidationError:
         raise errors.PermanentError(
             f"the image carries no run: the API gives it to the BMC's address alone, and it was read from {source}"
@@ -193,7 +192,7 @@ def _fetch(url: str, source: str, settings: Settings, contexts: tls.ClientContex
     try:
         connection.request("GET", target.path)
         response = connection.getresponse()
-        return response.status, response.read(AREA_SIZE)
+        return response.status, response.read(machine.AREA_SIZE)
     except (OSError, http.client.HTTPException) as error:
         raise errors.ApiUnavailable(f"the image of the run cannot be read from {source}: {error}") from None
     finally:

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bringup.redis_acl import acl_file, keeper_line, user_line
 from bringup.settings import Settings
 from bringup_cli.site import bundle, join
-from bringup_cli.site.bundle import Manifest
 from bringup_cli.site.registry import RIGHTS, Host, HostRole, Registry
 from bringup_cli.site.role_settings import role_settings
 from pki import authority, csr, errors, profile, renew
@@ -88,9 +87,9 @@ def bundle_files(
     return files
 
 
-def manifest_of(host: Host, now: datetime) -> Manifest:
+def manifest_of(host: Host, now: datetime) -> bundle.Manifest:
     """The manifest of a host's bundle, made now."""
-    return Manifest(host=host.name, roles=host.roles, made_at=now, use_until=host.use_until)
+    return bundle.Manifest(host=host.name, roles=host.roles, made_at=now, use_until=host.use_until)
 
 
 def users_file(registry: Registry) -> str:

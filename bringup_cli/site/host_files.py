@@ -13,7 +13,6 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.site import HeldCertificate, HostReport
 from bringup_cli.site import bundle, join
-from bringup_cli.site.bundle import Manifest
 from bringup_cli.site.registry import HostRole
 from pki import authority, errors
 from pki.files import exclusive_lock, make_directory, read
@@ -32,13 +31,13 @@ class HostFolder:
     """The folder that a host has joined into."""
 
     folder: Path
-    manifest: Manifest
+    manifest: bundle.Manifest
 
     @classmethod
     def read(cls, folder: Path) -> "HostFolder":
         """What was joined here. Raises SettingsError."""
         try:
-            return cls(folder, Manifest.model_validate_json(read(folder / bundle.MANIFEST)))
+            return cls(folder, bundle.Manifest.model_validate_json(read(folder / bundle.MANIFEST)))
         except (errors.PkiError, ValueError):
             raise SettingsError(
                 [f"{folder}: no host has joined a site here; run `bringup site join FILE`, or name its folder"]

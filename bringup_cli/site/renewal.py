@@ -18,9 +18,7 @@ from api.est.trust import usable_lists
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected, BringupError
 from bringup.wire.site import TrustView
-from bringup_cli.site.decide import from_issuing
-from bringup_cli.site.host_files import HostFolder, issuer_id
-from bringup_cli.site.redis_users import Keeper
+from bringup_cli.site import decide, host_files, redis_users
 from bringup_cli.site.registry import HostRole
 from pki import profile, renew
 from pki.authority import PrivateKey, fits, key_pem, pem, read_key, signer_of
@@ -43,7 +41,7 @@ class HostPass:
     issuer: str | None = None  # key identifier of the CA that signs now, where the API knows it
 
 
-def run_pass(host: HostFolder, api: ApiClient, now: Callable[[], datetime]) -> HostPass:
+def run_pass(host: host_files.HostFolder, api: ApiClient, now: Callable[[], datetime]) -> HostPass:
     """Do what is due. One thing that fails does not keep the others from it; the next pass tries again.
 
     Args:
@@ -74,12 +72,12 @@ def _attempt(done: HostPass, do: Callable[[], object]) -> None:
         done.problems.append(str(error))
 
 
-def _report(host: HostFolder, api: ApiClient, done: HostPass) -> None:
+def _report(host: host_files.HostFolder, api: ApiClient, done: HostPass) -> None:
     """Report what is here, and learn which CA signs now."""
     done.issuer = api.put(f"/hosts/{host.manifest.host}", host.report(), TrustView).issuer
 
 
-def _renew_trust(host: HostFolder, api: ApiClient, done: HostPass, now: datetime) -> None:
+def _renew_trust(host: host_files.HostFolder, api: ApiClient, done: HostPass, now: datetime) -> None:
     """Anchors and lists in one change: a CA that has no list here would be one whose clients are all refused."""
     present = host.anchors()
     anchors = accepted(_certificates(api.est("/cacerts") or b""), present, now)
@@ -124,11 +122,11 @@ def _vouches(voucher: x509.Certificate, authority: x509.Certificate, now: dateti
     return same and voucher.not_valid_before_utc <= now < voucher.not_valid_after_utc
 
 
-def _renew(host: HostFolder, api: ApiClient, identity: Identity, done: HostPass, now: datetime) -> None:
+def _renew(host: host_files.HostFolder, api: ApiClient, identity: Identity, done: HostPass, now: datetime) -> None:
     present = host.certificate(identity)
     start, end = present.not_valid_before_utc, present.not_valid_after_utc
-    moves = done.issuer is not None and done.issuer != issuer_id(present)
-    if not moves and not renew.is_due(from_issuing(start, end, identity), end, now, 0):
+    moves = done.issuer is not None and done.issuer != host_files.issuer_id(present)
+    if not moves and not renew.is_due(decide.from_issuing(start, end, identity), end, now, 0):
         return
     request = _request(_next_key(host, identity, present), present)
     try:
@@ -160,7 +158,7 @@ def _checked(
     return issuer
 
 
-def _next_key(host: HostFolder, identity: Identity, present: x509.Certificate) -> PrivateKey:
+def _next_key(host: host_files.HostFolder, identity: Identity, present: x509.Certificate) -> PrivateKey:
     """The key that is asked for: kept, so that a pass after a kill asks again with the same one.
 
     A pass that was killed after the files were replaced has left the key that is in use now: it is no next key.
@@ -187,14 +185,14 @@ def _certificates(body: bytes) -> list[x509.Certificate]:
     return found
 
 
-def _reload_redis(host: HostFolder) -> None:
+def _reload_redis(host: host_files.HostFolder) -> None:
     """At each pass, whether or not files have changed: a pass that was killed in between has not reached Redis."""
     if HostRole.REDIS not in host.manifest.roles:
         return
     identity = Identity(Role.REDIS, host.manifest.host)
     files, password = host.files(identity), read(host.folder / "redis/keeper.password").decode().strip()
     settings = host.settings(HostRole.REDIS)
-    keeper, failures = Keeper(settings, password), []
+    keeper, failures = redis_users.Keeper(settings, password), []
     names = [str(san.value) for san in sans_of(host.certificate(identity)) if san.value != identity.dns]
     for name in names:
         try:

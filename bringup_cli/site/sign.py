@@ -13,7 +13,6 @@ from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
 from bringup_cli.site import decide, enroll
-from bringup_cli.site.decide import Reports, from_issuing, wanted
 from bringup_cli.site.registry import Registry
 from pki import authority, files, names, renew, rollover
 from pki.errors import InvalidInput, Refused
@@ -38,7 +37,7 @@ def prepare(session: CaSession) -> None:
     present = session.store.certificate(enroll.CA_CLIENT)
     start, end = (present.not_valid_before_utc, present.not_valid_after_utc) if present else (session.now,) * 2
     of_signer = present is not None and present.issuer == session.authority.certificate.subject
-    issued = from_issuing(start, end, enroll.CA_CLIENT)
+    issued = decide.from_issuing(start, end, enroll.CA_CLIENT)
     if (
         present is None
         or not of_signer
@@ -95,7 +94,7 @@ def trust_of(session: CaSession) -> Trust:
     )
 
 
-def _answer(open_session: OpenSession, api: ApiClient, reports: Reports, asked: Enrollment, done: Pass) -> None:
+def _answer(open_session: OpenSession, api: ApiClient, reports: decide.Reports, asked: Enrollment, done: Pass) -> None:
     with open_session() as session:
         decision = _decide(session, reports, asked)
     try:
@@ -109,12 +108,12 @@ def _answer(open_session: OpenSession, api: ApiClient, reports: Reports, asked: 
         done.refused[asked.identity] = decision.reason
 
 
-def _decide(session: CaSession, reports: Reports, asked: Enrollment) -> EnrollmentDecision:
+def _decide(session: CaSession, reports: decide.Reports, asked: Enrollment) -> EnrollmentDecision:
     kept = _kept(session.store, asked)
     if kept.exists():  # signed by a pass that was killed before the API had it
         return EnrollmentDecision(certificate=files.read(kept).decode())
     try:
-        identity, request = wanted(session, Registry.read(session.store), reports, asked)
+        identity, request = decide.wanted(session, Registry.read(session.store), reports, asked)
         sans = names.sans_of(request)
         if session.store.certificate(identity) is None:
             certificate = session.sign(identity, sans, request.public_key())

@@ -3,25 +3,16 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
-from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
-from dhcp_tailer.sources.isc_leases import IscLeases
-from dhcp_tailer.sources.isc_log import IscLog
-from dhcp_tailer.sources.jsonl import JsonLines
-from dhcp_tailer.sources.kea_csv import KeaCsv
-from dhcp_tailer.sources.kea_log import KeaLog
-from dhcp_tailer.sources.parser import Parser, Skip, parse_record
+from dhcp_tailer.sources import dnsmasq_leases, dnsmasq_log, isc_leases, isc_log, jsonl, kea_csv, kea_log, parser
 
-PARSERS: Mapping[str, Callable[[], Parser]] = MappingProxyType(
+PARSERS: Mapping[str, Callable[[], parser.Parser]] = MappingProxyType(
     {
-        "dnsmasq-log": DnsmasqLog,
-        "dnsmasq-leases": DnsmasqLeases,
-        "isc-leases": IscLeases,
-        "isc-log": IscLog,
-        "kea-csv": KeaCsv,
-        "kea-log": KeaLog,
-        "jsonl": JsonLines,
+        "dnsmasq-log": dnsmasq_log.DnsmasqLog,
+        "dnsmasq-leases": dnsmasq_leases.DnsmasqLeases,
+        "isc-leases": isc_leases.IscLeases,
+        "isc-log": isc_log.IscLog,
+        "kea-csv": kea_csv.KeaCsv,
+        "kea-log": kea_log.KeaLog,
+        "jsonl": jsonl.JsonLines,
     }
 )
-
-__all__ = ["PARSERS", "DnsmasqLeases", "Parser", "Skip", "parse_record"]

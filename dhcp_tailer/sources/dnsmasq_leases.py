@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.framing import LINES
 from dhcp_tailer.sources.lease_fields import device_text, lease_event, mac_in, utc
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
@@ -60,7 +59,7 @@ class DnsmasqLeases:
         """The lines that were read and are still there."""
         return {reported.line.encode("utf-8", "surrogateescape") for reported in self._reported.values()}
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one change."""
         change = _CHANGE.fullmatch(record)
         if change is None:
@@ -74,7 +73,7 @@ class DnsmasqLeases:
             return NOT_A_LEASE if text.startswith("duid ") or not text.strip() else malformed("not a lease of dnsmasq")
         try:
             return self._appeared(at, text, line)
-        except LeaseFormatError as error:
+        except errors.LeaseFormatError as error:
             return malformed(error)
 
     def state(self) -> JsonValue:
@@ -86,7 +85,7 @@ class DnsmasqLeases:
         kept = _State.model_validate(state).reported
         self._reported = {key: _Reported(line, mac, starts, ends) for key, line, mac, starts, ends in kept}
 
-    def _appeared(self, at: int, text: str, line: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _appeared(self, at: int, text: str, line: re.Match[bytes]) -> model.LeaseEvent | Skip:
         ip, mac = line["ip"].decode("ascii"), _mac(line)
         ends = int(line["ends"])
         known = self._reported.get(ip)
@@ -105,7 +104,7 @@ class DnsmasqLeases:
             source=self.name,
         )
 
-    def _vanished(self, at: int, text: str, line: re.Match[bytes] | None) -> LeaseEvent | Skip:
+    def _vanished(self, at: int, text: str, line: re.Match[bytes] | None) -> model.LeaseEvent | Skip:
         key = line["ip"].decode("ascii") if line else text
         known = self._reported.get(key)
         if known is None or known.line != text:
@@ -117,16 +116,16 @@ class DnsmasqLeases:
         return lease_event(
             mac=known.mac,
             ip=key,
-            action=LeaseAction.EXPIRED if expired else LeaseAction.RELEASED,
+            action=model.LeaseAction.EXPIRED if expired else model.LeaseAction.RELEASED,
             starts=utc(known.starts),
             source=self.name,
         )
 
 
-def _action(known: _Reported | None, lease: _Reported, at: int) -> LeaseAction:
+def _action(known: _Reported | None, lease: _Reported, at: int) -> model.LeaseAction:
     """A line that changed before its lease ended is that lease, renewed."""
     same = known is not None and known.mac == lease.mac and (known.ends is None or at <= known.ends)
-    return LeaseAction.RENEWED if same else LeaseAction.ASSIGNED
+    return model.LeaseAction.RENEWED if same else model.LeaseAction.ASSIGNED
 
 
 def _mac(line: re.Match[bytes]) -> str | None:

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.framing import BLOCKS
-from dhcp_tailer.sources.lease_fields import device_text, mac_of
-from dhcp_tailer.sources.lease_history import Lease
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Skip, malformed
+from dhcp_tailer.sources import lease_fields, lease_history, parser
 
 # A binding state, dhcpd.leases(5): in every other one the lease is over.
 _ACTIVE = b"active"
@@ -120,7 +118,7 @@ def _read_v6(iaid_and_duid: bytes, body: list[_Statement]) -> _Declaration:
         raise LeaseFormatError("an identity association without an address")
     declaration = next((address for address in addresses if address.state == _ACTIVE), addresses[0])
     client = iaid_and_duid[4:]  # behind the IAID, RFC 8415 s.21.4
-    declaration.mac, declaration.client_id = mac_of(client), client.hex(":") or None
+    declaration.mac, declaration.client_id = lease_fields.mac_of(client), client.hex(":") or None
     declaration.starts = next((_time(s.words[1:]) for s in body if s.words[0] == b"cltt"), None)
     return declaration
 
@@ -150,13 +148,13 @@ def _note_text(declaration: _Declaration, words: list[bytes]) -> None:
     """What the client, or the relay before it, chose."""
     match words:
         case [b"client-hostname", name]:
-            declaration.hostname = device_text(_unquoted(name))
+            declaration.hostname = lease_fields.device_text(_unquoted(name))
         case [b"uid", uid]:
-            declaration.client_id = _unquoted(uid).hex(":") if uid.startswith(b'"') else device_text(uid)
+            declaration.client_id = _unquoted(uid).hex(":") if uid.startswith(b'"') else lease_fields.device_text(uid)
         case [b"option", b"agent.circuit-id", circuit]:
-            declaration.circuit_id = device_text(_unquoted(circuit))
+            declaration.circuit_id = lease_fields.device_text(_unquoted(circuit))
         case [b"set", name, b"=", text] if name in _VENDOR_CLASS:
-            declaration.vendor_class = device_text(_unquoted(text))
+            declaration.vendor_class = lease_fields.device_text(_unquoted(text))
 
 
 def _time(words: list[bytes]) -> int | None:
@@ -187,32 +185,32 @@ def _possible(seconds: int) -> int:
     return seconds
 
 
-class IscLeases(LeaseFileParser):
+class IscLeases(parser.LeaseFileParser):
     """Reads each declaration as the state of one lease; the last one counts, as the server reads it."""
 
     name = "isc-leases"
     layout = BLOCKS
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> LeaseEvent | parser.Skip:
         """The event in one declaration."""
         if not record.startswith((b"lease ", b"ia-na ", b"ia-ta ")):
-            return NOT_A_LEASE
+            return parser.NOT_A_LEASE
         try:
             return self._event(_read(record))
         except LeaseFormatError as error:
-            return malformed(error)
+            return parser.malformed(error)
 
-    def _event(self, declaration: _Declaration) -> LeaseEvent | Skip:
+    def _event(self, declaration: _Declaration) -> LeaseEvent | parser.Skip:
         if declaration.state != _ACTIVE:
             ended = LeaseAction(declaration.state.decode("ascii")) if declaration.state in _ENDED else None
             return self._over(declaration.ip, declaration.ends, ended)
         if declaration.mac is None:
-            return NO_MAC
+            return parser.NO_MAC
         if declaration.starts is None:
             raise LeaseFormatError("an active lease that never started")
         return self._in_force(
             declaration.ip,
-            Lease(declaration.mac, declaration.starts, declaration.ends),
+            lease_history.Lease(declaration.mac, declaration.starts, declaration.ends),
             hostname=declaration.hostname,
             vendor_class=declaration.vendor_class,
             client_id=declaration.client_id,

@@ -7,18 +7,16 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.framing import LINES
-from dhcp_tailer.sources.lease_fields import cut, json_time, lease_event, mac_in
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
+from dhcp_tailer.sources import lease_fields, parser
 
 # As dnsmasq, ISC dhcpd, Kea and people spell them.
 _ACTIONS = MappingProxyType(
-    dict.fromkeys(("assigned", "lease_assigned", "add", "commit"), LeaseAction.ASSIGNED)
-    | dict.fromkeys(("renewed", "lease_renewed", "old"), LeaseAction.RENEWED)
-    | dict.fromkeys(("released", "lease_released", "release", "del"), LeaseAction.RELEASED)
-    | dict.fromkeys(("expired", "lease_expired", "expiry"), LeaseAction.EXPIRED)
+    dict.fromkeys(("assigned", "lease_assigned", "add", "commit"), model.LeaseAction.ASSIGNED)
+    | dict.fromkeys(("renewed", "lease_renewed", "old"), model.LeaseAction.RENEWED)
+    | dict.fromkeys(("released", "lease_released", "release", "del"), model.LeaseAction.RELEASED)
+    | dict.fromkeys(("expired", "lease_expired", "expiry"), model.LeaseAction.EXPIRED)
 )
 # Fields that a client, or the relay before it, chose.
 _TEXTS = ("hostname", "vendor_class", "client_id", "circuit_id")
@@ -31,18 +29,18 @@ class JsonLines:
     name = "jsonl"
     layout = LINES
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | parser.Skip:
         """The event in one line."""
         if not record.strip():
-            return NOT_A_LEASE
+            return parser.NOT_A_LEASE
         try:
             fields = _object(record)
             action = _ACTIONS.get(str(fields.get("event_type", "")).lower())
             if action is None:
                 return _other(fields)
             return self._event(action, fields)
-        except LeaseFormatError as error:
-            return malformed(error)
+        except errors.LeaseFormatError as error:
+            return parser.malformed(error)
 
     def state(self) -> JsonValue:
         """Nothing: no line depends on another."""
@@ -53,18 +51,18 @@ class JsonLines:
         if state is not None:
             raise ValueError("this source has no state")
 
-    def _event(self, action: LeaseAction, fields: dict[str, Any]) -> LeaseEvent | Skip:
+    def _event(self, action: model.LeaseAction, fields: dict[str, Any]) -> model.LeaseEvent | parser.Skip:
         data = fields.get("data")
         if not isinstance(data, dict):
-            raise LeaseFormatError("data is not an object")
-        starts = json_time("timestamp", fields.get("timestamp"))
+            raise errors.LeaseFormatError("data is not an object")
+        starts = lease_fields.json_time("timestamp", fields.get("timestamp"))
         mac = data.get("mac")
         if not mac and isinstance(data.get("duid"), str):  # DHCPv6: that is all that the server knows
-            mac = mac_in(data["duid"])
+            mac = lease_fields.mac_in(data["duid"])
             if mac is None:
-                return NO_MAC
+                return parser.NO_MAC
         texts = {name: _text(name, data.get(name)) for name in _TEXTS}
-        return lease_event(
+        return lease_fields.lease_event(
             mac=mac,
             ip=data.get("ip") if isinstance(data.get("ip"), str) else None,  # a number would pass as an address
             action=action,
@@ -79,28 +77,28 @@ def _object(record: bytes) -> dict[str, Any]:
     try:
         value = json.loads(record.decode("utf-8"))
     except UnicodeDecodeError:
-        raise LeaseFormatError("is not UTF-8") from None
+        raise errors.LeaseFormatError("is not UTF-8") from None
     except (ValueError, RecursionError):
-        raise LeaseFormatError("is not JSON") from None
+        raise errors.LeaseFormatError("is not JSON") from None
     if not isinstance(value, dict):
-        raise LeaseFormatError("is not a JSON object")
+        raise errors.LeaseFormatError("is not a JSON object")
     return value
 
 
-def _other(fields: dict[str, Any]) -> Skip:
+def _other(fields: dict[str, Any]) -> parser.Skip:
     if not isinstance(fields.get("event_type"), str):
-        raise LeaseFormatError("event_type is missing or no text")
-    return Skip("event_type is none of a lease")
+        raise errors.LeaseFormatError("event_type is missing or no text")
+    return parser.Skip("event_type is none of a lease")
 
 
 def _ends(starts: datetime, data: dict[str, Any]) -> datetime | None:
     if data.get("ends") is not None:
-        return json_time("ends", data["ends"])
+        return lease_fields.json_time("ends", data["ends"])
     seconds = data.get("lease_time")
     if seconds is None or seconds == _INFINITE_S:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < _INFINITE_S:
-        raise LeaseFormatError("lease_time is not a number of seconds")
+        raise errors.LeaseFormatError("lease_time is not a number of seconds")
     return starts + timedelta(seconds=seconds)
 
 
@@ -108,5 +106,5 @@ def _text(name: str, value: object) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise LeaseFormatError(f"{name} is no text")
-    return cut(value)
+        raise errors.LeaseFormatError(f"{name} is no text")
+    return lease_fields.cut(value)

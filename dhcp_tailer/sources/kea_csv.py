@@ -4,11 +4,9 @@ import re
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.framing import KEA
-from dhcp_tailer.sources.lease_fields import circuit_id, cut, mac_in
-from dhcp_tailer.sources.lease_history import Lease, LeaseRow, Leases
+from dhcp_tailer.sources import lease_fields, lease_history
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Skip, malformed
 
 # Columns without which no lease can be read; Kea adds others with its versions.
@@ -25,7 +23,7 @@ class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     columns: list[str]
-    leases: list[LeaseRow]
+    leases: list[lease_history.LeaseRow]
 
 
 class KeaCsv(LeaseFileParser):
@@ -38,7 +36,7 @@ class KeaCsv(LeaseFileParser):
         super().__init__()
         self._columns: tuple[str, ...] = ()
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one row."""
         fields = record.decode("utf-8", "backslashreplace").rstrip("\r").split(",")
         if fields[0] == "address":
@@ -49,9 +47,9 @@ class KeaCsv(LeaseFileParser):
             return malformed("not as many fields as its header has" if self._columns else "a row without a header")
         try:
             return self._row(dict(zip(self._columns, fields, strict=True)))
-        except (LeaseFormatError, ValueError, OverflowError, OSError) as error:
+        except (errors.LeaseFormatError, ValueError, OverflowError, OSError) as error:
             return malformed(
-                error if isinstance(error, LeaseFormatError) else "a field that should be a number is none"
+                error if isinstance(error, errors.LeaseFormatError) else "a field that should be a number is none"
             )
 
     def state(self) -> JsonValue:
@@ -62,7 +60,7 @@ class KeaCsv(LeaseFileParser):
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state)
         self._columns = tuple(kept.columns)
-        self._leases = Leases(kept.leases)
+        self._leases = lease_history.Leases(kept.leases)
 
     def _header(self, columns: list[str]) -> Skip:
         if missing := _NEEDED - set(columns):
@@ -70,7 +68,7 @@ class KeaCsv(LeaseFileParser):
         self._columns = tuple(columns)
         return NOT_A_LEASE
 
-    def _row(self, row: dict[str, str]) -> LeaseEvent | Skip:
+    def _row(self, row: dict[str, str]) -> model.LeaseEvent | Skip:
         if row.get("lease_type") == _PREFIX:
             return Skip("a delegated prefix")
         lifetime, expire, state = int(row["valid_lifetime"]), int(row["expire"]), row["state"]
@@ -80,16 +78,16 @@ class KeaCsv(LeaseFileParser):
             self._leases.over(row["address"], None)
             return Skip("the end of a lease that was not known")
         # Deleted rows carry the time of the release, or of the last renewal: never later than the end.
-        ended = {_RECLAIMED: LeaseAction.EXPIRED, _RELEASED: LeaseAction.RELEASED}.get(state)
+        ended = {_RECLAIMED: model.LeaseAction.EXPIRED, _RELEASED: model.LeaseAction.RELEASED}.get(state)
         return self._over(row["address"], expire if lifetime == 0 else None, ended)
 
-    def _given(self, row: dict[str, str], starts: int, ends: int | None) -> LeaseEvent | Skip:
-        mac = row.get("hwaddr") or mac_in(row.get("duid", ""))
+    def _given(self, row: dict[str, str], starts: int, ends: int | None) -> model.LeaseEvent | Skip:
+        mac = row.get("hwaddr") or lease_fields.mac_in(row.get("duid", ""))
         if not mac:
             return NO_MAC
         return self._in_force(
             row["address"],
-            Lease(mac, starts, ends),
+            lease_history.Lease(mac, starts, ends),
             hostname=_text(row.get("hostname")),
             client_id=_text(row.get("client_id") or row.get("duid")),
             circuit_id=_circuit_id(row.get("user_context")),
@@ -97,7 +95,7 @@ class KeaCsv(LeaseFileParser):
 
 
 def _text(field: str | None) -> str | None:
-    return cut(_unescaped(field)) or None if field else None
+    return lease_fields.cut(_unescaped(field)) or None if field else None
 
 
 def _unescaped(field: str) -> str:
@@ -106,4 +104,4 @@ def _unescaped(field: str) -> str:
 
 def _circuit_id(context: str | None) -> str | None:
     found = _RELAY.search(_unescaped(context)) if context else None
-    return circuit_id(bytes.fromhex(found[1])) if found and len(found[1]) % 2 == 0 else None
+    return lease_fields.circuit_id(bytes.fromhex(found[1])) if found and len(found[1]) % 2 == 0 else None

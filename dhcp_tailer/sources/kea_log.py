@@ -7,8 +7,7 @@ hexadecimal octets, numbers. Clients' own text is only in the packet dumps of th
 import re
 from datetime import datetime
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.sources.lease_fields import SYSLOG, client_of, lease_event, local, mac_in
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
 
@@ -41,7 +40,7 @@ class KeaLog(LogParser):
 
     name = "kea-log"
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one line."""
         if b"_LEASE_" not in record and b"_RELEASE" not in record:
             return NOT_A_LEASE
@@ -50,14 +49,14 @@ class KeaLog(LogParser):
             return NOT_A_LEASE
         try:
             return self._message(header, record)
-        except LeaseFormatError as error:
+        except errors.LeaseFormatError as error:
             return malformed(error)
 
-    def _message(self, header: re.Match[bytes], record: bytes) -> LeaseEvent | Skip:
+    def _message(self, header: re.Match[bytes], record: bytes) -> model.LeaseEvent | Skip:
         message = _MESSAGE.fullmatch(record, header.end())
         if message is None:
             if record.startswith(_LEASE, header.end()):
-                raise LeaseFormatError("a lease of Kea with no address or no client where they belong")
+                raise errors.LeaseFormatError("a lease of Kea with no address or no client where they belong")
             return NOT_A_LEASE
         mac = _mac(message)
         if mac is None:
@@ -68,10 +67,10 @@ class KeaLog(LogParser):
             return NOT_A_LEASE
         return self._event(message["kind"], self._time(header), mac, ip)
 
-    def _event(self, kind: bytes, starts: datetime, mac: str, ip: str) -> LeaseEvent:
+    def _event(self, kind: bytes, starts: datetime, mac: str, ip: str) -> model.LeaseEvent:
         client = client_of(mac, ip)
         if kind in _RELEASES:
-            event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=starts, source=self.name)
+            event = lease_event(mac=mac, ip=ip, action=model.LeaseAction.RELEASED, starts=starts, source=self.name)
             self._clients.releases(client)
             return event
         action = self._clients.acknowledged(client, ip)

@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseEvent
+from bringup import errors, model
 from bringup.text import printable
 
 # Characters of a text that a device chose: what `bringup.model.DeviceText` takes. A longer one is cut, not refused,
@@ -37,19 +36,19 @@ _AHEAD = timedelta(days=1)
 _SHORTEST = len("20261123T0941")
 
 
-def lease_event(**fields: Any) -> LeaseEvent:
+def lease_event(**fields: Any) -> model.LeaseEvent:
     """A valid event.
 
     Raises:
         LeaseFormatError: names the fields that are wrong, and never their content.
     """
     try:
-        event = LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
+        event = model.LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
     except ValidationError as error:
         wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
-        raise LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
+        raise errors.LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
     if event.starts.timestamp() < 0:
-        raise LeaseFormatError("starts lies before 1970")
+        raise errors.LeaseFormatError("starts lies before 1970")
     return event
 
 
@@ -144,7 +143,7 @@ def traditional(month: bytes, day: bytes, clock: bytes, *, now: datetime, zone: 
         LeaseFormatError: there is no such time.
     """
     if month not in _MONTHS:
-        raise LeaseFormatError("there is no such month")
+        raise errors.LeaseFormatError("there is no such month")
     hour, minute, second = map(int, clock.split(b":"))
     for year in range(now.year + 1, now.year - _LEAP_YEARS_APART - 1, -1):
         try:
@@ -154,7 +153,7 @@ def traditional(month: bytes, day: bytes, clock: bytes, *, now: datetime, zone: 
         moment = local_time.astimezone(UTC)
         if moment <= now + _AHEAD:
             return moment
-    raise LeaseFormatError("there is no such time")
+    raise errors.LeaseFormatError("there is no such time")
 
 
 def rfc3339(text: bytes) -> datetime:
@@ -162,7 +161,7 @@ def rfc3339(text: bytes) -> datetime:
     try:
         return datetime.fromisoformat(text.decode("ascii")).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise LeaseFormatError("there is no such time") from None
+        raise errors.LeaseFormatError("there is no such time") from None
 
 
 def local(text: bytes, *, zone: tzinfo | None) -> datetime:
@@ -170,7 +169,7 @@ def local(text: bytes, *, zone: tzinfo | None) -> datetime:
     try:
         return datetime.fromisoformat(text.decode("ascii")).replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise LeaseFormatError("there is no such time") from None
+        raise errors.LeaseFormatError("there is no such time") from None
 
 
 def json_time(name: str, value: object) -> datetime:
@@ -182,7 +181,7 @@ def json_time(name: str, value: object) -> datetime:
     try:
         return _parsed(value)
     except (ValueError, OverflowError, OSError):
-        raise LeaseFormatError(f"{name} is neither ISO 8601 nor seconds since the epoch") from None
+        raise errors.LeaseFormatError(f"{name} is neither ISO 8601 nor seconds since the epoch") from None
 
 
 def _parsed(value: object) -> datetime:

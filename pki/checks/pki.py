@@ -6,8 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from pki import crl, errors
-from pki.check import Result, run
+from pki import check, crl, errors
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.files import shared_lock
@@ -22,7 +21,7 @@ def verify(
     only: Sequence[Identity] = (),
     *,
     roles: Collection[Role] = (),
-) -> list[Result]:
+) -> list[check.Result]:
     """Check the CA and every identity; where the CA key is, the standard three must be there.
 
     Args:
@@ -40,11 +39,11 @@ def verify(
         store.authorities()
     with shared_lock(store.lock_file):
         subject = of_ca.Ca(store, now)
-        results = run("ca", subject, of_ca.CHECKS)
+        results = check.run("ca", subject, of_ca.CHECKS)
         trusted, is_revoked = _trusted(store), crl.known_revocations(store)
         for identity in only or (_of_roles(store, roles) if roles else _expected(store, needed=subject.signs_here)):
             leaf = leaf_of(store, identity, now, trusted=trusted, hosts=hosts, is_revoked=is_revoked)
-            results += run(str(identity), leaf, of_leaf.CHECKS)
+            results += check.run(str(identity), leaf, of_leaf.CHECKS)
     return results
 
 

@@ -9,8 +9,7 @@ Source: Redfish schema ComputerSystem (Boot), DSP0266 s.9.10 (Settings resource)
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bringup.errors import BmcRejected
-from bringup.model import FailureReason
+from bringup import errors, model
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.refusal import BmcRefusal
 from workers.redfish.resource import Resource
@@ -81,9 +80,9 @@ class BootOverride:
         if not allowed:
             return self._wanted(boot_method)[0]
         instead = '; boot_method = "uefi-http" works there' if self._offered("uefi-http") else ""
-        raise BmcRejected(
+        raise errors.BmcRejected(
             f"the BMC cannot boot from {boot_method}: it offers {', '.join(allowed)}{instead}",
-            reason=FailureReason.NO_BOOT,
+            reason=model.FailureReason.NO_BOOT,
         )
 
     def boot_once(self, boot_method: str, image_url: str | None) -> None:
@@ -100,9 +99,9 @@ class BootOverride:
         for place in self._each_place_that_takes(wanted):
             if self._is_set(place, target):
                 return
-        raise BmcRejected(
+        raise errors.BmcRejected(
             f"the boot override was set to Once/{target} and reads back as {self._shown()}",
-            reason=FailureReason.NO_BOOT,
+            reason=model.FailureReason.NO_BOOT,
         )
 
     def restore(self, boot_method: str) -> None:

@@ -12,15 +12,12 @@ from urllib.parse import urlsplit
 import requests
 from sushy.exceptions import ConnectionError as NoAnswer
 
-from bringup import bmc_address, errors
-from bringup.model import FailureReason
+from bringup import bmc_address, errors, model
 from bringup.settings import Settings
 from workers.bmc import Permit
-from workers.redfish.error_mapping import is_hopeless
-from workers.redfish.gate import Gate
+from workers.redfish import error_mapping, gate, transport
 from workers.redfish.refusal import BmcRefusal
 from workers.redfish.resource import Action, Resource
-from workers.redfish.transport import BmcAddress, BmcConnector
 
 # Tries of one read, and seconds between two: a BMC that restarts a service of its own is back within seconds. One that
 # is away for longer is tried again by the job.
@@ -50,12 +47,12 @@ class RedfishConnection:
         sleep: waits for so many seconds.
     """
 
-    def __init__(self, address: BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
+    def __init__(self, address: transport.BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
         parts = urlsplit(address.bmc or "")
         self.base = f"{parts.scheme}://{parts.netloc}"
         self.system_path = parts.path if bmc_address.system_key(parts.path) else None
-        self.gate = Gate()
-        self.connector = BmcConnector(self.base, address, settings, self.gate)
+        self.gate = gate.Gate()
+        self.connector = transport.BmcConnector(self.base, address, settings, self.gate)
         self.sleep = sleep
         self._ahead: dict[str, Resource] = {}
         self._off_limits: frozenset[str] = frozenset()
@@ -200,7 +197,7 @@ class RedfishConnection:
         there = f"{bmc_address.system_key(path)}/"
         if any(there.startswith(f"{system}/") for system in self._off_limits):
             message = f"a link of the BMC at {self.base} leads to another system, {path}: nothing is written there"
-            raise errors.BmcRejected(message, reason=FailureReason.WRONG_MACHINE)
+            raise errors.BmcRejected(message, reason=model.FailureReason.WRONG_MACHINE)
 
 
 def _found(read: Callable[[str], Resource], path: str | None) -> Resource | None:
@@ -213,4 +210,4 @@ def _found(read: Callable[[str], Resource], path: str | None) -> Resource | None
 
 
 def _may_pass(error: Exception) -> bool:
-    return error.status_code in _PASSING if isinstance(error, BmcRefusal) else not is_hopeless(error)
+    return error.status_code in _PASSING if isinstance(error, BmcRefusal) else not error_mapping.is_hopeless(error)

@@ -9,10 +9,7 @@ from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.run import Run, RunMedia
 from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
-from workers.redfish import error_mapping, virtual_media
-from workers.redfish.connection import RedfishConnection
-from workers.redfish.login import Login, read_credential
-from workers.redfish.machine import RedfishMachine
+from workers.redfish import connection, error_mapping, login, machine, virtual_media
 
 
 class RedfishBmc:
@@ -29,9 +26,9 @@ class RedfishBmc:
         self._settings = settings
         self._sleep = sleep
         self._image_url: str | None = None
-        self._opened: RedfishConnection | None = None
-        self._login: Login | None = None
-        self._known: RedfishMachine | None = None
+        self._opened: connection.RedfishConnection | None = None
+        self._login: login.Login | None = None
+        self._known: machine.RedfishMachine | None = None
         self._insertion: virtual_media.Insertion | None = None
 
     @property
@@ -161,20 +158,20 @@ class RedfishBmc:
     # No cached_property: Python 3.11 has one lock for all BMCs of the process, and logging in takes time.
     # https://docs.python.org/3/library/functools.html#functools.cached_property
     @property
-    def _connection(self) -> RedfishConnection:
+    def _connection(self) -> connection.RedfishConnection:
         if self._opened is None:
-            self._opened = RedfishConnection(self._run, self._settings, sleep=self._sleep)
+            self._opened = connection.RedfishConnection(self._run, self._settings, sleep=self._sleep)
         return self._opened
 
     @property
-    def _machine(self) -> RedfishMachine:
+    def _machine(self) -> machine.RedfishMachine:
         if self._known is None:
             refused = FailureReason.BMC_UNREACHABLE
-            credential = read_credential(self._run.credential, self._settings.bmc_credentials_dir)
-            self._login = Login(self._connection, credential)
+            credential = login.read_credential(self._run.credential, self._settings.bmc_credentials_dir)
+            self._login = login.Login(self._connection, credential)
             with error_mapping.redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):
                 root = self._login.open()
-                self._known = RedfishMachine.of(
+                self._known = machine.RedfishMachine.of(
                     self._connection, root, self._settings, serial=self._run.serial, uuid=self._run.uuid
                 )
         return self._known

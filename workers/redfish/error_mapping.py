@@ -13,9 +13,8 @@ from contextlib import contextmanager
 import requests
 from sushy import exceptions as sushy_errors
 
-from bringup import backoff, text
+from bringup import backoff, model, text
 from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable, causes
-from bringup.model import FailureReason
 from workers.redfish.refusal import BmcRefusal
 
 # HTTP statuses that mean: later. Source: RFC 9110 s.15.5, RFC 6585 s.4, RFC 8470 s.5.2, RFC 4918 s.11.3.
@@ -74,8 +73,8 @@ def redfish_errors(
     bmc: str,
     doing: str,
     *,
-    refused: FailureReason,
-    busy: FailureReason = FailureReason.BMC_UNREACHABLE,
+    refused: model.FailureReason,
+    busy: model.FailureReason = model.FailureReason.BMC_UNREACHABLE,
     logging_in: bool = False,
 ) -> Iterator[None]:
     """Translate everything that a request raises inside.
@@ -165,15 +164,15 @@ def _of_connection(subject: str, error: BaseException) -> BmcUnavailable | BmcRe
     chain = list(causes(error))
     if any(isinstance(cause, requests.TooManyRedirects) for cause in chain):
         message = f"{subject} answered with a redirect, which is never followed; put its real address in the inventory"
-        return BmcRejected(message, reason=FailureReason.BMC_UNREACHABLE)
+        return BmcRejected(message, reason=model.FailureReason.BMC_UNREACHABLE)
     if _is_untrusted(chain):
         message = f"{subject} showed a certificate that is not trusted: {chain[-1]}; see bmc_ca and bmc_fingerprint"
-        return BmcRejected(message, reason=FailureReason.BMC_AUTH)
+        return BmcRejected(message, reason=model.FailureReason.BMC_AUTH)
     return BmcUnavailable(f"{subject} does not answer: {text.without_image_secret(str(chain[-1]))}")
 
 
 def _of_refusal(
-    subject: str, refusal: BmcRefusal, refused: FailureReason, busy: FailureReason, *, logging_in: bool
+    subject: str, refusal: BmcRefusal, refused: model.FailureReason, busy: model.FailureReason, *, logging_in: bool
 ) -> BmcUnavailable | BmcRejected:
     # Some name the image that they could not fetch.
     message = f"{subject} {text.without_image_secret(refusal.summary)}"
@@ -198,4 +197,4 @@ def _of_account(message: str, refusal: BmcRefusal, *, logging_in: bool) -> BmcUn
     if is_unknown and not logging_in:
         return BmcUnavailable(f"{message} (the session has ended)")
     look_at = "the username and password of the device's credential" if is_unknown else "the account's role"
-    return BmcRejected(f"{message}; look at {look_at}", reason=FailureReason.BMC_AUTH)
+    return BmcRejected(f"{message}; look at {look_at}", reason=model.FailureReason.BMC_AUTH)

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from requests import Response, codes
 from sushy.exceptions import SushyError
 
-from bringup import errors, log
-from bringup.model import FailureReason
+from bringup import errors, log, model
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.refusal import BmcRefusal
 from workers.redfish.resource import Resource, local_path
@@ -92,7 +91,7 @@ def _private_text(path: Path) -> str:
 
 
 def _refused(message: str) -> errors.BmcRejected:
-    return errors.BmcRejected(message, reason=FailureReason.BMC_AUTH)
+    return errors.BmcRejected(message, reason=model.FailureReason.BMC_AUTH)
 
 
 class Login:

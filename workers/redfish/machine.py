@@ -12,13 +12,9 @@ from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from workers.bmc import PowerState, ReportedIdentity
-from workers.redfish import systems, tasks
+from workers.redfish import oem, refusal, resource, slots, systems, tasks
 from workers.redfish.boot_override import BootOverride
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.oem import OemBoot, boot_of_managers
-from workers.redfish.refusal import BmcRefusal
-from workers.redfish.resource import Action, Resource
-from workers.redfish.slots import Slot, slots_of, usable
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ _MODELS: dict[tuple[str, str], Timing] = {
 }
 
 
-def timing_of(system: Resource, settings: Settings) -> Timing:
+def timing_of(system: resource.Resource, settings: Settings) -> Timing:
     """The timing of this system: of the settings, else of its model's line, else the default.
 
     Args:
@@ -88,18 +84,18 @@ class RedfishMachine:
     """
 
     connection: RedfishConnection
-    root: Resource
-    system: Resource
+    root: resource.Resource
+    system: resource.Resource
     timing: Timing
     because: str
-    _slots: list[Slot] | None = field(default=None, repr=False)
-    _managers: list[Resource] | None = field(default=None, repr=False)
+    _slots: list[slots.Slot] | None = field(default=None, repr=False)
+    _managers: list[resource.Resource] | None = field(default=None, repr=False)
 
     @classmethod
     def of(
         cls,
         connection: RedfishConnection,
-        root: Resource,
+        root: resource.Resource,
         settings: Settings,
         *,
         serial: str | None = None,
@@ -134,7 +130,7 @@ class RedfishMachine:
         """Which machine this is, as the BMC reports it, read now."""
         return systems.identity_of(self.connection, self.connection.get(self.system.path))
 
-    def managers(self) -> list[Resource]:
+    def managers(self) -> list[resource.Resource]:
         """The managers of this machine."""
         if self._managers is None:
             self._managers = systems.managers_of(self.connection, self.root, self.system)
@@ -144,21 +140,21 @@ class RedfishMachine:
         """The standard boot override of the system, as it is now."""
         return BootOverride(self.connection, self.system)
 
-    def oem_boot(self, boot_method: str = "cd") -> OemBoot | None:
+    def oem_boot(self, boot_method: str = "cd") -> oem.OemBoot | None:
         """The vendor's way to boot the virtual disc, where the standard way does not; None for other methods."""
         if boot_method != "cd":
             return None
-        return boot_of_managers(self.connection, self.system, self.managers())
+        return oem.boot_of_managers(self.connection, self.system, self.managers())
 
-    def read_slots(self) -> list[Slot]:
+    def read_slots(self) -> list[slots.Slot]:
         """Every slot, as it was read last."""
         if self._slots is None:
-            self._slots = slots_of(self.connection, self.system, self.managers())
+            self._slots = slots.slots_of(self.connection, self.system, self.managers())
         return self._slots
 
-    def usable_slots(self) -> list[Slot]:
+    def usable_slots(self) -> list[slots.Slot]:
         """Those that can hold our disc, in the order in which they are tried."""
-        return usable(self.read_slots())
+        return slots.usable(self.read_slots())
 
     def forget_slots(self) -> None:
         """They were changed: the next call reads them."""
@@ -185,12 +181,12 @@ class RedfishMachine:
         try:
             answer = self.connection.post(action.target, {"ResetType": self._reset_type(action, wanted)})
             tasks.follow(self.connection, answer, self.timing.power_settle_s)
-        except BmcRefusal:
+        except refusal.BmcRefusal:
             # Many refuse to switch on what is on: then nothing is wrong.
             if self.power_state() != wanted:
                 raise
 
-    def _reset_type(self, action: Action, wanted: PowerState) -> str:
+    def _reset_type(self, action: resource.Action, wanted: PowerState) -> str:
         allowed = action.allowable("ResetType") or tuple(
             value
             for parameter in self.connection.parameters(action)

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from requests import Response
 from sushy.oem.dell.resources.manager.manager import DellManagerExtension
 
-from bringup.errors import BmcRejected
-from bringup.model import FailureReason
+from bringup import errors, model
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Action, Resource
 from workers.redfish.tasks import follow
@@ -207,7 +206,7 @@ class DellVirtualBoot:
         shown = self.connection.get(self.attributes).text("Attributes", _DEVICE)
         if shown != _VIRTUAL:
             message = f"the boot device was set to {_VIRTUAL} and reads back as {shown or 'nothing'}"
-            raise BmcRejected(message, reason=FailureReason.NO_BOOT)
+            raise errors.BmcRejected(message, reason=model.FailureReason.NO_BOOT)
 
     def restore(self) -> None:
         """Take it back where no boot has used it and it can be seen; the iDRAC ends a used one by itself."""

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from sushy.exceptions import SushyError
 
-from bringup import bmc_address, errors, identity
-from bringup.model import FailureReason
+from bringup import bmc_address, errors, identity, model
 from workers.bmc import ReportedIdentity
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.resource import Resource
@@ -64,7 +63,7 @@ def _chosen(
     raise errors.BmcRejected(
         f"there are {len(listed)} systems behind this BMC, and the inventory does not name the one of this machine. "
         f"Set its serial or uuid, or put one of these paths into bmc: {'; '.join(names)}",
-        reason=FailureReason.BMC_UNREACHABLE,
+        reason=model.FailureReason.BMC_UNREACHABLE,
     )
 
 
@@ -75,7 +74,7 @@ def _named(connection: RedfishConnection, listed: list[str], wanted: str) -> Res
     if kind and not kind.removeprefix("#").startswith(_SYSTEM_TYPE):
         raise errors.BmcRejected(
             f"{wanted} is no system; correct bmc in the inventory. The BMC's systems: {', '.join(listed) or 'none'}",
-            reason=FailureReason.BMC_UNREACHABLE,
+            reason=model.FailureReason.BMC_UNREACHABLE,
         )
     return system
 

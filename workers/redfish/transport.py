@@ -16,8 +16,7 @@ from sushy.connector import Connector
 from sushy.exceptions import ConnectionError as NoAnswer
 from urllib3.exceptions import HTTPError
 
-from bringup import errors, log
-from bringup.model import FailureReason
+from bringup import errors, log, model
 from bringup.settings import Settings
 from workers.redfish import refusal, resource
 from workers.redfish.gate import SOCKET_OPTIONS, Gate, connect_ahead
@@ -132,7 +131,7 @@ def _verify(address: BmcAddress) -> bool | str:
         message = (
             f"the CA file {address.bmc_ca} of the BMC at {address.bmc} cannot be read; see bmc_ca in the inventory"
         )
-        raise errors.BmcRejected(message, reason=FailureReason.BMC_AUTH)
+        raise errors.BmcRejected(message, reason=model.FailureReason.BMC_AUTH)
     return address.bmc_ca or True
 
 

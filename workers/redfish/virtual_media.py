@@ -8,8 +8,7 @@ Source: Redfish schema VirtualMedia 1.4 (VerifyCertificate, Certificates), Certi
 
 from collections.abc import Callable
 
-from bringup import errors, log, text
-from bringup.model import FailureReason
+from bringup import errors, log, model, text
 from bringup.settings import Settings
 from workers.redfish import error_mapping, tasks
 from workers.redfish.connection import RedfishConnection
@@ -104,9 +103,9 @@ class Insertion:
         tried = "; ".join(f"slot {path} {why}" for path, why in self._why.items())
         if self._accepted or any(error_mapping.is_passing(refusal) for refusal in self._refusals):
             message = f"no slot of the BMC took {text.without_image_secret(self.image_url)}: {tried}"
-            return errors.BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+            return errors.BmcUnavailable(message, reason=model.FailureReason.MEDIA_REJECTED)
         why = f"no slot of the BMC can take the image: {tried}" if tried else "the BMC has no virtual disc drive"
-        return errors.BmcRejected(f"{why}; {UEFI_HTTP}", reason=FailureReason.MEDIA_REJECTED)
+        return errors.BmcRejected(f"{why}; {UEFI_HTTP}", reason=model.FailureReason.MEDIA_REJECTED)
 
 
 def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Callable[[str], bool]) -> None:
@@ -126,7 +125,7 @@ def eject(connection: RedfishConnection, slot: Slot, media_s: float, is_ours: Ca
         if _ejected(connection, shown, media_s, is_last=is_last) or not is_ours(shown.slot.image):
             return
     message = f"the medium in slot {slot.path} is stuck: it was ejected twice and is still in"
-    raise errors.BmcUnavailable(message, reason=FailureReason.MEDIA_REJECTED)
+    raise errors.BmcUnavailable(message, reason=model.FailureReason.MEDIA_REJECTED)
 
 
 def shown_image(slot: Slot) -> str:

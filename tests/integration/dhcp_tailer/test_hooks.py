@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.jsonl import JsonLines
-from dhcp_tailer.sources.parser import NO_MAC
+from dhcp_tailer.sources.parser import NO_MAC, Skip
 
 HOOKS = Path(__file__).parents[3] / "scripts" / "dhcp"
 HOSTILE = '"; $(touch pwned) `touch pwned` \'\n{"event_type": "add"}\\\x1b[2J\udcff\udcfe%s %n'

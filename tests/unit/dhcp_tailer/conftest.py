@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.follower import FileFollower
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
+from dhcp_tailer.sources.parser import Skip
 
 Logged = list[Any]
 

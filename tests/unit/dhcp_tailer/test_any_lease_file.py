@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bringup.model import LeaseAction
 from dhcp_tailer.checkpoint import Checkpoint
 from dhcp_tailer.follower import Follower, open_follower
-from dhcp_tailer.sources import PARSERS, Skip
+from dhcp_tailer.sources import PARSERS
+from dhcp_tailer.sources.parser import Skip
 
 LASTS_S = 1000
 KEA_HEADER = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context\n"

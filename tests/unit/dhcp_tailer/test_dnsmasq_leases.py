@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.snapshots import SETTLED_S, SnapshotFollower
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
-from dhcp_tailer.sources.parser import NO_MAC
+from dhcp_tailer.sources.parser import NO_MAC, Skip
 
 ONE = b"1795427050 02:00:00:00:00:01 10.77.4.1 one 01:02:00:00:00:00:01"
 TWO = b"1795427060 02:00:00:00:00:02 10.77.4.2 * *"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.model import LeaseAction
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.sources.lease_history import Clients, Transactions
+from dhcp_tailer.sources.parser import Skip
 
 New = Callable[[], DnsmasqLog]
 MAC = "02:00:00:00:00:01"

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.framing import Blocks
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.isc_leases import IscLeases
-from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE
+from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE, Skip
 
 LEASE = """lease 10.77.1.0 {{
   starts {starts};

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.jsonl import JsonLines
+from dhcp_tailer.sources.parser import Skip
 
 DATA = {"ip": "10.77.4.16", "mac": "02:00:00:00:00:01", "hostname": "idrac-7XK2M13"}
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from bringup.model import LeaseEvent
 from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.framing import KEA
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.kea_csv import KeaCsv
-from dhcp_tailer.sources.parser import KNOWN, NO_MAC
+from dhcp_tailer.sources.parser import KNOWN, NO_MAC, Skip
 
 HEADER = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context"
 ROW = b"10.77.1.0,02:00:00:00:00:01,01:02:00:00:00:00:01,40,1795432422,1,0,0,idrac,0,"

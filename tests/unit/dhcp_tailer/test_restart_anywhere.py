@@ -9,8 +9,8 @@ import pytest
 from bringup.model import LeaseEvent
 from dhcp_tailer.checkpoint import Checkpoint
 from dhcp_tailer.follower import FileFollower
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
+from dhcp_tailer.sources.parser import Skip
 
 New = Callable[[], DnsmasqLog]
 

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.model import LeaseEvent
-from dhcp_tailer.sources import Skip
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.sources.isc_log import IscLog
 from dhcp_tailer.sources.kea_log import KeaLog
-from dhcp_tailer.sources.parser import NO_MAC
+from dhcp_tailer.sources.parser import NO_MAC, Skip
 
 Parser = IscLog | KeaLog | DnsmasqLog
 ISC = b"Nov 23 09:51:22 vm dhcpd[14195]: "
