@@ -14,10 +14,11 @@ from api.http.openapi import document
 from api.images import base_image, image_store
 from api.principal import UnknownCallers
 from api.runs import records, states
-from api.state import inventories, job_queues, redis, run_secrets
+from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.installation import Installation
+from api.state.redis import Database
 from api.state.store import RunStore
 from bringup import errors, files, outages, tls
 from bringup.connections.redis_client import connect_redis
@@ -33,7 +34,7 @@ class Services:
     """The settings and stores of one application."""
 
     settings: Settings
-    database: redis.Database
+    database: Database
     hosts: inventories.InventoryHosts
     store: RunStore
     tokens: run_secrets.RunTokens
@@ -60,7 +61,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     Raises:
         SettingsError: STATE_DIR cannot be used, or VALIDATION_IMAGE names a file that is no image.
     """
-    database = redis.Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
+    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
     hosts = inventories.InventoryHosts(database, settings)
     keep = timedelta(days=settings.run_keep_days)

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord
-from api.state import inventories, redis
+from api.state import inventories
 from api.state.installation import Installation
+from api.state.redis import Database, Pipeline
 from bringup import errors, identity, keys, log
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
@@ -39,7 +40,7 @@ class Reader:
         RedisUnavailable: from every method, when Redis does not answer.
     """
 
-    def __init__(self, database: redis.Database, hosts: inventories.InventoryHosts, installation: Installation) -> None:
+    def __init__(self, database: Database, hosts: inventories.InventoryHosts, installation: Installation) -> None:
         self._database = database
         self._hosts = hosts
         self._installation = installation
@@ -63,7 +64,7 @@ class Reader:
             NotReplicated: they do not have it in time.
         """
 
-        def look(pipe: redis.Pipeline) -> RunRecord | None:
+        def look(pipe: Pipeline) -> RunRecord | None:
             run = self._stored_run(run_id, pipe)
             pipe.multi()
             return run
@@ -149,10 +150,10 @@ class Reader:
         everything, differences = self._installation.withheld(), self._hosts.differences()
         return lambda name: everything or differences.withheld(name)
 
-    def _stored_run(self, run_id: str, pipe: redis.Pipeline | None = None) -> RunRecord | None:
+    def _stored_run(self, run_id: str, pipe: Pipeline | None = None) -> RunRecord | None:
         return _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
 
-    def _stored_device(self, name: str, pipe: redis.Pipeline | None = None) -> DeviceRecord | None:
+    def _stored_device(self, name: str, pipe: Pipeline | None = None) -> DeviceRecord | None:
         return _record(DeviceRecord, self._database.fields(keys.device(name), within=pipe))
 
     def _device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice | None:
