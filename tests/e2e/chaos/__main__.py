@@ -62,11 +62,12 @@ def _with_one_redis(
 def _with_sentinel(folder: Path, failovers: int, *, tls: bool, rate: float) -> tuple[Record, list[Line]]:
     """Failovers of a site whose Redis has replicas and sentinels."""
     record = Record()
-    redis_folder = folder / "redis"
+    redis_folder = folder / "servers"
     redis_folder.mkdir(parents=True)
     with SentinelSet(redis_folder, use_tls=tls) as redis:
         settings = {name: value for name, value in redis.variables.items() if name not in _OF_THE_SITE}
         settings |= {"API_USE_TLS": str(tls).lower()}
+        redis.copy_passwords(folder / "redis")
         machines = int(rate * (failovers * _SECONDS_A_FAILOVER + _OTHER_PHASES_S))
         with site(folder, record, settings=settings, machines=machines, rate=rate) as one:
             _phase(one, f"{failovers} failovers", lambda: phases.failover(one, redis, failovers))
