@@ -12,9 +12,10 @@ from bringup.settings import Settings
 from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
-from selftest import CATALOG, TargetInstallation, run
-from selftest.case import Case, CaseResult, SelfTestResult
+from selftest.case import Case, CaseResult, SelfTestResult, run
+from selftest.checks import CATALOG
 from selftest.report import Results, as_json, as_markdown, as_text, verdict_as_text
+from selftest.target_installation import TargetInstallation
 
 _EXIT = {SelfTestResult.PASSED: 0, SelfTestResult.FAILED: 1, SelfTestResult.COULD_NOT_RUN: 3}
 _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in milliseconds

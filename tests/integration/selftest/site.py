@@ -19,9 +19,10 @@ from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup_cli.demo.stack import Stack
 from pki.check import Finding, Status
 from pki.store import Store
-from selftest import CATALOG, TargetInstallation, run
-from selftest.case import CaseResult
+from selftest.case import CaseResult, run
+from selftest.checks import CATALOG
 from selftest.probe import Endpoint, Reached, insecure_context
+from selftest.target_installation import TargetInstallation
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
 

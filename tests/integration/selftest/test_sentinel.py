@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pki.check import Finding, Status, observe
-from selftest import CATALOG
+from selftest.checks import CATALOG
 from selftest.target_installation import TargetInstallation
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pki.check import Finding, Status, observe
-from selftest import CATALOG, TargetInstallation
+from selftest.checks import CATALOG
+from selftest.target_installation import TargetInstallation
 
 CHECK = next(check for check in CATALOG if check.id == "8")
 DEVICE = '[[device]]\nname = "{name}"\nbmc_mac = "02:00:00:00:00:{number:02}"\nbmc = "https://10.0.0.{number}"\n'

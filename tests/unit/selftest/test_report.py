@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pki.check import fail, ok
-from selftest import CATALOG
 from selftest.case import Case, CaseResult
+from selftest.checks import CATALOG
 from selftest.report import Results, as_json, as_markdown, summary
 from selftest.target_installation import TargetInstallation
 
