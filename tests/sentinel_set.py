@@ -21,7 +21,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,11 +36,13 @@ from bringup.connections.sentinel import Sentinels, View
 from bringup.settings import Settings, load
 from tests.administrator import ADMINISTRATOR, LINE, PASSWORD
 from tests.conftest import TOKEN
+from tests.in_process import command
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
 _START_S = 30.0
 _PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
 _FAILOVER_S = 60.0  # generous: these machines are shared
+_POLL_S = 0.05  # each look opens connections, with TLS: more of them would take the processor from the servers
 
 
 class SentinelSet:
@@ -211,10 +212,9 @@ class SentinelSet:
         return f"host-{beside.get(port, port)}"
 
     def _bringup(self, *arguments: str) -> None:
-        env = {"PATH": "/usr/bin:/bin", "BRINGUP_ENV_FILE": str(self._no_file())} | self.variables
-        command = [sys.executable, "-m", "bringup", *arguments]
+        environ = {"PATH": "/usr/bin:/bin", "BRINGUP_ENV_FILE": str(self._no_file())} | self.variables
         # The certificates that REDIS_USE_TLS asks for are made by the first of these commands.
-        done = subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, check=False)
+        done = command(arguments, environ, self.folder)
         assert done.returncode == 0, done.stderr
 
     def _no_file(self) -> Path:
@@ -251,7 +251,7 @@ class SentinelSet:
         deadline = time.monotonic() + within_s
         while not holds():
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -17,9 +17,10 @@ from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import RunState
 from bringup.wire.run import Run, RunList
-from bringup_cli.demo.stack import Stack, free_port
+from bringup_cli.demo.stack import free_port
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import IGNORING_XFSZ, full_disk
+from tests.in_process import QuickStack
 from tests.integration.workers.site import eventually
 
 MACHINES = 12
@@ -40,7 +41,7 @@ class Site:
         (folder / "leases.jsonl").touch()
         source = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(folder / "leases.jsonl"), "API_WORKERS": "1"}
         quick = {"RETRY_MIN_S": "1", "RETRY_MAX_S": "2"}
-        self.stack = Stack(folder, source | quick | dict.fromkeys(_FLAGS, str(use_tls).lower()))
+        self.stack = QuickStack(folder, source | quick | dict.fromkeys(_FLAGS, str(use_tls).lower()))
         self.stack.command("redis-conf")
         add_administrator(self.stack)
         self.stack.run_redis()

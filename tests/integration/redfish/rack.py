@@ -13,7 +13,7 @@ from bringup.queues import Queues
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import Run, RunDetail, RunList
-from bringup_cli.demo.stack import Stack
+from tests.in_process import QuickStack
 from tests.integration.redfish.cases import CASES, FOREIGN_CA, UUIDS, Case
 from tests.integration.redfish.conftest import Emulator, write_credential
 from tests.integration.redfish.emulator import SYSTEMS
@@ -49,7 +49,7 @@ class Rack:
             "BMC_CREDENTIALS_DIR": str(folder / "credentials"),
             "DEVICES_FILE": str(folder / "devices.toml"),
         }
-        self.stack = Stack(own, _SETTINGS | files | settings)
+        self.stack = QuickStack(own, _SETTINGS | files | settings)
 
     def start_worker(self) -> None:
         """A real worker process."""

@@ -11,9 +11,9 @@ from bringup.connections.redis_client import connect_redis
 from bringup.inventory import Inventory
 from bringup.model import LeaseEvent
 from bringup.queues import Queues
-from bringup_cli.demo.stack import Stack
 from bringup_cli.simulate.hardware_report import Fault, report_of
 from tests.administrator import ADMINISTRATOR, add_administrator
+from tests.in_process import QuickStack
 from tests.integration.api.conftest import EPOCH, INVENTORY, LEASE, RUN_A, RUN_B
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Filled:
     def __init__(self, folder: Path, *, use_tls: bool) -> None:
         (folder / "devices.toml").write_text(INVENTORY)
         self.use_tls = use_tls
-        self.stack = Stack(folder, {"API_WORKERS": "2", "REDIS_USE_TLS": str(use_tls).lower()})
+        self.stack = QuickStack(folder, {"API_WORKERS": "2", "REDIS_USE_TLS": str(use_tls).lower()})
         self.data = folder / "redis/data"
         self.state = folder / "state"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo.stack import Stack, free_port
+from tests.in_process import QuickStack
 
 RUN_ID = "02-5b-00-00-00-01-1795428000"
 LEASE = {
@@ -22,7 +23,7 @@ def stack(folder: Path, *, use_tls: bool) -> Stack:
     (folder / "devices.toml").write_text(_inventory(free_port()))
     (folder / "leases.jsonl").touch()
     source = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(folder / "leases.jsonl"), "API_WORKERS": "1"}
-    return Stack(folder, source | dict.fromkeys(FLAGS, str(use_tls).lower()))
+    return QuickStack(folder, source | dict.fromkeys(FLAGS, str(use_tls).lower()))
 
 
 def start_services(made: Stack, *, boot_s: float = 0.2) -> None:

@@ -16,7 +16,6 @@ from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import utc_now
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
-from bringup_cli.demo.stack import Stack
 from pki.check import Finding, Status
 from pki.store import Store
 from selftest.case import CaseResult, run
@@ -25,6 +24,7 @@ from selftest.probe import Endpoint, Reached, insecure_context
 from selftest.target_installation import TargetInstallation
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
+from tests.in_process import QuickStack
 
 VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
 FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
@@ -60,7 +60,7 @@ class Site:
     def __init__(self, folder: Path, *, use_tls: bool) -> None:
         self.folder = folder
         (folder / "devices.toml").touch()
-        self.stack = Stack(folder, VARIABLES | dict.fromkeys(FLAGS, str(use_tls).lower()))
+        self.stack = QuickStack(folder, VARIABLES | dict.fromkeys(FLAGS, str(use_tls).lower()))
         self.old_crl = folder / "old-crl.pem"
         if use_tls:
             self._revoke_a_worker()

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.redis_acl import ROLES
-from bringup_cli.demo.stack import Stack
+from tests.in_process import QuickStack
 from tests.integration.selftest.site import Site
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _guest(site: Site) -> "Redis":
 def test_a_password_with_blanks_quotes_and_dollars_is_taken_by_a_real_server(tmp_path: Path, use_tls: bool) -> None:  # noqa: FBT001
     password = 'a "strange" pass\\word $HOME #1'
     variables = {"REDIS_USE_TLS": str(use_tls).lower(), "API_WORKERS": "1"}
-    with Stack(tmp_path, variables) as stack:
+    with QuickStack(tmp_path, variables) as stack:
         own = tmp_path / "redis/worker.env"
         own.parent.mkdir()
         own.write_text(f"REDIS_USERNAME=worker\nREDIS_PASSWORD='{password}'\n")

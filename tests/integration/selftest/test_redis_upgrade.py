@@ -15,6 +15,7 @@ from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.redis_acl import ROLES, acl_file, user_line
 from bringup_cli.demo.stack import Stack
+from tests.in_process import QuickStack
 
 SHARED = "the-password-that-all-roles-shared"
 PAGE = Path(__file__).parents[3] / "docs/REDIS_SECURITY.md"
@@ -68,7 +69,7 @@ class Upgraded:
 
 @pytest.fixture
 def upgraded(tmp_path: Path) -> Iterator[Upgraded]:
-    with Stack(tmp_path, {"REDIS_USE_TLS": "true", "REDIS_PASSWORD": SHARED}) as stack:
+    with QuickStack(tmp_path, {"REDIS_USE_TLS": "true", "REDIS_PASSWORD": SHARED}) as stack:
         yield Upgraded(stack)
 
 

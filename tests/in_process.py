@@ -1,0 +1,58 @@
+"""Commands of bringup within the tests' own process: to start Python for each takes far longer than what it does."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from bringup_cli.demo.stack import Stack, StackError
+from bringup_cli.root import cli
+
+
+def command(arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """The result of a command that ends by itself, as a process with this environment would have it.
+
+    Args:
+        environ: all of it: no variable of the tests' own process is seen.
+        folder: the working directory.
+    """
+    with pytest.MonkeyPatch.context() as patch, _logging_restored():
+        patch.chdir(folder)
+        for name in os.environ.keys() - environ.keys():
+            patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        done = CliRunner().invoke(cli, arguments)
+    unforeseen = done.exception and not isinstance(done.exception, SystemExit)
+    error = f"{done.stderr}{done.exception!r}" if unforeseen else done.stderr
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, error)
+
+
+@contextmanager
+def _logging_restored() -> Iterator[None]:
+    """A command configures it, for a stream that ends with the command."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**before)
+
+
+class QuickStack(Stack):
+    """A stack whose commands run in this process; its services are processes of their own, as ever."""
+
+    def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """See `Stack.command`."""
+        done = command(arguments, self.environment(role), self.folder)
+        if check and done.returncode:
+            raise StackError(f"bringup {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+        return done
