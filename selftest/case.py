@@ -1,24 +1,20 @@
-"""The cases of the self-test, and how they run: each against the clock, none able to stop the next.
+"""The cases of the self-test and their outcomes.
 
-A case is a check, the setting that requires it, and the servers that it needs.
+A case is a check, the setting that requires it, and the servers that it needs; `selftest.runner` runs them.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 
-from pki.check import Check, Finding, Status, observe, skip
+from pki.check import Check, Finding, Status
 from selftest.target_installation import TargetInstallation, TlsServer
 
 Ask = Callable[[TargetInstallation], Finding]
 ServerOf = Callable[[TargetInstallation], TlsServer]
 REDIS: ServerOf = attrgetter("redis")
 API: ServerOf = attrgetter("api")
-# After this no case starts, and every wait shrinks towards it. The only wait that does not shrink is the look-up of a
-# host name, bounded by 7 s (`protocol_probe`): together they stay within the 30 s that docs/selftest.md promises.
-LONGEST_S = 22.0
 # Hosts whose services log in at Redis; those that do a worker's work there; those whose certificate the API's calls
 # take. A host is asked nothing that another role's certificate or password is needed for.
 AT_REDIS = frozenset({"api", "images", "worker", "tailer", "console"})
@@ -40,6 +36,8 @@ class Case(Check[TargetInstallation]):
         required_by: the setting that requires it, empty if none does; a required check that did not run has failed.
         servers: those without which it cannot run.
         static: it reads files and settings only, and makes sense before anything runs.
+        after_start: it asks whether services run, so that a host which joins a site cannot pass it yet.
+        explained_by: checks whose failure shows why this one could not run, besides those of the servers.
         roles: of the hosts that can answer it; none: every host.
     """
 
@@ -47,6 +45,8 @@ class Case(Check[TargetInstallation]):
     required_by: Callable[[TargetInstallation], str] = lambda _target: ""
     servers: tuple[ServerOf, ...] = ()
     static: bool = False
+    after_start: bool = False
+    explained_by: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
 
     def concerns(self, roles: frozenset[str]) -> bool:
@@ -56,54 +56,27 @@ class Case(Check[TargetInstallation]):
 
 @dataclass(frozen=True)
 class CaseResult:
-    """A case and its finding. ``seconds`` is how long it took."""
+    """A case and its finding.
+
+    Args:
+        seconds: how long it took.
+        because: the check that failed and shows the cause of this one: it need not be repaired by itself.
+    """
 
     case: Case
     finding: Finding
     seconds: float
+    because: str = ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has failed, be it as a consequence."""
+        return self.finding.status is Status.FAIL
 
-def run(
-    target: TargetInstallation, cases: Iterable[Case], report: Callable[[CaseResult], None] = lambda _outcome: None
-) -> list[CaseResult]:
-    """The outcome of each case, in order; none starts after `LONGEST_S`.
-
-    Args:
-        target: what is examined; its deadline is set.
-        cases: in this order.
-        report: called with each outcome as it comes.
-    """
-    target.deadline = time.monotonic() + LONGEST_S
-    outcomes = []
-    for case in cases:
-        outcomes.append(_outcome(target, case))
-        report(outcomes[-1])
-    return outcomes
-
-
-def _outcome(target: TargetInstallation, case: Case) -> CaseResult:
-    started = time.monotonic()
-    if started > target.deadline:
-        finding = skip("no time was left", hint=f"--only {case.id} runs it alone")
-    else:
-        finding = _blocked(target, case) or observe(case, target)[0]
-    return CaseResult(case, _as_required(finding, case.required_by(target)), time.monotonic() - started)
-
-
-def _blocked(target: TargetInstallation, case: Case) -> Finding | None:
-    """A skip where a server cannot be asked: 1a, 3a and 3b report why, and the others need not wait for it again."""
-    for server_of in case.servers if case.required_by(target) else ():
-        if blocker := server_of(target).blocker:
-            return skip(f"not run: {blocker}", hint="see 1a, 3a and 3b")
-    return None
-
-
-def _as_required(finding: Finding, required_by: str) -> Finding:
-    """The finding; a required check that was skipped has failed, because what the setting promises was not proven."""
-    if finding.status is Status.SKIP and required_by:
-        expected = finding.expected or f"this check must run, because {required_by}"
-        return replace(finding, status=Status.FAIL, expected=expected)
-    return finding
+    @property
+    def is_root(self) -> bool:
+        """Whether it has failed and no other check shows why."""
+        return self.has_failed and not self.because
 
 
 class SelfTestResult(StrEnum):
@@ -119,7 +92,7 @@ def verdict(target: TargetInstallation, outcomes: Sequence[CaseResult]) -> SelfT
     live = any(not outcome.case.static for outcome in outcomes)
     if live and target.redis.detected.is_silent and target.api.detected.is_silent:
         return SelfTestResult.COULD_NOT_RUN
-    failed = any(outcome.finding.status is Status.FAIL for outcome in outcomes)
+    failed = any(outcome.has_failed for outcome in outcomes)
     return SelfTestResult.FAILED if failed else SelfTestResult.PASSED
 
 

@@ -10,7 +10,7 @@ from selftest.probe import Answer, Endpoint, Reached, insecure_context
 
 _T = TypeVar("_T")
 # How long the detection may take in all: two connections of 3 s (the default of `--timeout`). The look-up of a name has
-# no timeout of its own, so this bounds it; and with it the end of the self-test, see `case.LONGEST_S`.
+# no timeout of its own, so this bounds it; and with it the end of the self-test, see `runner.LONGEST_S`.
 _LONGEST_S = 7.0
 
 

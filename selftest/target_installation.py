@@ -40,7 +40,7 @@ class TlsServer:
         identity: what we present to it, and which CA we trust.
         request: what a probe sends: no secret is in it.
         wait_s: how many seconds a probe waits now.
-        see: the checks that show why it cannot be reached.
+        shown_by: the checks that show why it cannot be reached.
         hint: how it becomes what the settings require.
     """
 
@@ -51,13 +51,18 @@ class TlsServer:
     identity: TlsCredentials
     request: bytes
     wait_s: Callable[[], float]
-    see: str
+    shown_by: tuple[str, ...]
     hint: str
 
     @property
     def flag(self) -> str:
         """The variable that turns TLS on."""
         return self.connection.flag
+
+    @property
+    def see(self) -> str:
+        """Where a reader finds why it cannot be reached."""
+        return f"see {self.shown_by[-1]}"
 
     @property
     def endpoint(self) -> Endpoint:
@@ -138,7 +143,7 @@ class TargetInstallation:
             ),
             request=PING,
             wait_s=lambda: self.wait_s,
-            see="see 1a and 2b",
+            shown_by=("1a",),
             hint="bringup redis-conf --force, then start Redis with what it writes",
         )
 
@@ -157,7 +162,7 @@ class TargetInstallation:
             ),
             request=f"GET /api/v1/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
             wait_s=lambda: self.wait_s,
-            see="see 3b",
+            shown_by=("3b" if self.settings.api_use_tls else "3a",),
             hint="start `bringup api` with these settings",
         )
 

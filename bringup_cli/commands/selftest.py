@@ -1,5 +1,6 @@
 """``bringup selftest``: prove what is really in force."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +13,10 @@ from bringup.settings import Settings
 from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
-from selftest.case import Case, CaseResult, SelfTestResult, run
+from selftest.case import Case, CaseResult, SelfTestResult
 from selftest.checks import CATALOG
-from selftest.report import Results, as_json, as_markdown, as_text, verdict_as_text
+from selftest.report import Results, as_json, as_line, as_markdown, repairs_as_text, verdict_as_text
+from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 
 _EXIT = {SelfTestResult.PASSED: 0, SelfTestResult.FAILED: 1, SelfTestResult.COULD_NOT_RUN: 3}
@@ -116,9 +118,14 @@ def _list(checks: Sequence[Case], *, as_data: bool) -> None:
 
 
 def _live(outcome: CaseResult) -> None:
-    """One result as it comes; on a terminal in lines that fit."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(as_text(outcome, console.width if console.is_terminal else None))
+    """One result as it comes. What follows from a failure is not shown by itself: the end of the report has it."""
+    if not outcome.because:
+        Console(highlight=False, soft_wrap=True).print(as_line(outcome, _width()))
+
+
+def _width() -> int | None:
+    """Columns of the terminal; None: a file or a pipe, where each fact is one line, for grep."""
+    return shutil.get_terminal_size((0, 0)).columns or None
 
 
 def _show(results: Results, output: str) -> None:
@@ -127,4 +134,6 @@ def _show(results: Results, output: str) -> None:
     elif output == "markdown":
         click.echo(as_markdown(results), nl=False)
     else:
+        if repairs := repairs_as_text(results.outcomes, _width()):
+            Console(highlight=False, soft_wrap=True).print(repairs)
         click.echo(verdict_as_text(results))

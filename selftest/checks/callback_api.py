@@ -171,5 +171,5 @@ CHECKS = (
         required_by=_image_port,
         roles=IMAGES,
     ),
-    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, roles=AT_API),
+    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
 )

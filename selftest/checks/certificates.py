@@ -177,6 +177,7 @@ CHECKS = (
         "Files, keys, modes, names and profile",
         _judged(lambda result: result.check not in _OF_CHAIN | _OF_EXPIRY),
         group="6 Certificate files",
+        explained_by=("4",),
         required_by=any_tls,
         static=True,
     ),

@@ -54,5 +54,12 @@ def _all_hosts_have_one(target: TargetInstallation) -> Finding:
 # inventory (8.hosts).
 CHECKS = (
     Case("8", "The certificate of every BMC is checked", _every_bmc_is_verified, group=_GROUP, static=True),
-    Case("8.hosts", "All API hosts have one inventory", _all_hosts_have_one, group=_GROUP, roles=AT_API),
+    Case(
+        "8.hosts",
+        "All API hosts have one inventory",
+        _all_hosts_have_one,
+        group=_GROUP,
+        needs=("3a", "3b"),
+        roles=AT_API,
+    ),
 )

@@ -213,7 +213,9 @@ def _enqueue_and_consume(redis: "Redis", queue: Queue) -> None:
 
 def _worker_check(number: str, how: str, ask: Ask, required_by: Callable[[TargetInstallation], str]) -> Case:
     title = f"Worker connection, {how}"
-    return Case(number, title, ask, group=_GROUP_2, required_by=required_by, servers=(REDIS,), roles=WORKS)
+    return Case(
+        number, title, ask, group=_GROUP_2, required_by=required_by, servers=(REDIS,), needs=("1a",), roles=WORKS
+    )
 
 
 # Test 1 proves that Redis lets in only clients with our password (1a), and with REDIS_USE_TLS=true also operators with
@@ -228,6 +230,7 @@ SERVER = (
         group=_GROUP_1,
         required_by=redis_tls,
         servers=(REDIS,),
+        needs=("1a",),
         roles=AT_REDIS,
     ),
     Case(
@@ -237,6 +240,7 @@ SERVER = (
         group=_GROUP_1,
         required_by=always,
         servers=(REDIS,),
+        needs=("1a",),
         roles=AT_REDIS,
     ),
 )

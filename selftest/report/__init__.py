@@ -2,7 +2,18 @@
 
 from selftest.report.document import as_json
 from selftest.report.markdown import as_markdown
+from selftest.report.repairs import repairs_as_text
 from selftest.report.results import Results, counts, summary
-from selftest.report.text import as_text, verdict_as_text
+from selftest.report.text import as_line, as_text, verdict_as_text
 
-__all__ = ["Results", "as_json", "as_markdown", "as_text", "counts", "summary", "verdict_as_text"]
+__all__ = [
+    "Results",
+    "as_json",
+    "as_line",
+    "as_markdown",
+    "as_text",
+    "counts",
+    "repairs_as_text",
+    "summary",
+    "verdict_as_text",
+]

@@ -31,6 +31,7 @@ class ReportedResult(_Part):
     expected: str = Field(description="what should have been observed; empty where observed shows it")
     cause: str = Field(description="the likely cause; may be empty")
     hint: str = Field(description="the command or step that corrects it; may be empty")
+    because: str = Field(description="the failed check that explains this one: no repair of its own; else empty")
     seconds: float = Field(ge=0)
 
 
@@ -84,5 +85,6 @@ def _result(outcome: CaseResult) -> ReportedResult:
         expected=finding.expected,
         cause=finding.cause,
         hint=finding.hint,
+        because=outcome.because,
         seconds=round(outcome.seconds, 3),
     )

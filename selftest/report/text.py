@@ -19,6 +19,23 @@ STYLE = {
 }
 _INDENT = " " * 6
 _LABEL_CHARS = 10  # "expected: "
+# With these a hint begins that is a command.
+_PROGRAMS = frozenset(
+    [
+        "apt-get",
+        "bringup",
+        "chmod",
+        "chown",
+        "chronyc",
+        "date",
+        "git",
+        "openssl",
+        "redis-cli",
+        "redis-server",
+        "sed",
+        "systemctl",
+    ]
+)
 # Columns of an id where lines are not wrapped: the longest ids fit, and titles are one below the other.
 _ID_CHARS = 24
 
@@ -33,6 +50,19 @@ def as_text(outcome: CaseResult, width: int | None = None) -> Text:
     mark = Text(f"{outcome.finding.status.value.upper():5} ", style=STYLE[outcome.finding.status])
     lines = _wide(outcome) if width is None else _wrapped(outcome, width)
     return mark + Text("\n".join(lines))
+
+
+def as_line(outcome: CaseResult, width: int | None = None) -> Text:
+    """One result without what to do: the end of the report has that, the causes first.
+
+    Args:
+        outcome: of one check.
+        width: as in `as_text`.
+    """
+    mark = Text(f"{outcome.finding.status.value.upper():5} ", style=STYLE[outcome.finding.status])
+    head = f"{outcome.case.id:{_ID_CHARS}}" if width is None else f"{outcome.case.id}  "
+    text = f"{head}{outcome.case.title}: {printable(outcome.finding.message)}"
+    return mark + Text("\n".join([text] if width is None else _fitting(text, width, first=len(_INDENT))))
 
 
 def verdict_as_text(results: Results) -> str:
@@ -52,10 +82,20 @@ def _wrapped(outcome: CaseResult, width: int) -> Iterator[str]:
     message = printable(outcome.finding.message)
     yield from _fitting(f"{head}: {message}" if good else head, width, first=len(_INDENT))
     for label, text in () if good else (("seen", message), *_explanation(outcome)):
-        start = f"{_INDENT}{f'{label}:':{_LABEL_CHARS}}"
         # A command is not wrapped: the terminal does it, and what is copied from there has no line break in it.
-        lines = [text] if label == "fix" else _fitting(text, width, first=len(start), indent=len(start))
-        yield from (f"{start}{line}" if number == 0 else line for number, line in enumerate(lines))
+        yield from labelled(label, text, None if label == "fix" and is_command(text) else width)
+
+
+def labelled(label: str, text: str, width: int | None) -> list[str]:
+    """The lines of one fact about a result; ``width``: as in `as_text`."""
+    start = f"{_INDENT}{f'{label}:':{_LABEL_CHARS}}"
+    lines = _fitting(text, width, first=len(start), indent=len(start)) if width else [text]
+    return [f"{start}{lines[0]}", *lines[1:]]
+
+
+def is_command(hint: str) -> bool:
+    """Whether a hint is a command, to be copied as it is; else it is a sentence."""
+    return hint.partition(" ")[0] in _PROGRAMS
 
 
 def _explanation(outcome: CaseResult) -> Iterator[tuple[str, str]]:

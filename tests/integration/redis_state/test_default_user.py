@@ -11,8 +11,8 @@ from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.redis_acl import DEFAULT_USER
 from pki.check import Finding, Status
-from selftest.case import run
 from selftest.checks import CATALOG
+from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 from tests.administrator import ADMINISTRATOR, LINE, add_administrator
 from tests.integration.redis_state.filled import Filled

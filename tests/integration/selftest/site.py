@@ -18,9 +18,10 @@ from bringup.model import utc_now
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from pki.check import Finding, Status
 from pki.store import Store
-from selftest.case import CaseResult, run
+from selftest.case import CaseResult
 from selftest.checks import CATALOG
 from selftest.probe import Endpoint, Reached, insecure_context
+from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
@@ -40,7 +41,13 @@ class Found:
 
     @property
     def failing(self) -> set[str]:
-        return self.with_status(Status.FAIL)
+        """The checks that failed and that no other one explains."""
+        return {one.case.id for one in self.outcomes if one.is_root}
+
+    @property
+    def consequences(self) -> dict[str, str]:
+        """Checks that failed or did not run, each with the one that shows why."""
+        return {one.case.id: one.because for one in self.outcomes if one.because}
 
     def with_status(self, status: Status) -> set[str]:
         return {one.case.id for one in self.outcomes if one.finding.status is status}

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from pki.check import Finding, Status, ok, skip, warn
-from selftest import case
-from selftest.case import Case, SelfTestResult, run, verdict
+from pki.check import Finding, Status, fail, ok, skip, warn
+from selftest import runner
+from selftest.case import Case, SelfTestResult, verdict
 from selftest.protocol_probe import Detected, Protocol, within
+from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 
 
 def _check(finding: Finding, *, required: bool = False, static: bool = False, blocker: str = "") -> Case:
     required_by = "SETTING=true" if required else ""
-    server: Any = SimpleNamespace(blocker=blocker)
+    server: Any = SimpleNamespace(blocker=blocker, see="see 1a", shown_by=("1a",))
     return Case(
         "x",
         "title",
@@ -52,7 +53,7 @@ def test_a_required_check_is_not_asked_of_who_does_not_answer(target: TargetInst
 
 
 def test_no_check_starts_when_the_time_is_over(target: TargetInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case, "LONGEST_S", -1)
+    monkeypatch.setattr(runner, "LONGEST_S", -1)
     assert _status(target, _check(ok("fine"), required=True)) is Status.FAIL
 
 
@@ -95,3 +96,54 @@ def test_a_call_that_takes_too_long_is_left_behind() -> None:
 )
 def test_no_client_can_work_where_another_protocol_is_spoken(protocol: Protocol, *, tls: bool, blocked: bool) -> None:
     assert bool(Detected(protocol, "").blocker(tls=tls)) is blocked
+
+
+def _case(id_: str, finding: Finding, **given: Any) -> Case:
+    return Case(id_, "title", lambda _: finding, group="group", required_by=lambda _: "SETTING=true", **given)
+
+
+def test_what_needs_a_check_that_failed_is_not_run_and_names_it(target: TargetInstallation) -> None:
+    root, follower = run(target, [_case("1a", fail("down")), _case("2b", ok("never asked"), needs=("1a",))])
+    assert root.is_root
+    assert (follower.finding.status, follower.because) == (Status.SKIP, "1a")
+    assert "because 1a failed" in follower.finding.message
+
+
+def test_a_skip_is_attributed_only_to_a_failure(target: TargetInstallation) -> None:
+    """Else it would be green: the whole must have failed by the other one."""
+    for finding in (ok("fine"), warn("hm")):
+        outcome = run(target, [_case("1a", finding), _case("6", skip("no"), explained_by=("1a",))])[1]
+        assert (outcome.finding.status, outcome.because) == (Status.FAIL, "")
+    outcome = run(target, [_case("1a", fail("no")), _case("6", skip("no"), explained_by=("1a",))])[1]
+    assert (outcome.finding.status, outcome.because) == (Status.SKIP, "1a")
+
+
+def test_what_a_check_needs_and_is_not_among_the_chosen_blocks_nothing(target: TargetInstallation) -> None:
+    assert run(target, [_case("2b", ok("asked"), needs=("1a",))])[0].finding.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("root", "follower"),
+    [
+        (("3c", "clocks differ"), ("1a", "the server's certificate is refused by us: certificate has expired")),
+        (("3c", "clocks differ"), ("5a", "worker: not valid before 2030-01-01")),
+        (("5a", "worker: expired"), ("3b", "our certificate w.pem has expired")),
+        (("6", "worker: the key does not fit"), ("1a", "a certificate file or folder is unusable")),
+        (("4", "api: another CA"), ("3b", "the server's CA is not the one in API_TLS_CA")),
+        (("1a", "nothing listens"), ("3b", "the API is up, but cannot do its work: Redis")),
+    ],
+)
+def test_a_failure_that_another_one_explains_is_its_consequence(
+    target: TargetInstallation, root: tuple[str, str], follower: tuple[str, str]
+) -> None:
+    cases = [_case(id_, fail(message)) for id_, message in (root, follower)]
+    for order in (cases, cases[::-1]):
+        found = {one.case.id: one for one in run(target, order)}
+        assert found[root[0]].is_root
+        assert found[follower[0]].because == root[0]
+        assert found[follower[0]].has_failed, "a consequence remains a failure"
+
+
+def test_a_failure_of_another_kind_is_no_consequence(target: TargetInstallation) -> None:
+    found = run(target, [_case("5a", fail("expired")), _case("1a", fail("the password is refused"))])
+    assert [one.is_root for one in found] == [True, True]

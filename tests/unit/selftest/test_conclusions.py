@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.check import Status
-from selftest import case, probe
+from selftest import probe, runner
 from selftest.checks import callback_api, certificates
 from selftest.probe import Answer, Reached
 from selftest.protocol_probe import Protocol, detect
@@ -128,6 +128,6 @@ def test_clocks_that_differ_are_found_in_both_directions(
 
 
 def test_the_whole_ends_before_half_a_minute_is_over(target: TargetInstallation) -> None:
-    outcomes = case.run(target, [])
+    outcomes = runner.run(target, [])
     assert outcomes == []
-    assert case.LONGEST_S + target.timeout_s < 30
+    assert runner.LONGEST_S + target.timeout_s < 30
