@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import SHUT_RDWR, create_server
 from threading import Thread
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -71,9 +72,11 @@ def _command(settings: Settings) -> object:
     raise done.exception
 
 
-def _agent(settings: Settings, **less: None) -> object:
-    texts = (settings.path_of(name).read_text() for name in ("api_tls_ca", "api_client_cert", "api_client_key"))
-    params = Parameters("r", f"{settings.api_url}/api/v1", "the-token", 0, 1, *texts)._replace(**less)
+def _agent(settings: Settings, **less: Any) -> object:
+    ca, certificate, key = (
+        settings.path_of(name).read_text() for name in ("api_tls_ca", "api_client_cert", "api_client_key")
+    )
+    params = Parameters("r", f"{settings.api_url}/api/v1", "the-token", 0, 1, ca, certificate, key)._replace(**less)
     api = Api(params, verifying_context(params), params.token)
     try:
         return api.post("heartbeat", {})
