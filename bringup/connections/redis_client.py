@@ -26,7 +26,7 @@ from bringup.errors import (
     innermost,
 )
 from bringup.openssl_errors import TO_REDIS, failure_text, is_tls
-from bringup.settings import Settings
+from bringup.settings import Address, Settings
 
 # No right to ask; or no such command, as in the Redis of a cloud.
 _MAY_NOT_ASK = {"NOPERM", "ERR"}
@@ -76,6 +76,18 @@ def connect_redis(
             **login(settings),
         )
     )
+
+
+def redis_servers(settings: Settings, contexts: tls.ClientContexts) -> tuple[Address, ...]:
+    """Every Redis server: the one of ``settings``, or those that the sentinels know.
+
+    Raises:
+        RedisUnavailable, RedisRefused: as `redis_errors`; no sentinel helps.
+    """
+    if not settings.sentinels:
+        return ((settings.redis_host, settings.redis_port),)
+    with redis_errors(settings):
+        return tuple(sorted(Sentinels(settings, contexts, name="servers").servers()))
 
 
 def redis_now(connection: redis.Redis) -> datetime:

@@ -4,6 +4,7 @@ Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, cast
@@ -137,6 +138,21 @@ class Sentinels:
     def opinions(self) -> list[Opinion]:
         """What each sentinel answers now, in the order of REDIS_SENTINELS."""
         return [self.manager.ask(number, self.name) for number in range(len(self.manager.sentinels))]
+
+    def servers(self) -> frozenset[Address]:
+        """Every Redis that a sentinel has ever heard of, whatever its role and whether or not it answers now.
+
+        Raises:
+            redis.ConnectionError: no sentinel answers.
+        """
+        found: set[Address] = set()
+        for sentinel in self.manager.sentinels:  # each: one that was away may not know them all
+            with suppress(redis.RedisError):
+                found.add(_address(cast("dict[str, Any]", sentinel.sentinel_master(self.name))))
+                found.update(map(_address, sentinel.sentinel_slaves(self.name)))
+        if not found:
+            raise _no_master(self.opinions())
+        return frozenset(found)
 
     def view(self, *, fresh: bool = False) -> View:
         """What a sentinel sees: not older than a second, or if none answers what one has seen last.

@@ -15,7 +15,8 @@ from bringup.settings import Settings
 from bringup_cli.commands.pki.group import now, open_session, settings_of, store_of
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.output import Output, output_option, print_json, print_line
-from bringup_cli.site import enroll, host_files, join, renewal
+from bringup_cli.site import enroll, host_files, join, redis_users, renewal
+from bringup_cli.site.registry import Registry
 from bringup_cli.site.renewal import run_pass as renew_pass
 from bringup_cli.site.sign import Pass, prepare
 from bringup_cli.site.sign import run_pass as sign_pass
@@ -40,6 +41,8 @@ _watch = click.option(
 def sign(context: Context, *, watch: float | None, days: float | None, output: Output) -> None:
     """On the CA's host: renew what hosts have asked for and is due, publish what is trusted and what is revoked.
 
+    A Redis that was away meanwhile is given the users of hosts, and loses those of revoked ones.
+
     It opens no port. Run it by a timer every minute.
     """
     settings = settings_of(context)
@@ -49,6 +52,8 @@ def sign(context: Context, *, watch: float | None, days: float | None, output: O
     def once() -> int:
         with opener() as session:
             prepare(session)
+            registry = Registry.read(session.store)
+        _follow(settings, registry)
         return _show_signed(sign_pass(opener, api_of_ca(settings)), output)
 
     _repeat(once, watch)
@@ -75,6 +80,18 @@ def api_of_ca(settings: Settings) -> ApiClient:
     files = store_of(settings).files(enroll.CA_CLIENT)
     own = {"api_client_cert": files.certificate, "api_client_key": files.key}
     return ApiClient(settings.model_copy(update=own), tls.ClientContexts())
+
+
+def _follow(settings: Settings, registry: Registry) -> None:
+    """A Redis that was away while a host was enrolled or revoked, or that is new, is brought up to date."""
+    if not registry.hosts:
+        return
+    keeper = redis_users.Keeper(settings, registry.keeper)
+    failed = redis_users.everywhere(keeper, lambda address: keeper.follow(address, registry))
+    for address, why in failed.items():
+        click.echo(
+            f"bringup site sign: the users of Redis at {address[0]}:{address[1]} were not looked at: {why}", err=True
+        )
 
 
 def _repeat(once: Callable[[], int], pause_s: float | None) -> None:

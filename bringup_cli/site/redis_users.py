@@ -1,16 +1,19 @@
 """The users of hosts in a running Redis: added, removed, cut off and looked at, by its user keeper."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from bringup import errors, tls
-from bringup.connections.redis_client import connect_redis, redis_errors
+from bringup.connections.redis_client import connect_redis, redis_errors, redis_servers
 from bringup.settings import Address, Settings
-from bringup_cli.site.enroll import CA_CLIENT
+from bringup_cli.site import enroll
+from bringup_cli.site.registry import Registry
 from pki.store import Store
 
 KEEPER_FILE = Path("redis/keeper.password")  # where `bringup redis-conf` writes it
@@ -27,13 +30,22 @@ class Keeper:
     """
 
     def __init__(self, settings: Settings, password: str) -> None:
-        files = Store(settings.pki_dir).files(CA_CLIENT)
+        files = Store(settings.pki_dir).files(enroll.CA_CLIENT)
         login: dict[str, Any] = {"redis_username": "keeper", "redis_password": SecretStr(password)}
         own = {"redis_tls_cert": files.certificate, "redis_tls_key": files.key} if files.certificate.exists() else {}
         single = {"redis_sentinels": "", "redis_timeout_s": _TIMEOUT_S}
         self._settings = settings.model_copy(update={**login, **own, **single})
+        self._site = settings.model_copy(update=own)
         self._contexts = tls.ClientContexts()
-        self.addresses = _addresses(settings)
+
+    @cached_property
+    def addresses(self) -> tuple[Address, ...]:
+        """Every Redis; where no sentinel answers, those that are beside one, on the port of all."""
+        try:
+            return redis_servers(self._site, self._contexts)
+        except errors.BringupError:
+            hosts = [self._site.redis_host, *(host for host, _ in self._site.sentinels)]
+            return tuple((host, self._site.redis_port) for host in dict.fromkeys(hosts))
 
     def set_users(self, address: Address, lines: Iterable[str]) -> None:
         """Add or change users, and keep them over a restart.
@@ -60,9 +72,29 @@ class Keeper:
     def users(self, address: Address) -> dict[str, bool]:
         """All users, and whether each is connected now. Raises as `set_users` does."""
         with self._at(address) as redis:
-            lines = [line.decode() if isinstance(line, bytes) else line for line in redis.execute_command("ACL LIST")]
+            found = _lines(redis)
             connected = {str(client["user"]) for client in redis.client_list()}
-        return {line.split()[1]: line.split()[1] in connected for line in lines}
+        return {user: user in connected for user in found}
+
+    def follow(self, address: Address, registry: Registry) -> None:
+        """Add the users of hosts that a Redis lacks, and remove those of revoked ones: it was away, or is new.
+
+        Args:
+            address: of the Redis.
+            registry: the hosts of the site.
+
+        Raises:
+            BringupError: as `set_users`.
+        """
+        with self._at(address) as redis:
+            found = _lines(redis)
+        hosts = registry.hosts.values()
+        gone = [user for host in hosts if host.revoked_at for user in host.redis_users if user in found]
+        lines = [line for host in hosts for line in enroll.user_lines(host) if not _is_known(line, found)]
+        if gone:
+            self.remove_users(address, gone)
+        if lines:
+            self.set_users(address, lines)
 
     def reload_tls(self, address: Address, ca: Path, cert: Path, key: Path) -> None:
         """Let a running Redis read its files again: all three in one command, for they must fit. As `set_users`.
@@ -88,15 +120,18 @@ class Keeper:
 
 
 def everywhere(keeper: Keeper, ask: Callable[[Address], None]) -> dict[Address, str]:
-    """Ask each Redis; what went wrong, by its address. One that is silent does not keep the others from it."""
+    """Ask each Redis; what went wrong, by its address. All at once: the silent ones must not delay the others."""
 
-    failed = {}
-    for address in keeper.addresses:
+    def problem(address: Address) -> str:
         try:
             ask(address)
         except errors.BringupError as error:
-            failed[address] = str(error)
-    return failed
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(len(keeper.addresses)) as threads:
+        found = dict(zip(keeper.addresses, threads.map(problem, keeper.addresses), strict=True))
+    return {address: why for address, why in found.items() if why}
 
 
 def set_command(address: Address, lines: Iterable[str]) -> str:
@@ -123,7 +158,12 @@ def _by_hand(address: Address, commands: list[str]) -> str:
     )
 
 
-def _addresses(settings: Settings) -> tuple[Address, ...]:
-    """Every Redis: with Sentinel one beside each sentinel, on the port of all."""
-    hosts = [settings.redis_host, *(host for host, _ in settings.sentinels)]
-    return tuple((host, settings.redis_port) for host in dict.fromkeys(hosts))
+def _lines(redis: Any) -> dict[str, str]:
+    lines = (line.decode() if isinstance(line, bytes) else line for line in redis.execute_command("ACL LIST"))
+    return {line.split()[1]: line for line in lines}
+
+
+def _is_known(line: str, found: Mapping[str, str]) -> bool:
+    """Whether the user is there with this password. Rights and on or off may have been changed by a person."""
+    words = line.split()
+    return {word for word in words if word.startswith("#")} <= set(found.get(words[1], "").split())

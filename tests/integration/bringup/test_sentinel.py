@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from bringup import keys, tls
-from bringup.connections.redis_client import connect_redis, redis_errors
+from bringup.connections.redis_client import connect_redis, redis_errors, redis_servers
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import Sentinels
 from bringup.errors import NotReplicated, PermanentError, RedisUnavailable
@@ -184,6 +184,18 @@ def _blocked(servers: SentinelSet, worker: "redis.Redis") -> object:
             return worker.blmove("rq:queue:tests", "rq:queue:tests:taken", 25)
     except RedisUnavailable as error:
         return error
+
+
+def test_every_server_is_named_whatever_its_role(servers: SentinelSet) -> None:
+    paused = servers.replicas()[0]
+    servers.pause(paused)  # one that is away is named as well: it comes back with the users that it had
+    try:
+        found = redis_servers(servers.settings(), tls.ClientContexts())
+    finally:
+        servers.resume(paused)
+    assert {port for _, port in found} == set(servers.ports)
+    one = servers.settings(redis_sentinels="")
+    assert redis_servers(one, tls.ClientContexts()) == ((one.redis_host, one.redis_port),)
 
 
 def test_a_wrong_password_of_the_sentinels_is_named(servers: SentinelSet) -> None:
