@@ -65,6 +65,16 @@ ROLES: Mapping[str, RedisRole] = {
 }
 
 
+# Whose rights the user of a service on one host has, ``SERVICE-HOST``: `bringup images` reads and writes what the API
+# does. A host of Redis is no client of it.
+RIGHTS: Mapping[str, str] = {
+    "api": "api",
+    "images": "api",
+    "worker": "worker",
+    "tailer": "tailer",
+    "console": "operator",
+}
+
 # For the timers of Redis's host and of the CA's: they make a running Redis read renewed certificates, and add and
 # remove users. It reads and writes no key.
 KEEPER = RedisRole(
@@ -128,6 +138,14 @@ def user_line(user: str, role: str, password: str) -> str:
     return _user(user, ROLES[role], (password,), own=_OWN)
 
 
+def rights_of(user: str) -> str | None:
+    """The role whose rights a user has, by its name: of ``worker``, and of ``worker-w1``; None: of no role."""
+    service, dash, host = user.partition("-")
+    if not dash:
+        return user if user in ROLES else None
+    return RIGHTS.get(service, service if service in ROLES else None) if host else None
+
+
 def keeper_line(password: str) -> str:
     """The line of an ACL file for the user of the timers and of `bringup site`; the password in clear."""
     return _user("keeper", KEEPER, (password,))
@@ -149,9 +167,8 @@ def added_users(present: str, written: str) -> list[str]:
 
 def _renewed(user: str, line: str) -> str:
     """The line of a user that `bringup site` has added, with the rights that its role has now; others unchanged."""
-    role, dash, host = user.partition("-")
-    words = line.split()[2:]
-    if role not in ROLES or not dash or not host or "on" not in words:
+    role, words = rights_of(user), line.split()[2:]
+    if role is None or "-" not in user or "on" not in words:
         return line
     digests = [word for word in words if word.startswith("#")]
     return _line(user, ROLES[role], digests, own=_OWN) if digests else line

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bringup.redis_acl import acl_file, keeper_line, user_line
+from bringup.redis_acl import RIGHTS, acl_file, keeper_line, user_line
 from bringup.settings import Settings
 from bringup_cli.site import bundle, join
-from bringup_cli.site.registry import RIGHTS, Host, HostRole, Registry
+from bringup_cli.site.registry import Host, HostRole, Registry
 from bringup_cli.site.role_settings import role_settings
 from pki import authority, csr, errors, profile, renew
 from pki.files import make_directory, read, write_atomic

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bringup.redis_acl import RIGHTS
 from bringup.settings.generated import new_secret
 from pki.errors import Damaged, Refused
 from pki.files import read
@@ -28,17 +29,6 @@ class HostRole(StrEnum):
     WORKER = "worker"
     TAILER = "tailer"
     CONSOLE = "console"
-
-
-# Whose rights the Redis user of each has; `bringup images` reads and writes what the API does. A host of Redis is no
-# client of it.
-RIGHTS: Mapping[HostRole, str] = {
-    HostRole.API: "api",
-    HostRole.IMAGES: "api",
-    HostRole.WORKER: "worker",
-    HostRole.TAILER: "tailer",
-    HostRole.CONSOLE: "operator",
-}
 
 
 class Host(BaseModel):

@@ -4,9 +4,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
+from bringup.redis_acl import RIGHTS
 from bringup.settings import Settings, generated, schema
 from bringup_cli.site.bundle import FOLDER, files_of
-from bringup_cli.site.registry import RIGHTS, Host, HostRole, redis_user
+from bringup_cli.site.registry import Host, HostRole, redis_user
 from pki.names import Identity, Role
 
 _TAILER = HostRole.TAILER

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _GROUP = "1 Redis"
-# The role of Redis that a service logs in with, by what HOST_ROLES calls it.
-_ROLE_OF = {"api": "api", "images": "api", "worker": "worker", "tailer": "tailer", "console": "operator"}
 # A key of each kind that we have, and one of somebody else: what a role may read and write is asked for each.
 _KEYS = (
     keys.run("x"),
@@ -47,8 +45,8 @@ _RENEW = (
 def _rights(target: TargetInstallation) -> Finding:
     """Our user may run every command that its service needs, and no other; the same for keys."""
     user = target.settings.redis_username
-    role = (user or "").partition("-")[0]
-    if not user or role not in redis_acl.ROLES:
+    role = redis_acl.rights_of(user or "")
+    if not user or not role:
         return _no_role(target, user)
     if wrong := _of_another_service(target, role):
         return wrong
@@ -68,7 +66,7 @@ def _no_role(target: TargetInstallation, user: str | None) -> Finding:
 
 
 def _of_another_service(target: TargetInstallation, role: str) -> Finding | None:
-    wanted = {_ROLE_OF[one] for one in target.settings.roles if one in _ROLE_OF}
+    wanted = {redis_acl.RIGHTS[one] for one in target.settings.roles if one in redis_acl.RIGHTS}
     if not wanted or role in wanted:
         return None
     return fail(
