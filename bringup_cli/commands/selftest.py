@@ -1,9 +1,9 @@
 """``bringup selftest``: prove what is really in force."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import click
 from rich.console import Console
@@ -13,9 +13,11 @@ from bringup.settings import Settings
 from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
+from bringup_cli.redis_configuration import redis_configuration
+from selftest import report as reports
 from selftest.case import Case, CaseResult, SelfTestResult
 from selftest.checks import CATALOG
-from selftest.report import Results, as_json, as_line, as_markdown, repairs_as_text, verdict_as_text
+from selftest.report import Results
 from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 
@@ -36,6 +38,7 @@ _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in millis
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Besides, write the Markdown report to this file."
 )
+@click.option("--measure", "measures", is_flag=True, help="Measure what TLS costs here; a Markdown report always does.")
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.pass_obj
 def selftest(
@@ -47,6 +50,7 @@ def selftest(
     list_only: bool,
     timeout: float,
     report: Path | None,
+    measures: bool,
     output: str,
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
@@ -59,11 +63,13 @@ def selftest(
     if list_only:
         _list(checks, as_data=output == "json")
         return
-    origins = context.loaded.origins
-    results = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None, origins)
+    results = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None)
+    results = replace(results, origins=context.loaded.origins, redis_lines=_redis_lines(settings))
+    if measures or report or output == "markdown":
+        results = replace(results, costs=reports.measure(results.target))
     _show(results, output)
     if report:
-        _write(report, as_markdown(results))
+        _write(report, reports.as_markdown(results))
     raise SystemExit(_EXIT[results.verdict])
 
 
@@ -84,13 +90,19 @@ def _examine(
     checks: Sequence[Case],
     timeout_s: float,
     report: Callable[[CaseResult], None],
-    origins: Mapping[str, str] = MappingProxyType({}),
 ) -> Results:
     target = TargetInstallation(settings, timeout_s)
     try:
-        return Results(target, run(target, checks, report), origins)
+        return Results(target, run(target, checks, report))
     finally:
         target.close()
+
+
+def _redis_lines(settings: Settings) -> tuple[str, ...]:
+    """What `bringup redis-conf` writes with TLS, without comments; no line with a password is among it."""
+    secured = settings.model_copy(update={"redis_use_tls": True, "redis_sentinels": ""})
+    lines = redis_configuration(secured, Path("redis")).splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
 
 
 def _write(path: Path, text: str) -> None:
@@ -120,7 +132,7 @@ def _list(checks: Sequence[Case], *, as_data: bool) -> None:
 def _live(outcome: CaseResult) -> None:
     """One result as it comes. What follows from a failure is not shown by itself: the end of the report has it."""
     if not outcome.because:
-        Console(highlight=False, soft_wrap=True).print(as_line(outcome, _width()))
+        Console(highlight=False, soft_wrap=True).print(reports.as_line(outcome, _width()))
 
 
 def _width() -> int | None:
@@ -130,10 +142,12 @@ def _width() -> int | None:
 
 def _show(results: Results, output: str) -> None:
     if output == "json":
-        print_json(as_json(results))
+        print_json(reports.as_json(results))
     elif output == "markdown":
-        click.echo(as_markdown(results), nl=False)
+        click.echo(reports.as_markdown(results), nl=False)
     else:
-        if repairs := repairs_as_text(results.outcomes, _width()):
+        if repairs := reports.repairs_as_text(results.outcomes, _width()):
             Console(highlight=False, soft_wrap=True).print(repairs)
-        click.echo(verdict_as_text(results))
+        click.echo(reports.verdict_as_text(results))
+        for line in reports.costs_as_text(results.costs):
+            click.echo(line)

@@ -76,7 +76,9 @@ def _run_phase(stack: Stack, title: str, settings: Mapping[str, str]) -> Phase:
     report = stack.folder / "report.md"
     done = stack.command("selftest", "--report", str(report), role="worker", check=False)
     stack.check_all_run()
-    return Phase(title, settings, done.returncode == 0, done.stdout + done.stderr, report.read_text())
+    # Paths as a reader has them, who runs the commands in the folder of an installation: this one is deleted.
+    text = report.read_text().replace(f"{stack.folder}/", "").replace(str(stack.folder), ".")
+    return Phase(title, settings, done.returncode == 0, done.stdout + done.stderr, text)
 
 
 def _one_level_down(report: str) -> str:

@@ -1,5 +1,7 @@
 """The results of the self-test, for people (text, Markdown) and for programs (JSON). All of it is computed."""
 
+from selftest.report.costs import as_text as costs_as_text
+from selftest.report.costs import measure
 from selftest.report.document import as_json
 from selftest.report.markdown import as_markdown
 from selftest.report.repairs import repairs_as_text
@@ -12,7 +14,9 @@ __all__ = [
     "as_line",
     "as_markdown",
     "as_text",
+    "costs_as_text",
     "counts",
+    "measure",
     "repairs_as_text",
     "summary",
     "verdict_as_text",

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bringup import __version__
 from pki.check import Status
 from selftest.case import CaseResult, SelfTestResult
+from selftest.report.costs import Cost
+from selftest.report.readiness import blockers
 from selftest.report.results import Results, counts
 
 # Counted up when a field is removed, renamed or means something else; not when one is added.
@@ -47,12 +49,15 @@ class Document(_Part):
     verdict: SelfTestResult
     passed: bool
     summary: dict[Status, int] = Field(description="how many checks ended in which way")
+    ready_for_production: bool
+    blockers: tuple[str, ...] = Field(description="what is between it and production; none: it is ready")
+    costs: tuple[Cost, ...] = Field(description="of TLS on this host; measured with --measure only")
     results: tuple[ReportedResult, ...] = Field(description="one for each check that was run, in order")
 
 
 def as_json(results: Results) -> dict[str, Any]:
     """The document for programs: what was tested, the verdict, each result."""
-    settings = results.target.settings
+    settings, found = results.target.settings, tuple(blockers(results))
     document = Document(
         schema_version=SCHEMA_VERSION,
         version=__version__,
@@ -63,6 +68,9 @@ def as_json(results: Results) -> dict[str, Any]:
         verdict=results.verdict,
         passed=results.verdict is SelfTestResult.PASSED,
         summary=counts(results.outcomes),
+        ready_for_production=not found,
+        blockers=found,
+        costs=results.costs,
         results=tuple(map(_result, results.outcomes)),
     )
     return document.model_dump(mode="json")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pki.check import Status
 from selftest.case import CaseResult, SelfTestResult, verdict
+from selftest.report.costs import Cost
 from selftest.target_installation import TargetInstallation
 
 
@@ -17,11 +18,15 @@ class Results:
         target: what was examined.
         outcomes: of each check that was run, in order.
         origins: for each variable where its value came from: ``environment``, a file's name or ``default``.
+        redis_lines: of the ``redis.conf`` for these settings with TLS.
+        costs: of TLS on this host, where they were measured.
     """
 
     target: TargetInstallation
     outcomes: Sequence[CaseResult]
     origins: Mapping[str, str] = field(default_factory=dict)
+    redis_lines: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
 
     @property
     def verdict(self) -> SelfTestResult:

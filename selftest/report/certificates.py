@@ -1,0 +1,143 @@
+"""The certificate files: every one with its attributes, and every finding about each. Nothing is left out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pki.check import Result, Status
+from pki.checks.leaf import WARN_DAYS
+from pki.errors import PkiError
+from pki.names import san_text, sans_of
+from pki.store import read_certificates
+from selftest.checks.certificates import judged_files
+from selftest.report.markup import inline, table
+from selftest.report.validity import of_certificate
+from selftest.target_installation import TargetInstallation
+
+# A question of the table, and the check of `pki.checks` that answers it.
+_ATTRIBUTES = (
+    ("exists", "certificate"),
+    ("key fits", "match"),
+    ("signed by our CA, chain", "chain"),
+    ("key 0600", "key"),
+    ("profile", "profile"),
+    ("purpose", "purpose"),
+    ("names", "names"),
+    ("not revoked", "revocation"),
+    ("not expired", "expiry"),
+)
+_IN_A_WORD = {
+    Status.OK: "yes",
+    Status.INFO: "not here",
+    Status.WARN: "yes, but: see below",
+    Status.FAIL: "NO",
+    Status.SKIP: "not checked",
+}
+_WORST_FIRST = (Status.FAIL, Status.SKIP, Status.WARN, Status.INFO, Status.OK)
+_PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
+_FACTS = (
+    "certificate",
+    "file",
+    "names",
+    "purpose",
+    "key, signature",
+    "valid until",
+    "days left",
+    "renewed from",
+    "serial",
+)
+
+
+def section(target: TargetInstallation) -> list[str]:
+    """The section of the report."""
+    lines = ["", "## Certificates"]
+    try:
+        results = judged_files(target)
+    except PkiError as error:
+        return [*lines, "", f"None here: {inline(str(error))}."]
+    files = certificate_files(target, results)
+    head = ("certificate", *(title for title, _ in _ATTRIBUTES), f"more than {WARN_DAYS} days left")
+    findings = ((one.target, one.title, one.status.value, one.message, one.hint) for one in results)
+    return [
+        *lines,
+        *table(head, (attributes(name, path, results, target.now()) for name, path in files.items())),
+        *table(_FACTS, (_facts(name, path, target) for name, path in files.items() if path.exists())),
+        "",
+        "Every finding about them:",
+        *table(("of", "check", "result", "observed", "fix"), findings),
+    ]
+
+
+def certificate_files(target: TargetInstallation, results: Sequence[Result]) -> Mapping[str, Path]:
+    """The file of each certificate that there are results about, also of one that is missing."""
+    store = target.store
+    known = {"ca": store.ca_certificate} | {str(one): store.files(one).certificate for one in store.identities()}
+    configured = {name: getattr(target.settings, name.lower(), None) for name in {one.target for one in results}}
+    files = {one.target: known.get(one.target) or configured[one.target] for one in results}
+    return {name: path or store.root / name for name, path in files.items() if name != "API_TLS_CRL"}
+
+
+def attributes(name: str, path: Path, results: Sequence[Result], now: datetime) -> Iterator[str]:
+    """A row: the answer to each question about one certificate.
+
+    Args:
+        name: of its holder.
+        path: of its file.
+        results: about all certificates.
+        now: the time to judge at.
+    """
+    yield name
+    for _, check in _ATTRIBUTES:
+        found = {one.status for one in results if (one.target, one.check) == (name, check)}
+        yield next((_IN_A_WORD[status] for status in _WORST_FIRST if status in found), "-")
+    certificate = _read(path)
+    yield "not checked" if certificate is None else _left(certificate, now)
+
+
+def _left(certificate: x509.Certificate, now: datetime) -> str:
+    days = (certificate.not_valid_after_utc - now).days
+    return "yes" if days > WARN_DAYS else f"NO: {days}"
+
+
+def _facts(name: str, path: Path, target: TargetInstallation) -> Sequence[str]:
+    certificate = _read(path)
+    try:
+        return (name, str(path), *_of(name, certificate, target)) if certificate else _unreadable(name, path)
+    except (ValueError, UnsupportedAlgorithm):  # a hostile encoding shows only when it is looked into
+        return _unreadable(name, path)
+
+
+def _unreadable(name: str, path: Path) -> Sequence[str]:
+    return (name, str(path), "cannot be read", *[""] * (len(_FACTS) - 3))
+
+
+def _of(name: str, certificate: x509.Certificate, target: TargetInstallation) -> Sequence[str]:
+    validity = of_certificate(name, certificate, target.settings.renew_days)
+    key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
+    return (
+        ", ".join(map(san_text, sans_of(certificate))) or certificate.subject.rfc4514_string(),
+        ", ".join(_PURPOSE.get(oid, oid.dotted_string) for oid in _usage(certificate)) or "signs certificates",
+        f"{getattr(getattr(key, 'curve', key), 'name', type(key).__name__)}, {hashed.name if hashed else 'no hash'}",
+        f"{validity.end:%Y-%m-%d}",
+        str(validity.days_left(target.now())),
+        f"{validity.due:%Y-%m-%d}",
+        f"{certificate.serial_number:x}",
+    )
+
+
+def _usage(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return ()
+
+
+def _read(path: Path) -> x509.Certificate | None:
+    try:
+        return read_certificates(path)[0]
+    except (PkiError, OSError):
+        return None

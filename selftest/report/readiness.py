@@ -1,0 +1,108 @@
+"""The posture in words, and whether this installation is ready for production: computed from what was seen."""
+
+from collections.abc import Iterator, Sequence
+
+from pki.check import Status
+from selftest.case import CaseResult
+from selftest.checks import CATALOG
+from selftest.report import secret_files
+from selftest.report.markup import table
+from selftest.report.results import Results
+from selftest.report.validity import validities
+from selftest.target_installation import TlsServer
+
+_UNPROVEN = {Status.FAIL: "failed", Status.WARN: "warned", Status.SKIP: "did not run"}
+# By these our own client is seen to get in, by TLS; with it comes the prefix of what must be refused.
+_REDIS, _API = (("1b", "2b"), "7.redis."), (("3b",), "7.api.")
+_POSTURE = (
+    ("Redis asks for a password", "1a"),
+    ("Redis speaks mutual TLS", "2b"),
+    ("Redis refuses plain text", "7.redis.plain-text"),
+    ("Redis refuses clients without certificate", "7.redis.no-certificate"),
+    ("The API speaks HTTPS", "3b"),
+    ("The API refuses plain text", "7.api.plain-text"),
+    ("The API refuses clients without certificate", "7.api.no-certificate"),
+    ("Certificates are in order", "6"),
+)
+_FLAGS = ("redis_use_tls", "api_use_tls")
+
+
+def readiness_line(results: Results) -> str:
+    """The answer on one line."""
+    found = list(blockers(results))
+    answer = f"no, because {'; '.join(found)}" if found else "yes, by every check that this host can make"
+    return f"Ready for production: {answer}."
+
+
+def blockers(results: Results) -> Iterator[str]:
+    """What is between this installation and production, the settings first; nothing: it is ready."""
+    settings = results.target.settings
+    if settings.environment != "production":
+        yield f"ENVIRONMENT={settings.environment}"
+    yield from (f"{flag.upper()}=false" for flag in _FLAGS if not getattr(settings, flag))
+    for status, word in _UNPROVEN.items():
+        ids = [one.case.id for one in results.outcomes if one.finding.status is status]
+        if ids:
+            yield f"{', '.join(ids)} {word}"
+    weak = [name for name, how, _ in secret_files.strengths(results) if how == secret_files.WEAK]
+    if weak:
+        yield f"{', '.join(weak)}: weak"
+    if missing := not_run(results):
+        yield f"{len(missing)} checks were not asked for ({', '.join(missing)})"
+
+
+def not_run(results: Results) -> Sequence[str]:
+    """The checks that this host can make and this run did not: those that --only or --pre left out."""
+    run = {one.case.id for one in results.outcomes}
+    return [case.id for case in CATALOG if case.concerns(results.target.settings.roles) and case.id not in run]
+
+
+def posture(results: Results) -> Iterator[str]:
+    """What is in force, a sentence for each subject."""
+    yield _server_posture(results.target.redis, _of(results, _REDIS[0]), _below(results, _REDIS[1]))
+    yield _server_posture(results.target.api, _of(results, _API[0]), _below(results, _API[1]))
+    now = results.target.now()
+    if lives := validities(results.target):
+        first, due = lives[0], min(lives, key=lambda one: one.due)
+        yield (
+            f"Certificates: the first end is on {first.end:%Y-%m-%d}, in {first.days_left(now)} days ({first.name}); "
+            f"the next renewal is from {due.due:%Y-%m-%d} on ({due.name})."
+        )
+    else:
+        yield "Certificates: there are none on this host."
+
+
+def posture_table(outcomes: Sequence[CaseResult]) -> list[str]:
+    """The checks that matter most, each with its result."""
+    by_id = {outcome.case.id: outcome.finding.status.value for outcome in outcomes}
+    rows = ((what, check, by_id.get(check, "not run")) for what, check in _POSTURE)
+    return ["", "## Posture", *table(("what", "shown by", "result"), rows)]
+
+
+def _server_posture(server: TlsServer, ours: Sequence[CaseResult], refusals: Sequence[CaseResult]) -> str:
+    name = server.name[0].upper() + server.name[1:]
+    if not server.use_tls:
+        return (
+            f"{name}: plain text ({server.flag}=false). Everyone on the way can read and change what is sent, "
+            "passwords and tokens included. For development on one host only."
+        )
+    wrong = [one for one in (*ours, *refusals) if one.finding.status in _UNPROVEN]
+    if wrong:
+        shown = ", ".join(one.case.id for one in wrong)
+        return f"{name}: mutual TLS is required ({server.flag}=true) and NOT proven: see {shown}."
+    if not refusals:
+        return f"{name}: mutual TLS is required ({server.flag}=true); what it refuses was not asked in this run."
+    seen = sum(one.finding.status is Status.OK for one in refusals)
+    accepted = "our own connection was accepted" if ours else "our own connection was not asked for"
+    return (
+        f"{name}: mutual TLS ({server.flag}=true); {accepted}, and {seen} of {len(refusals)} checks saw a refusal "
+        "of what must be refused" + (" (the others have no case here)." if seen < len(refusals) else ".")
+    )
+
+
+def _of(results: Results, ids: Sequence[str]) -> list[CaseResult]:
+    return [one for one in results.outcomes if one.case.id in ids]
+
+
+def _below(results: Results, prefix: str) -> list[CaseResult]:
+    return [one for one in results.outcomes if one.case.id.startswith(prefix)]
