@@ -56,8 +56,9 @@ def recorded(action: str, target: str, reason: str = "") -> Iterator[AuditRecord
     except Refusal as refusal:
         _try_to_write(record, action, target, AuditResult.REFUSED, refusal.detail)
         raise
-    except errors.BringupError as error:
-        _try_to_write(record, action, target, AuditResult.FAILED, str(error))
+    except Exception as error:
+        why = str(error) if isinstance(error, errors.BringupError) else type(error).__name__
+        _try_to_write(record, action, target, AuditResult.FAILED, why)
         raise
     else:
         _try_to_write(record, action, target, AuditResult.DONE, reason)

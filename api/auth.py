@@ -74,6 +74,15 @@ def _check() -> None:
     required = auth_of(services().views[request.endpoint])
     if required in _WITHOUT_TOKEN:
         return
+    try:
+        _check_caller(required)
+    except Refusal as refusal:
+        if required is Auth.OPERATOR:  # a change that a caller may not make is recorded, too
+            audit.record_refusal(f"{request.method} {request.endpoint}", request.path, refusal.detail)
+        raise
+
+
+def _check_caller(required: Auth | None) -> None:
     _refuse_malformed_certificate()
     if required in _BY_CERTIFICATE:
         _check_presented(_BY_CERTIFICATE[required])
@@ -83,7 +92,7 @@ def _check() -> None:
         _check_machine(bearer, str((request.view_args or {})["run_id"]))
     # The token before the certificate, so that a stranger learns nothing of our roles.
     elif required:
-        _check_staff_on_record(bearer, required)
+        _check_staff(bearer, required)
 
 
 def peer() -> x509.Certificate | None:
@@ -117,16 +126,6 @@ def _bearer() -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise unauthorized()
     return token.strip()
-
-
-def _check_staff_on_record(bearer: str, required: Auth) -> None:
-    """A change that a caller may not make is recorded, too."""
-    try:
-        _check_staff(bearer, required)
-    except Refusal as refusal:
-        if required is Auth.OPERATOR:
-            audit.record_refusal(f"{request.method} {request.endpoint}", request.path, refusal.detail)
-        raise
 
 
 def _check_staff(bearer: str, required: Auth) -> None:

@@ -1,36 +1,28 @@
 """The audit log: who changed what, one JSON object a line, each with the SHA-256 of the line before it.
 
-A line that was altered, removed or moved breaks the chain at the next one. For the end of the file there is a head
-beside it: the number and the hash of the newest line. It is written after the line, so a process that is killed between
-the two leaves a file that is ahead of its head, and never one that is behind it.
-
-The file is opened for appending alone. It does not protect against a person who may write both files and makes the
-whole chain anew: ship the lines to another host for that, as any log (docs/audit.md).
+A line that was altered, removed or moved breaks the chain at the next one (`bringup.audit_chain`). The file is opened
+for appending alone. It does not protect against a person who may write all its files and makes the whole chain anew:
+ship the lines to another host for that, as any log (docs/operators.md).
 """
 
+import errno
 import fcntl
 import getpass
-import hashlib
 import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from bringup import audit_chain
 from bringup.errors import AuditError
-from bringup.files import write_atomically
+from bringup.files import give_to, owner_of
 from bringup.model import utc_now
-
-_FIRST = "0" * 64  # what the first line names as the hash of the line before it
-# A line is what we wrote, of bounded fields; what is longer was not written by us. Bounds memory when a file is read.
-_LONGEST_LINE_BYTES = 256 * 1024
-_TAMPERED = "a line was altered, removed or moved"
 
 
 class AuditResult(StrEnum):
@@ -72,32 +64,11 @@ class AuditEntry(BaseModel):
     detail: str = ""
 
 
-def entry_of_host(action: str, target: str, **states: str) -> AuditEntry:
-    """The line about what a person does on the host itself, where no token names them: the user of this process.
-
-    Args:
-        action: what is done, such as ``operator.add``.
-        target: to what.
-        states: ``before`` and ``after``.
-    """
-    return AuditEntry(
-        at=utc_now(),
-        who=os.environ.get("SUDO_USER") or getpass.getuser(),
-        role="host",
-        address=socket.gethostname(),
-        action=action,
-        target=target,
-        result=AuditResult.DONE,
-        **states,
-    )
-
-
-@dataclass(frozen=True)
-class Head:
-    """The newest line: how many there are, and its SHA-256 as hex."""
-
-    number: int = 0
-    digest: str = _FIRST
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except KeyError:  # in a container the user may have no name
+        return f"uid {os.getuid()}"
 
 
 class AuditLog:
@@ -109,9 +80,9 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._head = head_of(path)
+        self._head = audit_chain.head_of(path)
 
-    def append(self, entry: AuditEntry) -> Head:
+    def append(self, entry: AuditEntry) -> audit_chain.Head:
         """Add one line and return when it is on disk.
 
         Raises:
@@ -119,116 +90,95 @@ class AuditLog:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self._path) as descriptor:
+            with _locked(self._path), _opened(self._path) as descriptor:
                 return self._append(descriptor, entry)
         except OSError as error:
             raise AuditError(
                 f"AUDIT_FILE: {self._path} cannot be written: {error.strerror}; nothing is changed without a record"
             ) from None
 
-    def _append(self, descriptor: int, entry: AuditEntry) -> Head:
-        newest = max(_read_head(self._head), _last_line(descriptor), key=lambda head: head.number)
+    def _append(self, descriptor: int, entry: AuditEntry) -> audit_chain.Head:
+        last = (
+            audit_chain.last_line(descriptor) if os.fstat(descriptor).st_size else audit_chain.last_rotated(self._path)
+        )
+        newest = max(audit_chain.read_head(self._head), last, key=lambda head: head.number)
         record = {"number": newest.number + 1, **entry.model_dump(mode="json"), "previous": newest.digest}
         line = json.dumps(record, separators=(",", ":")).encode()
-        os.write(descriptor, line + b"\n")
-        os.fsync(descriptor)
-        head = Head(newest.number + 1, _digest(line))
-        _write_head(self._head, head)
+        _write_line(descriptor, line + b"\n")
+        head = audit_chain.Head(newest.number + 1, audit_chain.digest_of(line))
+        audit_chain.write_head(self._head, head)
         return head
 
 
-def head_of(path: Path) -> Path:
-    """Where the head of an audit log is."""
-    return path.with_name(f"{path.name}.head")
+@contextmanager
+def recorded_on_host(path: Path, action: str, target: str, **states: str) -> Iterator[None]:
+    """Record what a person does on the host itself, where no token names them: the user of this process.
 
-
-def verify(path: Path) -> Head:
-    """The newest line of a log that is whole and unaltered.
+    Args:
+        path: the audit log.
+        action: what is done, such as ``operator.add``.
+        target: to what.
+        states: ``before`` and ``after``.
 
     Raises:
-        AuditError: a line is missing, was altered or moved, or cannot be read; it names the first such line.
+        AuditError: it cannot be recorded; nothing was changed.
     """
-    newest, head = Head(), _read_head(head_of(path))
-    for number, line in enumerate(_lines(path), 1):
-        if _link(line) != (number, newest.digest):
-            raise AuditError(f"{path}, line {number}: it does not follow the line before it: {_TAMPERED}")
-        newest = Head(number, _digest(line))
-        if number == head.number and newest != head:
-            raise AuditError(f"{path}, line {number}: it is not the line that {head_of(path)} names: {_TAMPERED}")
-    if newest.number < head.number:
-        raise AuditError(f"{path}: ends at line {newest.number} of {head.number}: lines at its end were removed")
-    return newest
+    log = AuditLog(path)
+    entry = AuditEntry(
+        at=utc_now(),
+        who=os.environ.get("SUDO_USER") or _user(),
+        role="host",
+        address=socket.gethostname(),
+        action=action,
+        target=target,
+        result=AuditResult.REQUESTED,
+        **states,
+    )
+    log.append(entry)
+    try:
+        yield
+    except Exception as error:
+        log.append(entry.model_copy(update={"at": utc_now(), "result": AuditResult.FAILED, "detail": str(error)}))
+        raise
+    log.append(entry.model_copy(update={"at": utc_now(), "result": AuditResult.DONE}))
 
 
 def read(path: Path) -> Iterator[AuditEntry]:
     """Every entry, oldest first. Raises AuditError when one cannot be read."""
-    for number, line in enumerate(_lines(path), 1):
+    for part, place, line in audit_chain.all_lines(path):
         try:
             fields = json.loads(line)
             yield AuditEntry.model_validate({name: fields.get(name) for name in AuditEntry.model_fields})
         except (ValueError, AttributeError):
-            raise AuditError(f"{path}, line {number}: it cannot be read as an entry: {_TAMPERED}") from None
+            raise AuditError(f"{part}, line {place}: it cannot be read as an entry: {audit_chain.TAMPERED}") from None
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """The open log. Without the lock two processes would name the same line as the one before theirs."""
+def _locked(path: Path) -> Iterator[None]:
+    """Without it two processes would name the same line as the one before theirs.
+
+    The lock has a file of its own: whoever waits for one on the log itself would get that of a file that was renamed.
+    """
+    with _opened(audit_chain.lock_of(path)) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    owner = owner_of(path)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        give_to(owner, descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _last_line(descriptor: int) -> Head:
-    """Number and hash of the last whole line; what a full disk has left of a line is cut off, for it has no end."""
+def _write_line(descriptor: int, line: bytes) -> None:
+    """On a full disk write() may write a part and report no error: that part is removed again."""
     size = os.fstat(descriptor).st_size
-    start = max(0, size - 2 * _LONGEST_LINE_BYTES)
-    tail = os.pread(descriptor, size - start, start)
-    whole = tail[: tail.rfind(b"\n") + 1]
-    if len(whole) < len(tail):
-        os.ftruncate(descriptor, start + len(whole))
-    lines = whole.splitlines()
-    if not lines:
-        return Head()
-    number, _ = _link(lines[-1])
-    return Head(number, _digest(lines[-1]))
-
-
-def _link(line: bytes) -> tuple[int, str]:
-    """The number of a line, and the hash of the one before it; (0, "") when it is no line of ours."""
-    try:
-        record = json.loads(line)
-        return int(record["number"]), str(record["previous"])
-    except (ValueError, KeyError, TypeError):
-        return 0, ""
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE_BYTES):
-                yield line.removesuffix(b"\n")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise AuditError(f"AUDIT_FILE: {path} cannot be read: {error.strerror}") from None
-
-
-def _read_head(path: Path) -> Head:
-    try:
-        number, digest = path.read_text(encoding="ascii").split()
-        return Head(int(number), digest)
-    except FileNotFoundError:
-        return Head()
-    except (OSError, ValueError):
-        raise AuditError(f"{path} cannot be read: it holds the number and the SHA-256 of the newest line") from None
-
-
-def _write_head(path: Path, head: Head) -> None:
-    write_atomically(path, f"{head.number} {head.digest}\n".encode())
-
-
-def _digest(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+    if os.write(descriptor, line) < len(line):
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(descriptor)

@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: str | bytes, *, sole_writer: bool = Fa
     if sole_writer:
         fresh.unlink(missing_ok=True)
     try:
-        _write_new(fresh, content.encode() if isinstance(content, str) else content)
+        _write_new(fresh, content.encode() if isinstance(content, str) else content, owner_of(path))
         if replace:
             fresh.replace(path)
         else:
@@ -44,10 +44,22 @@ def write_atomically(path: Path, content: str | bytes, *, sole_writer: bool = Fa
     _fsync_folder(path.parent)
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def owner_of(path: Path) -> os.stat_result:
+    """Whose a file is, or would be where there is none: that of its folder."""
+    return path.stat() if path.exists() else path.parent.stat()
+
+
+def give_to(owner: os.stat_result, descriptor: int) -> None:
+    """What root writes for a service belongs to the service, or the service could not use it any more."""
+    if os.geteuid() == 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _write_new(path: Path, content: bytes, owner: os.stat_result) -> None:
     """O_EXCL and O_NOFOLLOW: what others have put under this name is neither written to nor followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        give_to(owner, file.fileno())
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

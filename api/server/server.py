@@ -83,8 +83,10 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
     """
     app = create_app(settings)
     if accept_redis:
-        audit.AuditLog(settings.audit_path).append(audit.entry_of_host("redis.accept", "redis"))
-        app.extensions["bringup"].installation.accept()
+        installation = app.extensions["bringup"].installation
+        before = installation.status().withheld or "nothing is withheld"
+        with audit.recorded_on_host(settings.audit_path, "redis.accept", "redis", before=before, after="accepted"):
+            installation.accept()
     if opens_everything(settings, operators.Operators.read(settings.operators_file)):
         text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
         log.get("api").warning(text)

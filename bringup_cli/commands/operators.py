@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from bringup.audit import AuditLog, entry_of_host, read, verify
+from bringup.audit import read, recorded_on_host
+from bringup.audit_chain import verify
 from bringup.model import utc_now
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
-from bringup.settings import Settings
 from bringup.settings.generated import new_secret
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_line, print_table
@@ -39,8 +39,8 @@ def operator_add(context: Context, name: str, role: str) -> None:
     settings, token = context.settings_for(), new_secret()
     added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=utc_now())
     operators = Operators.read(settings.operators_file).adding(added)
-    _record(settings, "operator.add", added, after=role)
-    operators.write(settings.operators_file)
+    with recorded_on_host(settings.audit_path, "operator.add", f"operator/{name}", after=role):
+        operators.write(settings.operators_file)
     print_line(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
     if settings.api_use_tls:
         print_line(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
@@ -67,15 +67,10 @@ def operator_remove(context: Context, name: str) -> None:
     settings = context.settings_for()
     operators = Operators.read(settings.operators_file)
     remaining = operators.removing(name)
-    removed = operators.by_name[name]
-    _record(settings, "operator.remove", removed, before=removed.role.value)
-    remaining.write(settings.operators_file)
+    before = operators.by_name[name].role.value
+    with recorded_on_host(settings.audit_path, "operator.remove", f"operator/{name}", before=before):
+        remaining.write(settings.operators_file)
     print_line(f"Operator {name} is removed.")
-
-
-def _record(settings: Settings, action: str, who: Operator, **states: str) -> None:
-    """First the record, then the change: a change without a record is worse than a record without a change."""
-    AuditLog(settings.audit_path).append(entry_of_host(action, f"operator/{who.name}", **states))
 
 
 @click.group()
@@ -85,16 +80,22 @@ def audit() -> None:
 
 @audit.command("verify")
 @_file
+@click.option("--first", type=click.IntRange(1), default=1, help="First line that must be there: others are archived.")
 @output_option
 @click.pass_obj
-def audit_verify(context: Context, file: Path | None, output: Output) -> None:
-    """Check every line of the log against the line before it, and its end against its head."""
+def audit_verify(context: Context, file: Path | None, first: int, output: Output) -> None:
+    """Check every line of the log against the line before it, and its end against its head.
+
+    Files beside it that a rotation has made of it (FILE.1, FILE-20261129) are read before it.
+    """
     path = file or context.settings_for().audit_path
-    newest = verify(path)
+    newest = verify(path, first)
     if output == "json":
         print_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
         return
-    print_line(f"{path} is whole: {newest.number} lines, each follows the one before it. Newest: {newest.digest}")
+    print_line(
+        f"{path} is whole: lines {first} to {newest.number}, each follows the one before it. Newest: {newest.digest}"
+    )
 
 
 @audit.command("show")

@@ -6,11 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from rq import Queue
 
-from bringup.audit import AuditResult, read, verify
+from api.principal import UnknownCallers
+from api.state.store import RunStore
+from bringup.audit import AuditResult, read
+from bringup.audit_chain import verify
+from bringup.connections.redis_client import connect_redis
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
+from bringup.quarantine import Quarantine
 from bringup.settings import Settings
-from tests.conftest import MakeSettings, RedisServer
+from bringup.tls import ClientContexts
+from tests.conftest import TOKEN, MakeSettings, RedisServer
 from tests.integration.api.conftest import RUN_A, Api
 
 ALICE, VERA = "alice-has-this-token-of-32-letters", "vera-has-this-token-of-32-letters!"
@@ -108,6 +115,66 @@ def test_a_change_is_on_record_with_its_author_before_and_after(named: Api, sett
     assert (asked.result, done.result) == (AuditResult.REQUESTED, AuditResult.DONE)
     assert (done.who, done.role, done.action, done.target) == ("alice", "operator", "run.abort", f"run/{RUN_A}")
     assert (done.before, done.after, done.detail) == ("queued", "aborted", "wrong rack")
+
+
+def quarantine(settings: Settings) -> None:
+    """A job of run A, put there by a worker that could not read it."""
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    queue = Queue("boots", connection=redis)
+    job = queue.enqueue("workers.jobs.boot", job_id="j")
+    Quarantine(redis).put(queue, job.id, "it cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("call", "action", "target", "before", "after", "detail"),
+    [
+        (CHANGES[0], "run.abort", f"run/{RUN_A}", "queued", "aborted", "x"),
+        (CHANGES[1], "device.maintenance", "device/b", "approved", "approved (maintenance: x)", "x"),
+        (("PATCH", "/devices/b", {"state": "approved"}), "device.approve", "device/b", "approved", "approved", ""),
+        (("PATCH", "/devices/b", {"state": "active"}), "device.in-service", "device/b", "approved", "active", ""),
+        (CHANGES[2], "run.start", "device/b", "no run ", "run ", "x"),
+        (CHANGES[3], "job.requeue", "job/j", "in quarantine of boots", "put back on its queue", ""),
+        (CHANGES[4], "job.discard", "job/j", "in quarantine of boots", "discarded", ""),
+    ],
+)
+def test_every_change_is_on_record(
+    named: Api, settings: Settings, *, call: Any, action: str, target: str, before: str, after: str, detail: str
+) -> None:
+    named.lease()
+    quarantine(settings)
+    named.ok(*call, token=ALICE)
+    asked, done = read(settings.audit_path)
+    assert (asked.result, asked.who, asked.action, asked.target) == ("requested", "alice", action, target)
+    assert (done.result, done.who, done.role, done.address) == ("done", "alice", "operator", "127.0.0.1")
+    assert (done.action, done.target, done.detail) == (action, target, detail)
+    assert str(done.before).startswith(before)
+    assert str(done.after).startswith(after)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_every_refusal_of_a_change_is_on_record(
+    named: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch, *, method: str, path: str, body: Any
+) -> None:
+    """By a viewer, a service, a stranger and a caller without any token."""
+    monkeypatch.setattr(UnknownCallers, "skipped", lambda _self: 0)  # they have one line a second
+    for token in (VERA, TOKEN, "guess", None):
+        named.call(method, path, body, token)
+    found = list(read(settings.audit_path))
+    assert [line.who for line in found] == ["vera", "API_TOKEN", "unknown", "unknown"]
+    assert {line.result for line in found} == {AuditResult.REFUSED}
+    assert {(line.target, line.address) for line in found} == {(f"/api/v1{path}", "127.0.0.1")}
+    assert all(line.action.startswith(f"{method} ") and line.detail for line in found)
+
+
+def test_a_change_that_ends_in_a_defect_is_on_record_as_failed(
+    named: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(RunStore, "change_device", defect)
+    assert named.call(*CHANGES[1], token=ALICE).status_code == 500
+    assert [(line.result, line.detail) for line in read(settings.audit_path)][-1] == ("failed", "ZeroDivisionError")
 
 
 def test_a_device_shows_its_changes_and_its_runs(named: Api) -> None:

@@ -1,6 +1,7 @@
 """`bringup operator` and `bringup audit`: what they write, and what they refuse."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def test_adding_and_removing_is_on_record_with_the_user_of_the_host(run: Run, mo
     monkeypatch.setenv("SUDO_USER", "root-for-a-day")
     run("operator", "add", "alice")
     run("operator", "remove", "alice")
-    added, removed = read(Path("var/audit.jsonl"))
+    asked, added, _, removed = read(Path("var/audit.jsonl"))
+    assert (asked.result, added.result, removed.result) == ("requested", "done", "done")
+    assert added.address == socket.gethostname()
     assert (added.who, added.action, added.after) == ("root-for-a-day", "operator.add", "operator")
     assert (removed.action, removed.before) == ("operator.remove", "operator")
     assert not Operators.read(Path("operators.toml"))
@@ -65,12 +68,28 @@ def test_a_log_that_was_altered_is_found_by_the_command(run: Run) -> None:
     log.write_text(log.read_text().replace("alice", "mallo"))
     found = run("audit", "verify")
     assert found.exit_code != 0
-    assert "line 1" in str(found.exception)
+    assert "line 2" in str(found.exception)
 
 
 def test_the_log_is_shown_for_programs_and_filtered(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bob", "carol"):
         monkeypatch.setenv("SUDO_USER", name)
         run("operator", "add", f"of-{name}")
-    (found,) = json.loads(run("audit", "show", "--who", "carol", "--output", "json").output)
-    assert found["target"] == "operator/of-carol"
+    found = json.loads(run("audit", "show", "--who", "carol", "--output", "json").output)
+    assert [one["target"] for one in found] == ["operator/of-carol"] * 2
+
+
+def test_a_change_that_fails_on_the_host_is_on_record_as_failed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Operators, "write", full)
+    assert run("operator", "add", "alice").exit_code != 0
+    assert [entry.result for entry in read(Path("var/audit.jsonl"))] == ["requested", "failed"]
+
+
+def test_nobody_is_added_who_cannot_be_recorded(run: Run) -> None:
+    Path("var/audit.jsonl").mkdir(parents=True)
+    refused = run("operator", "add", "alice")
+    assert "AUDIT_FILE" in str(refused.exception)
+    assert not Path("operators.toml").exists()

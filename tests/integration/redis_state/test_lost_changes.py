@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
 import requests
 
+from bringup.audit import read
 from bringup_cli.demo.stack import free_port
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B
 from tests.integration.redis_state.filled import Filled
@@ -55,6 +57,11 @@ def test_an_older_backup_is_noticed_by_every_process_and_after_a_restart(filled:
     filled.stack.start("api", "--accept-redis")
     assert filled.call("GET", "/ready").status_code == 200
     assert filled.lease(RUN_B)["decision"] == "start"
+    asked, done = (line for line in read(filled.stack.settings.audit_path) if line.action == "redis.accept")
+    assert (asked.result, done.result, done.target, done.after) == ("requested", "done", "redis", "accepted")
+    assert f"lost {lost} changes" in str(done.before)
+    assert done.who
+    assert done.address == socket.gethostname()
 
 
 def assert_withheld(site: Filled, lost: int) -> None:

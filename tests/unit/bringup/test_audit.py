@@ -1,12 +1,16 @@
 """The audit log: every line follows the one before it, and whatever was taken away or changed is found."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from bringup.audit import AuditEntry, AuditLog, AuditResult, Head, head_of, read, verify
+from bringup import audit
+from bringup.audit import AuditEntry, AuditLog, AuditResult, read
+from bringup.audit_chain import Head, head_of, verify
 from bringup.errors import AuditError
 
 ENTRY = AuditEntry(
@@ -122,3 +126,86 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AuditError, match=r"AUDIT_FILE: .*audit\.jsonl"):
         AuditLog(tmp_path / "file" / "audit.jsonl").append(ENTRY)
+
+
+def test_a_line_of_which_a_full_disk_has_written_a_part_is_refused_and_removed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:20]))
+        with pytest.raises(AuditError, match="No space left on device; nothing is changed without a record"):
+            AuditLog(path).append(ENTRY)
+    assert verify(path).number == 5
+    AuditLog(path).append(ENTRY)
+    assert verify(path).number == 6
+
+
+def test_a_line_that_is_being_written_is_not_taken_for_an_altered_one(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b'{"number":6,"at":"20')
+    assert verify(path).number == 5
+    assert len(list(read(path))) == 5
+
+
+def test_the_last_line_of_which_a_part_was_removed_is_found(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(AuditError, match="ends at line 4 of 5"):
+        verify(path)
+
+
+@pytest.mark.parametrize("suffix", [".1", "-20261129"])
+def test_the_chain_goes_on_in_the_next_file_after_a_rotation(path: Path, suffix: str) -> None:
+    path.rename(path.with_name(path.name + suffix))
+    assert verify(path).number == 5
+    AuditLog(path).append(ENTRY.model_copy(update={"target": "run/next"}))
+    assert len(lines(path)) == 1
+    assert verify(path).number == 6
+    assert [entry.target for entry in read(path)][-2:] == ["run/r4", "run/next"]
+
+
+def test_a_kill_before_the_head_and_a_rotation_after_it_leave_a_whole_log(path: Path) -> None:
+    head = head_of(path).read_text()
+    AuditLog(path).append(ENTRY)
+    head_of(path).write_text(head)
+    path.rename(path.with_name("audit.jsonl.1"))
+    AuditLog(path).append(ENTRY)
+    assert verify(path).number == 7
+
+
+def test_a_file_of_a_rotation_that_was_removed_is_found_unless_it_was_archived(path: Path) -> None:
+    path.unlink()
+    AuditLog(path).append(ENTRY)
+    with pytest.raises(AuditError, match=r"line 1: it is line 6 of the log.* --first 6"):
+        verify(path)
+    assert verify(path, 6).number == 6
+    with pytest.raises(AuditError, match="line 1:"):
+        verify(path, 5)
+
+
+def test_lines_that_were_removed_in_the_middle_of_a_rotation_are_found(path: Path) -> None:
+    rotated = path.rename(path.with_name("audit.jsonl.1"))
+    AuditLog(path).append(ENTRY)
+    rotated.write_bytes(b"".join(lines(rotated)[:-1]))
+    with pytest.raises(AuditError, match=r"audit\.jsonl, line 1: it does not follow"):
+        verify(path)
+
+
+def test_a_process_that_waits_for_the_lock_writes_to_the_file_after_a_rotation(path: Path) -> None:
+    """Both would name the same line as the one before theirs if the lock were on the renamed file."""
+    append = AuditLog(path).append
+    with audit._locked(path):
+        waiting = Thread(target=append, args=(ENTRY,))
+        waiting.start()
+        path.rename(path.with_name("audit.jsonl.1"))
+    waiting.join(60)
+    append(ENTRY)
+    assert verify(path).number == 7
+
+
+def test_what_root_writes_stays_the_files_of_their_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, user, group: given.append((user, group)))
+    AuditLog(path).append(ENTRY)
+    assert given == [(path.stat().st_uid, path.stat().st_gid)] * 3  # lock, log and head
