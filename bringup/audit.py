@@ -157,7 +157,7 @@ def read(path: Path) -> Iterator[AuditEntry]:
 def _locked(path: Path) -> Iterator[None]:
     """Without it two processes would name the same line as the one before theirs.
 
-    The lock has a file of its own: whoever waits for one on the log itself would get that of a file that was renamed.
+    The lock has a file of its own: a process that waits for one on the log itself would get that of a renamed file.
     """
     with _opened(audit_chain.lock_of(path)) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -139,6 +139,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def read_head(path: Path) -> Head:
+    """What the head of a log names. Raises AuditError when it cannot be read."""
     try:
         number, digest = path.read_text(encoding="ascii").split()
         return Head(int(number), digest)
