@@ -12,8 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bringup import inventory, model
 from bringup.wire.operator import DeviceView
-from bringup.wire.report import Verdict
-from bringup.wire.run import MachineIdentity, Run, TimelineEntry
+from bringup.wire.run import MachineIdentity, Run, RunFields, TimelineEntry
 
 # Made once: to build an adapter takes longer than to read the value.
 _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
@@ -25,53 +24,16 @@ class StoredRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
 
 
-class RunRecord(StoredRecord):
+class RunRecord(StoredRecord, RunFields):
     """A run as it is stored."""
 
-    run_id: model.RunId
-    device: str
-    mac: model.Mac
-    ip: str
-    hostname: str | None = None
-    decision: model.AnyDecision
-    state: model.AnyRunState
-    reason: model.AnyFailureReason | None = None
-    detail: str = ""
-    bmc: str | None = None
-    boot_method: str = "cd"
-    credential: str | None = None
-    bmc_ca: str | None = None
-    bmc_fingerprint: model.Fingerprint | None = None
-    bmc_verify: bool = True
-    serial: str | None = None
-    uuid: str | None = None
-    boot_timeout_s: int | None = None  # of this machine; None: BOOT_TIMEOUT_S
     bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.admission`
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    deadline_at: AwareDatetime | None = None
-    ended_at: AwareDatetime | None = None
-    closed_at: AwareDatetime | None = None
     # The latest execution of the boot job. It stays one field, under its first name: of two fields each version would
     # check another, and during an upgrade a worker that was replaced would go on.
     fencing_token: str = Field("", alias="boot_owner")
-    boot_started_at: AwareDatetime | None = None
-    media_at: AwareDatetime | None = None
-    identity: MachineIdentity | None = None
     identity_owner: str = ""  # fencing token of the worker that has read it last
-    write_permitted_at: AwareDatetime | None = None
-    power_requested_at: AwareDatetime | None = None
-    override_requested_at: AwareDatetime | None = None
-    power_on_requested_at: AwareDatetime | None = None
     permit_owner: str = ""  # fencing token of the worker that has the last permit, and may still use it
     permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
-    powered_off_at: AwareDatetime | None = None
-    powered_on_at: AwareDatetime | None = None
-    last_heartbeat_at: AwareDatetime | None = None
-    boot_ids: tuple[str, ...] = ()
-    stage: str = ""
-    report_sha256: str | None = None
-    verdict: Verdict | None = None
 
     def view(self) -> Run:
         """For workers and people."""

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AliasChoices, AwareDatetime, BeforeValidator, ConfigDict, Field, NonNegativeFloat
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat
 
 from bringup import model
 from bringup.wire.message import Message
@@ -11,7 +11,7 @@ from bringup.wire.report import Verdict
 
 # A permit is used within this many seconds from the moment it was asked for, or not at all: it rests on one look at
 # the device. Long enough for one request over an open connection, and less than the time after which
-# a silent worker's job is given to another (`workers.liveness`).
+# a silent worker's job is given to another (`workers.in_flight`).
 PERMIT_S = 5.0
 
 
@@ -65,10 +65,8 @@ def _known_jobs(value: object) -> object:
 _Jobs = Annotated[tuple[model.JobKind, ...], BeforeValidator(_known_jobs)]
 
 
-class Run(Message):
-    """A run as the API shows it; how it is stored is `api.runs.records`."""
-
-    model_config = ConfigDict(from_attributes=True)
+class RunFields(BaseModel):
+    """What is known of a run, as it is shown and as it is stored: `api.runs.records` adds what stays in the API."""
 
     run_id: model.RunId
     device: str
@@ -108,6 +106,13 @@ class Run(Message):
     stage: str = ""  # what the machine reported last that it does
     report_sha256: str | None = None
     verdict: Verdict | None = None
+
+
+class Run(Message, RunFields):
+    """A run as the API shows it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     # Jobs that must exist while the run is in this state. ``owes`` is the same for workers of version 0.1, whose reaper
     # would restore no lost job without it; an API of that version sends nothing else.
     required_jobs: _Jobs = Field((), validation_alias=AliasChoices("required_jobs", "owes"))
