@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from functools import partial
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from bringup.settings.schema import Settings, exposed, keys_of
@@ -13,6 +14,8 @@ from bringup.settings.schema import Settings, exposed, keys_of
 # different ones refuses aaaaaaaaaaaaaaaa and abcabcabcabcabcabc.
 SHORTEST_PRODUCTION_SECRET = 16
 _FEWEST_CHARACTERS = 8
+# The shortest prefix in IMAGE_READERS, by IP version: the largest private network, and a whole provider. RFC 1918 s.3.
+_WIDEST_NETWORK = {4: 8, 6: 32}
 _WITHOUT_VENDOR_CLASS = {"dnsmasq-leases", "isc-log", "kea-csv", "kea-log"}
 _DEFAULT_SECRETS = {"changeme", "password", "secret", "redis", "bringup", "admin"}
 
@@ -84,25 +87,29 @@ def pki_rules(settings: Settings) -> Iterator[str]:
 def _url_rules(settings: Settings) -> Iterator[str]:
     if not settings.callback_api_url:
         return
-    scheme = "https" if settings.api_use_tls else "http"
-    try:
-        url = urlsplit(settings.callback_api_url)
-        _ = url.port  # looked at only when asked for
-    except ValueError:
-        yield f"CALLBACK_API_URL: must be a URL such as {scheme}://bringup.example.net:5000"
-        return
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        yield f"CALLBACK_API_URL: must be a URL such as {scheme}://bringup.example.net:5000"
-    elif url.scheme != scheme:
+    scheme, given = "https" if settings.api_use_tls else "http", settings.callback_api_url.partition(":")[0]
+    yield from _url_problems("CALLBACK_API_URL", settings.callback_api_url, f"{scheme}://bringup.example.net:5000")
+    if given in {"http", "https"} - {scheme}:
         flag = str(settings.api_use_tls).lower()
-        yield f"CALLBACK_API_URL: begins with {url.scheme}:// but API_USE_TLS={flag} means {scheme}://"
+        yield f"CALLBACK_API_URL: begins with {given}:// but API_USE_TLS={flag} means {scheme}://"
+
+
+def _url_problems(name: str, text: str, example: str) -> Iterator[str]:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        yield f"{name}: must be a URL such as {example}"
+        return
+    if not usable:
+        yield f"{name}: must be a URL such as {example}"
     if url.username or url.password or url.query or url.fragment:
-        yield "CALLBACK_API_URL: must not hold credentials, a query or a fragment"
+        yield f"{name}: must not hold credentials, a query or a fragment"
 
 
 def _image_rules(settings: Settings) -> Iterator[str]:
     if settings.image_base_url:
-        yield from _image_url_rules(settings.image_base_url)
+        yield from _url_problems("IMAGE_BASE_URL", settings.image_base_url, "https://bringup.example.net:5001")
     if settings.image_port == settings.callback_api_port:
         yield "IMAGE_PORT: is CALLBACK_API_PORT; `bringup images` needs a port of its own, or 0 for none"
     if settings.validation_image and settings.machines_need_certificates and not settings.image_port:
@@ -110,18 +117,6 @@ def _image_rules(settings: Settings) -> Iterator[str]:
             "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true no BMC can fetch VALIDATION_IMAGE from the "
             "API's port; set it to a free port and run `bringup images` there"
         )
-
-
-def _image_url_rules(text: str) -> Iterator[str]:
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        yield "IMAGE_BASE_URL: must be a URL such as https://bringup.example.net:5001"
-    elif url.username or url.password or url.query or url.fragment:
-        yield "IMAGE_BASE_URL: must not hold credentials, a query or a fragment"
 
 
 def _run_certificate_rules(settings: Settings) -> Iterator[str]:
@@ -190,6 +185,7 @@ def _renewal_rules(settings: Settings) -> Iterator[str]:
 def insecurities(settings: Settings, uses: frozenset[Use] = _EVERY_USE) -> Iterator[str]:
     """What production must not be without."""
     yield from exposed_keys(settings, uses)
+    yield from _too_wide_exceptions(settings) if uses & _SERVED else ()
     flags = {"redis_use_tls": uses & {Use.REDIS, Use.REDIS_SERVER}, "api_use_tls": uses & _WITH_API}
     for flag, used in flags.items():
         if used and not getattr(settings, flag):
@@ -216,8 +212,8 @@ def _secrets(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
 
 def exposed_keys(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
     """The private keys in use that other users can read."""
-    calls = uses & {Use.API, Use.OPERATOR}
-    yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=calls, serves=uses & _SERVED))
+    api = uses & {Use.API, Use.OPERATOR}
+    yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=api, serves=uses & _SERVED))
 
 
 def image_exceptions(settings: Settings) -> Iterator[str]:
@@ -226,6 +222,15 @@ def image_exceptions(settings: Settings) -> Iterator[str]:
         yield (
             f"IMAGE_READERS: every host in {settings.image_readers} that knows the address of a run's image, as every "
             "worker does, can report for its machine; name single addresses, and no worker's (docs/iso.md)"
+        )
+
+
+def _too_wide_exceptions(settings: Settings) -> Iterator[str]:
+    networks = [ip_network(part.strip()) for part in settings.image_readers.split(",") if part.strip()]
+    if wide := [str(one) for one in networks if one.prefixlen < _WIDEST_NETWORK[one.version]]:
+        yield (
+            f"IMAGE_READERS: {', '.join(wide)} is wider than any site, so that any host could report for any machine; "
+            "name the addresses of the BMCs behind NAT, such as 10.20.0.1/32, or leave it empty (docs/iso.md)"
         )
 
 

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, variables
 from bringup.settings.generated import example, page
-from bringup.settings.rules import idle_switches, image_exceptions
+from bringup.settings.rules import Use, idle_switches, image_exceptions, insecurities
 
 ROOT = Path(__file__).parents[3]
 
@@ -177,6 +177,27 @@ def test_exceptions_for_readers_of_images_are_loud_and_no_error(tmp_path: Path) 
     (exception,) = image_exceptions(loaded({"IMAGE_READERS": "192.0.2.0/24"}, tmp_path))
     assert exception.startswith("IMAGE_READERS: every host in 192.0.2.0/24")
     assert not list(image_exceptions(loaded({}, tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("readers", "wide"),
+    [
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("10.20.0.1/32, 0.0.0.0/1,128.0.0.0/1", "0.0.0.0/1, 128.0.0.0/1"),
+        ("2000::/3", "2000::/3"),
+        ("10.0.0.0/8,fd00:77::/48", None),
+        ("", None),
+    ],
+)
+def test_the_whole_world_may_report_for_no_machine_in_production(readers: str, wide: str | None) -> None:
+    for use in (Use.CALLBACKS, Use.IMAGES):
+        settings = Settings.model_validate({"environment": "production", "image_readers": readers})
+        found = [one for one in insecurities(settings, frozenset({use})) if one.startswith("IMAGE_READERS")]
+        assert len(found) == (wide is not None)
+        assert not found or f"{wide} is wider than any site" in found[0]
+        assert not found or "10.20.0.1/32" in found[0]  # what to write
+    assert not any("IMAGE_READERS" in one for one in insecurities(settings, frozenset({Use.REDIS})))
 
 
 def test_images_need_a_port_of_their_own_where_everybody_is_asked_for_a_certificate(tmp_path: Path) -> None:

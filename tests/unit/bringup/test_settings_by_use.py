@@ -136,13 +136,55 @@ def test_a_file_of_another_user_is_an_error_in_production(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("service", "key"),
-    [("tail", "workers/worker-key.pem"), ("work", "workers/worker-key.pem"), ("api", "api/api-key.pem")],
+    [
+        ("tail", "workers/worker-key.pem"),
+        ("work", "workers/worker-key.pem"),
+        ("api", "workers/worker-key.pem"),
+        ("api", "api/api-key.pem"),
+        ("images", "workers/worker-key.pem"),
+        ("images", "api/api-key.pem"),
+        ("a person's", "workers/worker-key.pem"),
+    ],
 )
 def test_a_key_that_others_can_read_is_an_error_in_production(service: str, key: str, pki: Path) -> None:
     uses, least = SERVICES[service]
     (pki / key).chmod(0o640)
     assert any(f"chmod 600 {pki / key}" in one for one in problems(PRODUCTION | least, pki, *uses))
     assert problems(least, pki, *uses) == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "setting"),
+    [
+        ("tail", "REDIS_TLS_KEY"),
+        ("work", "REDIS_TLS_KEY"),
+        ("work", "API_CLIENT_KEY"),
+        ("api", "REDIS_TLS_KEY"),
+        ("api", "API_TLS_KEY"),
+        ("images", "REDIS_TLS_KEY"),
+        ("images", "API_TLS_KEY"),
+        ("a person's", "API_CLIENT_KEY"),
+    ],
+)
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_that_a_setting_names_elsewhere_is_judged_alike(service: str, setting: str, mode: int, pki: Path) -> None:
+    uses, least = SERVICES[service]
+    key = pki.parent / "elsewhere.pem"
+    key.touch(mode=0o600)
+    assert problems(PRODUCTION | least | {setting: str(key)}, pki, *uses) == ()
+    key.chmod(mode)
+    (found,) = problems(PRODUCTION | least | {setting: str(key)}, pki, *uses)
+    assert f"chmod 600 {key}" in found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_settings_that_others_can_read_stop_every_service_in_production(service: str, pki: Path) -> None:
+    uses, least = SERVICES[service]
+    path = settings_file(pki.parent, 0o644, "".join(f"{name}={value}\n" for name, value in least.items()))
+    with path.open("a") as file:
+        file.write(f"CA_KEY_PASSPHRASE={GOOD}\n")
+    with pytest.raises(SettingsError, match=f"chmod 600 {path}"):
+        load(PRODUCTION | {"PKI_DIR": str(pki)}, path, rules=rules_for(uses))
 
 
 def test_in_development_it_is_a_warning_at_start(tmp_path: Path) -> None:
