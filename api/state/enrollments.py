@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from api.state.redis import Database, Pipeline
 from bringup import errors, keys
-from bringup.wire.site import Enrollment, HostReport, HostView, Trust
+from bringup.wire.message import read_reply
+from bringup.wire.site import Enrollment, HostJoin, HostReport, HostView, Trust
 
 # A CA's host that is down over a weekend finds every request; a client that still wants it has asked again by then.
 _KEEP = timedelta(days=7)
@@ -21,6 +22,8 @@ MOST_OF_ONE = 16
 MOST = 4096
 # In one response, of 8 KiB each.
 PAGE = 100
+# Of one host: a person looks at them, and one that joins at every start of a container must not fill the memory.
+MOST_JOINS = 8
 _FIELD = "trust"
 _VERSION = "crl"  # the list alone: what API hosts look at every second
 
@@ -181,17 +184,25 @@ class TrustStore:
         """The revocation lists that are published, in PEM."""
         return self._database.field(keys.TRUST, _VERSION)
 
-    def report(self, name: str, report: HostReport, now: datetime) -> None:
+    def report(self, name: str, report: HostReport, now: datetime, address: str) -> None:
         """Keep what a host has; as many as there are hosts with a certificate.
 
         Args:
             name: of the host.
             report: what it has.
             now: when it was received.
+            address: where it came from.
         """
-        view = HostView(name=name, at=now, report=report)
-        with self._database.errors():
-            self._database.connection.hset(keys.HOSTS, name, view.model_dump_json())
+
+        def body(pipe: Pipeline) -> None:
+            present = _view(self._database.fields(keys.HOSTS, within=pipe).get(name, b""))
+            joins = _with_join(present.joins if present else (), report, now, address)
+            view = HostView(name=name, at=now, address=address, report=report, joins=joins)
+            pipe.multi()
+            pipe.hset(keys.HOSTS, name, view.model_dump_json())
+
+        # Watched: of two computers that report as one host at once, both must stay on record.
+        self._database.transact(body, keys.HOSTS)
 
     def hosts(self) -> tuple[HostView, ...]:
         """The last report of every host, by name."""
@@ -199,8 +210,16 @@ class TrustStore:
         return tuple(view for _, text in sorted(stored.items()) if (view := _view(text)))
 
 
+def _with_join(known: tuple[HostJoin, ...], report: HostReport, now: datetime, address: str) -> tuple[HostJoin, ...]:
+    """The joins on record and, if it is a new one, that of the report: the first is kept, and the newest."""
+    if report.join is None or any(one.id == report.join.id for one in known):
+        return known
+    new = HostJoin(**report.join.model_dump(), at=now, address=address)
+    return (*known[:1], *known[1:][-(MOST_JOINS - 2) :], new)
+
+
 def _view(text: bytes) -> HostView | None:
     try:
-        return HostView.model_validate_json(text)
+        return read_reply(HostView, text)
     except ValidationError:
         return None

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from cryptography import x509
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from api.auth import Auth, peer, requires
 from api.est.requests import identity_in
@@ -99,7 +99,8 @@ def report(name: str) -> Response:
     certificate = peer()
     if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
         raise problems.forbidden(f"only {name} itself may report what it has")
-    services().trust.report(name, body.read(HostReport, limit=body.MIB // 16), services().database.now())
+    message = body.read(HostReport, limit=body.MIB // 16)
+    services().trust.report(name, message, services().database.now(), request.remote_addr or "")
     return _trust_view()
 
 

@@ -76,24 +76,47 @@ class HeldCertificate(Message):
     ends: AwareDatetime
 
 
+class Joining(Message):
+    """How a host has joined.
+
+    Args:
+        id: made when it joined, so that two computers that use one host's file are seen to be two.
+        bundle_made_at: when the file was made that it has joined with.
+    """
+
+    id: _Hex
+    bundle_made_at: AwareDatetime
+
+
 class HostReport(Message):
     """What a host has now.
 
     Args:
         anchors: SHA-256 of each CA that it trusts, hexadecimal.
         certificates: by identity.
+        join: None: an older version does not report it.
     """
 
     anchors: Annotated[tuple[_Hex, ...], Field(max_length=8)]
     certificates: Annotated[Mapping[_Name, HeldCertificate], Field(max_length=32)]
+    join: Joining | None = None
+
+
+class HostJoin(Joining):
+    """When a host first reported after it had joined, and from which address."""
+
+    at: AwareDatetime
+    address: str
 
 
 class HostView(Message):
-    """The last report of a host."""
+    """The last report of a host, the address that it came from, and the first one of each time that it has joined."""
 
     name: str
     at: AwareDatetime
+    address: str = ""
     report: HostReport
+    joins: tuple[HostJoin, ...] = ()
 
 
 class HostViewList(Message):

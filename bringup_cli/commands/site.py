@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
-from bringup.errors import SettingsError
+from bringup import tls
+from bringup.connections.api_client import ApiClient
+from bringup.errors import BringupError, SettingsError
 from bringup.files import write_atomically
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
+from bringup.wire.site import TrustView
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
@@ -18,13 +21,17 @@ from bringup_cli.commands.site_timers import renew, sign
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, read_requests, user_lines
+from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
 from bringup_cli.site.role_settings import problems_elsewhere
+from pki.errors import PkiError
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
 _WAIT_S = 15
+# Seconds for the API to answer that a host has joined; the timer of renewals reports it, too.
+_REPORT_S = 5
 _SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
 PASSPHRASE_VARIABLE = "SITE_PASSPHRASE"  # noqa: S105 - the name of a variable
 # Characters. scrypt makes each guess cost a second: ten characters that a person chose are beyond guessing offline.
@@ -108,8 +115,19 @@ def join_command(context: Context, *, file: Path, into: Path | None, force: bool
     manifest, files = bundle.unpack(bundle.unseal(read(file), _passphrase(file)))
     joined = join(folder, manifest, files, now(), force=force)
     click.echo(f"{folder}: this is {manifest.host} ({', '.join(manifest.roles)})")
+    _report(folder)
     statuses = [_examine(joined, role) for role in manifest.roles]
     raise SystemExit(max(statuses))
+
+
+def _report(folder: Path) -> None:
+    """Let the CA's host see at once who has joined, and from where."""
+    host = HostFolder.read(folder)
+    settings = host.settings().model_copy(update={"api_timeout_s": _REPORT_S})
+    try:
+        ApiClient(settings, tls.ClientContexts()).put(f"/hosts/{host.manifest.host}", host.report(), TrustView)
+    except (BringupError, PkiError) as error:
+        click.echo(f"The API does not know yet that it has joined; its timer of `site renew` reports it. Why: {error}")
 
 
 def _examine(joined: Joined, role: HostRole) -> int:

@@ -10,7 +10,7 @@ import click
 from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
-from bringup.wire.site import HostViewList, Trust, TrustView
+from bringup.wire.site import HostView, HostViewList, Trust, TrustView
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, open_session, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
@@ -92,7 +92,7 @@ def status(context: Context, output: Output) -> None:
     if output == "json":
         print_json(listed)
         return
-    columns = ("Host", "Roles", "State", "Days left", "Last seen", "Due", "Trusts")
+    columns = ("Host", "Roles", "State", "Days left", "Joined", "Last seen", "Due", "Trusts")
     print_table("Site", columns, [[_cell(value) for value in row.values()] for row in listed])
 
 
@@ -140,9 +140,9 @@ def _users(settings: Settings, registry: Registry) -> dict[str, bool] | None:
     return {user: any(one.get(user) for one in known) for user in everyone}
 
 
-def _reports(settings: Settings) -> Mapping[str, datetime]:
+def _reports(settings: Settings) -> Mapping[str, HostView]:
     try:
-        return {view.name: view.at for view in _api(settings).get("/hosts", HostViewList).hosts}
+        return {view.name: view for view in _api(settings).get("/hosts", HostViewList).hosts}
     except errors.BringupError as error:
         click.echo(f"The API was not asked: {error}", err=True)
         return {}

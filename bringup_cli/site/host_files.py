@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
-from bringup.wire.site import HeldCertificate, HostReport
+from bringup.wire.site import HeldCertificate, HostReport, Joining
 from bringup_cli.site import bundle, join
 from bringup_cli.site.registry import HostRole
 from pki import authority, errors
@@ -114,7 +114,12 @@ class HostFolder:
         """What the host has now. Raises Damaged: it cannot be read."""
         found = {identity.dns: _held(self.certificate(identity)) for identity in self.identities}
         digests = [hashlib.sha256(one.public_bytes(Encoding.DER)).hexdigest() for one in self.anchors()]
-        return HostReport(anchors=tuple(digests), certificates=found)
+        return HostReport(anchors=tuple(digests), certificates=found, join=self._joining())
+
+    def _joining(self) -> Joining | None:
+        """None: an older version has joined."""
+        path = join.join_id(self.folder)
+        return Joining(id=read(path).decode(), bundle_made_at=self.manifest.made_at) if path.exists() else None
 
     def with_certificate(
         self, identity: Identity, certificate: x509.Certificate, issuer: x509.Certificate

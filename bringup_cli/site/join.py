@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import re
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from bringup_cli.site import bundle
 from bringup_cli.site.bundle import BundleRefused, Manifest
 from bringup_cli.site.registry import HostRole
 from pki import authority, store
-from pki.files import exclusive_lock, make_directory, read, staged_name, writing
+from pki.files import exclusive_lock, make_directory, read, staged_name, write_atomic, writing
 from pki.journal import Journal, discard_staged, finish
 from pki.names import Identity, Role, sans_of
 
@@ -90,7 +91,14 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
             journal = Journal(folder, state)
             journal.put(folder / _REDIS_CONF, text, secret=True)
             journal.commit()
+        if not (path := join_id(folder)).exists():
+            write_atomic(path, secrets.token_hex(16).encode())
     return Joined(folder, manifest)
+
+
+def join_id(folder: Path) -> Path:
+    """A file with what distinguishes this join from that of another computer with the same bundle."""
+    return folder / STATE / "id"
 
 
 def recover(folder: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_host_is_enrolled_and_joins(several: SeveralHosts, monkeypatch: pytest
         assert "pki/redis/redis-key.pem" in tar.getnames()
     joined = several.bringup("site", "join", str(path), "--into", str(several.folder / "r1"))
     assert "PASSED" in joined
+    assert "does not know yet that it has joined" in joined  # there is no API
     assert (several.folder / "r1/redis/redis.conf").exists()
 
     monkeypatch.setenv("SITE_PASSPHRASE", "another passphrase")

@@ -276,3 +276,19 @@ def test_a_host_reports_for_itself_alone(site_with_hosts: Served, ca: Caller) ->
     status, found = ca.call("GET", "/hosts")
     assert status == 200
     assert [one["name"] for one in found["hosts"]] == ["h1"]
+
+
+def test_each_join_of_a_host_is_on_record_with_its_address(site_with_hosts: Served, ca: Caller) -> None:
+    host = site_with_hosts.by("host", "h1")
+    for number in (1, 2, 1):
+        join = {"id": f"{number:02x}", "bundle_made_at": "2030-01-01T00:00:00Z"}
+        assert host.call("PUT", "/hosts/h1", {"anchors": ["ab"], "certificates": {}, "join": join})[0] == 200
+    found = next(one for one in ca.call("GET", "/hosts")[1]["hosts"] if one["name"] == "h1")
+    assert found["address"] == "127.0.0.1"
+    assert [(one["id"], one["address"]) for one in found["joins"]] == [("01", "127.0.0.1"), ("02", "127.0.0.1")]
+    assert found["joins"][0]["at"] < found["joins"][1]["at"]
+    for number in range(3, 30):  # of a host that joins again and again
+        join = {"id": f"{number:02x}", "bundle_made_at": "2030-01-01T00:00:00Z"}
+        host.call("PUT", "/hosts/h1", {"anchors": ["ab"], "certificates": {}, "join": join})
+    found = next(one for one in ca.call("GET", "/hosts")[1]["hosts"] if one["name"] == "h1")
+    assert [one["id"] for one in found["joins"]] == ["01", *(f"{number:02x}" for number in range(23, 30))]

@@ -9,6 +9,7 @@ import pytest
 
 from bringup.settings import load, pki_rules
 from bringup_cli.site.bundle import BundleRefused
+from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
@@ -34,6 +35,7 @@ def test_everything_is_in_its_place_and_private(ca: Enrolling, tmp_path: Path) -
     joined(ca, folder, host)
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in contents(folder)}
     assert modes == {
+        ".join/id": 0o600,
         "manifest.json": 0o600,
         "worker.env": 0o600,
         "pki/ca/ca-cert.pem": 0o644,
@@ -108,3 +110,18 @@ def test_files_belong_to_the_owner_of_their_folder(ca: Enrolling, tmp_path: Path
 def test_a_folder_that_settings_cannot_name_is_refused(ca: Enrolling, tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleRefused, match="letters, digits"):
         joined(ca, tmp_path / name, ca.host("w1", HostRole.WORKER))
+
+
+def test_each_folder_that_was_joined_into_is_another_join(ca: Enrolling, tmp_path: Path) -> None:
+    host = ca.host("w1", HostRole.WORKER)
+    reports = []
+    for name in ("w1", "w1", "copy"):
+        joined(ca, tmp_path / name, host)
+        reports.append(HostFolder.read(tmp_path / name).report().join)
+    first, again, copy = reports
+    assert first
+    assert copy
+    assert first == again
+    assert first.id != copy.id
+    assert first.bundle_made_at == copy.bundle_made_at == NOW
+    assert stat.S_IMODE((tmp_path / "w1/.join/id").stat().st_mode) == 0o600

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from bringup.wire.site import HeldCertificate, HostJoin, HostReport, HostView
 from bringup_cli.site import enroll
 from bringup_cli.site.bundle import BundleRefused
 from bringup_cli.site.enroll import make_request, read_requests
@@ -113,9 +115,9 @@ def test_the_status_shows_what_is_due(ca: Enrolling) -> None:
     assert (fresh["days_left"], fresh["last_seen"]) == (3650, None)
     assert fresh["due"] == ["it was never seen: bringup site join on it"]
     assert row(Seen({"worker-w1": True}, {}, NOW))["due"] == []
-    assert row(Seen(None, {"w1": NOW}, NOW))["last_seen"] == NOW
+    assert row(Seen(None, {"w1": report_of()}, NOW))["last_seen"] == NOW
     assert "Redis does not know worker-w1" in str(row(Seen({}, {}, NOW))["due"])
-    late = row(Seen(None, {"w1": NOW}, NOW + timedelta(days=3640)))
+    late = row(Seen({"worker-w1": True}, {}, NOW + timedelta(days=3640)))
     assert "worker/w1 is to be renewed" in str(late["due"])
 
 
@@ -145,3 +147,39 @@ def test_without_the_passphrase_of_the_ca_key_nothing_is_enrolled(ca: Enrolling)
         ca.host("w1", HostRole.WORKER)
     assert ca.store.ledger() == before
     assert Registry.read(ca.store).hosts == {}
+
+
+def report_of(*joins: HostJoin, end: timedelta = timedelta(days=9)) -> HostView:
+    """w1 has reported; its worker's certificate ends after this time."""
+    held = HeldCertificate(serial="01", issuer="ab", ends=NOW + end)
+    report = HostReport(anchors=("ab",), certificates={"w1.worker.bringup.internal": held})
+    return HostView(name="w1", at=NOW, address="10.20.0.12", report=report, joins=joins)
+
+
+def join_of(number: int, address: str, made: timedelta = timedelta()) -> HostJoin:
+    return HostJoin(id=f"{number:02x}", bundle_made_at=NOW + made, at=NOW, address=address)
+
+
+def test_the_status_shows_who_has_joined_and_warns_of_a_file_that_two_have_used(ca: Enrolling) -> None:
+    ca.host("w1", HostRole.WORKER)
+    registry = Registry.read(ca.store)
+
+    def row(*joins: HostJoin) -> dict[str, object]:
+        return rows(ca.store, registry, Seen(None, {"w1": report_of(*joins)}, NOW), renew_days=1)[0]
+
+    once = row(join_of(1, "10.20.0.12"))
+    assert once["joined"] == f"{NOW:%Y-%m-%d %H:%M} from 10.20.0.12"
+    assert once["due"] == []
+    (warning,) = cast("list[str]", row(join_of(1, "10.20.0.12"), join_of(2, "198.51.100.9"))["due"])
+    assert "joined 2 times with one file, from 10.20.0.12 and 198.51.100.9" in warning
+    assert "bringup site revoke w1" in warning
+    enrolled_again = row(join_of(1, "10.20.0.12"), join_of(2, "10.20.0.12", timedelta(days=1)))
+    assert enrolled_again["due"] == []
+
+
+def test_the_days_left_are_those_of_the_certificates_that_the_host_uses(ca: Enrolling) -> None:
+    ca.host("w1", HostRole.WORKER)
+    seen = Seen(None, {"w1": report_of(end=timedelta(days=3))}, NOW)
+    (row,) = rows(ca.store, Registry.read(ca.store), seen, renew_days=30)
+    assert row["days_left"] == 3  # the CA has issued another one, which the host has not fetched
+    assert "worker/w1 is to be renewed" in str(row["due"])
