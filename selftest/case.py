@@ -96,6 +96,18 @@ def verdict(target: TargetInstallation, outcomes: Sequence[CaseResult]) -> SelfT
     return SelfTestResult.FAILED if failed else SelfTestResult.PASSED
 
 
+def amiss(target: TargetInstallation, message: str, hint: str, *, expected: str = "", cause: str = "") -> Finding:
+    """What is not as production needs it: a failure where a TLS flag is on, or in production; else a warning.
+
+    Args:
+        message: what was observed.
+        hint: the command or step that corrects it.
+        expected: what should have been observed.
+        cause: the likely cause.
+    """
+    return Finding(Status.FAIL if target.promises else Status.WARN, message, hint, expected, cause)
+
+
 def always(_target: TargetInstallation) -> str:
     """Required whatever the flags are."""
     return "every installation needs it"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,6 +99,7 @@ class TargetInstallation:
     Args:
         timeout_s: seconds for each single connection.
         now: the clock of this host.
+        origins: of each variable where its value came from: ``environment``, a file's name or ``default``.
         deadline: by the monotonic clock; the nearer it is, the shorter is every wait.
     """
 
@@ -106,6 +107,7 @@ class TargetInstallation:
     timeout_s: float = 3.0
     contexts: tls.ClientContexts = field(default_factory=tls.ClientContexts)
     now: Callable[[], datetime] = model.utc_now
+    origins: Mapping[str, str] = field(default_factory=dict)
     deadline: float = math.inf
 
     @property
@@ -128,6 +130,11 @@ class TargetInstallation:
     def any_tls(self) -> bool:
         """Whether either flag is on."""
         return self.settings.redis_use_tls or self.settings.api_use_tls
+
+    @property
+    def promises(self) -> bool:
+        """Whether what production needs is a failure here where it is missing, and no warning."""
+        return self.any_tls or self.settings.environment == "production"
 
     @cached_property
     def redis(self) -> TlsServer:

@@ -13,4 +13,6 @@ def add_administrator(stack: Stack) -> None:
     with (folder / "users.acl").open("a") as users:
         users.write(LINE)
     own = f"REDIS_USERNAME={ADMINISTRATOR}\nREDIS_PASSWORD={PASSWORD}\n"
-    (folder / f"{ADMINISTRATOR}.env").write_text(own)
+    path = folder / f"{ADMINISTRATOR}.env"
+    path.touch(mode=0o600)
+    path.write_text(own)

@@ -91,7 +91,7 @@ def _examine(
     timeout_s: float,
     report: Callable[[CaseResult], None],
 ) -> Results:
-    target = TargetInstallation(settings, timeout_s)
+    target = TargetInstallation(settings, timeout_s, origins=origins)
     try:
         return Results(target, run(target, checks, report))
     finally:

@@ -5,6 +5,7 @@ from selftest.checks import (
     callback_api,
     certificates,
     devices_file,
+    host,
     redis_connection,
     redis_revoked,
     redis_roles,
@@ -26,4 +27,5 @@ CATALOG: tuple[Case, ...] = (
     *refusals.CHECKS,
     *redis_revoked.CHECKS,
     *devices_file.CHECKS,
+    *host.CHECKS,
 )

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from api.state.change_memory import ChangeMemory
 from api.state.installation import MEMORY_FILE
 from bringup.redis_acl import DEFAULT_USER
+from bringup.settings.generated import new_secret
 from pki.names import Identity, Role
 from tests.conftest import free_port
 from tests.integration.selftest.bad import Mint, Pair
@@ -297,7 +298,7 @@ WITH_TLS = (
     fault("API: foreign CA of the same name", api_with(Mint.of_a_foreign_ca), {"4"}, "3b", "API_TLS_CA"),
     fault("API: files that do not fit", not_loadable, {"5c", "6"}, "5c", "renewed and not loaded"),
     fault("API: list not carried", an_api_that_checked_no_list, {"7.api.revoked"}, "7.api.revoked", "accepted"),
-    fault("wrong API token", here(api_token=SecretStr("x" * 32)), {"3b"}, "3b", "401", "API_TOKEN"),
+    fault("wrong API token", here(api_token=SecretStr(new_secret())), {"3b"}, "3b", "401", "API_TOKEN"),
     fault(
         "we: expired",
         worker_with(Mint.expired),
@@ -342,7 +343,7 @@ WITHOUT_TLS = (
     fault("Redis is down", redis_is_down, {"1a"}, "1a", "nothing listens", "it is not running"),
     fault("Redis asks for no password", a_default_user_without_password, {"1a"}, "1a", "answers without a password"),
     fault("a stranger on the API's port", a_stranger, {"3a"}, "3a", "SimpleHTTP"),
-    fault("wrong API token", here(api_token=SecretStr("x" * 32)), {"3a"}, "3a", "401", "API_TOKEN"),
+    fault("wrong API token", here(api_token=SecretStr(new_secret())), {"3a"}, "3a", "401", "API_TOKEN"),
     fault(
         "nothing on the API's port",
         here(callback_api_port=free_port()),

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from bringup.model import utc_now
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from pki.check import Finding, Status
 from pki.store import Store
-from selftest.case import CaseResult
+from selftest.case import Case, CaseResult
 from selftest.checks import CATALOG
 from selftest.probe import Endpoint, Reached, insecure_context
 from selftest.runner import run
@@ -80,13 +80,19 @@ class Site:
     def store(self) -> Store:
         return Store(self.settings.pki_dir)
 
-    def tested(self, changes: Changes = MappingProxyType({}), now: Callable[[], datetime] = utc_now) -> Found:
+    def tested(
+        self,
+        changes: Changes = MappingProxyType({}),
+        now: Callable[[], datetime] = utc_now,
+        cases: Sequence[Case] = CATALOG,
+    ) -> Found:
         """The results of the self-test, with these settings and this clock on its side."""
-        target = TargetInstallation(self.settings.model_copy(update=dict(changes)), now=now)
+        settings = self.settings.model_copy(update=dict(changes))
+        target = TargetInstallation(settings, now=now, origins={"API_TOKEN": str(self.folder / ".env")})
         started = time.monotonic()
         try:
             with chdir(self.folder):  # where operators run it: files are named as they lie there
-                outcomes = run(target, CATALOG)
+                outcomes = run(target, cases)
         finally:
             target.close()
         return Found(outcomes, time.monotonic() - started)

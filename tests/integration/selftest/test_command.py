@@ -62,7 +62,7 @@ def test_one_of_the_two_is_enough_to_run(plain_site: Site) -> None:
 
 
 def test_pre_looks_at_files_and_settings_only(tls_site: Site) -> None:
-    assert set(_results(tls_site, "--pre", **NOBODY)) == {"4", "5a", "6", "8"}
+    assert set(_results(tls_site, "--pre", **NOBODY)) == {"4", "5a", "6", "8", "host.files", "host.secrets", "host.git"}
     assert tls_site.selftest("--pre", **NOBODY).returncode == 0
 
 

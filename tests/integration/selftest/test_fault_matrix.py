@@ -8,17 +8,17 @@ from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 
 
-def _named(fault: Fault) -> str:
+def named(fault: Fault) -> str:
     return fault.name.replace(" ", "-")
 
 
 def _prove(site: Site, fault: Fault) -> None:
     with fault.inject(site) as changes:
         tested = site.tested(changes)
-    _assert_reported(tested, fault)
+    assert_reported(tested, fault)
 
 
-def _assert_reported(tested: Found, fault: Fault) -> None:
+def assert_reported(tested: Found, fault: Fault) -> None:
     assert tested.failing == fault.turns, {one: tested.text(one) for one in tested.failing ^ fault.turns}
     for part in fault.words:
         assert part in tested.text(fault.shown_by)
@@ -39,12 +39,12 @@ def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_nee
     assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
 
 
-@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS], ids=_named)
+@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS], ids=named)
 def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault)
 
 
-@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS], ids=_named)
+@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS], ids=named)
 def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault)
 
