@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from bringup.errors import SettingsError
-from bringup.settings import Settings
+from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
@@ -58,13 +58,15 @@ def selftest(
     Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
     nor the API answers, so that no connection was tested.
     """
-    settings = context.settings.model_copy(update={"host_roles": ",".join(roles)} if roles else {})
+    loaded = _loaded(context, output, report)
+    settings = loaded.settings.model_copy(update={"host_roles": ",".join(roles)} if roles else {})
     checks = _chosen(only, settings.roles, static_only=pre)
     if list_only:
         _list(checks, as_data=output == "json")
         return
-    results = _examine(settings, checks, timeout, _live if output == "text" else lambda _outcome: None)
-    results = replace(results, origins=context.loaded.origins, redis_lines=_redis_lines(settings))
+    target = TargetInstallation(settings, timeout, origins=loaded.origins)
+    results = _examine(target, checks, _live if output == "text" else lambda _outcome: None)
+    results = replace(results, origins=loaded.origins, redis_lines=_redis_lines(settings))
     if measures or report or output == "markdown":
         results = replace(results, costs=reports.measure(results.target))
     _show(results, output)
@@ -80,18 +82,27 @@ def examine_host(settings: Settings, *, static_only: bool) -> int:
         settings: of one of its services.
         static_only: files and settings alone, where the service that others connect to does not run yet.
     """
-    results = _examine(settings, _chosen((), settings.roles, static_only=static_only), _TIMEOUT_S, _live)
+    target = TargetInstallation(settings, _TIMEOUT_S)
+    results = _examine(target, _chosen((), settings.roles, static_only=static_only), _live)
     _show(results, "text")
     return _EXIT[results.verdict]
 
 
-def _examine(
-    settings: Settings,
-    checks: Sequence[Case],
-    timeout_s: float,
-    report: Callable[[CaseResult], None],
-) -> Results:
-    target = TargetInstallation(settings, timeout_s, origins=origins)
+def _loaded(context: Context, output: str, report: Path | None) -> Loaded:
+    """The settings. A configuration that cannot be used is reported in the form that was asked for, too."""
+    try:
+        return context.loaded
+    except SettingsError as error:
+        if report:
+            _write(report, reports.configuration_as_markdown(error.problems))
+        if output == "json":
+            print_json(reports.configuration_as_json(error.problems))
+        elif output == "markdown":
+            click.echo(reports.configuration_as_markdown(error.problems), nl=False)
+        raise
+
+
+def _examine(target: TargetInstallation, checks: Sequence[Case], report: Callable[[CaseResult], None]) -> Results:
     try:
         return Results(target, run(target, checks, report))
     finally:

@@ -2,8 +2,8 @@
 
 from selftest.report.costs import as_text as costs_as_text
 from selftest.report.costs import measure
-from selftest.report.document import as_json
-from selftest.report.markdown import as_markdown
+from selftest.report.document import as_json, configuration_as_json
+from selftest.report.markdown import as_markdown, configuration_as_markdown
 from selftest.report.repairs import repairs_as_text
 from selftest.report.results import Results, counts, summary
 from selftest.report.text import as_line, as_text, verdict_as_text
@@ -14,6 +14,8 @@ __all__ = [
     "as_line",
     "as_markdown",
     "as_text",
+    "configuration_as_json",
+    "configuration_as_markdown",
     "costs_as_text",
     "counts",
     "measure",

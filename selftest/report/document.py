@@ -1,12 +1,14 @@
 """The report for programs: a versioned JSON document. docs/selftest.schema.json is its schema."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bringup import __version__
+from bringup.model import utc_now
 from pki.check import Status
 from selftest.case import CaseResult, SelfTestResult
 from selftest.report.costs import Cost
@@ -43,15 +45,16 @@ class Document(_Part):
     schema_version: Literal[1] = Field(description="counted up when a field is removed or changes its meaning")
     version: str = Field(description="of bringup")
     at: datetime = Field(description="when the report was made")
-    environment: str
-    redis_use_tls: bool
-    api_use_tls: bool
+    environment: str | None = Field(description="this and the flags: null where the configuration cannot be used")
+    redis_use_tls: bool | None
+    api_use_tls: bool | None
     verdict: SelfTestResult
     passed: bool
     summary: dict[Status, int] = Field(description="how many checks ended in which way")
     ready_for_production: bool
     blockers: tuple[str, ...] = Field(description="what is between it and production; none: it is ready")
     costs: tuple[Cost, ...] = Field(description="of TLS on this host; measured with --measure only")
+    problems: tuple[str, ...] = Field(description="of the configuration, where it cannot be used: exit status 2")
     results: tuple[ReportedResult, ...] = Field(description="one for each check that was run, in order")
 
 
@@ -71,7 +74,33 @@ def as_json(results: Results) -> dict[str, Any]:
         ready_for_production=not found,
         blockers=found,
         costs=results.costs,
+        problems=(),
         results=tuple(map(_result, results.outcomes)),
+    )
+    return document.model_dump(mode="json")
+
+
+def configuration_as_json(problems: Sequence[str]) -> dict[str, Any]:
+    """The document where the configuration cannot be used, so that nothing was tested.
+
+    Args:
+        problems: of the configuration.
+    """
+    document = Document(
+        schema_version=SCHEMA_VERSION,
+        version=__version__,
+        at=utc_now().replace(microsecond=0),
+        environment=None,
+        redis_use_tls=None,
+        api_use_tls=None,
+        verdict=SelfTestResult.COULD_NOT_RUN,
+        passed=False,
+        summary=counts(()),
+        ready_for_production=False,
+        blockers=tuple(problems),
+        costs=(),
+        problems=tuple(problems),
+        results=(),
     )
     return document.model_dump(mode="json")
 

@@ -4,11 +4,27 @@ from collections.abc import Iterable
 
 from bringup import __version__
 from pki.check import Status
-from selftest.case import CaseResult
+from selftest.case import CaseResult, SelfTestResult
 from selftest.report import calendar, certificates, checklist, costs, defence, emergencies, secret_files
 from selftest.report.markup import inline, table
 from selftest.report.readiness import posture, posture_table, readiness_line
 from selftest.report.results import Results, summary
+
+
+def configuration_as_markdown(problems: Iterable[str]) -> str:
+    """The report where the configuration cannot be used, so that nothing was tested.
+
+    Args:
+        problems: of the configuration.
+    """
+    lines = [
+        "# Connection test results",
+        "",
+        f"**{SelfTestResult.COULD_NOT_RUN}**: the configuration is not usable. Nothing was tested.",
+        "",
+        *(f"- {problem}" for problem in problems),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def as_markdown(results: Results) -> str:

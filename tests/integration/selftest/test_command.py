@@ -50,6 +50,19 @@ def test_it_exits_2_on_wrong_settings_and_names_them(plain_site: Site) -> None:
     assert "REDIS_TLS_CERT: nowhere/workers/worker-cert.pem does not exist" in done.stderr
 
 
+def test_wrong_settings_are_reported_in_the_form_that_was_asked_for(plain_site: Site, tmp_path: Path) -> None:
+    wrong = {"REDIS_USE_TLS": "true", "PKI_DIR": "nowhere"}
+    done = plain_site.selftest("--output", "json", "--report", str(tmp_path / "r.md"), **wrong)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"], document["passed"]) == (2, "COULD NOT RUN", False)
+    assert any("REDIS_TLS_CERT: nowhere" in problem for problem in document["problems"])
+    assert document["results"] == []
+    markdown = plain_site.selftest("--output", "markdown", **wrong)
+    assert markdown.returncode == 2
+    assert markdown.stdout == (tmp_path / "r.md").read_text()
+    assert "- REDIS_TLS_CERT: nowhere" in markdown.stdout
+
+
 def test_it_exits_3_when_neither_redis_nor_the_api_answers(tls_site: Site, plain_site: Site) -> None:
     for site in (tls_site, plain_site):
         done = site.selftest(**NOBODY)
