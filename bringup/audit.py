@@ -19,10 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from bringup import audit_chain
-from bringup.errors import AuditError
-from bringup.files import give_to, owner_of
-from bringup.model import utc_now
+from bringup import audit_chain, errors, files, model
 
 
 class AuditResult(StrEnum):
@@ -93,7 +90,7 @@ class AuditLog:
             with _locked(self._path), _opened(self._path) as descriptor:
                 return self._append(descriptor, entry)
         except OSError as error:
-            raise AuditError(
+            raise errors.AuditError(
                 f"AUDIT_FILE: {self._path} cannot be written: {error.strerror}; nothing is changed without a record"
             ) from None
 
@@ -125,7 +122,7 @@ def recorded_on_host(path: Path, action: str, target: str, **states: str) -> Ite
     """
     log = AuditLog(path)
     entry = AuditEntry(
-        at=utc_now(),
+        at=model.utc_now(),
         who=os.environ.get("SUDO_USER") or _user(),
         role="host",
         address=socket.gethostname(),
@@ -138,9 +135,9 @@ def recorded_on_host(path: Path, action: str, target: str, **states: str) -> Ite
     try:
         yield
     except Exception as error:
-        log.append(entry.model_copy(update={"at": utc_now(), "result": AuditResult.FAILED, "detail": str(error)}))
+        log.append(entry.model_copy(update={"at": model.utc_now(), "result": AuditResult.FAILED, "detail": str(error)}))
         raise
-    log.append(entry.model_copy(update={"at": utc_now(), "result": AuditResult.DONE}))
+    log.append(entry.model_copy(update={"at": model.utc_now(), "result": AuditResult.DONE}))
 
 
 def read(path: Path) -> Iterator[AuditEntry]:
@@ -150,7 +147,9 @@ def read(path: Path) -> Iterator[AuditEntry]:
             fields = json.loads(line)
             yield AuditEntry.model_validate({name: fields.get(name) for name in AuditEntry.model_fields})
         except (ValueError, AttributeError):
-            raise AuditError(f"{part}, line {place}: it cannot be read as an entry: {audit_chain.TAMPERED}") from None
+            raise errors.AuditError(
+                f"{part}, line {place}: it cannot be read as an entry: {audit_chain.TAMPERED}"
+            ) from None
 
 
 @contextmanager
@@ -166,10 +165,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    owner = owner_of(path)
+    owner = files.owner_of(path)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        give_to(owner, descriptor)
+        files.give_to(owner, descriptor)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -8,8 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
-from bringup.errors import ConfigurationError
-from bringup.outages import Alarm
+from bringup import errors, outages
 
 _Content = TypeVar("_Content")
 
@@ -124,7 +123,7 @@ class Reloaded(Generic[_Content]):
         paths: Sequence[Path],
         load: Callable[[], _Content],
         *,
-        alarm: Alarm | None = None,
+        alarm: outages.Alarm | None = None,
         changed: Callable[[_Content], None] | None = None,
         retry_s: float = RETRY_S,
         clock: Callable[[], float] = time.monotonic,
@@ -139,7 +138,7 @@ class Reloaded(Generic[_Content]):
         self._lock = Lock()
         self._signatures: tuple[Signature | None, ...] | None = None
         self._contents: tuple[_Content, ...] = ()  # none, or the last good one
-        self._error: ConfigurationError | None = None
+        self._error: errors.ConfigurationError | None = None
         self._retry_at = 0.0
 
     def current(self) -> _Content:
@@ -176,7 +175,7 @@ class Reloaded(Generic[_Content]):
             return
         try:
             content = self._load()
-        except ConfigurationError as error:
+        except errors.ConfigurationError as error:
             self._error, self._retry_at = error, self._clock() + self._retry_s
             if self._alarm and self._contents:
                 self._alarm.report("; ".join(error.problems))

@@ -14,8 +14,7 @@ from pathlib import Path
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bringup.errors import OperatorsError
-from bringup.files import write_atomically
+from bringup import errors, files
 
 
 class OperatorRole(StrEnum):
@@ -58,19 +57,19 @@ class Operators:
         """
         try:
             if path.stat().st_mode & 0o077:
-                raise OperatorsError([f"OPERATORS_FILE: {path} is open to others; run: chmod 600 {path}"])
+                raise errors.OperatorsError([f"OPERATORS_FILE: {path} is open to others; run: chmod 600 {path}"])
             entries = tomllib.loads(path.read_text(encoding="utf-8")).get("operator", [])
             return cls(Operator.model_validate(entry) for entry in entries)
         except FileNotFoundError:
             return cls()
         except OSError as error:
-            raise OperatorsError([f"OPERATORS_FILE: {path} cannot be read: {error.strerror}"]) from None
+            raise errors.OperatorsError([f"OPERATORS_FILE: {path} cannot be read: {error.strerror}"]) from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise OperatorsError([f"OPERATORS_FILE: {path}: {where}: {first['msg']}"]) from None
+            raise errors.OperatorsError([f"OPERATORS_FILE: {path}: {where}: {first['msg']}"]) from None
         except (ValueError, TypeError) as error:
-            raise OperatorsError([f"OPERATORS_FILE: {path} is no usable TOML: {error}"]) from None
+            raise errors.OperatorsError([f"OPERATORS_FILE: {path} is no usable TOML: {error}"]) from None
 
     def write(self, path: Path) -> None:
         """Replace ``path``, whole or not at all. Raises OperatorsError."""
@@ -84,21 +83,23 @@ class Operators:
         if tables:
             document.append("operator", tables)
         try:
-            write_atomically(path, tomlkit.dumps(document).encode())
+            files.write_atomically(path, tomlkit.dumps(document).encode())
         except OSError as error:
-            raise OperatorsError([f"OPERATORS_FILE: {path} cannot be written: {error.strerror}"]) from None
+            raise errors.OperatorsError([f"OPERATORS_FILE: {path} cannot be written: {error.strerror}"]) from None
 
     def adding(self, operator: Operator) -> "Operators":
         """These and one more. Raises OperatorsError: there is one of this name."""
         if operator.name in self.by_name:
-            raise OperatorsError([f"there is an operator {operator.name} already; remove them first for a new token"])
+            raise errors.OperatorsError(
+                [f"there is an operator {operator.name} already; remove them first for a new token"]
+            )
         return Operators([*self.by_name.values(), operator])
 
     def removing(self, name: str) -> "Operators":
         """All but one. Raises OperatorsError: there is none of this name."""
         if name not in self.by_name:
             known = ", ".join(sorted(self.by_name)) or "none"
-            raise OperatorsError([f"there is no operator {name}; there are: {known}"])
+            raise errors.OperatorsError([f"there is no operator {name}; there are: {known}"])
         return Operators(operator for operator in self.by_name.values() if operator.name != name)
 
     def of_token(self, token: str) -> Operator | None:

@@ -7,10 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rq import Queue
 from rq.job import Job
 
-from bringup import keys
+from bringup import errors, keys, text
 from bringup.connections.redis_client import redis_now
-from bringup.errors import BringupError
-from bringup.text import printable
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,11 +32,11 @@ class QuarantineEntry(BaseModel):
     at: datetime
 
 
-class AlreadyQueued(BringupError):
+class AlreadyQueued(errors.BringupError):
     """Another job has the id of the one in quarantine now."""
 
 
-class QueueUnknown(BringupError):
+class QueueUnknown(errors.BringupError):
     """The entry cannot be read, so that the queue of the job is not known."""
 
 
@@ -61,7 +59,10 @@ class Quarantine:
             reason: why no worker can run it; its first 500 characters are kept.
         """
         known = QuarantineEntry(
-            job_id=job_id, queue=queue.name, reason=printable(reason)[:_LONGEST_REASON], at=redis_now(self._connection)
+            job_id=job_id,
+            queue=queue.name,
+            reason=text.printable(reason)[:_LONGEST_REASON],
+            at=redis_now(self._connection),
         )
 
         def body(pipe: "Pipeline") -> bool:

@@ -6,18 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bringup import log
-from bringup.settings import Loaded, Settings, load
-from bringup.settings.rules import (
-    Rules,
-    Use,
-    broken_rules,
-    exposed_keys,
-    idle_switches,
-    image_exceptions,
-    insecurities,
-    rules_for,
-    uses_of_host,
-)
+from bringup.settings import Loaded, Settings, load, rules
 
 if TYPE_CHECKING:
     from bringup.connections.api_client import ApiClient
@@ -36,14 +25,14 @@ class Context:
     @property
     def loaded(self) -> Loaded:
         """Settings and their origins. Raises SettingsError."""
-        return self._load(broken_rules)
+        return self._load(rules.broken_rules)
 
     @property
     def settings(self) -> Settings:
         """The effective settings. Raises SettingsError."""
         return self.loaded.settings
 
-    def settings_for(self, *uses: Use) -> Settings:
+    def settings_for(self, *uses: rules.Use) -> Settings:
         """The effective settings, right for what a command does; what other services need is not asked for.
 
         Args:
@@ -52,20 +41,20 @@ class Context:
         Raises:
             SettingsError: with every problem found.
         """
-        return self._load(rules_for(uses), uses).settings
+        return self._load(rules.rules_for(uses), uses).settings
 
-    def _load(self, rules: Rules, uses: Iterable[Use] | None = None) -> Loaded:
+    def _load(self, applied: rules.Rules, uses: Iterable[rules.Use] | None = None) -> Loaded:
         if self._loaded is None:
-            self._loaded = load(env_file=self.env_file, rules=rules)
+            self._loaded = load(env_file=self.env_file, rules=applied)
             settings = self._loaded.settings
             log.configure(settings.log_level, settings.log_format)
-            _warn(self._loaded, uses_of_host(settings) if uses is None else frozenset(uses))
+            _warn(self._loaded, rules.uses_of_host(settings) if uses is None else frozenset(uses))
         return self._loaded
 
     def api(self) -> "ApiClient":
         """A client of the API, as the person of OPERATOR_TOKEN where that is set. Raises SettingsError."""
         # Imported here, because the libraries of Redis and HTTP take longer to load than most commands take to run.
-        settings = self.settings_for(Use.OPERATOR)
+        settings = self.settings_for(rules.Use.OPERATOR)
         own = settings.operator_token
         token = own.get_secret_value() if own else None
         contexts = import_module("bringup.tls").ClientContexts()
@@ -73,16 +62,16 @@ class Context:
         return client
 
 
-def _warn(loaded: Loaded, uses: frozenset[Use]) -> None:
+def _warn(loaded: Loaded, uses: frozenset[rules.Use]) -> None:
     """Warn at every start where ALLOW_INSECURE_PRODUCTION allows what production forbids, and of idle switches."""
     settings, logger = loaded.settings, log.get("bringup")
     if settings.environment == "production":
-        for problem in (*insecurities(settings, uses), *loaded.exposed):
+        for problem in (*rules.insecurities(settings, uses), *loaded.exposed):
             logger.warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
     else:
-        for problem in (*exposed_keys(settings, uses), *loaded.exposed):
+        for problem in (*rules.exposed_keys(settings, uses), *loaded.exposed):
             logger.warning("other users can read a secret: an error with ENVIRONMENT=production", problem=problem)
-    for exception in image_exceptions(settings):
+    for exception in rules.image_exceptions(settings):
         logger.warning("a verdict can be made without its machine", problem=exception)
-    for idle in idle_switches(settings):
+    for idle in rules.idle_switches(settings):
         logger.warning("a switch has no effect", problem=idle)

@@ -7,9 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from bringup.files import Signature
-from dhcp_tailer.framing import Record
-from dhcp_tailer.open_file import Position, digest, open_regular
-from dhcp_tailer.watch import availability
+from dhcp_tailer import framing, open_file, watch
 
 # Seconds for which a file must not change until what it lacks counts as gone: a rewrite begins with an empty file.
 # To write a lease file takes far less.
@@ -36,7 +34,7 @@ class SnapshotFollower:
         self,
         path: Path,
         reported: Callable[[], Collection[bytes]],
-        position: Position | None = None,
+        position: open_file.Position | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
@@ -50,7 +48,7 @@ class SnapshotFollower:
         self._changed_s = 0.0
         self._settled = True
         self._changes: deque[bytes] = deque()
-        self._availability = availability(path)
+        self._availability = watch.availability(path)
 
     @property
     def unavailable(self) -> str | None:
@@ -58,19 +56,21 @@ class SnapshotFollower:
         return self._availability.why
 
     @property
-    def position(self) -> Position | None:
+    def position(self) -> open_file.Position | None:
         """Which state of the file was looked at; ``offset`` counts the changes that are done."""
         if self._at is None:
             return None
-        at, head = self._at, digest(self._text or b"")
-        return Position(device=at.device, inode=at.inode, offset=self._done, written_ns=at.mtime_ns, head_sha256=head)
+        at, head = self._at, open_file.digest(self._text or b"")
+        return open_file.Position(
+            device=at.device, inode=at.inode, offset=self._done, written_ns=at.mtime_ns, head_sha256=head
+        )
 
     @property
     def lag_bytes(self) -> int:
         """Bytes that are read and not done yet."""
         return sum(map(len, self._changes))
 
-    def poll(self, limit: int) -> list[Record]:
+    def poll(self, limit: int) -> list[framing.Record]:
         """Up to ``limit`` changes; none: come back when the file has changed, or in a moment."""
         if not self._changes:
             try:
@@ -78,9 +78,9 @@ class SnapshotFollower:
             except OSError as error:
                 self._availability.report(error.strerror or type(error).__name__)
         number = min(limit, len(self._changes))
-        return [Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
+        return [framing.Record(self._changes.popleft(), self._done + 1 + n) for n in range(number)]
 
-    def done(self, record: Record) -> None:
+    def done(self, record: framing.Record) -> None:
         """Move the position behind ``record``."""
         self._done = record.end
 
@@ -107,7 +107,7 @@ class SnapshotFollower:
 
     def _whole(self) -> bytes | None:
         """All of the file in one state; None while it is being written."""
-        descriptor = open_regular(self._path)
+        descriptor = open_file.open_regular(self._path)
         try:
             # Read twice between two looks at its times: a rewrite in the middle would mix two states.
             before = os.fstat(descriptor)

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from pki import authority, errors, profile
-from pki.names import Identity, Role, San
+from pki import authority, errors, names, profile
 from pki.session import CaSession
 
 # How long a run's certificate stays in the ledger after its end, unless it was revoked. Every run has one, and the
@@ -16,8 +15,8 @@ _KEEP_ENDED_RUNS = timedelta(days=30)
 
 def issue(
     session: CaSession,
-    identity: Identity,
-    sans: tuple[San, ...] = (),
+    identity: names.Identity,
+    sans: tuple[names.San, ...] = (),
     *,
     request: x509.CertificateSigningRequest | None = None,
 ) -> x509.Certificate:
@@ -44,7 +43,7 @@ def issue(
     return certificate
 
 
-def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...] = ()) -> bytes:
+def issue_ephemeral(session: CaSession, identity: names.Identity, sans: tuple[names.San, ...] = ()) -> bytes:
     """A certificate and a new key, in PEM, for a caller that stores them: in the ledger, but in no file here.
 
     Args:
@@ -58,12 +57,12 @@ def issue_ephemeral(session: CaSession, identity: Identity, sans: tuple[San, ...
     _check(session, identity, sans)
     key = profile.new_key()
     certificate = session.sign(identity, sans, key.public_key())
-    session.ledger = session.ledger.without_ended(Role.RUN, session.now - _KEEP_ENDED_RUNS)
+    session.ledger = session.ledger.without_ended(names.Role.RUN, session.now - _KEEP_ENDED_RUNS)
     session.commit()
     return authority.pem(certificate) + authority.key_pem(key)
 
 
-def _check(session: CaSession, identity: Identity, sans: tuple[San, ...]) -> None:
+def _check(session: CaSession, identity: names.Identity, sans: tuple[names.San, ...]) -> None:
     if sans and not identity.role.is_server:
         raise errors.InvalidInput(
             f"the role {identity.role} is a client, no server: its certificate carries its identity alone",
@@ -72,7 +71,7 @@ def _check(session: CaSession, identity: Identity, sans: tuple[San, ...]) -> Non
     _check_free(session, identity)
 
 
-def _check_free(session: CaSession, identity: Identity) -> None:
+def _check_free(session: CaSession, identity: names.Identity) -> None:
     present = session.store.certificate(identity)
     if present is None or session.ledger.is_revoked(present) or present.not_valid_after_utc <= session.now:
         return

@@ -10,8 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from pki import csr, profile
-from pki.names import DOMAIN, Identity, Role, dns_names, identity_of, sans_of
+from pki import csr, names, profile
 
 T = TypeVar("T", bound=x509.ExtensionType)
 
@@ -45,7 +44,7 @@ def lint_form(certificate: x509.Certificate) -> list[str]:
     ]
 
 
-def purpose_findings(certificate: x509.Certificate, role: Role) -> Iterator[str]:
+def purpose_findings(certificate: x509.Certificate, role: names.Role) -> Iterator[str]:
     """Exactly one extended key usage, and the one of the role: with both, a stolen worker key can be the server."""
     wanted = profile.purpose(role)
     usage = _extension(certificate, x509.ExtendedKeyUsage)
@@ -56,9 +55,9 @@ def purpose_findings(certificate: x509.Certificate, role: Role) -> Iterator[str]
         yield f"its extended key usage is {found}; a {role} needs {_EKU_NAMES[wanted]} and nothing else"
 
 
-def identity_findings(certificate: x509.Certificate, identity: Identity) -> Iterator[str]:
+def identity_findings(certificate: x509.Certificate, identity: names.Identity) -> Iterator[str]:
     """The certificate must be of the identity whose file it is in."""
-    found = identity_of(certificate)
+    found = names.identity_of(certificate)
     if found is None:
         yield f"it carries no identity (a DNS name {identity.dns} among its SANs)"
     elif found != identity:
@@ -129,17 +128,17 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
     if extension is None:
         yield "it has no subject alternative name (SAN); a common name alone counts nowhere"
         return
-    if len(sans_of(certificate)) != len(list(extension.value)):
+    if len(names.sans_of(certificate)) != len(list(extension.value)):
         yield "its SANs hold something that is neither a DNS name nor an IP address"
-    if any("*" in name for name in dns_names(certificate)):
+    if any("*" in name for name in names.dns_names(certificate)):
         yield "its SANs hold a wildcard"
-    if sum(name.endswith(f".{DOMAIN}") for name in dns_names(certificate)) > 1:
+    if sum(name.endswith(f".{names.DOMAIN}") for name in names.dns_names(certificate)) > 1:
         yield "it carries more than one identity"
 
 
 def development_names(certificate: x509.Certificate) -> list[str]:
     """Names without a dot, such as localhost: right in a development PKI and nowhere else."""
-    return [name for name in dns_names(certificate) if "." not in name]
+    return [name for name in names.dns_names(certificate) if "." not in name]
 
 
 def _extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:

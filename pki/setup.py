@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from pki import errors, ledger
 from pki.authority import Authority, fits, pem, read_key, signer_of
-from pki.errors import Damaged, Refused
-from pki.ledger import Ledger
 from pki.names import Identity, San, identity_of, sans_of, unique
 from pki.session import CaSession
 
@@ -71,12 +70,12 @@ def start_over(session: CaSession, wanted: Sequence[Wanted], *, passphrase: str 
         Refused: a rollover is under way.
     """
     if session.rollover.stage is not None:
-        raise Refused("a CA rollover is under way", hint="finish it first: bringup pki rollover status")
+        raise errors.Refused("a CA rollover is under way", hint="finish it first: bringup pki rollover status")
     outcome = SetupResult()
     others = [one for one in session.store.identities() if one not in {want.identity for want in wanted}]
     kept = {one: session.store.certificate(one) for one in others}
     if not session.store.ledger_file.exists():
-        session.ledger = Ledger()  # the revocations of the old CA are lost, but nothing trusts that CA any more
+        session.ledger = ledger.Ledger()  # the revocations of the old CA are lost, but nothing trusts that CA any more
     _init_ca(session, passphrase or session.ca_passphrase())
     for want in wanted:
         session.issue(want.identity, want.sans)
@@ -92,13 +91,13 @@ def _has_ca(session: CaSession) -> bool:
     store = session.store
     certificate, key = store.ca_certificate.exists(), store.ca_key.exists()
     if key and not certificate:
-        raise Damaged(
+        raise errors.Damaged(
             f"{store.ca_key} is there, but {store.ca_certificate} is not",
             hint="restore the certificate from a backup, or make a new generation: bringup pki setup --force",
         )
     held = [str(one) for one in store.identities() if store.files(one).certificate.exists()]
     if held and not certificate:
-        raise Damaged(
+        raise errors.Damaged(
             f"{store.ca_certificate} does not exist, but there are certificates of {', '.join(held)}",
             hint="restore ca/ from a backup, or make a new generation: bringup pki setup --force",
         )
@@ -141,13 +140,13 @@ def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, 
 def _check_pair(session: CaSession, identity: Identity, present: x509.Certificate) -> None:
     files = session.store.files(identity)
     if not _issuer(session, present):
-        raise Damaged(
+        raise errors.Damaged(
             f"{files.certificate} was not signed by the CA in {session.store.ca_certificate}:"
             " it is of another generation",
             hint=f"bringup pki renew {identity} --force, which keeps its key",
         )
     if not fits(read_key(files.key), present):
-        raise Damaged(
+        raise errors.Damaged(
             f"{files.key} does not fit {files.certificate}",
             hint="restore the right one from a backup, or make both again:"
             f" bringup pki renew {identity} --rekey --force",

@@ -12,9 +12,7 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.server.connections import ClientConnection, ClientConnections
-from api.server.tls_connections import LINGER_S, TlsConnections
-from api.server.work_slots import WorkSlots, after_its_body
+from api.server import connections, tls_connections, work_slots
 from bringup.backoff import between
 from bringup.settings import Settings
 
@@ -40,21 +38,21 @@ class Worker(GeventWorker):
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
         self._header_s = settings.api_header_timeout_s
-        self._clients = ClientConnections(_most_connections(), settings.api_connections_per_address)
+        self._clients = connections.ClientConnections(_most_connections(), settings.api_connections_per_address)
 
     def load_wsgi(self) -> None:
         """The application, behind its slots."""
         super().load_wsgi()
         settings: Settings = self.app.settings
-        self._tls = TlsConnections(self.cfg, settings, self._clients) if self.cfg.is_ssl else None
-        slots = WorkSlots(
+        self._tls = tls_connections.TlsConnections(self.cfg, settings, self._clients) if self.cfg.is_ssl else None
+        slots = work_slots.WorkSlots(
             self.wsgi,
             self._clients,
             most=settings.api_threads,
             header_s=self._header_s,
             stall_s=settings.api_stall_timeout_s,
         )
-        self.wsgi: Any = after_its_body(slots, self._header_s)
+        self.wsgi: Any = work_slots.after_its_body(slots, self._header_s)
 
     def run(self) -> None:
         """Serve until a signal to stop; then finish what is under way."""
@@ -105,12 +103,14 @@ class Worker(GeventWorker):
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """As gunicorn: the header is here; the body must begin in the same time, and afterwards the next header."""
-        client: ClientConnection = self._clients.of(sock.fileno())
+        client: connections.ClientConnection = self._clients.of(sock.fileno())
         self._clients.expect(client, self._header_s + _TICK_S)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except StopIteration:
-            util.close_graceful(sock, LINGER_S)  # closing with unread bytes of a body would destroy the response (RST)
+            util.close_graceful(
+                sock, tls_connections.LINGER_S
+            )  # closing with unread bytes of a body would destroy the response (RST)
             raise
         finally:
             self._clients.expect(client, self._spread_header_s())

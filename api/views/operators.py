@@ -12,16 +12,7 @@ from api.runs import admission, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
 from bringup.model import Decision, DeviceState, run_id_of
-from bringup.wire.operator import (
-    AbortRequest,
-    DeviceChange,
-    DeviceDetail,
-    DeviceEvent,
-    DeviceList,
-    DeviceView,
-    Explanation,
-    StartRequest,
-)
+from bringup.wire import operator as wire
 from bringup.wire.report import Report
 from bringup.wire.run import Run, RunDecision, RunDetail, RunList
 
@@ -84,10 +75,10 @@ def show_report(run_id: str) -> Response:
 
 @bp.post("/runs/<run_id>/abort")
 @requires(Auth.OPERATOR)
-@openapi.documented((HTTPStatus.ACCEPTED, Run), body=AbortRequest, refusals=_UNKNOWN_OR_CONFLICT)
+@openapi.documented((HTTPStatus.ACCEPTED, Run), body=wire.AbortRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def abort_run(run_id: str) -> Response:
     """End a run. The machine learns it at its next heartbeat; the clean-up begins at once."""
-    why = body.read(AbortRequest).reason
+    why = body.read(wire.AbortRequest).reason
     with audit.recorded("run.abort", f"run/{run_id}", why) as record:
 
         def abort(context: states.RunContext) -> Change:
@@ -101,11 +92,11 @@ def abort_run(run_id: str) -> Response:
 
 @bp.get("/devices")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, DeviceList))
+@openapi.documented((HTTPStatus.OK, wire.DeviceList))
 def list_devices() -> Response:
     """Every device of the inventory, and every one that was seen and is not in it."""
     store = services().store
-    return body.respond(DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
+    return body.respond(wire.DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
 
 
 def _named_since(device: KnownDevice) -> bool:
@@ -116,17 +107,17 @@ def _named_since(device: KnownDevice) -> bool:
 
 @bp.get("/devices/<name>")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, DeviceDetail), refusals=_UNKNOWN)
+@openapi.documented((HTTPStatus.OK, wire.DeviceDetail), refusals=_UNKNOWN)
 def show_device(name: str) -> Response:
     """One device with its history: changes by people, and its newest runs."""
     store, device = services().store, _known_device(name).view()
     runs = tuple(run.view() for run in store.runs_of(name, _RUNS_OF_A_DEVICE))
-    return body.respond(DeviceDetail(**dict(device), changes=tuple(store.device_changes(name)), runs=runs))
+    return body.respond(wire.DeviceDetail(**dict(device), changes=tuple(store.device_changes(name)), runs=runs))
 
 
 @bp.get("/devices/<name>/explain")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, Explanation), refusals=_UNKNOWN)
+@openapi.documented((HTTPStatus.OK, wire.Explanation), refusals=_UNKNOWN)
 def explain_device(name: str) -> Response:
     """Whether the device would be powered now, and why not. Nothing is switched or written."""
     return body.respond(admission.explain(_known_device(name), services().settings))
@@ -134,21 +125,21 @@ def explain_device(name: str) -> Response:
 
 @bp.patch("/devices/<name>")
 @requires(Auth.OPERATOR)
-@openapi.documented((HTTPStatus.ACCEPTED, DeviceView), body=DeviceChange, refusals=_UNKNOWN_OR_CONFLICT)
+@openapi.documented((HTTPStatus.ACCEPTED, wire.DeviceView), body=wire.DeviceChange, refusals=_UNKNOWN_OR_CONFLICT)
 def change_device(name: str) -> Response:
     """Approve a device, put it in service, or in maintenance.
 
     Withholding it is always possible, during a run too: what the run did at the BMC until then is undone.
     """
-    wanted = body.read(DeviceChange)
+    wanted = body.read(wire.DeviceChange)
     action, now = f"device.{_what(wanted)}", services().store.now()
     with audit.recorded(action, f"device/{name}", wanted.maintenance or "") as record:
 
-        def change(device: KnownDevice) -> tuple[KnownDevice, DeviceEvent]:
+        def change(device: KnownDevice) -> tuple[KnownDevice, wire.DeviceEvent]:
             changed = _changed(device, wanted)
             record.states(_shown(device), _shown(changed))
             who = record.principal
-            event = DeviceEvent(
+            event = wire.DeviceEvent(
                 at=now, by=who.name, address=who.address, what=action, before=_shown(device), after=_shown(changed)
             )
             return changed, event
@@ -159,7 +150,7 @@ def change_device(name: str) -> Response:
     return body.respond(changed.view(), HTTPStatus.ACCEPTED)
 
 
-def _what(wanted: DeviceChange) -> str:
+def _what(wanted: wire.DeviceChange) -> str:
     """The change by its name; of several at once, the one that exposes the machine most."""
     if wanted.state is not None:
         return {
@@ -177,7 +168,7 @@ def _shown(device: KnownDevice) -> str:
     return f"{device.state} (maintenance: {device.maintenance})" if device.maintenance else str(device.state)
 
 
-def _changed(device: KnownDevice, wanted: DeviceChange) -> KnownDevice:
+def _changed(device: KnownDevice, wanted: wire.DeviceChange) -> KnownDevice:
     if wanted.maintenance is not None:
         device = device.with_record(maintenance=wanted.maintenance or None)
     if wanted.forget_identity:
@@ -201,10 +192,10 @@ def _refuse_to_expose(device: KnownDevice) -> None:
 
 @bp.post("/devices/<name>/runs")
 @requires(Auth.OPERATOR)
-@openapi.documented((HTTPStatus.ACCEPTED, RunDecision), body=StartRequest, refusals=_UNKNOWN_OR_CONFLICT)
+@openapi.documented((HTTPStatus.ACCEPTED, RunDecision), body=wire.StartRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def start_run(name: str) -> Response:
     """Start a run of an approved device without waiting for a lease."""
-    why = body.read(StartRequest).reason
+    why = body.read(wire.StartRequest).reason
     with audit.recorded("run.start", f"device/{name}", why) as record:
         run = _started(name, why)
         record.states(f"no run {run.run_id}", f"run {run.run_id} {run.state}")

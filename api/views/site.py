@@ -11,34 +11,27 @@ from api.est.trust import is_newer, problem_of, read_lists
 from api.http import body, openapi, problems
 from api.services import services
 from bringup import log
-from bringup.wire.site import (
-    EnrollmentDecision,
-    EnrollmentList,
-    HostReport,
-    HostViewList,
-    Trust,
-    TrustView,
-)
+from bringup.wire import site as wire
 
 bp = Blueprint("site", __name__)
 
 
 @bp.get("/enrollments")
 @requires(Auth.CA)
-@openapi.documented((HTTPStatus.OK, EnrollmentList))
+@openapi.documented((HTTPStatus.OK, wire.EnrollmentList))
 def list_enrollments() -> Response:
     """The requests for renewal that wait for the CA: the oldest 100."""
-    return body.respond(EnrollmentList(enrollments=services().enrollments.open()))
+    return body.respond(wire.EnrollmentList(enrollments=services().enrollments.open()))
 
 
 @bp.put("/enrollments/<enrollment_id>")
 @requires(Auth.CA)
 @openapi.documented(
-    (HTTPStatus.OK, TrustView), body=EnrollmentDecision, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    (HTTPStatus.OK, wire.TrustView), body=wire.EnrollmentDecision, refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 )
 def decide(enrollment_id: str) -> Response:
     """Answer a request for renewal: with a certificate for its key, or with the reason for none."""
-    decision = body.read(EnrollmentDecision)
+    decision = body.read(wire.EnrollmentDecision)
     known = services().enrollments.find(enrollment_id)
     if known is None:
         raise problems.unknown_enrollment(enrollment_id)
@@ -55,10 +48,10 @@ def decide(enrollment_id: str) -> Response:
 
 @bp.put("/trust")
 @requires(Auth.CA)
-@openapi.documented((HTTPStatus.OK, TrustView), body=Trust, refusals=(HTTPStatus.CONFLICT,))
+@openapi.documented((HTTPStatus.OK, wire.TrustView), body=wire.Trust, refusals=(HTTPStatus.CONFLICT,))
 def publish() -> Response:
     """Publish trust anchors and revocation lists to every host. An older list than the one before is refused."""
-    trust = body.read(Trust)
+    trust = body.read(wire.Trust)
     if problem := problem_of(trust):
         raise problems.invalid(problem)
     before = services().trust.published()
@@ -85,28 +78,28 @@ def crl() -> Response:
 
 @bp.get("/hosts")
 @requires(Auth.CA)
-@openapi.documented((HTTPStatus.OK, HostViewList))
+@openapi.documented((HTTPStatus.OK, wire.HostViewList))
 def hosts() -> Response:
     """What each host has reported: which CAs it trusts, and which certificates it uses."""
-    return body.respond(HostViewList(hosts=services().trust.hosts()))
+    return body.respond(wire.HostViewList(hosts=services().trust.hosts()))
 
 
 @bp.put("/hosts/<name>")
 @requires(Auth.HOST)
-@openapi.documented((HTTPStatus.OK, TrustView), body=HostReport, refusals=(HTTPStatus.FORBIDDEN,))
+@openapi.documented((HTTPStatus.OK, wire.TrustView), body=wire.HostReport, refusals=(HTTPStatus.FORBIDDEN,))
 def report(name: str) -> Response:
     """Report what a host has: by the host itself alone."""
     certificate = peer()
     if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
         raise problems.forbidden(f"only {name} itself may report what it has")
-    message = body.read(HostReport, limit=body.MIB // 16)
+    message = body.read(wire.HostReport, limit=body.MIB // 16)
     services().trust.report(name, message, services().database.now(), request.remote_addr or "")
     return _trust_view()
 
 
 def _trust_view() -> Response:
     trust = services().trust.published()
-    return body.respond(TrustView(published=trust is not None, issuer=trust.issuer if trust else None))
+    return body.respond(wire.TrustView(published=trust is not None, issuer=trust.issuer if trust else None))
 
 
 def _answers(certificate_pem: str, request_pem: str, identity: str) -> bool:

@@ -12,19 +12,11 @@ from typing import cast
 
 import redis
 
-from bringup import keys, tls
+from bringup import errors, keys, tls
 from bringup.connections.master import master_pool
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, login, options
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.sentinel import SentinelRefused, Sentinels
-from bringup.errors import (
-    BringupError,
-    CorruptRecord,
-    RedisRefused,
-    RedisRefusesWrites,
-    RedisUnavailable,
-    innermost,
-)
 from bringup.openssl_errors import TO_REDIS, failure_text, is_tls
 from bringup.settings import Address, Settings
 
@@ -138,51 +130,51 @@ def redis_errors(settings: Settings) -> Iterator[None]:
         raise translated from error
 
 
-def translate(error: redis.RedisError, settings: Settings) -> BringupError | None:
+def translate(error: redis.RedisError, settings: Settings) -> errors.BringupError | None:
     """The error of ours that ``error`` means; None: a bug of ours, which must be seen as one."""
     where = f"Redis at {settings.redis_address}"
     code = _code(error)
     if hint := _REFUSES_WRITES.get(code):
-        return RedisRefusesWrites(f"{where} refuses writes ({code}): {hint}")
+        return errors.RedisRefusesWrites(f"{where} refuses writes ({code}): {hint}")
     if hint := _UNAVAILABLE.get(code):
-        return RedisUnavailable(f"{where} cannot work now ({code}): {hint}")
+        return errors.RedisUnavailable(f"{where} cannot work now ({code}): {hint}")
     if code == "WRONGTYPE":
-        return CorruptRecord(f"{where} holds another type under a key where a record should be")
+        return errors.CorruptRecord(f"{where} holds another type under a key where a record should be")
     return _refusal(error, code, where, settings) or _silence(error, where, settings)
 
 
-def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings) -> BringupError | None:
+def _refusal(error: redis.RedisError, code: str, where: str, settings: Settings) -> errors.BringupError | None:
     """It knows what we want, and does not let us."""
     if isinstance(error, SentinelRefused):
-        return RedisRefused(f"{where}: {error}; set the one that `bringup redis-conf` was run with")
+        return errors.RedisRefused(f"{where}: {error}; set the one that `bringup redis-conf` was run with")
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
         # Redis answers a missing password with a long text about HELLO; what counts is that ours is wrong.
         why = "it wants a password, and REDIS_PASSWORD is not set" if settings.redis_password is None else str(error)
-        return RedisRefused(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
+        return errors.RedisRefused(f"{where} refused us ({why}); check REDIS_PASSWORD and REDIS_USERNAME")
     if code == "NOPERM" or any(text in str(error) for text in _REFUSED_IN_A_SCRIPT):
-        return RedisRefused(f"{where} refused us ({error}); {_RIGHTS}")
+        return errors.RedisRefused(f"{where} refused us ({error}); {_RIGHTS}")
     if str(error).startswith("DB index"):  # the code is ERR, as of many other errors
-        return RedisRefused(f"{where} has no database {settings.redis_db}; check REDIS_DB")
+        return errors.RedisRefused(f"{where} has no database {settings.redis_db}; check REDIS_DB")
     return None
 
 
-def _silence(error: redis.RedisError, where: str, settings: Settings) -> BringupError | None:
+def _silence(error: redis.RedisError, where: str, settings: Settings) -> errors.BringupError | None:
     """It does not answer, not in Redis's protocol, or without naming a cause."""
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
-        cause, certificate = innermost(error), settings.path_of("redis_tls_cert")
+        cause, certificate = errors.innermost(error), settings.path_of("redis_tls_cert")
         if is_tls(cause) or (isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError)):
             why = failure_text(cause, TO_REDIS, certificate, uses_tls=settings.redis_use_tls)
-            return RedisUnavailable(f"{where} does not answer: {why}")
+            return errors.RedisUnavailable(f"{where} does not answer: {why}")
         hint = (
             ""
             if settings.redis_use_tls or "closed" not in str(error)
             else "; if it expects TLS, set REDIS_USE_TLS=true"
         )
-        return RedisUnavailable(f"{where} does not answer ({error}){hint}")
+        return errors.RedisUnavailable(f"{where} does not answer ({error}){hint}")
     if isinstance(error, redis.exceptions.InvalidResponse):
-        return RedisUnavailable(f"{where} does not answer in the protocol of Redis ({error})")
+        return errors.RedisUnavailable(f"{where} does not answer in the protocol of Redis ({error})")
     if isinstance(error, redis.exceptions.ExecAbortError):
-        return RedisUnavailable(f"{where} refused a transaction as a whole ({error})")
+        return errors.RedisUnavailable(f"{where} refused a transaction as a whole ({error})")
     return None
 
 

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bringup.redis_acl import RIGHTS
 from bringup.settings.generated import new_secret
-from pki.errors import Damaged, Refused
+from pki import errors, names
 from pki.files import read
-from pki.names import Identity, Role
 from pki.session import CaSession
 from pki.store import Store
 
@@ -53,9 +52,9 @@ class Host(BaseModel):
     revoked_at: datetime | None = None
 
     @property
-    def identities(self) -> tuple[Identity, ...]:
+    def identities(self) -> tuple[names.Identity, ...]:
         """The certificates that it has: one for each role, and that of the host itself."""
-        return tuple(Identity(Role(role), self.name) for role in (*self.roles, Role.HOST))
+        return tuple(names.Identity(names.Role(role), self.name) for role in (*self.roles, names.Role.HOST))
 
     @property
     def redis_users(self) -> Mapping[str, HostRole]:
@@ -81,7 +80,9 @@ class Registry(BaseModel):
         try:
             return cls.model_validate_json(read(path))
         except ValidationError:
-            raise Damaged(f"{path} cannot be read as the list of hosts", hint="restore it from a backup") from None
+            raise errors.Damaged(
+                f"{path} cannot be read as the list of hosts", hint="restore it from a backup"
+            ) from None
 
     def put(self, session: CaSession) -> None:
         """Write it at the session's `commit`."""
@@ -106,17 +107,17 @@ class Registry(BaseModel):
         Raises:
             Refused: it has no role, it was revoked, or its name is that of a role.
         """
-        Identity(Role.HOST, name)  # a name that is no name ends here
-        if name in set(Role):
-            raise Refused(f"{name} is the name of a role, and its files are those of the CA's own {name}")
+        names.Identity(names.Role.HOST, name)  # a name that is no name ends here
+        if name in set(names.Role):
+            raise errors.Refused(f"{name} is the name of a role, and its files are those of the CA's own {name}")
         present = self.hosts.get(name)
         if present and present.revoked_at:
-            raise Refused(
+            raise errors.Refused(
                 f"{name} was revoked on {present.revoked_at:%Y-%m-%d}", hint=f"bringup site forget {name}, then again"
             )
         all_roles = _unique([*(present.roles if present else ()), *roles])
         if not all_roles:
-            raise Refused(f"{name} is not known yet, and no role is named", hint="give --role")
+            raise errors.Refused(f"{name} is not known yet, and no role is named", hint="give --role")
         kept = present.passwords if present else {}
         return Host(
             name=name,

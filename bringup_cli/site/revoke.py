@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 from bringup_cli.site.registry import Host, Registry
-from pki.errors import InvalidInput
-from pki.ledger import Entry
+from pki import errors, ledger
 from pki.session import CaSession
 
 
@@ -19,7 +18,7 @@ class Revoked:
     """
 
     host: Host
-    entries: list[Entry]
+    entries: list[ledger.Entry]
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +67,7 @@ def forget(session: CaSession, name: str) -> None:
     """
     registry = Registry.read(session.store)
     if known(registry, name).revoked_at is None:
-        raise InvalidInput(f"{name} is in use", hint=f"bringup site revoke {name}")
+        raise errors.InvalidInput(f"{name} is in use", hint=f"bringup site revoke {name}")
     left = {host: one for host, one in registry.hosts.items() if host != name}
     registry.model_copy(update={"hosts": left}).put(session)
     session.commit()
@@ -79,4 +78,4 @@ def known(registry: Registry, name: str) -> Host:
     if host := registry.hosts.get(name):
         return host
     there = ", ".join(registry.hosts) or "none"
-    raise InvalidInput(f"there is no host {name!r}; there are: {there}", hint="bringup site status")
+    raise errors.InvalidInput(f"there is no host {name!r}; there are: {there}", hint="bringup site status")

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki import crl, files, journal, lint
+from pki import crl, files, journal, lint, names
 from pki.authority import fits, is_encrypted, key_id, read_key, signer_of
 from pki.check import Check, Finding, Findings, Status, fail, info, ok, warn
 from pki.checks.leaf import judge_validity
 from pki.ledger import serial_text
-from pki.names import Identity, Role
 from pki.store import RolloverState, Store
 
 
@@ -138,7 +137,7 @@ def _no_list(ca: Ca) -> Finding:
     missing = f"{ca.store.ca_crl} does not exist"
     if ca.signs_here:
         return fail(f"{missing}, so the API would accept revoked certificates", "bringup pki crl")
-    if ca.store.files(Identity(Role.API, Role.API)).key.exists():
+    if ca.store.files(names.Identity(names.Role.API, names.Role.API)).key.exists():
         return warn(f"{missing}: the API accepts revoked certificates", "carry it here from the CA's machine")
     return info(f"{missing}; only the API needs it")
 

@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from bringup.errors import BmcRejected, BmcUnavailable
+from bringup import errors, text
 from bringup.model import FailureReason
 from bringup.settings import Settings
-from bringup.text import without_image_secret
+from workers.redfish import error_mapping, virtual_media
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.error_mapping import redfish_errors
 from workers.redfish.login import Login
 from workers.redfish.machine import RedfishMachine
 from workers.redfish.slots import Slot, usable
 from workers.redfish.systems import described
-from workers.redfish.virtual_media import UEFI_HTTP, shown_image
 
 # What the inventory may have as boot_method.
 _METHODS = ("cd", "uefi-http", "pxe")
@@ -120,7 +118,9 @@ def survey(
         BmcUnavailable, BmcRejected: the login failed.
     """
     found = Survey(bmc=connection.base)
-    with redfish_errors(connection.base, "log in", refused=FailureReason.BMC_UNREACHABLE, logging_in=True):
+    with error_mapping.redfish_errors(
+        connection.base, "log in", refused=FailureReason.BMC_UNREACHABLE, logging_in=True
+    ):
         root = login.open()
     found.login = f"Basic: {login.basic_because}" if login.basic_because else "session"
     found.redfish = root.text("RedfishVersion")
@@ -158,7 +158,7 @@ def _look_at_slots(found: Survey, machine: RedfishMachine, boot_method: str) -> 
         found.slots = [_view(slot, order.get(slot.path)) for slot in slots]
         if boot_method == "cd" and not order:
             found.problems.append("media: no slot can take the image; a run would end as media_rejected")
-            found.alternatives.append(UEFI_HTTP)
+            found.alternatives.append(virtual_media.UEFI_HTTP)
         elif boot_method == "cd" and not any(slot.is_empty for slot in slots if slot.path in order):
             found.problems.append("media: every slot holds a medium that is not ours; eject one at the BMC")
 
@@ -174,7 +174,7 @@ def _view(slot: Slot, order: int | None) -> SlotView:
     elif not slot.is_empty:
         why = "holds a medium, so it is passed over"
     types = slot.resource.texts("MediaTypes")
-    return SlotView(slot.path, slot.under, types, slot.way, shown_image(slot), order, why)
+    return SlotView(slot.path, slot.under, types, slot.way, virtual_media.shown_image(slot), order, why)
 
 
 def _look_at_boot(found: Survey, machine: RedfishMachine, boot_method: str) -> None:
@@ -186,22 +186,22 @@ def _look_at_boot(found: Survey, machine: RedfishMachine, boot_method: str) -> N
         for method in _METHODS:
             try:
                 found.boot_targets[method] = boot.target_of(method)
-            except BmcRejected as error:
+            except errors.BmcRejected as error:
                 found.boot_targets[method] = ""
                 if method == boot_method:
                     found.problems.append(f"boot: {error}")
         if boot_method == "cd" and found.boot_targets.get("uefi-http") and found.problems:
-            found.alternatives = list(dict.fromkeys([*found.alternatives, UEFI_HTTP]))
+            found.alternatives = list(dict.fromkeys([*found.alternatives, virtual_media.UEFI_HTTP]))
 
 
 @contextmanager
 def _noting(found: Survey, what: str) -> Iterator[None]:
     """A part that cannot be read is a problem of its own, and the rest is read all the same."""
     try:
-        with redfish_errors(found.bmc, f"show {what}", refused=FailureReason.BMC_UNREACHABLE):
+        with error_mapping.redfish_errors(found.bmc, f"show {what}", refused=FailureReason.BMC_UNREACHABLE):
             yield
-    except (BmcRejected, BmcUnavailable) as error:
-        found.problems.append(without_image_secret(str(error)))
+    except (errors.BmcRejected, errors.BmcUnavailable) as error:
+        found.problems.append(text.without_image_secret(str(error)))
 
 
 def _quirks_of(machine: RedfishMachine, login: Login) -> Iterator[str]:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import requests
 from sushy.exceptions import ConnectionError as NoAnswer
 
+from workers.redfish import error_mapping, resource
 from workers.redfish.connection import RedfishConnection
-from workers.redfish.error_mapping import is_hopeless
 from workers.redfish.refusal import BmcRefusal, TaskFailed, messages_in
-from workers.redfish.resource import Resource, local_path
 
 # Seconds between two requests for the state of a task: tasks take seconds to minutes, and a BMC answers slowly.
 _POLL_S = 1.0
@@ -82,8 +81,10 @@ class _Task:
         is_task = "#Task." in str(body.get("@odata.type")) or _state_of(body) != ""
         if answer.status_code != requests.codes.accepted and not is_task:
             return None
-        named = Resource("", body)
-        path = local_path(answer.headers.get("Location")) or named.link("TaskMonitor") or named.link("@odata.id")
+        named = resource.Resource("", body)
+        path = (
+            resource.local_path(answer.headers.get("Location")) or named.link("TaskMonitor") or named.link("@odata.id")
+        )
         return cls(path, answer) if path else None
 
     def has_ended(self, connection: RedfishConnection) -> bool:
@@ -91,7 +92,7 @@ class _Task:
         try:
             self.last = connection.connector.get(self.path)
         except NoAnswer as error:
-            if is_hopeless(error):
+            if error_mapping.is_hopeless(error):
                 raise
             return False  # read again; the time for the whole task bounds it
         except BmcRefusal as refusal:
