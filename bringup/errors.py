@@ -41,7 +41,8 @@
     ├── BmcRefusal               workers.redfish.refusal: a BMC answers 400 or more; never leaves the driver
     │   └── TaskFailed           it accepted the request, and its task failed
     ├── BundleRefused            bringup_cli.site.bundle: a file must not be joined with
-    └── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
+    ├── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
+    └── NotSeen                  selftest.redis_host: what was asked for cannot be seen from this host
 
 Whether something is retried is decided by its class, never by its message.
 """

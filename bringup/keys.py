@@ -19,6 +19,12 @@ BARRIER = "bringup:barrier"
 # Every role may write keys of this form, and `bringup selftest` removes what it wrote.
 SELFTEST = "bringup:selftest:"
 WRITE_PROBE = f"{SELFTEST}write-probe"  # never set: see check_writes() in bringup.connections.redis_client
+RQ_QUEUES = "rq:queues"  # set: the keys of all queues. rq's own
+
+
+def rq_job(job_id: str) -> str:
+    """Hash: a job that waits or runs. rq's own."""
+    return f"rq:job:{job_id}"
 
 
 def rq_queue(name: str) -> str:

@@ -30,8 +30,8 @@ _KEYS = (
     keys.rq_queue("leases"),
     keys.rq_queue("boots"),
     keys.rq_scheduled("boots"),
-    "rq:job:x",
-    "rq:queues",
+    keys.rq_job("x"),
+    keys.RQ_QUEUES,
     "another-key",
 )
 _DENIED_COMMAND = "permissions to run the"  # of ACL DRYRUN; a key or channel is denied in other words

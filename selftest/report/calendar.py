@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from selftest.report.checklist import backup_command
 from selftest.report.markup import table
 from selftest.report.results import Results
-from selftest.report.validity import CA, CRL, Validity, validities
+from selftest.report.validity import CA, CRL, ValidityPeriod, validities
 
 # A run each quarter: often enough to find what has changed unnoticed since the last one.
 _REHEARSAL = timedelta(days=90)
@@ -47,11 +47,11 @@ def regular(results: Results) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def _what(one: Validity) -> str:
+def _what(one: ValidityPeriod) -> str:
     return "replace the CA" if one.name == CA else "sign a new one" if one.name == CRL else "renew"
 
 
-def _how(one: Validity, results: Results) -> str:
+def _how(one: ValidityPeriod, results: Results) -> str:
     if one.name == CA:
         return "bringup pki rollover start"
     return "bringup pki renew (signs a new list)" if one.name == CRL else _renew(results)

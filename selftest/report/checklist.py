@@ -26,7 +26,7 @@ _COMMANDS = "commands"
 
 
 @dataclass(frozen=True)
-class Lines:
+class FixLines:
     """What to write or run, exactly. ``where``: the file that the lines belong to, or that they are commands."""
 
     where: str
@@ -46,7 +46,7 @@ class Step:
 
     title: str
     shown_by: tuple[str, ...] = ()
-    blocks: tuple[Lines, ...] = ()
+    blocks: tuple[FixLines, ...] = ()
     found: tuple[str, ...] = ()
     person: bool = False
 
@@ -109,7 +109,7 @@ def _flags(results: Results) -> Step:
     found = [f"{name}={_value(results, name)}, and must be {value}" for name, value in wanted.items()]
     if by_environment := [name for name in wanted if results.origins.get(name) == "environment"]:
         found.append(f"{', '.join(by_environment)}: set in the environment of this process, which wins over any file")
-    blocks = (Lines(_file_of(results, next(iter(wanted))), lines), *_commands(flip_command(results)))
+    blocks = (FixLines(_file_of(results, next(iter(wanted))), lines), *_commands(flip_command(results)))
     return Step(_FLAGS_TITLE, blocks=blocks, found=tuple(found))
 
 
@@ -133,7 +133,7 @@ def _of_checks(results: Results) -> Iterator[Step]:
             "Redis runs with the configuration of these settings (stop it before it is started anew)",
             ("1", "2", "5b", "7.redis."),
             (
-                Lines("redis.conf, as the first command writes it", results.redis_lines),
+                FixLines("redis.conf, as the first command writes it", results.redis_lines),
                 *_commands("bringup redis-conf --force", "redis-server redis/redis.conf --daemonize yes"),
             ),
         ),
@@ -186,8 +186,8 @@ def backup_command(pki: Path) -> str:
     return f"(umask 077; tar -czf pki-backup.tar.gz {shlex.join(['-C', str(pki.parent), pki.name])})"
 
 
-def _commands(*lines: str) -> tuple[Lines, ...]:
-    return (Lines(_COMMANDS, lines),) if lines else ()
+def _commands(*lines: str) -> tuple[FixLines, ...]:
+    return (FixLines(_COMMANDS, lines),) if lines else ()
 
 
 def _found(outcome: CaseResult) -> str:

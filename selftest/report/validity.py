@@ -19,7 +19,7 @@ CRL = "list of revoked certificates"
 
 
 @dataclass(frozen=True)
-class Validity:
+class ValidityPeriod:
     """From when to when something is valid.
 
     Args:
@@ -37,14 +37,14 @@ class Validity:
         return (self.end - now).days
 
 
-def validities(target: TargetInstallation) -> list[Validity]:
+def validities(target: TargetInstallation) -> list[ValidityPeriod]:
     """What is on this host and can be read, the nearest end first."""
     store, settings = target.store, target.settings
     found = [*_certificates(store, settings), *_lists(store, settings)]
     return sorted(found, key=lambda one: one.end)
 
 
-def of_certificate(name: str, certificate: x509.Certificate, renew_days: int) -> Validity:
+def of_certificate(name: str, certificate: x509.Certificate, renew_days: int) -> ValidityPeriod:
     """When it is renewed: past two thirds of its validity, or near its end.
 
     Args:
@@ -53,10 +53,10 @@ def of_certificate(name: str, certificate: x509.Certificate, renew_days: int) ->
         renew_days: RENEW_DAYS.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return Validity(name, start, end, min(start + (end - start) * TWO_THIRDS, end - timedelta(days=renew_days)))
+    return ValidityPeriod(name, start, end, min(start + (end - start) * TWO_THIRDS, end - timedelta(days=renew_days)))
 
 
-def _certificates(store: Store, settings: Settings) -> Iterator[Validity]:
+def _certificates(store: Store, settings: Settings) -> Iterator[ValidityPeriod]:
     with suppress(PkiError, OSError):
         for authority in store.authorities():
             yield of_certificate(CA, authority, settings.renew_days)
@@ -70,10 +70,10 @@ def _certificates(store: Store, settings: Settings) -> Iterator[Validity]:
                 yield of_certificate(name.upper(), read_certificates(path)[0], settings.renew_days)
 
 
-def _lists(store: Store, settings: Settings) -> Iterator[Validity]:
+def _lists(store: Store, settings: Settings) -> Iterator[ValidityPeriod]:
     path = settings.api_tls_crl or store.ca_crl
     with suppress(PkiError, OSError):
         for one in read_crls(path):
             end = one.next_update_utc or one.last_update_utc
             # As `pki.renew.crl_is_due` has it: a list is renewed after a third of CRL_DAYS.
-            yield Validity(CRL, one.last_update_utc, end, end - timedelta(days=settings.crl_days) * TWO_THIRDS)
+            yield ValidityPeriod(CRL, one.last_update_utc, end, end - timedelta(days=settings.crl_days) * TWO_THIRDS)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import redis
 from rq import Queue
+from rq.job import Job
 
 from bringup import keys
 
@@ -23,5 +24,7 @@ def test_no_other_module_writes_a_key_down() -> None:
 
 def test_the_keys_of_rq_are_those_that_rq_uses() -> None:
     queue = Queue("boots", connection=redis.Redis())
+    assert Queue.redis_queues_keys == keys.RQ_QUEUES
+    assert keys.rq_job("x") == Job.key_for("x")
     assert keys.rq_queue("boots") == queue.key
     assert keys.rq_scheduled("boots") == queue.scheduled_job_registry.key
