@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
+from bringup import audit_chain, model
 from bringup.audit import read, recorded_on_host
-from bringup.audit_chain import verify
-from bringup.model import utc_now
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings.generated import new_secret
 from bringup_cli.context import Context
@@ -37,7 +36,7 @@ def operator() -> None:
 def operator_add(context: Context, name: str, role: str) -> None:
     """Add a person and print their token, once: nothing but its hash is kept."""
     settings, token = context.settings_for(), new_secret()
-    added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=utc_now())
+    added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=model.utc_now())
     operators = Operators.read(settings.operators_file).adding(added)
     with recorded_on_host(settings.audit_path, "operator.add", f"operator/{name}", after=role):
         operators.write(settings.operators_file)
@@ -89,7 +88,7 @@ def audit_verify(context: Context, file: Path | None, first: int, output: Output
     Files beside it that a rotation has made of it (FILE.1, FILE-20261129) are read before it.
     """
     path = file or context.settings_for().audit_path
-    newest = verify(path, first)
+    newest = audit_chain.verify(path, first)
     if output == "json":
         print_json({"file": str(path), "lines": newest.number, "sha256": newest.digest})
         return

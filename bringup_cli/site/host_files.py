@@ -12,12 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.site import HeldCertificate, HostReport, Joining
-from bringup_cli.site import bundle, join
-from bringup_cli.site.registry import HostRole
-from pki import authority, errors
+from bringup_cli.site import bundle, join, registry
+from pki import authority, errors, names
 from pki.files import exclusive_lock, make_directory, read
 from pki.journal import Journal
-from pki.names import Identity, Role
 from pki.store import Files, read_certificates
 
 # In the folder: keys whose certificates are asked for. Private.
@@ -54,21 +52,21 @@ class HostFolder:
         return self.folder / bundle.CRL
 
     @property
-    def itself(self) -> Identity:
+    def itself(self) -> names.Identity:
         """The identity of the host."""
-        return Identity(Role.HOST, self.manifest.host)
+        return names.Identity(names.Role.HOST, self.manifest.host)
 
     @property
-    def identities(self) -> list[Identity]:
+    def identities(self) -> list[names.Identity]:
         """Those of its services, and its own."""
         return join.identities(self.manifest)
 
-    def files(self, identity: Identity) -> Files:
+    def files(self, identity: names.Identity) -> Files:
         """Where the files of an identity are."""
         found = bundle.files_of(identity)
         return Files(*(self.folder / path for path in (found.certificate, found.key, found.bundle)))
 
-    def settings(self, role: HostRole | None = None) -> Settings:
+    def settings(self, role: registry.HostRole | None = None) -> Settings:
         """Those of one of its services, as seen with the certificate of the host. Raises SettingsError."""
         found = load({}, self.folder / bundle.env_file(role or self.manifest.roles[0]), rules=pki_rules).settings
         own = self.files(self.itself)
@@ -80,7 +78,7 @@ class HostFolder:
         """The CAs that are trusted here. Raises Damaged."""
         return read_certificates(self.ca)
 
-    def certificate(self, identity: Identity) -> x509.Certificate:
+    def certificate(self, identity: names.Identity) -> x509.Certificate:
         """The present one of an identity. Raises Damaged."""
         return read_certificates(self.files(identity).certificate)[0]
 
@@ -100,7 +98,7 @@ class HostFolder:
         with exclusive_lock(state / "lock", "bringup site renew", wait_s=_WAIT_S):
             join.recover(self.folder)
 
-    def pending(self, identity: Identity) -> Path:
+    def pending(self, identity: names.Identity) -> Path:
         """Where the next key of an identity is until its certificate is here."""
         folder = self.folder / _PENDING
         make_directory(folder, private=True)
@@ -122,7 +120,7 @@ class HostFolder:
         return Joining(id=read(path).decode(), bundle_made_at=self.manifest.made_at) if path.exists() else None
 
     def with_certificate(
-        self, identity: Identity, certificate: x509.Certificate, issuer: x509.Certificate
+        self, identity: names.Identity, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> dict[Path, bytes]:
         """The new files of an identity, whose key is the pending one.
 

@@ -18,8 +18,7 @@ from api.est.trust import usable_lists
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected, BringupError
 from bringup.wire.site import TrustView
-from bringup_cli.site import decide, host_files, redis_users
-from bringup_cli.site.registry import HostRole
+from bringup_cli.site import decide, host_files, redis_users, registry
 from pki import profile, renew
 from pki.authority import PrivateKey, fits, key_pem, pem, read_key, signer_of
 from pki.errors import PkiError
@@ -187,11 +186,11 @@ def _certificates(body: bytes) -> list[x509.Certificate]:
 
 def _reload_redis(host: host_files.HostFolder) -> None:
     """At each pass, whether or not files have changed: a pass that was killed in between has not reached Redis."""
-    if HostRole.REDIS not in host.manifest.roles:
+    if registry.HostRole.REDIS not in host.manifest.roles:
         return
     identity = Identity(Role.REDIS, host.manifest.host)
     files, password = host.files(identity), read(host.folder / "redis/keeper.password").decode().strip()
-    settings = host.settings(HostRole.REDIS)
+    settings = host.settings(registry.HostRole.REDIS)
     keeper, failures = redis_users.Keeper(settings, password), []
     names = [str(san.value) for san in sans_of(host.certificate(identity)) if san.value != identity.dns]
     for name in names:

@@ -12,8 +12,7 @@ from pathlib import Path
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
-from bringup_cli.site import decide, enroll
-from bringup_cli.site.registry import Registry
+from bringup_cli.site import decide, enroll, registry
 from pki import authority, files, names, renew, rollover
 from pki.errors import InvalidInput, Refused
 from pki.session import CaSession
@@ -68,7 +67,7 @@ def run_pass(open_session: OpenSession, api: ApiClient) -> Pass:
         _answer(open_session, api, reports, asked, done)
     with open_session() as session:
         decide.write_reports(session, reports)
-        moved, done.waits_for = decide.move_on(session, Registry.read(session.store), reports)
+        moved, done.waits_for = decide.move_on(session, registry.Registry.read(session.store), reports)
         done.stage = session.rollover.stage if moved is None else moved.stage
     if moved is not None:
         with open_session() as session:
@@ -113,7 +112,7 @@ def _decide(session: CaSession, reports: decide.Reports, asked: Enrollment) -> E
     if kept.exists():  # signed by a pass that was killed before the API had it
         return EnrollmentDecision(certificate=files.read(kept).decode())
     try:
-        identity, request = decide.wanted(session, Registry.read(session.store), reports, asked)
+        identity, request = decide.wanted(session, registry.Registry.read(session.store), reports, asked)
         sans = names.sans_of(request)
         if session.store.certificate(identity) is None:
             certificate = session.sign(identity, sans, request.public_key())

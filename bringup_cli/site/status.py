@@ -7,8 +7,7 @@ from typing import Any
 
 from bringup.wire.site import HostJoin, HostView
 from bringup_cli.site.registry import Host, Registry
-from pki.names import Identity
-from pki.renew import is_due
+from pki import names, renew
 from pki.session import CaSession
 from pki.store import Store
 
@@ -84,7 +83,7 @@ def _days_left(store: Store, host: Host, seen: Seen) -> int | None:
     return (min(ends) - seen.now).days if ends else None
 
 
-def _held_until(store: Store, host: Host, seen: Seen, identity: Identity) -> datetime | None:
+def _held_until(store: Store, host: Host, seen: Seen, identity: names.Identity) -> datetime | None:
     """When its certificate ends: the one that the host uses, which need not be the last one that the CA has issued."""
     if (view := seen.reports.get(host.name)) and (held := view.report.certificates.get(identity.dns)):
         return held.ends
@@ -111,7 +110,7 @@ def _due_certificates(store: Store, host: Host, seen: Seen, renew_days: int) -> 
         one, end = store.certificate(identity), _held_until(store, host, seen, identity)
         if one is None or end is None:
             yield f"{identity} has no certificate: bringup site enroll {host.name}"
-        elif is_due(min(one.not_valid_before_utc, end), end, seen.now, renew_days):
+        elif renew.is_due(min(one.not_valid_before_utc, end), end, seen.now, renew_days):
             yield f"{identity} is to be renewed: its timer of `bringup site renew`"
 
 
