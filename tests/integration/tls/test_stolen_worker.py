@@ -5,11 +5,14 @@ import http.client
 import json
 import random
 from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
+from api.app import create_app
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
@@ -154,3 +157,94 @@ def test_its_user_in_redis_neither_reads_nor_writes_what_the_api_remembers(serve
     for attempt in attempts:
         with pytest.raises((NoPermissionError, ResponseError), match=r"(?i)permission|can't access"):
             attempt()
+
+
+class Answer(Enum):
+    """What a stolen worker gets from a route."""
+
+    REFUSED = frozenset({401, 403})  # its token and its certificate do not open it
+    NOTHING = frozenset({400, 404, 409, 413, 415, 422})  # open, but it says and changes nothing without a secret
+    SERVED = frozenset({200, 201, 202, 204, 400, 404, 409, 422, 429})  # it is a worker's, everybody's or all staff's
+
+
+# Every route of the API. A new one must be classified here: is it served to who holds a worker?
+ROUTES = {
+    ("GET", "/.well-known/est/cacerts"): Answer.SERVED,
+    ("POST", "/.well-known/est/simplereenroll"): Answer.NOTHING,  # renews the certificate that is shown, no other
+    ("GET", "/api/v1/crl"): Answer.SERVED,
+    ("GET", "/api/v1/devices"): Answer.SERVED,
+    ("GET", "/api/v1/devices/<name>"): Answer.SERVED,
+    ("GET", "/api/v1/devices/<name>/explain"): Answer.SERVED,
+    ("PATCH", "/api/v1/devices/<name>"): Answer.REFUSED,
+    ("POST", "/api/v1/devices/<name>/runs"): Answer.REFUSED,
+    ("GET", "/api/v1/enrollments"): Answer.REFUSED,
+    ("PUT", "/api/v1/enrollments/<enrollment_id>"): Answer.REFUSED,
+    ("GET", "/api/v1/health"): Answer.SERVED,
+    ("GET", "/api/v1/hosts"): Answer.REFUSED,
+    ("PUT", "/api/v1/hosts/<name>"): Answer.REFUSED,
+    ("GET", "/api/v1/images/<secret>/bringup-validation.iso"): Answer.NOTHING,  # without the secret of a run
+    ("GET", "/api/v1/metrics"): Answer.SERVED,
+    ("GET", "/api/v1/openapi.json"): Answer.SERVED,
+    ("GET", "/api/v1/queues"): Answer.SERVED,
+    ("POST", "/api/v1/queues/discard"): Answer.REFUSED,
+    ("POST", "/api/v1/queues/requeue"): Answer.REFUSED,
+    ("GET", "/api/v1/ready"): Answer.SERVED,
+    ("GET", "/api/v1/runs"): Answer.SERVED,
+    ("GET", "/api/v1/runs/<run_id>"): Answer.SERVED,
+    ("PUT", "/api/v1/runs/<run_id>"): Answer.SERVED,
+    ("POST", "/api/v1/runs/<run_id>/abort"): Answer.REFUSED,
+    ("GET", "/api/v1/runs/<run_id>/artifacts/<name>"): Answer.REFUSED,
+    ("PUT", "/api/v1/runs/<run_id>/artifacts/<name>"): Answer.REFUSED,
+    ("POST", "/api/v1/runs/<run_id>/events"): Answer.SERVED,
+    ("POST", "/api/v1/runs/<run_id>/heartbeat"): Answer.REFUSED,
+    ("POST", "/api/v1/runs/<run_id>/media"): Answer.SERVED,
+    ("GET", "/api/v1/runs/<run_id>/report"): Answer.SERVED,
+    ("POST", "/api/v1/runs/<run_id>/report"): Answer.REFUSED,
+    ("POST", "/api/v1/runs/<run_id>/tls-failure"): Answer.REFUSED,  # without a proof of the run's token
+    ("POST", "/api/v1/runs/<run_id>/trouble"): Answer.REFUSED,
+    ("PUT", "/api/v1/trust"): Answer.REFUSED,
+}
+PROOF = {"reason": "tls_trust", "proof": "0" * 64, "boot_id": "b", "detail": "x"}
+# What a thief would send: a body that is right, so that nothing but the right to do it is missing.
+BODIES = {
+    "abort": {"reason": "x"},
+    "discard": {"job_id": "j"},
+    "events": {"type": "finished", "owner": "w"},
+    "heartbeat": {"boot_id": "b", "uptime_s": 1},
+    "media": {"owner": "w"},
+    "report": REPORT,
+    "requeue": {"job_id": "j"},
+    "runs": {"reason": "x"},
+    "tls-failure": PROOF,
+    "trouble": PROOF,
+}
+
+
+def routes(served: Served, state: Path) -> set[tuple[str, str]]:
+    """Method and path of each route of the application itself."""
+    changes = {"state_dir": state, "devices_file": served.site.folder / "devices.toml"}
+    app = create_app(served.site.stack.settings_of("api").model_copy(update=changes))
+    methods = ((method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ())
+    return {route for route in methods if route[0] not in {"HEAD", "OPTIONS"}}
+
+
+def test_every_route_is_classified(served: Served, tmp_path: Path) -> None:
+    assert routes(served, tmp_path / "state") == set(ROUTES)
+
+
+def test_every_route_answers_a_stolen_worker_as_it_is_classified(served: Served) -> None:
+    thief, run_id = Thief(served.by("worker")), run_of("real", 2)
+    thief.call("PUT", f"/runs/{run_id}", LEASE | {"mac": "02:00:00:00:07:06", "ip": ITS_ADDRESS})
+    headers = {"Authorization": f"Bearer {thief.worker.token}", "Content-Type": "application/json"}
+    names = {"run_id": run_id, "name": "real-6", "secret": "0" * 43, "enrollment_id": "0" * 64}
+    wrong = {}
+    for (method, rule), answer in ROUTES.items():
+        path = rule
+        for name, value in names.items():
+            path = path.replace(f"<{name}>", value)
+        body = {"state": "approved"} if method == "PATCH" else BODIES.get(rule.rpartition("/")[2], {})
+        status, text = thief.send(method, path, None if method == "GET" else json.dumps(body).encode(), headers)
+        if status not in answer.value:
+            wrong[method, rule] = (status, text[:200])
+    assert wrong == {}
+    assert verdict_of(thief, run_id) == (None, None)
