@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bringup import bmc_address, errors
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
-from bringup.inventory_problems import EntryLines, explained
+from bringup.inventory_problems import EntryLines, explained, toml_problem
 from bringup.model import DeviceState, Fingerprint, Mac
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -172,8 +172,11 @@ class Inventory:
             document = tomllib.loads(text)
         except FileNotFoundError:
             raise errors.InventoryError([f"{path} does not exist; create it or set DEVICES_FILE"]) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise errors.InventoryError([f"{path}: {error}"]) from None
+        except OSError as error:
+            raise errors.InventoryError([f"{path} cannot be read: {error.strerror}"]) from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            line, why = toml_problem(error)
+            raise errors.InventoryError([f"{path}{line}: {why}"]) from None
         devices, problems = _devices_in(document, path, lines := EntryLines(text))
         made = cls()
         for one in made._take(devices.values()):

@@ -1,6 +1,7 @@
 """What is wrong in ``devices.toml``, with the line, the field and its right spelling."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -8,6 +9,22 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 _HEADER = re.compile(r"\s*\[\[\s*device\s*\]\]")
+# A line number in what tomllib reports, and a member of an enumeration as pydantic shows it.
+_AT_LINE = re.compile(r"at line (\d+)")
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+# By what pydantic calls a problem: what to write instead.
+_WORDS = {
+    "missing": "must be set",
+    "string_type": 'must be a text in quotes, such as "x"',
+    "tuple_type": 'must be a list, such as ["x", "y"]',
+    "model_type": "must be a table, such as { x = 1 }",
+}
+# What the patterns of these fields mean.
+_PATTERNS = {
+    "name": "must be lower-case letters, digits, dots and hyphens, 63 at most",
+    "bmc": "must be a URL such as https://192.0.2.10, or simulated://... for no real BMC; without a name or password",
+    "credential": "must be the name of a file in BMC_CREDENTIALS_DIR, without .toml: letters, digits, . _ and -",
+}
 # How alike a slip and the right name must be, 1 for equal ones: nmae and name have 0.75, memory_gb and memory_gib 0.95.
 _CLOSE = 0.6
 
@@ -50,10 +67,38 @@ def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[
     """
     for problem in error.errors(include_input=False, include_url=False):
         way = tuple(map(str, problem["loc"]))
-        message = problem["msg"].removeprefix("Value error, ")
+        message = _in_words(problem["type"], way, problem["msg"])
+        if problem["type"] == "literal_error" and (near := _nearest(problem, error)):
+            message += f"; did you mean {near}?"
         if problem["type"] == "extra_forbidden":
             message = _unknown(way[-1], _at(model, way[:-1]))
         yield way, message
+
+
+def toml_problem(error: UnicodeDecodeError | tomllib.TOMLDecodeError) -> tuple[str, str]:
+    """``:LINE`` and what is wrong with a file that is no TOML."""
+    if isinstance(error, UnicodeDecodeError):
+        return f":{error.object[: error.start].count(10) + 1}", "this is not text in UTF-8"
+    line = _AT_LINE.search(str(error))
+    if "overwrite" in str(error):
+        text = "this name was given before"
+    else:
+        text = f"{error}; this is no TOML: write a text in quotes, a list in brackets, a table in braces"
+    return f":{line[1]}" if line else "", text
+
+
+def _in_words(kind: str, way: Sequence[str], message: str) -> str:
+    if kind == "string_pattern_mismatch" and len(way) == 1 and way[0] in _PATTERNS:
+        return _PATTERNS[way[0]]
+    plain = _MEMBER.sub(r"\1", message).removeprefix("Value error, ")
+    return _WORDS.get(kind) or re.sub(r"^(Input|String) should", "must", plain)
+
+
+def _nearest(problem: Any, error: ValidationError) -> str | None:
+    """The right word for a slip."""
+    given = next(one["input"] for one in error.errors(include_url=False) if one["loc"] == problem["loc"])
+    right = re.findall(r"'([^']*)'", _MEMBER.sub(r"\1", problem["msg"]))
+    return next(iter(get_close_matches(str(given).lower(), right, n=1, cutoff=_CLOSE)), None)
 
 
 def _unknown(name: str, model: type[BaseModel] | None) -> str:

@@ -86,7 +86,7 @@ def device_set(
     maintenance: str | None,
     forget_identity: bool,
 ) -> None:
-    """ProposedValue the state of a machine."""
+    """Change the state of a machine."""
     wanted = {"state": state, "maintenance": maintenance, "forget_identity": forget_identity or None}
     change = operator.DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
     found = context.api().patch(f"/devices/{name}", change, operator.DeviceView)

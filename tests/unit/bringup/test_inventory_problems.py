@@ -34,6 +34,13 @@ def problems(text: str, folder: Path) -> tuple[str, ...]:
         ("zzz = 1\n", 5, "there is no such field; known are bmc, "),
         ('\nserial = "ABC1234"\nexpected = { serial = "ABC1235" }\n', 1, "give one"),
         ("nic_macs = ['x']\n", 5, "nic_macs.0: "),
+        ('nic_macs = "52:54:00:aa:00:09"\n', 5, 'nic_macs: must be a list, such as ["x", "y"]'),
+        ('state = "actve"\n', 5, "state: must be 'approved' or 'active'; did you mean active?"),
+        ('boot_method = "usb"\n', 5, "boot_method: must be 'cd', 'uefi-http' or 'pxe'"),
+        ("serial = 7\n", 5, "serial: must be a text in quotes"),
+        ("boot_timeout_s = 0\n", 5, "boot_timeout_s: must be greater than or equal to 1"),
+        ("expected = 64\n", 5, "expected: must be a table"),
+        ('credential = "a/b"\n', 5, "credential: must be the name of a file in BMC_CREDENTIALS_DIR"),
     ],
 )
 def test_a_problem_has_its_line_its_field_and_the_nearest_name(
@@ -58,6 +65,33 @@ def test_what_two_entries_claim_is_named_together_with_every_other_problem(tmp_p
 def test_a_file_that_is_no_toml_has_its_line(tmp_path: Path) -> None:
     (found,) = problems(GOOD + "serial = \n", tmp_path)
     assert "line 5" in found
+    assert found.startswith(f"{tmp_path}/devices.toml:5: ")
+    assert "in quotes" in found
+
+
+def test_a_field_that_is_there_twice_has_the_line_of_the_second(tmp_path: Path) -> None:
+    assert problems(GOOD + 'name = "b"\n', tmp_path) == (f"{tmp_path}/devices.toml:5: this name was given before",)
+
+
+def test_a_file_that_is_no_utf_8_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "devices.toml"
+    path.write_bytes(GOOD.encode() + b'maintenance = "Gro\xdf"\n')
+    with pytest.raises(InventoryError) as caught:
+        Inventory.read(path)
+    assert caught.value.problems == (f"{path}:5: this is not text in UTF-8",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ('[[device]]\nbmc = "https://10.0.0.1"\n', "name: must be set"),
+        (GOOD.replace('"a"', '"A 1"'), "name: must be lower-case letters, digits, dots and hyphens"),
+        (GOOD.replace("https:", "ftp:"), "bmc: must be a URL such as https://192.0.2.10"),
+        (GOOD.replace("https://", "https://root:calvin@"), "bmc: must be a URL such as https://192.0.2.10"),
+    ],
+)
+def test_what_must_be_there_is_named_in_words(wrong: str, words: str, tmp_path: Path) -> None:
+    assert any(words in one for one in problems(wrong, tmp_path))
 
 
 def check(folder: Path, text: str, *arguments: str) -> Result:
