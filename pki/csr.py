@@ -59,11 +59,15 @@ def key_weakness(key: CertificatePublicKeyTypes) -> str:
 
 def ignored(request: x509.CertificateSigningRequest) -> Iterator[str]:
     """What a request asked for and does not get, in words."""
-    if wanted := request.subject.rfc4514_string():
+    try:
+        wanted = request.subject.rfc4514_string()
+    except (ValueError, TypeError):
+        wanted = "that cannot be read"
+    if wanted:
         yield f"subject {wanted!r}"
     try:
         extensions = list(request.extensions)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         yield "extensions that cannot be read"
         return
     for extension in extensions:
@@ -85,7 +89,7 @@ def _parsed(data: bytes, name: str) -> x509.CertificateSigningRequest:
     load = x509.load_pem_x509_csr if b"-----BEGIN" in data else x509.load_der_x509_csr
     try:
         return load(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise InvalidInput(f"{name} is no certificate request (PKCS #10)", hint=NEW_KEY) from None
 
 

@@ -111,10 +111,16 @@ def _held(ledger: Ledger, reports: Reports, asked: Enrollment, identity: Identit
 
 
 def _check_due(session: CaSession, held: Entry) -> None:
+    if due := due_at(session, held):
+        raise errors.Refused(f"the present certificate is not due before {due:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def due_at(session: CaSession, held: Entry) -> datetime | None:
+    """When it will be due; None: it is."""
     start = from_issuing(held.not_before, held.not_after, held.identity)
-    due_at = start + (held.not_after - start) * _EARLIEST
-    if held.issuer == authority.key_id(session.authority.certificate) and session.now < due_at:
-        raise errors.Refused(f"the present certificate is not due before {due_at:%Y-%m-%d %H:%M:%S} UTC")
+    due = start + (held.not_after - start) * _EARLIEST
+    of_signer = held.issuer == authority.key_id(session.authority.certificate)
+    return due if of_signer and session.now < due else None
 
 
 def from_issuing(start: datetime, end: datetime, identity: Identity | None) -> datetime:

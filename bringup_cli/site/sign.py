@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
+
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
@@ -113,6 +115,8 @@ def _decide(session: CaSession, reports: decide.Reports, asked: Enrollment) -> E
         return EnrollmentDecision(certificate=files.read(kept).decode())
     try:
         identity, request = decide.wanted(session, registry.Registry.read(session.store), reports, asked)
+        if before := _answered(session, identity, request):
+            return EnrollmentDecision(certificate=authority.pem(before).decode())
         sans = names.sans_of(request)
         if session.store.certificate(identity) is None:
             certificate = session.sign(identity, sans, request.public_key())
@@ -122,10 +126,23 @@ def _decide(session: CaSession, reports: decide.Reports, asked: Enrollment) -> E
                 session.drop(key)  # it fits no longer: the key is on the host alone from now on
     except (Refused, InvalidInput) as error:
         return EnrollmentDecision(reason=str(error)[:500])
+    except (ValueError, TypeError):  # one that nobody can read must not keep the others from being renewed
+        return EnrollmentDecision(reason="the request cannot be read")
     text = authority.pem(certificate)
     session.put(kept, text, secret=True)
     session.commit()
     return EnrollmentDecision(certificate=text.decode())
+
+
+def _answered(
+    session: CaSession, identity: names.Identity, request: x509.CertificateSigningRequest
+) -> x509.Certificate | None:
+    """The certificate that the same request had, if it is not due yet: of another pass, or replayed."""
+    present = session.store.certificate(identity)
+    if present is None or present.public_key() != request.public_key():
+        return None
+    entries = session.ledger.find(f"{present.serial_number:X}")
+    return present if any(decide.due_at(session, entry) for entry in entries) else None
 
 
 def _kept(store: Store, asked: Enrollment) -> Path:

@@ -4,18 +4,20 @@ import hashlib
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import BaseModel
 
 from bringup.connections.api_client import ApiClient
-from bringup.wire.site import HeldCertificate, HostReport, HostView
+from bringup.errors import ApiRejected
+from bringup.wire.site import EnrollmentDecision, HeldCertificate, HostReport, HostView, TrustView
 from bringup_cli.site.decide import check_hosts, read_reports
 from bringup_cli.site.registry import Registry
 from bringup_cli.site.sign import Pass, prepare, run_pass
-from pki import rollover
+from pki import authority, rollover
 from pki.authority import key_id
 from pki.crl import revoke
 from pki.errors import Refused
@@ -142,6 +144,52 @@ def test_a_kill_between_any_two_lines_loses_nothing_and_signs_once(store: Store)
             return
         make_due(store)
     pytest.fail("the pass has more steps than were tried")
+
+
+@pytest.mark.usefixtures("site")
+def test_two_passes_at_once_sign_once(store: Store) -> None:
+    class SlowApi(FakeApi):
+        """While one pass has its list of requests, another one begins and ends."""
+
+        def get(self, path: str, reply: type[BaseModel]) -> Any:
+            found = super().get(path, reply)
+            if path == "/enrollments" and not self.decided:
+                self.decided = {"": EnrollmentDecision()}
+                run(store, self)
+                self.decided.pop("")
+            return found
+
+        def put(self, path: str, body: Any, reply: type[BaseModel]) -> TrustView:
+            if path.rpartition("/")[2] in self.decided:
+                raise ApiRejected("there is no such request", kind="not_found")
+            return super().put(path, body, reply)
+
+    api, mine, before = SlowApi(), asked(store, W1), issued(store, W1)
+    api.ask(mine)
+    run(store, api)
+    assert issued(store, W1) == before + 1
+    present = store.certificate(W1)
+    assert present
+    assert api.decided[mine.id].certificate == authority.pem(present).decode()
+
+
+@pytest.mark.usefixtures("site")
+def test_a_request_that_is_played_back_gets_the_certificate_that_it_had(store: Store, api: FakeApi) -> None:
+    mine = asked(store, W1)
+    for number in (1, 2):
+        api.ask(mine.model_copy(update={"id": f"{number:064x}"}))
+        run(store, api)
+    assert issued(store, W1) == 2  # when it was enrolled, and now
+    assert len({decision.certificate for decision in api.decided.values()}) == 1
+
+
+@pytest.mark.usefixtures("site")
+def test_a_request_that_cannot_be_read_does_not_keep_the_others_from_being_signed(store: Store, api: FakeApi) -> None:
+    for number, change in enumerate(({"presenter_serial": "no number"}, {"request": "none"}, {}), start=1):
+        api.ask(asked(store, W1, number=number).model_copy(update=change))
+    done = run(store, api)
+    assert done.signed == [W1.dns]
+    assert api.decided[f"{1:064x}"].reason == "the request cannot be read"
 
 
 def make_due(store: Store) -> None:
