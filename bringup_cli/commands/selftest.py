@@ -69,6 +69,11 @@ def selftest(
     results = replace(results, origins=loaded.origins, redis_lines=_redis_lines(settings))
     if measures or report or output == "markdown":
         results = replace(results, costs=reports.measure(results.target))
+    if output == "text":
+        _show_repairs(results)
+        for line in reports.costs_as_text(results.costs if measures else ()):
+            click.echo(line)
+        click.echo("".join(f"{line}\n" for line in reports.next_as_text(results, _width())), nl=False)
     _show(results, output)
     if report:
         _write(report, reports.as_markdown(results))
@@ -84,6 +89,7 @@ def examine_host(settings: Settings, *, static_only: bool) -> int:
     """
     target = TargetInstallation(settings, _TIMEOUT_S)
     results = _examine(target, _chosen((), settings.roles, static_only=static_only), _live)
+    _show_repairs(results)
     _show(results, "text")
     return _EXIT[results.verdict]
 
@@ -157,8 +163,9 @@ def _show(results: Results, output: str) -> None:
     elif output == "markdown":
         click.echo(reports.as_markdown(results), nl=False)
     else:
-        if repairs := reports.repairs_as_text(results.outcomes, _width()):
-            Console(highlight=False, soft_wrap=True).print(repairs)
         click.echo(reports.verdict_as_text(results))
-        for line in reports.costs_as_text(results.costs):
-            click.echo(line)
+
+
+def _show_repairs(results: Results) -> None:
+    if repairs := reports.repairs_as_text(results.outcomes, _width()):
+        Console(highlight=False, soft_wrap=True).print(repairs)

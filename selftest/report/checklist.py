@@ -14,6 +14,7 @@ from selftest.case import CaseResult
 from selftest.checks import CATALOG
 from selftest.report import secret_files
 from selftest.report.markup import code, inline
+from selftest.report.readiness import elsewhere
 from selftest.report.results import Results
 from selftest.report.text import is_command
 
@@ -145,11 +146,20 @@ def _of_checks(results: Results) -> Iterator[Step]:
     ):
         if not any(case.id.startswith(shown_by) and case.concerns(results.target.settings.roles) for case in CATALOG):
             continue  # it is the business of other hosts
-        found = [_found(one) for one in _bad(results.outcomes) if one.case.id.startswith(shown_by)]
-        asked = any(one.case.id.startswith(shown_by) for one in results.outcomes)
+        asked = [one for one in results.outcomes if one.case.id.startswith(shown_by)]
+        found = [*map(_found, _bad(asked)), *_waiting(asked)]
         if not found and not (asked and flags_are_on):
             found = ["to be done again after the flags are on" if asked else "not asked in this run"]
         yield Step(title, shown_by, blocks, tuple(found))
+
+
+def _waiting(outcomes: Iterable[CaseResult]) -> Iterator[str]:
+    """The consequences of other failures, one line for each cause."""
+    causes: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.because:
+            causes.setdefault(outcome.because, []).append(outcome.case.id)
+    yield from (f"{', '.join(ids)}: because of {root}" for root, ids in causes.items())
 
 
 def _by_itself(outcome: CaseResult) -> Step:
@@ -160,6 +170,8 @@ def _by_itself(outcome: CaseResult) -> Step:
 def _for_a_person(results: Results) -> Iterator[Step]:
     """What no check of this host can see."""
     store, roles = results.target.store, results.target.settings.roles
+    for one in elsewhere(results.outcomes):
+        yield Step(f"{one.case.id} {one.case.title}: asked on another host. {one.finding.message}", person=True)
     yield Step(
         "Worker and tailer were restarted with these settings, each with the file of its role",
         blocks=_commands(
@@ -195,8 +207,9 @@ def _found(outcome: CaseResult) -> str:
     return f"{outcome.case.id} ({outcome.finding.status}): {f'{hint} (seen: {seen})' if hint else seen}"
 
 
-def _bad(outcomes: Iterable[CaseResult]) -> Sequence[CaseResult]:
-    return [one for one in outcomes if one.finding.status in _BAD]
+def _bad(outcomes: Sequence[CaseResult]) -> Sequence[CaseResult]:
+    others = elsewhere(outcomes)
+    return [one for one in outcomes if one.finding.status in _BAD and not one.because and one not in others]
 
 
 def _value(results: Results, name: str) -> str:

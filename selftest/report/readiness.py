@@ -1,6 +1,6 @@
 """The posture in words, and whether this installation is ready for production: computed from what was seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pki.check import Status
 from selftest.case import CaseResult
@@ -12,6 +12,7 @@ from selftest.report.validity import validities
 from selftest.target_installation import TlsServer
 
 _UNPROVEN = {Status.FAIL: "failed", Status.WARN: "warned", Status.SKIP: "did not run"}
+_ON_ANOTHER_HOST = "run it on "  # so begins the hint of a check that another host can make
 # By these our own client is seen to get in, by TLS; with it comes the prefix of what must be refused.
 _REDIS, _API = (("1b", "2b"), "7.redis."), (("3b",), "7.api.")
 _POSTURE = (
@@ -31,7 +32,8 @@ def readiness_line(results: Results) -> str:
     """The answer on one line."""
     found = list(blockers(results))
     answer = f"no, because {'; '.join(found)}" if found else "yes, by every check that this host can make"
-    return f"Ready for production: {answer}."
+    others = ", ".join(one.case.id for one in elsewhere(results.outcomes))
+    return f"Ready for production: {answer}{f'; {others}: to be asked on other hosts' if others else ''}."
 
 
 def blockers(results: Results) -> Iterator[str]:
@@ -40,10 +42,14 @@ def blockers(results: Results) -> Iterator[str]:
     if settings.environment != "production":
         yield f"ENVIRONMENT={settings.environment}"
     yield from (f"{flag.upper()}=false" for flag in _FLAGS if not getattr(settings, flag))
+    others = elsewhere(results.outcomes)
+    here = [one for one in results.outcomes if not one.because and one not in others]
     for status, word in _UNPROVEN.items():
-        ids = [one.case.id for one in results.outcomes if one.finding.status is status]
+        ids = [one.case.id for one in here if one.finding.status is status]
         if ids:
             yield f"{', '.join(ids)} {word}"
+    if waiting := [one.case.id for one in results.outcomes if one.because]:
+        yield f"{len(waiting)} more wait for these"
     weak = [name for name, how, _ in secret_files.strengths(results) if how == secret_files.WEAK]
     if weak:
         yield f"{', '.join(weak)}: weak"
@@ -55,6 +61,12 @@ def not_run(results: Results) -> Sequence[str]:
     """The checks that this host can make and this run did not: those that --only or --pre left out."""
     run = {one.case.id for one in results.outcomes}
     return [case.id for case in CATALOG if case.concerns(results.target.settings.roles) and case.id not in run]
+
+
+def elsewhere(outcomes: Iterable[CaseResult]) -> list[CaseResult]:
+    """The checks that did not run here and are not required here, and that another host can make."""
+    skipped = (one for one in outcomes if one.finding.status is Status.SKIP and not one.because)
+    return [one for one in skipped if one.finding.hint.startswith(_ON_ANOTHER_HOST)]
 
 
 def posture(results: Results) -> Iterator[str]:
@@ -86,7 +98,8 @@ def _server_posture(server: TlsServer, ours: Sequence[CaseResult], refusals: Seq
             f"{name}: plain text ({server.flag}=false). Everyone on the way can read and change what is sent, "
             "passwords and tokens included. For development on one host only."
         )
-    wrong = [one for one in (*ours, *refusals) if one.finding.status in _UNPROVEN]
+    asked = [*ours, *refusals]
+    wrong = [one for one in asked if one.finding.status in _UNPROVEN and one not in elsewhere(asked)]
     if wrong:
         shown = ", ".join(one.case.id for one in wrong)
         return f"{name}: mutual TLS is required ({server.flag}=true) and NOT proven: see {shown}."

@@ -62,7 +62,7 @@ def as_line(outcome: CaseResult, width: int | None = None) -> Text:
     mark = Text(f"{outcome.finding.status.value.upper():5} ", style=STYLE[outcome.finding.status])
     head = f"{outcome.case.id:{_ID_CHARS}}" if width is None else f"{outcome.case.id}  "
     text = f"{head}{outcome.case.title}: {printable(outcome.finding.message)}"
-    return mark + Text("\n".join([text] if width is None else _fitting(text, width, first=len(_INDENT))))
+    return mark + Text("\n".join([text] if width is None else fitting(text, width, first=len(_INDENT))))
 
 
 def verdict_as_text(results: Results) -> str:
@@ -80,16 +80,23 @@ def _wrapped(outcome: CaseResult, width: int) -> Iterator[str]:
     good = outcome.finding.status in {Status.OK, Status.INFO}
     head = f"{outcome.case.id}  {outcome.case.title}"
     message = printable(outcome.finding.message)
-    yield from _fitting(f"{head}: {message}" if good else head, width, first=len(_INDENT))
+    yield from fitting(f"{head}: {message}" if good else head, width, first=len(_INDENT))
     for label, text in () if good else (("seen", message), *_explanation(outcome)):
         # A command is not wrapped: the terminal does it, and what is copied from there has no line break in it.
         yield from labelled(label, text, None if label == "fix" and is_command(text) else width)
 
 
-def labelled(label: str, text: str, width: int | None) -> list[str]:
-    """The lines of one fact about a result; ``width``: as in `as_text`."""
-    start = f"{_INDENT}{f'{label}:':{_LABEL_CHARS}}"
-    lines = _fitting(text, width, first=len(start), indent=len(start)) if width else [text]
+def labelled(label: str, text: str, width: int | None, *, indent: str = _INDENT) -> list[str]:
+    """The lines of one fact about a result.
+
+    Args:
+        label: before the first line; empty: the fact belongs to the one before.
+        text: the fact.
+        width: as in `as_text`.
+        indent: before the label.
+    """
+    start = f"{indent}{f'{label}:' if label else '':{_LABEL_CHARS}}"
+    lines = fitting(text, width, first=len(start), indent=len(start)) if width else [text]
     return [f"{start}{lines[0]}", *lines[1:]]
 
 
@@ -106,7 +113,15 @@ def _explanation(outcome: CaseResult) -> Iterator[tuple[str, str]]:
                 yield label, printable(text)
 
 
-def _fitting(text: str, width: int, *, first: int, indent: int = len(_INDENT)) -> list[str]:
-    """The lines of a text, all but the first one indented; ``first``: columns that are taken in the first one."""
-    lines = textwrap.wrap(" " * first + text, width, subsequent_indent=" " * indent, drop_whitespace=True)
+def fitting(text: str, width: int, *, first: int = 0, indent: int = len(_INDENT)) -> list[str]:
+    """The lines of a text, broken between words.
+
+    Args:
+        text: on one line.
+        width: columns of the terminal.
+        first: columns that are taken in the first line.
+        indent: columns before each other line.
+    """
+    whole = " " * first + text
+    lines = textwrap.wrap(whole, width, subsequent_indent=" " * indent, break_on_hyphens=False)
     return [lines[0][first:], *lines[1:]] if lines else [""]

@@ -8,7 +8,7 @@ from selftest.checks import CATALOG
 from selftest.report import Results, as_json, as_markdown, summary
 from selftest.target_installation import TargetInstallation
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def _outcome(check: str, observed: str, *, good: bool) -> CaseResult:
