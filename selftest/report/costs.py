@@ -78,7 +78,6 @@ def measure(target: TargetInstallation) -> tuple[Cost, ...]:
     """The costs on this host, within a few seconds; empty where they cannot be measured: no port, no disk, no time."""
     if time.monotonic() > target.deadline:
         return ()  # something hangs: the self-test has used up its time
-    target.deadline = time.monotonic() + _TIMEOUT_S
     try:
         return (*_loopback(target.settings), *_real(target))
     except (OSError, errors.BringupError):
@@ -121,6 +120,7 @@ def _real(target: TargetInstallation) -> Iterator[Cost]:
     ):
         if server.blocker:
             continue
+        target.deadline = time.monotonic() + _TIMEOUT_S
         with suppress(errors.BringupError):
             found = _ms(_by_turns([call])[0])
             yield Cost(
