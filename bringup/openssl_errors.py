@@ -11,6 +11,7 @@ from bringup.model import utc_now
 from bringup.tls_failures import EXPIRED, STALE_LIST, ConnectionSettings, meaning_of
 
 TO_REDIS = ConnectionSettings("REDIS_USE_TLS", "REDIS_TLS_CERT", "REDIS_TLS_CA", "REDIS_HOST and REDIS_PORT")
+TO_SENTINEL = ConnectionSettings("REDIS_USE_TLS", "REDIS_TLS_CERT", "REDIS_TLS_CA", "REDIS_SENTINELS")
 TO_API = ConnectionSettings("API_USE_TLS", "API_CLIENT_CERT", "API_TLS_CA", "CALLBACK_API_URL")
 
 

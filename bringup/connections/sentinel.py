@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from bringup import tls
+from bringup import errors, openssl_errors, tls
 from bringup.connections.redis_transport import PlainConnection, TlsConnection, TlsPool, options
 from bringup.settings import Address, Settings
 
@@ -79,6 +79,10 @@ class _Manager(Sentinel):
 
     preferred = 0  # index of the one that has helped last
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__([])  # type: ignore[no-untyped-call]
+        self._settings = settings
+
     def discover_master(self, service_name: str) -> Address:
         """The master. Raises MasterNotFoundError, or SentinelRefused when nothing but our password is wrong."""
         opinions: list[Opinion] = []
@@ -100,8 +104,8 @@ class _Manager(Sentinel):
             masters = cast("dict[str, dict[str, Any]]", sentinel.sentinel_masters())
         except redis.AuthenticationError:
             return Opinion(address, _REFUSED)
-        except (redis.ConnectionError, redis.TimeoutError):
-            return Opinion(address, _SILENT)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            return Opinion(address, self._silence(error))
         if name not in masters:
             return Opinion(address, "knows no master of this name (REDIS_SENTINEL_NAME)")
         state = masters[name]
@@ -109,12 +113,21 @@ class _Manager(Sentinel):
             return Opinion(address, "sees no master that works")
         return Opinion(address, "", _address(state), state["num-other-sentinels"])
 
+    def _silence(self, error: redis.RedisError) -> str:
+        """Why there is no answer, in the words of every other connection."""
+        cause, settings = errors.innermost(error), self._settings
+        if not openssl_errors.is_tls(cause):
+            return _SILENT
+        certificate = settings.path_of("redis_tls_cert")
+        why = openssl_errors.failure_text(cause, openssl_errors.TO_SENTINEL, certificate, uses_tls=True)
+        return f"{_SILENT} ({why})"
+
 
 def _no_master(opinions: list[Opinion]) -> redis.ConnectionError:
     problems = {opinion.problem for opinion in opinions}
     if problems == {_REFUSED}:
         return SentinelRefused("the sentinels refuse REDIS_SENTINEL_PASSWORD")
-    kind = NoSentinelAnswers if problems == {_SILENT} else MasterNotFoundError
+    kind = NoSentinelAnswers if all(one.startswith(_SILENT) for one in problems) else MasterNotFoundError
     reasons = (f"the sentinel at {one.sentinel[0]}:{one.sentinel[1]} {one.problem}" for one in opinions)
     return kind("; ".join(reasons))
 
@@ -128,7 +141,7 @@ class Sentinels:
 
     def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, name: str) -> None:
         self.name = settings.redis_sentinel_name
-        self.manager = _Manager([])  # type: ignore[no-untyped-call]
+        self.manager = _Manager(settings)
         # Given to it ready-made: it would make clients that trust every public CA.
         self.manager.sentinels = [_client(settings, contexts, one, name) for one in settings.sentinels]
         # Without it all threads would ask at once when the view is old. While it is held, the others use the old view.

@@ -8,6 +8,7 @@ from socket import create_server
 from threading import Thread
 
 import pytest
+from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
 from agent import tls as agent_tls
@@ -16,6 +17,7 @@ from agent.parameters import Parameters
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
+from bringup.connections.sentinel import Sentinels
 from bringup.errors import ApiUnavailable, BringupError
 from bringup.settings import Settings
 from bringup.wire.message import Health
@@ -112,6 +114,39 @@ def test_redis_served_as_the_api_is_sent_no_token_by_the_agent(store: Store) -> 
         Api(params, agent_tls.verifying_context(params), params.token).post("heartbeat", {})
     listener.close()
     assert listener.heard == b""
+
+
+@pytest.mark.parametrize("served", [API], indirect=True)
+def test_the_api_served_as_a_sentinel_is_sent_no_password(
+    served: Listener, store: Store, make_settings: MakeSettings
+) -> None:
+    settings = settings_for(make_settings, store, served.port).model_copy(
+        update={
+            "redis_sentinels": f"127.0.0.1:{served.port}",
+            "redis_sentinel_password": SecretStr("the-password-of-sentinels"),
+        }
+    )
+    (opinion,) = Sentinels(settings, tls.ClientContexts(), name="test").opinions()
+    assert "it is of role api, and redis is expected" in opinion.problem
+    assert "check REDIS_SENTINELS" in opinion.problem
+    with pytest.raises(BringupError, match=r"it is of role api, and redis is expected"):
+        ping(settings)
+    assert served.heard == b""
+
+
+@pytest.mark.parametrize("served", [REDIS], indirect=True)
+def test_a_server_of_role_redis_is_asked_as_a_sentinel(
+    served: Listener, store: Store, make_settings: MakeSettings
+) -> None:
+    settings = settings_for(make_settings, store, served.port).model_copy(
+        update={
+            "redis_sentinels": f"127.0.0.1:{served.port}",
+            "redis_sentinel_password": SecretStr("the-password-of-sentinels"),
+        }
+    )
+    with pytest.raises(ResponseError):  # that is how it answers everything
+        Sentinels(settings, tls.ClientContexts(), name="test").opinions()
+    assert b"the-password-of-sentinels" in served.heard
 
 
 @pytest.mark.parametrize("served", [REDIS], indirect=True)
