@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,43 +13,16 @@ from pathlib import Path
 import pytest
 
 from pki.store import Store
+from tests.integration.pki.forked import Ended, Forked
 from tests.unit.pki import kit
 
-COMMAND = """
-import contextlib, io, os, sys
-from bringup_cli.commands.pki import pki
-from bringup_cli.context import Context
-from bringup_cli.output import print_table
-with contextlib.redirect_stdout(io.StringIO()):
-    print_table("", ("",), [("",)])  # the printer, too, imports on first use
-if len(sys.argv) > 3:  # after the imports: the interpreter itself may be readable by root alone
-    os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
-pki.main(sys.argv[2].split(), prog_name="bringup pki", obj=Context(()))
-"""
-ENVIRONMENT = {
-    "REDIS_HOST": "redis.example.net",
-    "CALLBACK_API_URL": "http://192.0.2.7:5000",
-    "PATH": os.environ["PATH"],
-}
-NOBODY = "65534"
+NOBODY = 65534
 
 
-def command(folder: Path, words: str, *user: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(folder), words, *user],
-        cwd=folder,
-        env=ENVIRONMENT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def run(folder: Path, words: str, *user: str) -> subprocess.CompletedProcess[str]:
-    with command(folder, words, *user) as process:
-        out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+def run(folder: Path, words: str, user: int | None = None) -> Ended:
+    done = Forked(folder, words, user).ended()
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) -> None:
@@ -62,25 +34,25 @@ def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) ->
     for number in range(8):
         folder = tmp_path / str(number)
         store = kit.copy_of(ready, folder / "pki")
-        with command(folder, "setup --force") as process:
-            while str(process.pid) not in store.lock_file.read_text() and process.poll() is None:
-                time.sleep(0.001)
-            time.sleep(dice.uniform(0, 0.08))
-            process.kill()
-        ends.append(process.returncode)
+        command = Forked(folder, "setup --force")
+        while str(command.process.pid) not in store.lock_file.read_text() and command.process.is_alive():
+            time.sleep(0.001)
+        time.sleep(dice.uniform(0, 0.08))
+        command.process.kill()
+        ends.append(command.ended().returncode)
         kit.set_up_again(store, datetime.now(UTC))
         assert kit.failures(store, datetime.now(UTC)) == {}
     assert ends.count(-signal.SIGKILL) > len(ends) / 2
 
 
 def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tmp_path: Path) -> None:
-    processes = [command(tmp_path, "setup") for _ in range(4)]
-    ends = [(process.communicate(timeout=60), process.returncode) for process in processes]
-    assert {code for _, code in ends} <= {0, 3}
-    assert 0 in {code for _, code in ends}
-    for (_, err), code in ends:
-        assert code == 0 or ("is held by process" in err and "setup" in err)
-    assert sum("Made in" in out for (out, _), _ in ends) == 1
+    commands = [Forked(tmp_path, "setup") for _ in range(4)]
+    ends = [command.ended() for command in commands]
+    assert {end.returncode for end in ends} <= {0, 3}
+    assert 0 in {end.returncode for end in ends}
+    for end in ends:
+        assert end.returncode == 0 or ("is held by process" in end.stderr and "setup" in end.stderr)
+    assert sum("Made in" in end.stdout for end in ends) == 1
     assert kit.failures(Store(tmp_path / "pki"), datetime.now(UTC)) == {}
 
 

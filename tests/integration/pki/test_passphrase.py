@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pki.authority import is_encrypted
-from tests.integration.pki.test_hostile_disk import COMMAND, ENVIRONMENT
+from tests.integration.pki.forked import ENVIRONMENT
 
 WORD = "correct horse"
 
@@ -19,11 +19,11 @@ def type_in(folder: Path, words: str, *answers: str) -> tuple[int, str]:
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
-        os.execve(sys.executable, [sys.executable, "-c", COMMAND, str(folder), words], ENVIRONMENT)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "bringup", "pki", *words.split()], ENVIRONMENT)  # noqa: S606
     shown, waiting = "", list(answers)
     decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end in the middle of a character
     asked = 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (part := _read(terminal, deadline)):
         shown += decoder.decode(part)
         if waiting and shown[asked:].rstrip().endswith(":"):
