@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -84,17 +84,18 @@ def cli(context: click.Context, env_file: tuple[Path, ...]) -> None:
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
     try:
-        _run()
+        run(sys.argv[1:])
     finally:
         # A process that ends looks for garbage once more in all that it holds, which is a quarter of the time of a
         # command, and half of the time in which the API stops. What is frozen is left to the operating system.
         gc.freeze()
 
 
-def _run() -> NoReturn:
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Run the command line in a process that goes on: as `main`, which ends one. Raises SystemExit with the status."""
     try:
         # click hands the status of Context.exit back here instead of raising it.
-        status = cli.main(standalone_mode=False)
+        status = cli.main(list(arguments), standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)

@@ -3,7 +3,8 @@
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,27 +12,38 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
+from bringup_cli import root
 from bringup_cli.demo.stack import Stack, StackError
-from bringup_cli.root import cli
 
 
-def command(arguments: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def command(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     """The result of a command that ends by itself, as a process with this environment would have it.
 
     Args:
         environ: all of it: no variable of the tests' own process is seen.
         folder: the working directory.
     """
-    with pytest.MonkeyPatch.context() as patch, _logging_restored():
+    with (
+        _environment(environ, folder),
+        _logging_restored(),
+        CliRunner().isolation() as (output, error, _),
+        pytest.raises(SystemExit) as end,
+    ):
+        root.run(arguments)
+    status = end.value.code if isinstance(end.value.code, int) else 1
+    return subprocess.CompletedProcess(arguments, status, output.getvalue().decode(), error.getvalue().decode())
+
+
+@contextmanager
+def _environment(environ: Mapping[str, str], folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name in os.environ.keys() - environ.keys():
             patch.delenv(name)
         for name, value in environ.items():
             patch.setenv(name, value)
-        done = CliRunner().invoke(cli, arguments)
-    unforeseen = done.exception and not isinstance(done.exception, SystemExit)
-    error = f"{done.stderr}{done.exception!r}" if unforeseen else done.stderr
-    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, error)
+        patch.setattr(tempfile, "tempdir", None)  # what TMPDIR was before
+        yield
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
-from tests.in_process import QuickStack
+from tests.in_process import QuickStack, command
 
 VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
 FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
@@ -99,15 +99,7 @@ class Site:
 
     def selftest(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command itself."""
-        return subprocess.run(
-            [sys.executable, "-m", "bringup", "selftest", *arguments],
-            cwd=self.folder,
-            env=self.stack.environment("worker") | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return command(["selftest", *arguments], self.stack.environment("worker") | environ, self.folder)
 
     @contextmanager
     def redis_set(self, **config: str) -> Iterator[None]:
