@@ -6,14 +6,17 @@ before it ended and runs to the end of the line: vendor class and host name are 
 """
 
 import re
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.sources.lease_fields import SYSLOG, circuit_id, client_of, device_text, lease_event, mac_in
-from dhcp_tailer.sources.lease_history import ClientRow, Clients, Transaction, TransactionRow, Transactions
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
+from bringup.model import LeaseAction, LeaseEvent, utc_now
+from dhcp_tailer.sources.lease_fields import circuit_id, client_of, device_text, lease_event, mac_in
+from dhcp_tailer.sources.lease_history import Transaction, TransactionRow, Transactions
+from dhcp_tailer.sources.log_header import header
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, LogState, Skip, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (
@@ -30,19 +33,19 @@ _MARKS = (
 )
 
 # "Nov 23 09:41:36 dnsmasq-dhcp[8265]: 3725161531 ": log-facility writes no host, log-dhcp adds the xid.
-_HEADER = re.compile(SYSLOG + rb" dnsmasq-dhcp\[\d{1,10}\]: (?:(?P<xid>\d{1,10}) )?")
+_HEADER = re.compile(header(rb"dnsmasq-dhcp") + rb"(?:(?P<xid>\d{1,10}) )?")
 
 # "DHCPACK(br0) 10.77.4.16 02:00:00:00:00:01 idrac-7XK2M13": a DISCOVER may name no address.
 _MESSAGE = re.compile(
     rb"DHCP(?P<kind>ACK|DISCOVER|REQUEST|RELEASE|INFORM)\([^()\x00-\x20\x7f]{1,32}\) "
-    rb"(?:(?P<ip>\d{1,3}(?:\.\d{1,3}){3}) )?(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})"
+    rb"(?:(?P<ip>\d{1,3}(?:\.\d{1,3}){3}) )?(?P<mac>[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})"
     rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
 )
 
 # "DHCPREPLY(br0) fd00:77::c070 00:03:00:01:02:00:00:00:00:77 name".
 _MESSAGE6 = re.compile(
     rb"DHCP(?P<kind>REPLY|SOLICIT|RELEASE)\([^()\x00-\x20\x7f]{1,32}\) "
-    rb"(?:(?P<ip>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}) )?(?P<duid>[0-9a-f]{2}(?::[0-9a-f]{2}){6,129})"
+    rb"(?:(?P<ip>[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}) )?(?P<duid>[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){6,129})"
     rb"(?: (?P<rest>[^\x00-\x1f\x7f]*))?"
 )
 
@@ -53,10 +56,7 @@ _CLIENT_TEXT = re.compile(rb"(?P<what>vendor class|client provides name): (?P<te
 _AGENT = re.compile(rb"sent size: {1,3}\d{1,3} option: 82 agent-id  (?P<hex>[0-9a-f]{2}(?::[0-9a-f]{2})*)")
 
 
-class _State(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    clients: list[ClientRow]
+class _State(LogState):
     transactions: list[TransactionRow]
 
 
@@ -65,43 +65,45 @@ class DnsmasqLog(LogParser):
 
     name = "dnsmasq-log"
 
+    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
+        super().__init__(now, zone)
+        self._transactions = Transactions()
+
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
         if not any(mark in record for mark in _MARKS):
             return NOT_A_LEASE
-        header = _HEADER.match(record)
-        if header is None:
+        found = _HEADER.match(record)
+        if found is None:
             return _without_header(record)
         try:
-            return self._message(header, record) or self._detail(header, record) or NOT_A_LEASE
+            return self._message(found, record) or self._detail(found, record) or NOT_A_LEASE
         except LeaseFormatError as error:
             return malformed(error)
 
-    def state(self) -> JsonValue:
-        """Clients and open transactions."""
-        return {
-            "clients": [[mac, list(known)] for mac, known in self._clients.rows()],
-            "transactions": [[xid, list(known)] for xid, known in self._transactions.rows()],
-        }
+    def state(self) -> dict[str, JsonValue]:
+        """Clients, clock and open transactions."""
+        return {**super().state(), "transactions": [[xid, list(known)] for xid, known in self._transactions.rows()]}
 
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state)
-        self._clients = Clients(kept.clients)
+        self._resume(kept)
         self._transactions = Transactions(kept.transactions)
 
-    def _message(self, header: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
-        message = _MESSAGE.fullmatch(record, header.end())
+    def _message(self, found: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
+        message = _MESSAGE.fullmatch(record, found.end())
         if message is None:
-            message6 = _MESSAGE6.fullmatch(record, header.end())
-            return self._message6(header, message6) if message6 else None
-        kind, mac = message["kind"], message["mac"].decode("ascii")
+            message6 = _MESSAGE6.fullmatch(record, found.end())
+            return self._message6(found, message6) if message6 else None
+        kind, mac = message["kind"], message["mac"].decode("ascii").lower()
         ip = message["ip"].decode("ascii") if message["ip"] else None
-        xid = header["xid"].decode("ascii") if header["xid"] else None
+        xid = found["xid"].decode("ascii") if found["xid"] else None
         if kind == b"ACK":
-            return self._acknowledged(header, message, mac, ip, xid)
+            return self._acknowledged(found, message, mac, ip, xid)
         if kind == b"RELEASE":
-            return self._released(header, message, mac, ip)
+            return self._released(found, message, mac, ip)
+        self._pass(found)
         self._note(kind, mac, ip, answered=not message["rest"])
         if xid:
             self._transactions.belongs_to(xid, mac)
@@ -116,12 +118,12 @@ class DnsmasqLog(LogParser):
             self._clients.informs(mac, ip)
 
     def _acknowledged(
-        self, header: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None, xid: str | None
+        self, found: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None, xid: str | None
     ) -> LeaseEvent | Skip:
         name = message["rest"] or b""
         if ip is None or b" " in name:
             raise LeaseFormatError("a DHCPACK that is not one address, one MAC and at most one name")
-        starts = self._time(header)
+        starts = self._clock.time(found)
         known = self._transactions.close(xid, mac) if xid else Transaction(mac)
         action = self._clients.acknowledged(mac, ip)
         if action is None:
@@ -138,15 +140,17 @@ class DnsmasqLog(LogParser):
         )
 
     def _released(
-        self, header: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None
+        self, found: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None
     ) -> LeaseEvent | Skip:
         if message["rest"]:
             return Skip("a DHCPRELEASE that had no effect")
-        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(header), source=self.name)
+        event = lease_event(
+            mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._clock.time(found), source=self.name
+        )
         self._clients.releases(mac)
         return event
 
-    def _message6(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _message6(self, found: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
         mac = mac_in(message["duid"].decode("ascii"))
         ip = message["ip"].decode("ascii") if message["ip"] else None
         if mac is None:
@@ -159,18 +163,18 @@ class DnsmasqLog(LogParser):
             return Skip("a DHCPv6 release, which names no address")
         elif ip and b" " not in (name := message["rest"] or b""):
             action = self._clients.acknowledged(client, ip)
-            starts, source = self._time(header), self.name
+            starts, source = self._clock.time(found), self.name
             return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=source)
         return NOT_A_LEASE
 
-    def _detail(self, header: re.Match[bytes], record: bytes) -> Skip | None:
+    def _detail(self, found: re.Match[bytes], record: bytes) -> Skip | None:
         """Note what log-dhcp writes before or after a message; refuse a lease that cannot be read."""
-        body = record[header.end() :]
+        body = record[found.end() :]
         if body.startswith((b"DHCPACK(", b"DHCPRELEASE(")):
             raise LeaseFormatError("a message of dnsmasq with no address or no Ethernet MAC where they belong")
-        if header["xid"] is None:
+        if found["xid"] is None:
             return None
-        xid = header["xid"].decode("ascii")
+        xid = found["xid"].decode("ascii")
         if text := _CLIENT_TEXT.fullmatch(body):
             note = self._transactions.vendor_class if text["what"] == b"vendor class" else self._transactions.hostname
             note(xid, device_text(text["text"]))
@@ -181,6 +185,6 @@ class DnsmasqLog(LogParser):
 
 
 def _without_header(record: bytes) -> Skip:
-    if b"dnsmasq-dhcp" in record and b"DHCPACK(" in record:
-        return malformed("a DHCPACK without the time and process that dnsmasq begins its lines with")
+    if b"dnsmasq-dhcp" in record and (b"DHCPACK(" in record or b"DHCPREPLY(" in record):
+        return malformed("a lease without the time and process that dnsmasq begins its lines with")
     return NOT_A_LEASE

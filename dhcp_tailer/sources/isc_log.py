@@ -8,23 +8,24 @@ import re
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
-from dhcp_tailer.sources.lease_fields import SYSLOG, client_of, device_text, lease_event, mac_in
+from dhcp_tailer.sources.lease_fields import client_of, device_text, lease_event, mac_in
+from dhcp_tailer.sources.log_header import header
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (b"DHCPACK ", b"DHCPDISCOVER ", b"DHCPREQUEST ", b"DHCPRELEASE ", b"Reply NA: ", b" releases address ")
 
 # What syslog begins a line with: "Nov 23 09:51:22 vm dhcpd[14195]: ".
-_HEADER = re.compile(SYSLOG + rb" dhcpd(?:\[\d{1,10}\])?: ")
+_HEADER = re.compile(header(rb"dhcpd[36]?"))
 
 # What the messages consist of. Lengths are bounded, so that no line can make a pattern slow.
 _IP = rb"(?P<ip>\d{1,3}(?:\.\d{1,3}){3})"
-_MAC = rb"(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})"
+_MAC = rb"(?P<mac>[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})"
 _NAME = rb"(?: \((?P<name>.*)\))?"
 _VIA = rb" via [0-9A-Za-z_.:@-]{1,64}"
 _CLIENT = _MAC + _NAME + _VIA
-_DUID = rb"(?P<duid>[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){1,129})"
-_IP6 = rb"(?P<ip>[0-9a-f:.]{2,45})"
+_DUID = rb"(?P<duid>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){1,129})"
+_IP6 = rb"(?P<ip>[0-9a-fA-F:.]{2,45})"
 
 # "DHCPACK to 10.77.1.0 (02:00:00:00:00:01)" answers a DHCPINFORM and is none of these.
 _MESSAGES = tuple(
@@ -54,45 +55,49 @@ class IscLog(LogParser):
         """The event in one line."""
         if not any(mark in record for mark in _MARKS):
             return NOT_A_LEASE
-        header = _HEADER.match(record)
-        if header is None:
+        found = _HEADER.match(record)
+        if found is None:
             return _without_header(record)
-        matches = (pattern.fullmatch(record, header.end()) for pattern in _MESSAGES)
+        matches = (pattern.fullmatch(record, found.end()) for pattern in _MESSAGES)
         message = next((match for match in matches if match), None)
         if message is None:
-            return _unknown(record[header.end() :])
+            return _unknown(record[found.end() :])
         try:
-            return self._message(header, message)
+            return self._message(found, message)
         except LeaseFormatError as error:
             return malformed(error)
 
-    def _message(self, header: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _message(self, found: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
         mac = _mac(message)
         if mac is None:
             return NO_MAC
         match message["kind"]:
             case b"DHCPACK" | b"Reply":
-                return self._acknowledged(header, message, mac)
+                return self._acknowledged(found, message, mac)
             case b"DHCPRELEASE" | b"Client":
-                return self._released(header, message, mac)
+                return self._released(found, message, mac)
             case b"DHCPDISCOVER":
+                self._pass(found)
                 self._clients.discovers(mac)
             case _ if message["selecting"]:  # it names a server: it takes up an offer, RFC 2131 s.4.3.2
                 self._clients.discovers(mac)
+                self._pass(found)
         return NOT_A_LEASE
 
-    def _acknowledged(self, header: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent:
+    def _acknowledged(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent:
         ip = message["ip"].decode("ascii")
-        starts = self._time(header)
+        starts = self._clock.time(found)
         action = self._clients.acknowledged(client_of(mac, ip), ip)
         name = message.groupdict().get("name") or b""
         return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=self.name)
 
-    def _released(self, header: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent | Skip:
+    def _released(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent | Skip:
         if message.groupdict().get("found") == b"not found":
             return Skip("a release that had no effect")
         ip = message["ip"].decode("ascii")
-        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(header), source=self.name)
+        event = lease_event(
+            mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._clock.time(found), source=self.name
+        )
         self._clients.releases(client_of(mac, ip))
         return event
 
@@ -100,7 +105,7 @@ class IscLog(LogParser):
 def _mac(message: re.Match[bytes]) -> str | None:
     groups = message.groupdict()
     if mac := groups.get("mac"):
-        return str(mac, "ascii")
+        return str(mac, "ascii").lower()
     return mac_in(str(groups["duid"], "ascii"))
 
 

@@ -1,11 +1,6 @@
-"""The fields of a lease event, made from what a DHCP server wrote: device text, MAC in a DUID, relay circuit, times.
+"""The fields of a lease event, made from what a DHCP server wrote: device text, MAC in a DUID, relay circuit, times."""
 
-Source of the times in logs: RFC 3164 s.4.1.2, RFC 3339 s.5.6.
-"""
-
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -20,18 +15,6 @@ _LONGEST_TEXT = 1024
 _ETHERNET = (1).to_bytes(2)  # hardware type, IANA ARP parameters
 _ADDRESS_AT = {(1).to_bytes(2): 8, (3).to_bytes(2): 4}  # DUID-LLT: behind the time; DUID-LL. Source: RFC 8415 s.11
 
-# The time that syslog, or a server like it, begins a line with, and the host's name: a pattern for `written`.
-SYSLOG = (
-    rb"(?:(?P<month>[A-Z][a-z]{2}) (?P<day>[ 0-3]\d) (?P<clock>\d\d:\d\d:\d\d)"
-    rb"|(?P<rfc3339>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)))"
-    rb"(?: [0-9A-Za-z._:-]{0,254}[0-9A-Za-z])?"
-)
-# Not by strptime: it takes the months of the locale.
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-# Years to go back for a 29 February: two leap years are at most so far apart, as around 1900 and 2100.
-_LEAP_YEARS_APART = 8
-# A line from the future is one of last year, unless the server's clock runs ahead of ours: by a day at most.
-_AHEAD = timedelta(days=1)
 # Characters of an ISO 8601 time in JSON: a date alone would give all leases of a day one run.
 _SHORTEST = len("20261123T0941")
 
@@ -112,64 +95,6 @@ def circuit_id(sub_options: bytes) -> str | None:
 def utc(seconds: int) -> datetime:
     """A time in seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def written(header: re.Match[bytes], *, now: Callable[[], datetime], zone: tzinfo | None) -> datetime:
-    """When the line under ``header`` was written.
-
-    Args:
-        header: with the group ``rfc3339``, or with ``month``, ``day`` and ``clock``.
-        now, zone: see `traditional`.
-
-    Raises:
-        LeaseFormatError: there is no such time.
-    """
-    if header["rfc3339"]:
-        return rfc3339(header["rfc3339"])
-    return traditional(header["month"], header["day"], header["clock"], now=now(), zone=zone)
-
-
-def traditional(month: bytes, day: bytes, clock: bytes, *, now: datetime, zone: tzinfo | None) -> datetime:
-    """A time without year and zone: the latest one that is not more than a day after ``now``.
-
-    It is the same on every reading within a year.
-
-    Args:
-        month, day, clock: as in ``Nov 23 09:41:36``.
-        now: the time of reading.
-        zone: of the clock that wrote the line; None is the zone of this host.
-
-    Raises:
-        LeaseFormatError: there is no such time.
-    """
-    if month not in _MONTHS:
-        raise errors.LeaseFormatError("there is no such month")
-    hour, minute, second = map(int, clock.split(b":"))
-    for year in range(now.year + 1, now.year - _LEAP_YEARS_APART - 1, -1):
-        try:
-            local_time = datetime(year, _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=zone)
-        except ValueError:
-            continue  # 29 February
-        moment = local_time.astimezone(UTC)
-        if moment <= now + _AHEAD:
-            return moment
-    raise errors.LeaseFormatError("there is no such time")
-
-
-def rfc3339(text: bytes) -> datetime:
-    """A time with year and zone. Raises LeaseFormatError."""
-    try:
-        return datetime.fromisoformat(text.decode("ascii")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise errors.LeaseFormatError("there is no such time") from None
-
-
-def local(text: bytes, *, zone: tzinfo | None) -> datetime:
-    """A time with year and without zone. Raises LeaseFormatError."""
-    try:
-        return datetime.fromisoformat(text.decode("ascii")).replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise errors.LeaseFormatError("there is no such time") from None
 
 
 def json_time(name: str, value: object) -> datetime:

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.framing import LINES, Layout, Record
-from dhcp_tailer.sources.lease_fields import lease_event, utc, written
-from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases, Transactions
+from dhcp_tailer.sources.lease_fields import lease_event, utc
+from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases
+from dhcp_tailer.sources.log_header import LogClock
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,13 @@ def parse_record(parser: Parser, record: Record) -> LeaseEvent | Skip:
     return malformed(record.damage) if record.damage else parser.parse(record.data)
 
 
-class _LogState(BaseModel):
+class LogState(BaseModel):
+    """What the parser of a log must know to read on."""
+
     model_config = ConfigDict(extra="forbid")
 
     clients: list[ClientRow]
+    clock: tuple[datetime | None, bool] = (None, False)  # the last local time, and whether its hour came twice
 
 
 class LogParser:
@@ -87,19 +93,26 @@ class LogParser:
     def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
         self._now = now
         self._zone = zone
+        self._clock = LogClock(now, zone)
         self._clients = Clients()
-        self._transactions = Transactions()  # of logs that show them: their parsers keep them with the clients
 
-    def state(self) -> JsonValue:
-        """The clients."""
-        return {"clients": [[mac, list(known)] for mac, known in self._clients.rows()]}
+    def state(self) -> dict[str, JsonValue]:
+        """The clients, and the time of the last line."""
+        return {"clients": [[mac, list(known)] for mac, known in self._clients.rows()], "clock": list(self._clock.kept)}
 
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
-        self._clients = Clients(_LogState.model_validate(state).clients)
+        self._resume(LogState.model_validate(state))
 
-    def _time(self, header: re.Match[bytes]) -> datetime:
-        return written(header, now=self._now, zone=self._zone)
+    def _resume(self, kept: LogState) -> None:
+        self._clients = Clients(kept.clients)
+        last, second = kept.clock
+        self._clock = LogClock(self._now, self._zone, last, second=second)
+
+    def _pass(self, header: re.Match[bytes]) -> None:
+        """Note the time of a line that is no lease: the clock follows every line that has one."""
+        with suppress(LeaseFormatError):
+            self._clock.time(header)
 
 
 class _LeaseFileState(BaseModel):
