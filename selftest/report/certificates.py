@@ -64,7 +64,7 @@ def section(target: TargetInstallation) -> list[str]:
     findings = ((one.target, one.title, one.status.value, one.message, one.hint) for one in results)
     return [
         *lines,
-        *table(head, (attributes(name, path, results, target.now()) for name, path in files.items())),
+        *table(head, (tuple(attributes(name, path, results, target.now())) for name, path in files.items())),
         *table(_FACTS, (_facts(name, path, target) for name, path in files.items() if path.exists())),
         "",
         "Every finding about them:",

@@ -142,7 +142,7 @@ def test_every_change_is_on_record(
 ) -> None:
     named.lease()
     quarantine(settings)
-    named.ok(*call, token=ALICE)
+    named.ok(**dict(zip(("method", "path", "json"), call, strict=False)), token=ALICE)
     asked, done = read(settings.audit_path)
     assert (asked.result, asked.who, asked.action, asked.target) == ("requested", "alice", action, target)
     assert (done.result, done.who, done.role, done.address) == ("done", "alice", "operator", "127.0.0.1")

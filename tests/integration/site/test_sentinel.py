@@ -42,7 +42,7 @@ class SiteWithSentinel:
         found = set()
         for port in self.redis.ports:
             in_file = f"user {user} " in (self.redis.folder / f"host-{port}/users.acl").read_text()
-            if self.redis.admin(port).execute_command("ACL GETUSER", user):
+            if self.redis.admin(port).acl_getuser(user):
                 assert in_file
                 found.add(port)
             else:
