@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.console import Console
 from bringup.errors import SettingsError
 from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
+from bringup_cli.commands.selftest_watch import watch_on
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
 from bringup_cli.redis_configuration import redis_configuration
@@ -22,6 +24,7 @@ from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 
 _EXIT = {SelfTestResult.PASSED: 0, SelfTestResult.FAILED: 1, SelfTestResult.COULD_NOT_RUN: 3}
+_EVERY_S = 10.0  # between two rounds of --watch: a round takes a few seconds, and writes to Redis and the API's log
 _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in milliseconds
 
 
@@ -39,6 +42,15 @@ _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in millis
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Besides, write the Markdown report to this file."
 )
 @click.option("--measure", "measures", is_flag=True, help="Measure what TLS costs here; a Markdown report always does.")
+@click.option(
+    "--watch",
+    "every_s",
+    is_flag=False,
+    flag_value=_EVERY_S,
+    type=click.FloatRange(1, 3600),
+    metavar="[SECONDS]",
+    help=f"Again and again, with so many seconds between ({_EVERY_S:g}); Ctrl-C ends it with the last exit status.",
+)
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.pass_obj
 def selftest(
@@ -51,6 +63,7 @@ def selftest(
     timeout: float,
     report: Path | None,
     measures: bool,
+    every_s: float | None,
     output: str,
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
@@ -58,12 +71,18 @@ def selftest(
     Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
     nor the API answers, so that no connection was tested.
     """
+    if every_s and (list_only or report or measures or output != "text"):
+        raise click.UsageError(
+            "--watch shows text on the screen: it goes with --pre, --only, --role and --timeout alone"
+        )
     loaded = _loaded(context, output, report)
     settings = loaded.settings.model_copy(update={"host_roles": ",".join(roles)} if roles else {})
     checks = _chosen(only, settings.roles, static_only=pre)
     if list_only:
         _list(checks, as_data=output == "json")
         return
+    if every_s:
+        _watch(lambda: TargetInstallation(settings, timeout, origins=loaded.origins), checks, every_s)
     target = TargetInstallation(settings, timeout, origins=loaded.origins)
     results = _examine(target, checks, _live if output == "text" else lambda _outcome: None)
     results = replace(results, origins=loaded.origins, redis_lines=_redis_lines(settings))
@@ -78,6 +97,15 @@ def selftest(
     if report:
         _write(report, reports.as_markdown(results))
     raise SystemExit(_EXIT[results.verdict])
+
+
+def _watch(make: Callable[[], TargetInstallation], checks: Sequence[Case], every_s: float) -> NoReturn:
+    """Run rounds until Ctrl-C, each on what ``make`` returns; exit with the status of the last one."""
+    console = Console(highlight=False)
+    last = watch_on(console, lambda report: _examine(make(), checks, report), every_s, len(checks))
+    if last is None:
+        raise KeyboardInterrupt
+    raise SystemExit(_EXIT[last.verdict])
 
 
 def examine_host(settings: Settings, *, static_only: bool) -> int:
