@@ -1,7 +1,7 @@
 """What the views work with: the stores of their application, and the way to change a run by them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from threading import BoundedSemaphore
@@ -70,7 +70,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         settings=settings,
         database=database,
         hosts=hosts,
-        store=RunStore(database, hosts, installation, keep),
+        store=RunStore(database, hosts, installation, keep=keep, most_boots=settings.max_concurrent_boots),
         tokens=run_secrets.RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         queues=job_queues.JobQueues(database),
@@ -105,8 +105,15 @@ def services() -> Services:
     return found
 
 
-def change_run(run_id: str, compute: Callable[[states.RunContext], records.Change]) -> records.Change:
+def change_run(
+    run_id: str, compute: Callable[[states.RunContext], records.Change], *, needs_boot_slot: bool = False
+) -> records.Change:
     """Apply ``compute`` to the run as it is now.
+
+    Args:
+        run_id: of the run.
+        compute: may be called more than once.
+        needs_boot_slot: the context says whether the run must wait for one.
 
     Raises:
         Refusal: there is no such run.
@@ -116,24 +123,30 @@ def change_run(run_id: str, compute: Callable[[states.RunContext], records.Chang
     # Before the transaction, which may run several times and must compute the same.
     refused, now = given.tokens.refused(run_id), given.store.now()
 
-    def in_context(run: records.RunRecord, device: records.KnownDevice) -> records.Change:
-        return compute(states.RunContext(run, device, now, given.settings, refused, inventory=given.store.inventory()))
+    slots = given.store.boot_slots
 
-    change = given.store.change_run(run_id, in_context)
+    def in_context(run: records.RunRecord, device: records.KnownDevice) -> records.Change:
+        context = states.RunContext(run, device, now, given.settings, refused, inventory=given.store.inventory())
+        return compute(replace(context, no_boot_slot=slots.refusal(run, device) if needs_boot_slot else None))
+
+    # In the transaction: of many runs that ask at once, no more may see a slot free than there are.
+    change = given.store.change_run(run_id, in_context, *(slots.WATCHED if needs_boot_slot else ()))
     if change is None:
         raise problems.unknown_run()
     return change
 
 
-def change_run_or_refuse(run_id: str, compute: Callable[[states.RunContext], records.Change]) -> records.Change:
-    """The same; what does not apply is a conflict.
+def change_run_or_refuse(
+    run_id: str, compute: Callable[[states.RunContext], records.Change], *, needs_boot_slot: bool = False
+) -> records.Change:
+    """As `change_run`; what does not apply is a conflict.
 
     Raises:
         Refusal: there is no such run, or the change does not apply to it.
         NotYet: from ``compute``.
     """
     try:
-        return change_run(run_id, compute)
+        return change_run(run_id, compute, needs_boot_slot=needs_boot_slot)
     except errors.PowerRefused as error:
         raise problems.power_refused(str(error)) from None
     except errors.InvalidTransition as error:

@@ -2,8 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bringup import bmc_address, errors
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
-from bringup.inventory_problems import EntryLines, explained, toml_problem
+from bringup.inventory_problems import EntryLines, boot_groups_in, explained, toml_problem, without_limit
 from bringup.model import DeviceState, Fingerprint, Mac
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -34,6 +35,7 @@ class Device(BaseModel):
     bmc_verify: bool = True
     boot_method: Literal["cd", "uefi-http", "pxe"] = "cd"
     boot_timeout_s: int | None = Field(default=None, ge=1, le=24 * 3600)  # None: BOOT_TIMEOUT_S
+    boot_group: str | None = None  # a rack or power circuit, of which [boot_groups] says how many may boot at once
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE] = DeviceState.APPROVED
     maintenance: str | None = None  # the reason; set: audit only
     expected: Expectation = Expectation()
@@ -126,8 +128,9 @@ class Inventory:
         InventoryError: something belongs to two; names both.
     """
 
-    def __init__(self, devices: Iterable[Device] = ()) -> None:
+    def __init__(self, devices: Iterable[Device] = (), boot_groups: Mapping[str, int] = MappingProxyType({})) -> None:
         self.by_name: dict[str, Device] = {}
+        self.boot_groups = boot_groups  # how many machines of each may boot at once
         self._owners: dict[str, Device] = {}
         conflicts = list(self._take(devices))
         if conflicts:
@@ -177,8 +180,14 @@ class Inventory:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             line, why = toml_problem(error)
             raise errors.InventoryError([f"{path}{line}: {why}"]) from None
-        devices, problems = _devices_in(document, path, lines := EntryLines(text))
-        made = cls()
+        groups, problems = boot_groups_in(document, path)
+        devices, of_devices = _devices_in(document, path, lines := EntryLines(text))
+        problems += of_devices
+        for number, device in devices.items():
+            if group_problem := without_limit(device.boot_group, groups):
+                at = lines.of(number, (str(device.boot_group), "boot_group"))
+                problems.append(f"{path}{at}: device {device.name}: boot_group: {group_problem}")
+        made = cls(boot_groups=groups)
         for one in made._take(devices.values()):
             number = next(number for number, device in devices.items() if device is one.device)
             problems.append(f"{path}{lines.of(number, one.text_in_file)}: device {one.device.name}: {one.text}")
@@ -211,8 +220,10 @@ def _shared_bmcs(devices: Iterable[Device]) -> Iterator[_Conflict]:
 
 def _devices_in(document: dict[str, object], path: Path, lines: EntryLines) -> tuple[dict[int, Device], list[str]]:
     """The entries that are right, by their number, and what is wrong with the others."""
-    unknown = sorted(set(document) - {"device"})
-    problems = [f"{path}: unknown table [{name}]; machines are [[device]]" for name in unknown]
+    unknown = sorted(set(document) - {"device", "boot_groups"})
+    problems = [
+        f"{path}: unknown table [{name}]; machines are [[device]], limits of groups [boot_groups]" for name in unknown
+    ]
     entries = document.get("device", [])
     if not isinstance(entries, list):
         return {}, [*problems, f"{path}: write [[device]] with two brackets"]

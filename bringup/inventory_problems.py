@@ -2,12 +2,15 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+# As many as MAX_CONCURRENT_BOOTS may be: more in one group would limit nothing.
+_MOST_BOOTS = 100_000
 _HEADER = re.compile(r"\s*\[\[\s*device\s*\]\]")
 # A line number in what tomllib reports, and a member of an enumeration as pydantic shows it.
 _AT_LINE = re.compile(r"at line (\d+)")
@@ -56,6 +59,27 @@ class EntryLines:
                 if whole.search(self._lines[number].partition("#")[0]):
                     return f":{number + 1}"
         return f":{start + 1}"
+
+
+def boot_groups_in(document: Mapping[str, object], path: Path) -> tuple[dict[str, int], list[str]]:
+    """The limits of boot groups that are right, by group, and what is wrong with the others."""
+    table = document.get("boot_groups", {})
+    if not isinstance(table, dict):
+        return {}, [f"{path}: write [boot_groups], and below it a line such as rack-12 = 4"]
+    # bool is an int in Python, and `true` is no number of machines.
+    right = {name: number for name, number in table.items() if type(number) is int and 1 <= number <= _MOST_BOOTS}
+    return right, [
+        f"{path}: boot_groups.{name}: must be a number of machines from 1 to {_MOST_BOOTS}"
+        for name in sorted(table.keys() - right.keys())
+    ]
+
+
+def without_limit(group: str | None, limits: Mapping[str, int]) -> str | None:
+    """What is wrong with a machine's boot group, if anything: one without a limit is a slip, and would boot at once."""
+    if group is None or group in limits:
+        return None
+    near = get_close_matches(group, limits, n=1)
+    return f"[boot_groups] has no {group!r}; " + (f"did you mean {near[0]}?" if near else "add it there")
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], str]]:

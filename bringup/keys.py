@@ -6,7 +6,8 @@ CHANGE_TIME = "bringup:change-time"  # string: when that was, ISO 8601
 LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until an operator accepts it
 RUNS = "bringup:runs"  # sorted set: run id by creation time
 OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
-BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots
+BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots (api.state.boot_slots)
+WAITING_RUNS = "bringup:runs:waiting"  # sorted set: runs that wait for a boot slot, by creation time
 INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host's inventory (api.state.inventories)
 ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
 TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollments)
@@ -55,6 +56,11 @@ def inventory_of(host_id: str) -> str:
 def ended_runs(state: str, reason: str) -> str:
     """Counter: runs that have ever ended in this way."""
     return f"bringup:ended:{state}:{reason}"
+
+
+def booting_runs_of(group: str) -> str:
+    """Set: runs of a boot group that hold one of the boot slots."""
+    return f"bringup:runs:booting:{group}"
 
 
 def run(run_id: str) -> str:

@@ -8,7 +8,7 @@ job that was killed anywhere is run again, and continues.
 
 from contextlib import closing
 
-from bringup import errors, model
+from bringup import errors, log, model
 from bringup.wire.run import EventType, RunDetail
 from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
@@ -95,8 +95,10 @@ def _switch_on(run: RunDetail, guard: Guard) -> None:
 
 
 def _end_if_refused(context: job_context.JobContext, run_id: str, error: errors.ApiRejected) -> None:
-    """A permit that was refused ends the run: its clean-up undoes what was done until then."""
-    if error.kind == "power_refused":
+    """What a refusal means: no slot, no boot yet; no permit, and the run ends, for its clean-up undoes what was done."""
+    if error.kind == "no_boot_slot":
+        log.get("workers").info("waits for a boot slot; the API enqueues the boot again")
+    elif error.kind == "power_refused":
         _fail(context, run_id, model.FailureReason.ABORTED, str(error))
     elif not error.is_stale:
         raise error

@@ -41,9 +41,9 @@ class Callback:
             return self._client.get(f"/runs/{run_id}", wire.RunDetail)
 
     def open_runs(self) -> tuple[wire.Run, ...]:
-        """Every run that is not closed, with the jobs that it needs."""
+        """Every run that is not closed, with the jobs that it needs; none that only waits for a boot slot."""
         with _refused_login_waits():
-            return self._client.get("/runs?open=true", wire.RunList).runs
+            return self._client.get("/runs?open=true&waiting=false", wire.RunList).runs
 
     def media(self, run_id: str, fencing_token: str) -> wire.RunMedia:
         """What the machine must boot, with a fresh run token."""

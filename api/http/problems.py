@@ -157,6 +157,11 @@ def busy(detail: str) -> Refusal:
     return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "busy", detail, retry_after_s=RETRY_AFTER_S)
 
 
+def no_boot_slot(detail: str) -> Refusal:
+    """429: the run waits for a boot slot. A worker of an older version asks again, which is in vain but harmless."""
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "no_boot_slot", detail, retry_after_s=RETRY_AFTER_S)
+
+
 def invalid(detail: str, problems: Sequence[str] = ()) -> Refusal:
     """422: well-formed, but not what the schema asks for."""
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, problems=problems)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from api.runs import machine_identity, permits
 from api.runs.admission import cleanup_refusal, power_refusal
 from api.runs.records import Change
-from api.runs.states import RunContext, move
+from api.runs.states import RunContext, holds_boot_slot, move, waits_for_boot_slot
 from api.runs.timeouts import reason_of
 from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
@@ -135,9 +135,20 @@ def _refuse_unless_current(context: RunContext, owner: str) -> None:
 
 
 def _boot_started(context: RunContext, event: RunEvent) -> Change:
+    if context.no_boot_slot:
+        return _boot_slot_awaited(context, context.no_boot_slot)
     # The time of the whole run counts from the first worker, or a boot that is taken over again and again never ends.
     first = context.run.boot_started_at or context.now
-    return context.step(event.type.value, event.detail, boot_started_at=first, fencing_token=event.owner)
+    group = context.run.boot_group if holds_boot_slot(context.run) else context.device.boot_group
+    marks = {"boot_started_at": first, "fencing_token": event.owner, "boot_slot": "held", "boot_group": group}
+    return context.step(event.type.value, event.detail, **marks)
+
+
+def _boot_slot_awaited(context: RunContext, why: str) -> Change:
+    """The run waits. Only the first time is on the timeline: a worker of an older version asks again and again."""
+    waited = waits_for_boot_slot(context.run)
+    change = context.step("boot_slot_awaited", why, boot_slot="waits", boot_group=context.device.boot_group)
+    return replace(change, entry=None) if waited else change
 
 
 def _boot_failed(context: RunContext, event: RunEvent) -> Change:

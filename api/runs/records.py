@@ -82,6 +82,11 @@ class KnownDevice:
         """The reason why nothing may be written to it, if any."""
         return (self.entry.maintenance if self.entry else None) or self.record.maintenance or self.withheld
 
+    @property
+    def boot_group(self) -> str | None:
+        """The rack or power circuit whose limit its boots share, if any."""
+        return self.entry.boot_group if self.entry else None
+
     def view(self) -> DeviceView:
         """For people."""
         seen = (self.record.seen_mac,) if self.record.seen_mac else ()

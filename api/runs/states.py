@@ -29,6 +29,7 @@ _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 
 # A trigger that is not in here, or not from this state, is recorded on the timeline and never applied.
 MOVES: Mapping[str, Mapping[RunState, RunState]] = {
+    "boot_slot_awaited": {_Q: _Q},
     "boot_started": _all_to(_B, _Q, _B),
     "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
     "wrong_machine": _all_to(RunState.FAILED, _B),
@@ -70,6 +71,8 @@ _REQUIRED_JOBS = {
     RunState.RUNNING: (JobKind.EXPIRE,),
     RunState.UNKNOWN: (),  # only the version that wrote it knows
 }
+# Of MAX_CONCURRENT_BOOTS.
+_HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
 # A run that was aborted or timed out has validated nothing: its machine needs a person, as one that failed.
 _DEVICE_STATE_AFTER = {
     RunState.PASSED: DeviceState.VALIDATED,
@@ -88,6 +91,7 @@ class RunContext:
         refused_callbacks: how many calls for the run had a wrong token or certificate.
         image_read: what was read of the run's image; None: it is not ours, or the event does not need it.
         seen_as: the device as which a machine with the UUID that was read just now was seen first.
+        no_boot_slot: why the run has to wait with its boot; None: it need not.
     """
 
     run: RunRecord
@@ -98,6 +102,7 @@ class RunContext:
     image_read: ImageRead | None = None
     inventory: Inventory = field(default_factory=Inventory)
     seen_as: KnownDevice | None = None
+    no_boot_slot: str | None = None
 
     def entry(self, trigger: str, after: RunRecord, detail: str = "") -> TimelineEntry:
         """A line of the timeline.
@@ -170,9 +175,25 @@ def move(
     return run.model_copy(update=changes)
 
 
-def with_required_jobs(run: RunRecord) -> Run:
-    """The run as it is shown, with the jobs that must exist for it in this state."""
-    jobs = () if run.closed_at else _REQUIRED_JOBS.get(run.state, (JobKind.FINISH,))
+def holds_boot_slot(run: RunRecord) -> bool:
+    """Whether the run counts for MAX_CONCURRENT_BOOTS: its machine draws power and reads an image, and is not up."""
+    return run.state in _HOLDS_BOOT_SLOT or (run.state is RunState.QUEUED and run.boot_slot == "held")
+
+
+def waits_for_boot_slot(run: RunRecord) -> bool:
+    """Whether the run has asked for a boot slot and has none."""
+    return run.state is RunState.QUEUED and run.boot_slot == "waits"
+
+
+def with_required_jobs(run: RunRecord, *, is_slot_free: bool = False) -> Run:
+    """The run as it is shown, with the jobs that must exist for it in this state.
+
+    Args:
+        run: as it is stored.
+        is_slot_free: a run that waits for a boot slot must ask again, for nobody may be left who hands one on.
+    """
+    waits = waits_for_boot_slot(run) and not is_slot_free
+    jobs = () if run.closed_at or waits else _REQUIRED_JOBS.get(run.state, (JobKind.FINISH,))
     return run.view().model_copy(update={"required_jobs": jobs, "owes": jobs})
 
 

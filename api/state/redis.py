@@ -137,10 +137,17 @@ class Database:
                 m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))
             ]
 
-    def oldest(self, key: str, count: int) -> list[str]:
-        """The members of a sorted set with the lowest scores, lowest first."""
+    def oldest(self, key: str, count: int, start: int = 0) -> list[str]:
+        """The members of a sorted set with the lowest scores, lowest first.
+
+        Args:
+            key: of the set.
+            count: how many at most; 0: all.
+            start: how many to skip.
+        """
+        last = start + count - 1 if count else -1
         with self.errors():
-            return [m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrange(key, 0, count - 1))]
+            return [m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrange(key, start, last))]
 
     def count(self, key: str) -> int:
         """How many members a sorted set holds."""

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from api.runs.records import Change, DeviceRecord, KnownDevice, RunRecord, StoredRecord
+from api.runs.states import waits_for_boot_slot
+from api.state.boot_slots import BootSlots
 from api.state.changes import Changes
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
@@ -30,8 +32,6 @@ _OF_A_RUN = (
     *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
     *(keys.artifacts, keys.artifact_sizes),
 )
-# A run in these states counts for MAX_CONCURRENT_BOOTS: its machine draws power and reads an image, and is not up.
-_HOLDS_BOOT_SLOT = {model.RunState.BOOTING, model.RunState.WAITING}
 
 
 class RunStore(Reader):
@@ -39,19 +39,36 @@ class RunStore(Reader):
 
     Args:
         keep: how long a run stays on record after it was closed.
+        most_boots: MAX_CONCURRENT_BOOTS.
 
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
     """
 
-    def __init__(self, database: Database, hosts: InventoryHosts, installation: Installation, keep: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hosts: InventoryHosts,
+        installation: Installation,
+        *,
+        keep: timedelta,
+        most_boots: int,
+    ) -> None:
         super().__init__(database, hosts, installation)
+        self.boot_slots = BootSlots(database, most_boots, self.inventory, self.runs)
         self._changes = Changes(database)
         self._keep = keep
         self._queues = queues.Queues(database.connection)
 
-    def change_run(self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change]) -> Change | None:
+    def change_run(
+        self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change], *watched: str
+    ) -> Change | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
+
+        Args:
+            run_id: of the run.
+            compute: may be called more than once.
+            watched: what else ``compute`` looks at.
 
         Raises:
             InvalidTransition: from ``compute``; it is on the run's timeline then, as not applied.
@@ -60,7 +77,9 @@ class RunStore(Reader):
         if known is None:
             return None
         try:
-            return self._transact(known.device, run_id, lambda run, device: compute(run, device) if run else None)
+            return self._transact(
+                known.device, run_id, lambda run, device: compute(run, device) if run else None, *watched
+            )
         # On the timeline, so that a person sees what a late worker has tried.
         except errors.InvalidTransition as refused:
             self.note(known, "refused", str(refused), applied=False)
@@ -116,7 +135,11 @@ class RunStore(Reader):
         self._apply(write, counts=lambda _: True)
 
     def _transact(
-        self, device_name: str, run_id: str, compute: Callable[[RunRecord | None, KnownDevice], _Outcome]
+        self,
+        device_name: str,
+        run_id: str,
+        compute: Callable[[RunRecord | None, KnownDevice], _Outcome],
+        *watched: str,
     ) -> _Outcome:
         def body(pipe: Pipeline) -> _Outcome:
             run = self._stored_run(run_id, pipe)
@@ -126,14 +149,35 @@ class RunStore(Reader):
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
             self._refuse_permits_after_a_loss(outcome)
+            successors = self._successors(pipe, run, outcome.run) if isinstance(outcome, Change) else []
             pipe.multi()
             if isinstance(outcome, Change):
                 _write_device(pipe, outcome.device.record, record)
                 self._write(pipe, outcome, run)
+                for successor in successors:
+                    self._give_boot_slot(pipe, successor, outcome.run)
             return outcome
 
         # Both are watched: a run is decided by its device, and one device has one active run.
-        return self._apply(body, keys.run(run_id), keys.device(device_name), counts=_counts)
+        return self._apply(body, keys.run(run_id), keys.device(device_name), *watched, counts=_counts)
+
+    def _successors(self, pipe: Pipeline, before: RunRecord | None, after: RunRecord) -> list[RunRecord]:
+        """The runs that get the boot slot which the change frees, as they are on record now."""
+        found = self.boot_slots.successors(pipe, before, after)
+        if not found:
+            return []
+        # Watched, and read again: one that is ended right now must not get a slot that it would never give back.
+        pipe.watch(*(keys.run(run.run_id) for run in found))  # type: ignore[no-untyped-call]
+        return [run for run in self.runs(run.run_id for run in found) if waits_for_boot_slot(run)]
+
+    def _give_boot_slot(self, pipe: Pipeline, waited: RunRecord, freed_by: RunRecord) -> None:
+        run = waited.model_copy(update={"boot_slot": "held", "updated_at": freed_by.updated_at})
+        _write(pipe, keys.run(run.run_id), run, waited)
+        self.boot_slots.write(pipe, run)
+        detail = f"the run {freed_by.run_id} has given its boot slot back"
+        entry = TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
+        _append(pipe, keys.events(run.run_id), entry)
+        self._queues.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
     def _refuse_permits_after_a_loss(self, outcome: Change | RunRecord | None) -> None:
         """No permit at all, not even to clean up: what is on record of the machine may be old.
@@ -168,7 +212,7 @@ class RunStore(Reader):
             pipe.zadd(index, {run_id: run.created_at.timestamp()})
         # Sets beside the records: to list what is open, or count what boots, must not read every run.
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
-        (pipe.sadd if run.state in _HOLDS_BOOT_SLOT else pipe.srem)(keys.BOOTING_RUNS, run_id)
+        self.boot_slots.write(pipe, run)
         _count_ended(pipe, run)
         for job in change.jobs:
             self._queues.add(job.kind, run_id, at=job.at, pipeline=pipe)

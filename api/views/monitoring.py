@@ -84,6 +84,8 @@ class _Current(Collector):
         yield self._ended()
         yield self._open()
         yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boots_in_progress())
+        waiting = "Runs that wait for a boot slot."
+        yield GaugeMetricFamily("bringup_boots_waiting", waiting, self._store.boot_slots.count_waiting())
         yield from self._devices()
         yield self._jobs()
         yield from self._installation()

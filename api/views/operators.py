@@ -1,5 +1,6 @@
 """What operators read and change."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -31,10 +32,25 @@ _RUNS_OF_A_DEVICE = 50  # a person reads the newest; all of them are in the list
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, RunList))
 def list_runs() -> Response:
-    """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed."""
+    """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed.
+
+    With ``&waiting=false``, without those that only wait for a boot slot: a worker looks for lost jobs, and they have
+    none.
+    """
     store = services().store
-    ids = store.open_runs() if request.args.get("open") == "true" else store.newest_runs(_limit())
-    return body.respond(RunList(runs=tuple(map(states.with_required_jobs, store.runs(ids)))))
+    is_slot_free = store.boot_slots.is_free()
+    ids = _open_runs(is_slot_free) if request.args.get("open") == "true" else store.newest_runs(_limit())
+    shown = (states.with_required_jobs(run, is_slot_free=is_slot_free) for run in store.runs(ids))
+    return body.respond(RunList(runs=tuple(shown)))
+
+
+def _open_runs(is_slot_free: bool) -> Collection[str]:  # noqa: FBT001 - of one caller
+    store = services().store
+    found = store.open_runs()
+    if is_slot_free or request.args.get("waiting") != "false":
+        return found
+    waiting = set(store.boot_slots.waiting())
+    return [run_id for run_id in found if run_id not in waiting]
 
 
 def _limit() -> int:

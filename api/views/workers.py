@@ -11,7 +11,7 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
-from api.runs import admission, events, permits
+from api.runs import admission, events, permits, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
 from bringup import errors, log, model
@@ -83,30 +83,25 @@ def _running(run: RunRecord) -> RunDecision:
 def post_event(run_id: str) -> Response:
     """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
     event = body.read(RunEvent)
-    if event.type is EventType.BOOT_STARTED:
-        _wait_for_a_boot_slot(run_id)
     images = services().images
     seen_as = services().store.device_seen_as(event.identity.uuid) if event.identity else None
     read = images.records.read_of(run_id) if event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
-            run_id, lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event)
+            run_id,
+            lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event),
+            needs_boot_slot=event.type is EventType.BOOT_STARTED,
         )
     except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
+    if states.waits_for_boot_slot(change.run):
+        raise problems.no_boot_slot("the run waits for a boot slot; its boot job is enqueued when it has one")
     return body.respond(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
 
 
 def _event_reply(run: RunRecord, event: RunEvent) -> RunEventReply:
     is_permit = run.permit_ends_at is not None and event.type in permits.PERMITS
     return RunEventReply(state=run.state, **({"permit_s": PERMIT_S} if is_permit else {}))
-
-
-def _wait_for_a_boot_slot(run_id: str) -> None:
-    given = services()
-    most = given.settings.max_concurrent_boots
-    if _known(run_id).state is model.RunState.QUEUED and given.store.boots_in_progress() >= most:
-        raise problems.busy(f"{most} machines are booting already (MAX_CONCURRENT_BOOTS)")
 
 
 def _known(run_id: str) -> RunRecord:

@@ -21,6 +21,8 @@ _NOT_READY = 503  # with the same document as 200, and so no error here
 _ACCEPTED = 202
 _LONGEST_RETRY_AFTER_S = 600.0  # our API asks for seconds; a proxy that asks for a day must not stop us for a day
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
+# But not to the one who asks: the API enqueues the boot job again when the run has a slot.
+_NO_BOOT_SLOT = "no_boot_slot"
 
 
 class _TlsAdapter(HTTPAdapter):
@@ -165,10 +167,11 @@ def _refusal(response: requests.Response, base: str) -> errors.ApiUnavailable | 
     if isinstance(listed, list) and listed:
         detail += ": " + "; ".join(map(str, listed))
     message = f"the API at {base} answered {response.status_code}: {detail}"
-    if response.status_code >= 500 or response.status_code == _TOO_MANY:
+    prefix, _, kind = str(problem.get("type", "")).rpartition(":")
+    is_later = response.status_code == _TOO_MANY and kind != _NO_BOOT_SLOT
+    if response.status_code >= 500 or is_later:
         retry_in_s = backoff.retry_after_s(response.headers.get("Retry-After"), _LONGEST_RETRY_AFTER_S)
         return errors.ApiUnavailable(message, retry_in_s=retry_in_s)
-    prefix, _, kind = str(problem.get("type", "")).rpartition(":")
     # A proxy's 404 is no refusal of ours: taken for one, it would end a job that must wait.
     return errors.ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
 

@@ -181,7 +181,7 @@ class Fields(BaseModel):
     run_timeout_s: Seconds = Field(7200, description="seconds from the decision to the report")
     heartbeat_interval_s: Seconds = Field(60, description="seconds between two heartbeats of a machine, +-50 %")
     heartbeat_lost_s: Seconds = Field(300, description="seconds without a heartbeat until a machine is lost")
-    max_concurrent_boots: int = Field(20, ge=1, le=1000, description="machines booting at once")
+    max_concurrent_boots: int = Field(20, ge=1, le=100_000, description="machines booting at once")
     bmc_connect_timeout_s: Seconds = Field(30, description="seconds for connecting to a BMC")
     bmc_read_timeout_s: Seconds = Field(60, description="seconds for one answer of a BMC")
     bmc_power_settle_s: int = Field(

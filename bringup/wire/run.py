@@ -92,6 +92,8 @@ class RunFields(BaseModel):
     ended_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None  # the BMC is cleaned up; the device may run again
     fencing_token: str = ""  # names the execution of the boot job that may go on, and no earlier one
+    boot_slot: str = ""  # while it is queued: "waits" for one of MAX_CONCURRENT_BOOTS, or "held"
+    boot_group: str | None = None  # as the inventory had it when the run asked for a slot
     boot_started_at: AwareDatetime | None = None
     media_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # of the machine that this run began with

@@ -1,0 +1,128 @@
+"""The boot slots: at most MAX_CONCURRENT_BOOTS machines boot at once, and of one boot group no more than it may.
+
+A run that finds no slot waits in Redis, and no worker asks for it again: the transaction that frees a slot gives it to
+the run that has waited longest, and enqueues its boot job. A slot belongs to a run, not to a worker: a run whose worker
+was killed keeps it until another worker has done its job, or its time is up.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from api.runs.records import KnownDevice, RunRecord
+from api.runs.states import holds_boot_slot, waits_for_boot_slot
+from api.state.redis import Database, Pipeline
+from bringup import keys
+from bringup.inventory import Inventory
+
+# Slots that one transaction gives away. More than one is free only after a limit was raised; each is a record to read
+# and a job to write in a transaction that another run waits for.
+_MOST_AT_ONCE = 20
+
+
+class BootSlots:
+    """Which runs hold a slot, and which wait for one.
+
+    Args:
+        database: where the slots are.
+        limit: MAX_CONCURRENT_BOOTS.
+        inventory: as the file has it now; it names the limits of boot groups.
+        runs: reads the runs of these ids.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
+
+    # What a transaction must watch that gives a slot to the run that asks: each change of a slot changes it, so of two
+    # that see the last slot free, one is computed again.
+    WATCHED = (keys.BOOTING_RUNS,)
+
+    def __init__(
+        self,
+        database: Database,
+        limit: int,
+        inventory: Callable[[], Inventory],
+        runs: Callable[[Iterable[str]], list[RunRecord]],
+    ) -> None:
+        self._database = database
+        self._limit = limit
+        self._inventory = inventory
+        self._runs = runs
+
+    def refusal(self, run: RunRecord, device: KnownDevice) -> str | None:
+        """Why ``run`` has to wait; None: a slot is free, or it holds one. Only in a transaction that watches."""
+        if holds_boot_slot(run):
+            return None
+        if not self.is_free():
+            return f"{self._limit} machines are booting already (MAX_CONCURRENT_BOOTS)"
+        group = device.boot_group
+        if group and not self._room_in(group):
+            limit = self._inventory().boot_groups[group]
+            return f"{limit} machines of the boot group {group} are booting already (DEVICES_FILE)"
+        return None
+
+    def is_free(self) -> bool:
+        """Whether a slot is free, whatever the boot group."""
+        return self._database.size(keys.BOOTING_RUNS) < self._limit
+
+    def waiting(self) -> list[str]:
+        """The ids of the runs that wait, longest first."""
+        return self._database.oldest(keys.WAITING_RUNS, 0)
+
+    def count_waiting(self) -> int:
+        """How many runs wait."""
+        return self._database.count(keys.WAITING_RUNS)
+
+    def successors(self, pipe: Pipeline, before: RunRecord | None, after: RunRecord) -> list[RunRecord]:
+        """The runs that get a slot when a run becomes ``after``, longest waiting first.
+
+        Args:
+            pipe: of the transaction, before MULTI; it watches then what the result depends on.
+            before: the run as it is on record.
+            after: the run as it will be.
+        """
+        if before is None or not holds_boot_slot(before) or holds_boot_slot(after):
+            return []
+        # Watched before it is read: a run that begins to wait right now must not miss this slot.
+        pipe.watch(keys.WAITING_RUNS)  # type: ignore[no-untyped-call]
+        if not self.count_waiting():
+            return []
+        # Watched, or two runs that end at once would both give away the last slot of a group.
+        pipe.watch(*self.WATCHED)  # type: ignore[no-untyped-call]
+        return list(self._fitting(before))
+
+    def write(self, pipe: Pipeline, run: RunRecord) -> None:
+        """Write in the transaction what the state of ``run`` means for the slots."""
+        change = pipe.sadd if holds_boot_slot(run) else pipe.srem
+        change(keys.BOOTING_RUNS, run.run_id)
+        if run.boot_group:
+            change(keys.booting_runs_of(run.boot_group), run.run_id)
+        if waits_for_boot_slot(run):
+            pipe.zadd(keys.WAITING_RUNS, {run.run_id: run.created_at.timestamp()})
+        else:
+            pipe.zrem(keys.WAITING_RUNS, run.run_id)
+
+    def _fitting(self, freed: RunRecord) -> Iterator[RunRecord]:
+        """The waiting runs that have room once ``freed`` has given its slot back."""
+        free = min(self._limit - self._database.size(keys.BOOTING_RUNS) + 1, _MOST_AT_ONCE)
+        room = {freed.boot_group: self._room_in(freed.boot_group) + 1} if freed.boot_group else {}
+        for run in self._waiting(at_first=free):
+            if free <= 0:
+                return
+            if group := run.boot_group:
+                room.setdefault(group, self._room_in(group))
+                if room[group] <= 0:
+                    continue
+                room[group] -= 1
+            free -= 1
+            yield run
+
+    def _waiting(self, at_first: int) -> Iterator[RunRecord]:
+        """Every run that waits, longest first; read in steps, for as a rule the first ones fit."""
+        start, step = 0, at_first
+        while step > 0 and (page := self._database.oldest(keys.WAITING_RUNS, step, start)):
+            yield from filter(waits_for_boot_slot, self._runs(page))
+            start, step = start + step, step * 4
+
+    def _room_in(self, group: str) -> int:
+        """How many more of the group may boot; a group that the inventory does not limit has room for any number."""
+        limit = self._inventory().boot_groups.get(group)
+        return self._limit if limit is None else limit - self._database.size(keys.booting_runs_of(group))

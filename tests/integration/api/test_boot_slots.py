@@ -1,0 +1,131 @@
+"""The boot limits hold however many ask at once, and a slot that is free goes to the run that has waited longest."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bringup import keys
+from bringup.connections.redis_client import connect_redis
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
+from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
+
+MACHINES = 24
+LIMIT = 5
+
+
+def run_of(number: int) -> str:
+    return f"02-00-00-00-10-{number:02x}-{EPOCH + number}"
+
+
+def fleet(*, groups: str = "", group_of: Callable[[int], str] = lambda _: "") -> str:
+    return groups + "".join(
+        f'[[device]]\nname = "m{number}"\nbmc_mac = "02:00:00:00:10:{number:02x}"\n'
+        f'bmc = "simulated://127.0.0.1:9/m{number}"\n{group_of(number)}\n'
+        for number in range(MACHINES)
+    )
+
+
+def two_hosts(settings: Settings, make_api: Callable[[Settings], Api], inventory: str) -> tuple[Api, Api]:
+    """Two applications on one Redis, as on two hosts, with a lease of every machine."""
+    hosts = make_api(settings), make_api(settings)
+    settings.devices_file.write_text(inventory)
+    for number in range(MACHINES):
+        run_id = run_of(number)
+        minutes, seconds = divmod(36 + number, 60)
+        started = hosts[0].lease(run_id, starts=f"2026-11-23T09:{41 + minutes}:{seconds:02}Z", ip=f"10.0.1.{number}")
+        assert started.json["decision"] == "start", started.json
+    return hosts
+
+
+def storm(hosts: tuple[Api, Api], numbers: Iterator[int] | range) -> list[int]:
+    """All ask at once, half of them each host; returns those that may boot."""
+
+    def ask(number: int) -> tuple[int, int]:
+        client = hosts[number % 2].client.application.test_client()
+        answer = Api(client, hosts[0].inventory).tell(run_of(number), "boot_started")
+        return number, answer.status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, numbers))
+    assert {status for _, status in answers} <= {202, 429}
+    return [number for number, status in answers if status == 202]
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Settings:
+    return settings.model_copy(update={"max_concurrent_boots": LIMIT})
+
+
+def test_of_many_that_ask_two_hosts_at_once_no_more_boot_than_the_limit(
+    limited: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    hosts = two_hosts(limited, make_api, fleet())
+    assert len(storm(hosts, range(MACHINES))) == LIMIT
+
+
+def test_as_many_boot_of_a_group_as_it_may_and_the_rest_of_the_limit_is_for_others(
+    limited: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    rack = fleet(groups='[boot_groups]\n"rack-1" = 2\n', group_of=lambda n: 'boot_group = "rack-1"' if n % 4 else "")
+    booting = storm(two_hosts(limited, make_api, rack), range(MACHINES))
+    assert (len(booting), sum(1 for number in booting if number % 4)) == (LIMIT, 2)
+
+
+def test_a_slot_goes_to_the_run_that_has_waited_longest_with_its_boot_job(
+    limited: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    hosts = two_hosts(limited, make_api, fleet())
+    booting = storm(hosts, range(MACHINES))
+    waiting = [number for number in range(MACHINES) if number not in booting]
+    before = hosts[0].jobs()["boots"]
+    hosts[0].ok("POST", f"/runs/{run_of(booting[0])}/abort", {})
+    assert hosts[0].jobs()["boots"] == before + 1
+    line = hosts[0].run(run_of(waiting[0]))["timeline"][-1]
+    assert (line["type"], line["applied"]) == ("boot_slot_given", True)
+    assert storm(hosts, iter(waiting[1:])) == [], "the slot is kept for the run that it was given to"
+    assert storm(hosts, iter(waiting[:1])) == waiting[:1]
+
+
+def test_a_run_that_ends_as_it_waits_gets_no_slot(limited: Settings, make_api: Callable[[Settings], Api]) -> None:
+    hosts = two_hosts(limited, make_api, fleet())
+    booting = storm(hosts, range(MACHINES))
+    waiting = [number for number in range(MACHINES) if number not in booting]
+    hosts[0].ok("POST", f"/runs/{run_of(waiting[0])}/abort", {})
+    hosts[0].ok("POST", f"/runs/{run_of(booting[0])}/abort", {})
+    assert hosts[0].run(run_of(waiting[1]))["timeline"][-1]["type"] == "boot_slot_given"
+
+
+def test_a_full_group_does_not_hold_up_those_behind_it(limited: Settings, make_api: Callable[[Settings], Api]) -> None:
+    rack = fleet(groups='[boot_groups]\n"rack-1" = 1\n', group_of=lambda n: 'boot_group = "rack-1"' if n < 12 else "")
+    hosts = two_hosts(limited, make_api, rack)
+    assert storm(hosts, iter([0])) == [0]
+    assert len(storm(hosts, range(1, MACHINES))) == LIMIT - 1
+    first_of_others = next(n for n in range(12, MACHINES) if hosts[0].run(run_of(n))["state"] == "queued")
+    ended = next(n for n in range(12, MACHINES) if hosts[0].run(run_of(n))["state"] == "booting")
+    hosts[0].ok("POST", f"/runs/{run_of(ended)}/abort", {})
+    assert hosts[0].run(run_of(first_of_others))["timeline"][-1]["type"] == "boot_slot_given"
+    hosts[0].ok("POST", f"/runs/{run_of(0)}/abort", {})
+    assert hosts[0].run(run_of(1))["timeline"][-1]["type"] == "boot_slot_given"
+
+
+def test_a_raised_limit_lets_those_that_wait_ask_again(limited: Settings, make_api: Callable[[Settings], Api]) -> None:
+    hosts = two_hosts(limited, make_api, fleet())
+    storm(hosts, range(MACHINES))
+    path = "/runs?open=true&waiting=false"
+    assert len(hosts[0].ok("GET", path)["runs"]) == LIMIT, "nothing is asked of those that wait"
+    raised = make_api(limited.model_copy(update={"max_concurrent_boots": MACHINES}))
+    limited.devices_file.write_text(fleet())
+    assert [run["required_jobs"] for run in raised.ok("GET", path)["runs"]].count(["boot"]) == MACHINES - LIMIT
+
+
+def test_a_run_of_an_older_version_that_boots_counts(settings: Settings, make_api: Callable[[Settings], Api]) -> None:
+    api = make_api(settings.model_copy(update={"max_concurrent_boots": 1}))
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    assert api.tell(RUN_A, "boot_started").status_code == 202
+    connect_redis(settings, ClientContexts(), name="test").hdel(keys.run(RUN_A), "boot_slot", "boot_group")
+    assert api.tell(RUN_B, "boot_started").status_code == 429
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert api.tell(RUN_B, "boot_started").status_code == 202
