@@ -95,7 +95,7 @@ def _switch_on(run: RunDetail, guard: Guard) -> None:
 
 
 def _end_if_refused(context: job_context.JobContext, run_id: str, error: errors.ApiRejected) -> None:
-    """What a refusal means: no slot, no boot yet; no permit, and the run ends, for its clean-up undoes what was done."""
+    """Without a slot the boot waits. Without a permit the run ends: its clean-up undoes what was done until then."""
     if error.kind == "no_boot_slot":
         log.get("workers").info("waits for a boot slot; the API enqueues the boot again")
     elif error.kind == "power_refused":
