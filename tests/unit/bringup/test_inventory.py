@@ -51,6 +51,11 @@ def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
         ("[[devices]]\n", "unknown table"),
         ("name = [", "devices.toml"),
         (GOOD + "expected = { memory_gib = -1 }\n", "expected.memory_gib"),
+        ("[boot_groups]\nrack-1 = 0\n" + GOOD, "boot_groups.rack-1: must be a number of machines from 1"),
+        ("[boot_groups]\nrack-1 = true\n" + GOOD, "boot_groups.rack-1: must be a number"),
+        ("boot_groups = 3\n" + GOOD, r"write \[boot_groups\]"),
+        (GOOD + 'boot_group = "rack-1"\n', r":5: device a: boot_group: \[boot_groups\] has no 'rack-1'; add it there"),
+        ("[boot_groups]\nrack-11 = 2\n" + GOOD + 'boot_group = "rack-1"\n', "did you mean rack-11"),
     ],
 )
 def test_a_wrong_entry_is_refused_by_name(text: str, message: str, tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def kill_at(world: World, name: str) -> None:
     world.calls.kill(number_of(world, name), "before")
 
 
+def test_a_run_without_a_boot_slot_ends_its_job_and_touches_nothing(world: World) -> None:
+    fail_at(world, "post_event boot_started", ApiRejected("429", kind="no_boot_slot"))
+    boot_it(world)
+    assert world.calls.names == ["post_event boot_started"]
+    assert world.api.state.state is RunState.QUEUED
+
+
 def test_a_bmc_that_stays_away_fails_the_run_after_its_tries(world: World) -> None:
     for _ in range(2):
         fail_at(world, "power_state", _BUSY)
