@@ -1,1 +1,1 @@
-"""The calls of the API, one module per audience."""
+"""The calls of the API, one module for each kind of caller."""

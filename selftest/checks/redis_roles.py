@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _GROUP = "1 Redis"
-# A key of each kind that we have, and one of somebody else: what a role may read and write is asked for each.
+# A key of each kind that we have, and one of another program: what a role may read and write is asked for each.
 _KEYS = (
     keys.run("x"),
     keys.device("x"),

@@ -82,7 +82,7 @@ def _open_default(observed: str, target: TargetInstallation) -> Finding:
 
 
 def _trusts_our_ca_alone(target: TargetInstallation) -> Finding:
-    """Redis lets in whoever has a certificate of any CA that it trusts."""
+    """Redis lets in every client with a certificate of any CA that it trusts."""
     if not target.redis.use_tls:
         return info("not asked: REDIS_USE_TLS=false")
     found = redis_host.configuration(target)
@@ -101,7 +101,7 @@ def _second_ca(observed: str) -> Finding:
     return fail(
         observed,
         expected="our CA alone",
-        cause="whoever has a certificate of the other CA gets as far as the password",
+        cause="a client with a certificate of the other CA gets as far as the password",
         hint=f"on the host of Redis: {_CONF}",
     )
 
