@@ -1,4 +1,4 @@
-"""What stands before a message in a log: time, host and process, as servers, syslog, journald and containers write it.
+"""What precedes a message in a log: time, host and process, as servers, syslog, journald and containers write it.
 
 Source: RFC 3164 s.4.1, RFC 5424 s.6, journalctl(1), OpenWrt's logread, the log format of CRI.
 """
@@ -33,7 +33,7 @@ _LEAP_YEARS_APART = 8
 # A line from the future is one of last year, unless the server's clock runs ahead of ours: by a day at most.
 _AHEAD = timedelta(days=1)
 # Clocks go back by half an hour or more at the end of summer time. Lines of several processes may be out of order by
-# seconds: a minute tells the two apart.
+# seconds: a minute distinguishes the two.
 _SET_BACK = timedelta(minutes=1)
 # No zone repeats more than two hours: a line that is further from the one before it is not in the same night.
 _ONE_NIGHT = timedelta(hours=3)
