@@ -20,7 +20,7 @@ from selftest.report.text import as_line
 Round = Callable[[Callable[[CaseResult], None]], Results]
 
 
-class View(Protocol):
+class WatchView(Protocol):
     """Where the rounds are shown."""
 
     def progress(self, done: int) -> None:
@@ -30,7 +30,9 @@ class View(Protocol):
         """A round is over; ``before``: the results of the one before it."""
 
 
-def watch(run_round: Round, view: View, every_s: float, sleep: Callable[[float], None] = time.sleep) -> Results | None:
+def watch(
+    run_round: Round, view: WatchView, every_s: float, sleep: Callable[[float], None] = time.sleep
+) -> Results | None:
     """Run rounds until Ctrl-C; the results of the last one that ended, None where none did.
 
     Args:
@@ -65,7 +67,7 @@ def watch_on(console: Console, run_round: Round, every_s: float, total: int) -> 
         total: how many checks a round has.
     """
     if not console.is_terminal:
-        return watch(run_round, Lines(), every_s)
+        return watch(run_round, WatchLines(), every_s)
     with Live(console=console, auto_refresh=False) as live:
         return watch(run_round, Screen(live, every_s, total), every_s)
 
@@ -97,7 +99,7 @@ class Screen:
         self._live.update(Group(self._last, Text(status, style="dim")), refresh=True)
 
 
-class Lines:
+class WatchLines:
     """The first round whole, then a line for each change: for a log."""
 
     def progress(self, done: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from bringup_cli.commands.selftest_watch import Lines, Screen, watch
+from bringup_cli.commands.selftest_watch import Screen, WatchLines, watch
 from pki.check import Finding, fail, ok
 from selftest.case import Case, CaseResult
 from selftest.protocol_probe import Detected, Protocol
@@ -79,7 +79,7 @@ def test_lines_are_the_first_round_and_then_what_changed(
     results_of: Callable[..., Results], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = results_of(GOOD, GOOD), results_of(BAD, GOOD)
-    lines = Lines()
+    lines = WatchLines()
     lines.show(first, ())
     assert len(capsys.readouterr().out.splitlines()) == 3
     lines.show(first, first.outcomes)
