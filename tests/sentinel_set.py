@@ -39,7 +39,7 @@ from tests.conftest import TOKEN
 from tests.in_process import command
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
-_START_S = 30.0
+_START_S = 60.0
 _PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
 _FAILOVER_S = 60.0  # generous: these machines are shared
 _POLL_S = 0.05  # each look opens connections, with TLS: more of them would take the processor from the servers

@@ -74,7 +74,7 @@ class Plant:
 
     def power_on_count(self, number: int) -> int:
         """How often the machine was switched on."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._bmc_port}/m{number}/power", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._bmc_port}/m{number}/power", timeout=60) as answer:
             return int(json.load(answer)["power_on_count"])
 
 

@@ -68,6 +68,6 @@ def test_data_files_are_in_the_wheel(installed: Path) -> None:
     code = "from bringup_cli.demo.scenario import dhcp_log; print(len(dhcp_log()))"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=installed, env=env, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=installed, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10

@@ -14,8 +14,8 @@ FIRST = Response(202, {"next_s": 0, "command": "continue"}, "", "")  # the short
 
 
 def await_end(heartbeats: Heartbeats) -> None:
-    """Returns without RunOver only if none came in 30 s."""
-    deadline = time.monotonic() + 30
+    """Returns without RunOver only if none came in 60 s."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         heartbeats.raise_if_over()
         time.sleep(0.05)

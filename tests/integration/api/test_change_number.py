@@ -49,7 +49,7 @@ def remembered(settings: Settings) -> int:
 
 
 def await_remembered(settings: Settings, number: int) -> None:
-    eventually(lambda: remembered(settings) == number, 10, f"change {number} is remembered")
+    eventually(lambda: remembered(settings) == number, 60, f"change {number} is remembered")
 
 
 def withheld(api: Api) -> str:
@@ -135,7 +135,7 @@ def test_while_the_disk_is_full_no_permit_is_given_and_the_rest_goes_on(
         full.setattr(os, "fsync", _no_space)
         assert api.tell(RUN_A, "power_on_requested").status_code == 503
         assert api.lease(RUN_B).json["decision"] == "start"
-        eventually(lambda: "cannot be written" in api.call("GET", "/ready").text, 10, "it says so")
+        eventually(lambda: "cannot be written" in api.call("GET", "/ready").text, 60, "it says so")
     assert api.tell(RUN_A, "power_on_requested").status_code == 202
     assert remembered(settings) == number(redis)
     assert not list(settings.state_dir.glob(".*"))

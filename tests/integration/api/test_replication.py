@@ -37,7 +37,7 @@ def behind(servers: SentinelSet, *ports: int) -> Iterator[None]:
         for port in ports:
             servers.resume(port)
         servers.await_replicas(2)
-        eventually(lambda: len({servers.offset(port) for port in servers.ports}) == 1, 30, "the replicas catch up")
+        eventually(lambda: len({servers.offset(port) for port in servers.ports}) == 1, 60, "the replicas catch up")
 
 
 def test_a_run_is_opened_only_when_every_replica_has_it_and_a_repeat_is_no_false_success(
@@ -80,7 +80,7 @@ def test_without_any_replica_the_api_is_not_ready_and_says_so(servers: SentinelS
     ports = servers.replicas()
     for port in ports:
         servers.kill(port)
-    eventually(lambda: api.call("GET", "/ready", token=None).status_code == 503, 30, "not ready")
+    eventually(lambda: api.call("GET", "/ready", token=None).status_code == 503, 60, "not ready")
     assert api.lease().status_code == 503
     for port in ports:
         servers.start(port)
@@ -103,7 +103,7 @@ def test_a_failover_that_lost_only_what_was_not_acknowledged_withholds_no_machin
     for port in replicas:
         servers.start(port)
     servers.await_master(old)
-    eventually(lambda: api.lease().status_code == 201, 30, "the lease is taken up")  # 201: it was lost
+    eventually(lambda: api.lease().status_code == 201, 60, "the lease is taken up")  # 201: it was lost
     assert "withheld" not in api.call("GET", "/ready", token=None).json
     assert "bringup_withheld 0.0" in api.call("GET", "/metrics").text
     servers.start(old)

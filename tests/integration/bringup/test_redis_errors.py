@@ -115,11 +115,11 @@ def test_a_full_disk_is_waited_for(own_redis: RedisServer, own: Settings) -> Non
     keeper = connect(own)
     keeper.config_set("appendfsync", "everysec")  # with `always` a full disk ends redis-server
     with own_redis.full_disk():
-        eventually(lambda: refused_with(own, "MISCONF"), 20, "Redis notices its full disk")
+        eventually(lambda: refused_with(own, "MISCONF"), 60, "Redis notices its full disk")
         for send in WAYS:
             with pytest.raises(RedisRefusesWrites, match="MISCONF"):
                 failing(own, send)
-    eventually(lambda: not refused_with(own, "MISCONF"), 20, "Redis notices that there is space again")
+    eventually(lambda: not refused_with(own, "MISCONF"), 60, "Redis notices that there is space again")
 
 
 def refused_with(own: Settings, code: str) -> bool:
@@ -158,10 +158,10 @@ def test_a_redis_that_a_script_keeps_busy_is_waited_for(own: Settings, send: Sen
     loop.start()
     try:
         with pytest.raises(RedisUnavailable, match="BUSY"):
-            eventually(lambda: failing(own, send) is False, 20, "Redis is busy")
+            eventually(lambda: failing(own, send) is False, 60, "Redis is busy")
     finally:
         keeper.script_kill()
-        loop.join(10)
+        loop.join(60)
 
 
 def endless_script(client: Redis) -> None:
@@ -174,13 +174,13 @@ def test_a_blocked_command_that_is_unblocked_is_waited_for(own: Settings) -> Non
     number = client.client_id()
 
     def unblock() -> None:
-        eventually(lambda: keeper.client_unblock(number, error=True), 20, "the client is blocked")
+        eventually(lambda: keeper.client_unblock(number, error=True), 60, "the client is blocked")
 
     thread = threading.Thread(target=unblock)
     thread.start()
     with pytest.raises(RedisUnavailable, match="UNBLOCKED"):
         failing(own, lambda _: client.blmove("nothing", "nowhere", 4))
-    thread.join(20)
+    thread.join(60)
 
 
 @pytest.mark.parametrize("send", WAYS)

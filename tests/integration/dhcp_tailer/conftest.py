@@ -69,7 +69,7 @@ class Tailer:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture

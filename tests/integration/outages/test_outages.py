@@ -24,7 +24,7 @@ def wait_out(site: Site, seconds: float = LASTS_S) -> None:
 
 
 def await_refusal_of_writes(site: Site) -> None:
-    eventually(lambda: site.ready().status_code == 503, 30, "the API is not ready")
+    eventually(lambda: site.ready().status_code == 503, 60, "the API is not ready")
     assert site.ready().json() == REFUSES_WRITES
     refused = site.put_run()
     assert (refused.status_code, "Retry-After" in refused.headers) == (503, True), refused.text

@@ -51,12 +51,12 @@ def talk(server: Side, client: Side, name: str, crl: Path | None = None) -> byte
         thread.start()
         try:
             with (
-                socket.create_connection(listener.getsockname(), timeout=10) as plain,
+                socket.create_connection(listener.getsockname(), timeout=60) as plain,
                 context(client, server=False).wrap_socket(plain, server_hostname=name) as secure,
             ):
                 return secure.recv(5)
         finally:
-            thread.join(10)
+            thread.join(60)
 
 
 def _serve(listener: socket.socket, made: ssl.SSLContext) -> None:

@@ -55,7 +55,7 @@ class Emulator:
 
     def fail(self, **faults: Any) -> None:
         """What goes wrong from now on; nothing, when nothing is named. See `emulator.Front`."""
-        requests.put(f"{self.address}/test", json=faults, verify=str(self.ca), timeout=5).raise_for_status()
+        requests.put(f"{self.address}/test", json=faults, verify=str(self.ca), timeout=60).raise_for_status()
 
     def refuse(self, method: str, path: str, status: int, message: str = "GeneralError", **more: Any) -> None:
         """The next request of this kind (``times`` of them) gets this answer."""
@@ -64,14 +64,14 @@ class Emulator:
     @property
     def seen(self) -> dict[str, Any]:
         """Requests since the last `fail`, open sessions, logins, the boot override."""
-        found: dict[str, Any] = requests.get(f"{self.address}/test", verify=str(self.ca), timeout=5).json()
+        found: dict[str, Any] = requests.get(f"{self.address}/test", verify=str(self.ca), timeout=60).json()
         return found
 
     @property
     def systems(self) -> dict[str, dict[str, Any]]:
         """Power, medium and override of every system, by UUID."""
         found: dict[str, dict[str, Any]] = requests.get(
-            f"{self.address}/systems", verify=str(self.ca), timeout=30
+            f"{self.address}/systems", verify=str(self.ca), timeout=60
         ).json()
         return found
 
@@ -82,7 +82,7 @@ class Emulator:
 
     def ask(self, path: str = "") -> dict[str, Any]:
         """What the real emulator shows of its system, read without our code."""
-        found = requests.get(self.address + SYSTEM + path, auth=(USER, PASSWORD), verify=str(self.ca), timeout=5)
+        found = requests.get(self.address + SYSTEM + path, auth=(USER, PASSWORD), verify=str(self.ca), timeout=60)
         answer: dict[str, Any] = found.json()
         return answer
 
@@ -116,7 +116,7 @@ def emulated(folder: Path, systems: int = 1) -> Iterator[Emulator]:
         yield found
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait_for(found: Emulator, process: "subprocess.Popen[bytes]", log: Path) -> None:

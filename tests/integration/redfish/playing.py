@@ -131,5 +131,5 @@ def _leave_a_disc(emulator: Emulator, name: str) -> None:
         json={"Image": emulator.image},
         auth=(USER, PASSWORD),
         verify=str(emulator.ca),
-        timeout=30,
+        timeout=60,
     ).raise_for_status()

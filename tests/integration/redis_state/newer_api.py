@@ -38,7 +38,7 @@ class NewerApi:
     def _answer(self, request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name in {"Authorization", "Content-Type"}}
         url = self._origin + request.full_path
-        found = requests.request(request.method, url, data=request.get_data(), headers=headers, timeout=20)
+        found = requests.request(request.method, url, data=request.get_data(), headers=headers, timeout=60)
         kept = {name: value for name, value in found.headers.items() if name in {"Content-Type", "Retry-After"}}
         is_json = "json" in found.headers.get("Content-Type", "")
         content = json.dumps(with_more(found.json())).encode() if is_json else found.content

@@ -29,7 +29,7 @@ def remembered(site: Filled) -> int:
 
 
 def await_remembered(site: Filled) -> None:
-    eventually(lambda: remembered(site) == number(site), 10, "the API host remembers every change")
+    eventually(lambda: remembered(site) == number(site), 60, "the API host remembers every change")
 
 
 def test_an_older_backup_is_noticed_by_every_process_and_after_a_restart(filled: Filled) -> None:
@@ -111,15 +111,15 @@ def test_a_second_host_sees_what_the_first_has_noticed(filled: Filled) -> None:
         )
     try:
         url = f"http://127.0.0.1:{port}/api/v1/ready"
-        eventually(lambda: answers(url), 30, "the second host serves")
+        eventually(lambda: answers(url), 60, "the second host serves")
         assert "has lost 1 changes" in answers(url)
     finally:
         second.terminate()
-        second.wait(20)
+        second.wait(60)
 
 
 def answers(url: str) -> str:
     try:
-        return requests.get(url, timeout=5).text
+        return requests.get(url, timeout=60).text
     except requests.ConnectionError:
         return ""

@@ -119,7 +119,7 @@ def test_an_older_worker_and_older_commands_work_with_the_next_version_of_the_ap
             made.start("simulate", "--boot-seconds", "0.2", "--check-seconds", "0.2")
             made.start("work")
             enqueue_as_the_next_version(connect_redis(made.settings_of("tailer"), tls.ClientContexts(), name="tests"))
-            found = pipeline.await_run(made, lambda run: run.closed_at, 60)
+            found = pipeline.await_run(made, lambda run: run.closed_at)
             assert found.state is RunState.PASSED
             for command in (["runs"], ["devices"], ["run", "show", found.run_id], ["explain", "sim-001"]):
                 assert "sim-001" in made.command(*command).stdout

@@ -14,7 +14,7 @@ def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ def _start(folder: Path, command: str, variables: Mapping[str, str]) -> subproce
         env=environ | {"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

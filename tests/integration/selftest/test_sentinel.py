@@ -41,7 +41,7 @@ def test_the_master_is_asked_wherever_it_is(servers: SentinelSet) -> None:
 def test_a_missing_replica_is_seen(servers: SentinelSet) -> None:
     away = servers.replicas()[0]
     servers.kill(away)
-    eventually(lambda: finding(servers, "1d").status is Status.WARN, 30, "the self-test sees it")
+    eventually(lambda: finding(servers, "1d").status is Status.WARN, 60, "the self-test sees it")
     assert "1 of 2 replicas" in finding(servers, "1d").message
     servers.start(away)
     servers.await_replicas(2)

@@ -47,7 +47,7 @@ class ServedApi:
         """A client, once the server answers."""
         settings = load(environ=self.variables, env_file=self._folder / "empty.env").settings
         client = ApiClient(settings, tls.ClientContexts())
-        deadline = time.monotonic() + 45
+        deadline = time.monotonic() + 60
         while True:
             try:
                 client.get("/health", Health)

@@ -143,7 +143,7 @@ def test_no_log_at_any_level_shows_the_secret_or_the_token(
         broken.sendall(f"GET {path} HTTP/9.9\r\nHost: x\r\n\r\n".encode())
         broken.recv(100)
     served.process.terminate()
-    served.process.wait(10)
+    served.process.wait(60)
     log = served.log.read_text()
     assert "/api/v1/images/***/bringup-validation.iso" in log
     assert path.split("/")[4] not in log
@@ -258,7 +258,7 @@ def test_an_image_that_cannot_be_served_is_named_before_anything_listens(
     start_api: StartApi, variables: dict[str, str], message: str
 ) -> None:
     served = start_api(**variables)
-    assert served.process.wait(30) == 2
+    assert served.process.wait(60) == 2
     log = served.log.read_text()
     assert message in log
     assert "Traceback" not in log
@@ -294,5 +294,5 @@ def opened_for_its_reader(fifo: Path) -> int:
             found.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
         return bool(found)
 
-    eventually(opens, 20, "the new build is read")
+    eventually(opens, 60, "the new build is read")
     return found[0]

@@ -48,7 +48,7 @@ def fetch(site: Site, url: str, *, token: str = "") -> tuple[int, bytes]:
     """As a BMC that checks whom it asks, and has no certificate."""
     context = ssl.create_default_context(cafile=site.store.ca_certificate)
     target = urlsplit(url)
-    connection = http.client.HTTPSConnection("127.0.0.1", target.port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", target.port, timeout=60, context=context)
     try:
         connection.request("GET", target.path, headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
@@ -65,7 +65,7 @@ def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "bringup", "images"], cwd=site.folder, env=environ, stdout=log, stderr=log
         )
-    deadline = time.monotonic() + 45
+    deadline = time.monotonic() + 60
     while b"Listening at" not in (site.folder / "images.log").read_bytes() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -73,7 +73,7 @@ def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def check_image(body: bytes, given: RunMedia, ca: Path) -> None:
@@ -115,7 +115,7 @@ def check_that_nothing_else_is_open(site: Site, given: RunMedia, api_port: int) 
     for path in ("runs", f"runs/{RUN}", "devices", "queues", "ready", "openapi.json"):
         assert fetch(site, url._replace(path=f"/api/v1/{path}").geturl(), token=token)[0] == 404
     assert fetch(site, url._replace(path="/api/v1/health").geturl())[0] == 200
-    with socket.create_connection(("127.0.0.1", url.port or 0), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", url.port or 0), timeout=60) as plain:
         plain.sendall(f"GET {url.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert b"200" not in plain.recv(4096)[:20]
 
@@ -157,7 +157,7 @@ def test_a_renewed_certificate_is_shown_to_bmcs_without_a_restart(site: Site) ->
 def shown(site: Site, port: str) -> bytes:
     context = ssl.create_default_context(cafile=site.store.ca_certificate)
     with (
-        socket.create_connection(("127.0.0.1", int(port)), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", int(port)), timeout=60) as raw,
         context.wrap_socket(raw, server_hostname="127.0.0.1") as wrapped,
     ):
         return wrapped.getpeercert(binary_form=True) or b""

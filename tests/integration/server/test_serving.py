@@ -91,7 +91,7 @@ def test_it_starts_again_after_its_master_was_killed(start_api: StartApi) -> Non
     first.process.wait()
     second = start_api(callback_api_port=str(first.port))
     first.log.write_bytes(b"")
-    deadline = time.monotonic() + 45
+    deadline = time.monotonic() + 60
     while "Listening at" not in second.log.read_text():
         assert second.process.poll() is None, second.log.read_text()
         assert time.monotonic() < deadline
@@ -102,7 +102,7 @@ def test_a_port_in_use_is_one_message_and_no_traceback(start_api: StartApi) -> N
     first = start_api()
     first.await_health()
     second = start_api(callback_api_port=str(first.port))
-    assert second.process.wait(45) == 2
+    assert second.process.wait(60) == 2
     text = second.log.read_text()
     assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in text
     assert "Traceback" not in text
@@ -120,6 +120,6 @@ def test_what_it_cannot_serve_without_is_named_before_it_listens(
     start_api: StartApi, variables: dict[str, str], message: str
 ) -> None:
     served = start_api(**variables)
-    assert served.process.wait(45) == 2
+    assert served.process.wait(60) == 2
     assert message in served.log.read_text()
     assert "Traceback" not in served.log.read_text()

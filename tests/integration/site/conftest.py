@@ -125,7 +125,7 @@ class SeveralHosts:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -56,7 +56,7 @@ class OpenConnection:
         context = ssl.create_default_context(cafile=settings.path_of("api_tls_ca"))
         context.load_cert_chain(settings.path_of("api_client_cert"), settings.path_of("api_client_key"))
         url = urlsplit(settings.api_url)
-        self._connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=10, context=context)
+        self._connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=60, context=context)
         self._connection.connect()
         self._socket = self._connection.sock
 

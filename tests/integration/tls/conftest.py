@@ -51,7 +51,7 @@ class Caller:
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
         """Status and body. Raises OSError when TLS refuses us."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.context())
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.context())
         headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
         try:
             connection.request(method, PREFIX + path, None if body is None else json.dumps(body), headers)

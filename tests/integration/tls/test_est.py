@@ -27,7 +27,7 @@ PKCS10 = {"Content-Type": "application/pkcs10"}
 def est(
     caller: Caller, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[HTTPResponse, bytes]:
-    connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=10, context=caller.context())
+    connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=60, context=caller.context())
     try:
         connection.request(method, path, body, headers={**PKCS10, **headers} if body is not None else {})
         answer = connection.getresponse()

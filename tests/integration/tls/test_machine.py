@@ -69,7 +69,7 @@ def test_an_artifact_is_stored_and_read_with_what_the_roles_of_redis_allow(stric
 
 def send(caller: Caller, method: str, path: str, token: str = "", body: bytes | None = None) -> tuple[int, Any]:
     """With text instead of JSON."""
-    connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=30, context=caller.context())
+    connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=60, context=caller.context())
     headers = {"Authorization": f"Bearer {token or caller.token}", "Content-Type": "text/plain"}
     connection.request(method, PREFIX + path, body, headers)
     answer = connection.getresponse()

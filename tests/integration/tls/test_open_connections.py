@@ -24,7 +24,7 @@ class KeptAlive:
     """One connection, used again and again."""
 
     def __init__(self, caller: Caller) -> None:
-        self._connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=10, context=caller.context())
+        self._connection = http.client.HTTPSConnection("127.0.0.1", caller.port, timeout=60, context=caller.context())
         self._connection.connect()
         self._sock = self._connection.sock
 

@@ -18,7 +18,7 @@ EVERY_S = 0.01
 def _served(caller: Caller) -> bytes:
     """The certificate that the API presents now (DER)."""
     with (
-        socket.create_connection(("127.0.0.1", caller.port), 5) as raw,
+        socket.create_connection(("127.0.0.1", caller.port), 60) as raw,
         caller.context().wrap_socket(raw, server_hostname="127.0.0.1") as secured,
     ):
         found = secured.getpeercert(binary_form=True)
@@ -53,7 +53,7 @@ class Load:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
 
 
 @pytest.mark.parametrize("arguments", [["--force"], ["--force", "--rekey"]])
@@ -77,7 +77,7 @@ def test_with_a_broken_file_the_last_good_one_stays_in_force(strict: Served, nam
     _replace(path, content)
     try:
         with (
-            socket.create_connection(("127.0.0.1", caller.port), 5) as raw,
+            socket.create_connection(("127.0.0.1", caller.port), 60) as raw,
             context_made_before.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
         ):
             assert secured.getpeercert(binary_form=True) == before

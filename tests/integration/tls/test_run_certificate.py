@@ -93,7 +93,7 @@ def test_a_command_that_hangs_leaves_room_for_every_other_request(site: Site, tm
     with serving(site, hanging, API_THREADS="2") as served, ThreadPoolExecutor(1) as first:
         waiting = first.submit(minted, served, run_of(3))
         try:
-            eventually(began.exists, 15, "the command runs")
+            eventually(began.exists, 60, "the command runs")
             status, problem = minted(served, run_of(4))
             assert (status, problem["type"]) == (503, "urn:bringup:unavailable")
             assert "RUN_CERTIFICATE_COMMAND" in problem["detail"]

@@ -78,7 +78,7 @@ class Thief:
     def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         context = self.worker.context()
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.worker.port, timeout=30, context=context, source_address=(ITS_ADDRESS, 0)
+            "127.0.0.1", self.worker.port, timeout=60, context=context, source_address=(ITS_ADDRESS, 0)
         )
         try:
             connection.request(method, path, body, headers)

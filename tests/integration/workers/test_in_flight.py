@@ -163,12 +163,12 @@ def test_a_live_execution_is_never_requeued(records: Records) -> None:
 
     def slow(_task: object, *, run_id: str) -> None:
         entered.set()
-        assert leave.wait(20), run_id
+        assert leave.wait(60), run_id
 
     worker = records.worker(slow)
     thread = threading.Thread(target=records.work_once, args=(worker,), daemon=True)
     thread.start()
-    assert entered.wait(5)
+    assert entered.wait(60)
     reaper = Reaper(records.redis, records.queues)
     reaper._silent = Suspects(0)
     in_flight.beat(records.redis, worker.running())
@@ -177,7 +177,7 @@ def test_a_live_execution_is_never_requeued(records: Records) -> None:
     assert reaper.requeue_in_flight() == [BOOT_ID]
     assert reaper.requeue_in_flight() == []
     leave.set()
-    thread.join(5)
+    thread.join(60)
 
 
 def test_what_has_expired_is_forgotten(records: Records) -> None:
@@ -200,13 +200,13 @@ def test_two_reapers_at_once_put_a_job_back_once(records: Records) -> None:
 
     def reap(reaper: Reaper) -> None:
         reaper._silent = Suspects(0)
-        barrier.wait(5)
+        barrier.wait(60)
         done.extend(reaper.requeue_in_flight())
 
     threads = [threading.Thread(target=reap, args=(reaper,)) for reaper in reapers]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert done == [BOOT_ID]
     assert records.redis.lrange("rq:queue:boots", 0, -1) == [BOOT_ID.encode()]

@@ -26,7 +26,7 @@ def connections(site: Site) -> int:
 
 def assert_told_once(worker: WorkerProcess, outages: int) -> None:
     assert worker.log.count("waiting for Redis;") == outages, worker.log
-    eventually(lambda: worker.log.count("Redis is back") == outages, 20, "it reports that it works again")
+    eventually(lambda: worker.log.count("Redis is back") == outages, 60, "it reports that it works again")
     assert "Traceback" not in worker.log, worker.log
 
 

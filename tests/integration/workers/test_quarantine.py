@@ -70,12 +70,12 @@ def test_a_zlib_bomb_is_quarantined_and_takes_no_memory(site: Site, start_worker
 
 def test_a_worker_short_of_file_descriptors_quarantines_no_lease(site: Site, start_worker: StartWorker) -> None:
     worker = start_worker(site).ready()
-    eventually(lambda: len(site.redis.client_list()) > 10, 20, "its threads listen")
+    eventually(lambda: len(site.redis.client_list()) > 10, 60, "its threads listen")
     with no_more_files(worker):
         site.redis.client_kill_filter(_type="normal", skipme=True)  # it must connect anew, and cannot
         for number in range(4):
             site.queues.add_lease(site.lease(number))
-        eventually(lambda: "waiting for" in worker.log, 20, "it logs what it is short of")
+        eventually(lambda: "waiting for" in worker.log, 60, "it logs what it is short of")
         assert "oo many open files" in worker.log
     for number in range(4):
         eventually(lambda n=number: site.known(n), 60, f"lease {number} is served")  # type: ignore[misc]
