@@ -86,7 +86,7 @@ def status(context: Context, output: Output) -> None:
     with open_session(settings, wait_s=_WAIT_S) as session:
         remember(session, {name: found.last(host) for name, host in registry.hosts.items()})
     listed = rows(store_of(settings), registry, found, renew_days=settings.renew_days)
-    trusted = decide.trusted_by(store_of(settings))
+    trusted = decide.trusted_by(store_of(settings), {name: view.report for name, view in found.reports.items()})
     for row in listed:
         row["trusts"] = trusted.get(row["host"], [])
     if output == "json":
@@ -151,4 +151,6 @@ def _reports(settings: Settings) -> Mapping[str, HostView]:
 def _cell(value: object) -> object:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(value, dict):  # of a join
+        return f"{_cell(value['at'])} from {value['address']}"
+    return ", ".join(str(_cell(one)) for one in value) if isinstance(value, list) else value

@@ -203,10 +203,18 @@ def read_reports(store: Store) -> Reports:
 _FILE = "site-reports.json"
 
 
-def trusted_by(store: Store) -> dict[str, list[str]]:
-    """The names of the CAs that each host has reported to trust. Raises Damaged, NotSetUp."""
+def trusted_by(store: Store, newest: Reports) -> dict[str, list[str]]:
+    """The names of the CAs that each host has reported to trust.
+
+    Args:
+        store: of the CA, with the reports that its timer has kept.
+        newest: those of the API, where it answers.
+
+    Raises:
+        Damaged, NotSetUp: the CA cannot be read.
+    """
     names = {_digest(one): one.subject.rfc4514_string().removeprefix("CN=") for one in store.authorities()}
-    reports = read_reports(store)
+    reports = {**read_reports(store), **newest}
     return {host: [names.get(one, f"another, {one[:12]}") for one in found.anchors] for host, found in reports.items()}
 
 

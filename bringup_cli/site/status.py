@@ -52,7 +52,7 @@ def rows(store: Store, registry: Registry, seen: Seen, *, renew_days: int) -> li
             "roles": list(host.roles),
             "state": f"revoked {host.revoked_at:%Y-%m-%d %H:%M}" if host.revoked_at else "enrolled",
             "days_left": None if host.revoked_at else _days_left(store, host, seen),
-            "joined": ", ".join(f"{one.at:%Y-%m-%d %H:%M} from {one.address}" for one in _joins(seen, host)) or None,
+            "joined": [{"at": one.at, "address": one.address} for one in _joins(seen, host)],
             "last_seen": seen.last(host),
             "due": list(_due(store, host, seen, renew_days)),
         }

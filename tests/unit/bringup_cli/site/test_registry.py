@@ -168,7 +168,7 @@ def test_the_status_shows_who_has_joined_and_warns_of_a_file_that_two_have_used(
         return rows(ca.store, registry, Seen(None, {"w1": report_of(*joins)}, NOW), renew_days=1)[0]
 
     once = row(join_of(1, "10.20.0.12"))
-    assert once["joined"] == f"{NOW:%Y-%m-%d %H:%M} from 10.20.0.12"
+    assert once["joined"] == [{"at": NOW, "address": "10.20.0.12"}]
     assert once["due"] == []
     (warning,) = cast("list[str]", row(join_of(1, "10.20.0.12"), join_of(2, "198.51.100.9"))["due"])
     assert "joined 2 times with one file, from 10.20.0.12 and 198.51.100.9" in warning
