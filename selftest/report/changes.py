@@ -23,8 +23,11 @@ def changes(before: Iterable[CaseResult], now: Iterable[CaseResult]) -> Mapping[
     found = {}
     for one in now:
         was = old.get(one.case.id)
-        same = was is not None and was.status is one.finding.status
-        if not same or (one.finding.status not in _GOOD and was.message != one.finding.message):
+        if (
+            was is None
+            or was.status is not one.finding.status
+            or (one.finding.status not in _GOOD and was.message != one.finding.message)
+        ):
             found[one.case.id] = was.status.value if was else NEW
     return found
 

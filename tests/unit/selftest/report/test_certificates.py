@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
+from pki.names import Identity, Role
 from pki.store import Store
 from selftest.checks.certificates import judged_files
 from selftest.report import certificates
@@ -86,7 +87,7 @@ def test_the_section_has_the_dates_of_each_certificate(make_results: MakeResults
 def test_every_finding_is_a_row(make_results: MakeResults, store: Store) -> None:
     for number in range(12):
         with kit.open_session(store) as session:
-            session.issue(kit.Identity(kit.Role.WORKER, f"w{number}"), ())
+            session.issue(Identity(Role.WORKER, f"w{number}"), ())
             session.commit()
     target = _target(make_results)
     lines = section(target)

@@ -1,6 +1,7 @@
 """Ready for production: only with both flags on, by checks that were all made and all good; the posture in words."""
 
 import pytest
+from pydantic import SecretStr
 
 from pki.check import fail, info, skip, warn
 from pki.store import Store
@@ -52,7 +53,7 @@ def test_what_another_host_must_ask_is_named_and_is_no_reason(make_results: Make
 
 
 def test_a_weak_secret_is_a_reason(make_results: MakeResults) -> None:
-    results = make_results(api_token=make_results().target.settings.api_token.__class__("abcabcabcabcabcabcabc"))
+    results = make_results(api_token=SecretStr("abcabcabcabcabcabcabc"))
     assert list(blockers(results)) == ["API_TOKEN: weak"]
 
 
