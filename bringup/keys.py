@@ -12,6 +12,7 @@ INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host'
 ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
 TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollments)
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
+TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
@@ -31,6 +32,11 @@ def rq_job(job_id: str) -> str:
 def rq_queue(name: str) -> str:
     """List: the ids of the jobs that wait in a queue. rq's own."""
     return f"rq:queue:{name}"
+
+
+def rq_workers(name: str) -> str:
+    """Set: the keys of the workers that have served a queue and did not end in order. rq's own."""
+    return f"rq:workers:{name}"
 
 
 def rq_scheduled(name: str) -> str:

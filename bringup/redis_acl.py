@@ -41,7 +41,7 @@ DEFAULT_USER = "user default off resetpass ~* &* +@all"
 
 ROLES: Mapping[str, RedisRole] = {
     "tailer": RedisRole(
-        ("~rq:job:*", "~rq:queue:leases", "~rq:queues", f"~{keys.BARRIER}"),
+        ("~rq:job:*", "~rq:queue:leases", "~rq:queues", f"~{keys.BARRIER}", f"~{keys.TAILERS}"),
         f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait sadd exists hset expire rpush get set del",
     ),
     "worker": RedisRole(

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bringup import errors, log, model, outages, tls
+from bringup import errors, log, model, outages, tailers, tls
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.queues import Queues
 from bringup.settings import Settings
@@ -13,10 +14,14 @@ from dhcp_tailer.checkpoint import Saver, checkpoint_file, damage, locked, read_
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import BATCH, Follower, open_follower
 from dhcp_tailer.framing import Record
+from dhcp_tailer.heartbeat import Heartbeat
 from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.sources.parser import Parser, parse_record
 from dhcp_tailer.watch import Watcher, watch
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _log = log.get(__name__)
 
@@ -43,8 +48,12 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
         saver = Saver(file, source=parser.name, path=settings.dhcp_path, state=parser.state, accounting=accounting)
         metrics = TextfileMetrics(file.with_suffix(".prom"), parser.name, accounting)
         try:
-            deliver, retry = _delivery(settings, stop)
-            tailer = Tailer(follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics)
+            connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
+            deliver, retry = _delivery(settings, stop, connection)
+            heartbeat = _heartbeat(settings, stop, connection)
+            tailer = Tailer(
+                follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics, heartbeat
+            )
             tailer.run(once=once)
         except Interrupted:
             _log.info("stopped while waiting for Redis")
@@ -76,12 +85,19 @@ def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, fr
     return open_follower(path, parser, checkpoint.position)
 
 
-def _delivery(settings: Settings, stop: Stop) -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
+def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> Heartbeat:
+    def send(report: tailers.TailerReport) -> None:
+        with redis_errors(settings):
+            tailers.put_report(connection, report)
+
+    return Heartbeat(send, source=settings.dhcp_source, path=str(settings.dhcp_path), stop=stop)
+
+
+def _delivery(settings: Settings, stop: Stop, connection: "Redis") -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
     """The function that puts a lease on the queue, and the retry that waits until that is possible.
 
     Redis is asked at once: a wrong password must not wait for the first lease.
     """
-    connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
     queues = Queues(connection)
 
     def probe() -> None:
@@ -116,6 +132,7 @@ class Tailer:
         accounting: counts the outcomes.
         filters: decide which leases lead to a run.
         metrics: for Prometheus.
+        heartbeat: reports to Redis.
     """
 
     follower: Follower
@@ -128,6 +145,7 @@ class Tailer:
     accounting: Accounting
     filters: Filters = field(default_factory=Filters)
     metrics: TextfileMetrics | None = None
+    heartbeat: Heartbeat | None = None
 
     def run(self, *, once: bool = False) -> None:
         """Work until asked to stop; with ``once``, until the end of the file.
@@ -188,3 +206,5 @@ class Tailer:
     def _measure(self, *, now: bool = False) -> None:
         if self.metrics:
             self.metrics.write(lag_bytes=self.follower.lag_bytes, readable=not self.follower.unavailable, now=now)
+        if self.heartbeat and not self.stop.requested:
+            self.heartbeat.beat(lag_bytes=self.follower.lag_bytes, problem=self.follower.unavailable)

@@ -16,6 +16,8 @@ from bringup.wire.run import MachineIdentity, Run, RunFields, TimelineEntry
 
 # Made once: to build an adapter takes longer than to read the value.
 _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
+# Of an entry of the inventory: where the BMC is, and how it proves itself.
+_BMC_FIELDS = {"bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify"}
 
 
 class StoredRecord(BaseModel):
@@ -97,6 +99,7 @@ class KnownDevice:
             macs=self.entry.macs if self.entry else seen,
             ip=self.record.ip,
             in_inventory=self.entry is not None,
+            **(self.entry.model_dump(include=_BMC_FIELDS) if self.entry else {}),
             active_run=self.record.active_run,
             last_run=self.record.last_run,
             last_seen_at=self.record.last_seen_at,

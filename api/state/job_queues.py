@@ -1,12 +1,29 @@
 """The queues of jobs and their quarantine, as the API works with them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime, timedelta
+from typing import cast
+
+from rq.utils import utcparse
 
 from api.state.redis import Database
+from bringup import keys
+from bringup.connections.redis_client import redis_now
 from bringup.quarantine import Quarantine, QuarantineEntry
 from bringup.queues import Queues
-from bringup.wire.operator import QueueView
+from bringup.tailers import reports
+from bringup.wire.operator import QueueView, TailerView
+
+# A thread that waits marks itself every 3 s, by its host's clock, which may differ by seconds.
+_ALIVE_WITHIN = timedelta(seconds=60)
+
+
+def _is_alive(record: Mapping[bytes, bytes], since: datetime, in_flight: Set[bytes]) -> bool:
+    """A thread marks itself every few seconds while it waits, and its job while it has one."""
+    beat = record.get(b"last_heartbeat")
+    idle = beat is not None and utcparse(beat.decode()) > since
+    return idle or record.get(b"current_job") in in_flight
 
 
 class JobQueues:
@@ -26,7 +43,30 @@ class JobQueues:
         quarantined = Counter(job.queue for job in quarantine)
         with self._database.errors():
             found = self._queues.counts()
-        return [QueueView(**counts, quarantined=quarantined[counts["name"]]) for counts in found]
+            workers = {counts["name"]: self._workers(counts["name"]) for counts in found}
+        return [
+            QueueView(**counts, quarantined=quarantined[counts["name"]], workers=workers[counts["name"]])
+            for counts in found
+        ]
+
+    def tailers(self) -> list[TailerView]:
+        """The tailers as they have reported last."""
+        with self._database.errors():
+            found, now = reports(self._database.connection)
+        return [TailerView(**one.model_dump(exclude={"at"}), silent_s=(now - one.at).total_seconds()) for one in found]
+
+    def _workers(self, queue: str) -> int:
+        """The worker threads that serve a queue: rq forgets one that was killed after minutes only."""
+        redis = self._database.connection
+        since = redis_now(redis) - _ALIVE_WITHIN
+        marked = cast("list[bytes]", redis.zrangebyscore(keys.EXECUTIONS, since.timestamp(), "+inf"))
+        in_flight = {mark.partition(b":")[0] for mark in marked}
+        known = cast("set[bytes]", redis.smembers(keys.rq_workers(queue)))
+        with redis.pipeline(transaction=False) as pipe:
+            for worker in known:
+                pipe.hgetall(worker.decode())
+            records = cast("list[dict[bytes, bytes]]", pipe.execute())
+        return sum(_is_alive(record, since, in_flight) for record in records)
 
     def quarantined(self) -> list[QuarantineEntry]:
         """All jobs in quarantine, oldest first."""

@@ -22,11 +22,12 @@ _MOST_JOBS = 1000
 @requires(Auth.STAFF)
 @openapi.documented((HTTPStatus.OK, QueueList))
 def list_queues() -> Response:
-    """How many jobs the queues hold, and which are in quarantine: the oldest 1000."""
+    """How many jobs the queues hold, who fills and serves them, and what is in quarantine: the oldest 1000."""
     queues = services().queues
     jobs = queues.quarantined()
     quarantine = tuple(map(_view, jobs[:_MOST_JOBS]))
-    return body.respond(QueueList(queues=tuple(queues.counts(jobs)), quarantine=quarantine))
+    found = QueueList(queues=tuple(queues.counts(jobs)), quarantine=quarantine, tailers=tuple(queues.tailers()))
+    return body.respond(found)
 
 
 @bp.post("/queues/requeue")

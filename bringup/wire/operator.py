@@ -47,6 +47,11 @@ class DeviceView(Message):
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # as its BMC showed it at the first contact
+    # Where the inventory says that its BMC is, and how that proves itself.
+    bmc: str | None = None
+    bmc_ca: str | None = None
+    bmc_fingerprint: str | None = None
+    bmc_verify: bool = True
 
 
 class DeviceEvent(Message):
@@ -98,6 +103,7 @@ class QueueView(Message):
     scheduled: int
     failed: int
     quarantined: int = 0
+    workers: int | None = None  # threads that serve it; None: the API is of a version that does not count them
 
 
 class QuarantinedJob(Message):
@@ -109,8 +115,27 @@ class QuarantinedJob(Message):
     at: AwareDatetime
 
 
+class TailerView(Message):
+    """A tailer, which fills the queue of leases, as it has reported last.
+
+    Args:
+        silent_s: seconds since it reported; it does so every ten.
+        problem: why its file cannot be read; empty if it can.
+        behind_s: seconds for which there has been something to read without a break.
+    """
+
+    host: str
+    source: str
+    path: str
+    version: str
+    silent_s: float
+    problem: str = ""
+    behind_s: float = 0.0
+
+
 class QueueList(Message):
-    """Every queue of bringup, and the jobs in quarantine, oldest first."""
+    """Every queue of bringup, the jobs in quarantine, oldest first, and the tailers of the last seven days."""
 
     queues: tuple[QueueView, ...]
     quarantine: tuple[QuarantinedJob, ...] = ()
+    tailers: tuple[TailerView, ...] | None = None  # None: the API is of a version that does not know them

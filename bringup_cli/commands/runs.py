@@ -124,9 +124,15 @@ def _show(found: QueueList, output: Output) -> None:
         return
     print_table(
         "Queues",
-        ("Queue", "Queued", "Started", "Scheduled", "Failed", "Quarantined"),
-        [(q.name, q.queued, q.started, q.scheduled, q.failed, q.quarantined) for q in found.queues],
+        ("Queue", "Queued", "Started", "Scheduled", "Failed", "Quarantined", "Workers"),
+        [(q.name, q.queued, q.started, q.scheduled, q.failed, q.quarantined, q.workers) for q in found.queues],
     )
+    if found.tailers:
+        print_table(
+            "Tailers",
+            ("Host", "File", "Source", "Silent for s", "Behind for s", "Problem"),
+            [(t.host, t.path, t.source, f"{t.silent_s:.0f}", f"{t.behind_s:.0f}", t.problem) for t in found.tailers],
+        )
     if found.quarantine:
         print_table(
             "Quarantine, oldest first",

@@ -116,7 +116,7 @@ def examine_host(settings: Settings, *, static_only: bool) -> int:
         static_only: files and settings alone, where the service that others connect to does not run yet.
     """
     target = TargetInstallation(settings, _TIMEOUT_S)
-    results = _examine(target, _chosen((), settings.roles, static_only=static_only), _live)
+    results = _examine(target, _before_start(settings, static_only=static_only), _live)
     _show_repairs(results)
     _show(results, "text")
     return _EXIT[results.verdict]
@@ -141,6 +141,10 @@ def _examine(target: TargetInstallation, checks: Sequence[Case], report: Callabl
         return Results(target, run(target, checks, report))
     finally:
         target.close()
+
+
+def _before_start(settings: Settings, *, static_only: bool) -> list[Case]:
+    return [case for case in _chosen((), settings.roles, static_only=static_only) if not case.after_start]
 
 
 def _redis_lines(settings: Settings) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from selftest.case import Case
 from selftest.checks import (
     callback_api,
     certificates,
+    chain,
     devices_file,
     host,
     redis_connection,
@@ -28,4 +29,5 @@ CATALOG: tuple[Case, ...] = (
     *redis_revoked.CHECKS,
     *devices_file.CHECKS,
     *host.CHECKS,
+    *chain.CHECKS,
 )

@@ -24,6 +24,7 @@ _KEYS = (
     keys.device("x"),
     keys.CHANGE_NUMBER,
     keys.BARRIER,
+    keys.TAILERS,
     keys.EXECUTIONS,
     keys.QUARANTINE,
     f"{keys.SELFTEST}x",

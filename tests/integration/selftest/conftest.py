@@ -11,6 +11,7 @@ from tests.integration.selftest.site import Site
 def tls_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("tls"), use_tls=True)
     with site.stack:
+        site.start_chain()
         yield site
 
 
@@ -18,4 +19,5 @@ def tls_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def plain_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("plain"), use_tls=False)
     with site.stack:
+        site.start_chain()
         yield site

@@ -27,7 +27,7 @@ from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
 from tests.in_process import QuickStack, command
 
-VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
+VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1", "WORKER_CONCURRENCY": "4"}
 FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
 Changes = Mapping[str, object]
 
@@ -75,6 +75,22 @@ class Site:
         self.stack.start("api")
         self.settings = self.stack.settings_of("worker")
         self.keeper = connect_redis(self.stack.settings_of(ADMINISTRATOR), tls.ClientContexts(), name="keeper")
+
+    def start_chain(self) -> None:
+        """A worker and a tailer, which the API sees; some tests need Redis and the API alone."""
+        (self.folder / "dnsmasq.log").touch()
+        for service in ("work", "tail"):
+            self.stack.start(service)
+        self.await_chain()
+
+    def await_chain(self) -> None:
+        """Until the API sees them."""
+        deadline = time.monotonic() + 90
+        chain = [case for case in CATALOG if case.id.startswith("chain.")]
+        good = {Status.OK, Status.INFO}
+        while {one.finding.status for one in self.tested(cases=chain).outcomes} - good:
+            assert time.monotonic() < deadline, (self.stack.log_of("work"), self.stack.log_of("tail"))
+            time.sleep(0.2)
 
     @property
     def store(self) -> Store:
