@@ -15,6 +15,7 @@ HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
+SWEEP_LOCK = "bringup:executions:sweep"  # string: the lock of the worker process that looks for missing jobs
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
 # String: written where a transaction had nothing to write, so that there is what to wait for.
 BARRIER = "bringup:barrier"

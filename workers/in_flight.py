@@ -9,7 +9,7 @@ would stop all retries for that long. Here each job moves in one transaction, so
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from rq import Queue
 from rq.job import Job, JobStatus
@@ -56,6 +56,30 @@ def dequeued(queue: Queue) -> list[str]:
 def is_started(queue: Queue, job_id: str) -> bool:
     """Whether an execution of this job began and did not end."""
     return any(entry.partition(":")[0] == job_id for entry in started(queue))
+
+
+class Places(NamedTuple):
+    """Where jobs are at one moment, by their ids."""
+
+    waiting_or_running: set[str]
+    failed: set[str]
+
+
+def places(connection: "Redis", queues: Queues) -> Places:
+    """Where the jobs of all queues are: a few commands, however many there are."""
+    each = [queues.queue(kind) for kind in model.JobKind]
+    lists = [key for queue in each for key in (queue.key, queue.intermediate_queue.key)]
+    registries = [queue.scheduled_job_registry.key for queue in each] + [q.started_job_registry.key for q in each]
+    # A transaction, or a job that moves from one place to the next meanwhile would seem to be nowhere.
+    with connection.pipeline(transaction=True) as pipe:
+        for key in lists:
+            pipe.lrange(key, 0, -1)
+        for key in (*registries, *(queue.failed_job_registry.key for queue in each)):
+            pipe.zrange(key, 0, -1)
+        replies: list[list[bytes]] = pipe.execute()
+    found = [{entry.decode(errors="replace").partition(":")[0] for entry in ids} for ids in replies]
+    alive = len(lists) + len(registries)
+    return Places(set().union(*found[:alive]), set().union(*found[alive:]))
 
 
 def exists(queue: Queue, job_id: str) -> bool:

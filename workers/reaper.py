@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rq.worker_registration import clean_worker_registry
 
-from bringup import log, model
+from bringup import keys, log, model
 from bringup.connections.redis_client import check_writes
 from bringup.queues import QUEUE_OF, Queues, job_id_of
 from bringup.wire.run import Run
@@ -26,6 +26,9 @@ _SUSPECT_FOR_S = 4.0
 # Seconds for which a job must have failed before it is enqueued anew: a defect of ours fails again at once, and each
 # failure logs a traceback; this bounds them to one a minute.
 _FAILED_FOR_S = 60.0
+# Seconds for which one process looks for missing jobs: so long nobody does after it was killed. Above
+# _SUSPECT_FOR_S, or no turn would last from the first sight of a missing job to the second.
+_SWEEP_TURN_S = 10
 
 
 class Suspects:
@@ -55,6 +58,8 @@ class Suspects:
 class Reaper:
     """Finds lost jobs and requeues them. Any number of processes may do so: each job moves in one transaction.
 
+    Jobs that are missing altogether are looked for by one process at a time.
+
     Args:
         connection: to Redis.
         queues: whose jobs are looked after.
@@ -66,6 +71,8 @@ class Reaper:
         self._silent = Suspects()
         self._gone = Suspects()
         self._failed = Suspects(_FAILED_FOR_S)
+        # Never released: it ends by itself, and with it the turn of a process that was killed.
+        self._sweep_lock = connection.lock(keys.SWEEP_LOCK, timeout=_SWEEP_TURN_S, thread_local=False)
 
     def requeue_in_flight(self) -> list[str]:
         """Requeue the jobs in flight of workers that died; returns their ids."""
@@ -86,11 +93,16 @@ class Reaper:
             open_runs: asks for the runs that are not closed.
         """
         try:
+            # One process looks for all: what it costs grows with the open runs, and would with the processes, too.
+            if not (self._sweep_lock.owned() or self._sweep_lock.acquire(blocking=False)):
+                self._gone.clear()
+                return []
             needed = {
                 job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.required_jobs
             }
-            failed = {job_id for job_id, (kind, _) in needed.items() if self._has_failed(kind, job_id)}
-            gone = [job_id for job_id, (kind, _) in needed.items() if not self._is_somewhere(kind, job_id)]
+            places = in_flight.places(self._connection, self._queues)
+            failed = needed.keys() & places.failed
+            gone = [job_id for job_id in needed if job_id not in places.waiting_or_running]
             again = [
                 *self._gone.confirmed(job_id for job_id in gone if job_id not in failed),
                 *self._failed.confirmed(job_id for job_id in gone if job_id in failed),
@@ -148,17 +160,3 @@ class Reaper:
         self._connection.zrem(self._queues.queue(kind).failed_job_registry.key, job_id)
         self._queues.add(kind, run_id)
         log.get("reaper").warning("a job that a run needs was gone: enqueued anew", job_id=job_id)
-
-    def _has_failed(self, kind: model.JobKind, job_id: str) -> bool:
-        return self._connection.zscore(self._queues.queue(kind).failed_job_registry.key, job_id) is not None
-
-    def _is_somewhere(self, kind: model.JobKind, job_id: str) -> bool:
-        """Whether the job exists, and waits or runs."""
-        queue = self._queues.queue(kind)
-        # No transaction: a job that moves meanwhile seems gone once, and is enqueued only when it seems gone twice.
-        pipe = self._connection.pipeline(transaction=False)
-        pipe.lpos(queue.key, job_id)
-        pipe.lpos(queue.intermediate_queue.key, job_id)
-        pipe.zscore(queue.scheduled_job_registry.key, job_id)
-        waits = any(place is not None for place in pipe.execute())
-        return (waits or in_flight.is_started(queue, job_id)) and in_flight.exists(queue, job_id)

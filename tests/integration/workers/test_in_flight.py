@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 import redis.exceptions
@@ -210,3 +212,47 @@ def test_two_reapers_at_once_put_a_job_back_once(records: Records) -> None:
         thread.join(60)
     assert done == [BOOT_ID]
     assert records.redis.lrange("rq:queue:boots", 0, -1) == [BOOT_ID.encode()]
+
+
+def test_one_process_looks_for_missing_jobs_and_another_takes_over_when_its_turn_ends(records: Records) -> None:
+    first, second = Reaper(records.redis, records.queues), Reaper(records.redis, records.queues)
+    asked: list[str] = []
+
+    def open_runs_of(name: str) -> Callable[[], list[Run]]:
+        return lambda: asked.append(name) or []  # type: ignore[func-returns-value]
+
+    for _ in range(2):
+        first.enqueue_missing(open_runs_of("first"))
+        second.enqueue_missing(open_runs_of("second"))
+    assert asked == ["first", "first"]
+    assert 0 < records.redis.pttl(keys.SWEEP_LOCK) <= 10_000
+    records.redis.delete(keys.SWEEP_LOCK)  # the first was killed, and its turn has ended
+    second.enqueue_missing(open_runs_of("second"))
+    assert asked == ["first", "first", "second"]
+
+
+@pytest.mark.parametrize("place", ["queue", "intermediate", "scheduled", "started"])
+def test_a_job_that_is_anywhere_is_not_missing(records: Records, place: str) -> None:
+    if place == "scheduled":
+        records.queues.add(JobKind.BOOT, RUN_ID, at=utc_now() + timedelta(hours=1))
+    else:
+        records.queues.add(JobKind.BOOT, RUN_ID)
+    if place in {"intermediate", "started"}:
+        records.redis.lmove("rq:queue:boots", "rq:queue:boots:intermediate")
+    if place == "started":
+        records.redis.zadd(records.boots.started_job_registry.key, {f"{BOOT_ID}:execution": time.time()})
+        records.redis.delete("rq:queue:boots:intermediate")
+    reaper = Reaper(records.redis, records.queues)
+    reaper._gone = Suspects(0)
+    assert reaper.enqueue_missing(lambda: [run_that_owes(JobKind.BOOT)]) == []
+
+
+def test_what_a_look_for_missing_jobs_costs_does_not_grow_with_the_runs(records: Records) -> None:
+    def commands() -> int:
+        return int(records.redis.info("commandstats").get("cmdstat_lrange", {}).get("calls", 0))
+
+    reaper = Reaper(records.redis, records.queues)
+    runs = [run_that_owes(JobKind.BOOT).model_copy(update={"run_id": f"{RUN_ID[:-1]}{n}"}) for n in range(10)]
+    before = commands()
+    reaper.enqueue_missing(lambda: runs)
+    assert commands() - before == 2 * len(JobKind)
