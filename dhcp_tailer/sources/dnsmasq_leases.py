@@ -18,8 +18,8 @@ from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, Skip, malformed
 _CHANGE = re.compile(rb"(?P<at>\d{1,12}) (?P<sign>[+-]) (?P<line>.*)", re.DOTALL)
 # "1795427050 02:00:00:00:00:02 10.88.0.141 bmc-r12u07 00:02:..."; for IPv6 an IAID in place of the MAC.
 _LINE = re.compile(
-    rb"(?P<ends>\d{1,12}) (?:(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})|(?P<other>\S{1,80})) "
-    rb"(?P<ip>[0-9a-f.:]{2,45}) (?P<name>\S+) (?P<id>\S+)"
+    rb"(?P<ends>\d{1,12}) (?:(?P<mac>[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})|(?P<other>\S{1,80})) "
+    rb"(?P<ip>[0-9a-fA-F.:]{2,45}) (?P<name>\S+) (?P<id>\S+)"
 )
 _INFINITE = 0  # a lease without an end
 
@@ -67,13 +67,14 @@ class DnsmasqLeases:
         at, text = int(change["at"]), change["line"].decode("utf-8", "surrogateescape")
         line = _LINE.fullmatch(change["line"])
         if change["sign"] == b"-":
-            return self._vanished(at, text, line)
+            return self._vanished(at, text)
         if line is None:
             self._reported[text] = _Reported(text)
             return NOT_A_LEASE if text.startswith("duid ") or not text.strip() else malformed("not a lease of dnsmasq")
         try:
             return self._appeared(at, text, line)
         except errors.LeaseFormatError as error:
+            self._reported[text] = _Reported(text)  # by its text: it has no address that can be trusted
             return malformed(error)
 
     def state(self) -> JsonValue:
@@ -88,34 +89,42 @@ class DnsmasqLeases:
     def _appeared(self, at: int, text: str, line: re.Match[bytes]) -> model.LeaseEvent | Skip:
         ip, mac = line["ip"].decode("ascii"), _mac(line)
         ends = int(line["ends"])
-        known = self._reported.get(ip)
         lease = _Reported(text, mac, at if ends == _INFINITE else ends, None if ends == _INFINITE else ends)
-        self._reported[ip] = lease
         if mac is None:
+            self._reported[ip] = lease
             return NO_MAC
-        return lease_event(
+        event = lease_event(
             mac=mac,
             ip=ip,
-            action=_action(known, lease, at),
+            action=_action(self._reported.get(ip), lease, at),
             starts=utc(lease.starts),
             ends=None if lease.ends is None else utc(lease.ends),
             hostname=None if line["name"] == b"*" else device_text(line["name"]),
             client_id=None if line["id"] == b"*" else device_text(line["id"]),
             source=self.name,
         )
+        self._reported[ip] = lease  # known once it is checked: what cannot be read must not be an event when it is gone
+        return event
 
-    def _vanished(self, at: int, text: str, line: re.Match[bytes] | None) -> model.LeaseEvent | Skip:
-        key = line["ip"].decode("ascii") if line else text
-        known = self._reported.get(key)
-        if known is None or known.line != text:
+    def _vanished(self, at: int, text: str) -> model.LeaseEvent | Skip:
+        line = _LINE.fullmatch(text.encode("utf-8", "surrogateescape"))
+        keys = [text, *([line["ip"].decode("ascii")] if line else [])]
+        key = next((key for key in keys if key in self._reported and self._reported[key].line == text), None)
+        if key is None:
             return NOT_A_LEASE
-        del self._reported[key]
-        if known.mac is None or line is None:
+        known = self._reported.pop(key)
+        if known.mac is None:
             return NOT_A_LEASE
+        try:
+            return self._ended(at, key, known)
+        except errors.LeaseFormatError as error:
+            return malformed(error)  # a checkpoint of version 2.0 may hold what cannot be read
+
+    def _ended(self, at: int, ip: str, known: _Reported) -> model.LeaseEvent:
         expired = known.ends is not None and known.ends <= at
         return lease_event(
             mac=known.mac,
-            ip=key,
+            ip=ip,
             action=model.LeaseAction.EXPIRED if expired else model.LeaseAction.RELEASED,
             starts=utc(known.starts),
             source=self.name,
@@ -130,5 +139,5 @@ def _action(known: _Reported | None, lease: _Reported, at: int) -> model.LeaseAc
 
 def _mac(line: re.Match[bytes]) -> str | None:
     if line["mac"]:
-        return str(line["mac"], "ascii")
+        return str(line["mac"], "ascii").lower()
     return mac_in(str(line["id"], "ascii", "replace"))

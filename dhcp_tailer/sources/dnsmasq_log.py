@@ -123,7 +123,7 @@ class DnsmasqLog(LogParser):
         name = message["rest"] or b""
         if ip is None or b" " in name:
             raise LeaseFormatError("a DHCPACK that is not one address, one MAC and at most one name")
-        starts = self._clock.time(found)
+        starts = self._time(found)
         known = self._transactions.close(xid, mac) if xid else Transaction(mac)
         action = self._clients.acknowledged(mac, ip)
         if action is None:
@@ -144,9 +144,7 @@ class DnsmasqLog(LogParser):
     ) -> LeaseEvent | Skip:
         if message["rest"]:
             return Skip("a DHCPRELEASE that had no effect")
-        event = lease_event(
-            mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._clock.time(found), source=self.name
-        )
+        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(found), source=self.name)
         self._clients.releases(mac)
         return event
 
@@ -163,7 +161,7 @@ class DnsmasqLog(LogParser):
             return Skip("a DHCPv6 release, which names no address")
         elif ip and b" " not in (name := message["rest"] or b""):
             action = self._clients.acknowledged(client, ip)
-            starts, source = self._clock.time(found), self.name
+            starts, source = self._time(found), self.name
             return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=source)
         return NOT_A_LEASE
 

@@ -86,7 +86,7 @@ class IscLog(LogParser):
 
     def _acknowledged(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent:
         ip = message["ip"].decode("ascii")
-        starts = self._clock.time(found)
+        starts = self._time(found)
         action = self._clients.acknowledged(client_of(mac, ip), ip)
         name = message.groupdict().get("name") or b""
         return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=self.name)
@@ -95,9 +95,7 @@ class IscLog(LogParser):
         if message.groupdict().get("found") == b"not found":
             return Skip("a release that had no effect")
         ip = message["ip"].decode("ascii")
-        event = lease_event(
-            mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._clock.time(found), source=self.name
-        )
+        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(found), source=self.name)
         self._clients.releases(client_of(mac, ip))
         return event
 

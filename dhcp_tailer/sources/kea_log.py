@@ -95,7 +95,7 @@ class KeaLog(LogParser):
             return self._clock.iso(own)
         if found["stamp"] is None:
             raise errors.LeaseFormatError("a lease of Kea without a time; add %D to the pattern of its logger")
-        return self._clock.time(found)
+        return super()._time(found)
 
 
 def _text_of_docker(record: bytes) -> bytes:

@@ -93,8 +93,11 @@ def circuit_id(sub_options: bytes) -> str | None:
 
 
 def utc(seconds: int) -> datetime:
-    """A time in seconds since the epoch."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """A time in seconds since the epoch. Raises LeaseFormatError."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise errors.LeaseFormatError("a time before the year 1 or after 9999") from None
 
 
 def json_time(name: str, value: object) -> datetime:

@@ -109,10 +109,13 @@ class LogParser:
         last, second = kept.clock
         self._clock = LogClock(self._now, self._zone, last, second=second)
 
-    def _pass(self, header: re.Match[bytes]) -> None:
+    def _time(self, found: re.Match[bytes]) -> datetime:
+        return self._clock.time(found)
+
+    def _pass(self, found: re.Match[bytes]) -> None:
         """Note the time of a line that is no lease: the clock follows every line that has one."""
         with suppress(LeaseFormatError):
-            self._clock.time(header)
+            self._time(found)
 
 
 class _LeaseFileState(BaseModel):

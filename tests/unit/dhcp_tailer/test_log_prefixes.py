@@ -95,6 +95,14 @@ def test_a_lease_of_kea_behind_what_is_not_known_is_malformed_and_never_silent(p
     assert parsed.malformed
 
 
+def test_an_offer_of_kea_without_a_time_is_noted_all_the_same() -> None:
+    source = kea()
+    offer = BODY.replace("LEASE_ALLOC", "LEASE_OFFER")
+    parsed = [source.parse(f"{KEA['plain']}{BODY}".encode()), source.parse(f"INFO  {offer}".encode())]
+    assert isinstance(parsed[1], Skip)
+    assert getattr(source.parse(f"{KEA['plain']}{BODY}".encode()), "action", None) == "assigned"
+
+
 def test_a_time_with_a_zone_counts_before_one_without() -> None:
     line = f"2026-11-23T11:13:02.1Z stdout F 2026-11-23 20:13:02.1 INFO  {BODY}"
     event = kea(ZoneInfo("Europe/Berlin")).parse(line.encode())
