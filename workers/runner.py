@@ -45,28 +45,21 @@ def threads_of(concurrency: int) -> dict[JobKind, int]:
 
 
 class LoopErrors:
-    """Logs unexpected errors of loops, with their traceback; the same error of a loop once a minute.
+    """Logs unexpected errors of loops, with their traceback; the same error of a loop once a minute."""
 
-    Args:
-        logger: name of the logger.
-        clock: seconds that only go forward.
-    """
-
-    def __init__(self, logger: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._logger = logger
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = Lock()  # without it two threads that fail together would both log
         self._again_at: dict[tuple[str, type[BaseException]], float] = {}
 
     def report(self, loop: str, error: BaseException) -> None:
         """``loop`` failed with ``error`` and continues."""
-        now = self._clock()
+        now = time.monotonic()
         key = (loop, type(error))
         with self._lock:
             if now < self._again_at.get(key, now):
                 return
             self._again_at[key] = now + _LOG_AGAIN_AFTER_S
-        log.get(self._logger).error("this loop failed and goes on", loop=loop, exc_info=error)
+        log.get("workers").error("this loop failed and goes on", loop=loop, exc_info=error)
 
 
 class Runner:
@@ -92,7 +85,7 @@ class Runner:
         self._stopping = Event()
         self._jobs_ended = Event()
         self._outages = Outages("workers")
-        self._errors = LoopErrors("workers")
+        self._errors = LoopErrors()
 
     def stop(self) -> None:
         """Finish the jobs in flight and end; callable from a signal handler."""
