@@ -9,7 +9,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,8 @@ _log = log.get(__name__)
 # Seconds after which the file is looked at although inotify is silent: network file systems, and links into other
 # directories, send no event. Four looks a second are a few system calls.
 LONGEST_WAIT_S = 0.25
+# Seconds between two looks without inotify: 50 looks a second delay a lease by 10 ms on average.
+_POLL_S = 0.02
 # Bytes of events read at once: several hundred, so that a burst costs one read. The kernel keeps what does not fit.
 _EVENTS_AT_ONCE = 64 * 1024
 
@@ -37,20 +39,11 @@ class Watcher(Protocol):
 
 
 class PollingWatcher:
-    """Returns after a fixed time: works on every file system.
-
-    Args:
-        interval_s: seconds between two looks; 50 looks a second delay a lease by 10 ms on average.
-        sleep: takes seconds.
-    """
-
-    def __init__(self, interval_s: float = 0.02, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._interval_s = interval_s
-        self._sleep = sleep
+    """Returns after a fixed time: works on every file system."""
 
     def wait(self) -> None:
         """Sleep for the interval."""
-        self._sleep(self._interval_s)
+        time.sleep(_POLL_S)
 
 
 class InotifyWatcher:
