@@ -11,7 +11,7 @@ from bringup.tailers import REPORT_EVERY_S, TailerReport
 from dhcp_tailer.retry import Interrupted, Stop
 
 
-class Heartbeat:
+class TailerHeartbeat:
     """Reports every ten seconds; what goes wrong with that stops nothing.
 
     Args:

@@ -14,7 +14,7 @@ from dhcp_tailer.checkpoint import Saver, checkpoint_file, damage, locked, read_
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import BATCH, Follower, open_follower
 from dhcp_tailer.framing import Record
-from dhcp_tailer.heartbeat import Heartbeat
+from dhcp_tailer.heartbeat import TailerHeartbeat
 from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.sources.parser import Parser, parse_record
@@ -85,12 +85,12 @@ def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, fr
     return open_follower(path, parser, checkpoint.position)
 
 
-def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> Heartbeat:
+def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> TailerHeartbeat:
     def send(report: tailers.TailerReport) -> None:
         with redis_errors(settings):
             tailers.put_report(connection, report)
 
-    return Heartbeat(send, source=settings.dhcp_source, path=str(settings.dhcp_path), stop=stop)
+    return TailerHeartbeat(send, source=settings.dhcp_source, path=str(settings.dhcp_path), stop=stop)
 
 
 def _delivery(settings: Settings, stop: Stop, connection: "Redis") -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
@@ -145,7 +145,7 @@ class Tailer:
     accounting: Accounting
     filters: Filters = field(default_factory=Filters)
     metrics: TextfileMetrics | None = None
-    heartbeat: Heartbeat | None = None
+    heartbeat: TailerHeartbeat | None = None
 
     def run(self, *, once: bool = False) -> None:
         """Work until asked to stop; with ``once``, until the end of the file.

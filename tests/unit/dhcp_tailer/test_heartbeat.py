@@ -2,7 +2,7 @@
 
 from bringup.errors import RedisRefused, RedisUnavailable
 from bringup.tailers import REPORT_EVERY_S, TailerReport
-from dhcp_tailer.heartbeat import Heartbeat
+from dhcp_tailer.heartbeat import TailerHeartbeat
 from dhcp_tailer.retry import Stop
 
 
@@ -22,9 +22,9 @@ class Sent(list[TailerReport]):
         self.append(report)
 
 
-def _made() -> tuple[Heartbeat, Sent, Clock]:
+def _made() -> tuple[TailerHeartbeat, Sent, Clock]:
     sent, clock = Sent(), Clock()
-    return Heartbeat(sent.send, source="jsonl", path="/x", stop=Stop(), clock=clock), sent, clock
+    return TailerHeartbeat(sent.send, source="jsonl", path="/x", stop=Stop(), clock=clock), sent, clock
 
 
 def test_it_reports_every_ten_seconds() -> None:
@@ -67,5 +67,5 @@ def test_a_request_to_stop_interrupts_a_report_and_goes_no_further() -> None:
     def hang(_report: TailerReport) -> None:
         stop.interrupt()
 
-    Heartbeat(hang, source="jsonl", path="/x", stop=stop).beat(lag_bytes=0, problem=None)
+    TailerHeartbeat(hang, source="jsonl", path="/x", stop=stop).beat(lag_bytes=0, problem=None)
     assert stop.requested
