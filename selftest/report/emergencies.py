@@ -78,15 +78,17 @@ def procedures(target: TargetInstallation) -> Iterator[Procedure]:
     )
     yield Procedure(
         "A certificate has expired",
-        "On the CA's host; the API and the workers take the new files by themselves, Redis by the command. Where the "
-        "CA itself has expired: `bringup pki setup --force`.",
+        "On the CA's host; the API and the workers take the new files by themselves. Redis does by the command, on its "
+        "own host: `--insecure`, for until then it shows the certificate that has expired. Where the CA "
+        "itself has expired: `bringup pki setup --force`.",
         ("bringup pki renew", keeper, _reload(target), f"{selftest} --only 5"),
         "docs/PKI.md, 7 Renewal",
     )
     yield Procedure(
         "Redis is down, or has lost its data",
         "Start it; put its append-only file back first if it is gone. While Redis has fewer changes than the API "
-        "remembers, no machine is touched. Look at what there is; only if it is right, accept it, on one API host.",
+        "remembers, no machine is touched. Look at what there is; only if it is right, stop the API on one of its "
+        "hosts, and start it once with the last command, which accepts it.",
         (
             "redis-server redis/redis.conf --daemonize yes",
             f"{selftest} --only 1",
@@ -127,4 +129,6 @@ def _reload(target: TargetInstallation) -> str:
         "tls-key-file": root / "redis/redis-key.pem",
         "tls-ca-cert-file": target.store.ca_certificate.absolute(),
     }
-    return "keeper config set " + " ".join(f"{name} {shlex.quote(str(path))}" for name, path in files.items())
+    return "keeper --insecure config set " + " ".join(
+        f"{name} {shlex.quote(str(path))}" for name, path in files.items()
+    )
