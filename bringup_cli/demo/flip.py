@@ -62,6 +62,7 @@ def as_markdown(phases: tuple[Phase, Phase], command: str) -> str:
         f"Made by `{command}`.",
         "It starts redis-server, the API, a worker and the tailer in development mode and runs `bringup selftest`;",
         "then it changes the settings named below, restarts everything, and runs the self-test again.",
+        "Paths are relative to the folder of this installation, which is deleted afterwards.",
     ]
     for phase in phases:
         changed = ", ".join(f"`{name}={value}`" for name, value in phase.settings.items())

@@ -21,6 +21,7 @@ from selftest.report.text import is_command
 _WANTED = {"ENVIRONMENT": "production", "REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
 _BAD = {Status.FAIL, Status.WARN, Status.SKIP}
 _FLAGS_TITLE = "Both flags are on, in production"
+_OF_SECRETS = ("host.files", "host.secrets", "host.git")
 _ENV_FILE = ".env"
 _NOT_A_FILE = {"environment", "default", "unknown"}
 _COMMANDS = "commands"
@@ -93,8 +94,9 @@ def _secrets(results: Results) -> Step:
     exposed = [(path, fix) for path, _, fix in secret_files.files(results) if fix.startswith("YES: ")]
     commands = [_new_secret(results, name) for name in weak] + [fix.removeprefix("YES: ") for _, fix in exposed]
     found = [f"{name} is weak" for name in weak] + [f"{path} is open to others" for path, _ in exposed]
+    found += map(_found, _bad([one for one in results.outcomes if one.case.id.startswith(_OF_SECRETS)]))
     title = "Passwords and tokens are strong, and only their owner can read the files with secrets"
-    return Step(title, blocks=_commands(*commands), found=tuple(found))
+    return Step(title, _OF_SECRETS, _commands(*commands), tuple(found))
 
 
 def _new_secret(results: Results, name: str) -> str:
@@ -143,6 +145,14 @@ def _of_checks(results: Results) -> Iterator[Step]:
             ("3", "5c", "7.api."),
             _commands("BRINGUP_ENV_FILE=.env:redis/api.env bringup api"),
         ),
+        (
+            "Workers and tailer run with these settings, each with the file of its role",
+            ("chain.", "host.version"),
+            _commands(
+                "BRINGUP_ENV_FILE=.env:redis/worker.env bringup work",
+                "BRINGUP_ENV_FILE=.env:redis/tailer.env bringup tail",
+            ),
+        ),
     ):
         if not any(case.id.startswith(shown_by) and case.concerns(results.target.settings.roles) for case in CATALOG):
             continue  # it is the business of other hosts
@@ -172,14 +182,6 @@ def _for_a_person(results: Results) -> Iterator[Step]:
     store, roles = results.target.store, results.target.settings.roles
     for one in elsewhere(results.outcomes):
         yield Step(f"{one.case.id} {one.case.title}: asked on another host. {one.finding.message}", person=True)
-    yield Step(
-        "Worker and tailer were restarted with these settings, each with the file of its role",
-        blocks=_commands(
-            "BRINGUP_ENV_FILE=.env:redis/worker.env bringup work",
-            "BRINGUP_ENV_FILE=.env:redis/tailer.env bringup tail",
-        ),
-        person=True,
-    )
     if store.ca_key.exists():
         title = "The CA key is backed up, and is on no host that runs a service"
         yield Step(title, blocks=_commands(backup_command(store.root)), person=True)

@@ -38,8 +38,12 @@ LAYERS = (
         ("1j", *(f"7.{server}.{case}" for server in ("redis", "api") for case in _BAD_CERTIFICATES)),
     ),
     Claim("password or token", "besides the certificate, for every call", ("1a", "1g", "1i", "7.api.wrong-token")),
+    Claim(
+        "secrets", "only their owners read them, and nobody guesses them", ("host.files", "host.secrets", "host.git")
+    ),
     Claim("rights", "each role can do its work, and no more", ("1h", "2", "3a", "3b", "7.api.roles")),
     Claim("data", "a restart or a failover loses nothing that was acknowledged", ("1c", "1d", "1e", "1f", "3e")),
+    Claim("work", "leases are read, and every queue has a worker", ("chain.", "host.version")),
     Claim("machines", "one inventory, and the certificate of every BMC is checked", ("8",)),
     Claim("clocks", "certificates and deadlines are judged by the same time", ("3c",)),
 )

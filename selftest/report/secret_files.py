@@ -1,6 +1,7 @@
 """How strong passwords and tokens are, and where secrets are kept: never what they are, nor how long exactly."""
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,8 @@ def files(results: Results) -> Iterator[tuple[str, str, str]]:
         except OSError as error:
             yield str(path), "", f"cannot be looked at: {error.strerror}"
         else:
-            yield str(path), f"{mode:04o}", f"YES: chmod go= {path}" if mode & _OTHERS else "no"
+            answer = f"YES: chmod go= {shlex.quote(str(path))}" if mode & _OTHERS else "no"
+            yield str(path), f"{mode:04o}", answer
 
 
 def _paths(results: Results) -> set[Path]:
@@ -70,4 +72,10 @@ def _paths(results: Results) -> set[Path]:
     keys |= {settings.path_of(name) for name in ("redis_tls_key", "api_tls_key", "api_client_key")}
     redis = {path for pattern in _REDIS_FILES for path in _REDIS_FOLDER.glob(pattern)}
     bmcs = set(settings.bmc_credentials_dir.glob("*"))
-    return {path for path in of_settings | keys | redis | bmcs if os.path.lexists(path)}
+    return {_from_here(path) for path in of_settings | keys | redis | bmcs if os.path.lexists(path)}
+
+
+def _from_here(path: Path) -> Path:
+    """Each file once, however it was named: relative where it is below this folder."""
+    whole, here = path.absolute(), Path.cwd()
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole

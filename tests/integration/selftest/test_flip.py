@@ -23,6 +23,9 @@ def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path
     before, after = report.read_text().split("## After: production")
     assert "| 2a Worker connection, plain | ok |" in before
     assert "| 7.redis.plain-text Redis refuses plain text | ok |" in after
+    assert "bringup-demo-" not in before + after, "a path of the folder that is deleted"
+    assert "**Ready for production: yes, by every check that this host can make.**" in after
+    assert "Ready for production: no, because ENVIRONMENT=development; REDIS_USE_TLS=false; API_USE_TLS=false" in before
     assert list(tmp_path.iterdir()) == [report], "it left something behind"
 
 

@@ -30,18 +30,20 @@ def test_after_a_good_run_nothing_is_open_but_what_a_person_must_confirm(make_re
         "Certificates are made, valid and in order",
         "Redis runs with the configuration of these settings (stop it before it is started anew)",
         "The API runs with these settings (and `bringup images`, where it serves them)",
+        "Workers and tailer run with these settings, each with the file of its role",
     ]
-    assert _text(results).count("[x]") == 5
+    assert _text(results).count("[x]") == 6
 
 
 def test_with_the_flags_off_the_two_flags_and_their_lines_come_first(make_results: MakeResults) -> None:
     results = make_results([("2b", warn("no mutual TLS")), ("3b", warn("no HTTPS"))], **DEVELOPMENT)
-    first, certificates, redis, api = open_steps(results)
+    first, certificates, redis, api, workers = open_steps(results)
     assert _lines(first)[:3] == ["ENVIRONMENT=production", "REDIS_USE_TLS=true", "API_USE_TLS=true"]
     assert first.blocks[0].where == ".env"
     assert "bringup pki setup" in _lines(certificates)
     assert {"port 0", "tls-port 6379", "bringup redis-conf --force"} <= set(_lines(redis))
     assert _lines(api) == ["BRINGUP_ENV_FILE=.env:redis/api.env bringup api"]
+    assert "BRINGUP_ENV_FILE=.env:redis/worker.env bringup work" in _lines(workers)
 
 
 def test_the_command_for_the_flags_sets_what_is_missing_and_nothing_else(make_results: MakeResults) -> None:
@@ -88,10 +90,7 @@ def test_what_was_not_asked_for_is_not_done(make_results: MakeResults) -> None:
     made = make_results()
     results = Results(made.target, [one for one in made.outcomes if one.case.id.startswith("1")])
     titles = [step.title for step in open_steps(results)]
-    assert titles == [
-        "Certificates are made, valid and in order",
-        "The API runs with these settings (and `bringup images`, where it serves them)",
-    ]
+    assert [title.partition(" ")[0] for title in titles] == ["Certificates", "The", "Workers"]
 
 
 def test_what_another_host_must_ask_is_listed_and_not_done(make_results: MakeResults) -> None:

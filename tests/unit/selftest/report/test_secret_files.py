@@ -47,9 +47,10 @@ def test_each_file_with_a_secret_is_listed_with_its_mode(
         path.touch(mode=mode)
         path.chmod(mode)
     made = make_results()
-    results = Results(made.target, made.outcomes, {"API_TOKEN": ".env"})
+    results = Results(made.target, made.outcomes, {"API_TOKEN": ".env", "REDIS_PASSWORD": str(tmp_path / ".env")})
     rows = {path: (mode, answer) for path, mode, answer in secret_files.files(results)}
     assert rows[".env"] == ("0640", "YES: chmod go= .env")
     assert rows["redis/users.acl"] == ("0644", "YES: chmod go= redis/users.acl")
     assert rows["redis/worker.env"] == ("0600", "no")
-    assert rows[str(store.ca_key)] == ("0600", "no")
+    assert rows[str(store.ca_key.relative_to(tmp_path))] == ("0600", "no")
+    assert len(rows) == 7, "a file that is named twice is one"
