@@ -16,7 +16,7 @@ from threading import Lock, Timer
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from api.blocking import in_a_thread
-from api.state.redis import Durability
+from api.state.durability import Durability
 from bringup import errors, files, model, outages
 
 # A thousand changes a second for 280,000 years. A file with a higher number is damaged; and at the end of its 64 bits

@@ -18,7 +18,8 @@ from typing import TypeVar
 from api.blocking import in_a_thread
 from api.state.change_memory import ChangeMemory, SeenChanges
 from api.state.changes import Changes, Loss, Recorded
-from api.state.redis import Database, Durability
+from api.state.durability import Durability
+from api.state.redis import Database
 from bringup import errors, files, outages
 from bringup.settings import Settings
 

@@ -13,8 +13,8 @@ import pytest
 from api.services import Services
 from api.state import change_memory
 from api.state.change_memory import ChangeMemory
+from api.state.durability import EVERYSEC_S
 from api.state.installation import ID_FILE, MEMORY_FILE
-from api.state.redis import EVERYSEC_S
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
