@@ -23,6 +23,7 @@ _LISTEN_FIRST_S = 0.25
 # server can fill our memory.
 _ANSWER_BYTES = 4096
 PING = b"PING\r\n"
+UNKNOWN_NAME = "its name cannot be resolved"
 TlsContext = ssl.SSLContext
 _LINE_CHARS = 120  # of an answer, in a message: a report has one line for each check
 # Those of our clients (`bringup.tls`): a probe with others would be refused where they are not.
@@ -119,6 +120,8 @@ class Endpoint:
 
 def _refused(answer: Answer, error: Exception) -> Answer:
     """An alert is TLS, too."""
+    if isinstance(error, socket.gaierror):
+        return replace(answer, text=f"{UNKNOWN_NAME} ({error.strerror})")
     alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
     reached = Reached.TLS if alert or isinstance(error, ssl.SSLCertVerificationError) else answer.reached
     return replace(answer, text=meaning_of(error), reached=reached)

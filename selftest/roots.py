@@ -6,22 +6,38 @@ servers refuse us. A consequence remains a failure; it is shown below its cause,
 """
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from selftest.case import CaseResult
+from selftest.probe import UNKNOWN_NAME
 
 CLOCKS = "3c"
 _CONNECTIONS = frozenset({"1a", "1b", "2b", "3b", "3d"})
+_ENTRIES = ("1a", "3a", "3b")
+_IN_USE = (("1a", "5b"), ("3b", "5c"))
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """Failures of ``ids`` (none: of any check) whose text has ``words`` follow from the failure of ``root``."""
+    """Failures whose text has ``words`` follow from the failure of ``root``.
+
+    Args:
+        ids: of these checks; none: of any.
+        shown: what the text of the root must have; empty: whatever it has.
+    """
 
     root: str
     words: re.Pattern[str]
     ids: Set[str] = frozenset()
+    shown: str = ""
+
+    def applies(self, outcomes: Iterable[CaseResult]) -> bool:
+        """Whether its root has failed, in the way that explains others."""
+        return any(
+            one.case.id == self.root and one.has_failed and self.shown in f"{one.finding.message} {one.finding.cause}"
+            for one in outcomes
+        )
 
     def explains(self, outcome: CaseResult) -> bool:
         return (
@@ -35,8 +51,10 @@ class _Rule:
 # and a certificate that was renewed and not loaded before the one that has expired.
 _RULES = (
     _Rule(CLOCKS, re.compile(r"expired|not yet valid|not valid (yet|before)|in the future|stale")),
-    _Rule("5b", re.compile(r"server's certificate is refused by us"), frozenset({"1a", "1b", "2b"})),
-    _Rule("5c", re.compile(r"server's certificate is refused by us"), frozenset({"3b"})),
+    *(_Rule(root, re.compile(""), frozenset({files}), shown="another server of our CA") for root, files in _IN_USE),
+    *(_Rule(root, re.compile(r"not among its names"), frozenset({"6"}), shown=UNKNOWN_NAME) for root in _ENTRIES),
+    _Rule("5b", re.compile(r"refused by us: certificate|mismatch"), frozenset({"1a", "1b", "2b"})),
+    _Rule("5c", re.compile(r"refused by us: certificate|mismatch"), frozenset({"3b"})),
     _Rule("5a", re.compile(r"expired|not yet valid|revoked"), _CONNECTIONS),
     _Rule("6", re.compile(r"mismatch|another purpose|unusable|encrypted|does not fit|cannot be used"), _CONNECTIONS),
     _Rule("6", re.compile(r"\bEKU\b"), frozenset({"4"})),
@@ -52,8 +70,7 @@ _RULES = (
 
 def attributed(outcomes: Sequence[CaseResult]) -> list[CaseResult]:
     """The outcomes in their order, each consequence with its cause."""
-    failed = {one.case.id for one in outcomes if one.has_failed}
-    rules = [rule for rule in _RULES if rule.root in failed]
+    rules = [rule for rule in _RULES if rule.applies(outcomes)]
     found = [_attributed(one, rules) for one in outcomes]
     return _to_the_first_cause(found)
 

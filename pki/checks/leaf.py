@@ -19,6 +19,9 @@ from pki.names import Identity, Role, San, san_text, sans_of
 
 # Days before the end that are a warning however long the certificate was valid: a month to find a maintenance window.
 WARN_DAYS = 30
+# What renews itself daily and has less than a day left will be refused tomorrow: nobody would read a warning in time.
+# What lives two days or less, as the certificate of a run, always has so little.
+_TOO_LATE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _names(leaf: Leaf) -> Findings:
 
 
 def judge_validity(start: datetime, end: datetime, now: datetime, hint: str, *, warn_days: int = WARN_DAYS) -> Finding:
-    """Fail before its start and after its end; warn near its end and past two thirds of its validity.
+    """Fail before its start, on its last day and after it; warn near its end and past two thirds of its validity.
 
     Args:
         start: when the certificate or list becomes valid.
@@ -167,6 +170,9 @@ def judge_validity(start: datetime, end: datetime, now: datetime, hint: str, *, 
         )
     if now >= end:
         return fail(f"expired on {end:%Y-%m-%d %H:%M} UTC, {_days(now - end)} ago", hint)
+    if end - now < _TOO_LATE and end - start > 2 * _TOO_LATE:
+        hours = int((end - now).total_seconds() // 3600)
+        return fail(f"only {hours} hours left, until {end:%Y-%m-%d %H:%M} UTC: the daily renewal does not work", hint)
     left = f"{_days(end - now)} left, until {end:%Y-%m-%d}"
     return warn(f"{left}: renew it now", hint) if renew.is_due(start, end, now, warn_days) else ok(left)
 

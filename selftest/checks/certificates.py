@@ -133,7 +133,12 @@ def _compared(served: bytes, path: Path) -> Finding:
     on_disk = store.read_certificates(path)[0]
     if served == on_disk.public_bytes(serialization.Encoding.DER):
         return ok(f"the running server uses {path}")
-    serial = x509.load_der_x509_certificate(served).serial_number
+    certificate = x509.load_der_x509_certificate(served)
+    other, ours = names.identity_of(certificate), names.identity_of(on_disk)
+    if other and ours and other.role is not ours.role:
+        hint = "see 1a or 3b: host and port lead to another server"
+        return fail(f"another server of our CA answers there: {other}", expected=str(ours), hint=hint)
+    serial = certificate.serial_number
     return fail(
         f"the running server uses serial {serial:x}, but {path} holds {on_disk.serial_number:x}",
         expected="the certificate on disk",

@@ -57,6 +57,10 @@ class Mint:
     def of_a_foreign_ca(self) -> Pair:
         return self._pair(ca_key=profile.new_key())
 
+    def on_its_last_day(self) -> Pair:
+        now = datetime.now(UTC)
+        return self._pair(start=now - 80 * _DAY, end=now + _DAY / 4)
+
     def good(self) -> Pair:
         return self._pair()
 

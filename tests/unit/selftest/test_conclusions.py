@@ -93,13 +93,21 @@ def test_a_server_that_sends_nothing_is_asked() -> None:
 
 
 def test_the_certificate_in_use_must_be_the_one_on_disk(tmp_path: Path) -> None:
-    store = kit.init_pki(tmp_path / "pki", NOW)
+    store, before = (kit.init_pki(tmp_path / name, NOW) for name in ("pki", "before"))
     path = store.files(kit.REDIS).certificate
-    own, other = (kit.certificate_of(store, one).public_bytes(Encoding.DER) for one in (kit.REDIS, kit.API))
+    own, other = (kit.certificate_of(one, kit.REDIS).public_bytes(Encoding.DER) for one in (store, before))
     assert certificates._compared(own, path).status is Status.OK
     found = certificates._compared(other, path)
     assert found.status is Status.FAIL
     assert found.cause == "it was renewed and not loaded"
+
+
+def test_a_certificate_of_another_server_was_not_renewed(tmp_path: Path) -> None:
+    store = kit.init_pki(tmp_path / "pki", NOW)
+    served = kit.certificate_of(store, kit.API).public_bytes(Encoding.DER)
+    found = certificates._compared(served, store.files(kit.REDIS).certificate)
+    assert found.status is Status.FAIL
+    assert "another server of our CA answers there: api" in found.message
 
 
 @pytest.mark.parametrize(
