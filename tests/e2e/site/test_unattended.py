@@ -21,10 +21,12 @@ LIFE_S = 120
 @pytest.fixture
 def three(tmp_path: Path) -> Iterator[ThreeHosts]:
     made = ThreeHosts(tmp_path, LIFE_S)
-    made.enroll()
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.enroll()
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Three hosts and the CA's, each in a folder of its own, with certificates that live for minutes."""
+"""Three hosts and the CA's, each with a folder and an address of its own, and certificates that live for minutes."""
 
 import json
 import os
@@ -28,8 +28,10 @@ from pki.names import Identity
 from pki.profile import Validity
 from pki.session import CaSession
 from pki.store import Store
+from tests.e2e.site.network import Network
 
 HOSTS = {"r1": (HostRole.REDIS,), "a1": (HostRole.API,), "w1": (HostRole.WORKER, HostRole.TAILER)}
+CA = "ca"  # its folder, and its namespace
 _DAY_S = 24 * 60 * 60
 # Seconds for a service to start on a computer that runs many at once.
 START_S = 90
@@ -48,15 +50,16 @@ class ThreeHosts:
 
     def __init__(self, folder: Path, life_s: float) -> None:
         self.folder = folder
+        self.network = Network(CA, *HOSTS)
         self.life_s = life_s
-        self.ca = folder / "ca"
+        self.ca = folder / CA
         self.ca.mkdir()
         (folder / "leases.jsonl").touch()
         self.env_file = self.ca / ".env"
-        port = free_port()
+        port, redis, api = free_port(), self.network.address("r1"), self.network.address("a1")
         self.env_file.write_text(
             f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={port}\n"
-            f"CALLBACK_API_URL=https://127.0.0.1:{port}\n"
+            f"CALLBACK_API_URL=https://{api}:{port}\nCALLBACK_API_HOST={api}\nREDIS_HOST={redis}\n"
             f"PKI_DIR={self.ca}/pki\nAPI_TOKEN={'t' * 16}okenofthesite\nAPI_WORKERS=1\nENVIRONMENT=development\n"
             f"REDIS_PASSWORD=notusedbyanyhost1234\nDHCP_PATH={folder}/leases.jsonl\nDHCP_SOURCE=jsonl\n"
             "RETRY_MIN_S=1\nRETRY_MAX_S=2\n"
@@ -89,7 +92,7 @@ class ThreeHosts:
         with CaSession.open(self.store, "test", now, validity=validity) as session:
             registry = Registry(keeper="k" * 32)
             for name, roles in HOSTS.items():
-                sans = () if HostRole.WORKER in roles else ("127.0.0.1",)
+                sans = () if HostRole.WORKER in roles else (self.network.address(name),)
                 host = registry.enrolled(name, roles, sans, now=now, use_until=now + timedelta(hours=1))
                 registry = registry.with_host(host)
                 enroll.certify(session, host, None, renew_days=0)
@@ -107,7 +110,7 @@ class ThreeHosts:
         """The services, and a timer on each host."""
         redis = shutil.which("redis-server")
         assert redis
-        self._spawn("redis", self.folder / "r1", redis, "redis/redis.conf")
+        self._spawn("redis", "r1", redis, "redis/redis.conf")
         self._service("api", "a1", HostRole.API)
         self.start_timers()
         self.await_api()
@@ -115,12 +118,10 @@ class ThreeHosts:
         self._service("tail", "w1", HostRole.TAILER)
 
     def start_timers(self) -> None:
-        self._spawn(
-            "sign", self.ca, *self._command(self.env_file), "site", "sign", "--watch", "3", "--days", str(self.days)
-        )
+        self._spawn("sign", CA, *self._command(self.env_file), "site", "sign", "--watch", "3", "--days", str(self.days))
         for name in HOSTS:
             self._spawn(
-                f"renew-{name}", self.ca, *self._command(), "site", "renew", str(self.folder / name), "--watch", "3"
+                f"renew-{name}", name, *self._command(), "site", "renew", str(self.folder / name), "--watch", "3"
             )
 
     def await_api(self) -> None:
@@ -142,13 +143,13 @@ class ThreeHosts:
 
     def served(self, port: int, identity: Identity) -> bool:
         """Whether the server on a port presents the certificate that this identity has on its host now."""
-        host = self.host(identity.name)
+        host, address = self.host(identity.name), self.network.address(identity.name)
         own = self.host("w1").files(self.host("w1").itself)
         context = ssl.create_default_context(cafile=host.ca)
         context.load_cert_chain(own.certificate, own.key)
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+            socket.create_connection((address, port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=address) as secured,
         ):
             presented = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
         return presented == host.certificate(identity)
@@ -182,18 +183,21 @@ class ThreeHosts:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.network.remove()
 
     def _service(self, command: str, host: str, role: HostRole) -> None:
-        folder = self.folder / host
-        self._spawn(command, folder, *self._command(folder / f"{role}.env"), command)
+        self._spawn(command, host, *self._command(self.folder / host / f"{role}.env"), command)
 
     def _command(self, env_file: Path | None = None) -> tuple[str, ...]:
         return (sys.executable, "-m", "bringup", *(("--env-file", str(env_file)) if env_file else ()))
 
-    def _spawn(self, name: str, folder: Path, *command: str) -> None:
+    def _spawn(self, name: str, host: str, *command: str) -> None:
+        """``ip netns exec`` becomes the command: its process is that of the service."""
         with (self.folder / f"{name}.log").open("ab") as log:
             environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
-            self.processes[name] = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen(
+                (*self.network.on(host), *command), cwd=self.folder / host, env=environ, stdout=log, stderr=log
+            )
 
 
 def mac(number: int) -> str:

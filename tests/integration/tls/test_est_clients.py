@@ -71,11 +71,10 @@ def check_renewed(served: Served, name: str, text: bytes, key: Path) -> None:
     assert run("openssl", "x509", "-pubkey", "-noout", input=text).stdout == public
 
 
-@pytest.mark.skipif(
-    shutil.which("pki") is None, reason="strongSwan's pki is not installed: apt-get install strongswan-pki"
-)
+@pytest.mark.slow  # scripts/test-slow installs it
 @pytest.mark.usefixtures("timer")
 def test_strongswan_renews(due: Served, tmp_path: Path) -> None:
+    assert shutil.which("pki"), "strongSwan's pki is not installed; apt-get install strongswan-pki"
     certificate, key = old(due, "swan")
     kept = tmp_path / "old.pem", tmp_path / "old-key.pem"
     for source, copy in zip((certificate, key), kept, strict=True):
