@@ -307,7 +307,7 @@ def test_with_everysec_a_permit_that_was_lost_meanwhile_is_not_given(
         wait(seconds)
         redis.set(NUMBER, 1)
 
-    monkeypatch.setattr("api.state.redis.time.sleep", power_failure)
+    monkeypatch.setattr("api.state.durability.time.sleep", power_failure)
     assert api.tell(RUN_A, "power_on_requested").status_code == 503
 
 
