@@ -83,6 +83,16 @@ def test_in_development_without_a_named_person_the_token_of_services_opens_every
     assert make_api(settings).call("PATCH", "/devices/b", {"maintenance": "x"}).status_code == 202
 
 
+def test_in_production_the_token_of_services_opens_nothing_of_a_person_also_with_nobody_named(
+    settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api = make_api(settings.model_copy(update={"environment": "production"}))
+    answer = api.call("PATCH", "/devices/b", {"maintenance": "x"})
+    assert answer.status_code == 403
+    assert "bringup operator add" in answer.json["detail"]
+    assert api.call("GET", "/devices/b").json["maintenance"] is None
+
+
 def test_a_person_who_was_removed_is_refused_at_once(named: Api, settings: Settings) -> None:
     assert named.call("GET", "/runs", token=ALICE).status_code == 200
     Operators.read(settings.operators_file).removing("alice").write(settings.operators_file)

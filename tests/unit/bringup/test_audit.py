@@ -71,6 +71,14 @@ def test_a_line_that_was_altered_is_found(path: Path, altered: int) -> None:
         verify(path)
 
 
+def test_a_line_that_was_added_by_hand_is_found(path: Path) -> None:
+    head = verify(path)
+    with path.open("a") as file:
+        file.write(json.dumps({"number": 9, "previous": head.digest}) + "\n")
+    with pytest.raises(AuditError, match="line 6: it does not follow"):
+        verify(path)
+
+
 def test_lines_that_changed_places_are_found(path: Path) -> None:
     first, second, *others = lines(path)
     path.write_bytes(b"".join([second, first, *others]))

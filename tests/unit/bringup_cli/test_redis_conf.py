@@ -205,6 +205,10 @@ def test_each_role_has_a_password_of_its_own_in_a_file_that_only_its_owner_reads
     files = written(tmp_path, **PLAIN, **(tls_files(tmp_path) if tls else {}), REDIS_PASSWORD="")
     passwords = {files[f"{role}.env"].partition("REDIS_PASSWORD=")[2] for role in ROLES} | {files["keeper.password"]}
     assert len(passwords) == len(ROLES) + 1
+    for role in ROLES:
+        own = hashlib.sha256(files[f"{role}.env"].partition("REDIS_PASSWORD=")[2].strip().encode()).hexdigest()
+        (line,) = (one for one in files["users.acl"].splitlines() if one.startswith(f"user {role} "))
+        assert [word for word in line.split() if word.startswith("#")] == [f"#{own}"]
     assert all(stat.S_IMODE((tmp_path / "redis" / name).stat().st_mode) == 0o600 for name in files)
     assert not any(password.strip() in files["users.acl"] for password in passwords)
     assert "user default off" in files["users.acl"]
