@@ -77,7 +77,7 @@ def rebuild_ledger(session: CaSession) -> None:
     entries = [entry_of(one, session.now) for one in _certificates(session)]
     known = {entry.serial for entry in entries}
     entries += [entry for one in lists for entry in _only_revoked(one) if entry.serial not in known]
-    ledger = Ledger(tuple(entries), crl_number=max(map(_number, lists), default=0))
+    ledger = Ledger(tuple(entries), crl_number=max(map(number, lists), default=0))
     session.ledger = _with_revocations(ledger, lists)
 
 
@@ -96,7 +96,8 @@ def _only_revoked(revocations: x509.CertificateRevocationList) -> Iterator[Entry
         yield Entry(serial_text(one.serial_number), "", "", "", (), when, end, aki.hex(), "", issued_at=when)
 
 
-def _number(revocations: x509.CertificateRevocationList) -> int:
+def number(revocations: x509.CertificateRevocationList) -> int:
+    """The number of a CRL: a later one has a higher number. RFC 5280 s.5.2.3."""
     return revocations.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
@@ -134,13 +135,17 @@ def read_crls(path: Path) -> list[x509.CertificateRevocationList]:
     Raises:
         Damaged: there is none, or one cannot be read.
     """
+    if lists := parse_crls(read(path)):
+        return lists
+    raise Damaged(f"{path} holds no readable CRL", hint="bringup pki crl")
+
+
+def parse_crls(pem: bytes) -> list[x509.CertificateRevocationList]:
+    """Every CRL in PEM; none where one cannot be read."""
     try:
-        lists = [x509.load_pem_x509_crl(block) for block in _PEM.findall(read(path))]
+        return [x509.load_pem_x509_crl(block) for block in _PEM.findall(pem)]
     except ValueError:
-        lists = []
-    if not lists:
-        raise Damaged(f"{path} holds no readable CRL", hint="bringup pki crl")
-    return lists
+        return []
 
 
 def known_revocations(store: Store) -> Callable[[x509.Certificate], bool]:

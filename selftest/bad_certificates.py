@@ -82,6 +82,10 @@ class BadCertificates:
         """Has a serial number that the CRL lists. Raises NoCaKey."""
         return self._by_our_ca("revoked", serial=serial)
 
+    def operator(self) -> tuple[Path, Path]:
+        """A good one of an operator: it is refused only what a worker may do. Raises NoCaKey."""
+        return self._by_our_ca("operator", role=names.Role.OPERATOR)
+
     @cached_property
     def _our_ca(self) -> tuple[x509.Certificate, ...]:
         return tuple(read_certificates(self._store.ca_certificate))
@@ -110,10 +114,11 @@ class BadCertificates:
         start: datetime | None = None,
         end: datetime | None = None,
         serial: int | None = None,
+        role: names.Role = names.Role.WORKER,
     ) -> x509.CertificateBuilder:
         """A good certificate of a worker except in the respect that is asked for; it is valid for minutes."""
         now, key = datetime.now(UTC), self._key.public_key()
-        identity = PkiIdentity(names.Role.WORKER, "selftest")
+        identity = PkiIdentity(role, "selftest")
         ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         return (
             x509.CertificateBuilder()

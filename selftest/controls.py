@@ -81,6 +81,19 @@ def presenting(make: Callable[[BadCertificates], tuple[Path, Path]]) -> Pretend:
     return lambda target, identity: verifying_context(TlsCredentials(identity.ca, *make(target.bad_certificates)))
 
 
+def api_request(target: TargetInstallation, call: str, token: str | None = None) -> bytes:
+    """A request to the API, without a body.
+
+    Args:
+        call: method and path.
+        token: instead of ours.
+    """
+    own = target.settings.api_token
+    bearer = token if token is not None else own.get_secret_value() if own else ""
+    lines = (f"{call} HTTP/1.1", f"Host: {target.api.address[0]}", f"Authorization: Bearer {bearer}")
+    return "\r\n".join((*lines, "Content-Length: 0", "Connection: close", "", "")).encode()
+
+
 def _control(server: TlsServer) -> Answer:
     """What we get with our own certificate, as a service would."""
     try:

@@ -144,7 +144,7 @@ def _converse(connection: socket.socket, request: bytes, listen_s: float, timeou
             return connection.recv(_ANSWER_BYTES)
     connection.settimeout(timeout_s)
     connection.sendall(request)
-    return _read_all(connection) if request.startswith(b"GET ") else connection.recv(_ANSWER_BYTES)
+    return _read_all(connection) if b" HTTP/1.1\r\n" in request else connection.recv(_ANSWER_BYTES)
 
 
 def _read_all(connection: socket.socket) -> bytes:

@@ -1,7 +1,11 @@
 """Every check, in the order of the numbered tests."""
 
+from operator import attrgetter
+
 from selftest.case import Case
 from selftest.checks import (
+    api_ports,
+    api_roles,
     callback_api,
     certificates,
     chain,
@@ -13,21 +17,24 @@ from selftest.checks import (
     redis_server,
     refusals,
     sentinels,
+    trust,
 )
 
-CATALOG: tuple[Case, ...] = (
-    *redis_connection.SERVER,
+_CHECKS = (
+    *redis_connection.CHECKS,
     *sentinels.CHECKS,
-    *redis_server.DURABLE,
-    *redis_server.CLOSED[:1],
+    *redis_server.CHECKS,
     *redis_roles.CHECKS,
-    *redis_server.CLOSED[1:],
-    *redis_connection.WORKER,
     *callback_api.CHECKS,
     *certificates.CHECKS,
+    *trust.CHECKS,
     *refusals.CHECKS,
     *redis_revoked.CHECKS,
+    *api_roles.CHECKS,
+    *api_ports.CHECKS,
     *devices_file.CHECKS,
     *host.CHECKS,
     *chain.CHECKS,
 )
+# A group is in one piece, whichever module has its checks.
+CATALOG: tuple[Case, ...] = tuple(sorted(_CHECKS, key=attrgetter("group")))

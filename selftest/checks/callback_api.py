@@ -99,7 +99,7 @@ def _image_port_answers(target: TargetInstallation) -> Finding:
     port = target.settings.image_port
     if not port:
         return info("there is no port for images (IMAGE_PORT=0): the API's own serves them, if any")
-    endpoint = Endpoint("the images", _images_host(target), port, target.wait_s)
+    endpoint = Endpoint("the images", images_host(target), port, target.wait_s)
     hint = "start `bringup images` on the API's host, with the API's settings"
     if blocker := detect(endpoint, target.api.request).blocker(tls=target.api.use_tls):
         return fail(f"{endpoint}: {blocker}", expected="`bringup images`, as API_USE_TLS requires", hint=hint)
@@ -113,8 +113,8 @@ def _image_port_answers(target: TargetInstallation) -> Finding:
     return fail(f"{endpoint}: {answer.first_line}", expected="a healthy answer without a certificate", hint=hint)
 
 
-def _images_host(target: TargetInstallation) -> str:
-    """Where BMCs fetch them: beside the API, unless this host serves them and nothing else."""
+def images_host(target: TargetInstallation) -> str:
+    """The host where BMCs fetch them: beside the API, unless this host serves them and nothing else."""
     if "images" not in target.settings.roles:
         return target.api.address[0]
     return urlsplit(target.settings.image_base).hostname or ""
@@ -143,14 +143,33 @@ def _no_loss(target: TargetInstallation) -> Finding:
     return ok("Redis holds every change that the API has seen")
 
 
-def _image_port(target: TargetInstallation) -> str:
+def _is_ready(target: TargetInstallation) -> Finding:
+    """All else that keeps the API from its work: 3e shows whether Redis has lost changes."""
+    try:
+        readiness = target.api_client().readiness()
+    except errors.BringupError as error:
+        return skip(f"the API was not asked: {error}", hint=_SEE)
+    problems = [one for one in readiness.problems if one != readiness.withheld]
+    if problems:
+        return fail(
+            f"the API is not ready: {'; '.join(problems)}",
+            expected="it is ready",
+            cause="no machine is validated until then",
+            hint="look at the log of the API; each of these is named there with its file",
+        )
+    return ok("it is ready" if readiness.ready else "only what 3e shows keeps it from its work")
+
+
+def image_port(target: TargetInstallation) -> str:
+    """Required where images have a port of their own."""
     port = target.settings.image_port
     return f"IMAGE_PORT={port}" if port else ""
 
 
 # Test 3 proves that the API answers on the port and by the protocol of the settings, is ours, takes our certificate and
 # our token, and reaches Redis (3a, 3b); that the clocks agree, on which TLS and deadlines depend (3c); that BMCs, which
-# have no certificate, can fetch images (3d); and that Redis has lost nothing that an API host remembers (3e).
+# have no certificate, can fetch images (3d); that Redis has lost nothing that an API host remembers (3e); and that
+# nothing else keeps the API from its work (3f).
 CHECKS = (
     Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain, roles=AT_API),
     Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls, roles=AT_API),
@@ -168,8 +187,9 @@ CHECKS = (
         "Images on a port of their own",
         _images,
         group=_GROUP,
-        required_by=_image_port,
+        required_by=image_port,
         roles=IMAGES,
     ),
     Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
+    Case("3f", "The API is ready", _is_ready, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
 )

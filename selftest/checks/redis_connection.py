@@ -221,7 +221,7 @@ def _worker_check(number: str, how: str, ask: Ask, required_by: Callable[[Target
 # Test 1 proves that Redis lets in only clients with our password (1a), and with REDIS_USE_TLS=true also operators with
 # redis-cli by mutual TLS (1b); and that its next start replays every transaction (1c). 1c is required always: an
 # operator who restarts Redis because 1c did not fail must not lose data by it.
-SERVER = (
+CHECKS = (
     Case("1a", "Redis asks for a password", _password, group=_GROUP_1, required_by=always, roles=AT_REDIS),
     Case(
         "1b",
@@ -243,10 +243,8 @@ SERVER = (
         needs=("1a",),
         roles=AT_REDIS,
     ),
-)
-# Test 2 proves that a worker can do its work in Redis: with the one factory that all services use, it writes and reads,
-# enqueues and takes. The rights of its Redis user are proven with it, and by TLS the name in Redis's certificate.
-WORKER = (
+    # Test 2 proves that a worker can do its work in Redis: with the one factory that all services use, it writes and
+    # reads, enqueues and takes. With TLS the name in Redis's certificate is proven, too.
     _worker_check("2a", "plain", _plain, redis_plain),
     _worker_check("2b", "mutual TLS", _mutual_tls, redis_tls),
 )

@@ -121,6 +121,7 @@ CHECKS = (
         "A revoked certificate opens Redis no more",
         not_blocked(_revoked),
         group="7 Refusals",
+        needs=("1a",),
         roles=AT_REDIS | {"ca"},
     ),
 )

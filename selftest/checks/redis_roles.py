@@ -173,6 +173,7 @@ CHECKS = (
         group=_GROUP,
         required_by=redis_tls,
         servers=(REDIS,),
+        needs=("1a",),
         roles=AT_REDIS,
     ),
     Case(
@@ -182,6 +183,7 @@ CHECKS = (
         group=_GROUP,
         required_by=redis_tls,
         servers=(REDIS,),
+        needs=("1a",),
         roles=AT_REDIS,
     ),
 )

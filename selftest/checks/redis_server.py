@@ -152,17 +152,15 @@ def _by_any_role(number: str, title: str, ask: Ask) -> Case:
 
 
 def _on_its_host(number: str, title: str, ask: Ask) -> Case:
-    return Case(number, title, not_blocked(ask), group=_GROUP, roles=AT_REDIS | {"redis"})
+    return Case(number, title, not_blocked(ask), group=_GROUP, needs=("1a",), roles=AT_REDIS | {"redis"})
 
 
 # Tests 1e and 1f prove that Redis keeps what it has acknowledged: every role sees that. The others prove that nobody
 # gets in besides the roles: not as the default user (1g), not with a certificate of another CA (1j), not by a Unix
 # socket (1k). What is seen on the host of Redis alone is skipped elsewhere, and no setting requires it there.
-DURABLE = (
+CHECKS = (
     _by_any_role("1e", "Redis writes an append-only file", _append_only),
     _by_any_role("1f", "Redis evicts nothing", _evicts_nothing),
-)
-CLOSED = (
     _on_its_host("1g", "Nobody can log in as the default user", _default_user),
     _on_its_host("1j", "Redis trusts our CA alone", _trusts_our_ca_alone),
     _on_its_host("1k", "No other user of its host opens Redis by a Unix socket", _socket),

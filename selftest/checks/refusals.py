@@ -16,6 +16,7 @@ _USUAL_PORTS = {6379, 6380}
 # How long one of these ports is waited for: behind a firewall that drops packets each costs this time, and there are
 # four at most.
 _PORT_WAIT_S = 0.5
+_RUNS = "GET /api/v1/runs"
 # "HTTP/1.1 401 ": the status is within the first characters of an answer, whatever follows.
 _STATUS_LINE_CHARS = 20
 
@@ -32,22 +33,16 @@ def _no_certificate_at_the_api(target: TargetInstallation) -> check.Finding:
 
 
 def _staff_without_certificate(target: TargetInstallation) -> Answer:
-    token = target.settings.api_token.get_secret_value() if target.settings.api_token else ""
     bare = controls.no_certificate(target, target.api.identity)
-    answer = target.api.endpoint.secured(bare, _runs_request(target, token))
+    answer = target.api.endpoint.secured(bare, controls.api_request(target, _RUNS))
     # An API that is stricter than our settings refuses the connection itself: no answer is no acceptance.
     is_let_in = answer.accepted and " 401 " not in answer.text[:_STATUS_LINE_CHARS]
     return Answer(accepted=is_let_in, text=answer.text)
 
 
-def _runs_request(target: TargetInstallation, token: str) -> bytes:
-    lines = ("GET /api/v1/runs HTTP/1.1", f"Host: {target.api.address[0]}", f"Authorization: Bearer {token}")
-    return "\r\n".join((*lines, "Connection: close", "", "")).encode()
-
-
 def _wrong_token(target: TargetInstallation) -> check.Finding:
     """A client with a wrong token gets 401."""
-    request, endpoint = _runs_request(target, "wrong"), target.api.endpoint
+    request, endpoint = controls.api_request(target, _RUNS, "wrong"), target.api.endpoint
     try:
         context = verifying_context(target.api.identity) if target.api.use_tls else None
     except OSError as error:

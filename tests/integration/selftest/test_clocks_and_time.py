@@ -13,7 +13,7 @@ from pki.check import Status
 from tests.integration.selftest.site import Changes, Site
 
 LONGEST_S = 30
-STATIC = {"4", "5a", "6", "8", "host.files", "host.secrets", "host.git"}
+STATIC = {"4", "4b", "5a", "6", "6b", "8", "host.files", "host.secrets", "host.git"}
 
 
 @pytest.mark.parametrize(("ahead_s", "status"), [(2, Status.OK), (60, Status.WARN), (600, Status.FAIL)])

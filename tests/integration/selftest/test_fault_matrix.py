@@ -3,7 +3,7 @@
 import pytest
 
 from pki.check import Status
-from tests.integration.selftest import redis_faults
+from tests.integration.selftest import api_faults, redis_faults
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 
@@ -30,7 +30,7 @@ def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -
     tested = tls_site.tested()
     assert tested.failing == set()
     assert tested.with_status(Status.SKIP) == set()
-    assert tested.with_status(Status.INFO) == {"1d", "2a", "3a", "3d"}
+    assert tested.with_status(Status.INFO) == {"1d", "2a", "3a", "3d", "7.images.old-tls", "7.images.whole-api"}
 
 
 def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_needs(plain_site: Site) -> None:
@@ -39,12 +39,12 @@ def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_nee
     assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
 
 
-@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS], ids=named)
+@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS, *api_faults.WITH_TLS], ids=named)
 def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault)
 
 
-@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS], ids=named)
+@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS, *api_faults.WITHOUT_TLS], ids=named)
 def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault)
 
