@@ -65,6 +65,11 @@ _RULES = (
         for root in ("3a", "3b")
     ),
     _Rule("1a", re.compile(r"cannot do its work"), frozenset({"3a", "3b"})),
+    _Rule("2b", re.compile(r"Redis refuses writes"), frozenset({"3f"})),
+    _Rule("2a", re.compile(r"Redis refuses writes"), frozenset({"3f"})),
+    _Rule("8", re.compile(r"inventory cannot be read"), frozenset({"3f"})),
+    _Rule("5d", re.compile(r"accepted"), frozenset({"7.api.revoked"})),
+    _Rule("7.api.roles", re.compile(r"in plain text"), frozenset({"7.api.plain-port"})),
 )
 
 

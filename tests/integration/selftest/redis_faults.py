@@ -165,7 +165,7 @@ WITH_TLS = (
         "1g",
         "is on in users.acl",
     ),
-    fault("the default user needs no password", user("default", "on", "nopass"), {"1a", "1g"}, "1a", "without a pass"),
+    fault("the default user needs no password", user("default", "on", "nopass"), {"1a"}, "1a", "without a pass"),
     fault("a worker may not BLMOVE", user("worker", "-blmove"), {"1h"}, "1h", "worker may not run blmove", "users.acl"),
     fault("a worker may not EVAL", user("worker", "-eval", "-evalsha"), {"1h"}, "1h", "may not run eval, evalsha"),
     fault("a worker may FLUSHALL", user("worker", "+flushall"), {"1h"}, "1h", "worker may also run flushall"),

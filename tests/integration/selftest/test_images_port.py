@@ -4,6 +4,7 @@ from pki.check import Status
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 
+
 def test_without_a_port_for_images_nothing_is_asked(plain_site: Site) -> None:
     assert plain_site.tested()["3d"].status is Status.INFO
 
