@@ -3,12 +3,14 @@
 import socket
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 _WAIT_S = 5
+_HANDSHAKE = b"\x16"  # the first byte of TLS: RFC 8446 s.5.1
+Rewrite = Callable[[bytes], bytes]
 
 
 def server_context(cert: Path, key: Path, *, ca: Path | None = None, crl: Path | None = None) -> ssl.SSLContext:
@@ -41,36 +43,88 @@ def proxy(front: ssl.SSLContext, port: int, back: ssl.SSLContext | None = None) 
         front: what it shows its clients.
         back: what it shows the server; None: it speaks plain text to it.
     """
+
+    def serve(client: socket.socket) -> None:
+        with (
+            _connected(port) as server,
+            front.wrap_socket(client, server_side=True) as inside,
+            back.wrap_socket(server, server_hostname="127.0.0.1") if back else server as outside,
+        ):
+            _join(inside, outside)
+
+    with _listening(serve) as here:
+        yield here
+
+
+@contextmanager
+def rewriting(port: int, rewrite: Rewrite) -> Iterator[int]:
+    """Plain text to a plain server, and back, each part as ``rewrite`` has it."""
+
+    def serve(client: socket.socket) -> None:
+        with client, _connected(port) as server:
+            _join(client, server, rewrite)
+
+    with _listening(serve) as here:
+        yield here
+
+
+@contextmanager
+def both(tls_port: int, plain_port: int, *, plain_from: int) -> Iterator[int]:
+    """A port that speaks TLS and plain text, by the first byte of the client.
+
+    Args:
+        plain_from: the first of the connections in plain text, by number, that is not closed at once.
+    """
+    count = 0
+
+    def serve(client: socket.socket) -> None:
+        nonlocal count
+        with client:
+            is_tls = client.recv(1, socket.MSG_PEEK) == _HANDSHAKE
+            count += not is_tls
+            if is_tls or count >= plain_from:
+                with _connected(tls_port if is_tls else plain_port) as server:
+                    _join(client, server)
+
+    with _listening(serve) as here:
+        yield here
+
+
+@contextmanager
+def _listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        Thread(target=_accept, args=(listener, front, port, back), daemon=True).start()
+        Thread(target=_accept, args=(listener, serve), daemon=True).start()
         yield int(listener.getsockname()[1])
 
 
-def _accept(listener: socket.socket, front: ssl.SSLContext, port: int, back: ssl.SSLContext | None) -> None:
+def _accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            Thread(target=_serve, args=(client, front, port, back), daemon=True).start()
+            client.settimeout(_WAIT_S)
+            Thread(target=_quietly, args=(serve, client), daemon=True).start()
 
 
-def _serve(client: socket.socket, front: ssl.SSLContext, port: int, back: ssl.SSLContext | None) -> None:
-    client.settimeout(_WAIT_S)
-    with (
-        suppress(OSError, ValueError),
-        client,
-        socket.create_connection(("127.0.0.1", port), _WAIT_S) as server,
-        front.wrap_socket(client, server_side=True) as inside,
-        back.wrap_socket(server, server_hostname="127.0.0.1") if back else server as outside,
-    ):
-        upwards = Thread(target=_copy, args=(inside, outside), daemon=True)
-        upwards.start()
-        _copy(outside, inside)
-        upwards.join(_WAIT_S)
+def _quietly(serve: Callable[[socket.socket], None], client: socket.socket) -> None:
+    """What a client or server cuts off is no matter of the proxy's."""
+    with suppress(OSError, ValueError):
+        serve(client)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), _WAIT_S)
+
+
+def _join(client: socket.socket, server: socket.socket, rewrite: Rewrite = bytes) -> None:
+    upwards = Thread(target=_copy, args=(client, server, rewrite), daemon=True)
+    upwards.start()
+    _copy(server, client, rewrite)
+    upwards.join(_WAIT_S)
+
+
+def _copy(source: socket.socket, target: socket.socket, rewrite: Rewrite) -> None:
     with suppress(OSError, ValueError):
         while data := source.recv(16_384):
-            target.sendall(data)
+            target.sendall(rewrite(data))
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

@@ -1,9 +1,13 @@
 """Each fault in a live stack turns exactly the checks that it must, and the one that matters says why."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from pki.check import Status
-from tests.integration.selftest import api_faults, redis_faults
+from selftest.case import Case
+from selftest.checks import CATALOG
+from tests.integration.selftest import matrix
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
 
@@ -12,9 +16,9 @@ def named(fault: Fault) -> str:
     return fault.name.replace(" ", "-")
 
 
-def _prove(site: Site, fault: Fault) -> None:
+def _prove(site: Site, fault: Fault, cases: Sequence[Case] = CATALOG) -> None:
     with fault.inject(site) as changes:
-        tested = site.tested(changes)
+        tested = site.tested(changes, cases=cases)
     assert_reported(tested, fault)
 
 
@@ -39,13 +43,35 @@ def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_nee
     assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
 
 
-@pytest.mark.parametrize("fault", [*WITH_TLS, *redis_faults.WITH_TLS, *api_faults.WITH_TLS], ids=named)
+@pytest.mark.parametrize("fault", WITH_TLS, ids=named)
 def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault)
 
 
-@pytest.mark.parametrize("fault", [*WITHOUT_TLS, *redis_faults.WITHOUT_TLS, *api_faults.WITHOUT_TLS], ids=named)
+@pytest.mark.parametrize("fault", WITHOUT_TLS, ids=named)
 def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
+    _prove(plain_site, fault)
+
+
+@pytest.mark.parametrize("fault", matrix.WITH_TLS, ids=named)
+def test_a_fault_of_data_users_and_ports_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
+    _prove(tls_site, fault, matrix.quick(fault))
+
+
+@pytest.mark.parametrize("fault", matrix.WITHOUT_TLS, ids=named)
+def test_the_same_without_tls(plain_site: Site, fault: Fault) -> None:
+    _prove(plain_site, fault, matrix.quick(fault))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", matrix.WITH_TLS, ids=named)
+def test_no_check_of_all_turns_besides(tls_site: Site, fault: Fault) -> None:
+    _prove(tls_site, fault)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", matrix.WITHOUT_TLS, ids=named)
+def test_no_check_of_all_turns_besides_without_tls(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault)
 
 
