@@ -20,7 +20,7 @@ _OURS = re.compile(rb"bringup|gunicorn")
 
 @dataclass(frozen=True)
 class Listening:
-    """A port on which one of our programs listens, and its processes."""
+    """A port on which one of our programs listens, and its processes, the oldest first: it starts the others anew."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ def listening_sockets() -> list[Listening] | None:
         return None
     pids = _pids_by_inode()
     found = [one for one in _sockets() if one.state == _LISTEN and one.inode in pids]
-    return [Listening(_reachable(one.local[0]), one.local[1], tuple(pids[one.inode])) for one in found]
+    return [Listening(_reachable(one.local[0]), one.local[1], tuple(sorted(pids[one.inode]))) for one in found]
 
 
 def works_with(pids: tuple[int, ...], server: tuple[str, int]) -> bool:

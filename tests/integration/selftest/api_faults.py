@@ -101,8 +101,10 @@ def presenting(setting: str, role: str) -> Inject:
 @contextmanager
 def an_old_list(site: Site) -> Iterator[Changes]:
     """The list of before the revocation: valid for days, and silent about the worker that was revoked since."""
-    with site.api(API_TLS_CRL=str(site.old_crl)) as changes:
-        yield {**changes, "api_tls_crl": site.old_crl}
+    carried = site.folder / "carried-crl.pem"
+    carried.write_bytes(site.old_crl.read_bytes())
+    with site.api(API_TLS_CRL=str(carried)) as changes:
+        yield {**changes, "api_tls_crl": carried}
 
 
 @contextmanager
@@ -132,13 +134,11 @@ def _without_list(site: Site) -> Path:
 @contextmanager
 def another_installation(site: Site) -> Iterator[Changes]:
     """Redis is that of another one: a backup, another database."""
-    before = site.keeper.get(keys.INSTALLATION)
-    assert before
     site.keeper.set(keys.INSTALLATION, "another")
     try:
         yield {}
-    finally:
-        site.keeper.set(keys.INSTALLATION, before)
+    finally:  # the API may have accepted it meanwhile
+        site.keeper.set(keys.INSTALLATION, (site.settings.state_dir / ID_FILE).read_text().strip())
 
 
 def state_file(name: str, text: str) -> Inject:
