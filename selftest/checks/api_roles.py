@@ -25,7 +25,7 @@ _MAY_PRESENT = {
     "images": {Role.HOST, Role.WORKER},
     "redis": {Role.HOST, Role.WORKER},
 }
-# Calls that change nothing, and leave no line in the audit log: what the CA's host alone may see; and what a worker
+# Calls that change nothing, and write no line into the audit log: what the CA's host alone may see; and what a worker
 # does, without a body.
 _AS_CA, _AS_WORKER = "GET /api/v1/hosts", "PUT /api/v1/runs/selftest"
 

@@ -51,7 +51,7 @@ def _others_are_trusted(
     return fail(
         f"{setting}: besides ours, {path} holds {len(others)} more, such as {others[0].subject.rfc4514_string()}",
         expected="our CA alone",
-        cause="whoever has a certificate of another CA can be taken for our server, or for a client of ours",
+        cause="who has a certificate of another CA can be taken for our server, or for a client of ours",
         hint=source,
     )
 
@@ -66,7 +66,7 @@ def _list_is_present(target: TargetInstallation) -> Finding:
         return skip(f"the API is on another host, {host}", hint="run it on the host of the API")
     if not path.exists():
         return fail(
-            f"{path} does not exist: the API lets in whoever was revoked",
+            f"{path} does not exist: the API lets in clients that were revoked",
             expected="the list of revoked certificates (CRL)",
             hint=f"bringup pki crl on the CA's host, then carry ca/ca-crl.pem to {path}",
         )
@@ -100,7 +100,7 @@ def _known(target: TargetInstallation) -> Iterator[tuple[str, int]]:
     yield "what the CA has published", max(map(crl.number, crl.parse_crls(published)), default=0)
 
 
-# 4b proves that no other CA can make a server or a client of ours; 5d that the API refuses everyone whom the CA has
+# 4b proves that no other CA can make a server or a client of ours; 5d that the API refuses every client that the CA has
 # revoked: an older list is valid for days, and does not name them.
 CHECKS = (
     Case(
