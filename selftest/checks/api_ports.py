@@ -27,7 +27,7 @@ def images(target: TargetInstallation) -> TlsServer:
         name="the images",
         address=(images_host(target), target.settings.image_port),
         identity=TlsCredentials(target.api.identity.ca),
-        see="see 3d",
+        shown_by=("3d",),
         hint="start `bringup images` with these settings, and let nothing else listen on IMAGE_PORT",
     )
 
@@ -84,9 +84,10 @@ def _no_other_api(target: TargetInstallation) -> Finding:
     host = target.api.address[0]
     if not is_this_host(host):
         return skip(f"the API is on another host, {host}", hint="run it on the host of the API")
-    sockets = listening_sockets()
-    if sockets is None:
+    listening = listening_sockets()
+    if listening is None:
         return skip("this system does not show which ports are open", hint="on Linux it is seen in /proc")
+    sockets = [one for one in listening if one.port != target.api.address[1]]  # of which 3b shows what it speaks
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         plain = [one for one, is_api in zip(sockets, pool.map(_is_plain_api, sockets), strict=True) if is_api]
     ours = [one for one in plain if works_with(one.pids, target.redis.address)]

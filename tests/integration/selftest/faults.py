@@ -220,7 +220,7 @@ def an_api_that_checked_no_list(site: Site) -> Iterator[Changes]:
         yield changes
 
 
-WRONG_PASSWORD = here(redis_password=SecretStr("not-the-password"))
+WRONG_PASSWORD = here(redis_password=SecretStr(new_secret()))
 
 WITH_TLS = (
     fault("the default user may replay nothing", a_default_user_that_may_nothing, {"1c"}, "1c", "exec", "ACL SETUSER"),
@@ -330,6 +330,7 @@ WITH_TLS = (
         {
             *(f"7.{who}.{case}" for who in ("redis", "api") for case in ("expired", "not-yet-valid", "wrong-purpose")),
             "7.api.revoked",
+            "7.api.roles",
         },
         "7.redis.expired",
         "needs the CA key",
