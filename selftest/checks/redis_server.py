@@ -26,7 +26,9 @@ def _append_only(target: TargetInstallation) -> Finding:
             "Redis writes no append-only file",
             expected="appendonly yes",
             cause="after a kill or a power failure every lease, run and job since the last snapshot is gone",
-            hint=f"on the host of Redis: {_CONF}; until then, as a user that may: CONFIG SET appendonly yes",
+            # In this order: what a Redis without the file holds is gone when it is restarted.
+            hint="before any restart, as keeper: CONFIG SET appendonly yes; when INFO persistence has "
+            f"aof_rewrite_in_progress:0, on the host of Redis: {_CONF}",
         )
     if persistence.get("aof_last_write_status") != "ok":
         return fail(
@@ -47,7 +49,7 @@ def _evicts_nothing(target: TargetInstallation) -> Finding:
         f"maxmemory-policy is {policy}",
         expected="noeviction",
         cause="a full Redis deletes keys to make room: jobs, runs and the states of devices",
-        hint=f"on the host of Redis: {_CONF}; until then, as a user that may: CONFIG SET maxmemory-policy noeviction",
+        hint=f"on the host of Redis: {_CONF}; until then, as keeper: CONFIG SET maxmemory-policy noeviction",
     )
 
 

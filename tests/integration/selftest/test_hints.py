@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,7 @@ from tests.integration.selftest import matrix
 from tests.integration.selftest.faults import Fault
 from tests.integration.selftest.site import Changes, Site
 from tests.integration.selftest.test_fault_matrix import named
+from tests.integration.workers.site import eventually
 
 
 def _redis_conf(site: Site, _words: str) -> None:
@@ -28,10 +28,6 @@ def _by_shell(site: Site, words: str) -> None:
     subprocess.run(["/bin/sh", "-c", words], cwd=site.folder, check=True)
 
 
-def _as_administrator(site: Site, words: str) -> None:
-    site.keeper.execute_command(*words.split())  # type: ignore[no-untyped-call]
-
-
 def _as_keeper(site: Site, words: str) -> None:
     """With the rights of the user keeper, which are those of a person on the host of Redis."""
     password = (site.folder / "redis/keeper.password").read_text().strip()
@@ -42,6 +38,10 @@ def _as_keeper(site: Site, words: str) -> None:
     )
     keeper.execute_command(*words.split())  # type: ignore[no-untyped-call]
     keeper.close()
+
+
+def _await_rewrite(site: Site, _words: str) -> None:
+    eventually(lambda: not site.keeper.info("persistence")["aof_rewrite_in_progress"], 60, "the file is written")
 
 
 def _accept_redis(site: Site, _words: str) -> None:
@@ -55,7 +55,8 @@ _STEPS: tuple[tuple[str, Callable[[Site, str], None]], ...] = (
     (r"bringup redis-conf --force", _redis_conf),
     (r"restart Redis", _restart_redis),
     (r"bringup api --accept-redis", _accept_redis),
-    (r"CONFIG SET [\w-]+ \w+", _as_administrator),
+    (r"CONFIG SET [\w-]+ \w+", _as_keeper),
+    (r"aof_rewrite_in_progress:0", _await_rewrite),
     (r"ACL (?:SETUSER|DELUSER) [^,;]+|ACL SAVE", _as_keeper),
     (r"(?:chmod|cp|kill) [^,;]+", _by_shell),
 )
@@ -87,7 +88,6 @@ REPAIRED = _named_like(
     "Redis is of another installation",
 )
 UNTIL_THEN = _named_like(
-    "Redis writes no append-only file",
     "Redis evicts: allkeys-lru",
     "the default user has a password of its own",
     "everybody may open the Unix socket",
@@ -102,10 +102,11 @@ def _hint(site: Site, fault: Fault, changes: Changes) -> str:
 def _assert_repaired(site: Site, fault: Fault, changes: Changes) -> None:
     """A process that was ended, and a file that was copied, take a moment."""
     site.settings = site.stack.settings_of("worker")  # its password may be another one now
-    deadline = time.monotonic() + 60
-    while (after := site.tested(changes, cases=matrix.quick(fault))).failing and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert after.failing == set(), {one: after.text(one) for one in after.failing}
+
+    def none_fails() -> bool:
+        return not site.tested(changes, cases=matrix.quick(fault)).failing
+
+    eventually(none_fails, 60, f"the hint repairs it: {fault.name}")
 
 
 @pytest.mark.parametrize("fault", REPAIRED, ids=named)
