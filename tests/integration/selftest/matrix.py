@@ -4,14 +4,25 @@ from collections.abc import Sequence
 
 from selftest.case import Case
 from selftest.checks import CATALOG
-from tests.integration.selftest import api_faults, chain_faults, faults, front_faults, host_faults, redis_faults
+from tests.integration.selftest import (
+    api_faults,
+    chain_faults,
+    faults,
+    front_faults,
+    host_faults,
+    redis_faults,
+    riddles,
+)
 from tests.integration.selftest.faults import Fault
 
-# A room of faults is a module with these two lists. Those of `_ELSEWHERE` have tests of their own.
+# A room of faults is a module with these two lists. The others have tests of their own.
 _ROOMS = (redis_faults, api_faults, front_faults)
 WITH_TLS: Sequence[Fault] = [fault for room in _ROOMS for fault in room.WITH_TLS]
 WITHOUT_TLS: Sequence[Fault] = [fault for room in _ROOMS for fault in room.WITHOUT_TLS]
-_ELSEWHERE = [*faults.WITH_TLS, *faults.WITHOUT_TLS, *host_faults.WITH_TLS, *chain_faults.WITH_TLS]
+_ELSEWHERE = [
+    *(fault for room in (faults, riddles) for fault in (*room.WITH_TLS, *room.WITHOUT_TLS)),
+    *(fault for room in (host_faults, chain_faults) for fault in room.WITH_TLS),
+]
 ALL: Sequence[Fault] = [*_ELSEWHERE, *WITH_TLS, *WITHOUT_TLS]
 # These connect once and no more; each other refusal waits to be refused, between two controls.
 _QUICK_REFUSALS = {"7.redis.revoked", "7.api.roles", "7.api.plain-port", "7.images.whole-api"}
