@@ -197,6 +197,16 @@ def test_in_development_it_is_a_warning_at_start(tmp_path: Path) -> None:
     assert "secret:" not in CliRunner().invoke(cli, ["--env-file", str(path), "config"]).stderr
 
 
+def test_in_development_a_key_that_others_can_read_is_a_warning_at_start(pki: Path) -> None:
+    flags = FLAGS | {"PKI_DIR": str(pki)}
+    path = settings_file(pki.parent, 0o600, "".join(f"{name}={value}\n" for name, value in flags.items()))
+    for name in ("workers/worker-key.pem", "api/api-key.pem"):
+        (pki / name).chmod(0o644)
+    shown = CliRunner().invoke(cli, ["--env-file", str(path), "config"]).stderr
+    assert shown.count("other users can read a secret") == 2
+    assert f"chmod 600 {pki}/api/api-key.pem" in shown
+
+
 def test_of_several_files_later_ones_win_and_each_is_named(tmp_path: Path) -> None:
     common, own = tmp_path / "common.env", tmp_path / "worker.env"
     common.write_text("REDIS_PORT=7\nREDIS_USERNAME=nobody\n")
