@@ -85,7 +85,7 @@ def selftest(
         _watch(lambda: TargetInstallation(settings, timeout, origins=loaded.origins), checks, every_s)
     target = TargetInstallation(settings, timeout, origins=loaded.origins)
     results = _examine(target, checks, _live if output == "text" else lambda _outcome: None)
-    results = replace(results, origins=loaded.origins, redis_lines=_redis_lines(settings))
+    results = replace(results, redis_lines=_redis_lines(settings))
     if measures or report or output == "markdown":
         results = replace(results, costs=reports.measure(results.target))
     if output == "text":

@@ -110,7 +110,7 @@ def _flags(results: Results) -> Step:
         return Step(_FLAGS_TITLE)
     lines = tuple(f"{name}={value}" for name, value in wanted.items())
     found = [f"{name}={_value(results, name)}, and must be {value}" for name, value in wanted.items()]
-    if by_environment := [name for name in wanted if results.origins.get(name) == "environment"]:
+    if by_environment := [name for name in wanted if results.target.origins.get(name) == "environment"]:
         found.append(f"{', '.join(by_environment)}: set in the environment of this process, which wins over any file")
     blocks = (FixLines(_file_of(results, next(iter(wanted))), lines), *_commands(flip_command(results)))
     return Step(_FLAGS_TITLE, blocks=blocks, found=tuple(found))
@@ -220,5 +220,5 @@ def _value(results: Results, name: str) -> str:
 
 
 def _file_of(results: Results, name: str) -> str:
-    origin = results.origins.get(name, "default")
+    origin = results.target.origins.get(name, "default")
     return _ENV_FILE if origin in _NOT_A_FILE else origin

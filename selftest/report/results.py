@@ -1,8 +1,8 @@
 """What every report is made from: one run of the self-test, and what else is known of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pki.check import Status
 from selftest.case import CaseResult, SelfTestResult, verdict
@@ -17,14 +17,12 @@ class Results:
     Args:
         target: what was examined.
         outcomes: of each check that was run, in order.
-        origins: for each variable where its value came from: ``environment``, a file's name or ``default``.
         redis_lines: of the ``redis.conf`` for these settings with TLS.
         costs: of TLS on this host, where they were measured.
     """
 
     target: TargetInstallation
     outcomes: Sequence[CaseResult]
-    origins: Mapping[str, str] = field(default_factory=dict)
     redis_lines: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
 

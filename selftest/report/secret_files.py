@@ -40,7 +40,7 @@ def strengths(results: Results) -> Iterator[tuple[str, str, str]]:
     for name in variables():
         secret = getattr(results.target.settings, name.lower())
         if isinstance(secret, SecretStr) and secret.get_secret_value():
-            yield name, strength(secret.get_secret_value()), results.origins.get(name, "unknown")
+            yield name, strength(secret.get_secret_value()), results.target.origins.get(name, "unknown")
 
 
 def strength(secret: str) -> str:
@@ -67,7 +67,7 @@ def files(results: Results) -> Iterator[tuple[str, str, str]]:
 def _paths(results: Results) -> set[Path]:
     settings, store = results.target.settings, results.target.store
     secret = {name for name, _, _ in strengths(results)}
-    of_settings = {Path(origin) for name, origin in results.origins.items() if name in secret}
+    of_settings = {Path(origin) for name, origin in results.target.origins.items() if name in secret}
     keys = {store.ca_key, *(store.files(one).key for one in store.identities())}
     keys |= {settings.path_of(name) for name in ("redis_tls_key", "api_tls_key", "api_client_key")}
     redis = {path for pattern in _REDIS_FILES for path in _REDIS_FOLDER.glob(pattern)}

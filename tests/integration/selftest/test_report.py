@@ -129,6 +129,8 @@ def _secrets(site: Site) -> set[str]:
 def test_no_password_token_or_key_of_the_site_is_in_any_form_of_the_report(
     tls_site: Site, plain_site: Site, tmp_path: Path, output: str
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     for site in (tls_site, plain_site) if output == "text" else (tls_site,):
         assert len(_secrets(site)) > 5
         done = site.selftest(

@@ -1,8 +1,9 @@
 """A run of the self-test with made-up results, over a PKI of its own, at a time of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -40,12 +41,15 @@ def make_results(
     monkeypatch.chdir(tmp_path)
 
     def make(
-        findings: Iterable[tuple[str, Finding]] = (), because: dict[str, str] | None = None, **changes: object
+        findings: Iterable[tuple[str, Finding]] = (),
+        because: Mapping[str, str] = MappingProxyType({}),
+        origins: Mapping[str, str] = MappingProxyType({}),
+        **changes: object,
     ) -> Results:
         settings = make_settings().model_copy(update={"pki_dir": tmp_path / "pki", **PRODUCTION, **changes})
-        other, causes = dict(findings), because or {}
-        results = [CaseResult(one, other.get(one.id, ok("fine")), 0.1, causes.get(one.id, "")) for one in CATALOG]
-        made = replace(target, settings=settings, now=lambda: kit.NOW)
+        other = dict(findings)
+        results = [CaseResult(one, other.get(one.id, ok("fine")), 0.1, because.get(one.id, "")) for one in CATALOG]
+        made = replace(target, settings=settings, now=lambda: kit.NOW, origins=origins)
         made.redis.detected, made.api.detected = target.redis.detected, target.api.detected
         return Results(made, results, redis_lines=("port 0", "tls-port 6379"))
 

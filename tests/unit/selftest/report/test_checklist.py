@@ -52,15 +52,13 @@ def test_the_command_for_the_flags_sets_what_is_missing_and_nothing_else(make_re
 
 
 def test_the_flags_are_set_in_the_file_that_they_came_from(make_results: MakeResults) -> None:
-    made = make_results(**DEVELOPMENT)
-    results = Results(made.target, made.outcomes, {"ENVIRONMENT": "/etc/my site/api.env"})
+    results = make_results(origins={"ENVIRONMENT": "/etc/my site/api.env"}, **DEVELOPMENT)
     assert flip_command(results).endswith(">> '/etc/my site/api.env'")
     assert open_steps(results)[0].blocks[0].where == "/etc/my site/api.env"
 
 
 def test_a_flag_in_the_environment_is_named_for_it_wins_over_the_file(make_results: MakeResults) -> None:
-    made = make_results(**DEVELOPMENT)
-    results = Results(made.target, made.outcomes, {"API_USE_TLS": "environment"})
+    results = make_results(origins={"API_USE_TLS": "environment"}, **DEVELOPMENT)
     assert any("API_USE_TLS: set in the environment" in found for found in open_steps(results)[0].found)
 
 

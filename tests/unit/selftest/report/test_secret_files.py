@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from pki.store import Store
-from selftest.report import Results, secret_files
+from selftest.report import secret_files
 from tests.unit.selftest.report.conftest import MakeResults
 
 
@@ -26,8 +26,8 @@ def test_a_secret_is_judged_by_its_length_and_its_variety(secret: str, words: st
 
 
 def test_each_secret_is_listed_with_where_it_came_from_and_without_its_value(make_results: MakeResults) -> None:
-    made = make_results(api_token=SecretStr("a-token-that-must-not-be-shown"))
-    results = Results(made.target, made.outcomes, {"API_TOKEN": ".env", "REDIS_PASSWORD": "environment"})
+    origins = {"API_TOKEN": ".env", "REDIS_PASSWORD": "environment"}
+    results = make_results(origins=origins, api_token=SecretStr("a-token-that-must-not-be-shown"))
     text = "\n".join(secret_files.section(results))
     assert "| API_TOKEN | fair: 32 characters are better | .env |" in text
     assert "| REDIS_PASSWORD | strong | environment |" in text
@@ -46,8 +46,7 @@ def test_each_file_with_a_secret_is_listed_with_its_mode(
     for path, mode in ((Path("redis/worker.env"), 0o600), (Path("redis/users.acl"), 0o644), (Path(".env"), 0o640)):
         path.touch(mode=mode)
         path.chmod(mode)
-    made = make_results()
-    results = Results(made.target, made.outcomes, {"API_TOKEN": ".env", "REDIS_PASSWORD": str(tmp_path / ".env")})
+    results = make_results(origins={"API_TOKEN": ".env", "REDIS_PASSWORD": str(tmp_path / ".env")})
     rows = {path: (mode, answer) for path, mode, answer in secret_files.files(results)}
     assert rows[".env"] == ("0640", "YES: chmod go= .env")
     assert rows["redis/users.acl"] == ("0644", "YES: chmod go= redis/users.acl")
