@@ -71,7 +71,13 @@ def section(costs: tuple[Cost, ...]) -> list[str]:
 
 def as_text(costs: tuple[Cost, ...]) -> list[str]:
     """A line for each cost, for a terminal."""
-    return [f"{one.what}: plain {_text(one.plain_ms)} ms, TLS {_text(one.tls_ms)} ms" for one in costs]
+    return [
+        f"{one.what}: "
+        + ", ".join(
+            f"{how} {ms:.2f} ms" for how, ms in (("plain", one.plain_ms), ("TLS", one.tls_ms)) if ms is not None
+        )
+        for one in costs
+    ]
 
 
 def measure(target: TargetInstallation) -> tuple[Cost, ...]:

@@ -1,9 +1,9 @@
-"""The end of the report on a terminal for a run of all checks: whether it is ready for production, and what is next."""
+"""The end of the report on a terminal: the posture in words, whether it is ready for production, and what is next."""
 
 from collections.abc import Iterator
 
 from selftest.report.checklist import flip_command, wanted_flags
-from selftest.report.readiness import blockers, not_run, readiness_line
+from selftest.report.readiness import blockers, not_run, posture, readiness_line
 from selftest.report.results import Results
 from selftest.report.text import fitting, labelled
 
@@ -19,8 +19,8 @@ def next_as_text(results: Results, width: int | None = None) -> list[str]:
     """
     if not_run(results):
         return []
-    ready = readiness_line(results)
-    lines = fitting(ready, width) if width else [ready]
+    sentences = [*posture(results), readiness_line(results)]
+    lines = [line for text in sentences for line in (fitting(text, width) if width else [text])]
     for label, text, is_command in _next(results):
         lines += labelled(label, text, None if is_command else width, indent="")
     return ["", *lines, ""]

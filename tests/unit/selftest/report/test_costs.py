@@ -19,7 +19,7 @@ def test_plain_and_tls_are_in_one_row_with_their_difference() -> None:
 
 
 def test_on_a_terminal_each_is_a_line() -> None:
-    assert costs.as_text(MEASURED)[0] == "open a connection: plain 0.50 ms, TLS 3.25 ms"
+    assert costs.as_text(MEASURED) == ["open a connection: plain 0.50 ms, TLS 3.25 ms", "real: Redis: TLS 4.00 ms"]
 
 
 def test_what_was_not_measured_is_not_claimed() -> None:

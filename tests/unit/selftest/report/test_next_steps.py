@@ -16,6 +16,12 @@ def test_with_the_flags_off_it_names_both_and_the_command_that_sets_them(make_re
     assert [line for line in lines if len(line) > 80 and "sed" not in line] == []
 
 
+def test_what_plain_text_means_is_said_in_words(make_results: MakeResults) -> None:
+    text = " ".join(" ".join(next_as_text(make_results(**DEVELOPMENT), 80)).split())
+    assert "Redis: plain text (REDIS_USE_TLS=false). Everyone on the way can read and change what is sent" in text
+    assert "mutual TLS (REDIS_USE_TLS=true)" in "\n".join(next_as_text(make_results()))
+
+
 def test_after_a_failure_it_leads_to_the_repairs(make_results: MakeResults) -> None:
     text = "\n".join(next_as_text(make_results([("1a", fail("down"))])))
     assert "Ready for production: no, because 1a failed." in text
