@@ -176,3 +176,8 @@ def test_only_the_passphrase_opens_a_sealed_file() -> None:
     for damaged, passphrase in ((SEALED, "a wrong passphrase"), (SEALED[:-1], "the right passphrase")):
         with pytest.raises(bundle.BundleRefused, match="passphrase is wrong, or the file is damaged"):
             bundle.unseal(damaged, passphrase)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_opened() -> None:
+    with pytest.raises(bundle.BundleRefused, match="larger than 1 MiB"):
+        bundle.unseal(SEALED + bytes(bundle.LARGEST), "the right passphrase")

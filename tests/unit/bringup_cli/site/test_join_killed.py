@@ -1,13 +1,11 @@
 """A join that is killed, finds no room or is refused: the host is as before or as after, and joins again."""
 
 import errno
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,45 +14,11 @@ from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import STATE, join
 from bringup_cli.site.registry import HostRole
 from pki.errors import PkiError
+from tests.unit.bringup_cli.killing import NEED_ROOM, Killed, contents, failing_at
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
 
-# What a join does to the disk: it can die before each of these calls.
-CALLS = ("open", "fsync", "replace", "unlink", "mkdir", "chmod", "chown", "fchown", "fchmod")
-NEED_ROOM = ("open", "fsync", "mkdir")
 ROLES = (HostRole.REDIS, HostRole.WORKER, HostRole.TAILER)
 Bundle = tuple[Manifest, Mapping[str, bytes]]
-
-
-class Killed(BaseException):
-    """The process ends here: nothing but what is on the disk is left."""
-
-
-@contextmanager
-def failing_at(
-    number: int, failure: Callable[[], BaseException], calls: tuple[str, ...] = CALLS
-) -> Iterator[list[str]]:
-    """Let the call of this number fail, and each one after it; the names of the calls before."""
-    done: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for name in calls:
-            real = getattr(os, name)
-
-            def call(*args: Any, _name: str = name, _real: Callable[..., Any] = real, **kwargs: Any) -> Any:
-                if _name == "open" and not args[1] & os.O_CREAT:
-                    return _real(*args, **kwargs)  # reads
-                if len(done) >= number:
-                    raise failure()
-                done.append(_name)
-                return _real(*args, **kwargs)
-
-            patch.setattr(os, name, call)
-        yield done
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files; but for the lock, which names a process."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @dataclass(frozen=True)
