@@ -1,5 +1,6 @@
 """What all tests share: a real redis-server and settings that are independent of the caller's environment."""
 
+import gc
 import resource
 import shutil
 import socket
@@ -22,6 +23,17 @@ hypothesis.settings.load_profile("without-deadline")
 
 PASSWORD = "a-password-of-the-tests"
 TOKEN = "an-api-token-of-the-tests"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage, and never look for it in what was collected: two fifths of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import ast
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,11 @@ _OF_A_FORMAT = {
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def sources(room: str) -> Iterator[tuple[str, ast.Module]]:
+@cache
+def sources(room: str) -> list[tuple[str, ast.Module]]:
     """Each module of a room, with its name relative to the project."""
-    for path in sorted((ROOT / room).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+    paths = sorted((ROOT / room).rglob("*.py"))
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -140,6 +140,7 @@ def cut_connections(site: Site) -> None:
     site.keeper.client_kill_filter(_type="normal", skipme=True)
 
 
+@pytest.mark.slow
 def test_no_lease_is_left_behind_by_a_renewal_or_a_rollover(site: Site) -> None:
     stack, leases = site.stack, Leases(site)
     ends_at, first = renew_for(site, SHORT), thief_of(site, "first")

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from bringup.model import RunState
 from tests.conftest import RedisServer
 from tests.integration.workers.conftest import MakeSite, StartWorker
@@ -30,6 +32,7 @@ def assert_told_once(worker: WorkerProcess, outages: int) -> None:
     assert "Traceback" not in worker.log, worker.log
 
 
+@pytest.mark.slow
 def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     own_redis: RedisServer, make_site: MakeSite, start_worker: StartWorker
 ) -> None:
