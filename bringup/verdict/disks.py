@@ -49,9 +49,11 @@ def _name_of(disk: Disk) -> tuple[str | None, ...] | None:
 
 def fits(disk: Disk, want: expectation.ExpectedDisk) -> bool:
     """Size within the tolerance, and everything else that is given of it exactly."""
-    asked = {"type": want.type, "model": want.model, "serial": want.serial}
-    return size_fits(disk.size, want.size_gb) and all(
-        value is None or getattr(disk, name) == value for name, value in asked.items()
+    return (
+        size_fits(disk.size, want.size_gb)
+        and want.type in (None, disk.type)
+        and want.model in (None, disk.model)
+        and want.serial in (None, disk.serial)
     )
 
 
