@@ -94,6 +94,21 @@ def test_a_certificate_that_is_not_known_or_of_another_identity_opens_nothing(st
 
 
 @pytest.mark.usefixtures("site")
+def test_only_the_certificate_of_the_host_renews_another_identity(store: Store, api: FakeApi) -> None:
+    api.ask(asked(store, W1_HOST, W1))  # of the same host, by its worker
+    assert "no identity of that host" in run(store, api).refused[W1_HOST.dns]
+
+
+@pytest.mark.usefixtures("site")
+def test_a_certificate_that_has_ended_renews_nothing(store: Store, api: FakeApi) -> None:
+    with open_session(store, NOW - timedelta(days=60), days=30) as session:
+        session.issue(W1, ())
+        session.commit()
+    api.ask(asked(store, W1))
+    assert "was revoked or has ended" in run(store, api).refused[W1.dns]
+
+
+@pytest.mark.usefixtures("site")
 def test_the_revoked_get_nothing(store: Store, api: FakeApi) -> None:
     mine = asked(store, W1)
     with open_session(store, NOW) as session:

@@ -28,9 +28,16 @@ class Enrolling:
     store: Store
     settings: Settings
 
-    def host(self, name: str, *roles: HostRole, now: datetime = NOW, requests: enroll.Requests | None = None) -> Host:
+    def host(
+        self,
+        name: str,
+        *roles: HostRole,
+        now: datetime = NOW,
+        requests: enroll.Requests | None = None,
+        sans: tuple[str, ...] = (),
+    ) -> Host:
         """Enroll a host, as the command does."""
-        sans = ("h1.example.net",) if SERVERS & set(roles) else ()
+        sans = (*sans, "h1.example.net") if SERVERS & set(roles) else ()
         with CaSession.open(self.store, "test", now) as session:
             registry = Registry.read(self.store)
             found = registry.enrolled(name, roles, sans, now=now, use_until=now + timedelta(hours=24))

@@ -5,12 +5,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from bringup_cli.site import bundle
 from bringup_cli.site.registry import Host, HostRole, Registry
+from pki import authority, profile
 from pki.errors import InvalidInput, Refused
+from pki.names import Identity, Role
+from pki.session import CaSession
 from tests.conftest import TOKEN
-from tests.unit.bringup_cli.site.conftest import Enrolling
+from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
 
 COMMON = {"pki/ca/ca-cert.pem", "pki/ca/ca-crl.pem", "pki/issued/host/h1-cert.pem", "pki/issued/host/h1-key.pem"}
 OF_ROLE = {
@@ -181,3 +185,33 @@ def test_only_the_passphrase_opens_a_sealed_file() -> None:
 def test_a_file_that_is_too_large_is_refused_before_it_is_opened() -> None:
     with pytest.raises(bundle.BundleRefused, match="larger than 1 MiB"):
         bundle.unseal(SEALED + bytes(bundle.LARGEST), "the right passphrase")
+
+
+def test_a_file_that_would_become_larger_than_the_bundle_is_refused(ca: Enrolling) -> None:
+    name = "pki/workers/worker-bundle.pem"
+    member = tarfile.TarInfo(name)
+    sparse = {"major": "1", "minor": "0", "name": name, "realsize": str(64 << 20)}  # GNU tar's, of 64 MiB
+    member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+    data = _with(ca.bundle(ca.host("w1", HostRole.WORKER)), member, content=b"1\n0\n0\n".ljust(512, b"\0"))
+    with pytest.raises(bundle.BundleRefused, match="no plain file"):
+        bundle.unpack(data)
+
+
+def test_what_is_no_longer_usable_is_made_anew_when_a_host_is_enrolled_again(ca: Enrolling) -> None:
+    def certificate(host: Host) -> bytes:
+        return ca.files(host)["pki/api/api-cert.pem"]
+
+    first = certificate(ca.host("a1", HostRole.API))
+    assert certificate(ca.host("a1", HostRole.API)) == first
+    more = certificate(ca.host("a1", HostRole.API, sans=("api.example.net",)))
+    names = x509.load_pem_x509_certificate(more).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"h1.example.net", "api.example.net"} <= set(names.get_values_for_type(x509.DNSName))
+    with CaSession.open(ca.store, "test", NOW) as session:
+        for entry in session.ledger.find("a1.api.bringup.internal"):
+            session.revoke(entry, "superseded")
+        session.commit()
+    after = certificate(ca.host("a1", HostRole.API))
+    assert after != more
+    key = ca.store.files(Identity(Role.API, "a1")).key
+    key.write_bytes(authority.key_pem(profile.new_key()))  # of another certificate
+    assert certificate(ca.host("a1", HostRole.API)) != after

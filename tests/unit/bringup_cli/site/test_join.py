@@ -12,6 +12,8 @@ from bringup_cli.site.bundle import BundleRefused
 from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole
+from pki.errors import Locked
+from pki.files import exclusive_lock
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
 
 
@@ -125,3 +127,22 @@ def test_each_folder_that_was_joined_into_is_another_join(ca: Enrolling, tmp_pat
     assert first.id != copy.id
     assert first.bundle_made_at == copy.bundle_made_at == NOW
     assert stat.S_IMODE((tmp_path / "w1/.join/id").stat().st_mode) == 0o600
+
+
+def test_a_folder_whose_manifest_cannot_be_read_is_not_taken_over(ca: Enrolling, tmp_path: Path) -> None:
+    folder, host = tmp_path / "w1", ca.host("w1", HostRole.WORKER)
+    joined(ca, folder, host)
+    (folder / "manifest.json").write_text("{}")
+    before = contents(folder)
+    with pytest.raises(BundleRefused, match="cannot be read as that of a host; --force replaces"):
+        joined(ca, folder, host)
+    assert contents(folder) == before
+    joined(ca, folder, host, force=True)
+    assert HostFolder.read(folder).manifest.host == "w1"
+
+
+def test_two_joins_at_once_do_not_mix(ca: Enrolling, tmp_path: Path) -> None:
+    folder, host = tmp_path / "w1", ca.host("w1", HostRole.WORKER)
+    joined(ca, folder, host)
+    with exclusive_lock(folder / ".join/lock", "the first"), pytest.raises(Locked, match="the first"):
+        joined(ca, folder, host)

@@ -66,6 +66,13 @@ def test_what_is_no_request_is_refused(tmp_path: Path, text: str) -> None:
         read_requests(path, "w1")
 
 
+def test_a_request_of_any_size_is_not_read(tmp_path: Path) -> None:
+    path = asked(tmp_path / "w1", HostRole.WORKER)
+    path.write_text(path.read_text() + " " * (1 << 20))
+    with pytest.raises(InvalidInput, match="no file of `bringup site request`"):
+        read_requests(path, "w1")
+
+
 def test_a_revoked_host_has_nothing_any_more(ca: Enrolling) -> None:
     host = ca.host("w1", HostRole.WORKER)
     ca.host("w2", HostRole.WORKER)
