@@ -100,8 +100,24 @@ def test_only_the_certificate_of_the_host_renews_another_identity(store: Store, 
 
 
 @pytest.mark.usefixtures("site")
+def test_what_has_its_key_at_the_ca_is_renewed_there(store: Store, api: FakeApi) -> None:
+    own = Identity(Role.WORKER, "worker")
+    with open_session(store, NOW, days=30) as session:
+        session.issue(own, ())
+        session.commit()
+    api.ask(asked(store, own))
+    assert "is renewed where its key is" in run(store, api).refused[own.dns]
+
+
+@pytest.mark.usefixtures("site")
+def test_a_request_for_two_identities_at_once_is_refused(store: Store, api: FakeApi) -> None:
+    api.ask(asked(store, W1, sans=(x509.DNSName(W1.dns), x509.DNSName(R1.dns))))
+    assert "no identity of this PKI, or more than one" in run(store, api).refused[W1.dns]
+
+
+@pytest.mark.usefixtures("site")
 def test_a_certificate_that_has_ended_renews_nothing(store: Store, api: FakeApi) -> None:
-    with open_session(store, NOW - timedelta(days=60), days=30) as session:
+    with open_session(store, NOW, days=1) as session:
         session.issue(W1, ())
         session.commit()
     api.ask(asked(store, W1))
