@@ -1,5 +1,6 @@
 """Each fault in a live stack turns exactly the checks that it must, and the one that matters says why."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -7,9 +8,15 @@ import pytest
 from pki.check import Status
 from selftest.case import Case
 from selftest.checks import CATALOG
+from selftest.report.text import is_command
 from tests.integration.selftest import matrix
 from tests.integration.selftest.faults import WITH_TLS, WITHOUT_TLS, Fault
 from tests.integration.selftest.site import Found, Site
+
+# A setting, a file, a page of docs/ or a command between backquotes.
+_NAMES_WHERE = re.compile(
+    r"\b[A-Z]{2,}[A-Z_]*_[A-Z_]+\b|\w\.(conf|env|acl|toml|pem|md)\b|`[^`]+`|bringup |[A-Z]{3,} SET"
+)
 
 
 def named(fault: Fault) -> str:
@@ -26,7 +33,8 @@ def assert_reported(tested: Found, fault: Fault) -> None:
     assert tested.failing == fault.turns, {one: tested.text(one) for one in tested.failing ^ fault.turns}
     for part in fault.words:
         assert part in tested.text(fault.shown_by)
-    assert tested[fault.shown_by].hint, "it has no hint"
+    hint = tested[fault.shown_by].hint
+    assert is_command(hint) or _NAMES_WHERE.search(hint), f"a hint that is no command names where: {hint!r}"
     assert set(tested.consequences.values()) <= fault.turns
 
 

@@ -226,9 +226,11 @@ def test_a_stale_list_of_revoked_certificates_is_found_and_not_taken_for_an_expi
 
 @pytest.mark.parametrize(
     ("hours", "status"),  # 24 hours back and 168 on: the last third begins 104 hours from now
-    [(0, Status.OK), (103, Status.OK), (105, Status.WARN), (167, Status.WARN), (168, Status.FAIL)],
+    [(0, Status.OK), (103, Status.OK), (105, Status.WARN), (143, Status.WARN), (145, Status.FAIL), (168, Status.FAIL)],
 )
-def test_a_list_of_seven_days_warns_in_its_last_third(tmp_path: Path, hours: int, status: Status) -> None:
+def test_a_list_of_seven_days_warns_in_its_last_third_and_fails_on_its_last_day(
+    tmp_path: Path, hours: int, status: Status
+) -> None:
     store = kit.init_pki(tmp_path / "pki", crl_days=7)
     results = verified(store, NOW + timedelta(hours=hours))
     assert next(one.status for one in results if (one.target, one.check) == ("ca", "crl")) is status
