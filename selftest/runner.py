@@ -37,7 +37,7 @@ def _outcome(target: TargetInstallation, case: Case, failed: Set[str]) -> CaseRe
     root = _first(case.needs, failed)
     if root:
         finding = skip(f"not run, because {root} failed", hint=f"repair {root} first")
-    elif started > target.deadline:
+    elif started > target.deadline and not case.static:  # to look at files takes no time
         finding = skip("no time was left", hint=f"bringup selftest --only {case.id}")
     else:
         finding = _blocked(target, case) or observe(case, target)[0]

@@ -55,6 +55,7 @@ def test_a_required_check_is_not_asked_of_who_does_not_answer(target: TargetInst
 def test_no_check_starts_when_the_time_is_over(target: TargetInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "LONGEST_S", -1)
     assert _status(target, _check(ok("fine"), required=True)) is Status.FAIL
+    assert _status(target, _check(ok("fine"), required=True, static=True)) is Status.OK, "it waits for nobody"
 
 
 def test_waits_shrink_towards_the_end_of_the_time(target: TargetInstallation) -> None:

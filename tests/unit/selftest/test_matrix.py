@@ -36,7 +36,7 @@ def _found(fault: Fault, lying: str = "") -> Found:
     results = [
         CaseResult(
             case,
-            replace(fail(" ".join(fault.words), "repair it"), expected="as it was")
+            replace(fail(" ".join(fault.words), "bringup config"), expected="as it was")
             if case.id in {*fault.turns, fault.shown_by} - {lying}
             else ok("in order"),
             0.1,
