@@ -31,7 +31,7 @@ _NAMED = 6  # files in one message; the command of the hint has all of them
 def _files(target: TargetInstallation) -> Finding:
     """No other user of this host can read a secret."""
     found = list(_secret_files(target))
-    open_ones = [path for path in found if _mode(path) & _OTHERS]
+    open_ones = [path for path in found if _mode(path) & _OTHERS and not _is_shut_in(path)]
     if not open_ones:
         return ok(f"{len(found)} files with secrets, readable by their owners alone")
     modes = ", ".join(f"{path} ({_mode(path):04o})" for path in open_ones[:_NAMED])
@@ -61,6 +61,11 @@ def _keys(target: TargetInstallation) -> Iterator[Path]:
 def _env_files(target: TargetInstallation) -> list[Path]:
     named = {Path(origin) for origin in target.origins.values() if origin not in {"environment", "default"}}
     return sorted({*named, Path(".env")})
+
+
+def _is_shut_in(path: Path) -> bool:
+    """Whether Redis itself writes the file anew, with mode 0644 (ACL SAVE): then its folder keeps others out."""
+    return path.suffix in {".acl", ".conf"} and not _mode(path.absolute().parent) & _OTHERS
 
 
 def _mode(path: Path) -> int:

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from api.state.installation import ID_FILE, MEMORY_FILE
-from bringup import keys
 from bringup.model import utc_now
 from pki.authority import pem
 from pki.profile import authority, new_key
-from tests.integration.selftest.faults import Inject, fault
+from tests.integration.selftest.faults import Fault, Inject, fault
 from tests.integration.selftest.proxy import proxy, server_context, speaking_old_tls
 from tests.integration.selftest.site import Changes, Site
 
@@ -131,52 +129,6 @@ def _without_list(site: Site) -> Path:
     return root
 
 
-@contextmanager
-def another_installation(site: Site) -> Iterator[Changes]:
-    """Redis is that of another one: a backup, another database."""
-    site.keeper.set(keys.INSTALLATION, "another")
-    try:
-        yield {}
-    finally:  # the API may have accepted it meanwhile
-        site.keeper.set(keys.INSTALLATION, (site.settings.state_dir / ID_FILE).read_text().strip())
-
-
-def state_file(name: str, text: str) -> Inject:
-    """What the API remembers cannot be read."""
-
-    @contextmanager
-    def inject(site: Site) -> Iterator[Changes]:
-        path = site.settings.state_dir / name
-        before = path.read_bytes() if path.exists() else None
-        path.write_text(text)
-        try:
-            yield {}
-        finally:
-            path.unlink() if before is None else path.write_bytes(before)
-
-    return inject
-
-
-@contextmanager
-def no_inventory(site: Site) -> Iterator[Changes]:
-    path = site.settings.devices_file
-    before = path.read_bytes()
-    path.write_text("[[device]\n")
-    try:
-        yield {}
-    finally:
-        path.write_bytes(before)
-
-
-@contextmanager
-def no_inventory_there(site: Site) -> Iterator[Changes]:
-    """The self-test's own host has a good one."""
-    here = site.folder / "devices-here.toml"
-    here.touch()
-    with no_inventory(site):
-        yield {"devices_file": here}
-
-
 WITH_TLS = (
     fault(
         "a proxy before a plain API",
@@ -241,26 +193,5 @@ WITH_TLS = (
     ),
     fault("the API has an old list", an_old_list, {"5d"}, "5d", "list number", "cp "),
     fault("the API has no list", no_list, {"5d"}, "5d", "does not exist", "carry ca/ca-crl.pem"),
-    fault(
-        "Redis is of another installation",
-        another_installation,
-        {"3e"},
-        "3e",
-        "every machine is withheld",
-        "--accept-redis",
-    ),
-    fault("the API's memory is damaged", state_file(MEMORY_FILE, "x"), {"3e"}, "3e", "every machine is withheld"),
-    fault("the API's identity is damaged", state_file(ID_FILE, "another"), {"3e"}, "3e", "does not remember"),
-    fault("the API cannot read its inventory", no_inventory, {"8"}, "8", "inventory.md"),
-    fault(
-        "an API on another host cannot read its inventory",
-        no_inventory_there,
-        {"3f"},
-        "3f",
-        "the inventory cannot be read",
-    ),
 )
-WITHOUT_TLS = (
-    fault("Redis is of another installation", another_installation, {"3e"}, "3e", "every machine is withheld"),
-    fault("the API cannot read its inventory", no_inventory, {"8"}, "8", "inventory.md"),
-)
+WITHOUT_TLS: tuple[Fault, ...] = ()  # without TLS none of it is promised

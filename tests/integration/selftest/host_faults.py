@@ -48,6 +48,13 @@ def open_credentials(site: Site) -> Iterator[Changes]:
         folder.rmdir()
 
 
+@contextmanager
+def open_folder_of_redis(site: Site) -> Iterator[Changes]:
+    """Redis writes users.acl as it does; the folder, which kept others out, is open."""
+    with mode("redis", 0o755)(site), mode("redis/users.acl", 0o604)(site) as changes:
+        yield changes
+
+
 def tracked(name: str) -> Inject:
     """Somebody added it."""
 
@@ -81,7 +88,7 @@ def another_version(_site: Site) -> Iterator[Changes]:
 FILES, SECRETS, GIT = {"host.files"}, {"host.secrets"}, {"host.git"}
 WITH_TLS = (
     fault("others can read .env", mode(".env", 0o644), FILES, "host.files", ".env (0644)", "chmod go-rwx .env"),
-    fault("others can read users.acl", mode("redis/users.acl", 0o604), FILES, "host.files", "redis/users.acl (0604)"),
+    fault("others can read users.acl", open_folder_of_redis, FILES, "host.files", "redis/users.acl (0604)"),
     fault("the group can read worker.env", mode("redis/worker.env", 0o640), FILES, "host.files", "worker.env (0640)"),
     fault("others can read credentials of BMCs", open_credentials, FILES, "host.files", "dc1 (0644)"),
     fault(

@@ -12,11 +12,12 @@ from tests.integration.selftest import (
     host_faults,
     redis_faults,
     riddles,
+    state_faults,
 )
 from tests.integration.selftest.faults import Fault
 
 # A room of faults is a module with these two lists. The others have tests of their own.
-_ROOMS = (redis_faults, api_faults, front_faults)
+_ROOMS = (redis_faults, api_faults, front_faults, state_faults)
 WITH_TLS: Sequence[Fault] = [fault for room in _ROOMS for fault in room.WITH_TLS]
 WITHOUT_TLS: Sequence[Fault] = [fault for room in _ROOMS for fault in room.WITHOUT_TLS]
 _ELSEWHERE = [

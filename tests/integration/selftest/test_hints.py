@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -103,10 +104,10 @@ def _assert_repaired(site: Site, fault: Fault, changes: Changes) -> None:
     """A process that was ended, and a file that was copied, take a moment."""
     site.settings = site.stack.settings_of("worker")  # its password may be another one now
 
-    def none_fails() -> bool:
-        return not site.tested(changes, cases=matrix.quick(fault)).failing
-
-    eventually(none_fails, 60, f"the hint repairs it: {fault.name}")
+    deadline = time.monotonic() + 60
+    while (found := site.tested(changes, cases=matrix.quick(fault))).failing and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert found.failing == set(), {one: found.text(one) for one in found.failing}
 
 
 @pytest.mark.parametrize("fault", REPAIRED, ids=named)

@@ -7,7 +7,7 @@ import pytest
 from pki.check import Status
 from selftest.report.text import is_command
 from tests.integration.selftest.faults import Fault
-from tests.integration.selftest.host_faults import CASES, WITH_TLS
+from tests.integration.selftest.host_faults import CASES, WITH_TLS, mode
 from tests.integration.selftest.site import Site
 from tests.integration.selftest.test_fault_matrix import assert_reported, named
 
@@ -46,3 +46,8 @@ def test_no_secret_is_part_of_what_is_reported_of_it(tls_site: Site) -> None:
                 text = tls_site.tested(changes, cases=CASES).text("host.secrets")
             secrets = [str(value.get_secret_value()) for value in changes.values()]  # type: ignore[attr-defined]
             assert not any(secret in text for secret in secrets)
+
+
+def test_an_acl_file_as_redis_saves_it_is_kept_from_others_by_its_folder(tls_site: Site) -> None:
+    with mode("redis/users.acl", 0o644)(tls_site):
+        assert tls_site.tested(cases=CASES).failing == set()
