@@ -18,24 +18,24 @@ from selftest.report.markup import inline, table
 from selftest.report.validity import of_certificate
 from selftest.target_installation import TargetInstallation
 
-# A question of the table, and the check of `pki.checks` that answers it.
-_ATTRIBUTES = (
-    ("exists", "certificate"),
-    ("key fits", "match"),
-    ("signed by our CA, chain", "chain"),
-    ("key 0600", "key"),
-    ("profile", "profile"),
-    ("purpose", "purpose"),
-    ("names", "names"),
-    ("not revoked", "revocation"),
-    ("not expired", "expiry"),
+# A question of the table, and the checks of `pki.checks` that answer it: the worst answer counts.
+_ATTRIBUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("key fits", ("match",)),
+    ("signed by our CA, chain", ("chain",)),
+    ("modes", ("certificate", "key")),
+    ("profile", ("profile",)),
+    ("purpose", ("purpose",)),
+    ("names", ("names",)),
+    ("not revoked", ("revocation",)),
+    ("not expired", ("expiry",)),
 )
+_NOT_CHECKED = "not checked"
 _IN_A_WORD = {
     Status.OK: "yes",
     Status.INFO: "not here",
     Status.WARN: "yes, but: see below",
     Status.FAIL: "NO",
-    Status.SKIP: "not checked",
+    Status.SKIP: _NOT_CHECKED,
 }
 _WORST_FIRST = (Status.FAIL, Status.SKIP, Status.WARN, Status.INFO, Status.OK)
 _PURPOSE = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
@@ -60,7 +60,7 @@ def section(target: TargetInstallation) -> list[str]:
     except PkiError as error:
         return [*lines, "", f"None here: {inline(str(error))}."]
     files = certificate_files(target, results)
-    head = ("certificate", *(title for title, _ in _ATTRIBUTES), f"more than {WARN_DAYS} days left")
+    head = ("certificate", "exists", *(title for title, _ in _ATTRIBUTES), f"more than {WARN_DAYS} days left")
     findings = ((one.target, one.title, one.status.value, one.message, one.hint) for one in results)
     return [
         *lines,
@@ -91,11 +91,15 @@ def attributes(name: str, path: Path, results: Sequence[Result], now: datetime) 
         now: the time to judge at.
     """
     yield name
-    for _, check in _ATTRIBUTES:
-        found = {one.status for one in results if (one.target, one.check) == (name, check)}
+    if not path.exists():
+        yield from ("NO", *[_NOT_CHECKED] * (len(_ATTRIBUTES) + 1))
+        return
+    yield "yes"
+    for _, checks in _ATTRIBUTES:
+        found = {one.status for one in results if one.target == name and one.check in checks}
         yield next((_IN_A_WORD[status] for status in _WORST_FIRST if status in found), "-")
     certificate = _read(path)
-    yield "not checked" if certificate is None else _left(certificate, now)
+    yield _NOT_CHECKED if certificate is None else _left(certificate, now)
 
 
 def _left(certificate: x509.Certificate, now: datetime) -> str:

@@ -16,7 +16,7 @@ from tests.unit.pki import kit
 from tests.unit.selftest.report.conftest import MakeResults
 from tests.unit.selftest.report.made_up import HOSTILE
 
-QUESTIONS = ("exists", "key fits", "chain", "key 0600", "profile", "purpose", "names", "not revoked", "not expired")
+QUESTIONS = ("exists", "key fits", "chain", "modes", "profile", "purpose", "names", "not revoked", "not expired")
 
 
 def _target(make_results: MakeResults, *, days_later: int = 0) -> TargetInstallation:
@@ -58,7 +58,13 @@ def test_a_key_of_another_certificate_does_not_fit(make_results: MakeResults, st
 
 def test_a_key_that_others_can_read_is_named(make_results: MakeResults, store: Store) -> None:
     store.files(kit.API).key.chmod(0o644)
-    assert _row(_target(make_results), "api")["key 0600"] == "NO"
+    assert _row(_target(make_results), "api")["modes"] == "NO"
+
+
+def test_a_certificate_that_others_can_change_is_named(make_results: MakeResults, store: Store) -> None:
+    store.files(kit.API).certificate.chmod(0o666)
+    row = _row(_target(make_results), "api")
+    assert (row["exists"], row["modes"]) == ("yes", "NO")
 
 
 def test_a_certificate_of_another_ca_is_not_ours(make_results: MakeResults, store: Store) -> None:

@@ -80,7 +80,9 @@ def test_what_follows_from_a_failure_names_it(make_results: MakeResults) -> None
 
 
 def test_what_no_item_covers_is_an_item_of_its_own_after_them(make_results: MakeResults) -> None:
-    step = open_steps(make_results([("8", warn("one BMC is not checked", "bringup bmc trust r1"))]))[-1]
+    found = open_steps(make_results([("8", warn("one BMC is not checked", "bringup bmc trust r1"))], **DEVELOPMENT))
+    assert found[0].title == "Both flags are on, in production"
+    step = found[-1]
     assert (step.title, _lines(step)) == ("The certificate of every BMC is checked", ["bringup bmc trust r1"])
 
 
