@@ -84,10 +84,13 @@ class _Declaration:
     """One address and the state it is in."""
 
     ip: str
-    state: bytes = b""
+    state: bytes | None = None  # None: of dhcpd 2 or OpenBSD, and in force as long as it lasts
+    abandoned: bool = False  # of those two: the address is in use by another
     mac: str | None = None
     starts: int | None = None  # seconds since the epoch
+    never_starts: bool = False
     ends: int | None = None  # the same; None: never, or unknown
+    cltt: int | None = None  # the last transaction of the client; a server renews ``starts`` with it
     hostname: str | None = None
     vendor_class: str | None = None
     client_id: str | None = None
@@ -132,14 +135,20 @@ def _address(statement: _Statement) -> _Declaration:
 def _note(declaration: _Declaration, body: list[_Statement]) -> None:
     for statement in body:
         match statement.words:
+            case [b"starts", b"never"]:
+                declaration.never_starts = True
             case [b"starts", *when]:
                 declaration.starts = _time(when)
             case [b"ends", *when]:
                 declaration.ends = _time(when)
+            case [b"cltt", *when]:
+                declaration.cltt = _time(when)
+            case [b"abandoned"]:
+                declaration.abandoned = True
             case [b"binding", b"state", state]:  # not "next binding state", nor "rewind binding state"
                 declaration.state = state
             case [b"hardware", b"ethernet", mac]:
-                declaration.mac = mac.decode("ascii", "replace")
+                declaration.mac = mac.decode("ascii", "replace").lower()
             case words:
                 _note_text(declaration, words)
 
@@ -164,7 +173,7 @@ def _time(words: list[bytes]) -> int | None:
             return None
         case [b"epoch", seconds] if seconds.isdigit() and len(seconds) <= 12:
             return _possible(int(seconds))
-        case [_, date, clock]:
+        case [_, date, clock] | [_, date, clock, b"UTC"]:  # the latter by OpenBSD
             return _calendar(date, clock)
     raise LeaseFormatError("a time that is none")
 
@@ -201,18 +210,30 @@ class IscLeases(parser.LeaseFileParser):
             return parser.malformed(error)
 
     def _event(self, declaration: _Declaration) -> LeaseEvent | parser.Skip:
-        if declaration.state != _ACTIVE:
-            ended = LeaseAction(declaration.state.decode("ascii")) if declaration.state in _ENDED else None
+        state = declaration.state
+        if declaration.abandoned if state is None else state != _ACTIVE:
+            ended = LeaseAction(state.decode("ascii")) if state and state in _ENDED else None
             return self._over(declaration.ip, declaration.ends, ended)
         if declaration.mac is None:
             return parser.NO_MAC
-        if declaration.starts is None:
-            raise LeaseFormatError("an active lease that never started")
         return self._in_force(
             declaration.ip,
-            lease_history.Lease(declaration.mac, declaration.starts, declaration.ends),
+            lease_history.Lease(declaration.mac, self._starts(declaration), declaration.ends),
             hostname=declaration.hostname,
             vendor_class=declaration.vendor_class,
             client_id=declaration.client_id,
             circuit_id=declaration.circuit_id,
         )
+
+    def _starts(self, declaration: _Declaration) -> int:
+        """When the lease began, as far as the declaration has it: else its end names it, the same for every reader."""
+        known = self._leases.get(declaration.ip)
+        if declaration.never_starts:
+            raise LeaseFormatError("a lease in force that never started")
+        if declaration.starts is not None:
+            return declaration.starts
+        if declaration.cltt is not None:
+            return declaration.cltt
+        if declaration.ends is None:
+            raise LeaseFormatError("a lease in force without starts, cltt or an end: no run can be named by it")
+        return known.starts if known and known.mac == declaration.mac else declaration.ends

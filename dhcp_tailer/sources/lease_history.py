@@ -104,6 +104,10 @@ class Leases:
         self._limit = limit
         self._leases = OrderedDict((ip, Lease(mac, starts, ends)) for ip, mac, starts, ends in rows)
 
+    def get(self, ip: str) -> Lease | None:
+        """The lease of ``ip`` that is in force."""
+        return self._leases.get(ip)
+
     def in_force(self, ip: str, lease: Lease) -> LeaseAction | None:
         """``lease`` is in force; None if that is known."""
         known = self._leases.get(ip)

@@ -274,3 +274,52 @@ def test_every_byte_of_a_real_file_cut_and_gone_on_gives_the_same_events(samples
 def events_from(text: bytes, place: int, source: IscLeases) -> list[LeaseEvent]:
     parsed = [source.parse(r.data) for r in Blocks(place).feed(text[place:])]
     return [e for e in parsed if not isinstance(e, Skip)]
+
+
+OLD = b"""lease 10.77.1.%d {
+\tstarts 2 2002/03/05 12:00:00%b;
+\tends 2 2002/03/05 13:00:00%b;
+\thardware ethernet 02:00:00:00:00:0A;
+\tuid 01:02:00:00:00:00:0a;
+\tclient-hostname "old";
+%b}"""
+
+
+@pytest.mark.parametrize("zone", [b"", b" UTC"], ids=["dhcpd 2", "OpenBSD"])
+def test_a_declaration_without_a_binding_state_is_a_lease_for_as_long_as_it_lasts(zone: bytes) -> None:
+    found = event(OLD % (1, zone, zone, b""))
+    assert (found.run_id, found.hostname) == ("02-00-00-00-00-0a-1015329600", "old")
+    assert found.ends == datetime(2002, 3, 5, 13, tzinfo=UTC)
+
+
+def test_an_address_that_is_abandoned_without_a_binding_state_is_no_lease() -> None:
+    abandoned = OLD % (1, b"", b"", b"\tabandoned;\n")
+    assert actions(abandoned) == ["the end of a lease that was not known"]
+    assert actions(OLD % (1, b"", b"", b""), abandoned) == ["assigned", "expired"]
+
+
+def without(name: str, record: bytes) -> bytes:
+    return b"\n".join(line for line in record.split(b"\n") if name.encode() not in line)
+
+
+def test_without_starts_the_last_transaction_names_the_lease() -> None:
+    assert event(without("starts", lease())).run_id == event(lease()).run_id
+
+
+def test_without_starts_and_cltt_the_end_names_the_lease_and_a_renewal_keeps_that_name() -> None:
+    bare = without("cltt", without("starts", lease()))
+    later = without("cltt", without("starts", lease(ends="1 2026/11/23 10:49:33")))
+    other = without("cltt", without("starts", lease(hardware="ethernet 02:00:00:00:00:02")))
+    source = IscLeases()
+    found = [source.parse(record) for record in (bare, later, bare, other, lease(state="free"), bare)]
+    assert [getattr(one, "action", "") for one in found] == [
+        *("assigned", "renewed", "renewed", "assigned", "expired", "assigned")
+    ]
+    assert {one.run_id for one in found[:3] if isinstance(one, LeaseEvent)} == {"02-00-00-00-00-01-1795427373"}
+
+
+def test_a_lease_that_nothing_dates_says_why_it_is_malformed() -> None:
+    parsed = IscLeases().parse(without("cltt", without("starts", lease(ends="never"))))
+    assert isinstance(parsed, Skip)
+    assert parsed.malformed
+    assert "without starts, cltt or an end" in parsed.reason
