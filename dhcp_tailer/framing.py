@@ -46,14 +46,21 @@ class Lines:
             self._drop()
         return records
 
-    def cut(self) -> Record | None:
-        """The part that is held of a line whose newline will never come."""
+    def held(self) -> Record | None:
+        """The part of a line that is there, as if it was all."""
         if self.fed_to == self._end:
             return None
-        record = Record((self._shown or self._held)[:SHOWN], self.fed_to, "its line never ended")
-        self._end = record.end
+        damage = f"longer than {LONGEST_RECORD} bytes" if self._dropped else None
+        return Record(self._shown or self._held, self.fed_to, damage)
+
+    def cut(self) -> Record | None:
+        """The part that is held of a line whose newline will never come."""
+        held = self.held()
+        if held is None:
+            return None
+        self._end = held.end
         self._held, self._dropped, self._shown = b"", 0, b""
-        return record
+        return Record(held.data[:SHOWN], held.end, "its line never ended")
 
     def _record(self, line: bytes) -> Record:
         length = self._dropped + len(line)
@@ -93,6 +100,14 @@ class Blocks:
     def feed(self, chunk: bytes) -> list[Record]:
         """The blocks and lines that ``chunk`` completes."""
         return [record for line in self._lines.feed(chunk) for record in self._take(line)]
+
+    def held(self) -> Record | None:
+        """The part of a block that is there, as if it was all."""
+        line = self._lines.held()
+        if not self._open:
+            return line
+        text = b"\n".join([*self._open, *([line.data] if line else [])])
+        return Record(text, self.fed_to, self._damage or (line.damage if line else None))
 
     def cut(self) -> Record | None:
         """The part that is held of a block whose brace will never come."""

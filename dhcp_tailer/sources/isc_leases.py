@@ -135,14 +135,8 @@ def _address(statement: _Statement) -> _Declaration:
 def _note(declaration: _Declaration, body: list[_Statement]) -> None:
     for statement in body:
         match statement.words:
-            case [b"starts", b"never"]:
-                declaration.never_starts = True
-            case [b"starts", *when]:
-                declaration.starts = _time(when)
-            case [b"ends", *when]:
-                declaration.ends = _time(when)
-            case [b"cltt", *when]:
-                declaration.cltt = _time(when)
+            case [(b"starts" | b"ends" | b"cltt") as name, *when]:
+                _note_time(declaration, name, _time(when))
             case [b"abandoned"]:
                 declaration.abandoned = True
             case [b"binding", b"state", state]:  # not "next binding state", nor "rewind binding state"
@@ -151,6 +145,15 @@ def _note(declaration: _Declaration, body: list[_Statement]) -> None:
                 declaration.mac = mac.decode("ascii", "replace").lower()
             case words:
                 _note_text(declaration, words)
+
+
+def _note_time(declaration: _Declaration, name: bytes, at: int | None) -> None:
+    if name == b"starts":
+        declaration.starts, declaration.never_starts = at, at is None
+    elif name == b"ends":
+        declaration.ends = at
+    else:
+        declaration.cltt = at
 
 
 def _note_text(declaration: _Declaration, words: list[bytes]) -> None:
