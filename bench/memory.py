@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bench.records import SERVERS, records
-from dhcp_tailer.follower import open_follower
+from dhcp_tailer.resume import open_follower
 from dhcp_tailer.sources import PARSERS
 
 WANTED_RATIO = 1.25

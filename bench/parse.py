@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bench.records import SERVERS, records
-from dhcp_tailer.follower import open_follower
+from dhcp_tailer.resume import open_follower
 from dhcp_tailer.sources import PARSERS
 
 # Records a second on one core: a lease file of 100,000 leases is read within two seconds after a start.

@@ -1,8 +1,13 @@
 """Files that we replace, and files that others replace while we run."""
 
+import errno
+import gzip
 import os
 import secrets
+import shutil
+import tempfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -189,3 +194,20 @@ class Reloaded(Generic[_Content]):
             self._alarm.clear()
         if self._changed and not is_first:
             self._changed(content)
+
+
+def unpacked(descriptor: int) -> int:
+    """A descriptor of the text of a gzipped file, in a copy without a name, as old as the file; closes ``descriptor``.
+
+    Raises:
+        OSError: the file is not whole, or there is no room for the copy.
+    """
+    try:
+        with os.fdopen(descriptor, "rb") as raw, gzip.open(raw) as packed, tempfile.TemporaryFile() as copy:
+            status = os.fstat(descriptor)
+            shutil.copyfileobj(packed, copy)
+            copy.flush()
+            os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+            return os.dup(copy.fileno())
+    except (EOFError, zlib.error):
+        raise OSError(errno.EIO, "is gzipped and not whole") from None

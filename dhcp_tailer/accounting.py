@@ -22,6 +22,9 @@ _WINDOW_S = 10.0
 _MALFORMED_PER_WINDOW = 10
 # Seconds between two writes of the metrics: Prometheus reads them once a minute by default, and seldom more often.
 _METRICS_EVERY_S = 5.0
+# Records since the start without one lease, after which the format is doubted: a log that other programs share may have
+# hundreds between two leases.
+_BARREN = 1000
 
 
 class Outcome(StrEnum):
@@ -36,8 +39,12 @@ class Outcome(StrEnum):
     FILTERED_NETWORK = "filtered_network"  # outside DHCP_NETWORKS
     FILTERED_VENDOR = "filtered_vendor"  # its vendor class does not match DHCP_VENDOR_PATTERN
     FILTERED_INVENTORY = "filtered_inventory"  # DHCP_INVENTORY_ONLY, and no device has this MAC
+    STALE = "stale"  # in the file before the first start, and ended or older than LEASE_MAX_AGE_H
     NOT_A_LEASE = "not_a_lease"
     MALFORMED = "malformed"
+
+
+_NO_LEASE = frozenset({Outcome.NOT_A_LEASE, Outcome.MALFORMED})
 
 
 class Accounting:
@@ -57,10 +64,17 @@ class Accounting:
         self._next_sums_s = 0.0
         self._window_ends_s = 0.0
         self._shown = 0
+        self.leases = 0  # since the start
+        self.others = 0  # records since the start that are no lease
+        self._doubted = False
 
     def count(self, outcome: Outcome) -> None:
         """One more record with ``outcome``."""
         self.counts[outcome] += 1
+        if outcome in _NO_LEASE:
+            self.others += 1
+        else:
+            self.leases += 1
         self.last_record_s = self._now()
 
     def restore(self, counts: Mapping[str, int], last_record_at: datetime | None) -> None:
@@ -72,6 +86,13 @@ class Accounting:
         self.counts = Counter({Outcome(name): number for name, number in counts.items()})
         self.last_record_s = last_record_at.timestamp() if last_record_at else None
         self._logged = self.counts.copy()
+
+    def is_doubtful(self) -> bool:
+        """Whether many records have given no lease since the start; true once."""
+        if self._doubted or self.leases or self.others < _BARREN:
+            return False
+        self._doubted = True
+        return True
 
     @property
     def last_record_at(self) -> datetime | None:

@@ -37,6 +37,7 @@ class Checkpoint(BaseModel):
     state: JsonValue  # what the parser must know to read on
     counts: dict[str, int] = {}  # records by outcome, up to this position
     last_record_at: datetime | None = None
+    first_start: datetime | None = None  # of a tailer that has not read all yet that was in the file then
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +101,7 @@ class Saver:
         path: DHCP_PATH.
         state: of the parser, at the position that is saved.
         accounting: its counts are kept in the checkpoint.
+        first_start: when the first reading of the file began; None once it is over.
         clock: seconds that only go forward.
     """
 
@@ -111,6 +113,7 @@ class Saver:
         path: Path,
         state: Callable[[], JsonValue],
         accounting: Accounting | None = None,
+        first_start: Callable[[], datetime | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = file
@@ -119,7 +122,8 @@ class Saver:
         self._state = state
         self._accounting = accounting or Accounting()
         self._clock = clock
-        self._saved: Position | None = None
+        self._first_start = first_start
+        self._saved: tuple[Position, datetime | None] | None = None
         self._next_s = 0.0
         self._alarm = Alarm(
             __name__,
@@ -132,12 +136,17 @@ class Saver:
         """Whether enough time has passed."""
         return self._clock() >= self._next_s
 
+    def save_first(self, position: Position | None) -> None:
+        """Write ``position`` unless one was written since the start: it names the file that is begun."""
+        if self._saved is None and self.due:
+            self.save(position)
+
     def save(self, position: Position | None) -> None:
         """Write ``position`` and the state that belongs to it, unless it is written.
 
         A full disk is logged once and stops nothing: with the old checkpoint a restart only reads more again.
         """
-        if position is None or position == self._saved:
+        if position is None or (position, self._first_start()) == self._saved:
             return
         started = self._clock()
         checkpoint = Checkpoint(
@@ -147,13 +156,14 @@ class Saver:
             state=self._state(),
             counts={outcome.value: number for outcome, number in self._accounting.counts.items()},
             last_record_at=self._accounting.last_record_at,
+            first_start=self._first_start(),
         )
         try:
             write_checkpoint(self._file, checkpoint)
         except OSError as error:
             self._alarm.report(str(error.strerror))
         else:
-            self._saved = position
+            self._saved = position, checkpoint.first_start
             self._alarm.clear()
         finished = self._clock()
         self._next_s = finished + max(INTERVAL_S, _COST * (finished - started))

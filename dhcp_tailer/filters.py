@@ -1,6 +1,7 @@
-"""Filters: which leases lead to a run, by network, vendor class and inventory."""
+"""Filters: which leases lead to a run, by network, vendor class, inventory, and age on a first start."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -70,6 +71,30 @@ class Filters:
         if self._known and not self._known(event.mac):
             return Outcome.FILTERED_INVENTORY
         return None
+
+
+class FirstPass:
+    """The first reading of a file, which may hold leases of years: old ones must not switch on a machine of today.
+
+    Args:
+        max_age_h: LEASE_MAX_AGE_H, hours; 0: no lease is stale.
+        since: when it began; None: it is over, and whatever comes is new, however long we were away.
+    """
+
+    def __init__(self, max_age_h: int = 0, since: datetime | None = None) -> None:
+        self._max_age = timedelta(hours=max_age_h)
+        self.since = since
+
+    def outcome(self, event: model.LeaseEvent) -> Outcome | None:
+        """`Outcome.STALE` of a lease that was over, or too old, when the reading began; else None."""
+        if not self.since or not self._max_age:
+            return None
+        over = event.ends is not None and event.ends <= self.since
+        return Outcome.STALE if over or event.starts < self.since - self._max_age else None
+
+    def end(self) -> None:
+        """All that was there has been read."""
+        self.since = None
 
 
 def inventory_filter(path: Path) -> Callable[[str], bool]:

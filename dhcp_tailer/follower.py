@@ -7,9 +7,6 @@ from bringup import log
 from dhcp_tailer.framing import LINES, Layout, Record
 from dhcp_tailer.open_file import OpenFile, Position, Rewritten
 from dhcp_tailer.rotation import Likeness, Rotation, likeness
-from dhcp_tailer.snapshots import SnapshotFollower
-from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
-from dhcp_tailer.sources.parser import Parser
 from dhcp_tailer.watch import availability
 
 _log = log.get(__name__)
@@ -60,6 +57,11 @@ class FileFollower:
         except OSError as error:
             self._availability.report(error.strerror or type(error).__name__)
             return []
+
+    def rest(self) -> list[Record]:
+        """The last record if its end is missing, as if it was all; it is never done, for its end may still come."""
+        last = self._files[-1].rest() if self._files else None
+        return [last] if last else []
 
     @property
     def lag_bytes(self) -> int:
@@ -125,6 +127,11 @@ class FileFollower:
     def _begin_without(self, position: Position) -> None:
         live = self._open(self._path)
         self._files.extend([*self._rotation.successors(position), live])
+        if self._layout.is_lease_file:
+            _log.info(
+                "the lease file was written anew; it is read whole, with what it holds of before", path=str(self._path)
+            )
+            return
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",
             path=str(self._path),
@@ -178,35 +185,3 @@ class FileFollower:
 
     def _open(self, path: Path, offset: int = 0) -> OpenFile:
         return OpenFile.open(path, offset, self._layout)
-
-
-Follower = FileFollower | SnapshotFollower
-
-
-def open_follower(path: Path, parser: Parser, position: Position | None = None, *, from_end: bool = False) -> Follower:
-    """A follower of the file at ``path``, of the kind that ``parser`` needs.
-
-    Args:
-        path: the file; it may not exist yet.
-        parser: has its state already.
-        position: where to go on; None is the beginning.
-        from_end: without a position, leave out what the file holds already. The parser of a lease file must
-            have read the old leases, to recognise the new ones: it reads all of the file here.
-    """
-    if isinstance(parser, DnsmasqLeases):
-        follower: Follower = SnapshotFollower(path, lambda: parser.reported, position)
-        is_lease_file = True
-    else:
-        is_lease_file = parser.layout.is_lease_file
-        follower = FileFollower(path, position, from_end=from_end and not is_lease_file, layout=parser.layout)
-    if from_end and is_lease_file and position is None:
-        _learn(follower, parser)
-    return follower
-
-
-def _learn(follower: Follower, parser: Parser) -> None:
-    while records := follower.poll(BATCH):
-        for record in records:
-            if not record.damage:
-                parser.parse(record.data)
-            follower.done(record)

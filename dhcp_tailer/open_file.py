@@ -7,9 +7,11 @@ from collections import deque
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+from bringup import files
 from bringup.errors import BringupError
 from dhcp_tailer.framing import LINES, LONGEST_RECORD, Layout, Record
 
@@ -22,6 +24,8 @@ HEAD = 4096
 CHUNK = 64 * 1024
 # Bytes kept of what was read: nearly always the tail of a position is among them, and costs no read.
 _RECENT = CHUNK + LONGEST_RECORD + TAIL
+# How a gzipped file begins. No log and no lease file does. Source: RFC 1952 s.2.3.1.
+_GZIP = b"\x1f\x8b"
 
 
 class Position(BaseModel):
@@ -69,20 +73,55 @@ class Rewritten(BringupError):
     """The file no longer holds what was read of it: it was truncated, or written anew in place."""
 
 
+class Opened(NamedTuple):
+    """A regular file that is open for reading."""
+
+    descriptor: int  # of its text: of a gzipped file that of a copy that is unpacked
+    status: os.stat_result  # of the file itself
+
+    @classmethod
+    def of(cls, path: Path) -> "Opened":
+        """The file at ``path``; a pipe would block us, a directory has no records.
+
+        Raises:
+            OSError: it cannot be opened, is no regular file, or is gzipped and not whole.
+        """
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        gzipped = os.pread(descriptor, len(_GZIP), 0) == _GZIP
+        return cls(files.unpacked(descriptor) if gzipped else descriptor, status)
+
+    @property
+    def is_unpacked(self) -> bool:
+        """Whether the file is gzipped."""
+        return not os.path.samestat(os.fstat(self.descriptor), self.status)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its text."""
+        return os.fstat(self.descriptor).st_size
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)
+
+
 class OpenFile:
     """One file held open. Its descriptor keeps it readable after it was renamed or deleted.
 
     Args:
-        descriptor: of a regular file, open for reading; closed by `close`.
+        opened: closed by `close`.
         offset: where reading begins, bytes.
         layout: how records lie in it.
     """
 
-    def __init__(self, descriptor: int, offset: int, layout: Layout) -> None:
-        status = os.fstat(descriptor)
-        self._descriptor = descriptor
+    def __init__(self, opened: Opened, offset: int, layout: Layout) -> None:
+        self._descriptor = opened.descriptor
         self._layout = layout
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = (opened.status.st_dev, opened.status.st_ino)
         self._begin_at(offset)
 
     @classmethod
@@ -97,7 +136,7 @@ class OpenFile:
         Raises:
             OSError: it cannot be opened.
         """
-        return cls(open_regular(path), offset, layout)
+        return cls(Opened.of(path), offset, layout)
 
     def read(self, limit: int) -> list[Record]:
         """Up to ``limit`` whole records; none when the end is reached.
@@ -113,6 +152,10 @@ class OpenFile:
     def leftover(self) -> Record | None:
         """The beginning of a record that will never be completed."""
         return self._splitter.cut()
+
+    def rest(self) -> Record | None:
+        """The beginning of a record that may still be completed, as if it was all."""
+        return self._splitter.held()
 
     def done(self, record: Record) -> None:
         """Move the position behind ``record``."""
@@ -194,19 +237,6 @@ class OpenFile:
             return False
         self._written_ns = status.st_mtime_ns
         return True
-
-
-def open_regular(path: Path) -> int:
-    """A descriptor for reading a regular file; a pipe would block us, a directory has no records.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "is not a regular file", str(path))
-    return descriptor
 
 
 def digest(data: bytes) -> str:

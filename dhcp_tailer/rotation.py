@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bringup import log
 from dhcp_tailer.framing import Layout
-from dhcp_tailer.open_file import OpenFile, Position, open_regular
+from dhcp_tailer.open_file import Opened, OpenFile, Position
 
 _log = log.get(__name__)
+_GZ = ".gz"  # of what logrotate has compressed
 
 
 class Likeness(IntEnum):
@@ -24,16 +25,16 @@ class Likeness(IntEnum):
 def likeness(path: Path, position: Position) -> Likeness:
     """Whether ``position`` is one in the file at ``path``; a file that cannot be read is another one."""
     try:
-        descriptor = open_regular(path)
+        opened = Opened.of(path)
     except OSError:
         return Likeness.OTHER
     try:
-        status = os.fstat(descriptor)
-        head = os.pread(descriptor, position.head_length, 0)
-        tail = os.pread(descriptor, position.tail_length, position.offset - position.tail_length)
+        size, status = opened.size, opened.status
+        head = os.pread(opened.descriptor, position.head_length, 0)
+        tail = os.pread(opened.descriptor, position.tail_length, position.offset - position.tail_length)
     finally:
-        os.close(descriptor)
-    if status.st_size < position.offset or not (position.begins(head) and position.follows(tail)):
+        opened.close()
+    if size < position.offset or not (position.begins(head) and position.follows(tail)):
         return Likeness.OTHER
     if (status.st_dev, status.st_ino) == (position.device, position.inode):
         return Likeness.SAME
@@ -57,10 +58,29 @@ class Rotation:
 
         A copy will do, but not of a lease file: those begin alike.
         """
-        candidates = [self._path, *(other for other in self._siblings() if other != self._path)]
+        least = Likeness.SAME if self._layout.is_lease_file else Likeness.COPY
+        plain = [self._path, *(other for other in self._siblings() if other != self._path and other.suffix != _GZ)]
+        # To look into a gzipped file it must be unpacked: only if no other is it, and if it is not too old.
+        return self._most_like(plain, position, least) or self._most_like(self._gzipped(position), position, least)
+
+    def _most_like(self, candidates: list[Path], position: Position, least: Likeness) -> Path | None:
         likely = {candidate: likeness(candidate, position) for candidate in candidates}
-        best = max(candidates, key=lambda candidate: likely[candidate])
-        return best if likely[best] >= (Likeness.SAME if self._layout.is_lease_file else Likeness.COPY) else None
+        best = max(candidates, key=lambda candidate: likely[candidate], default=None)
+        return best if best and likely[best] >= least else None
+
+    def _gzipped(self, position: Position) -> list[Path]:
+        """The gzipped files that may hold ``position``: gzip gives a file the time of what it has compressed."""
+        rotated = (other for other in self._siblings() if other.suffix == _GZ and self._is_rotated(other))
+        return [other for other in rotated if (s := _status(other)) and s.st_mtime_ns >= position.written_ns]
+
+    def _is_rotated(self, other: Path) -> bool:
+        """Whether that is the name of a rotated or backed up file; a gzipped one only when it is finished."""
+        plain = other.with_suffix("") if other.suffix == _GZ else other
+        if plain != other and plain.exists():
+            return False
+        return plain.name in {self._path.name + ending for ending in self._layout.backups} or _is_rotated_name(
+            plain.name, self._path
+        )
 
     def successors(self, position: Position, *but: OpenFile) -> list[OpenFile]:
         """Rotated files that were last written after ``position``, oldest first.
@@ -68,9 +88,8 @@ class Rotation:
         A copy made in the moment of truncation is not newer, and was read already. Those in ``but`` are left out.
         """
         found: list[tuple[int, Path]] = []
-        backups = {self._path.name + ending for ending in self._layout.backups}
         for other in self._siblings():
-            status = _status(other) if other.name in backups or _is_rotated_name(other.name, self._path) else None
+            status = _status(other) if self._is_rotated(other) else None
             if status is None or not status.st_size or status.st_mtime_ns <= position.written_ns:
                 continue
             if not any(file.is_file(status) for file in but):
@@ -86,7 +105,11 @@ class Rotation:
         files = []
         for path in paths:
             try:
-                files.append(OpenFile.open(path, 0, self._layout))
+                opened = Opened.of(path)
+                if path.suffix == _GZ and not opened.is_unpacked:
+                    opened.close()
+                else:
+                    files.append(OpenFile(opened, 0, self._layout))
             except OSError as error:
                 _log.warning("a rotated file cannot be read; its records are lost", path=str(path), why=error.strerror)
         return files

@@ -6,61 +6,78 @@ Nothing is queued. The status is seen from outside: from the checkpoint, its loc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from bringup import errors, model
 from bringup.settings import Settings
+from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Outcome, excerpt
 from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, is_locked, read_checkpoint
-from dhcp_tailer.filters import Filters
-from dhcp_tailer.follower import BATCH, open_follower
-from dhcp_tailer.sources.parser import Parser, Skip, parse_record
+from dhcp_tailer.filters import Filters, FirstPass
+from dhcp_tailer.follower import BATCH
+from dhcp_tailer.framing import Record
+from dhcp_tailer.resume import open_follower
+from dhcp_tailer.sources.parser import NOT_A_LEASE, Parser, Skip, parse_record
 
 
 @dataclass(frozen=True)
 class DryRunRecord:
     """One record, and the outcome that it would have."""
 
+    number: int  # of the record in the file; the first is 1
     outcome: Outcome
     event: model.LeaseEvent | None = None
     reason: str | None = None
-    record: str | None = None  # its beginning, if it is malformed; safe for a terminal
+    record: str | None = None  # its beginning, if it is malformed or to be explained; safe for a terminal
 
 
-def dry_run(path: Path, parser: Parser, filters: Filters) -> Iterator[DryRunRecord]:
-    """Each record of a file in its order; a lease that was seen before is a duplicate.
+def dry_run(
+    path: Path, parser: Parser, filters: Filters, first_pass: FirstPass | None = None, *, explain: bool = False
+) -> Iterator[DryRunRecord]:
+    """Each record of a file in its order, as on a first start; a lease that was seen before is a duplicate.
 
     Args:
         path: of the file.
         parser: reads its records.
         filters: decide which leases would lead to a run.
+        first_pass: which leases are stale; None: none is.
+        explain: show of every record why it is no lease.
 
     Raises:
         PermanentError: the file cannot be read.
     """
-    follower = open_follower(path, parser)
+    follower, stale = open_follower(path, parser), first_pass or FirstPass()
     seen: set[str] = set()
+    numbers = count(1)
+
+    def outcome_of(event: model.LeaseEvent) -> Outcome:
+        if excluded := filters.outcome(event) or stale.outcome(event):
+            return excluded
+        known = event.run_id in seen
+        seen.add(event.run_id)
+        return Outcome.DUPLICATE if known else Outcome.QUEUED
+
+    def shown(record: Record) -> DryRunRecord:
+        parsed, number = parse_record(parser, record), next(numbers)
+        if not isinstance(parsed, Skip):
+            return DryRunRecord(number, outcome_of(parsed), parsed)
+        why = recognise.reason(record.data, parser.name) if explain and parsed == NOT_A_LEASE else parsed.reason
+        text = excerpt(record.data) if explain or parsed.malformed else None
+        return DryRunRecord(number, parsed.outcome, reason=why, record=text)
+
     try:
         while records := follower.poll(BATCH):
             for record in records:
-                yield _reported(parse_record(parser, record), record.data, filters, seen)
+                yield shown(record)
                 follower.done(record)
+        yield from map(shown, follower.rest())
         if follower.unavailable:
             raise errors.PermanentError(f"{path} cannot be read: {follower.unavailable}")
     finally:
         follower.close()
-
-
-def _reported(parsed: model.LeaseEvent | Skip, data: bytes, filters: Filters, seen: set[str]) -> DryRunRecord:
-    if isinstance(parsed, Skip):
-        return DryRunRecord(parsed.outcome, reason=parsed.reason, record=excerpt(data) if parsed.malformed else None)
-    outcome = filters.outcome(parsed)
-    if outcome is None:
-        outcome = Outcome.DUPLICATE if parsed.run_id in seen else Outcome.QUEUED
-        seen.add(parsed.run_id)
-    return DryRunRecord(outcome, parsed)
 
 
 class TailerStatus(BaseModel):

@@ -84,6 +84,13 @@ class SnapshotFollower:
         """Move the position behind ``record``."""
         self._done = record.end
 
+    def rest(self) -> list[framing.Record]:
+        """The last line if its newline is missing, as one that appeared."""
+        last = (self._text or b"").rpartition(b"\n")[2]
+        if not last or last in self._reported():
+            return []
+        return [framing.Record(self._change(b"+", last), self._done + 1)]
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -102,19 +109,22 @@ class SnapshotFollower:
         self._report(b"+", [line for line in self._lines if line not in reported])
 
     def _report(self, sign: bytes, lines: list[bytes]) -> None:
-        second = b"%d" % (self._at.mtime_ns // 10**9 if self._at else 0)
-        self._changes.extend(b"%s %s %s" % (second, sign, line) for line in lines)
+        self._changes.extend(self._change(sign, line) for line in lines)
+
+    def _change(self, sign: bytes, line: bytes) -> bytes:
+        second = self._at.mtime_ns // 10**9 if self._at else 0
+        return b"%d %s %s" % (second, sign, line)
 
     def _whole(self) -> bytes | None:
         """All of the file in one state; None while it is being written."""
-        descriptor = open_file.open_regular(self._path)
+        opened = open_file.Opened.of(self._path)
         try:
             # Read twice between two looks at its times: a rewrite in the middle would mix two states.
-            before = os.fstat(descriptor)
-            text, again = (os.pread(descriptor, before.st_size + 1, 0) for _ in range(2))
-            after = os.fstat(descriptor)
+            before = os.fstat(opened.descriptor)
+            text, again = (os.pread(opened.descriptor, before.st_size + 1, 0) for _ in range(2))
+            after = os.fstat(opened.descriptor)
         finally:
-            os.close(descriptor)
+            opened.close()
         if text != again or len(text) != before.st_size or Signature.of(before) != Signature.of(after):
             return None
         self._at = Signature.of(after)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bringup import errors, log, model, outages, tailers, tls
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.queues import Queues
 from bringup.settings import Settings
+from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file, damage, locked, read_checkpoint
-from dhcp_tailer.filters import Filters
-from dhcp_tailer.follower import BATCH, Follower, open_follower
+from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked
+from dhcp_tailer.filters import Filters, FirstPass
+from dhcp_tailer.follower import BATCH
 from dhcp_tailer.framing import Record
 from dhcp_tailer.heartbeat import TailerHeartbeat
+from dhcp_tailer.resume import Follower, resume
 from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.sources.parser import Parser, parse_record
@@ -36,7 +37,7 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
         once: stop at the end of the file.
 
     Raises:
-        PermanentError: another tailer follows this file, or Redis refuses us.
+        PermanentError: another tailer follows this file, Redis refuses us; or ``once``, and no source reads the file.
         InventoryError: DHCP_INVENTORY_ONLY, and DEVICES_FILE cannot be read.
         SettingsError: a certificate that the settings name cannot be used.
     """
@@ -44,45 +45,33 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
     file = checkpoint_file(settings.state_dir, settings.dhcp_source, settings.dhcp_path)
     with locked(file.with_suffix(".lock")), watch(settings.dhcp_path) as watcher:
         parser, accounting = PARSERS[settings.dhcp_source](), Accounting()
-        follower = resume(settings.dhcp_path, parser, accounting, file, from_end=from_end)
-        saver = Saver(file, source=parser.name, path=settings.dhcp_path, state=parser.state, accounting=accounting)
+        first_pass = FirstPass(settings.lease_max_age_h, model.utc_now())
+        follower = resume(settings.dhcp_path, parser, accounting, file, from_end=from_end, first_pass=first_pass)
+        saver = Saver(
+            file,
+            source=parser.name,
+            path=settings.dhcp_path,
+            state=parser.state,
+            accounting=accounting,
+            first_start=lambda: first_pass.since,
+        )
         metrics = TextfileMetrics(file.with_suffix(".prom"), parser.name, accounting)
         try:
             connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
             deliver, retry = _delivery(settings, stop, connection)
             heartbeat = _heartbeat(settings, stop, connection)
             tailer = Tailer(
-                follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics, heartbeat
+                *(follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics, heartbeat),
+                first_pass,
+                doubt=lambda: recognise.warn(settings.dhcp_path, parser.name, accounting.others),
             )
             tailer.run(once=once)
+            if once and not accounting.leases:
+                recognise.require_match(settings.dhcp_path, parser.name, accounting.others)
         except Interrupted:
             _log.info("stopped while waiting for Redis")
         finally:
             follower.close()
-
-
-def resume(path: Path, parser: Parser, accounting: Accounting, file: Path, *, from_end: bool) -> Follower:
-    """A follower of ``path`` that begins at the checkpoint; parser and accounting get their state from it.
-
-    A damaged checkpoint costs time and no lease: a lease that is read twice is one run.
-
-    Args:
-        path: of the followed file.
-        parser: reads its records.
-        accounting: counts them.
-        file: of the checkpoint.
-        from_end: without a checkpoint, leave out what the file holds already.
-    """
-    try:
-        checkpoint = read_checkpoint(file)
-        if checkpoint is None:
-            return open_follower(path, parser, from_end=from_end)
-        parser.restore(checkpoint.state)
-        accounting.restore(checkpoint.counts, checkpoint.last_record_at)
-    except ValueError as error:
-        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=damage(error))
-        return open_follower(path, parser)
-    return open_follower(path, parser, checkpoint.position)
 
 
 def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> TailerHeartbeat:
@@ -133,6 +122,8 @@ class Tailer:
         filters: decide which leases lead to a run.
         metrics: for Prometheus.
         heartbeat: reports to Redis.
+        first_pass: which leases are stale; over once the end of the file is reached.
+        doubt: called once when many records have given no lease.
     """
 
     follower: Follower
@@ -146,6 +137,8 @@ class Tailer:
     filters: Filters = field(default_factory=Filters)
     metrics: TextfileMetrics | None = None
     heartbeat: TailerHeartbeat | None = None
+    first_pass: FirstPass = field(default_factory=FirstPass)
+    doubt: Callable[[], None] = lambda: None
 
     def run(self, *, once: bool = False) -> None:
         """Work until asked to stop; with ``once``, until the end of the file.
@@ -166,14 +159,21 @@ class Tailer:
 
     def _work_on_a_batch(self) -> bool:
         records = self.follower.poll(BATCH)
+        # Before the first record is done: if we are killed while Redis is away, and the file is rotated meanwhile, the
+        # next tailer must know which file we had begun to read.
+        self.saver.save_first(self.follower.position)
         for record in records:
             self._take(record)
             self.follower.done(record)
             self._save_if_due()
             if self.stop.requested:
                 break
+        if not records and self.follower.position and not self.follower.unavailable:
+            self.first_pass.end()
         self._save_if_due()  # a rotation moves the position without any record
         self.accounting.log_sums()
+        if self.accounting.is_doubtful():
+            self.doubt()
         self._measure()
         return bool(records)
 
@@ -185,14 +185,26 @@ class Tailer:
         if once and self.follower.unavailable:
             raise errors.PermanentError(f"DHCP_PATH cannot be read: {self.follower.unavailable}")
         self.retry.check_recovery()
-        if not once:
+        if once:
+            self._take_rest()
+        else:
             self.watcher.wait()
         return once
+
+    def _take_rest(self) -> None:
+        """The outcome of a last record whose newline is missing. The position stays before it.
+
+        The server may still write the rest of it: then the next tailer reads it whole, and its lease is a duplicate.
+        """
+        self.saver.save(self.follower.position)
+        for record in self.follower.rest():
+            self._take(record)
 
     def _take(self, record: Record) -> None:
         parsed = parse_record(self.parser, record)
         if isinstance(parsed, model.LeaseEvent):
-            self.accounting.count(self.filters.outcome(parsed) or self._queue(parsed))
+            outcome = self.filters.outcome(parsed) or self.first_pass.outcome(parsed)
+            self.accounting.count(outcome or self._queue(parsed))
         elif parsed.malformed:
             self.accounting.malformed(record.data, parsed.reason)
         else:

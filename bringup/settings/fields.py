@@ -168,6 +168,12 @@ class Fields(BaseModel):
         "", description="only leases whose vendor class matches this regular expression (RE2), anywhere in it"
     )
     dhcp_inventory_only: Switch = Field(default=False, description="only leases of machines in DEVICES_FILE")
+    lease_max_age_h: int = Field(
+        24,
+        ge=0,
+        le=87_600,
+        description="on a first start, hours since a lease in the file began, beyond which it is stale; 0: none is",
+    )
 
     # Workers
     worker_concurrency: int = Field(16, ge=4, le=256, description="threads of one worker process")

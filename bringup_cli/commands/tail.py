@@ -1,17 +1,17 @@
 """``bringup tail``: follow the DHCP server's file, try one without effect, or show how far the tailer is."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bringup import model
 from bringup.settings.rules import Use
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
-from dhcp_tailer import accounting, filters, retry, show, sources, tailer
+from dhcp_tailer import accounting, filters, recognise, retry, show, sources, tailer
 
 
 @click.command()
@@ -30,6 +30,7 @@ from dhcp_tailer import accounting, filters, retry, show, sources, tailer
     help="Read FILE and show what would become of it; queue nothing, remember nothing.",
 )
 @click.option("--source", type=click.Choice(list(sources.PARSERS)), help="What FILE holds; default is DHCP_SOURCE.")
+@click.option("--explain", is_flag=True, help="With --dry-run: show of every record why it is no lease.")
 @click.option("--status", is_flag=True, help="Show how far the tailer is and what became of the records.")
 @output_option
 @click.pass_obj
@@ -40,14 +41,17 @@ def tail(
     once: bool,
     file: Path | None,
     source: str | None,
+    explain: bool,
     status: bool,
     output: Output,
 ) -> None:
     """Follow the DHCP server's file (DHCP_PATH) and put every new lease on the queue, exactly once."""
     if source and not file:
         raise click.UsageError("--source belongs to --dry-run; to follow a file, set DHCP_SOURCE")
+    if explain and not file:
+        raise click.UsageError("--explain belongs to --dry-run")
     if file:
-        _dry_run(context, file, source, output)
+        _dry_run(context, file, source, output, explain=explain)
     elif status:
         _status(context, output)
     else:
@@ -55,13 +59,15 @@ def tail(
             tailer.run(context.settings_for(Use.REDIS, Use.LEASES), stop, from_end=not from_start, once=once)
 
 
-def _dry_run(context: Context, file: Path, source: str | None, output: Output) -> None:
+def _dry_run(context: Context, file: Path, source: str | None, output: Output, *, explain: bool) -> None:
     settings = context.settings_for(Use.LEASES)
-    outcomes: Counter[accounting.Outcome] = Counter()
+    parser = sources.PARSERS[source or settings.dhcp_source]()
+    first_pass = filters.FirstPass(settings.lease_max_age_h, model.utc_now())
+    counted = accounting.Accounting()
     shown = []
-    for one in show.dry_run(file, sources.PARSERS[source or settings.dhcp_source](), filters.Filters.of(settings)):
-        outcomes[one.outcome] += 1
-        if one.outcome is accounting.Outcome.NOT_A_LEASE:
+    for one in show.dry_run(file, parser, filters.Filters.of(settings), first_pass, explain=explain):
+        counted.count(one.outcome)
+        if one.outcome is accounting.Outcome.NOT_A_LEASE and not explain:
             continue
         if output == "json":
             _print_record(one)
@@ -69,7 +75,9 @@ def _dry_run(context: Context, file: Path, source: str | None, output: Output) -
             shown.append(one)
     if output == "table":
         _print_records(f"{file}", shown)
-    click.echo(accounting.summary(outcomes), err=True)
+    click.echo(accounting.summary(counted.counts), err=True)
+    if not counted.leases:
+        recognise.require_match(file, parser.name, counted.others)
 
 
 def _status(context: Context, output: Output) -> None:
@@ -85,7 +93,7 @@ def _status(context: Context, output: Output) -> None:
 
 def _print_record(record: show.DryRunRecord) -> None:
     """One JSON object on a line of its own."""
-    line: dict[str, Any] = {"outcome": record.outcome.value}
+    line: dict[str, Any] = {"number": record.number, "outcome": record.outcome.value}
     if record.event:
         line |= {"run_id": record.event.run_id, **record.event.model_dump(mode="json", exclude_none=True)}
     else:
@@ -95,7 +103,7 @@ def _print_record(record: show.DryRunRecord) -> None:
 
 def _print_records(title: str, shown: Sequence[show.DryRunRecord]) -> None:
     """One row a record."""
-    columns = ("Outcome", "MAC", "IP", "Starts", "Ends", "Host name", "Vendor class", "Run or reason")
+    columns = ("Record", "Outcome", "MAC", "IP", "Starts", "Ends", "Host name", "Vendor class", "Run or reason")
     print_table(title, columns, [_row(record) for record in shown])
 
 
@@ -103,9 +111,10 @@ def _row(record: show.DryRunRecord) -> tuple[object, ...]:
     event = record.event
     if event is None:
         why = f"{record.reason}: {record.record}" if record.record else record.reason
-        return record.outcome.value, None, None, None, None, None, None, why
+        return record.number, record.outcome.value, None, None, None, None, None, None, why
     ends = event.ends.isoformat() if event.ends else None
     return (
+        record.number,
         record.outcome.value,
         event.mac,
         event.ip,

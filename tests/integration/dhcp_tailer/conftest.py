@@ -79,6 +79,7 @@ def tailer(tmp_path: Path, own_redis: RedisServer, make_settings: MakeSettings) 
         "REDIS_PORT": str(own_redis.port),
         "REDIS_PASSWORD": PASSWORD,
         "DHCP_SOURCE": "dnsmasq-log",
+        "LEASE_MAX_AGE_H": "0",
         "DHCP_PATH": str(tmp_path / "dnsmasq.log"),
         "STATE_DIR": str(tmp_path / "state"),
         "TZ": "UTC",

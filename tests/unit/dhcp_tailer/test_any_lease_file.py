@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bringup.model import LeaseAction
 from dhcp_tailer.checkpoint import Checkpoint
-from dhcp_tailer.follower import Follower, open_follower
+from dhcp_tailer.resume import Follower, open_follower
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.sources.parser import Skip
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from bringup.model import LeaseEvent
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import read_checkpoint, write_checkpoint
+from dhcp_tailer.resume import resume
 from dhcp_tailer.sources import PARSERS
-from dhcp_tailer.tailer import resume
 
 LOG = b"""\
 2026-11-23T09:45:07Z vm dnsmasq-dhcp[9]: DHCPDISCOVER(br0) 02:00:00:00:00:02 

@@ -15,11 +15,11 @@ from bringup_cli.root import cli
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
 from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
 from dhcp_tailer.filters import Filters
-from dhcp_tailer.follower import open_follower
+from dhcp_tailer.resume import open_follower, resume
 from dhcp_tailer.retry import Retry, Stop
 from dhcp_tailer.show import TailerStatus, dry_run, status_of
 from dhcp_tailer.sources import PARSERS
-from dhcp_tailer.tailer import Tailer, resume
+from dhcp_tailer.tailer import Tailer
 from dhcp_tailer.watch import PollingWatcher
 from tests.conftest import MakeSettings
 
@@ -154,6 +154,7 @@ def test_a_dry_run_shows_the_events_of_a_real_file_as_lines(
     source: str, samples: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEASE_MAX_AGE_H", "0")
     command = ["tail", "--dry-run", str(samples / PATHS[source]), "--source", source, "--output", "json"]
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 0, result.output

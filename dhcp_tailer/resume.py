@@ -1,0 +1,81 @@
+"""Opening what is followed: by the kind of follower that the parser needs, and where the checkpoint left it."""
+
+from pathlib import Path
+
+from bringup import log
+from dhcp_tailer.accounting import Accounting
+from dhcp_tailer.checkpoint import damage, read_checkpoint
+from dhcp_tailer.filters import FirstPass
+from dhcp_tailer.follower import BATCH, FileFollower
+from dhcp_tailer.open_file import Position
+from dhcp_tailer.snapshots import SnapshotFollower
+from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
+from dhcp_tailer.sources.parser import Parser
+
+_log = log.get(__name__)
+
+Follower = FileFollower | SnapshotFollower
+
+
+def resume(
+    path: Path,
+    parser: Parser,
+    accounting: Accounting,
+    file: Path,
+    *,
+    from_end: bool,
+    first_pass: FirstPass | None = None,
+) -> Follower:
+    """A follower of ``path`` that begins at the checkpoint; parser and accounting get their state from it.
+
+    A damaged checkpoint costs time and no lease: a lease that is read twice is one run.
+
+    Args:
+        path: of the followed file.
+        parser: reads its records.
+        accounting: counts them.
+        file: of the checkpoint.
+        from_end: without a checkpoint, leave out what the file holds already.
+        first_pass: goes on where the checkpoint left it.
+    """
+    try:
+        checkpoint = read_checkpoint(file)
+        if checkpoint is None:
+            return open_follower(path, parser, from_end=from_end)
+        parser.restore(checkpoint.state)
+        accounting.restore(checkpoint.counts, checkpoint.last_record_at)
+        if first_pass:
+            first_pass.since = checkpoint.first_start
+    except ValueError as error:
+        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=damage(error))
+        return open_follower(path, parser)
+    return open_follower(path, parser, checkpoint.position)
+
+
+def open_follower(path: Path, parser: Parser, position: Position | None = None, *, from_end: bool = False) -> Follower:
+    """A follower of the file at ``path``, of the kind that ``parser`` needs.
+
+    Args:
+        path: the file; it may not exist yet.
+        parser: has its state already.
+        position: where to go on; None is the beginning.
+        from_end: without a position, leave out what the file holds already. The parser of a lease file must
+            have read the old leases, to recognise the new ones: it reads all of the file here.
+    """
+    if isinstance(parser, DnsmasqLeases):
+        follower: Follower = SnapshotFollower(path, lambda: parser.reported, position)
+        is_lease_file = True
+    else:
+        is_lease_file = parser.layout.is_lease_file
+        follower = FileFollower(path, position, from_end=from_end and not is_lease_file, layout=parser.layout)
+    if from_end and is_lease_file and position is None:
+        _learn(follower, parser)
+    return follower
+
+
+def _learn(follower: Follower, parser: Parser) -> None:
+    while records := follower.poll(BATCH):
+        for record in records:
+            if not record.damage:
+                parser.parse(record.data)
+            follower.done(record)
