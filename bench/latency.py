@@ -84,6 +84,7 @@ def _tailer(folder: Path, environ: dict[str, str]) -> Iterator[None]:
         **environ,
         "PATH": os.environ["PATH"],
         "DHCP_SOURCE": "jsonl",
+        "LEASE_MAX_AGE_H": "0",
         "DHCP_PATH": str(folder / "leases.jsonl"),
         "STATE_DIR": str(folder / "state"),
     }

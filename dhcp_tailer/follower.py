@@ -126,11 +126,11 @@ class FileFollower:
 
     def _begin_without(self, position: Position) -> None:
         live = self._open(self._path)
-        self._files.extend([*self._rotation.successors(position), live])
-        if self._layout.is_lease_file:
-            _log.info(
-                "the lease file was written anew; it is read whole, with what it holds of before", path=str(self._path)
-            )
+        moved = self._rotation.successors(position)
+        self._files.extend([*moved, live])
+        # dhcpd writes all leases anew; Kea's clean-up moves the old ones to a file beside, and none is lost with that.
+        if self._layout.is_lease_file and (moved or not self._layout.older):
+            _log.info("the lease file was written anew; all that it and its backups hold is read", path=str(self._path))
             return
         _log.warning(
             "the file that was read until now is gone; records written to it since may be lost",

@@ -113,7 +113,13 @@ def require_match(path: Path, source: str, records: int) -> None:
 
 
 def warn(path: Path, source: str, records: int) -> None:
-    """Log that so many records gave no lease, unless the file looks as it should."""
+    """Log that so many records gave no lease, unless the file looks as it should.
+
+    Args:
+        path: of the file.
+        source: DHCP_SOURCE.
+        records: that were read.
+    """
     wrong = mismatch(path, source)
     try:
         as_it_should = not wrong and (kind := recognise(_sample(path))) is not None and kind.source == source

@@ -23,6 +23,7 @@ SETTINGS = {
     "BMC_TRIES": "3",
     "RETRY_MIN_S": "1",
     "RETRY_MAX_S": "2",
+    "LEASE_MAX_AGE_H": "0",  # the log of a real server, and of its day
 }
 
 

@@ -93,6 +93,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     (tmp_path / "leases.jsonl").touch()
     more = {
         "DHCP_SOURCE": "jsonl",
+        "LEASE_MAX_AGE_H": "0",
         "DHCP_PATH": str(tmp_path / "leases.jsonl"),
         "BOOT_TIMEOUT_S": "60",
         "RUN_TIMEOUT_S": "120",

@@ -86,7 +86,7 @@ def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines:
     path = folder / "leases.jsonl"
     path.touch()
     (folder / "devices.toml").write_text(_inventory(machines, free_port()))
-    more = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(path)}
+    more = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(path), "LEASE_MAX_AGE_H": "0"}
     with Stack(folder, {**_TIMES, **more, **settings}) as stack:
         if "REDIS_SENTINELS" not in settings:
             _start_redis(stack)

@@ -79,6 +79,7 @@ def site() -> Iterator[Site]:
         "VALIDATION_IMAGE": str(image),
         "BMC_CREDENTIALS_DIR": str(folder / "credentials"),
         "DHCP_SOURCE": "dnsmasq-log",
+        "LEASE_MAX_AGE_H": "0",
         "HEARTBEAT_INTERVAL_S": "5",
         "BOOT_TIMEOUT_S": "240",
         "RUN_TIMEOUT_S": "280",

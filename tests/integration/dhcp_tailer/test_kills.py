@@ -86,7 +86,11 @@ def test_killed_seventy_times_during_a_stream_nothing_is_lost_and_nothing_double
     chance = random.Random(5)  # noqa: S311 - the same moments in every run
     header = KEA_HEADER if source == "kea-csv" else b""
     settings = make_settings(
-        redis_port=tailer.settings.redis_port, dhcp_source=source, dhcp_path=tailer.path, state_dir=tailer.state
+        redis_port=tailer.settings.redis_port,
+        dhcp_source=source,
+        dhcp_path=tailer.path,
+        state_dir=tailer.state,
+        lease_max_age_h=0,
     )
     tailer.append(header)
     written = 0
@@ -123,8 +127,8 @@ def test_several_tailers_of_the_same_files_make_one_run_a_lease(
         for host in ("one", "two"):
             path = tmp_path / f"{host}-{source}"
             state = tmp_path / host / source
-            port = tailer.settings.redis_port
-            pids.append(forked(make_settings(redis_port=port, dhcp_source=source, dhcp_path=path, state_dir=state)))
+            where = {"redis_port": tailer.settings.redis_port, "dhcp_path": path, "state_dir": state}
+            pids.append(forked(make_settings(**where, dhcp_source=source, lease_max_age_h=0)))
             path.write_bytes((KEA_HEADER if source == "kea-csv" else b"") + b"".join(map(write, range(100))))
     files = [tmp_path / host / source for source in SERVERS for host in ("one", "two")]
     until(lambda: all(is_done(folder) for folder in files))

@@ -54,7 +54,7 @@ def test_a_lease_becomes_a_job_through_21_files_or_fewer(
 ) -> None:
     path = tmp_path / "dnsmasq.log"
     path.write_bytes(LINES)
-    settings = make_settings(redis_port=shared_redis.port, dhcp_source="dnsmasq-log", dhcp_path=path)
+    settings = make_settings(redis_port=shared_redis.port, dhcp_source="dnsmasq-log", dhcp_path=path, lease_max_age_h=0)
     entered = Entered()
     sys.setprofile(entered)
     try:

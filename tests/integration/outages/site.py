@@ -40,6 +40,7 @@ class Site:
         (folder / "devices.toml").write_text(_inventory(free_port()))
         (folder / "leases.jsonl").touch()
         source = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(folder / "leases.jsonl"), "API_WORKERS": "1"}
+        source |= {"LEASE_MAX_AGE_H": "0"}  # the leases have a date
         quick = {"RETRY_MIN_S": "1", "RETRY_MAX_S": "2"}
         self.stack = QuickStack(folder, source | quick | dict.fromkeys(_FLAGS, str(use_tls).lower()))
         self.stack.command("redis-conf")

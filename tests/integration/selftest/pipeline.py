@@ -23,6 +23,7 @@ def stack(folder: Path, *, use_tls: bool) -> Stack:
     (folder / "devices.toml").write_text(_inventory(free_port()))
     (folder / "leases.jsonl").touch()
     source = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(folder / "leases.jsonl"), "API_WORKERS": "1"}
+    source |= {"LEASE_MAX_AGE_H": "0"}  # the lease has a date
     return QuickStack(folder, source | dict.fromkeys(FLAGS, str(use_tls).lower()))
 
 

@@ -89,7 +89,7 @@ def test_the_tailer_keeps_its_checkpoint_until_a_replica_has_the_lease(servers: 
 
 def _tailer(servers: SentinelSet, folder: Path, leases: Path, state: Path) -> "subprocess.Popen[bytes]":
     state.mkdir()
-    own = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(leases), "STATE_DIR": str(state)}
+    own = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(leases), "STATE_DIR": str(state), "LEASE_MAX_AGE_H": "0"}
     env_file = folder / "tail.env"
     env_file.write_text("".join(f"{key}={value}\n" for key, value in (servers.variables_of("tailer") | own).items()))
     with (folder / "tail.log").open("ab") as log:

@@ -84,3 +84,30 @@ def test_a_backup_from_before_we_read_is_not_read(tmp_path: Path, restarted: Any
         write(path, b"lease 3 {\n}\n")
 
     assert restarted(path, BLOCKS, rewrite) == [b"lease 3 {\n}"]
+
+
+def test_a_clean_up_that_loses_nothing_is_no_warning_of_loss(tmp_path: Path, restarted: Any, logged: Any) -> None:
+    path = tmp_path / "kea-leases4.csv"
+    write(path, b"header\none\n")
+
+    def clean_up() -> None:
+        write(tmp_path / "kea-leases4.csv.2", b"header\none\ntwo\n")
+        write(tmp_path / "new", b"header\nthree\n")
+        (tmp_path / "new").rename(path)
+
+    assert [line for line in restarted(path, KEA, clean_up) if line != b"header"] == [b"one", b"two", b"three"]
+    assert not [line for line in logged if line["log_level"] == "warning"]
+
+
+def test_a_lease_file_of_kea_that_is_gone_without_a_clean_up_is_a_warning(
+    tmp_path: Path, restarted: Any, logged: Any
+) -> None:
+    path = tmp_path / "kea-leases4.csv"
+    write(path, b"header\none\n")
+
+    def replace() -> None:
+        write(tmp_path / "other", b"header\nthree\n")
+        (tmp_path / "other").rename(path)
+
+    assert restarted(path, KEA, replace) == [b"header", b"three"]
+    assert [line["log_level"] for line in logged] == ["warning"]
