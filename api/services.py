@@ -7,7 +7,7 @@ from functools import cache
 from threading import BoundedSemaphore
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, has_request_context
 
 from api.http import problems
 from api.http.openapi import document
@@ -17,6 +17,7 @@ from api.runs import records, states
 from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
+from api.state.feed import ChangeFeed
 from api.state.installation import Installation
 from api.state.redis import Database
 from api.state.store import RunStore
@@ -70,7 +71,15 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         settings=settings,
         database=database,
         hosts=hosts,
-        store=RunStore(database, hosts, installation, keep=keep, most_boots=settings.max_concurrent_boots),
+        store=RunStore(
+            database,
+            hosts,
+            installation,
+            keep=keep,
+            most_boots=settings.max_concurrent_boots,
+            feed=ChangeFeed(database, timedelta(days=settings.changes_keep_days)),
+            who=_who,
+        ),
         tokens=run_secrets.RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         queues=job_queues.JobQueues(database),
@@ -89,6 +98,12 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         # Made on the first request for it: most starts of the API never serve it.
         openapi=cache(lambda: document(app)),
     )
+
+
+def _who() -> str:
+    """Whose request is being served: a service or a person by name. A machine has a token of its run, and no name."""
+    caller = g.get("principal") if has_request_context() else None
+    return caller.name if caller else "machine" if has_request_context() else "api"
 
 
 def _operators(settings: Settings) -> files.Reloaded[Operators]:

@@ -1,5 +1,6 @@
 """The bodies of requests and responses. Of a request: limits first, then JSON, then the schema, then any look-up."""
 
+import gzip
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -25,6 +26,8 @@ MOST_ELEMENTS = 100_000
 # In one refusal: enough to find the mistake, and no amplifier for a body of a thousand wrong fields.
 _MOST_PROBLEMS = 20
 
+# Bytes: about one packet, which is as fast uncompressed.
+_NOT_WORTH_COMPRESSING = 1400
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -82,6 +85,17 @@ def read_bytes(limit: int, media_type: str) -> bytes:
 def respond(message: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """``message`` as JSON."""
     return Response(message.model_dump_json(), status=status.value, mimetype="application/json")
+
+
+def respond_compressed(message: BaseModel) -> Response:
+    """``message`` as JSON, compressed for a client that takes it: a list of runs is a tenth of its size then."""
+    response = respond(message)
+    response.vary.add("Accept-Encoding")
+    if "gzip" in request.accept_encodings and len(response.data) > _NOT_WORTH_COMPRESSING:
+        # Level 1: most of the gain, for a third of the time of the default.
+        response.data = gzip.compress(response.data, compresslevel=1)
+        response.content_encoding = "gzip"
+    return response
 
 
 def close_unread(response: Response) -> Response:

@@ -1,11 +1,10 @@
 """The change number: incremented by every transaction that changes what must not be lost.
 
 It shows whether Redis has lost changes: `api.state.installation` compares it with what each API host remembers.
-There is one key, and only this module increments it, in the transaction of the change itself.
+There is one key, and only `api.state.feed` increments it, in the transaction of the change itself.
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -55,7 +54,7 @@ class Recorded:
 
 
 class Changes:
-    """Counts changes in Redis.
+    """What Redis holds of the changes, and what it has lost.
 
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
@@ -63,31 +62,6 @@ class Changes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def apply(
-        self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]
-    ) -> tuple[_Result, int | None]:
-        """Run ``body`` as `Database.transact` does.
-
-        Args:
-            body: see there.
-            watched: keys.
-            counts: whether what ``body`` returned is a change that counts.
-
-        Returns:
-            What ``body`` returned, and the number of the change; None when it does not count.
-        """
-        outcome: list[_Result] = []
-
-        def counted(pipe: Pipeline) -> None:
-            outcome[:] = [body(pipe)]
-            if counts(outcome[0]):
-                pipe.set(keys.CHANGE_TIME, model.utc_now().isoformat())
-                pipe.incrby(keys.CHANGE_NUMBER, 1)
-
-        # In one transaction with the change: a number without its change, or the reverse, would look like a loss.
-        replies = self._database.execute(counted, *watched)
-        return outcome[0], int(replies[-1]) if counts(outcome[0]) else None
 
     def recorded(self) -> Recorded:
         """What Redis holds now."""

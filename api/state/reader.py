@@ -92,9 +92,10 @@ class Reader:
         read = _readable(lambda run_id: _record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
         return [run for run in map(read, key_of) if run]
 
-    def devices(self) -> list[KnownDevice]:
-        """Every device; one that cannot be read does not hide the others."""
-        withheld, key_of = self._withheld(), {name: keys.device(name) for name in self.device_names()}
+    def devices(self, names: Iterable[str] | None = None) -> list[KnownDevice]:
+        """The devices of these names that are known, or every one; one that cannot be read does not hide the others."""
+        wanted = self.device_names() if names is None else sorted(names)
+        withheld, key_of = self._withheld(), {name: keys.device(name) for name in wanted}
         answers = self._database.hashes(list(key_of.values()))
 
         def device(name: str) -> KnownDevice | None:

@@ -126,9 +126,7 @@ class Database:
     def newest(self, key: str, count: int) -> list[str]:
         """The members of a sorted set with the highest scores, highest first."""
         with self.errors():
-            return [
-                m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrevrange(key, 0, count - 1))
-            ]
+            return _text(self.connection.zrevrange(key, 0, count - 1))
 
     def oldest(self, key: str, count: int, start: int = 0) -> list[str]:
         """The members of a sorted set with the lowest scores, lowest first.
@@ -140,7 +138,7 @@ class Database:
         """
         last = start + count - 1 if count else -1
         with self.errors():
-            return [m.decode(errors="replace") for m in cast("list[bytes]", self.connection.zrange(key, start, last))]
+            return _text(self.connection.zrange(key, start, last))
 
     def count(self, key: str) -> int:
         """How many members a sorted set holds."""
@@ -195,3 +193,7 @@ class Database:
             self._outages.failed(error, began_at)
             raise
         self._outages.worked(services or (Service.REDIS,), began_at)
+
+
+def _text(members: object) -> list[str]:
+    return [member.decode(errors="replace") for member in cast("list[bytes]", members)]

@@ -1,37 +1,30 @@
 """Runs and devices: changed in one transaction together with the jobs that a change calls for.
 
 Every change watches what it was computed from (compare and set): of two at once, the second is computed anew.
-Every change that counts is numbered in its transaction (`api.state.changes`).
+Every change that counts is numbered in its transaction (`api.state.feed`).
 """
 
-import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TypeVar
 
-from api.runs.records import Change, DeviceRecord, KnownDevice, RunRecord, StoredRecord
+from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import waits_for_boot_slot
+from api.state import record_writer
 from api.state.boot_slots import BootSlots
-from api.state.changes import Changes
+from api.state.feed import ChangeFeed, FeedEntry
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
-from bringup import errors, identity, keys, model, queues
+from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
 _Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
-# Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
-_LONGEST_TIMELINE = 1000
 # A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
 _LOST_AGAIN_S = 30.0
-# What expires together when a run is forgotten; a key that is missing here would stay for ever.
-_OF_A_RUN = (
-    *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
-    *(keys.artifacts, keys.artifact_sizes),
-)
 
 
 class RunStore(Reader):
@@ -40,6 +33,8 @@ class RunStore(Reader):
     Args:
         keep: how long a run stays on record after it was closed.
         most_boots: MAX_CONCURRENT_BOOTS.
+        feed: of what is changed.
+        who: whose request is being served, as the feed names them.
 
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
@@ -53,12 +48,14 @@ class RunStore(Reader):
         *,
         keep: timedelta,
         most_boots: int,
+        feed: ChangeFeed,
+        who: Callable[[], str],
     ) -> None:
         super().__init__(database, hosts, installation)
         self.boot_slots = BootSlots(database, most_boots, self.inventory, self.runs)
-        self._changes = Changes(database)
-        self._keep = keep
-        self._queues = queues.Queues(database.connection)
+        self.feed = feed
+        self._who = who
+        self._writer = record_writer.RecordWriter(queues.Queues(database.connection), self.boot_slots, keep)
 
     def change_run(
         self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change], *watched: str
@@ -106,17 +103,23 @@ class RunStore(Reader):
             compute: may be called more than once.
         """
 
+        done: list[DeviceEvent] = []
+
         def body(pipe: Pipeline) -> KnownDevice | None:
             before = self._stored_device(name, pipe)
             device = self._device(name, before, self._withheld())
             changed, event = compute(device) if device else (None, None)
+            done[:] = [event] if event else []
             pipe.multi()
             if changed and event:
-                _write_device(pipe, changed.record, before)
-                _append(pipe, keys.device_events(name), event)
+                record_writer.write_device(pipe, changed.record, before)
+                record_writer.append(pipe, keys.device_events(name), event)
             return changed
 
-        return self._apply(body, keys.device(name), counts=lambda changed: changed is not None)
+        def what(changed: KnownDevice | None) -> list[FeedEntry]:
+            return [FeedEntry(done[0].what, self._who(), device=name, state=str(changed.state))] if changed else []
+
+        return self._apply(body, keys.device(name), what=what)
 
     def note(self, run: RunRecord, trigger: str, detail: str, *, applied: bool = True) -> None:
         """Write a line on a run's timeline that changes nothing else.
@@ -130,9 +133,9 @@ class RunStore(Reader):
 
         def write(pipe: Pipeline) -> None:
             pipe.multi()
-            _append(pipe, keys.events(run.run_id), entry)
+            record_writer.append(pipe, keys.events(run.run_id), entry)
 
-        self._apply(write, counts=lambda _: True)
+        self._apply(write, what=lambda _: [self._line(run, entry)])
 
     def _transact(
         self,
@@ -141,6 +144,8 @@ class RunStore(Reader):
         compute: Callable[[RunRecord | None, KnownDevice], _Outcome],
         *watched: str,
     ) -> _Outcome:
+        successors: list[RunRecord] = []
+
         def body(pipe: Pipeline) -> _Outcome:
             run = self._stored_run(run_id, pipe)
             record = self._stored_device(device_name, pipe)
@@ -149,17 +154,34 @@ class RunStore(Reader):
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
             self._refuse_permits_after_a_loss(outcome)
-            successors = self._successors(pipe, run, outcome.run) if isinstance(outcome, Change) else []
+            successors[:] = self._successors(pipe, run, outcome.run) if isinstance(outcome, Change) else []
             pipe.multi()
             if isinstance(outcome, Change):
-                _write_device(pipe, outcome.device.record, record)
-                self._write(pipe, outcome, run)
+                record_writer.write_device(pipe, outcome.device.record, record)
+                self._writer.change(pipe, outcome, run)
                 for successor in successors:
-                    self._give_boot_slot(pipe, successor, outcome.run)
+                    self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome
 
         # Both are watched: a run is decided by its device, and one device has one active run.
-        return self._apply(body, keys.run(run_id), keys.device(device_name), *watched, counts=_counts)
+        return self._apply(
+            body,
+            keys.run(run_id),
+            keys.device(device_name),
+            *watched,
+            what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)],
+        )
+
+    def _changed(self, outcome: Change | RunRecord | None) -> list[FeedEntry]:
+        """A change that is not on the timeline, such as a heartbeat, may be lost."""
+        return [self._line(outcome.run, outcome.entry)] if isinstance(outcome, Change) and outcome.entry else []
+
+    def _line(self, run: RunRecord, entry: TimelineEntry) -> FeedEntry:
+        state, who = str(entry.state), entry.by or self._who()
+        return FeedEntry(entry.type, who, run.run_id, run.device, state, entry.detail)
+
+    def _slot_given(self, run: RunRecord) -> FeedEntry:
+        return FeedEntry("boot_slot_given", "api", run.run_id, run.device, str(run.state))
 
     def _successors(self, pipe: Pipeline, before: RunRecord | None, after: RunRecord) -> list[RunRecord]:
         """The runs that get the boot slot which the change frees, as they are on record now."""
@@ -170,15 +192,6 @@ class RunStore(Reader):
         pipe.watch(*(keys.run(run.run_id) for run in found))  # type: ignore[no-untyped-call]
         return [run for run in self.runs(run.run_id for run in found) if waits_for_boot_slot(run)]
 
-    def _give_boot_slot(self, pipe: Pipeline, waited: RunRecord, freed_by: RunRecord) -> None:
-        run = waited.model_copy(update={"boot_slot": "held", "updated_at": freed_by.updated_at})
-        _write(pipe, keys.run(run.run_id), run, waited)
-        self.boot_slots.write(pipe, run)
-        detail = f"the run {freed_by.run_id} has given its boot slot back"
-        entry = TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
-        _append(pipe, keys.events(run.run_id), entry)
-        self._queues.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
-
     def _refuse_permits_after_a_loss(self, outcome: Change | RunRecord | None) -> None:
         """No permit at all, not even to clean up: what is on record of the machine may be old.
 
@@ -188,7 +201,9 @@ class RunStore(Reader):
         if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
             raise errors.NotYet(lost, retry_in_s=_LOST_AGAIN_S)
 
-    def _apply(self, body: Callable[[Pipeline], _Result], *watched: str, counts: Callable[[_Result], bool]) -> _Result:
+    def _apply(
+        self, body: Callable[[Pipeline], _Result], *watched: str, what: Callable[[_Result], list[FeedEntry]]
+    ) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
 
         Without the second half a failover could forget a permit whose request is on its way to the BMC.
@@ -196,67 +211,9 @@ class RunStore(Reader):
         Raises:
             TransientError: it is in Redis, but may still be lost; the same call again secures it.
         """
-        outcome, number = self._changes.apply(body, *watched, counts=counts)
+        outcome, number = self.feed.apply(body, *watched, what=what)
         if number is not None:
             self._installation.saw(number)
             if isinstance(outcome, Change) and outcome.permits_power:
                 self._installation.secure(number)
         return outcome
-
-    def _write(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
-        run, run_id = change.run, change.run.run_id
-        _write(pipe, keys.run(run_id), run, before)
-        if change.entry:
-            _append(pipe, keys.events(run_id), change.entry)
-        for index in (keys.RUNS, keys.device_runs(run.device)):
-            pipe.zadd(index, {run_id: run.created_at.timestamp()})
-        # Sets beside the records: to list what is open, or count what boots, must not read every run.
-        (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
-        self.boot_slots.write(pipe, run)
-        _count_ended(pipe, run)
-        for job in change.jobs:
-            self._queues.add(job.kind, run_id, at=job.at, pipeline=pipe)
-        if change.report is not None:
-            pipe.set(keys.report(run_id), change.report)
-        if run.closed_at:
-            self._forget_later(pipe, run_id, run.device, run.closed_at)
-
-    def _forget_later(self, pipe: Pipeline, run_id: str, device: str, closed_at: datetime) -> None:
-        for key in _OF_A_RUN:
-            pipe.expire(key(run_id), self._keep)
-        for index in (keys.RUNS, keys.device_runs(device)):
-            pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
-
-
-def _counts(outcome: Change | RunRecord | None) -> bool:
-    """A change that is not on the timeline, such as a heartbeat, may be lost."""
-    return isinstance(outcome, Change) and outcome.entry is not None
-
-
-def _write(pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord | None) -> None:
-    """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
-    old = before.model_dump(mode="json", by_alias=True) if before else {}
-    new = record.model_dump(mode="json", by_alias=True)
-    changed: dict[Any, Any] = {
-        name: json.dumps(value) for name, value in new.items() if name not in old or old[name] != value
-    }
-    if changed:
-        pipe.hset(key, mapping=changed)
-
-
-def _write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
-    _write(pipe, keys.device(record.name), record, before)
-    pipe.sadd(keys.DEVICES, record.name)
-    is_new = before is None or record.identity != before.identity
-    if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
-        pipe.set(keys.machine(uuid), record.name)
-
-
-def _append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
-    pipe.xadd(key, {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
-
-
-def _count_ended(pipe: Pipeline, run: RunRecord) -> None:
-    """Count a run as it is written, if it ends with this very write; what follows its end is later."""
-    if run.ended_at is not None and run.ended_at == run.updated_at:
-        pipe.incr(keys.ended_runs(run.state.value, str(run.reason or "")))

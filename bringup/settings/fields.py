@@ -199,4 +199,8 @@ class Fields(BaseModel):
     bmc_tries: int = Field(5, ge=1, le=20, description="how often a BMC is tried before the run fails")
     retry_min_s: Seconds = Field(5, description="seconds before a job is tried again the first time; doubled each time")
     retry_max_s: Seconds = Field(30, description="most seconds before a job is tried again")
+    changes_keep_days: int = Field(7, ge=1, le=365, description="days that the feed of changes goes back")
+    site_name: str = Field(
+        "bringup", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of this site, as the feed of changes shows it"
+    )
     run_keep_days: int = Field(90, ge=1, le=3650, description="days that ended runs are kept")

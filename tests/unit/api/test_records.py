@@ -8,7 +8,7 @@ import pytest
 from api.runs.records import DeviceRecord, RunRecord, StoredRecord
 from api.runs.states import with_required_jobs
 from api.state.reader import _record
-from api.state.store import _write
+from api.state.record_writer import _write
 from bringup.model import DeviceState, JobKind
 from bringup.wire.message import read_reply
 from bringup.wire.run import Run

@@ -1,0 +1,151 @@
+"""The feed of changes: what was changed, under the number of the change, for its followers (`api.views.changes`).
+
+Every transaction that changes what must not be lost adds to it. It is the only place that increments the change number,
+by which `api.state.changes` finds whether Redis has lost changes.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from api.state.redis import Database, Pipeline
+from bringup import keys, model
+
+_Result = TypeVar("_Result")
+# Entries of the feed: 10,000 machines with some twenty changes each, about 60 MB. It bounds what a loop of changes, or
+# a client that makes them, can fill.
+MOST_CHANGES = 200_000
+# Numbers each change and adds it to the feed under that number. In Lua, for only Redis knows the number, and the
+# change, its number and its entry must come to be together. What is older than the feed is kept is deleted a page at a
+# time by every 64th change, so that no change has much to do. A feed that is ahead of the number is of a state that was
+# lost: its followers must take a snapshot.
+# ARGV: time (ISO 8601), time (ms), oldest time to keep (ms), most entries, then each change as JSON.
+_NUMBER_AND_FEED = """
+local number
+for i = 5, #ARGV do
+    number = redis.call('INCRBY', KEYS[1], 1)
+    local id = string.format('%d-0', number)
+    local trim, how, bound = 'MAXLEN', '~', ARGV[4]
+    if number % 64 == 0 then
+        for _, old in ipairs(redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 128)) do
+            if tonumber(old[2][2]) >= tonumber(ARGV[3]) then break end
+            trim, how, bound = 'MINID', '=', string.format('%d-0', tonumber(string.match(old[1], '^%d+')) + 1)
+        end
+    end
+    local added = redis.pcall('XADD', KEYS[3], trim, how, bound, id, 'at', ARGV[2], 'change', ARGV[i])
+    if type(added) == 'table' and added.err then
+        redis.call('DEL', KEYS[3])
+        redis.call('XADD', KEYS[3], id, 'at', ARGV[2], 'change', ARGV[i])
+    end
+end
+redis.call('SET', KEYS[2], ARGV[1])
+return number
+"""
+
+
+@dataclass(frozen=True)
+class FeedEntry:
+    """One change, as the feed keeps it: the records themselves are read when the feed is.
+
+    Args:
+        what: happened, as the timeline names it.
+        who: did it.
+        run, device: which of them are changed; None: none is.
+        state: of the run afterwards, or of the device where there is no run.
+        detail: for people.
+    """
+
+    what: str
+    who: str
+    run: str | None = None
+    device: str | None = None
+    state: str = ""
+    detail: str = ""
+
+    def as_json(self) -> str:
+        """As short as it can be: there are some twenty of a run."""
+        return json.dumps({name: value for name, value in vars(self).items() if value}, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A part of the feed of changes.
+
+    Args:
+        entries: the number of each change, and its fields in Redis, oldest first.
+        oldest: the number of the oldest change that the feed still has; one that is to come when it has none.
+        newest: the number of the last change.
+    """
+
+    entries: tuple[tuple[int, dict[bytes, bytes]], ...]
+    oldest: int
+    newest: int
+
+
+class ChangeFeed:
+    """Numbers changes, and keeps what they were.
+
+    Args:
+        keep: how long an entry is kept.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
+
+    def __init__(self, database: Database, keep: timedelta) -> None:
+        self._database = database
+        self._keep = keep
+
+    def apply(
+        self, body: Callable[[Pipeline], _Result], *watched: str, what: Callable[[_Result], Sequence[FeedEntry]]
+    ) -> tuple[_Result, int | None]:
+        """Run ``body`` as `Database.transact` does.
+
+        Args:
+            body: see there.
+            watched: keys.
+            what: the changes in what ``body`` returned, in their order; none: nothing that must not be lost.
+
+        Returns:
+            What ``body`` returned, and the number of the last change; None when there is none.
+        """
+        outcome: list[_Result] = []
+        changes: list[FeedEntry] = []
+
+        def numbered(pipe: Pipeline) -> None:
+            outcome[:] = [body(pipe)]
+            changes[:] = what(outcome[0])
+            if changes:
+                now = model.utc_now()
+                oldest = now - self._keep
+                times = now.isoformat(), int(now.timestamp() * 1000), int(oldest.timestamp() * 1000)
+                names = keys.CHANGE_NUMBER, keys.CHANGE_TIME, keys.CHANGES
+                pipe.eval(_NUMBER_AND_FEED, 3, *names, *times, MOST_CHANGES, *(one.as_json() for one in changes))
+
+        # In one transaction with the change: a number without its change, or the reverse, would look like a loss.
+        replies = self._database.execute(numbered, *watched)
+        return outcome[0], int(replies[-1]) if changes else None
+
+    def read(self, since: int, limit: int) -> Feed:
+        """The changes after number ``since``, ``limit`` of them at most."""
+        with self._database.errors(), self._database.connection.pipeline(transaction=True) as pipe:
+            # A transaction: a change between the two would seem to be trimmed, or to be missing.
+            pipe.xrange(keys.CHANGES, min=f"({since}-0", count=limit)
+            pipe.xrange(keys.CHANGES, count=1)
+            pipe.get(keys.CHANGE_NUMBER)
+            found, first, number = pipe.execute()
+        entries = tuple((_number_of(entry_id), fields) for entry_id, fields in found)
+        newest = int(number or 0)
+        return Feed(entries, _number_of(first[0][0]) if first else newest + 1, newest)
+
+
+def time_of(fields: dict[bytes, bytes]) -> datetime:
+    """When a change was made, by the clock of the API host that made it."""
+    text = fields.get(b"at", b"")
+    return datetime.fromtimestamp(int(text) / 1000 if text.isdigit() else 0, UTC)
+
+
+def _number_of(entry_id: bytes) -> int:
+    return int(entry_id.partition(b"-")[0])

@@ -1,0 +1,125 @@
+"""What a change writes: records, timelines, indexes, counters and jobs, all in the transaction of the change."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
+from api.state.boot_slots import BootSlots
+from api.state.redis import Pipeline
+from bringup import identity, keys, model, queues
+from bringup.wire.operator import DeviceEvent
+from bringup.wire.run import TimelineEntry
+
+# Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
+_LONGEST_TIMELINE = 1000
+# What expires together when a run is forgotten; a key that is missing here would stay for ever.
+_OF_A_RUN = (
+    *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
+    *(keys.artifacts, keys.artifact_sizes),
+)
+
+
+class RecordWriter:
+    """Writes into the transaction of a change; nothing is in Redis before that is executed.
+
+    Args:
+        jobs: where the jobs of a change go.
+        boot_slots: which runs hold one, or wait.
+        keep: how long a run stays on record after it was closed.
+    """
+
+    def __init__(self, jobs: queues.Queues, boot_slots: BootSlots, keep: timedelta) -> None:
+        self._jobs = jobs
+        self._boot_slots = boot_slots
+        self._keep = keep
+
+    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
+        """Write what one event changes of a run; its device is written apart.
+
+        Args:
+            pipe: of the transaction, after MULTI.
+            change: what the event changes.
+            before: the run as it is on record; None: there is none.
+        """
+        run, run_id = change.run, change.run.run_id
+        _write(pipe, keys.run(run_id), run, before)
+        if change.entry:
+            append(pipe, keys.events(run_id), change.entry)
+        for index in (keys.RUNS, keys.device_runs(run.device)):
+            pipe.zadd(index, {run_id: run.created_at.timestamp()})
+        # Sets beside the records: to list what is open, or count what boots, must not read every run.
+        (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
+        self._boot_slots.write(pipe, run)
+        _count_ended(pipe, run)
+        for job in change.jobs:
+            self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
+        if change.report is not None:
+            pipe.set(keys.report(run_id), change.report)
+        if run.closed_at:
+            self._forget_later(pipe, run_id, run.device, run.closed_at)
+
+    def boot_slot(self, pipe: Pipeline, waited: RunRecord, freed_by: RunRecord) -> None:
+        """Give a run that waits the boot slot of another, with its boot job.
+
+        Args:
+            pipe: of the transaction, after MULTI.
+            waited: the run as it is on record.
+            freed_by: the run that gives its slot back.
+        """
+        run = waited.model_copy(update={"boot_slot": "held", "updated_at": freed_by.updated_at})
+        _write(pipe, keys.run(run.run_id), run, waited)
+        self._boot_slots.write(pipe, run)
+        detail = f"the run {freed_by.run_id} has given its boot slot back"
+        entry = TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
+        append(pipe, keys.events(run.run_id), entry)
+        self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
+
+    def _forget_later(self, pipe: Pipeline, run_id: str, device: str, closed_at: datetime) -> None:
+        for key in _OF_A_RUN:
+            pipe.expire(key(run_id), self._keep)
+        for index in (keys.RUNS, keys.device_runs(device)):
+            pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
+
+
+def write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
+    """Write what changed of a device.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        record: the device as it will be.
+        before: as it is on record; None: it is not.
+    """
+    _write(pipe, keys.device(record.name), record, before)
+    pipe.sadd(keys.DEVICES, record.name)
+    is_new = before is None or record.identity != before.identity
+    if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
+        pipe.set(keys.machine(uuid), record.name)
+
+
+def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
+    """Write a line of a timeline.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        key: of the timeline.
+        entry: the line.
+    """
+    pipe.xadd(key, {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
+
+
+def _write(pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord | None) -> None:
+    """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
+    old = before.model_dump(mode="json", by_alias=True) if before else {}
+    new = record.model_dump(mode="json", by_alias=True)
+    changed: dict[Any, Any] = {
+        name: json.dumps(value) for name, value in new.items() if name not in old or old[name] != value
+    }
+    if changed:
+        pipe.hset(key, mapping=changed)
+
+
+def _count_ended(pipe: Pipeline, run: RunRecord) -> None:
+    """Count a run as it is written, if it ends with this very write; what follows its end is later."""
+    if run.ended_at is not None and run.ended_at == run.updated_at:
+        pipe.incr(keys.ended_runs(run.state.value, str(run.reason or "")))

@@ -1,0 +1,219 @@
+"""The feed of changes: each change once, under its number, in order; and what a follower makes of it."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from api.state import feed
+from bringup import keys
+from bringup.connections.change_feed import ChangeFollower, Cursor, FileCursor
+from bringup.connections.redis_client import connect_redis
+from bringup.errors import ApiUnavailable
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
+from bringup.wire.changes import FeedPage, FeedSnapshot
+from bringup.wire.message import read_reply
+from tests.integration.api.conftest import RUN_A, RUN_B, Api
+
+
+class Client:
+    """An `ApiClient` without the network, which fails as often as it is told to."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.failures = 0
+
+    def get(self, path: str, reply: type[Any]) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise ApiUnavailable("away")
+        return read_reply(reply, self.api.call("GET", path).data)
+
+
+def changes(api: Api, since: int = 0, **query: int) -> dict[str, Any]:
+    more = "".join(f"&{name}={value}" for name, value in query.items())
+    return api.ok("GET", f"/changes?since={since}{more}")
+
+
+def follow(client: Client, cursor: Cursor, batches: int) -> list[FeedSnapshot | FeedPage]:
+    """The next batches, each of them handled."""
+    stopping, found = Event(), []
+    for batch in ChangeFollower(client, cursor).follow(stopping):
+        found.append(batch)
+        if len(found) == batches:
+            stopping.set()
+    return found
+
+
+def test_every_change_has_its_number_its_time_its_site_who_what_and_the_record(api: Api) -> None:
+    before = changes(api)["newest"]
+    api.lease(RUN_A)
+    api.tell(RUN_A, "boot_started")
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    page = changes(api, before)
+    assert [(c["what"], c["who"], c["state"], c["site"]) for c in page["changes"]] == [
+        ("lease", "API_TOKEN", "queued", "bringup"),
+        ("boot_started", "API_TOKEN", "booting", "bringup"),
+        ("abort", "API_TOKEN", "aborted", "bringup"),
+    ]
+    assert [c["id"] for c in page["changes"]] == list(range(before + 1, before + 4))
+    assert page["next"] == page["newest"] == before + 3
+    assert {c["run"]["state"] for c in page["changes"]} == {"aborted"}, "the run as it is now"
+    assert {c["device"]["name"] for c in page["changes"]} == {"a"}
+
+
+def test_a_change_of_a_device_by_a_person_is_in_the_feed(api: Api) -> None:
+    before = changes(api)["newest"]
+    api.ok("PATCH", "/devices/a", {"maintenance": "disk"})
+    (change,) = changes(api, before)["changes"]
+    assert (change["what"], change["device"]["maintenance"], "run" in change and change["run"]) == (
+        "device.maintenance",
+        "disk",
+        None,
+    )
+
+
+def test_a_machine_is_named_so_and_a_heartbeat_is_no_change(api: Api) -> None:
+    token = api.booted()
+    before = changes(api)["newest"]
+    beat = {"boot_id": "b", "uptime_s": 5.0}
+    for _ in range(3):
+        api.ok("POST", f"/runs/{RUN_A}/heartbeat", beat, token)
+    assert [(c["what"], c["who"]) for c in changes(api, before)["changes"]] == [("heartbeat", "machine")]
+
+
+def test_a_page_ends_at_its_limit_and_the_next_one_goes_on(api: Api) -> None:
+    before = changes(api)["newest"]
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    first = changes(api, before, limit=1)
+    second = changes(api, first["next"], limit=1)
+    assert [first["changes"][0]["run"]["run_id"], second["changes"][0]["run"]["run_id"]] == [RUN_A, RUN_B]
+    assert changes(api, second["next"]) == {
+        "changes": [],
+        "next": second["next"],
+        "oldest": first["oldest"],
+        "newest": second["next"],
+    }
+
+
+@pytest.mark.parametrize("query", ["since=-1", "since=x", "since=1e3", "since=9999999999999999", "limit=0", "limit=٣"])
+def test_a_number_that_is_none_is_refused(api: Api, query: str) -> None:
+    assert api.call("GET", f"/changes?{query}").status_code == 422
+
+
+def test_no_client_can_make_a_page_larger_than_its_bound(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.views.changes._MOST", 1)
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    assert len(changes(api, 0, limit=100)["changes"]) == 1
+
+
+def test_a_long_answer_is_compressed_for_a_client_that_takes_it(api: Api) -> None:
+    api.lease(RUN_A)
+    plain = api.call("GET", "/changes/snapshot")
+    packed = api.call("GET", "/changes/snapshot", headers={"Accept-Encoding": "gzip"})
+    assert (plain.headers.get("Content-Encoding"), packed.headers["Content-Encoding"]) == (None, "gzip")
+    assert json.loads(gzip.decompress(packed.data))["runs"] == plain.json["runs"]
+
+
+def test_what_is_kept_is_bounded_in_number_and_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, make_api: Callable[[Settings], Api]
+) -> None:
+    monkeypatch.setattr(feed, "MOST_CHANGES", 100)
+    api = make_api(settings)
+    api.lease(RUN_A)
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    for _ in range(400):
+        api.tell(RUN_A, "media_inserted")  # out of turn: a line of the timeline, and so a change
+    assert redis.xlen(keys.CHANGES) < 300
+    monkeypatch.setattr(feed, "MOST_CHANGES", 100_000)
+    old = make_api(settings.model_copy(update={"changes_keep_days": -1}))  # all that is there is too old
+    for _ in range(200):
+        old.tell(RUN_A, "media_inserted")
+    page = changes(api)
+    assert page["newest"] - page["oldest"] < 200
+
+
+def test_a_feed_of_a_state_that_was_lost_begins_anew(settings: Settings, api: Api) -> None:
+    api.lease(RUN_A)
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    number = int(redis.get(keys.CHANGE_NUMBER) or 0)
+    redis.xadd(keys.CHANGES, {"at": "0", "change": "{}"}, id=f"{number + 1000}-0")
+    api.lease(RUN_B)
+    page = changes(api)
+    assert ([c["id"] for c in page["changes"]], page["oldest"]) == ([number + 1], number + 1)
+
+
+def test_an_entry_that_cannot_be_read_does_not_stop_its_followers(settings: Settings, api: Api) -> None:
+    api.lease(RUN_A)
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    number = redis.incr(keys.CHANGE_NUMBER)
+    redis.xadd(keys.CHANGES, {"change": "no JSON"}, id=f"{number}-0")
+    assert changes(api, number - 1)["changes"][0]["what"] == "unknown"
+
+
+def test_a_follower_takes_a_snapshot_then_changes_and_goes_on_after_a_restart(api: Api, tmp_path: Path) -> None:
+    client, path = Client(api), tmp_path / "cursor"
+    api.lease(RUN_A)
+    (first,) = follow(client, FileCursor(path), 1)
+    assert isinstance(first, FeedSnapshot)
+    assert [run.run_id for run in first.runs if run.run_id == RUN_A] == [RUN_A]
+    api.lease(RUN_B)
+    (second,) = follow(client, FileCursor(path), 1)
+    assert isinstance(second, FeedPage)
+    assert [change.run.run_id for change in second.changes if change.run] == [RUN_B]
+
+
+def test_a_follower_that_dies_before_it_handled_a_batch_gets_it_again(api: Api, tmp_path: Path) -> None:
+    client, path = Client(api), tmp_path / "cursor"
+    follow(client, FileCursor(path), 1)
+    api.lease(RUN_A)
+    got = [next(iter(ChangeFollower(client, FileCursor(path)).follow(Event()))) for _ in range(2)]
+    assert got[0] == got[1]
+
+
+def test_a_follower_that_was_away_too_long_takes_a_snapshot(settings: Settings, api: Api) -> None:
+    cursor = Cursor()
+    follow(Client(api), cursor, 1)
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    connect_redis(settings, ClientContexts(), name="test").xtrim(keys.CHANGES, maxlen=1, approximate=False)
+    (found,) = follow(Client(api), cursor, 1)
+    assert isinstance(found, FeedSnapshot)
+
+
+def test_a_follower_of_a_state_that_is_gone_takes_a_snapshot(api: Api) -> None:
+    cursor = Cursor()
+    cursor.save(changes(api)["newest"] + 1000)
+    (found,) = follow(Client(api), cursor, 1)
+    assert isinstance(found, FeedSnapshot)
+
+
+def test_a_follower_waits_for_an_api_that_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bringup.connections.change_feed._RETRY_S", (0.0, 0.0))
+    client = Client(api)
+    client.failures = 3
+    assert isinstance(follow(client, Cursor(), 1)[0], FeedSnapshot)
+
+
+def test_what_is_rebuilt_from_the_feed_is_what_the_api_shows(api: Api) -> None:
+    cursor = Cursor()
+    (snapshot,) = follow(Client(api), cursor, 1)
+    assert isinstance(snapshot, FeedSnapshot)
+    known: dict[str, BaseModel] = {run.run_id: run for run in snapshot.runs}
+    for run_id in (RUN_A, RUN_B):
+        api.lease(run_id)
+        api.tell(run_id, "boot_started")
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    (page,) = follow(Client(api), cursor, 1)
+    assert isinstance(page, FeedPage)
+    known |= {change.run.run_id: change.run for change in page.changes if change.run}
+    shown = {run["run_id"]: run["state"] for run in api.ok("GET", "/runs?limit=10000")["runs"]}
+    assert {run_id: run.state for run_id, run in known.items()} == shown  # type: ignore[attr-defined]
