@@ -84,7 +84,7 @@ def names_of(identity: Identity) -> set[str]:
     return {identity.name, f"{identity.role}/{identity.name}", identity.dns}
 
 
-def identity_of(certificate: x509.Certificate) -> Identity | None:
+def identity_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> Identity | None:
     """The one identity that a certificate carries; None if it has none, or more than one."""
     found = [identity for name in dns_names(certificate) if (identity := parse_identity(name))]
     return found[0] if len(found) == 1 else None

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from bringup import bmc_address, errors, inventory
+from bringup.model import DeviceState
 from bringup.tailers import SILENT_AFTER_S
 from bringup.wire.operator import DeviceList, DeviceView, QueueList, TailerView
 from pki.check import Finding, info, ok, skip, warn
@@ -141,7 +142,8 @@ def _addresses(target: TargetInstallation) -> list[DeviceView]:
         entries = inventory.Inventory.read(path).by_name.values()
         fields = {"name", "bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify"}
         found: Iterable[DeviceView] = [
-            DeviceView(state="approved", in_inventory=True, **entry.model_dump(include=fields)) for entry in entries
+            DeviceView(state=DeviceState.APPROVED, in_inventory=True, **entry.model_dump(include=fields))
+            for entry in entries
         ]
     else:
         found = target.api_client().get("/devices", DeviceList).devices

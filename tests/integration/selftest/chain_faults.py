@@ -36,7 +36,7 @@ def no_worker(site: Site) -> Iterator[Changes]:
 @contextmanager
 def no_worker_on_boots(site: Site) -> Iterator[Changes]:
     """The threads of one queue have ended; rq forgets them."""
-    known = [bytes(one) for one in site.keeper.smembers("rq:workers:boots")]
+    known = sorted(site.keeper.smembers("rq:workers:boots"))
     site.keeper.delete("rq:workers:boots")
     try:
         yield {}
@@ -47,7 +47,7 @@ def no_worker_on_boots(site: Site) -> Iterator[Changes]:
 @contextmanager
 def killed_workers(site: Site) -> Iterator[Changes]:
     """Minutes ago; their records are still there."""
-    known = [bytes(one) for one in site.keeper.smembers("rq:workers:leases")]
+    known = sorted(site.keeper.smembers("rq:workers:leases"))
     site.keeper.delete("rq:workers:leases")
     site.keeper.sadd("rq:workers:leases", "rq:worker:killed")
     site.keeper.hset("rq:worker:killed", "last_heartbeat", "2026-01-01T00:00:00.000000Z")
@@ -86,7 +86,7 @@ def tailer(**changes: object) -> Inject:
             stored: Mapping[bytes, bytes] = site.keeper.hgetall(keys.TAILERS)  # type: ignore[assignment]
             [(name, text)] = stored.items()
             report = TailerReport.model_validate_json(text).model_dump(mode="json") | changes
-            site.keeper.hset(keys.TAILERS, name, TailerReport.model_validate(report).model_dump_json())  # type: ignore[arg-type]
+            site.keeper.hset(keys.TAILERS, name, TailerReport.model_validate(report).model_dump_json())
             yield {}
 
     return inject

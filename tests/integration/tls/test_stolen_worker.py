@@ -171,6 +171,8 @@ class Answer(Enum):
 ROUTES = {
     ("GET", "/.well-known/est/cacerts"): Answer.SERVED,
     ("POST", "/.well-known/est/simplereenroll"): Answer.NOTHING,  # renews the certificate that is shown, no other
+    ("GET", "/api/v1/changes"): Answer.SERVED,
+    ("GET", "/api/v1/changes/snapshot"): Answer.SERVED,
     ("GET", "/api/v1/crl"): Answer.SERVED,
     ("GET", "/api/v1/devices"): Answer.SERVED,
     ("GET", "/api/v1/devices/<name>"): Answer.SERVED,

@@ -219,7 +219,11 @@ def test_one_process_looks_for_missing_jobs_and_another_takes_over_when_its_turn
     asked: list[str] = []
 
     def open_runs_of(name: str) -> Callable[[], list[Run]]:
-        return lambda: asked.append(name) or []  # type: ignore[func-returns-value]
+        def ask() -> list[Run]:
+            asked.append(name)
+            return []
+
+        return ask
 
     for _ in range(2):
         first.enqueue_missing(open_runs_of("first"))
