@@ -1,10 +1,12 @@
 """The flip: development mode, self-test, both flags on, restart, self-test again."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bringup.wire.operator import QueueList
 from bringup_cli.demo.stack import Stack
 
 DEVELOPMENT = {"ENVIRONMENT": "development", "API_WORKERS": "1"}
@@ -14,6 +16,10 @@ PRODUCTION = {
     "API_USE_TLS": "true",
     "API_REQUIRE_CLIENT_CERT": "true",
 }
+# How long worker and tailer may take to report after their start. They need a second; on a busy computer many times as
+# long. What has not reported then, the self-test reports.
+_REPORTED_S = 60.0
+_POLL_S = 0.2
 _SERVICES = ("api", "work", "tail")  # in the order in which they start
 
 Progress = Callable[[str], None]
@@ -74,12 +80,28 @@ def _run_phase(stack: Stack, title: str, settings: Mapping[str, str]) -> Phase:
     stack.start_redis()
     for service in _SERVICES:
         stack.start(service)
+    _await_services(stack)
     report = stack.folder / "report.md"
     done = stack.command("selftest", "--report", str(report), role="worker", check=False)
     stack.check_all_run()
     # Paths as a reader has them, who runs the commands in the folder of an installation: this one is deleted.
     text = report.read_text().replace(f"{stack.folder}/", "").replace(str(stack.folder), ".")
     return Phase(title, settings, done.returncode == 0, done.stdout + done.stderr, text)
+
+
+def _await_services(stack: Stack) -> None:
+    """Return when a worker serves each queue and a tailer has reported, which the self-test asks for.
+
+    Raises:
+        StackError: one of them has ended.
+    """
+    deadline = time.monotonic() + _REPORTED_S
+    while time.monotonic() < deadline:
+        found = stack.api.get("/queues", QueueList)
+        if found.tailers and all(queue.workers for queue in found.queues):
+            return
+        stack.check_all_run()
+        time.sleep(_POLL_S)
 
 
 def _one_level_down(report: str) -> str:

@@ -73,11 +73,13 @@ def _summary(results: Results) -> list[str]:
 
 
 def _results(outcomes: Iterable[CaseResult]) -> list[str]:
+    """Each numbered test, in the order of the numbers: they run in another one."""
     groups: dict[str, list[CaseResult]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.case.group, []).append(outcome)
     head = ("check", "result", "observed")
-    return [line for group, found in groups.items() for line in ("", f"## {group}", *table(head, map(_row, found)))]
+    ordered = sorted(groups.items(), key=lambda one: int(one[0].partition(" ")[0]))
+    return [line for group, found in ordered for line in ("", f"## {group}", *table(head, map(_row, found)))]
 
 
 def _row(outcome: CaseResult) -> tuple[str, str, str]:

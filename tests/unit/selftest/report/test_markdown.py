@@ -39,6 +39,12 @@ def test_each_section_is_there_with_what_was_computed(
     assert computed in dict(zip(parts[1::2], parts[2::2], strict=True))[title]
 
 
+def test_the_numbered_tests_are_in_the_order_of_their_numbers(make_results: MakeResults) -> None:
+    numbers = [int(number) for number in re.findall(r"^## (\d+) ", as_markdown(make_results()), flags=re.MULTILINE)]
+    assert len(numbers) > 7
+    assert numbers == sorted(set(numbers))
+
+
 def test_hostile_text_of_any_check_makes_no_heading_link_or_html(make_results: MakeResults) -> None:
     text = as_markdown(
         make_results([(id_, fail(HOSTILE, HOSTILE, expected=HOSTILE)) for id_ in ("1a", "3b", "4", "8")])
