@@ -102,7 +102,7 @@ def parse_identity(name: str) -> Identity | None:
         return None
 
 
-def dns_names(certificate: x509.Certificate) -> list[str]:
+def dns_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -> list[str]:
     """The DNS names among its SANs."""
     return [san.value for san in sans_of(certificate) if isinstance(san, x509.DNSName)]
 
