@@ -20,12 +20,15 @@ from bringup_cli.site.join import join
 from bringup_cli.site.renewal import HostPass, run_pass
 from pki import rollover
 from pki.authority import fits, key_id, read_key
-from pki.files import read
+from pki.errors import Locked
+from pki.files import exclusive_lock, read
 from pki.names import Identity, sans_of
 from pki.store import Store
 from tests.unit.bringup_cli.renewal.kit import LATER, R1, W1, W1_HOST, at_ca, enrolled
 from tests.unit.pki.kit import NOW, init_pki, open_session
 
+# PKCS #7 with an empty list of certificates. Source: RFC 5652 s.5.1
+NOTHING = bytes.fromhex("302506092a864886f70d010702a01830160201013100300b06092a864886f70d010701a0003100")
 Answer = Callable[[x509.CertificateSigningRequest], bytes | None]
 
 
@@ -199,3 +202,25 @@ def test_a_ca_of_an_api_that_was_taken_over_is_refused(host: HostFolder, api: Fa
     api.cacerts = certs_only(*before, *foreign.authorities())
     assert any("none of the present ones has certified" in problem for problem in renew(host, api).problems)
     assert host.anchors() == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(b"A" * (129 << 10), "more than 128 KiB"), (base64.b64encode(NOTHING), "sent no certificate")],
+    ids=["large", "empty"],
+)
+def test_an_answer_of_any_size_or_of_nothing_changes_nothing(
+    host: HostFolder, api: FakeApi, answer: bytes, why: str
+) -> None:
+    before = {one: host.certificate(one) for one in host.identities}
+    api.answer = lambda _request: answer
+    problems = renew(host, api).problems
+    assert len(problems) == len(before)
+    assert all(why in problem for problem in problems)
+    assert before == {one: host.certificate(one) for one in host.identities}
+
+
+def test_two_passes_at_once_do_not_ask_with_two_keys(host: HostFolder, api: FakeApi) -> None:
+    with exclusive_lock(host.lock(), "the first"), pytest.raises(Locked, match="the first"):
+        renew(host, api)
+    assert api.asked == []
