@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -25,6 +25,8 @@ from pki.names import Identity, Role, sans_of
 
 STANDARD_FOLDER = Path("/etc/bringup")
 STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
+# By which the clocks of two hosts may differ: certificates are valid from five minutes before they were made.
+_CLOCKS_DIFFER = timedelta(minutes=5)
 # Users that services run as, where the host has them: the first that exists owns the files.
 _SERVICE_USERS = ("bringup",)
 _REDIS_USERS = ("redis", "valkey")
@@ -73,6 +75,11 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
         BundleRefused: it is too old, of another host, or fits no key here; nothing was changed.
         PkiError: the folder cannot be written; nothing was changed.
     """
+    if now < manifest.made_at - _CLOCKS_DIFFER:
+        raise BundleRefused(
+            f"it was made on {manifest.made_at:%Y-%m-%d %H:%M} UTC, and here it is {now:%Y-%m-%d %H:%M} UTC: is the "
+            "clock of this host right? look at `timedatectl`"
+        )
     if now > manifest.use_until:
         raise BundleRefused(
             f"it was to be used until {manifest.use_until:%Y-%m-%d %H:%M} UTC, and is refused now; make a new one on "

@@ -1,7 +1,10 @@
 """With Sentinel a host's user is known to every Redis, whichever is the master, and a revoked one to none."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +14,7 @@ from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import RedisRefused
 from bringup.settings import Settings
 from bringup_cli.root import cli
+from bringup_cli.site.redis_users import Keeper, everywhere
 from bringup_cli.site.registry import Registry
 from pki.store import Store
 from tests.sentinel_set import SentinelSet
@@ -74,6 +78,18 @@ def works(settings: Settings) -> bool:
             return bool(connect_redis(settings, tls.ClientContexts(), name="worker").set("rq:test", "x"))
     except RedisRefused:
         return False
+
+
+@pytest.mark.slow
+def test_servers_that_are_silent_are_asked_at_once(site: SiteWithSentinel) -> None:
+    with ExitStack() as sockets:
+        silent = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        keeper = Keeper(site.redis.settings(), "x" * 32)
+        keeper.__dict__["addresses"] = tuple(one.getsockname()[:2] for one in silent)
+        began = time.monotonic()
+        failed = everywhere(keeper, lambda address: keeper.remove_users(address, ["worker-w1"]))
+    assert len(failed) == len(silent)
+    assert time.monotonic() - began < 10  # the time that a revocation may take
 
 
 @pytest.mark.slow

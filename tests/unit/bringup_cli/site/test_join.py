@@ -68,6 +68,14 @@ def test_a_file_that_is_too_old_is_refused(ca: Enrolling, tmp_path: Path) -> Non
     joined(ca, tmp_path / "w1", host, minutes=24 * 60)
 
 
+def test_a_file_from_the_future_is_refused_for_the_clock_is_wrong(ca: Enrolling, tmp_path: Path) -> None:
+    host = ca.host("w1", HostRole.WORKER)
+    with pytest.raises(BundleRefused, match="is the clock of this host right"):
+        joined(ca, tmp_path / "w1", host, minutes=-6)
+    assert not (tmp_path / "w1").exists()
+    joined(ca, tmp_path / "w1", host, minutes=-4)
+
+
 def test_the_file_of_another_host_is_refused(ca: Enrolling, tmp_path: Path) -> None:
     folder = tmp_path / "w1"
     joined(ca, folder, ca.host("w1", HostRole.WORKER))
