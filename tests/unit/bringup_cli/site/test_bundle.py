@@ -13,6 +13,7 @@ from pki import authority, profile
 from pki.errors import InvalidInput, Refused
 from pki.names import Identity, Role
 from pki.session import CaSession
+from pki.setup import start_over
 from tests.conftest import TOKEN
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
 
@@ -215,3 +216,12 @@ def test_what_is_no_longer_usable_is_made_anew_when_a_host_is_enrolled_again(ca:
     key = ca.store.files(Identity(Role.API, "a1")).key
     key.write_bytes(authority.key_pem(profile.new_key()))  # of another certificate
     assert certificate(ca.host("a1", HostRole.API)) != after
+
+
+def test_after_the_ca_was_replaced_a_host_gets_a_certificate_of_the_new_one(ca: Enrolling) -> None:
+    ca.host("w1", HostRole.WORKER)
+    with CaSession.open(ca.store, "test", NOW) as session:
+        start_over(session, [])
+    files = ca.files(ca.host("w1", HostRole.WORKER))
+    certificate = x509.load_pem_x509_certificate(files["pki/workers/worker-cert.pem"])
+    assert authority.signer_of(certificate, ca.store.authorities())
