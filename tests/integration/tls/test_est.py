@@ -261,6 +261,7 @@ def test_trust_that_does_not_hold_together_is_refused(site_with_hosts: Served, c
     for change in (
         {"anchors": pem(foreign.certificate).decode()},
         {"anchors": certificate_of(ca).public_bytes(Encoding.PEM).decode()},
+        {"anchors": good["anchors"] + certificate_of(ca).public_bytes(Encoding.PEM).decode()},  # one that is no CA
         {"crl": "x"},
         {"vouchers": pem(foreign.certificate).decode()},
     ):
