@@ -32,7 +32,10 @@ def must_refuse(server_of: ServerOf, pretend: Pretend) -> Ask:
         except NoCaKey as error:
             if target.settings.roles:
                 return info("needs the CA's key to make a bad certificate: the CA's host asks this")
-            return skip(f"needs the CA key to make a bad certificate: {error}", hint="run it on the host of the CA")
+            return skip(
+                f"needs the CA key to make a bad certificate: {error}",
+                hint="run `bringup selftest` on the host of the CA",
+            )
         except (PkiError, OSError) as error:
             return skip(f"inconclusive: {unusable(error)}", hint="bringup pki verify")
         return between_controls(server, lambda: server.secured(context))

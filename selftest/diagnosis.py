@@ -21,6 +21,7 @@ _WRITES_AGAIN = {
     "MISCONF": "on the host of Redis free space in its `dir` of redis/redis.conf; its log has the error of the disk",
     "NOREPLICAS": "start the replicas; `bringup selftest --only 1d` shows how many follow",
 }
+_LOG_OF_REDIS = "look at the log of Redis, which `logfile` in redis/redis.conf names"
 API_SERVICE = "bringup-api"  # the name in /health: other programs answer on our port, too
 
 
@@ -95,7 +96,7 @@ def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Fin
         return fail(str(error), expected="our password is accepted", hint=hint)
     answer = ping_without_password(target)
     if answer.accepted or not target.redis.use_tls:
-        return fail(str(error), expected="an answer", hint="look at the log of Redis")
+        return fail(str(error), expected="an answer", hint=_LOG_OF_REDIS)
     text = openssl_errors.which_expired(answer.first_line, target.settings.path_of("redis_tls_cert"))
     if found := _no_common_cipher(target.redis, text):
         return found
@@ -105,7 +106,7 @@ def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Fin
 
 def _refuses_writes(error: errors.RedisRefusesWrites) -> Finding:
     """Redis answers, and takes no writes: full, a replica, a disk that is full."""
-    hint = next((hint for code, hint in _WRITES_AGAIN.items() if f"({code})" in str(error)), "look at the log of Redis")
+    hint = next((hint for code, hint in _WRITES_AGAIN.items() if f"({code})" in str(error)), _LOG_OF_REDIS)
     return fail(str(error), expected="it takes writes", cause="nothing is wrong with the connection", hint=hint)
 
 
@@ -139,7 +140,7 @@ def api_unhealthy(target: TargetInstallation, error: errors.BringupError) -> Fin
         return _unusable_files(target.api, error)
     expected = "a healthy answer"
     if not target.api.use_tls:
-        return fail(str(error), expected=expected, hint="look at the log of the API")
+        return fail(str(error), expected=expected, hint="look at the log of `bringup api`")
     text = _refusal_of_api(target)
     if found := _no_common_cipher(target.api, text):
         return found

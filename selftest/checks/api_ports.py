@@ -83,7 +83,7 @@ def _no_other_api(target: TargetInstallation) -> Finding:
         return controls.NOT_ASKED
     host = target.api.address[0]
     if not is_this_host(host):
-        return skip(f"the API is on another host, {host}", hint="run it on the host of the API")
+        return skip(f"the API is on another host, {host}", hint="run `bringup selftest` on the host of the API")
     listening = listening_sockets()
     if listening is None:
         return skip("this system does not show which ports are open", hint="on Linux it is seen in /proc")
@@ -96,7 +96,7 @@ def _no_other_api(target: TargetInstallation) -> Finding:
             f"another API of ours answers in plain text on port {', '.join(str(one.port) for one in ours)}",
             expected="no API without TLS",
             cause="a `bringup api` was started with API_USE_TLS=false; who reaches it needs no certificate",
-            hint=f"end it: kill {' '.join(str(one.pids[0]) for one in ours)}",
+            hint=f"kill {' '.join(str(one.pids[0]) for one in ours)}",
         )
     others = f" ({len(plain)} of other installations do)" if plain else ""
     return ok(f"no other API of this installation answers in plain text on this host{others}")

@@ -52,7 +52,7 @@ def _operator_is_refused(target: TargetInstallation, own: Role) -> Finding:
         seen = f"the API sees that our certificate is of role {own}; whether it refuses an operator what a worker may"
         if target.settings.roles:
             return info(f"{seen}, the CA's host asks")
-        return skip(f"{seen}, needs the CA key: {error}", hint="run it on the host of the CA")
+        return skip(f"{seen}, needs the CA key: {error}", hint="run `bringup selftest` on the host of the CA")
     refused = _refused_by_role(target, _AS_WORKER, operator, Role.OPERATOR)
     return refused or ok(f"it refuses a {own} what the CA may, and an operator what a worker may")
 

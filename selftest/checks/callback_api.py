@@ -155,7 +155,7 @@ def _is_ready(target: TargetInstallation) -> Finding:
             f"the API is not ready: {'; '.join(problems)}",
             expected="it is ready",
             cause="no machine is validated until then",
-            hint="look at the log of the API; each of these is named there with its file",
+            hint="look at the log of `bringup api`; each of these is named there with its file",
         )
     return ok("it is ready" if readiness.ready else "only what 3e shows keeps it from its work")
 

@@ -63,7 +63,7 @@ def _password(target: TargetInstallation) -> Finding:
         return fail(
             f"without a password Redis answered: {without.first_line}",
             expected="NOAUTH",
-            hint="look at the log of Redis",
+            hint="look at the log of Redis, which `logfile` in redis/redis.conf names",
         )
     return ok("refuses without a password, accepts with ours")
 

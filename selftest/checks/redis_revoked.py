@@ -35,7 +35,7 @@ def _revoked(target: TargetInstallation) -> Finding:
     if not target.store.ledger_file.exists():
         if target.settings.roles:
             return info("who was revoked is not seen here: the CA's host asks this")
-        return skip("who was revoked is not seen here", hint="run it on the host of the CA")
+        return skip("who was revoked is not seen here", hint="run `bringup selftest` on the host of the CA")
     revoked = list(_unexpired(target))
     if not revoked:
         return ok("no certificate of a client of Redis was revoked")

@@ -11,6 +11,7 @@ from selftest.probe import PING, Answer, Endpoint, old_tls_context, verifying_co
 from selftest.target_installation import TargetInstallation
 
 _GROUP = "7 Refusals"
+_NO_PROXY = "let clients reach `bringup api` itself: a proxy in front of it must pass on their token as it comes"
 # Where Redis listens by default, and where people put a second one: tried besides the port that Redis itself reports.
 _USUAL_PORTS = {6379, 6380}
 # How long one of these ports is waited for: behind a firewall that drops packets each costs this time, and there are
@@ -52,7 +53,7 @@ def _wrong_token(target: TargetInstallation) -> check.Finding:
         return check.ok("a wrong token gets 401")
     if not answer.text.startswith("HTTP/"):
         return check.skip(f"inconclusive: {answer.first_line}", hint="see 3a and 3b")
-    return check.fail(f"a wrong token gets {answer.first_line}", expected="401", hint="see 3a and 3b")
+    return check.fail(f"a wrong token gets {answer.first_line}", expected="401", hint=_NO_PROXY)
 
 
 def _revoked(target: TargetInstallation) -> check.Finding:

@@ -63,7 +63,7 @@ def _list_is_present(target: TargetInstallation) -> Finding:
     path = target.settings.path_of("api_tls_crl")
     host = target.api.address[0]
     if not is_this_host(host):
-        return skip(f"the API is on another host, {host}", hint="run it on the host of the API")
+        return skip(f"the API is on another host, {host}", hint="run `bringup selftest` on the host of the API")
     if not path.exists():
         return fail(
             f"{path} does not exist: the API lets in clients that were revoked",
