@@ -29,6 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site of its own: each test leaves it in another state, and the last one with another CA."""
     made = Site(tmp_path_factory.mktemp("emergencies"), use_tls=True)
     with made.stack:
+        made.start_chain()
         yield made
         with suppress(Exception):  # where the procedure has started it: it is no process of the stack
             made.keeper.shutdown(nosave=True)
@@ -80,6 +81,7 @@ def test_an_expired_certificate_of_redis_is_renewed_and_loaded(site: Site) -> No
     site.reload_redis()
     assert site.tested().failing == {"5a"}
     _apply(site, "A certificate has expired")
+    site.await_chain()
     assert site.tested().failing == set()
 
 
