@@ -51,8 +51,9 @@ def watch(
                 view.progress(len(done))
 
             results = run_round(count)
-            view.show(results, last.outcomes if last else ())
-            last = results
+            # Before it is shown: a person who presses Ctrl-C at what they see gets the exit status of just that.
+            before, last = last, results
+            view.show(results, before.outcomes if before else ())
             sleep(every_s)
     return last
 

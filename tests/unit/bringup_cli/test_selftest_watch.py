@@ -71,6 +71,17 @@ def test_ctrl_c_ends_it_with_the_last_round_that_ended(results_of: Callable[...,
     assert view.counted == [1, 2, 1, 2]
 
 
+def test_ctrl_c_while_a_round_is_shown_ends_it_with_that_round(results_of: Callable[..., Results]) -> None:
+    class Impatient(Recorded):
+        def show(self, results: Results, before: Sequence[CaseResult]) -> None:
+            super().show(results, before)
+            if before:
+                raise KeyboardInterrupt
+
+    second = results_of(BAD, GOOD)
+    assert _watched([results_of(GOOD, GOOD), second], Impatient(), ends_in="show") is second
+
+
 def test_ctrl_c_in_the_first_round_leaves_no_result() -> None:
     assert _watched([], Recorded(), ends_in="round") is None
 
