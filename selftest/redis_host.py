@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("redis")  # where `bringup redis-conf` writes, in the folder in which it is run
 ACL_FILE, KEEPER_FILE = "users.acl", "keeper.password"
-ELSEWHERE = "run it on the host of Redis, as a user who may read what `bringup redis-conf` has written"
+ELSEWHERE = "run `bringup selftest` on the host of Redis, as a user who may read what `bringup redis-conf` has written"
 Configuration = Mapping[str, Sequence[str]]
 
 
