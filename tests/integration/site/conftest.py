@@ -42,7 +42,7 @@ class SeveralHosts:
             f"REDIS_USE_TLS=true\nAPI_USE_TLS=true\nREDIS_PORT={free_port()}\nCALLBACK_API_PORT={port}\n"
             f"CALLBACK_API_URL=https://127.0.0.1:{port}\n"
             f"IMAGE_PORT={free_port()}\nVALIDATION_IMAGE=elsewhere.iso\n"
-            f"PKI_DIR={self.ca}/pki\nAPI_TOKEN={'t' * 16}okenofthesite\nAPI_WORKERS=1\n"
+            f"PKI_DIR={self.ca}/pki\nAPI_TOKEN={'the-token-of-a-site-' * 2}end\nAPI_WORKERS=1\n"
             f"ENVIRONMENT=development\nREDIS_PASSWORD=notusedbyanyhost1234\nDHCP_PATH={folder}/leases.jsonl\n"
             "DHCP_SOURCE=jsonl\n"
         )
