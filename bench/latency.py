@@ -1,6 +1,7 @@
 """From a lease written to its job on the queue: a real ``bringup tail``, a real redis-server, one lease at a time.
 
-The baseline is the same queue fed by a call, without file, tailer or wake-up.
+The baseline is the same queue fed by a call, without file, tailer or wake-up. ``--known`` clients were seen before:
+their number makes the checkpoint large, which must not delay a lease.
 """
 
 import contextlib
@@ -27,12 +28,16 @@ from dhcp_tailer.sources.jsonl import JsonLines
 
 # Milliseconds of the median: far below the seconds that a DHCP exchange and a BMC take.
 WANTED_MS = 5.0
+# Of the slowest in a hundred: a checkpoint is written meanwhile.
+WANTED_P99_MS = 8.0
+_HEAD = "Nov 23 09:41:36 dnsmasq-dhcp[8265]:"
 
 
 @click.command()
 @click.option("--leases", default=300, show_default=True)
-def main(leases: int) -> None:
-    """Measure, and fail if the median is above what is promised."""
+@click.option("--known", default=0, show_default=True, help="Clients in the tailer's state: those of dnsmasq's log.")
+def main(leases: int, known: int) -> None:
+    """Measure, and fail if the median or the slowest in a hundred is above what is promised."""
     if not shutil.which("redis-server"):
         sys.exit("redis-server is missing; run scripts/setup")
     with tempfile.TemporaryDirectory(prefix="bench-") as text, own_redis(Path(text)) as environ:
@@ -40,15 +45,17 @@ def main(leases: int) -> None:
         settings = load(environ=environ, env_file=_touched(folder / "empty.env")).settings
         queues = Queues(connect_redis(settings, ClientContexts(), name="bench"))
         baseline = _latencies(queues, lambda line: queues.add_lease(_event(line)), range(leases))
-        with _tailer(folder, environ), (folder / "leases.jsonl").open("ab", buffering=0) as file:
-            time.sleep(1.5)
-            tailed = _latencies(queues, file.write, range(leases, 2 * leases))
+        (folder / "dnsmasq.log").write_bytes(b"".join(map(_discover, range(known))))
+        with _tailer(folder, environ), (folder / "dnsmasq.log").open("ab", buffering=0) as file:
+            _until_read(folder / "state", known)
+            tailed = _latencies(queues, lambda line: file.write(_ack(line)), range(leases, 2 * leases))
     _show("baseline, a call", baseline)
     _show("tailer, from the file", tailed)
-    median, ratio = statistics.median(tailed), statistics.median(tailed) / statistics.median(baseline)
-    click.echo(f"p50 is {ratio:.1f} x the baseline")
-    if median > WANTED_MS:
-        sys.exit(f"p50 {median:.2f} ms is above {WANTED_MS} ms")
+    median, p99, base = statistics.median(tailed), _p99(tailed), _p99(baseline)
+    ratio = median / statistics.median(baseline)
+    click.echo(f"p50 is {ratio:.1f} x the baseline, p99 {p99 / base:.1f} x, with {known:,} clients known")
+    if median > WANTED_MS or p99 > WANTED_P99_MS:
+        sys.exit(f"p50 {median:.2f} ms or p99 {p99:.2f} ms is above {WANTED_MS} ms or {WANTED_P99_MS} ms")
 
 
 def _latencies(queues: Queues, put: Callable[[bytes], object], numbers: range) -> list[float]:
@@ -72,6 +79,26 @@ def _line(number: int) -> bytes:
     return json.dumps({"event_type": "add", "timestamp": 1795426896, "data": data}).encode() + b"\n"
 
 
+def _ack(line: bytes) -> bytes:
+    data = json.loads(line)["data"]
+    return f"{_HEAD} DHCPACK(br0) {data['ip']} {data['mac']} \n".encode()
+
+
+def _discover(number: int) -> bytes:
+    """A client that asks, and gets nothing: it is known, and leads to no job."""
+    mac = f"06:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+    return f"{_HEAD} DHCPDISCOVER(br0) {mac} \n".encode()
+
+
+def _until_read(state: Path, known: int) -> None:
+    """Wait until the tailer runs and a checkpoint holds all clients."""
+    deadline = time.monotonic() + 120
+    while not any(sum(json.loads(kept.read_text())["counts"].values()) >= known for kept in state.glob("tail-*.json")):
+        if time.monotonic() > deadline:
+            sys.exit("the tailer did not read its file within 120 s")
+        time.sleep(0.5)
+
+
 def _event(line: bytes) -> LeaseEvent:
     event = JsonLines().parse(line)
     assert isinstance(event, LeaseEvent)
@@ -83,9 +110,9 @@ def _tailer(folder: Path, environ: dict[str, str]) -> Iterator[None]:
     variables = {
         **environ,
         "PATH": os.environ["PATH"],
-        "DHCP_SOURCE": "jsonl",
+        "DHCP_SOURCE": "dnsmasq-log",
         "LEASE_MAX_AGE_H": "0",
-        "DHCP_PATH": str(folder / "leases.jsonl"),
+        "DHCP_PATH": str(folder / "dnsmasq.log"),
         "STATE_DIR": str(folder / "state"),
     }
     with (folder / "tail.log").open("wb") as log:
@@ -99,8 +126,12 @@ def _tailer(folder: Path, environ: dict[str, str]) -> Iterator[None]:
 
 def _show(what: str, took: list[float]) -> None:
     ordered = sorted(took)
-    p50, p99 = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
-    click.echo(f"{what:22} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   of {len(took)} leases")
+    p50, most = statistics.median(ordered), ordered[-1]
+    click.echo(f"{what:22} p50 {p50:6.2f} ms   p99 {_p99(took):6.2f} ms   max {most:6.2f} ms   of {len(took)} leases")
+
+
+def _p99(took: list[float]) -> float:
+    return sorted(took)[int(len(took) * 0.99)]
 
 
 def _touched(path: Path) -> Path:

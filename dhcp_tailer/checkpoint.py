@@ -1,28 +1,31 @@
-"""The checkpoint: how far the records are safely in Redis, when that is written, and the lock that guards it."""
+"""The checkpoint: how far the records are safely in Redis, and when that is written."""
 
-import fcntl
+import ctypes
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from bringup.errors import PermanentError
 from bringup.files import write_atomically
 from bringup.outages import Alarm
-from bringup.text import printable
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.open_file import Position
 
 # Seconds between two checkpoints: after a crash no more than 0.2 s of records are read again.
 INTERVAL_S = 0.2
+# Seconds that leases may wait for a checkpoint: half of what the slowest one in a hundred may take to its job.
+LONGEST_INLINE_S = 0.004
 # One part in twenty of our time at most goes into checkpoints: a large state on a slow disk is written less often.
 _COST = 20
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>: the signal that a process gets when its parent dies
 
 
 class Checkpoint(BaseModel):
@@ -123,7 +126,10 @@ class Saver:
         self._accounting = accounting or Accounting()
         self._clock = clock
         self._first_start = first_start
-        self._saved: tuple[Position, datetime | None] | None = None
+        self._saved: _Saved | None = None
+        self._child: _Child | None = None
+        self._began_s = 0.0
+        self._is_slow = False
         self._next_s = 0.0
         self._alarm = Alarm(
             __name__,
@@ -133,22 +139,41 @@ class Saver:
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed."""
-        return self._clock() >= self._next_s
+        """Whether enough time has passed, and no child is writing."""
+        return (self._child is None or self._reap(wait=False)) and self._clock() >= self._next_s
 
     def save_first(self, position: Position | None) -> None:
         """Write ``position`` unless one was written since the start: it names the file that is begun."""
         if self._saved is None and self.due:
             self.save(position)
 
-    def save(self, position: Position | None) -> None:
+    def save(self, position: Position | None, *, last: bool = False) -> None:
         """Write ``position`` and the state that belongs to it, unless it is written.
 
+        Once a write has taken long, because of a large state or a slow disk, a child writes: leases do not wait for it.
         A full disk is logged once and stops nothing: with the old checkpoint a restart only reads more again.
+
+        Args:
+            position: behind the last record that is done.
+            last: it is written when this returns.
         """
-        if position is None or (position, self._first_start()) == self._saved:
+        if self._child and not self._reap(wait=last):
             return
-        started = self._clock()
+        wanted = position, self._first_start()
+        if position is None or wanted == self._saved:
+            return
+        self._began_s = self._clock()
+        if self._is_slow and not last:
+            self._child = _Child.fork(lambda: self._write(position), wanted)
+            return
+        try:
+            self._write(position)
+        except OSError as error:
+            self._ended(None, str(error.strerror))
+        else:
+            self._ended(wanted, None)
+
+    def _write(self, position: Position) -> None:
         checkpoint = Checkpoint(
             source=self._source,
             path=str(self._path),
@@ -158,58 +183,61 @@ class Saver:
             last_record_at=self._accounting.last_record_at,
             first_start=self._first_start(),
         )
-        try:
-            write_checkpoint(self._file, checkpoint)
-        except OSError as error:
-            self._alarm.report(str(error.strerror))
-        else:
-            self._saved = position, checkpoint.first_start
-            self._alarm.clear()
-        finished = self._clock()
-        self._next_s = finished + max(INTERVAL_S, _COST * (finished - started))
+        write_checkpoint(self._file, checkpoint)
 
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` for the length of a block; the kernel releases it when we die.
-
-    Without it two tailers of one file would write into each other's temporary file, and damage the checkpoint.
-
-    Raises:
-        PermanentError: another process holds it, or it cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise PermanentError(f"{error.filename or path} cannot be written: {error.strerror}; check STATE_DIR") from None
-    try:
-        _lock(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file ``path``."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    def _reap(self, *, wait: bool) -> bool:
+        """Whether the child has ended; it has one."""
+        ended, problem = self._child.ended(wait=wait) if self._child else (False, "")
+        if not self._child or not ended:
+            return False
+        wanted, self._child = self._child.wanted, None
+        self._ended(None if problem else wanted, problem)
         return True
-    finally:
-        os.close(descriptor)
-    return False
+
+    def _ended(self, saved: "_Saved | None", problem: str | None) -> None:
+        if saved:
+            self._saved = saved
+            self._alarm.clear()
+        else:
+            self._alarm.report(str(problem))
+        now = self._clock()
+        self._is_slow = self._is_slow or now - self._began_s > LONGEST_INLINE_S
+        self._next_s = now + max(INTERVAL_S, _COST * (now - self._began_s))
 
 
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = printable(os.pread(descriptor, 64, 0).decode("ascii", "replace").strip())
-        raise PermanentError(f"another tailer ({holder or 'unknown'}) follows this file; it holds {path}") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+_Saved = tuple[Position | None, datetime | None]
+
+
+class _Child(NamedTuple):
+    """A process that writes a checkpoint: a copy of ours as it was in the moment of the fork.
+
+    It holds our lock too, and dies with us: so no later tailer begins while it may still write.
+    """
+
+    pid: int
+    wanted: _Saved
+
+    @classmethod
+    def fork(cls, write: Callable[[], None], wanted: _Saved) -> "_Child":
+        """Begin to write."""
+        libc, parent = ctypes.CDLL(None), os.getpid()
+        pid = os.fork()
+        if pid:
+            return cls(pid, wanted)
+        code = 1
+        try:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:  # else it died before that took effect
+                write()
+                code = 0
+        except OSError as error:
+            code = error.errno or 1
+        finally:
+            os._exit(code)
+
+    def ended(self, *, wait: bool) -> tuple[bool, str | None]:
+        """Whether it has ended, and what went wrong, if anything."""
+        pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+        code = os.waitstatus_to_exitcode(status)
+        problem = None if code == 0 else os.strerror(code) if code > 0 else f"its process was ended by signal {-code}"
+        return bool(pid), problem

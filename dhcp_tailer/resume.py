@@ -1,8 +1,15 @@
-"""Opening what is followed: by the kind of follower that the parser needs, and where the checkpoint left it."""
+"""Opening what is followed: under a lock, by the follower that the parser needs, and where the checkpoint left it."""
 
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bringup import log
+from bringup.errors import PermanentError
+from bringup.text import printable
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import damage, read_checkpoint
 from dhcp_tailer.filters import FirstPass
@@ -13,6 +20,9 @@ from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
 from dhcp_tailer.sources.parser import Parser
 
 _log = log.get(__name__)
+# Seconds for a lock: the child of a tailer that was killed, which writes its checkpoint, holds it until it is dead too.
+_LOCK_TIMEOUT_S = 1.0
+_LOCK_LOOK_S = 0.02
 
 Follower = FileFollower | SnapshotFollower
 
@@ -79,3 +89,60 @@ def _learn(follower: Follower, parser: Parser) -> None:
             if not record.damage:
                 parser.parse(record.data)
             follower.done(record)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` for the length of a block; the kernel releases it when we die.
+
+    Without it two tailers of one file would write into each other's temporary file, and damage the checkpoint.
+
+    Raises:
+        PermanentError: another process holds it, or it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PermanentError(f"{error.filename or path} cannot be written: {error.strerror}; check STATE_DIR") from None
+    try:
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        _lock_within(_LOCK_TIMEOUT_S, descriptor)
+    except BlockingIOError:
+        holder = printable(os.pread(descriptor, 64, 0).decode("ascii", "replace").strip())
+        raise PermanentError(f"another tailer ({holder or 'unknown'}) follows this file; it holds {path}") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+
+
+def _lock_within(seconds: float, descriptor: int) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_LOCK_LOOK_S)

@@ -15,11 +15,11 @@ from bringup import errors, model
 from bringup.settings import Settings
 from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Outcome, excerpt
-from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, is_locked, read_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.follower import BATCH
 from dhcp_tailer.framing import Record
-from dhcp_tailer.resume import open_follower
+from dhcp_tailer.resume import is_locked, open_follower
 from dhcp_tailer.sources.parser import NOT_A_LEASE, Parser, Skip, parse_record
 
 

@@ -10,12 +10,12 @@ from bringup.queues import Queues
 from bringup.settings import Settings
 from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked
+from dhcp_tailer.checkpoint import Saver, checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.follower import BATCH
 from dhcp_tailer.framing import Record
 from dhcp_tailer.heartbeat import TailerHeartbeat
-from dhcp_tailer.resume import Follower, resume
+from dhcp_tailer.resume import Follower, locked, resume
 from dhcp_tailer.retry import Interrupted, Retry, Stop
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.sources.parser import Parser, parse_record
@@ -152,7 +152,7 @@ class Tailer:
             while not self.stop.requested:
                 if not self._work_on_a_batch() and self._nothing_more(once=once):
                     break
-            self.saver.save(self.follower.position)
+            self.saver.save(self.follower.position, last=True)
         finally:
             self.accounting.log_sums(now=True)
             self._measure(now=True)
@@ -196,7 +196,7 @@ class Tailer:
 
         The server may still write the rest of it: then the next tailer reads it whole, and its lease is a duplicate.
         """
-        self.saver.save(self.follower.position)
+        self.saver.save(self.follower.position, last=True)
         for record in self.follower.rest():
             self._take(record)
 

@@ -80,9 +80,14 @@ def rewrite(path: Path, source: str, whole: bytes) -> None:
 
 @pytest.mark.parametrize("source", ["kea-csv", "isc-leases", "jsonl"])
 def test_killed_seventy_times_during_a_stream_nothing_is_lost_and_nothing_doubled(
-    tailer: Any, make_settings: MakeSettings, until: Any, source: str
+    tailer: Any, make_settings: MakeSettings, until: Any, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL in every phase; records arrive in halves; a lease file is rewritten between some of the lives."""
+    """SIGKILL in every phase; records arrive in halves; a lease file is rewritten between some of the lives.
+
+    Of two sources each checkpoint but the first of a life is written by a child, as that of a large state is.
+    """
+    if source != "isc-leases":
+        monkeypatch.setattr("dhcp_tailer.checkpoint.LONGEST_INLINE_S", -1)
     chance = random.Random(5)  # noqa: S311 - the same moments in every run
     header = KEA_HEADER if source == "kea-csv" else b""
     settings = make_settings(

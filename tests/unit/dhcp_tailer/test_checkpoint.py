@@ -8,9 +8,9 @@ import pytest
 
 from bringup.errors import PermanentError
 from dhcp_tailer.accounting import Accounting
-from dhcp_tailer.checkpoint import Checkpoint, Saver, checkpoint_file, locked, read_checkpoint, write_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, Saver, checkpoint_file, read_checkpoint, write_checkpoint
 from dhcp_tailer.open_file import Position, digest
-from dhcp_tailer.resume import resume
+from dhcp_tailer.resume import locked, resume
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 
 

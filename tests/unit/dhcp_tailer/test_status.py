@@ -13,9 +13,9 @@ from bringup.errors import PermanentError
 from bringup.outages import Outages
 from bringup_cli.root import cli
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file, locked, read_checkpoint
+from dhcp_tailer.checkpoint import Saver, checkpoint_file, read_checkpoint
 from dhcp_tailer.filters import Filters
-from dhcp_tailer.resume import open_follower, resume
+from dhcp_tailer.resume import locked, open_follower, resume
 from dhcp_tailer.retry import Retry, Stop
 from dhcp_tailer.show import TailerStatus, dry_run, status_of
 from dhcp_tailer.sources import PARSERS
