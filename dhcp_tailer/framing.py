@@ -1,5 +1,6 @@
 """Framing: the bytes of a followed file cut into records, and how the records of each DHCP server lie in its files."""
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,9 @@ from typing import NamedTuple
 LONGEST_RECORD = 64 * 1024
 # Bytes kept of a damaged record: enough to see in a log line which one it was.
 SHOWN = 200
+
+# A block as dhcpd writes nearly all, recognised at once instead of line by line: whole, and its lines are indented.
+_BLOCK = re.compile(rb"[^\s{}][^\n{}]*\{\n(?:[ \t][^\n]*+\n)*+\}\n")
 
 _NEVER_ENDED = "its block never ended"
 
@@ -37,6 +41,21 @@ class Lines:
     def fed_to(self) -> int:
         """Offset of the next byte to feed."""
         return self._end + self._dropped + len(self._held)
+
+    def release(self) -> bytes:
+        """The beginning of a line that is held, to be fed again; nothing of one that is too long."""
+        held, self._held = self._held, b""
+        return held
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins a line."""
+        return not self._held and not self._dropped
+
+    def skip(self, length: int) -> int:
+        """Leave out so many bytes of whole lines; the offset behind them."""
+        self._end += length
+        return self._end
 
     def feed(self, chunk: bytes) -> list[Record]:
         """The records that ``chunk`` completes; what follows its last newline is held back."""
@@ -99,7 +118,17 @@ class Blocks:
 
     def feed(self, chunk: bytes) -> list[Record]:
         """The blocks and lines that ``chunk`` completes."""
-        return [record for line in self._lines.feed(chunk) for record in self._take(line)]
+        data, at, records = self._lines.release() + chunk, 0, list[Record]()
+        while at < len(data):
+            block = _BLOCK.match(data, at) if not self._open and self._lines.is_between else None
+            if block and block.end() - at <= LONGEST_RECORD:
+                records.append(Record(block[0][:-1], self._lines.skip(block.end() - at)))
+                at = block.end()
+                continue
+            behind = data.find(b"\n", at) + 1 or len(data)
+            records += [record for line in self._lines.feed(data[at:behind]) for record in self._take(line)]
+            at = behind
+        return records
 
     def held(self) -> Record | None:
         """The part of a block that is there, as if it was all."""

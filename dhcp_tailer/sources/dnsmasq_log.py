@@ -16,7 +16,7 @@ from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.sources.lease_fields import circuit_id, client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.lease_history import Transaction, TransactionRow, Transactions
 from dhcp_tailer.sources.log_header import header
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, LogState, Skip, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, LogState, Skip, is_marked, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (
@@ -71,7 +71,7 @@ class DnsmasqLog(LogParser):
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
-        if not any(mark in record for mark in _MARKS):
+        if not is_marked(record, b"dnsmasq-dhcp", _MARKS):
             return NOT_A_LEASE
         found = _HEADER.match(record)
         if found is None:

@@ -4,13 +4,15 @@ They hold declarations: statements of words, some with a body in braces.
 """
 
 import calendar
+import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.framing import BLOCKS
-from dhcp_tailer.sources import lease_fields, lease_history, parser
+from dhcp_tailer.sources import isc_syntax, lease_fields, lease_history, parser
+from dhcp_tailer.sources.isc_syntax import Statement, unquoted
 
 # A binding state, dhcpd.leases(5): in every other one the lease is over.
 _ACTIVE = b"active"
@@ -21,62 +23,6 @@ _CLOCK = re.compile(rb"(\d\d?):(\d\d):(\d\d)")
 _VENDOR_CLASS = (b"vendor-class-identifier", b"vendor-class")  # as the configuration of docs/dhcp.md names it
 # Seconds since the epoch: the last second of the year 9999, behind which Python has no dates.
 _LATEST_S = 253402300799
-# A string never holds a bare quote; a comment runs to the end of its line ("epoch 1795427253; # Mon Nov 23 ...").
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|#[^\n]*|[{};]|[^\s{};"#]+', re.DOTALL)
-# What is not printable is written as three octal digits, quote and backslash behind a backslash.
-_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
-_ENDINGS = frozenset({b"{", b"}", b";"})
-
-
-@dataclass
-class _Statement:
-    """``words ;`` or ``words { body }``."""
-
-    words: list[bytes]
-    body: "list[_Statement]" = field(default_factory=list)
-
-
-def _statements(text: bytes) -> list[_Statement]:
-    """The statements of ``text`` in their order.
-
-    Raises:
-        LeaseFormatError: its braces do not match.
-    """
-    stack: list[list[_Statement]] = [[]]
-    words: list[bytes] = []
-    for token in _TOKEN.findall(text):
-        if token not in _ENDINGS:
-            words += [] if token.startswith(b"#") else [token]
-            continue
-        if words or token == b"{":
-            stack[-1].append(_Statement(words))
-            words = []
-        _nest(stack, token)
-    if len(stack) > 1:
-        raise LeaseFormatError("a brace that is never closed")
-    return stack[0]
-
-
-def _nest(stack: list[list[_Statement]], token: bytes) -> None:
-    if token == b"{":
-        stack.append(stack[-1][-1].body)
-    elif token == b"}":
-        stack.pop()
-    if not stack:
-        raise LeaseFormatError("a brace too many")
-
-
-def _unquoted(word: bytes) -> bytes:
-    r"""The bytes of a string; what is no octal escape of an octet (``\777``) stays as it is written."""
-    return _ESCAPE.sub(_octet, word[1:-1]) if word.startswith(b'"') else word
-
-
-def _octet(escape: re.Match[bytes]) -> bytes:
-    if not escape[1].isdigit():
-        return escape[1]
-    if escape[1] in {b"8", b"9"} or int(escape[1], 8) > 0xFF:
-        return escape[0]
-    return bytes([int(escape[1], 8)])
 
 
 @dataclass
@@ -103,7 +49,12 @@ def _read(record: bytes) -> _Declaration:
     Raises:
         LeaseFormatError: it is not one, or a time in it is none.
     """
-    text = _statements(record)
+    if found := isc_syntax.plain(record):
+        ip, body = found
+        declaration = _Declaration(ip.decode("ascii"))
+        _note(declaration, body)
+        return declaration
+    text = isc_syntax.statements(record)
     if len(text) != 1 or len(text[0].words) != 2:
         raise LeaseFormatError("not one declaration with one name")
     (kind, name), body = text[0].words, text[0].body
@@ -111,10 +62,10 @@ def _read(record: bytes) -> _Declaration:
         declaration = _Declaration(name.decode("ascii", "replace"))
         _note(declaration, body)
         return declaration
-    return _read_v6(_unquoted(name), body)
+    return _read_v6(unquoted(name), body)
 
 
-def _read_v6(iaid_and_duid: bytes, body: list[_Statement]) -> _Declaration:
+def _read_v6(iaid_and_duid: bytes, body: list[Statement]) -> _Declaration:
     """An identity association holds addresses; several, of which one is active, after a renumbering."""
     addresses = [_address(statement) for statement in body if statement.words[:1] == [b"iaaddr"]]
     if not addresses:
@@ -122,28 +73,31 @@ def _read_v6(iaid_and_duid: bytes, body: list[_Statement]) -> _Declaration:
     declaration = next((address for address in addresses if address.state == _ACTIVE), addresses[0])
     client = iaid_and_duid[4:]  # behind the IAID, RFC 8415 s.21.4
     declaration.mac, declaration.client_id = lease_fields.mac_of(client), client.hex(":") or None
-    declaration.starts = next((_time(s.words[1:]) for s in body if s.words[0] == b"cltt"), None)
+    declaration.starts = next((_time(s.words[1:]) for s in body if s.words[:1] == [b"cltt"]), None)
     return declaration
 
 
-def _address(statement: _Statement) -> _Declaration:
+def _address(statement: Statement) -> _Declaration:
     declaration = _Declaration(statement.words[-1].decode("ascii", "replace"))
     _note(declaration, statement.body)
     return declaration
 
 
-def _note(declaration: _Declaration, body: list[_Statement]) -> None:
+def _note(declaration: _Declaration, body: list[Statement]) -> None:
     for statement in body:
-        match statement.words:
-            case [(b"starts" | b"ends" | b"cltt") as name, *when]:
-                _note_time(declaration, name, _time(when))
-            case [b"abandoned"]:
+        words = statement.words
+        match words[0] if words else b"":
+            case (b"starts" | b"ends" | b"cltt") as name:
+                _note_time(declaration, name, _time(words[1:]))
+            case b"binding" if (
+                words[1:2] == [b"state"] and len(words) == 3
+            ):  # not "next binding state", nor "rewind ..."
+                declaration.state = words[2]
+            case b"hardware" if words[1:2] == [b"ethernet"] and len(words) == 3:
+                declaration.mac = words[2].decode("ascii", "replace").lower()
+            case b"abandoned" if len(words) == 1:
                 declaration.abandoned = True
-            case [b"binding", b"state", state]:  # not "next binding state", nor "rewind binding state"
-                declaration.state = state
-            case [b"hardware", b"ethernet", mac]:
-                declaration.mac = mac.decode("ascii", "replace").lower()
-            case words:
+            case b"client-hostname" | b"uid" | b"option" | b"set":
                 _note_text(declaration, words)
 
 
@@ -160,13 +114,13 @@ def _note_text(declaration: _Declaration, words: list[bytes]) -> None:
     """What the client, or the relay before it, chose."""
     match words:
         case [b"client-hostname", name]:
-            declaration.hostname = lease_fields.device_text(_unquoted(name))
+            declaration.hostname = lease_fields.device_text(unquoted(name))
         case [b"uid", uid]:
-            declaration.client_id = _unquoted(uid).hex(":") if uid.startswith(b'"') else lease_fields.device_text(uid)
+            declaration.client_id = unquoted(uid).hex(":") if uid.startswith(b'"') else lease_fields.device_text(uid)
         case [b"option", b"agent.circuit-id", circuit]:
-            declaration.circuit_id = lease_fields.device_text(_unquoted(circuit))
+            declaration.circuit_id = lease_fields.device_text(unquoted(circuit))
         case [b"set", name, b"=", text] if name in _VENDOR_CLASS:
-            declaration.vendor_class = lease_fields.device_text(_unquoted(text))
+            declaration.vendor_class = lease_fields.device_text(unquoted(text))
 
 
 def _time(words: list[bytes]) -> int | None:
@@ -181,12 +135,22 @@ def _time(words: list[bytes]) -> int | None:
     raise LeaseFormatError("a time that is none")
 
 
+@functools.lru_cache(maxsize=256)  # a lease has the same time twice, and the leases of a burst too
 def _calendar(date: bytes, clock: bytes) -> int:
-    day, time = _DATE.fullmatch(date), _CLOCK.fullmatch(clock)
-    if day is None or time is None:
+    time = _CLOCK.fullmatch(clock)
+    if time is None:
+        raise LeaseFormatError("a time that is none")
+    hour, minute, second = map(int, time.groups())
+    return _possible(_midnight(date) + 3600 * hour + 60 * minute + second)
+
+
+@functools.lru_cache(maxsize=64)  # the leases of a day lie beside each other in the file
+def _midnight(date: bytes) -> int:
+    day = _DATE.fullmatch(date)
+    if day is None:
         raise LeaseFormatError("a time that is none")
     try:
-        return _possible(calendar.timegm((*map(int, day.groups()), *map(int, time.groups()))))
+        return calendar.timegm((*map(int, day.groups()), 0, 0, 0))
     except ValueError:
         raise LeaseFormatError("a time that is none") from None
 

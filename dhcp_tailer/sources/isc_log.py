@@ -10,10 +10,11 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.sources.lease_fields import client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.log_header import header
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, is_marked, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (b"DHCPACK ", b"DHCPDISCOVER ", b"DHCPREQUEST ", b"DHCPRELEASE ", b"Reply NA: ", b" releases address ")
+_BARE = b"DHCPACK on "  # without a header, as dhcpd writes it to its standard error
 
 # What syslog begins a line with: "Nov 23 09:51:22 vm dhcpd[14195]: ".
 _HEADER = re.compile(header(rb"dhcpd[36]?"))
@@ -53,7 +54,7 @@ class IscLog(LogParser):
 
     def parse(self, record: bytes) -> LeaseEvent | Skip:
         """The event in one line."""
-        if not any(mark in record for mark in _MARKS):
+        if not is_marked(record, b"dhcpd", _MARKS) and not record.startswith(_BARE):
             return NOT_A_LEASE
         found = _HEADER.match(record)
         if found is None:

@@ -1,5 +1,6 @@
 """The fields of a lease event, made from what a DHCP server wrote: device text, MAC in a DUID, relay circuit, times."""
 
+import socket
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -36,10 +37,12 @@ def lease_event(**fields: Any) -> model.LeaseEvent:
 
 
 def _address(ip: object) -> object:
-    """Parsed here, once: the model would try it as each kind of address."""
+    """Parsed here, once, and by the C library: the model would try it as each kind of address."""
+    if not isinstance(ip, str):
+        return ip
     try:
-        return (IPv6Address if ":" in ip else IPv4Address)(ip) if isinstance(ip, str) else ip
-    except ValueError:
+        return IPv6Address(ip) if ":" in ip else IPv4Address(socket.inet_pton(socket.AF_INET, ip))
+    except (ValueError, OSError):
         return ip
 
 

@@ -1,5 +1,6 @@
 """ISC dhcpd's lease file."""
 
+import random
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.fuzz_sources import _mutated
 from bringup.model import LeaseEvent
 from dhcp_tailer.framing import Blocks
 from dhcp_tailer.sources.isc_leases import IscLeases
+from dhcp_tailer.sources.isc_syntax import plain
 from dhcp_tailer.sources.parser import KNOWN, NO_MAC, NOT_A_LEASE, Skip
 
 LEASE = """lease 10.77.1.0 {{
@@ -323,3 +326,31 @@ def test_a_lease_that_nothing_dates_says_why_it_is_malformed() -> None:
     assert isinstance(parsed, Skip)
     assert parsed.malformed
     assert "without starts, cltt or an end" in parsed.reason
+
+
+def test_a_lease_that_is_read_in_one_go_gives_what_its_statements_give(
+    samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick way reads what is written as usual; every mutation of that must mean the same both ways."""
+    chance = random.Random(7)  # noqa: S311 - the same mutations in every run
+    real = [record.data for record in Blocks(0).feed((samples / "dhcpd.leases").read_bytes())]
+    records = [_mutated(chance, real).data for _ in range(4000)] + real
+    quick = [IscLeases().parse(record) for record in records]
+    assert sum(plain(record) is not None for record in records) > 500
+    monkeypatch.setattr("dhcp_tailer.sources.isc_syntax.plain", lambda _: None)
+    assert [IscLeases().parse(record) for record in records] == quick
+
+
+@given(cuts=st.lists(st.integers(0, 6000), max_size=20))
+def test_blocks_in_one_chunk_are_those_of_line_by_line(cuts: list[int]) -> None:
+    text = lease() + b"\n# comment\nlease 10.0.0.1 {\n" + lease() + b"\n\n" + lease(more="}\n") + b"\n" + lease()
+    text = (text + b"\nx" * 3 + b"\n") * 4
+    whole, parts = Blocks(0), Blocks(0)
+    places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    found = [record for a, b in pairwise(places) for record in parts.feed(text[a:b])]
+    by_line = [record for line in text.splitlines(keepends=True) for record in whole.feed(line)]
+    assert found == by_line
+
+
+def test_a_body_without_a_word_is_no_error() -> None:
+    assert isinstance(IscLeases().parse(b'ia-na "xxxx" {\n  iaaddr fd00::1 { { } }\n  { }\n}'), Skip)
