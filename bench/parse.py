@@ -7,25 +7,36 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
-from bench.records import SERVERS, records
+from bench.records import NOISE, SERVERS, records
 from dhcp_tailer.resume import open_follower
 from dhcp_tailer.sources import PARSERS
 
-# Records a second on one core: a lease file of 100,000 leases is read within two seconds after a start.
-WANTED = 50_000
-_PROMISED = frozenset({"dnsmasq-log", "isc-log", "kea-log", "kea-csv"})
+# Records a second on one quiet core: a lease file of 100,000 leases is read within two seconds after a start, and a log
+# that other programs share is no load. On a busy host the ratio to the baseline counts.
+WANTED = MappingProxyType(
+    {
+        "dnsmasq-log": 150_000,
+        "isc-log": 150_000,
+        "kea-log": 150_000,
+        "kea-csv": 150_000,
+        "isc-leases": 60_000,
+        "jsonl": 150_000,
+        NOISE: 600_000,
+    }
+)
 
 
 @click.command()
 @click.option("--leases", default=50_000, show_default=True, help="How many each source reads.")
 def main(leases: int) -> None:
     """Measure, and fail if a source is slower than promised."""
-    slow = [source for source in SERVERS if not _measure(source, leases) and source in _PROMISED]
+    slow = [source for source in SERVERS if not _measure(source, leases)]
     if slow:
-        sys.exit(f"below {WANTED} records/s: {', '.join(slow)}")
+        sys.exit("too slow: " + ", ".join(f"{source} (below {WANTED[source]:,} records/s)" for source in slow))
 
 
 def _measure(source: str, leases: int) -> bool:
@@ -40,7 +51,7 @@ def _measure(source: str, leases: int) -> bool:
         f"{source:12} {rate:10,.0f} records/s   baseline {lines / baseline_s:12,.0f} lines/s   "
         f"{took_s / baseline_s:6.1f} x its time   ({number:,} records of {leases:,} leases)"
     )
-    return rate >= WANTED
+    return rate >= WANTED[source]
 
 
 def _baseline(path: Path) -> tuple[int, float]:
@@ -51,7 +62,7 @@ def _baseline(path: Path) -> tuple[int, float]:
 
 
 def _parser(path: Path, source: str) -> tuple[int, float]:
-    parser = PARSERS[source]()
+    parser = PARSERS["dnsmasq-log" if source == NOISE else source]()
     follower = open_follower(path, parser)
     number = 0
     started = time.process_time()

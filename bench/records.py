@@ -77,10 +77,22 @@ def jsonl(number: int) -> str:
     )
 
 
+def noise(number: int) -> str:
+    """Four lines of a log that dnsmasq shares with other programs, none of them about a lease."""
+    clock = f"Nov 23 {_clock(number)}"
+    return (
+        f"{clock} vm sshd[14195]: Connection closed by {_ip(number)} port 22\n"
+        f"{clock} vm dnsmasq[9610]: query[A] host{number}.example.com from {_ip(number)}\n"
+        f"{clock} vm CRON[20411]: (root) CMD (run-parts /etc/cron.hourly)\n"
+        f"{clock} dnsmasq-dhcp[9610]: 3725161531 sent size:  4 option: 54 server-identifier  10.77.0.1\n"
+    )
+
+
 def _clock(number: int) -> str:
     return f"{_START + timedelta(seconds=number // 1000 % 36_000):%H:%M:%S}"
 
 
+NOISE = "noise"  # no source, but what the parser of dnsmasq's log is to drop quickly
 SERVERS: dict[str, Callable[[int], str]] = {
     "dnsmasq-log": dnsmasq_log,
     "isc-log": isc_log,
@@ -88,6 +100,7 @@ SERVERS: dict[str, Callable[[int], str]] = {
     "kea-csv": kea_csv,
     "isc-leases": isc_leases,
     "jsonl": jsonl,
+    NOISE: noise,
 }
 
 

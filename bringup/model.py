@@ -15,9 +15,10 @@ _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.ASCII)
 
 def normalise_mac(text: object) -> str:
     """Lower case, colons. Raises ValueError for anything that is not six octets."""
-    if not isinstance(text, str) or not _MAC.fullmatch(text.strip().lower()):
+    lower = text.strip().lower() if isinstance(text, str) else ""
+    if not _MAC.fullmatch(lower):
         raise ValueError("must be six octets such as 52:54:00:00:0a:01")
-    return text.strip().lower().replace("-", ":")
+    return lower.replace("-", ":")
 
 
 Mac = Annotated[str, BeforeValidator(normalise_mac)]

@@ -13,6 +13,7 @@ from bringup.text import printable
 # Characters of a text that a device chose: what `bringup.model.DeviceText` takes. A longer one is cut, not refused,
 # for a client must not be able to hide its lease behind a long name.
 _LONGEST_TEXT = 1024
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _ETHERNET = (1).to_bytes(2)  # hardware type, IANA ARP parameters
 _ADDRESS_AT = {(1).to_bytes(2): 8, (3).to_bytes(2): 4}  # DUID-LLT: behind the time; DUID-LL. Source: RFC 8415 s.11
 
@@ -31,7 +32,7 @@ def lease_event(**fields: Any) -> model.LeaseEvent:
     except ValidationError as error:
         wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
         raise errors.LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
-    if event.starts.timestamp() < 0:
+    if event.starts < _EPOCH:
         raise errors.LeaseFormatError("starts lies before 1970")
     return event
 
