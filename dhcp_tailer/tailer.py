@@ -59,7 +59,8 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
         try:
             connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
             deliver, retry = _delivery(settings, stop, connection)
-            heartbeat = _heartbeat(settings, stop, connection)
+            # A pass by a timer is no tailer that runs: it would be reported as silent a minute later.
+            heartbeat = None if once else _heartbeat(settings, stop, connection)
             tailer = Tailer(
                 *(follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics, heartbeat),
                 first_pass,

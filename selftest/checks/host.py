@@ -5,7 +5,7 @@ import shlex
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -22,6 +22,8 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WITH_KEYS = ("redis_tls_key", "api_tls_key", "api_client_key")
 # What `bringup redis-conf` writes and is a secret: an ACL file holds the SHA-256 of each password.
 _OF_REDIS = ("*.env", "*.acl", "*.conf", "*.password")
+# Seconds for one folder: git reads its index alone, but on a busy host or a disk that spins up even that takes a while.
+_GIT_S = 8.0
 # `bringup init` makes secrets of 32 letters and digits: 190 bits. A random one of 32 hexadecimal digits has fewer than
 # 8 different ones once in 10 million.
 _LENGTH, _FEWEST_CHARACTERS = 32, 8
@@ -112,10 +114,10 @@ def _untracked(target: TargetInstallation) -> Finding:
     git = shutil.which("git")
     if git is None:
         return info("git is not installed here")
-    tracked: dict[Path, list[str]] = {}
+    names_in: dict[Path, list[str]] = {}
     for path in (*_secret_files(target), *_keys(target)):
-        if name := _tracked(git, path, target.wait_s):
-            tracked.setdefault(path.absolute().parent, []).append(name)
+        names_in.setdefault(path.absolute().parent, []).append(path.name)
+    tracked = {folder: found for folder, names in names_in.items() if (found := _tracked(git, folder, names))}
     if not tracked:
         return ok("git tracks none of the files with secrets")
     names = [str(folder / name) for folder, found in tracked.items() for name in found]
@@ -131,19 +133,19 @@ def _untracked(target: TargetInstallation) -> Finding:
     )
 
 
-def _tracked(git: str, path: Path, wait_s: float) -> str:
-    """The name by which git tracks a file; empty if it does not."""
+def _tracked(git: str, folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the files in a folder that git tracks."""
     # Neither a hook nor a monitor that the repository names may run: it may be anybody's.
     options = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
     done = subprocess.run(  # noqa: S603 - a fixed program, no shell
-        [git, "-C", str(path.absolute().parent), *options, "ls-files", "--", path.name],
+        [git, "-C", str(folder), *options, "ls-files", "-z", "--", *names],
         env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
         capture_output=True,
         text=True,
-        timeout=wait_s,
+        timeout=_GIT_S,
         check=False,
     )
-    return path.name if done.returncode == 0 and done.stdout.strip() else ""
+    return done.stdout.rstrip("\0").split("\0") if done.returncode == 0 and done.stdout else []
 
 
 def _version(target: TargetInstallation) -> Finding:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from bringup import keys
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 
@@ -51,10 +52,13 @@ def start(service: str, environ: dict[str, str], folder: Path) -> "subprocess.Po
 def test_a_service_starts_with_the_least(
     plain_site: Site, tls_site: Site, tmp_path: Path, service: str, *, use_tls: bool
 ) -> None:
-    process = start(service, least(tls_site if use_tls else plain_site, service, tmp_path), tmp_path)
+    site = tls_site if use_tls else plain_site
+    process = start(service, least(site, service, tmp_path), tmp_path)
     try:
         if service == "tail":
             assert process.wait(WITHIN_S) == 0, (tmp_path / "log").read_text()
+            reported = str(site.keeper.hkeys(keys.TAILERS))
+            assert str(tmp_path) not in reported, "a single pass is no tailer that runs"
             return
         deadline = time.monotonic() + WITHIN_S
         while READY[service] not in (tmp_path / "log").read_text():
