@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -96,6 +97,11 @@ UNTIL_THEN = _named_like(
 )
 
 
+def _first(faults: list[Fault], kept: int) -> list[Any]:
+    """Those that run always, and the others, which restart servers, in scripts/test-slow."""
+    return [*faults[:kept], *(pytest.param(fault, marks=pytest.mark.slow) for fault in faults[kept:])]
+
+
 def _hint(site: Site, fault: Fault, changes: Changes) -> str:
     return site.tested(changes, cases=matrix.quick(fault))[fault.shown_by].hint
 
@@ -110,14 +116,14 @@ def _assert_repaired(site: Site, fault: Fault, changes: Changes) -> None:
     assert found.failing == set(), {one: found.text(one) for one in found.failing}
 
 
-@pytest.mark.parametrize("fault", REPAIRED, ids=named)
+@pytest.mark.parametrize("fault", _first(REPAIRED, 3), ids=named)
 def test_the_hint_repairs_it(tls_site: Site, fault: Fault) -> None:
     with fault.inject(tls_site) as changes:
         _carry_out(tls_site, _WAYS.split(_hint(tls_site, fault, changes))[0])
         _assert_repaired(tls_site, fault, changes)
 
 
-@pytest.mark.parametrize("fault", UNTIL_THEN, ids=named)
+@pytest.mark.parametrize("fault", _first(UNTIL_THEN, 2), ids=named)
 def test_what_helps_until_then_does_so(tls_site: Site, fault: Fault) -> None:
     with fault.inject(tls_site) as changes:
         _carry_out(tls_site, _WAYS.split(_hint(tls_site, fault, changes))[1])
