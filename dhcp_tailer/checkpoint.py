@@ -128,7 +128,6 @@ class Saver:
         self._first_start = first_start
         self._saved: _Saved | None = None
         self._child: _Child | None = None
-        self._began_s = 0.0
         self._is_slow = False
         self._next_s = 0.0
         self._alarm = Alarm(
@@ -162,16 +161,16 @@ class Saver:
         wanted = position, self._first_start()
         if position is None or wanted == self._saved:
             return
-        self._began_s = self._clock()
+        began_s = self._clock()
         if self._is_slow and not last:
             self._child = _Child.fork(lambda: self._write(position), wanted)
             return
         try:
             self._write(position)
         except OSError as error:
-            self._ended(None, str(error.strerror))
+            self._ended(None, str(error.strerror), self._clock() - began_s)
         else:
-            self._ended(wanted, None)
+            self._ended(wanted, None, self._clock() - began_s)
 
     def _write(self, position: Position) -> None:
         checkpoint = Checkpoint(
@@ -187,25 +186,31 @@ class Saver:
 
     def _reap(self, *, wait: bool) -> bool:
         """Whether the child has ended; it has one."""
-        ended, problem = self._child.ended(wait=wait) if self._child else (False, "")
+        ended = self._child.ended(wait=wait) if self._child else None
         if not self._child or not ended:
             return False
         wanted, self._child = self._child.wanted, None
-        self._ended(None if problem else wanted, problem)
+        self._ended(None if ended.problem else wanted, ended.problem, ended.cpu_s)
         return True
 
-    def _ended(self, saved: "_Saved | None", problem: str | None) -> None:
+    def _ended(self, saved: "_Saved | None", problem: str | None, took_s: float) -> None:
         if saved:
             self._saved = saved
             self._alarm.clear()
         else:
             self._alarm.report(str(problem))
-        now = self._clock()
-        self._is_slow = self._is_slow or now - self._began_s > LONGEST_INLINE_S
-        self._next_s = now + max(INTERVAL_S, _COST * (now - self._began_s))
+        self._is_slow = self._is_slow or took_s > LONGEST_INLINE_S
+        self._next_s = self._clock() + max(INTERVAL_S, _COST * took_s)
 
 
 _Saved = tuple[Position | None, datetime | None]
+
+
+class _Ended(NamedTuple):
+    """What became of a write."""
+
+    problem: str | None
+    cpu_s: float  # the time of the disk is not ours: we go on meanwhile
 
 
 class _Child(NamedTuple):
@@ -235,9 +240,11 @@ class _Child(NamedTuple):
         finally:
             os._exit(code)
 
-    def ended(self, *, wait: bool) -> tuple[bool, str | None]:
-        """Whether it has ended, and what went wrong, if anything."""
-        pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+    def ended(self, *, wait: bool) -> _Ended | None:
+        """How it ended; None while it works."""
+        pid, status, used = os.wait4(self.pid, 0 if wait else os.WNOHANG)
+        if not pid:
+            return None
         code = os.waitstatus_to_exitcode(status)
         problem = None if code == 0 else os.strerror(code) if code > 0 else f"its process was ended by signal {-code}"
-        return bool(pid), problem
+        return _Ended(problem, used.ru_utime + used.ru_stime)

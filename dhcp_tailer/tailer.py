@@ -67,7 +67,7 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
                 doubt=lambda: recognise.warn(settings.dhcp_path, parser.name, accounting.others),
             )
             tailer.run(once=once)
-            if once and not accounting.leases:
+            if once and accounting.others and not accounting.leases:
                 recognise.require_match(settings.dhcp_path, parser.name, accounting.others)
         except Interrupted:
             _log.info("stopped while waiting for Redis")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,21 @@ def test_the_child_of_a_tailer_that_was_killed_dies_with_it_and_only_then_the_lo
         assert offset(file) == 1
     os.close(read)
     os.close(write)
+
+
+def test_a_child_that_waits_for_a_slow_disk_makes_no_checkpoint_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts that are not in the checkpoint are lost in a kill: only the CPU time of the child is to be saved."""
+
+    def slow(*arguments: Any) -> None:
+        time.sleep(0.3)
+        write_checkpoint(*arguments)
+
+    now = time.monotonic()
+    saver = slow_saver(tmp_path / "c.json", monkeypatch, slow)
+    saver._clock = lambda: now
+    saver.save(at(2))
+    assert saver._reap(wait=True)
+    now += 3  # 20 times its 0.3 s would be 6
+    assert saver.due
