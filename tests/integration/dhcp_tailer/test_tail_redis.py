@@ -114,6 +114,14 @@ def test_a_second_tailer_of_the_same_file_is_refused(tailer: Any, until: Any) ->
     assert f"another tailer (process {first.pid}) follows this file" in tailer.log_text()
 
 
+def test_once_with_the_wrong_source_is_an_error_that_names_the_right_one(tailer: Any, acks: Any) -> None:
+    tailer.append(b"".join(acks(range(20))))
+    assert tailer.start("--once", DHCP_SOURCE="isc-log").wait(60) == 1
+    assert "set DHCP_SOURCE=dnsmasq-log" in tailer.log_text()
+    assert tailer.start("--once").wait(60) == 0
+    assert tailer.runs() == ids(range(20))
+
+
 def test_sigterm_during_a_stream_keeps_the_exact_place(tailer: Any, acks: Any, until: Any) -> None:
     tailer.append(b"".join(acks(range(3000))))
     process = tailer.start()

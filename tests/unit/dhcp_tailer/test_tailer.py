@@ -296,3 +296,13 @@ def test_leases_that_come_later_are_seen(log_file: Path, world: Any) -> None:
     w = world(then=[lambda: append(1), lambda: append(2), lambda: append(2)])
     w.tail.run()
     assert w.accounting.counts == Counter({Outcome.QUEUED: 2, Outcome.RENEWAL: 1})
+
+
+def test_a_tailer_that_finds_no_lease_in_many_records_doubts_the_source_once(log_file: Path, world: Any) -> None:
+    log_file.write_bytes(b"Nov 23 09:45:08 vm dhcpd[9]: DHCPDISCOVER from 02:00:00:00:00:01 via br0\n" * 2500)
+    w, doubts = world(), []
+    object.__setattr__(w.tail, "doubt", lambda: doubts.append(w.accounting.others))
+    w.then = [lambda: None]
+    w.tail.run()
+    assert len(doubts) == 1
+    assert 1000 <= doubts[0] < 2500
