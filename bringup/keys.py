@@ -15,6 +15,9 @@ TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollment
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
+# Counters: incremented by every transaction that writes a run, a device, also where that is no numbered change.
+RUNS_VERSION = "bringup:runs:version"
+DEVICES_VERSION = "bringup:devices:version"
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
 SWEEP_LOCK = "bringup:executions:sweep"  # string: the lock of the worker process that looks for missing jobs
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine

@@ -1,6 +1,8 @@
 """The bodies of requests and responses. Of a request: limits first, then JSON, then the schema, then any look-up."""
 
 import gzip
+import hashlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ from pydantic_core import from_json
 from werkzeug.exceptions import ClientDisconnected
 
 from api.http.problems import Refusal, invalid, malformed, too_large
+from bringup import __version__
 
 # Sizes in binary units, as operating systems count them.
 KIB = 1024
@@ -57,6 +60,21 @@ def read(model: type[_Model], limit: int = LIMIT) -> _Model:
         raise invalid("the body does not fit the schema", _in_words(error)) from None
 
 
+def read_query(model: type[_Model]) -> _Model:
+    """The query of the request's address as ``model``.
+
+    Raises:
+        Refusal: 422 one of the parameters is unknown, wrong, or given twice.
+    """
+    given = {name: request.args.getlist(name) for name in request.args}
+    if twice := sorted(name for name, values in given.items() if len(values) > 1):
+        raise invalid(f"{twice[0][:100]}: is given {len(given[twice[0]])} times")
+    try:
+        return model.model_validate({name: values[0] for name, values in given.items()})
+    except ValidationError as error:
+        raise invalid("the query does not fit the call", _in_words(error)) from None
+
+
 def read_text(limit: int) -> bytes:
     """The request's plain text, byte for byte.
 
@@ -87,14 +105,37 @@ def respond(message: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(message.model_dump_json(), status=status.value, mimetype="application/json")
 
 
-def respond_compressed(message: BaseModel) -> Response:
-    """``message`` as JSON, compressed for a client that takes it: a list of runs is a tenth of its size then."""
-    response = respond(message)
+def respond_compressed(message: BaseModel | bytes) -> Response:
+    """``message``, or JSON that is made already, compressed for a client that takes it: to a tenth of its size."""
+    response = Response(message, mimetype="application/json") if isinstance(message, bytes) else respond(message)
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip") and len(response.data) > _NOT_WORTH_COMPRESSING:
         # Level 1: most of the gain, for a third of the time of the default.
         response.data = gzip.compress(response.data, compresslevel=1)
         response.content_encoding = "gzip"
+    return response
+
+
+def respond_unless_known(version: str | None, make: Callable[[], bytes]) -> Response:
+    """What ``make`` makes, compressed; 304 for a client that has it already. Source: RFC 9110 s.13.1.2.
+
+    Args:
+        version: another one whenever ``make`` may make something else; None: that is not known.
+        make: JSON; called after ``version`` was read, so that a change in between is sent and not missed.
+    """
+    if version is None:
+        return respond_compressed(make())
+    # Of the address too: one client asks for several pages. Of our version: another one may show more.
+    text = f"{__version__} {request.full_path} {version}"
+    tag = hashlib.sha256(text.encode()).hexdigest()[:32]
+    if request.if_none_match.contains_weak(tag):
+        response = Response(status=HTTPStatus.NOT_MODIFIED.value)
+        response.vary.add("Accept-Encoding")
+    else:
+        response = respond_compressed(make())
+    response.set_etag(tag, weak=True)  # weak: compressed or not, it is the same list
+    response.cache_control.no_cache = True  # who keeps it asks each time
+    response.cache_control.private = True
     return response
 
 

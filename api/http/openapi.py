@@ -36,14 +36,17 @@ class _Declaration:
     files: tuple[HTTPStatus, ...]
     refusals: tuple[HTTPStatus, ...]
     public: bool
+    query: type[BaseModel] | None
 
     def applied(self, spec: SpecTree, view: Callable[..., object]) -> Callable[..., object]:
         """The view, as the generator knows it."""
         statuses = _usual(body=self.body is not None, public=self.public) + self.refusals
+        statuses += (HTTPStatus.UNPROCESSABLE_ENTITY,) if self.query else ()
         models: dict[str, Any] = {f"HTTP_{status.value}": model for status, model in self.responses}
         models |= {f"HTTP_{status.value}": Problem for status in statuses}
         described: Callable[..., object] = spec.validate(
             json=self.body,
+            query=self.query,
             resp=Response(*(f"HTTP_{status.value}" for status in self.files), **models),
             skip_validation=True,
             security=None if self.public else {"bearer": []},
@@ -57,6 +60,7 @@ def documented(
     files: tuple[HTTPStatus, ...] = (),
     refusals: tuple[HTTPStatus, ...] = (),
     public: bool = False,
+    query: type[BaseModel] | None = None,
 ) -> Callable[[_View], _View]:
     """Declare what a view takes and returns, for the OpenAPI document. It validates nothing: `api.http.body` does.
 
@@ -66,10 +70,11 @@ def documented(
         files: statuses of responses that no model describes.
         refusals: statuses of problem documents, besides those of every such view.
         public: whether no token is required.
+        query: model of the parameters in the address; None: the view takes none.
     """
 
     def mark(view: _View) -> _View:
-        setattr(view, _ATTRIBUTE, _Declaration(responses, body, files, refusals, public))
+        setattr(view, _ATTRIBUTE, _Declaration(responses, body, files, refusals, public, query))
         return view
 
     return mark

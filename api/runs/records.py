@@ -19,6 +19,9 @@ _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 # Of an entry of the inventory: where the BMC is, and how it proves itself.
 _BMC_FIELDS = {"bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify"}
 
+# Of a device that the inventory does not know: nothing makes these less careful.
+_GUARDED = {model.DeviceState.ACTIVE, model.DeviceState.UNKNOWN}
+
 
 class StoredRecord(BaseModel):
     """Base of what is stored: one field of a Redis hash for each field here. New fields need a default."""
@@ -47,6 +50,23 @@ def read_state(stored: bytes) -> model.RunState:
     return _STATE.validate_json(stored)
 
 
+def recorded_state(state: model.DeviceState, entry: model.DeviceState | None, *, unapproved: bool) -> model.DeviceState:
+    """The state on a device's record, or in its entry of the inventory if it has come there since it was seen."""
+    return entry if entry and state is model.DeviceState.DISCOVERED and not unapproved else state
+
+
+def careful_state(state: model.DeviceState, entry: model.DeviceState | None) -> model.DeviceState:
+    """Active by either side is active; without an entry in the inventory nothing is approved.
+
+    Args:
+        state: by `recorded_state`.
+        entry: the state in the inventory; None: it has no entry.
+    """
+    if entry is None:
+        return state if state in _GUARDED else model.DeviceState.DISCOVERED
+    return model.DeviceState.ACTIVE if entry is model.DeviceState.ACTIVE else state
+
+
 class DeviceRecord(StoredRecord):
     """A device as the API has seen it; its entry stays in the inventory."""
 
@@ -73,11 +93,8 @@ class KnownDevice:
 
     @property
     def state(self) -> model.DeviceState:
-        """Active by either side is active; without an entry in the inventory nothing is approved."""
-        if self.entry is None:
-            guarded = {model.DeviceState.ACTIVE, model.DeviceState.UNKNOWN}
-            return self.record.state if self.record.state in guarded else model.DeviceState.DISCOVERED
-        return model.DeviceState.ACTIVE if self.entry.state is model.DeviceState.ACTIVE else self.record.state
+        """By both sides."""
+        return careful_state(self.record.state, self.entry.state if self.entry else None)
 
     @property
     def maintenance(self) -> str | None:

@@ -193,8 +193,13 @@ def with_required_jobs(run: RunRecord, *, is_slot_free: bool = False) -> Run:
         is_slot_free: a run that waits for a boot slot must ask again, for nobody may be left who hands one on.
     """
     waits = waits_for_boot_slot(run) and not is_slot_free
-    jobs = () if run.closed_at or waits else _REQUIRED_JOBS.get(run.state, (JobKind.FINISH,))
+    jobs = () if run.closed_at or waits else required_jobs(run.state)
     return run.view().model_copy(update={"required_jobs": jobs, "owes": jobs})
+
+
+def required_jobs(state: RunState) -> tuple[JobKind, ...]:
+    """The jobs that must exist for a run that is not closed and does not wait for a boot slot."""
+    return _REQUIRED_JOBS.get(state, (JobKind.FINISH,))
 
 
 def _state_of(run: RunRecord) -> str:

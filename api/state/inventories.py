@@ -115,6 +115,10 @@ class InventoryHosts:
             self._alarm.clear()
         return Differences(entries, tuple((host.name, self._entries(i, host)) for i, host in differing.items()))
 
+    def digest(self) -> str:
+        """Of all that our inventory holds of machines. Raises InventoryError."""
+        return self._own()[1]
+
     def keep_comparing(self) -> None:
         """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own."""
         while True:

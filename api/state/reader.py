@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord
+from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord, recorded_state
 from api.state import inventories
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
@@ -74,7 +74,7 @@ class Reader:
 
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
-        withheld = self._withheld()
+        withheld = self.withheld()
         return self._device(name, self._stored_device(name), withheld)
 
     def device_seen_as(self, uuid: str | None) -> KnownDevice | None:
@@ -95,7 +95,7 @@ class Reader:
     def devices(self, names: Iterable[str] | None = None) -> list[KnownDevice]:
         """The devices of these names that are known, or every one; one that cannot be read does not hide the others."""
         wanted = self.device_names() if names is None else sorted(names)
-        withheld, key_of = self._withheld(), {name: keys.device(name) for name in wanted}
+        withheld, key_of = self.withheld(), {name: keys.device(name) for name in wanted}
         answers = self._database.hashes(list(key_of.values()))
 
         def device(name: str) -> KnownDevice | None:
@@ -146,7 +146,7 @@ class Reader:
             found: list[Any] = pipe.execute()
         return ((way, int(number)) for way, number in zip(_WAYS_TO_END, found, strict=True) if number)
 
-    def _withheld(self) -> Withheld:
+    def withheld(self) -> Withheld:
         """Why a machine must not be touched now, by its name."""
         everything, differences = self._installation.withheld(), self._hosts.differences()
         return lambda name: everything or differences.withheld(name)
@@ -161,8 +161,9 @@ class Reader:
         entry = self.inventory().by_name.get(name)
         if record is None:
             return self._new_device(name, withheld) if entry else None
-        if entry and record.state is DeviceState.DISCOVERED and not record.unapproved:
-            record = record.model_copy(update={"state": entry.state})  # it has come into the inventory since
+        state = recorded_state(record.state, entry.state if entry else None, unapproved=record.unapproved)
+        if state is not record.state:
+            record = record.model_copy(update={"state": state})
         return KnownDevice(record, entry, withheld(name))
 
     def _new_device(self, name: str, withheld: Withheld) -> KnownDevice:

@@ -117,6 +117,8 @@ def _write(pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord 
     }
     if changed:
         pipe.hset(key, mapping=changed)
+        # For the ETag of a list: in the transaction, or a client would keep what is shown no more.
+        pipe.incrby(keys.RUNS_VERSION if isinstance(record, RunRecord) else keys.DEVICES_VERSION, 1)
 
 
 def _count_ended(pipe: Pipeline, run: RunRecord) -> None:

@@ -108,6 +108,13 @@ class Database:
         with self.errors():
             return cast("bytes | None", self.connection.get(key))
 
+    def strings(self, *keys: str) -> list[bytes | None]:
+        """Several strings as they are at one moment; None: not there."""
+        with self.errors(), self.connection.pipeline(transaction=True) as pipe:
+            for key in keys:
+                pipe.get(key)
+            return cast("list[bytes | None]", pipe.execute())
+
     def members(self, key: str) -> set[str]:
         """A set."""
         with self.errors():
@@ -123,10 +130,30 @@ class Database:
         with self.errors():
             return int(self.connection.scard(key))
 
-    def newest(self, key: str, count: int) -> list[str]:
-        """The members of a sorted set with the highest scores, highest first."""
+    def newest(self, key: str, count: int, start: int = 0) -> list[str]:
+        """The members of a sorted set with the highest scores, highest first.
+
+        Args:
+            key: of the set.
+            count: how many at most.
+            start: how many to skip.
+        """
         with self.errors():
-            return _text(self.connection.zrevrange(key, 0, count - 1))
+            return _text(self.connection.zrevrange(key, start, start + count - 1))
+
+    def position_after(self, key: str, member: str) -> int | None:
+        """How many members of a sorted set come before the one that follows ``member``, highest first; None: no such.
+
+        By ZSCORE and ZCOUNT and not ZREVRANK, which the users of installed servers may not call.
+        """
+        with self.errors():
+            score = self.connection.zscore(key, member)
+            if score is None:
+                return None
+            higher, same = (int(self.connection.zcount(key, low, "+inf")) for low in (f"({score!r}", repr(score)))
+            # Those of one score come in the reverse order of their names.
+            ties = _text(self.connection.zrevrange(key, higher, same - 1))
+        return higher + sum(one >= member for one in ties)
 
     def oldest(self, key: str, count: int, start: int = 0) -> list[str]:
         """The members of a sorted set with the lowest scores, lowest first.

@@ -15,6 +15,7 @@ from api.state.boot_slots import BootSlots
 from api.state.feed import ChangeFeed, FeedEntry
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
+from api.state.lists import Lists
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
 from bringup import errors, keys, queues
@@ -54,6 +55,7 @@ class RunStore(Reader):
         super().__init__(database, hosts, installation)
         self.boot_slots = BootSlots(database, most_boots, self.inventory, self.runs)
         self.feed = feed
+        self.lists = Lists(database, self, hosts, installation)
         self._who = who
         self._writer = record_writer.RecordWriter(queues.Queues(database.connection), self.boot_slots, keep)
 
@@ -107,7 +109,7 @@ class RunStore(Reader):
 
         def body(pipe: Pipeline) -> KnownDevice | None:
             before = self._stored_device(name, pipe)
-            device = self._device(name, before, self._withheld())
+            device = self._device(name, before, self.withheld())
             changed, event = compute(device) if device else (None, None)
             done[:] = [event] if event else []
             pipe.multi()
@@ -150,7 +152,7 @@ class RunStore(Reader):
             run = self._stored_run(run_id, pipe)
             record = self._stored_device(device_name, pipe)
             # Read in the transaction: a loss that is noticed now must stop this very change.
-            withheld = self._withheld()
+            withheld = self.withheld()
             device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
             outcome = compute(run, device)
             self._refuse_permits_after_a_loss(outcome)

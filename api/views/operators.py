@@ -1,10 +1,9 @@
-"""What operators read and change."""
+"""What operators read of one run or device, and what they change."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from api import audit
 from api.auth import Auth, requires
@@ -15,49 +14,13 @@ from api.services import change_run_or_refuse, services
 from bringup.model import Decision, DeviceState, run_id_of
 from bringup.wire import operator as wire
 from bringup.wire.report import Report
-from bringup.wire.run import Run, RunDecision, RunDetail, RunList
+from bringup.wire.run import Run, RunDecision, RunDetail
 
 bp = Blueprint("operators", __name__)
 # Statuses for the OpenAPI document.
 _UNKNOWN = (HTTPStatus.NOT_FOUND,)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-# In one response: those of 100 leases a day within RUN_KEEP_DAYS.
-_MOST_RUNS = 10_000
-# A page that a person reads.
-_DEFAULT_RUNS = 100
 _RUNS_OF_A_DEVICE = 50  # a person reads the newest; all of them are in the list of runs
-
-
-@bp.get("/runs")
-@requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, RunList))
-def list_runs() -> Response:
-    """The newest runs (``?limit=``), or with ``?open=true`` all that are not closed.
-
-    With ``&waiting=false``, without those that only wait for a boot slot: a worker looks for lost jobs, and they have
-    none.
-    """
-    store = services().store
-    is_slot_free = store.boot_slots.is_free()
-    ids = _open_runs(is_slot_free) if request.args.get("open") == "true" else store.newest_runs(_limit())
-    shown = (states.with_required_jobs(run, is_slot_free=is_slot_free) for run in store.runs(ids))
-    return body.respond(RunList(runs=tuple(shown)))
-
-
-def _open_runs(is_slot_free: bool) -> Collection[str]:  # noqa: FBT001 - of one caller
-    store = services().store
-    found = store.open_runs()
-    if is_slot_free or request.args.get("waiting") != "false":
-        return found
-    waiting = set(store.boot_slots.waiting())
-    return [run_id for run_id in found if run_id not in waiting]
-
-
-def _limit() -> int:
-    text = request.args.get("limit", str(_DEFAULT_RUNS))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_RUNS:
-        raise problems.invalid(f"limit: must be a number from 1 to {_MOST_RUNS}")
-    return int(text)
 
 
 @bp.get("/runs/<run_id>")
@@ -104,21 +67,6 @@ def abort_run(run_id: str) -> Response:
 
         change = change_run_or_refuse(run_id, abort)
     return body.respond(change.run.view(), HTTPStatus.ACCEPTED)
-
-
-@bp.get("/devices")
-@requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, wire.DeviceList))
-def list_devices() -> Response:
-    """Every device of the inventory, and every one that was seen and is not in it."""
-    store = services().store
-    return body.respond(wire.DeviceList(devices=tuple(d.view() for d in store.devices() if not _named_since(d))))
-
-
-def _named_since(device: KnownDevice) -> bool:
-    """It was seen as a bare MAC; the inventory knows it under a name now."""
-    mac = device.record.seen_mac
-    return device.entry is None and mac is not None and services().store.inventory().device_of(mac) is not None
 
 
 @bp.get("/devices/<name>")

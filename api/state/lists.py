@@ -1,0 +1,220 @@
+"""The lists of runs and devices, as they are shown: JSON documents that are validated only where they must be.
+
+A record of this version is shown as it is stored. One that is not whole, or has a word that only a newer version knows,
+is read as `Reader` reads it: tolerantly, and validated.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from api.runs import states
+from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
+from api.state.documents import Document, members, read_documents
+from api.state.installation import Installation
+from api.state.inventories import InventoryHosts
+from api.state.reader import Reader, Withheld
+from api.state.redis import Database
+from bringup import keys, model
+from bringup.inventory import Device, Inventory
+from bringup.model import Decision, DeviceState, RunState
+from bringup.wire.operator import DeviceView
+from bringup.wire.run import RunFields
+
+# As they are named in Redis, each with its name in the reply.
+_RUN_FIELDS = {RunRecord.model_fields[name].alias or name: name for name in RunFields.model_fields}
+_DEVICE_FIELDS = {name: name for name in DeviceRecord.model_fields if name != "media_sha256"}
+_SHOWN = tuple(DeviceView.model_fields)
+# Words that this version knows; UNKNOWN is never stored.
+_RUN_STATES = frozenset(map(str, RunState))
+_DECISIONS = frozenset(map(str, Decision))
+_DEVICE_STATES = {state.value: state for state in DeviceState}
+# Records that are read at once to fill a page of which a filter leaves out some.
+_STEP = 1000
+
+
+class RunPage(NamedTuple):
+    """Which runs are listed.
+
+    Args:
+        limit: how many at most.
+        after: the run before the first; None: from the newest.
+        state, device: only of these; None: all.
+    """
+
+    limit: int
+    after: str | None = None
+    state: str | None = None
+    device: str | None = None
+
+
+class DevicePage(NamedTuple):
+    """Which devices are listed.
+
+    Args:
+        limit: how many at most; None: all.
+        after: the name before the first.
+        name: a part of it.
+        state, in_maintenance: only of these; None: all.
+    """
+
+    limit: int | None = None
+    after: str = ""
+    name: str = ""
+    state: str | None = None
+    in_maintenance: bool | None = None
+
+    def takes(self, device: Document) -> bool:
+        """Whether the device is listed."""
+        return self.state in {None, device["state"]} and self.in_maintenance in {
+            None,
+            device["maintenance"] is not None,
+        }
+
+
+class Lists:
+    """Reads lists.
+
+    Args:
+        reader: of single records.
+        hosts: whether the API hosts agree about a device.
+        installation: whether Redis has lost data.
+
+    Raises:
+        RedisUnavailable: from every method, when Redis does not answer.
+    """
+
+    def __init__(self, database: Database, reader: Reader, hosts: InventoryHosts, installation: Installation) -> None:
+        self._database = database
+        self._reader = reader
+        self._hosts = hosts
+        self._installation = installation
+        self._entries: tuple[Inventory | None, dict[str, Document]] = (None, {})
+
+    def runs(self, ids: Sequence[str], *, is_slot_free: bool) -> Iterator[Document]:
+        """The runs of these ids that are known; one that cannot be read does not hide the others.
+
+        Args:
+            is_slot_free: as of `states.with_required_jobs`.
+        """
+        for run_id, document in read_documents(self._database, keys.run, ids, _RUN_FIELDS):
+            if document and _is_plain_run(document):
+                yield _with_jobs(document, is_slot_free=is_slot_free)
+                continue
+            for run in self._reader.runs([run_id]):
+                yield states.with_required_jobs(run, is_slot_free=is_slot_free).model_dump(mode="json")
+
+    def newest_runs(self, page: RunPage, *, is_slot_free: bool) -> Iterator[Document]:
+        """A page of the list, newest first."""
+        found = (run for ids in self._run_ids(page) for run in self.runs(ids, is_slot_free=is_slot_free))
+        return islice((run for run in found if page.state in {None, run["state"]}), page.limit)
+
+    def devices(self, page: DevicePage) -> Iterator[Document]:
+        """A page of the list, by name."""
+        names = self._device_names(page)
+        is_filtered = page.state or page.in_maintenance is not None
+        step = _STEP if is_filtered else min(page.limit or _STEP, _STEP)
+        withheld, inventory = self._reader.withheld(), self._reader.inventory()
+        pages = (names[start : start + step] for start in range(0, len(names), step))
+        found = (device for some in pages for device in self._devices(some, inventory, withheld))
+        return islice(filter(page.takes, found), page.limit)
+
+    def version_of_runs(self) -> str:
+        """Another one whenever what `runs` reads may be another.
+
+        The time of the last change: after a loss that a person has accepted, numbers come again. The hour: runs that
+        are older than RUN_KEEP_DAYS expire without a change.
+        """
+        numbers = self._database.strings(keys.RUNS_VERSION, keys.CHANGE_NUMBER, keys.CHANGE_TIME)
+        return f"{numbers} {model.utc_now():%j %H}"
+
+    def version_of_devices(self) -> str | None:
+        """Another one whenever what `devices` reads may be another.
+
+        None: it is not known, for the API hosts have different inventories, and another host's may change now.
+        """
+        withheld, differences = self._installation.withheld(), self._hosts.differences()
+        numbers = self._database.strings(keys.DEVICES_VERSION, keys.CHANGE_NUMBER, keys.CHANGE_TIME)
+        return None if differences.others else f"{numbers} {withheld} {self._hosts.digest()}"
+
+    def _device_names(self, page: DevicePage) -> list[str]:
+        known = set(members(self._database, keys.DEVICES)) | set(self._reader.inventory().by_name)
+        return sorted(name for name in known if name > page.after and page.name in name)
+
+    def _devices(self, names: Sequence[str], inventory: Inventory, withheld: Withheld) -> Iterator[Document]:
+        entries = self._shown_entries(inventory)
+        records = dict(read_documents(self._database, keys.device, names, _DEVICE_FIELDS))
+        # What only the reader can read; together, for to read one asks Redis first what is withheld.
+        others = [name for name, record in records.items() if not _is_plain_device(record)]
+        read = {device.record.name: device for device in self._reader.devices(others)} if others else {}
+        for name in names:
+            entry, record = inventory.by_name.get(name), records.get(name)
+            if name in read:
+                shown, seen_mac = read[name].view().model_dump(mode="json"), read[name].record.seen_mac
+            elif record and _is_plain_device(record):
+                shown, seen_mac = _shown(record, entry, entries.get(name), withheld(name)), record["seen_mac"]
+            elif entry and name not in records:
+                shown, seen_mac = _shown(_unseen(entry), entry, entries[name], withheld(name)), None
+            else:
+                continue
+            # It was seen as a bare MAC; the inventory knows it under a name now.
+            if entry or seen_mac is None or inventory.device_of(seen_mac) is None:
+                yield shown
+
+    def _shown_entries(self, inventory: Inventory) -> dict[str, Document]:
+        """What is shown of the entries; made once for each content of the file."""
+        if self._entries[0] is not inventory:
+            self._entries = inventory, {name: _shown_entry(entry) for name, entry in inventory.by_name.items()}
+        return self._entries[1]
+
+    def _run_ids(self, page: RunPage) -> Iterable[list[str]]:
+        index = keys.device_runs(page.device) if page.device else keys.RUNS
+        start = self._database.position_after(index, page.after) if page.after else 0
+        step = _STEP if page.state else min(page.limit, _STEP)
+        while start is not None and (ids := self._database.newest(index, step, start)):
+            yield ids
+            start += step
+
+
+def _is_plain_run(run: Document) -> bool:
+    return run["state"] in _RUN_STATES and run["decision"] in _DECISIONS
+
+
+def _with_jobs(run: Document, *, is_slot_free: bool) -> Document:
+    waits = run["state"] == RunState.QUEUED and run["boot_slot"] == "waits" and not is_slot_free
+    jobs = [] if run["closed_at"] or waits else [str(kind) for kind in states.required_jobs(RunState(run["state"]))]
+    run["required_jobs"] = run["owes"] = jobs
+    return run
+
+
+def _is_plain_device(record: Document | None) -> bool:
+    return record is not None and record["state"] in _DEVICE_STATES
+
+
+def _shown_entry(entry: Device) -> Document:
+    return {
+        "macs": entry.macs,
+        "in_inventory": True,
+        **{name: getattr(entry, name) for name in ("bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify")},
+    }
+
+
+def _unseen(entry: Device) -> dict[str, Any]:
+    return DeviceRecord(name=entry.name, state=entry.state).model_dump(mode="json")
+
+
+def _shown(record: Document, entry: Device | None, shown_entry: Document | None, withheld: str | None) -> Document:
+    """As `KnownDevice.view` shows it."""
+    state = _DEVICE_STATES[record["state"]]
+    by_entry = entry.state if entry else None
+    shown = dict.fromkeys(_SHOWN)
+    shown |= {name: record[name] for name in ("name", "ip", "active_run", "last_run", "last_seen_at", "identity")}
+    shown |= shown_entry or {
+        "macs": [record["seen_mac"]] if record["seen_mac"] else [],
+        "in_inventory": False,
+        "bmc_verify": True,
+    }
+    recorded = recorded_state(state, by_entry, unapproved=record["unapproved"])
+    shown["state"] = careful_state(recorded, by_entry).value
+    shown["maintenance"] = (entry.maintenance if entry else None) or record["maintenance"] or withheld
+    return shown

@@ -1,0 +1,62 @@
+"""What a list may be asked for in the query of its address. Without any of these it is the list of version 0.1."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from bringup.model import RUN_ID, DeviceState, RunState
+from bringup.wire.message import Message
+
+# In one reply: the runs of 100 leases a day within RUN_KEEP_DAYS.
+MOST = 10_000
+# A page that a person reads.
+DEFAULT_RUNS = 100
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise ValueError(f"must be a number from 1 to {MOST}")
+    return text
+
+
+# Text, for int() takes more than digits: blanks, signs, underscores, and the digits of other scripts.
+_Limit = Annotated[str, AfterValidator(_digits), Field(json_schema_extra={"pattern": "^[1-9][0-9]*$"})]
+_Flag = Literal["true", "false"]
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class RunQuery(Message):
+    """Which runs to list, newest first.
+
+    Args:
+        limit: how many at most.
+        after: the last run of the page before.
+        open: those that are not closed, all of them.
+        waiting: of these, false leaves out those that only wait for a boot slot.
+        state, device: only the runs in this state, of this device.
+    """
+
+    limit: _Limit = str(DEFAULT_RUNS)
+    after: Annotated[str, Field(pattern=RUN_ID)] | None = None
+    open: _Flag = "false"
+    waiting: _Flag = "true"
+    state: RunState | None = None
+    device: _Name | None = None
+
+
+class DeviceQuery(Message):
+    """Which devices to list, by name.
+
+    Args:
+        limit: how many at most; None: all.
+        after: names after this one, such as the last of the page before.
+        state: only the devices in this state.
+        name: only those whose name contains this text.
+        maintenance: only those that are, or are not, in maintenance.
+    """
+
+    limit: _Limit | None = None
+    after: _Name | None = None
+    state: DeviceState | None = None
+    name: _Name | None = None
+    maintenance: _Flag | None = None
