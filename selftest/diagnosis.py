@@ -1,6 +1,7 @@
 """Why Redis or the API does not let our clients in: seen by probes, because a client's own error shows too little."""
 
 import re
+import shlex
 from pathlib import Path
 
 from bringup import errors, openssl_errors
@@ -209,12 +210,12 @@ def _refusal_of_api(target: TargetInstallation) -> str:
 def _unusable_files(server: TlsServer, error: errors.SettingsError) -> Finding:
     key = server.identity.key
     if key and _is_encrypted(key):
-        opened = f"{key}.opened"
+        closed, opened = shlex.quote(str(key)), shlex.quote(f"{key}.opened")
         return fail(
             f"{key} is encrypted, and a service has nobody who types its passphrase",
             expected="a private key without a passphrase, of mode 0600",
             cause="another tool made the key, or encrypted it",
-            hint=f"openssl pkey -in {key} -out {opened} && chmod 600 {opened} && mv {opened} {key}",
+            hint=f"openssl pkey -in {closed} -out {opened} && chmod 600 {opened} && mv {opened} {closed}",
         )
     return fail("; ".join(error.problems), expected="usable certificate files", hint="bringup pki verify")
 

@@ -3,6 +3,7 @@
 Tailers and workers run on hosts of their own; the API, which every worker and console may ask, sees them all.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
@@ -80,14 +81,16 @@ def _jobs(target: TargetInstallation, found: QueueList) -> Finding:
     """Nothing is stuck: a job in quarantine waits for a person, one that failed has met a defect."""
     if found.quarantine:
         one = found.quarantine[0]
+        # Quoted: who can write to Redis chooses the id, and a person copies the command into a shell.
+        job_id = shlex.quote(one.job_id)
         number = sum(queue.quarantined for queue in found.queues)
         return amiss(
             target,
             f"{number} jobs in quarantine, the oldest {one.job_id} of the queue {one.queue or 'unknown'}: {one.reason}",
-            f"bringup queues requeue {one.job_id}",
+            f"bringup queues requeue {job_id}",
             expected="none: their leases lead to no run",
             cause="no worker could read it: of another version, or damaged; what still cannot be read comes back, and "
-            f"`bringup queues discard {one.job_id}` deletes it",
+            f"`bringup queues discard {job_id}` deletes it",
         )
     failed = [f"{queue.failed} in {queue.name}" for queue in found.queues if queue.failed]
     if failed:
@@ -123,7 +126,7 @@ def _bmcs(target: TargetInstallation) -> Finding:
         return ok(f"{len(asked)} BMCs of {len(known)} were asked, and prove themselves as the inventory says")
     named = "; ".join(f"{name}: {why}" for name, why in list(silent.items())[:_NAMED])
     message = f"{len(silent)} of {len(asked)} BMCs do not answer as the inventory says: {named}"
-    first = next(iter(silent))
+    first = shlex.quote(next(iter(silent)))
     if len(silent) < len(asked):
         return warn(message, f"bringup bmc check {first}", cause="these BMCs are off, or replaced")
     return amiss(

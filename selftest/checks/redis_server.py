@@ -1,5 +1,6 @@
 """Test 1, e to i: whether Redis keeps what it has acknowledged, and whether there is another way into it."""
 
+import shlex
 import stat
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _socket(target: TargetInstallation) -> Finding:
         f"{path} has mode {mode:04o}: other users of this host get in by it, without a certificate",
         expected="no Unix socket; or mode 0700",
         cause="unixsocket and unixsocketperm in redis.conf",
-        hint=f"{_CONF}; until then: chmod 700 {path}",
+        hint=f"{_CONF}; until then: chmod 700 {shlex.quote(str(path))}",
     )
 
 

@@ -1,5 +1,6 @@
 """Tests 4b and 5d: whether our CA alone is trusted, and the API has the present list of revoked certificates."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def _others_are_trusted(
     target: TargetInstallation, setting: str, path: Path, others: list[x509.Certificate]
 ) -> Finding:
     ours = target.store.ca_certificate
-    source = f"cp {ours} {path}" if path != ours else f"carry ca/ca-cert.pem from the CA's host to {path}"
+    source = (
+        shlex.join(["cp", str(ours), str(path)])
+        if path != ours
+        else f"carry ca/ca-cert.pem from the CA's host to {path}"
+    )
     return fail(
         f"{setting}: besides ours, {path} holds {len(others)} more, such as {others[0].subject.rfc4514_string()}",
         expected="our CA alone",
@@ -76,7 +81,9 @@ def _list_is_present(target: TargetInstallation) -> Finding:
             f"{path} is list number {own}, and {source} has number {newest}: who was revoked since gets in",
             expected=f"list number {newest}",
             cause="the newer list was not carried to the API",
-            hint=f"cp {target.store.ca_crl} {path}" if source == str(target.store.ca_crl) else f"carry it to {path}",
+            hint=shlex.join(["cp", str(target.store.ca_crl), str(path)])
+            if source == str(target.store.ca_crl)
+            else f"carry it to {path}",
         )
     return ok(f"{path} is list number {own}, the newest")
 
