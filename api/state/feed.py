@@ -17,6 +17,9 @@ _Result = TypeVar("_Result")
 # Entries of the feed: 10,000 machines with some twenty changes each, about 60 MB. It bounds what a loop of changes, or
 # a client that makes them, can fill.
 MOST_CHANGES = 200_000
+# Of a time in milliseconds, until the year 5138. A larger one in a damaged entry is no time, and must not stop those
+# who read the rest.
+_TIME_DIGITS = 14
 # Numbers each change and adds it to the feed under that number. In Lua, for only Redis knows the number, and the
 # change, its number and its entry must come to be together. What is older than the feed is kept is deleted a page at a
 # time by every 64th change, so that no change has much to do. A feed that is ahead of the number is of a state that was
@@ -30,7 +33,7 @@ for i = 5, #ARGV do
     local trim, how, bound = 'MAXLEN', '~', ARGV[4]
     if number % 64 == 0 then
         for _, old in ipairs(redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 128)) do
-            if tonumber(old[2][2]) >= tonumber(ARGV[3]) then break end
+            if (tonumber(old[2][2]) or 0) >= tonumber(ARGV[3]) then break end
             trim, how, bound = 'MINID', '=', string.format('%d-0', tonumber(string.match(old[1], '^%d+')) + 1)
         end
     end
@@ -142,9 +145,10 @@ class ChangeFeed:
 
 
 def time_of(fields: dict[bytes, bytes]) -> datetime:
-    """When a change was made, by the clock of the API host that made it."""
+    """When a change was made, by the clock of the API host that made it; 1970 where its entry has no time."""
     text = fields.get(b"at", b"")
-    return datetime.fromtimestamp(int(text) / 1000 if text.isdigit() else 0, UTC)
+    is_time = text.isdigit() and len(text) <= _TIME_DIGITS
+    return datetime.fromtimestamp(int(text) / 1000 if is_time else 0, UTC)
 
 
 def _number_of(entry_id: bytes) -> int:

@@ -20,8 +20,6 @@ _MOST = 1000
 _DEFAULT = 500
 # Of the newest: as many as `GET /runs` shows.
 _MOST_RUNS = 10_000
-# Of a change number: more are no number that Redis can count to.
-_DIGITS = 15
 
 
 @bp.get("/changes")
@@ -81,13 +79,13 @@ def _fields(number: int, fields: dict[bytes, bytes]) -> dict[str, str]:
     try:
         read: dict[str, str] = json.loads(fields[b"change"])
         return {str(name): str(value) for name, value in read.items()}
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, RecursionError) as error:
         log.get("api").error("a change in the feed cannot be read", number=number, why=type(error).__name__)
         return {}
 
 
 def _number(name: str, default: int, *, at_least: int) -> int:
     text = request.args.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) < at_least:
+    if not text.isascii() or not text.isdigit() or len(text) > wire.NUMBER_DIGITS or int(text) < at_least:
         raise problems.invalid(f"{name}: must be a number from {at_least} on")
     return int(text)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from bringup import backoff, errors, files, log
-from bringup.wire.changes import FeedPage, FeedSnapshot
+from bringup.wire.changes import NUMBER_DIGITS, FeedPage, FeedSnapshot
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 # Seconds between two questions when nothing has changed: a person sees a change within that time.
@@ -43,7 +43,7 @@ class FileCursor(Cursor):
     """The same in a file, for a follower that goes on where it was after a restart.
 
     Args:
-        path: written anew with each batch.
+        path: written anew with each batch; of one follower alone, for of two each would miss what the other reads.
 
     Raises:
         OSError: from `save`, when the file cannot be written; what was handled comes again then.
@@ -56,9 +56,11 @@ class FileCursor(Cursor):
     def read(self) -> int | None:
         """The number; None: there is no file, or no number in it."""
         try:
-            return int(self._path.read_text(encoding="ascii"))
+            text = self._path.read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             return None
+        # The API refuses any other number each time: a follower whose file is damaged would never go on.
+        return int(text) if text.isdigit() and len(text) <= NUMBER_DIGITS else None
 
     def save(self, number: int) -> None:
         """Everything up to ``number`` was handled."""

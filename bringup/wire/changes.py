@@ -6,6 +6,9 @@ from bringup.wire.message import Message
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import Run
 
+# Digits of a change number. More are no number that Redis can count to.
+NUMBER_DIGITS = 15
+
 
 class FeedChange(Message):
     """One change of a run, a device or the inventory.

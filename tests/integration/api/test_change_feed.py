@@ -159,6 +159,34 @@ def test_an_entry_that_cannot_be_read_does_not_stop_its_followers(settings: Sett
     assert changes(api, number - 1)["changes"][0]["what"] == "unknown"
 
 
+@pytest.mark.parametrize("change", ["[]", "3", "null", "[" * 100_000, '{"run": ["x"], "device": {"a": 1}}'])
+@pytest.mark.parametrize("at", ["", "x", "-1", "9" * 30])
+def test_no_entry_stops_the_readers_of_the_feed(settings: Settings, api: Api, change: str, at: str) -> None:
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    number = redis.incr(keys.CHANGE_NUMBER)
+    redis.xadd(keys.CHANGES, {"at": at, "change": change}, id=f"{number}-0")
+    assert [c["id"] for c in changes(api, number - 1)["changes"]] == [number]
+
+
+@pytest.mark.parametrize("fields", [{"change": "no JSON"}, {"x": "y"}])
+def test_no_entry_stops_what_deletes_old_entries(settings: Settings, api: Api, fields: dict[str, str]) -> None:
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    redis.delete(keys.CHANGES)
+    redis.xadd(keys.CHANGES, fields, id=f"{redis.incr(keys.CHANGE_NUMBER)}-0")  # type: ignore[arg-type]
+    api.lease(RUN_A)
+    for _ in range(64):
+        assert api.tell(RUN_A, "media_inserted").status_code == 409, "out of turn, which is a line and so a change"
+    assert changes(api)["oldest"] > int(redis.get(keys.CHANGE_NUMBER) or 0) - 66
+
+
+@pytest.mark.parametrize("text", ["-5", "9" * 16, "1_000", "x", "", "\u0663"])
+def test_a_follower_whose_file_is_damaged_takes_a_snapshot(api: Api, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "cursor"
+    path.write_text(text)
+    (found,) = follow(Client(api), FileCursor(path), 1)
+    assert isinstance(found, FeedSnapshot)
+
+
 def test_a_follower_takes_a_snapshot_then_changes_and_goes_on_after_a_restart(api: Api, tmp_path: Path) -> None:
     client, path = Client(api), tmp_path / "cursor"
     api.lease(RUN_A)
