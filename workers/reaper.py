@@ -93,6 +93,9 @@ class Reaper:
             open_runs: asks for the runs that are not closed.
         """
         try:
+            # A lock without an end, or a key of another type, would end the search for ever: Redis may hold what others
+            # have written. It does nothing to a lock that ends by itself, as ours do.
+            self._connection.expire(keys.SWEEP_LOCK, _SWEEP_TURN_S, nx=True)
             # One process looks for all: what it costs grows with the open runs, and would with the processes, too.
             if not (self._sweep_lock.owned() or self._sweep_lock.acquire(blocking=False)):
                 self._gone.clear()

@@ -1,0 +1,72 @@
+"""The lock of the search for missing jobs ends by itself, whatever others have written under its key."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from bringup import keys
+from bringup.connections.redis_client import connect_redis
+from bringup.queues import Queues
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
+from bringup.wire.run import Run
+from workers.reaper import Reaper
+
+
+@pytest.fixture
+def redis(settings: Settings) -> "Iterator[Redis]":
+    made = connect_redis(settings, ClientContexts(), name="test")
+    yield made
+    made.delete(keys.SWEEP_LOCK)
+
+
+def asked(reaper: Reaper) -> int:
+    """How often it asks for the open runs, which only the holder of the lock does."""
+    times = []
+
+    def open_runs() -> list[Run]:
+        times.append(1)
+        return []
+
+    reaper.enqueue_missing(open_runs)
+    return len(times)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda redis: redis.set(keys.SWEEP_LOCK, "of a process that has set no end"),
+        lambda redis: redis.hset(keys.SWEEP_LOCK, "x", "y"),
+        lambda redis: redis.rpush(keys.SWEEP_LOCK, "x"),
+    ],
+)
+def test_a_key_without_an_end_gets_one(redis: "Redis", write: Callable[["Redis"], object]) -> None:
+    write(redis)
+    reaper = Reaper(redis, Queues(redis))
+    for _ in range(2):
+        with suppress(ResponseError):  # it is no string
+            assert asked(reaper) == 0
+    left = redis.pttl(keys.SWEEP_LOCK)
+    assert 0 < left <= 10_000
+    redis.pexpire(keys.SWEEP_LOCK, 1)
+    while redis.exists(keys.SWEEP_LOCK):
+        pass
+    assert asked(reaper) == 1
+
+
+def test_of_two_processes_one_looks_and_its_lock_is_not_made_longer(redis: "Redis") -> None:
+    first, second = (Reaper(redis, Queues(redis)) for _ in range(2))
+    assert (asked(first), asked(second)) == (1, 0)
+    redis.pexpire(keys.SWEEP_LOCK, 3000)
+    assert (asked(first), asked(second)) == (1, 0)
+    assert redis.pttl(keys.SWEEP_LOCK) <= 3000
+
+
+def test_the_turn_of_a_process_that_was_killed_ends(redis: "Redis") -> None:
+    killed, other = (Reaper(redis, Queues(redis)) for _ in range(2))
+    assert asked(killed) == 1
+    redis.delete(keys.SWEEP_LOCK)  # its time is over
+    assert (asked(other), asked(killed)) == (1, 0)
