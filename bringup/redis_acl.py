@@ -54,7 +54,7 @@ ROLES: Mapping[str, RedisRole] = {
     "api": RedisRole(
         ("~bringup:*", "~rq:*"),
         f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait get set del exists expire incrby rename "
-        "hset hget hgetall hdel rpush lpush llen lrange sadd srem sismember smembers scard "
+        "hset hget hgetall hdel hscan rpush lpush llen lrange sadd srem sismember smembers scard "
         "zadd zrem zrange zrevrange zcard zscore zrangebyscore zremrangebyscore zcount xadd xrange",
     ),
     "operator": RedisRole(

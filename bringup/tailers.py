@@ -19,6 +19,31 @@ REPORT_EVERY_S = 10.0
 SILENT_AFTER_S = 45.0
 # A tailer that reported last so long ago was retired: it is no longer shown.
 FORGET_AFTER = timedelta(days=7)
+# What is read: a report has some hundred bytes and a site some ten tailers. Who has a tailer's password can write any
+# number of any size, and the API that reads them must not run out of memory.
+MOST_REPORTS = 200
+_LONGEST_REPORT = 8192
+# In Lua, for what is too large must not even be sent. HSCAN in small steps: each is held in memory as a whole. Where
+# users.acl is of an older version, which does not permit HSCAN, everything is read.
+# ARGV: most reports, bytes of the longest.
+_READ = """
+local found, seen, cursor = {}, 0, '0'
+repeat
+    local page = redis.pcall('HSCAN', KEYS[1], cursor, 'COUNT', 10)
+    if page.err then
+        page = {'0', redis.call('HGETALL', KEYS[1])}
+    end
+    cursor = page[1]
+    for i = 2, #page[2], 2 do
+        seen = seen + 1
+        if #page[2][i] <= tonumber(ARGV[2]) and seen <= tonumber(ARGV[1]) then
+            found[#found + 1] = page[2][i - 1]
+            found[#found + 1] = page[2][i]
+        end
+    end
+until cursor == '0' or seen >= tonumber(ARGV[1])
+return found
+"""
 
 
 class TailerReport(BaseModel):
@@ -51,9 +76,13 @@ def put_report(connection: "Redis", report: TailerReport) -> None:
 
 
 def reports(connection: "Redis") -> tuple[list[TailerReport], datetime]:
-    """What the tailers of the last seven days have reported, by host and file, and Redis's time now."""
+    """What the tailers of the last seven days have reported, by host and file, and Redis's time now.
+
+    Of the reports `MOST_REPORTS` at most are read, and none that is larger than any of ours.
+    """
     now = redis_now(connection)
-    stored = cast("dict[bytes, bytes]", connection.hgetall(keys.TAILERS))
+    flat = cast("list[bytes]", connection.eval(_READ, 1, keys.TAILERS, str(MOST_REPORTS), str(_LONGEST_REPORT)))
+    stored = dict(zip(flat[::2], flat[1::2], strict=True))
     found = [report for _, text in sorted(stored.items()) if (report := _read(text))]
     return [report for report in found if now - report.at < FORGET_AFTER], now
 
