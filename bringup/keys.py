@@ -15,6 +15,11 @@ TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollment
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
+# Of each device and each open run, the class in which it is counted; and how many each has (api.state.counts).
+DEVICE_CLASSES = "bringup:devices:classes"  # hash
+DEVICE_COUNTS = "bringup:devices:counts"  # hash
+RUN_CLASSES = "bringup:runs:classes"  # hash
+RUN_COUNTS = "bringup:runs:counts"  # hash
 # Counters: incremented by every transaction that writes a run, a device, also where that is no numbered change.
 RUNS_VERSION = "bringup:runs:version"
 DEVICES_VERSION = "bringup:devices:version"

@@ -102,6 +102,11 @@ class KnownDevice:
         return (self.entry.maintenance if self.entry else None) or self.record.maintenance or self.withheld
 
     @property
+    def is_withheld_alone(self) -> bool:
+        """Whether nothing but `withheld` is the reason of its maintenance."""
+        return self.maintenance is not None and replace(self, withheld=None).maintenance is None
+
+    @property
     def boot_group(self) -> str | None:
         """The rack or power circuit whose limit its boots share, if any."""
         return self.entry.boot_group if self.entry else None

@@ -64,6 +64,10 @@ class Differences:
     own: Entries
     others: tuple[tuple[str, Entries], ...] = ()
 
+    def names(self) -> set[str]:
+        """The machines of which the entries differ."""
+        return {name for _, entries in self.others for name, _ in entries.items() ^ self.own.items()}
+
     def withheld(self, device: str) -> str | None:
         """Why this machine must not be touched; None: all hosts have the same entry of it."""
         return next(self._reasons(device), None)
@@ -104,7 +108,7 @@ class InventoryHosts:
             RedisUnavailable: it does not answer.
             InventoryError: our own file is wrong.
         """
-        entries, digest = self._own()
+        _, entries, digest = self._own()
         own_id = f"{_host_id(self._id_path)}:{self._name}"
         now, hosts = self._hosts()
         self._publish(own_id, hosts.pop(own_id, None), entries, digest, now)
@@ -117,7 +121,12 @@ class InventoryHosts:
 
     def digest(self) -> str:
         """Of all that our inventory holds of machines. Raises InventoryError."""
-        return self._own()[1]
+        return self._own()[2]
+
+    def own_with_digest(self) -> tuple[Inventory, str]:
+        """Our inventory, and the digest of this very content. Raises InventoryError."""
+        inventory, _, digest = self._own()
+        return inventory, digest
 
     def keep_comparing(self) -> None:
         """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own."""
@@ -129,12 +138,13 @@ class InventoryHosts:
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
             time.sleep(BEAT_EVERY_S)
 
-    def _own(self) -> tuple[Entries, str]:
+    def _own(self) -> tuple[Inventory, Entries, str]:
         inventory = self.own_file.current()
-        if self._digested is None or self._digested[0] is not inventory:
+        digested = self._digested
+        if digested is None or digested[0] is not inventory:
             entries = {name: _summary(device) for name, device in sorted(inventory.by_name.items())}
-            self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
-        return self._digested[1:]
+            digested = self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
+        return digested
 
     def _hosts(self) -> tuple[float, dict[str, ApiHost]]:
         with self._database.errors():

@@ -6,6 +6,7 @@ from typing import Any
 
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
 from api.state.boot_slots import BootSlots
+from api.state.counts import Counts
 from api.state.redis import Pipeline
 from bringup import identity, keys, model, queues
 from bringup.wire.operator import DeviceEvent
@@ -26,12 +27,14 @@ class RecordWriter:
     Args:
         jobs: where the jobs of a change go.
         boot_slots: which runs hold one, or wait.
+        counts: of devices and open runs by state.
         keep: how long a run stays on record after it was closed.
     """
 
-    def __init__(self, jobs: queues.Queues, boot_slots: BootSlots, keep: timedelta) -> None:
+    def __init__(self, jobs: queues.Queues, boot_slots: BootSlots, counts: Counts, keep: timedelta) -> None:
         self._jobs = jobs
         self._boot_slots = boot_slots
+        self._counts = counts
         self._keep = keep
 
     def change(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
@@ -52,12 +55,30 @@ class RecordWriter:
         (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
         self._boot_slots.write(pipe, run)
         _count_ended(pipe, run)
+        if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
+            self._counts.count_run(pipe, run_id)
         for job in change.jobs:
             self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
         if change.report is not None:
             pipe.set(keys.report(run_id), change.report)
         if run.closed_at:
             self._forget_later(pipe, run_id, run.device, run.closed_at)
+
+    def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
+        """Write what changed of a device.
+
+        Args:
+            pipe: of the transaction, after MULTI.
+            record: the device as it will be.
+            before: as it is on record; None: it is not.
+        """
+        _write(pipe, keys.device(record.name), record, before)
+        pipe.sadd(keys.DEVICES, record.name)
+        if before is None or _counted_by(before) != _counted_by(record):
+            self._counts.count_device(pipe, record.name)
+        is_new = before is None or record.identity != before.identity
+        if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
+            pipe.set(keys.machine(uuid), record.name)
 
     def boot_slot(self, pipe: Pipeline, waited: RunRecord, freed_by: RunRecord) -> None:
         """Give a run that waits the boot slot of another, with its boot job.
@@ -82,19 +103,8 @@ class RecordWriter:
             pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
 
 
-def write_device(pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
-    """Write what changed of a device.
-
-    Args:
-        pipe: of the transaction, after MULTI.
-        record: the device as it will be.
-        before: as it is on record; None: it is not.
-    """
-    _write(pipe, keys.device(record.name), record, before)
-    pipe.sadd(keys.DEVICES, record.name)
-    is_new = before is None or record.identity != before.identity
-    if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
-        pipe.set(keys.machine(uuid), record.name)
+def _counted_by(record: DeviceRecord) -> tuple[object, ...]:
+    return record.state, record.unapproved, record.maintenance is None
 
 
 def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:

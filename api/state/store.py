@@ -12,6 +12,7 @@ from api.runs.records import Change, KnownDevice, RunRecord
 from api.runs.states import waits_for_boot_slot
 from api.state import record_writer
 from api.state.boot_slots import BootSlots
+from api.state.counts import Counts
 from api.state.feed import ChangeFeed, FeedEntry
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
@@ -57,7 +58,9 @@ class RunStore(Reader):
         self.feed = feed
         self.lists = Lists(database, self, hosts, installation)
         self._who = who
-        self._writer = record_writer.RecordWriter(queues.Queues(database.connection), self.boot_slots, keep)
+        self.counts = Counts(database, hosts)
+        jobs = queues.Queues(database.connection)
+        self._writer = record_writer.RecordWriter(jobs, self.boot_slots, self.counts, keep)
 
     def change_run(
         self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change], *watched: str
@@ -114,7 +117,7 @@ class RunStore(Reader):
             done[:] = [event] if event else []
             pipe.multi()
             if changed and event:
-                record_writer.write_device(pipe, changed.record, before)
+                self._writer.device(pipe, changed.record, before)
                 record_writer.append(pipe, keys.device_events(name), event)
             return changed
 
@@ -159,7 +162,7 @@ class RunStore(Reader):
             successors[:] = self._successors(pipe, run, outcome.run) if isinstance(outcome, Change) else []
             pipe.multi()
             if isinstance(outcome, Change):
-                record_writer.write_device(pipe, outcome.device.record, record)
+                self._writer.device(pipe, outcome.device.record, record)
                 self._writer.change(pipe, outcome, run)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)

@@ -3,7 +3,6 @@
 Metrics are read from Redis at each request, so that all processes report the same.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
+from api.state.counts import DeviceCounts
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
 
@@ -105,7 +105,7 @@ class _Current(Collector):
 
     def _open(self) -> Metric:
         family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
-        found = Counter(run.state for run in self._store.runs(self._store.open_runs()))
+        found = self._store.counts.open_runs()
         for state in model.RunState:
             if state is not model.RunState.AUDITED:  # which is closed as soon as it is there
                 family.add_metric([state.value], found[state])
@@ -113,13 +113,19 @@ class _Current(Collector):
 
     def _devices(self) -> Iterator[Metric]:
         family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])
-        devices = self._store.devices()
-        found = Counter(device.state for device in devices)
+        found = self._store.counts.devices()
         for state in model.DeviceState:
-            family.add_metric([state.value], found[state])
+            family.add_metric([state.value], found.by_state[state])
         yield family
-        resting = sum(device.maintenance is not None for device in devices)
+        resting = found.in_maintenance + self._withheld(found)
         yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that must not be touched.", resting)
+
+    def _withheld(self, found: DeviceCounts) -> int:
+        """Devices that are withheld and not in maintenance; as a rule none is, and so none is looked at."""
+        if self._given.installation.withheld():
+            return found.by_state.total() - found.in_maintenance
+        names = self._given.hosts.differences().names()
+        return sum(device.is_withheld_alone for device in self._store.devices(names)) if names else 0
 
     def _replicas(self) -> Iterator[Metric]:
         """Only with Redis Sentinel."""
