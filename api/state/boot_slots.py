@@ -12,10 +12,13 @@ from api.runs.states import holds_boot_slot, waits_for_boot_slot
 from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.inventory import Inventory
+from bringup.model import RunState
 
 # Slots that one transaction gives away. More than one is free only after a limit was raised; each is a record to read
 # and a job to write in a transaction that another run waits for.
 _MOST_AT_ONCE = 20
+# A run in another state has been moved on. UNKNOWN: by a newer version, which knows whether it waits.
+_MAY_WAIT = {RunState.QUEUED, RunState.UNKNOWN}
 
 
 class BootSlots:
@@ -54,8 +57,8 @@ class BootSlots:
         if not self.is_free():
             return f"{self._limit} machines are booting already (MAX_CONCURRENT_BOOTS)"
         group = device.boot_group
-        if group and not self._room_in(group):
-            limit = self._inventory().boot_groups[group]
+        if group and self._room_in(group) <= 0:
+            limit = self._inventory().boot_groups.get(group, self._limit)  # of a file that may have changed since
             return f"{limit} machines of the boot group {group} are booting already (DEVICES_FILE)"
         return None
 
@@ -63,9 +66,9 @@ class BootSlots:
         """Whether a slot is free, whatever the boot group."""
         return self._database.size(keys.BOOTING_RUNS) < self._limit
 
-    def waiting(self) -> list[str]:
-        """The ids of the runs that wait, longest first."""
-        return self._database.oldest(keys.WAITING_RUNS, 0)
+    def waiting(self) -> set[str]:
+        """The ids of the runs that wait. One that an older API host has started is still among those of Redis."""
+        return set(self._database.oldest(keys.WAITING_RUNS, 0)) - self._database.members(keys.BOOTING_RUNS)
 
     def count_waiting(self) -> int:
         """How many runs wait."""
@@ -103,12 +106,12 @@ class BootSlots:
     def _fitting(self, freed: RunRecord) -> Iterator[RunRecord]:
         """The waiting runs that have room once ``freed`` has given its slot back."""
         free = min(self._limit - self._database.size(keys.BOOTING_RUNS) + 1, _MOST_AT_ONCE)
-        room = {freed.boot_group: self._room_in(freed.boot_group) + 1} if freed.boot_group else {}
+        room: dict[str, int] = {}
         for run in self._waiting(at_first=free):
             if free <= 0:
                 return
             if group := run.boot_group:
-                room.setdefault(group, self._room_in(group))
+                room.setdefault(group, self._room_in(group, without=freed.run_id))
                 if room[group] <= 0:
                     continue
                 room[group] -= 1
@@ -119,10 +122,25 @@ class BootSlots:
         """Every run that waits, longest first; read in steps, for as a rule the first ones fit."""
         start, step = 0, at_first
         while step > 0 and (page := self._database.oldest(keys.WAITING_RUNS, step, start)):
-            yield from filter(waits_for_boot_slot, self._runs(page))
+            runs = self._runs(page)
+            self._forget(run.run_id for run in runs if run.state not in _MAY_WAIT)
+            yield from filter(waits_for_boot_slot, runs)
             start, step = start + step, step * 4
 
-    def _room_in(self, group: str) -> int:
-        """How many more of the group may boot; a group that the inventory does not limit has room for any number."""
+    def _forget(self, run_ids: Iterable[str]) -> None:
+        """An older API host moves a run that waits, and knows nothing of those that do. No move leads back to it."""
+        if moved := list(run_ids):
+            self._database.discard(keys.WAITING_RUNS, moved)
+
+    def _room_in(self, group: str, *, without: str = "") -> int:
+        """How many more of the group may boot; a group that the inventory does not limit has room for any number.
+
+        Args:
+            without: a run that does not count.
+        """
         limit = self._inventory().boot_groups.get(group)
-        return self._limit if limit is None else limit - self._database.size(keys.booting_runs_of(group))
+        if limit is None:
+            return self._limit
+        # Of both sets: an older API host that ends a boot knows the first alone.
+        booting = self._database.members(keys.BOOTING_RUNS) & self._database.members(keys.booting_runs_of(group))
+        return limit - len(booting - {without})

@@ -172,6 +172,11 @@ class Database:
         with self.errors():
             return int(self.connection.zcard(key))
 
+    def discard(self, key: str, members: Sequence[str]) -> None:
+        """Take members out of a sorted set."""
+        with self.errors():
+            self.connection.zrem(key, *members)
+
     def stream(self, key: str) -> list[dict[bytes, bytes]]:
         """The entries of a stream, oldest first."""
         with self.errors():

@@ -68,9 +68,10 @@ def test_of_many_that_ask_two_hosts_at_once_no_more_boot_than_the_limit(
 def test_as_many_boot_of_a_group_as_it_may_and_the_rest_of_the_limit_is_for_others(
     limited: Settings, make_api: Callable[[Settings], Api]
 ) -> None:
-    rack = fleet(groups='[boot_groups]\n"rack-1" = 2\n', group_of=lambda n: 'boot_group = "rack-1"' if n % 4 else "")
+    # As many of no group as the group leaves: with more of them, who asks first would decide how many of which boot.
+    rack = fleet(groups='[boot_groups]\n"rack-1" = 2\n', group_of=lambda n: 'boot_group = "rack-1"' if n % 8 else "")
     booting = storm(two_hosts(limited, make_api, rack), range(MACHINES))
-    assert (len(booting), sum(1 for number in booting if number % 4)) == (LIMIT, 2)
+    assert (len(booting), sum(1 for number in booting if number % 8)) == (LIMIT, 2)
 
 
 def test_a_slot_goes_to_the_run_that_has_waited_longest_with_its_boot_job(
@@ -129,3 +130,99 @@ def test_a_run_of_an_older_version_that_boots_counts(settings: Settings, make_ap
     assert api.tell(RUN_B, "boot_started").status_code == 429
     api.ok("POST", f"/runs/{RUN_A}/abort", {})
     assert api.tell(RUN_B, "boot_started").status_code == 202
+
+
+def as_older_host(settings: Settings, run_id: str, state: str) -> None:
+    """What an API host of the version before boot slots writes when it moves a run: it knows one set alone."""
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    redis.hset(keys.run(run_id), "state", f'"{state}"')
+    (redis.sadd if state in {"booting", "waiting"} else redis.srem)(keys.BOOTING_RUNS, run_id)
+
+
+def test_a_run_that_waited_and_was_started_by_an_older_host_has_its_lost_jobs_restored(
+    settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api = make_api(settings.model_copy(update={"max_concurrent_boots": 1}))
+    for run_id in (RUN_A, RUN_B):
+        api.lease(run_id)
+        api.tell(run_id, "boot_started")
+    as_older_host(settings, RUN_A, "failed")
+    as_older_host(settings, RUN_B, "booting")
+    shown = {run["run_id"]: run["required_jobs"] for run in api.ok("GET", "/runs?open=true&waiting=false")["runs"]}
+    assert shown[RUN_B] == ["boot", "expire"]
+
+
+def test_a_run_that_waited_and_was_ended_by_an_older_host_does_not_stay_among_those_that_wait(
+    settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api = make_api(settings.model_copy(update={"max_concurrent_boots": 1}))
+    for run_id in (RUN_A, RUN_B):
+        api.lease(run_id)
+        api.tell(run_id, "boot_started")
+    as_older_host(settings, RUN_B, "aborted")
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert connect_redis(settings, ClientContexts(), name="test").zcard(keys.WAITING_RUNS) == 0
+
+
+def test_a_boot_that_an_older_host_has_ended_takes_no_place_in_its_group(
+    limited: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    rack = fleet(groups='[boot_groups]\n"rack-1" = 1\n', group_of=lambda n: 'boot_group = "rack-1"' if n < 12 else "")
+    hosts = two_hosts(limited, make_api, rack)
+    assert storm(hosts, iter([0, 12])) == [0, 12]
+    assert storm(hosts, iter([1])) == []
+    as_older_host(limited, run_of(0), "failed")
+    hosts[0].ok("POST", f"/runs/{run_of(12)}/abort", {})
+    assert hosts[0].run(run_of(1))["timeline"][-1]["type"] == "boot_slot_given"
+
+
+def test_below_a_lowered_limit_no_slot_is_handed_on_until_enough_have_ended(
+    limited: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    hosts = two_hosts(limited, make_api, fleet())
+    booting = storm(hosts, range(MACHINES))
+    lowered = make_api(limited.model_copy(update={"max_concurrent_boots": 2}))
+    limited.devices_file.write_text(fleet())
+    redis = connect_redis(limited, ClientContexts(), name="test")
+    left = []
+    for number in booting:
+        lowered.ok("POST", f"/runs/{run_of(number)}/abort", {})
+        left.append(redis.scard(keys.BOOTING_RUNS))
+    assert left == [4, 3, 2, 2, 2]
+
+
+@pytest.mark.parametrize("groups", ["", '[boot_groups]\n"rack-1" = 2\n'])
+def test_a_group_that_is_removed_or_gets_a_higher_limit_holds_up_nobody(
+    limited: Settings, make_api: Callable[[Settings], Api], groups: str
+) -> None:
+    of_group = {"group_of": lambda _: 'boot_group = "rack-1"'}
+    hosts = two_hosts(limited, make_api, fleet(groups='[boot_groups]\n"rack-1" = 1\n', **of_group))
+    assert storm(hosts, iter([0])) == [0]
+    assert storm(hosts, iter([1, 2])) == []
+    limited.devices_file.write_text(fleet(groups=groups, **(of_group if groups else {})))
+    fresh = make_api(limited)
+    limited.devices_file.write_text(fleet(groups=groups, **(of_group if groups else {})))
+    runs = {run["run_id"]: run for run in fresh.ok("GET", "/runs?open=true&waiting=false")["runs"]}
+    assert runs[run_of(1)]["required_jobs"] == ["boot"], "the reaper has it ask again"
+    assert fresh.tell(run_of(1), "boot_started").status_code == 202
+
+
+@pytest.mark.parametrize("gone", ["inventory", "maintenance"])
+def test_a_machine_that_may_not_boot_any_more_hands_its_slot_on(
+    settings: Settings, make_api: Callable[[Settings], Api], gone: str
+) -> None:
+    limited = settings.model_copy(update={"max_concurrent_boots": 1})
+    hosts = two_hosts(limited, make_api, fleet())
+    for number in (0, 1, 2):
+        hosts[0].tell(run_of(number), "boot_started")
+    if gone == "maintenance":
+        hosts[0].ok("PATCH", "/devices/m1", {"maintenance": "disk"})
+    else:
+        limited.devices_file.write_text(fleet().replace('"m1"', '"other"').replace("10:01", "77:01"))
+    hosts[0].ok("POST", f"/runs/{run_of(0)}/abort", {})
+    given = hosts[0].run(run_of(1))["timeline"][-1]["type"] == "boot_slot_given"
+    if given:  # its boot job asks, is refused a permit, and ends the run
+        assert hosts[0].tell(run_of(1), "boot_started").status_code == 202
+        assert hosts[0].tell(run_of(1), "write_requested").status_code == 409
+        assert hosts[0].tell(run_of(1), "boot_failed", reason="aborted").status_code == 202
+    assert hosts[0].run(run_of(2))["timeline"][-1]["type"] == "boot_slot_given"
