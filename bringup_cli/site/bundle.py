@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyrage
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
 from bringup_cli.site.registry import HostRole
@@ -107,7 +107,8 @@ def unpack(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
         files = _members(data)
         manifest = Manifest.model_validate_json(files.pop(MANIFEST))
         allowed = expected(Identity(Role.HOST, manifest.host).name, manifest.roles)
-    except (tarfile.TarError, KeyError, ValidationError, EOFError):
+    # Of hostile headers tarfile raises ValueError (a ValidationError is one, too) and RecursionError as well.
+    except (tarfile.TarError, KeyError, ValueError, EOFError, RecursionError):
         raise BundleRefused("this is no file of `bringup site enroll`, or one of another version") from None
     except PkiError as error:
         raise BundleRefused(f"its host has no usable name: {error}") from None

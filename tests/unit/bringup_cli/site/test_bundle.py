@@ -198,6 +198,31 @@ def test_a_file_that_would_become_larger_than_the_bundle_is_refused(ca: Enrollin
         bundle.unpack(data)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.size": "x"},
+        {"GNU.sparse.map": "x"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"size": "9" * 400},
+        {"mtime": "nan"},
+    ],
+)
+def test_headers_that_no_tar_of_ours_has_are_refused(ca: Enrolling, headers: dict[str, str]) -> None:
+    member = tarfile.TarInfo("pki/workers/worker-bundle.pem")
+    member.pax_headers = headers
+    with pytest.raises(bundle.BundleRefused):
+        bundle.unpack(_with(ca.bundle(ca.host("w1", HostRole.WORKER)), member, content=b"x" * 512))
+
+
+def test_a_chain_of_a_thousand_headers_is_refused() -> None:
+    member = tarfile.TarInfo("x")
+    member.pax_headers = {"comment": "x"}
+    header = member.tobuf(tarfile.PAX_FORMAT)
+    with pytest.raises(bundle.BundleRefused, match="no file of `bringup site enroll`"):
+        bundle.unpack(header[:1024] * 1000 + header[1024:])
+
+
 def test_what_is_no_longer_usable_is_made_anew_when_a_host_is_enrolled_again(ca: Enrolling) -> None:
     def certificate(host: Host) -> bytes:
         return ca.files(host)["pki/api/api-cert.pem"]
