@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -100,6 +101,7 @@ class TargetInstallation:
         timeout_s: seconds for each single connection.
         now: the clock of this host.
         origins: of each variable where its value came from: ``environment``, a file's name or ``default``.
+        env_files: the files that settings were read from, later ones winning.
         deadline: by the monotonic clock; the nearer it is, the shorter is every wait.
     """
 
@@ -108,6 +110,7 @@ class TargetInstallation:
     contexts: tls.ClientContexts = field(default_factory=tls.ClientContexts)
     now: Callable[[], datetime] = model.utc_now
     origins: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[Path, ...] = ()
     deadline: float = math.inf
 
     @property

@@ -35,11 +35,13 @@ class Loaded:
 
     Args:
         exposed: the files among them that have secrets and that other users can read.
+        env_files: the files that were read, later ones winning.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     exposed: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: EnvFiles = (), *, rules: Rules = broken_rules) -> Loaded:
@@ -74,7 +76,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: EnvFiles = (), *, r
         if settings.environment == "production" and not settings.allow_insecure_production:
             yield from exposures
 
-    return Loaded(_validated(raw, problems, all_rules), origins, exposures)
+    read = tuple(path for path, _ in files)
+    return Loaded(_validated(raw, problems, all_rules), origins, exposures, read)
 
 
 def env_files(environ: Mapping[str, str], named: EnvFiles = ()) -> tuple[Path, ...]:

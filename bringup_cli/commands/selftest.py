@@ -82,8 +82,8 @@ def selftest(
         _list(checks, as_data=output == "json")
         return
     if every_s:
-        _watch(lambda: TargetInstallation(settings, timeout, origins=loaded.origins), checks, every_s)
-    target = TargetInstallation(settings, timeout, origins=loaded.origins)
+        _watch(lambda: _target(settings, timeout, loaded), checks, every_s)
+    target = _target(settings, timeout, loaded)
     results = _examine(target, checks, _live if output == "text" else lambda _outcome: None)
     results = replace(results, redis_lines=_redis_lines(settings))
     if measures or report or output == "markdown":
@@ -97,6 +97,10 @@ def selftest(
     if report:
         _write(report, reports.as_markdown(results))
     raise SystemExit(_EXIT[results.verdict])
+
+
+def _target(settings: Settings, timeout_s: float, loaded: Loaded) -> TargetInstallation:
+    return TargetInstallation(settings, timeout_s, origins=loaded.origins, env_files=loaded.env_files)
 
 
 def _watch(make: Callable[[], TargetInstallation], checks: Sequence[Case], every_s: float) -> NoReturn:

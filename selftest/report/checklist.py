@@ -13,6 +13,7 @@ from pki.check import Status
 from selftest.case import CaseResult
 from selftest.checks import CATALOG
 from selftest.report import secret_files
+from selftest.report.command import selftest_command
 from selftest.report.markup import code, inline
 from selftest.report.readiness import elsewhere
 from selftest.report.results import Results
@@ -188,7 +189,7 @@ def _for_a_person(results: Results) -> Iterator[Step]:
     renew = "bringup site renew" if roles and not store.ca_key.exists() else "bringup pki renew"
     yield Step(
         "Timers run daily, and a person hears of an exit status that is not 0",
-        blocks=_commands(renew, "BRINGUP_ENV_FILE=.env:redis/worker.env bringup selftest --report selftest.md"),
+        blocks=_commands(renew, selftest_command(results.target, "--report selftest.md")),
         person=True,
     )
     yield Step("The append-only file of Redis is backed up: state is nowhere else", person=True)

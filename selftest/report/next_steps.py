@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from selftest.report.checklist import flip_command, wanted_flags
+from selftest.report.command import selftest_command
 from selftest.report.readiness import blockers, not_run, posture, readiness_line
 from selftest.report.results import Results
 from selftest.report.text import fitting, labelled
 
-_REPORT = "BRINGUP_ENV_FILE=.env:redis/worker.env bringup selftest --report selftest.md"
+_REPORT = "--report selftest.md"
 _AFTER_THE_FLAGS = ("bringup pki setup", "bringup redis-conf --force")
 
 
@@ -39,4 +40,4 @@ def _next(results: Results) -> Iterator[tuple[str, str, bool]]:
         yield "Next", "repair what is listed above, then run the self-test again.", False
     else:
         yield "Next", "keep the report of this run with your records:", False
-        yield "", _REPORT, True
+        yield "", selftest_command(results.target, _REPORT), True

@@ -1,5 +1,10 @@
 """The end of the report on a terminal: whether it is ready for production, and what to do next."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
 from pki.check import fail
 from selftest.report import Results, next_as_text
 from tests.unit.selftest.report.conftest import MakeResults
@@ -32,6 +37,25 @@ def test_when_all_is_good_it_asks_for_a_report_to_keep(make_results: MakeResults
     text = "\n".join(next_as_text(make_results()))
     assert "Ready for production: yes" in text
     assert "bringup selftest --report selftest.md" in text
+
+
+@pytest.mark.parametrize(
+    ("read", "command"),
+    [
+        ((), "BRINGUP_ENV_FILE=.env:redis/worker.env bringup selftest --report selftest.md"),
+        ((".env",), "bringup selftest --report selftest.md"),
+        (("/etc/bringup/api.env",), "BRINGUP_ENV_FILE=/etc/bringup/api.env bringup selftest --report selftest.md"),
+        ((".env", "my redis.env"), "BRINGUP_ENV_FILE='.env:my redis.env' bringup selftest --report selftest.md"),
+    ],
+)
+def test_the_command_for_the_report_reads_the_settings_of_this_run(
+    make_results: MakeResults, read: tuple[str, ...], command: str
+) -> None:
+    made = make_results()
+    target = replace(made.target, env_files=tuple(map(Path, read)))
+    target.redis.detected, target.api.detected = made.target.redis.detected, made.target.api.detected
+    lines = next_as_text(Results(target, made.outcomes))
+    assert command in [line.strip() for line in lines]
 
 
 def test_a_run_of_some_checks_says_nothing_about_the_whole(make_results: MakeResults) -> None:
