@@ -19,6 +19,7 @@ from bringup import keys, model
 from bringup.inventory import Device, Inventory
 from bringup.model import Decision, DeviceState, RunState
 from bringup.wire.operator import DeviceView
+from bringup.wire.report import CheckStatus
 from bringup.wire.run import RunFields
 
 # As they are named in Redis, each with its name in the reply.
@@ -28,6 +29,7 @@ _SHOWN = tuple(DeviceView.model_fields)
 # Words that this version knows; UNKNOWN is never stored.
 _RUN_STATES = frozenset(map(str, RunState))
 _DECISIONS = frozenset(map(str, Decision))
+_STATUSES = frozenset(map(str, CheckStatus))
 _DEVICE_STATES = {state.value: state for state in DeviceState}
 # Records that are read at once to fill a page of which a filter leaves out some.
 _STEP = 1000
@@ -177,7 +179,15 @@ class Lists:
 
 
 def _is_plain_run(run: Document) -> bool:
-    return run["state"] in _RUN_STATES and run["decision"] in _DECISIONS
+    try:
+        known = run["state"] in _RUN_STATES and run["decision"] in _DECISIONS
+        return known and (run["verdict"] is None or _is_plain_verdict(run["verdict"]))
+    except (KeyError, TypeError):  # it is no verdict, or no word
+        return False
+
+
+def _is_plain_verdict(verdict: Document) -> bool:
+    return verdict["state"] in _RUN_STATES and all(check["status"] in _STATUSES for check in verdict["checks"])
 
 
 def _with_jobs(run: Document, *, is_slot_free: bool) -> Document:
@@ -188,7 +198,7 @@ def _with_jobs(run: Document, *, is_slot_free: bool) -> Document:
 
 
 def _is_plain_device(record: Document | None) -> bool:
-    return record is not None and record["state"] in _DEVICE_STATES
+    return record is not None and isinstance(record["state"], str) and record["state"] in _DEVICE_STATES
 
 
 def _shown_entry(entry: Device) -> Document:

@@ -10,6 +10,7 @@ from bringup.errors import PermanentError
 from bringup.settings.rules import Use
 from bringup.text import printable
 from bringup.wire import operator, report
+from bringup.wire.message import Message
 from bringup.wire.run import RunDecision, RunDetail, RunList
 from bringup_cli.context import EXIT_FAILED, Context
 from bringup_cli.learn.learned import learn
@@ -25,15 +26,31 @@ WARNING = (
 )
 
 
+class _DeviceLine(Message):
+    """What the table shows of a machine: to read all else of ten thousand takes a second."""
+
+    name: str
+    state: str
+    maintenance: str | None = None
+    macs: tuple[str, ...] = ()
+    ip: str | None = None
+    active_run: str | None = None
+    last_run: str | None = None
+
+
+class _DeviceLines(Message):
+    devices: tuple[_DeviceLine, ...]
+
+
 @click.command()
 @output_option
 @click.pass_obj
 def devices(context: Context, output: Output) -> None:
     """List the machines that are known, and their state."""
-    found = context.api().get("/devices", operator.DeviceList)
     if output == "json":
-        print_json(found.model_dump(mode="json")["devices"])
+        print_json(context.api().get("/devices", operator.DeviceList).model_dump(mode="json")["devices"])
         return
+    found = context.api().get("/devices", _DeviceLines)
     print_table(
         "Devices",
         ("Device", "State", "Maintenance", "MACs", "IP", "Active run", "Last run"),

@@ -77,6 +77,18 @@ def test_a_record_that_lacks_a_field_or_holds_another_versions_word_is_shown_as_
     assert {run["decision"] for run in api.ok("GET", "/runs")["runs"]} == {"unknown", "start", "audit_only"}
 
 
+@pytest.mark.parametrize("verdict", ['{"state":"passed","checks":[{"name":"n","status":"pass"}]}', '{"state":5}', "[]"])
+def test_a_verdict_of_another_version_is_shown_as_the_run_alone_shows_it(
+    api: Api, settings: Settings, verdict: str
+) -> None:
+    several(api)
+    redis_of(settings).hset(keys.run(RUN_A), "verdict", verdict)
+    shown = {run["run_id"]: run["verdict"] for run in api.ok("GET", "/runs")["runs"]}
+    alone = api.call("GET", f"/runs/{RUN_A}")
+    assert shown.get(RUN_A) == (alone.json["verdict"] if alone.status_code == 200 else None)
+    assert {RUN_B, STRANGER} <= set(shown)
+
+
 @pytest.mark.parametrize("value", ["no JSON", '"x"},{"run_id":"y"'])
 def test_a_record_that_cannot_be_read_hides_no_other(api: Api, settings: Settings, value: str) -> None:
     several(api)
