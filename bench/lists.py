@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,8 +80,8 @@ def _measured(client: FlaskClient, redis: Any, number: int) -> dict[str, tuple[_
     found = {}
     for call, (path, records) in calls.items():
         _get(client, path)  # what is made once for each process and each inventory is no cost of a call
-        baseline = _cost(redis, lambda records=records: _read_and_print(redis, records))
-        found[call] = _cost(redis, lambda path=path: _get(client, path)), baseline
+        baseline = _cost(redis, partial(_read_and_print, redis, records))
+        found[call] = _cost(redis, partial(_get, client, path)), baseline
     tag = _get(client, "/devices").headers["ETag"]
     known = _cost(redis, lambda: _get(client, "/devices", {"If-None-Match": tag}))
     return found | {"/devices, unchanged": (known, found["/devices"][1])}

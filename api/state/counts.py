@@ -24,7 +24,7 @@ from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, RunState
 
 _State = TypeVar("_State", RunState, DeviceState)
-# Records in one call of the script, which blocks Redis for about two milliseconds meanwhile.
+# Records in one call of the script, which blocks Redis for about six milliseconds meanwhile.
 _AT_ONCE = 500
 # Field of the counts, beside the classes, which hold bars: the inventory by which all are counted. While they are being
 # counted only `begun` is there.

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from api.state.redis import Database
 
 Document = dict[str, Any]
-# Records in one call of the script, which blocks Redis for about two milliseconds meanwhile.
+# Records in one call of the script, which blocks Redis for about four milliseconds meanwhile.
 _AT_ONCE = 100
 # Calls of the script in one round trip.
 _CALLS_AT_ONCE = 10
