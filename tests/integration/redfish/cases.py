@@ -83,7 +83,10 @@ CASES = {
         RunState.FAILED, FailureReason.TLS_CLOCK, "has expired", play=machines.meets_an_expired_certificate
     ),
     "the image carries another CA": Case(
-        RunState.FAILED, FailureReason.TLS_TRUST, "not show a certificate of our CA", play=machines.trusts_another_ca
+        RunState.FAILED,
+        FailureReason.TLS_TRUST,
+        "the server's CA is not the one in API_TLS_CA",
+        play=machines.trusts_another_ca,
     ),
     "the machine bears another token": Case(
         RunState.TIMED_OUT, FailureReason.CALLBACK_REFUSED, "bore a wrong token", play=machines.bears_another_token

@@ -1,6 +1,9 @@
 """The fault matrix: every fault, and for each which checks a run of the self-test has to ask."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from selftest.case import Case
 from selftest.checks import CATALOG
@@ -27,6 +30,16 @@ _ELSEWHERE = [
 ALL: Sequence[Fault] = [*_ELSEWHERE, *WITH_TLS, *WITHOUT_TLS]
 # These connect once and no more; each other refusal waits to be refused, between two controls.
 _QUICK_REFUSALS = {"7.redis.revoked", "7.api.roles", "7.api.plain-port", "7.images.whole-api"}
+
+
+def one_of_each(faults: Sequence[Fault]) -> list[Any]:
+    """One fault of each check, that runs always; the others, each seconds of a live stack, in scripts/test-slow."""
+    seen: set[str] = set()
+    chosen = []
+    for fault in faults:
+        chosen.append(pytest.param(fault, marks=[pytest.mark.slow] if fault.shown_by in seen else []))
+        seen.add(fault.shown_by)
+    return chosen
 
 
 def quick(fault: Fault) -> list[Case]:

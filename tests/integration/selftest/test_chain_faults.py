@@ -5,11 +5,12 @@ import pytest
 from pki.check import Status
 from tests.integration.selftest.chain_faults import A_GOOD_BMC, ANYWHERE, CASES, WITH_TLS, a_failed_job
 from tests.integration.selftest.faults import Fault
+from tests.integration.selftest.matrix import one_of_each
 from tests.integration.selftest.site import Site
 from tests.integration.selftest.test_fault_matrix import assert_reported, named
 
 
-@pytest.mark.parametrize("fault", WITH_TLS, ids=named)
+@pytest.mark.parametrize("fault", one_of_each(WITH_TLS), ids=named)
 def test_a_fault_of_the_chain_turns_exactly_its_check(tls_site: Site, fault: Fault) -> None:
     with fault.inject(tls_site) as changes:
         assert_reported(tls_site.tested(changes, cases=CASES), fault)

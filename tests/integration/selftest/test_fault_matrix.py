@@ -59,22 +59,22 @@ def test_a_good_stack_without_tls_fails_nothing_and_warns_of_what_production_nee
     assert {"1b", "2b", "3b"} <= tested.with_status(Status.WARN)
 
 
-@pytest.mark.parametrize("fault", WITH_TLS, ids=named)
+@pytest.mark.parametrize("fault", matrix.one_of_each(WITH_TLS), ids=named)
 def test_a_fault_with_tls_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault)
 
 
-@pytest.mark.parametrize("fault", WITHOUT_TLS, ids=named)
+@pytest.mark.parametrize("fault", matrix.one_of_each(WITHOUT_TLS), ids=named)
 def test_a_fault_without_tls_turns_exactly_its_checks(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault)
 
 
-@pytest.mark.parametrize("fault", matrix.WITH_TLS, ids=named)
+@pytest.mark.parametrize("fault", matrix.one_of_each(matrix.WITH_TLS), ids=named)
 def test_a_fault_of_data_users_and_ports_turns_exactly_its_checks(tls_site: Site, fault: Fault) -> None:
     _prove(tls_site, fault, matrix.quick(fault))
 
 
-@pytest.mark.parametrize("fault", matrix.WITHOUT_TLS, ids=named)
+@pytest.mark.parametrize("fault", matrix.one_of_each(matrix.WITHOUT_TLS), ids=named)
 def test_the_same_without_tls(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault, matrix.quick(fault))
 

@@ -12,6 +12,9 @@ from tests.integration.selftest import chain_faults, host_faults
 from tests.integration.selftest.site import Site
 from tests.integration.selftest.test_fault_matrix import assert_reported
 
+# Minutes of a live stack; tests/unit/selftest/test_matrix.py proves the same of every check from made-up results.
+pytestmark = pytest.mark.slow
+
 FAULTS = [*host_faults.WITH_TLS, *chain_faults.WITH_TLS[1:]]  # to stop a worker takes seconds
 CASES = [case for case in CATALOG if case.id.startswith(("host.", "chain."))]
 

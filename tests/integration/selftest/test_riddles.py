@@ -6,18 +6,19 @@ from pki.check import Status
 from selftest.report.text import is_command
 from tests.integration.selftest import riddles
 from tests.integration.selftest.faults import Fault
+from tests.integration.selftest.matrix import one_of_each
 from tests.integration.selftest.site import Site
 from tests.integration.selftest.test_fault_matrix import assert_reported, named
 
 
-@pytest.mark.parametrize("fault", riddles.WITH_TLS, ids=named)
+@pytest.mark.parametrize("fault", one_of_each(riddles.WITH_TLS), ids=named)
 def test_a_riddle_with_tls_is_explained_by_its_check(tls_site: Site, fault: Fault) -> None:
     with fault.inject(tls_site) as changes:
         tested = tls_site.tested(changes)
     assert_reported(tested, fault)
 
 
-@pytest.mark.parametrize("fault", riddles.WITHOUT_TLS, ids=named)
+@pytest.mark.parametrize("fault", one_of_each(riddles.WITHOUT_TLS), ids=named)
 def test_a_riddle_without_tls_is_explained_by_its_check(plain_site: Site, fault: Fault) -> None:
     with fault.inject(plain_site) as changes:
         tested = plain_site.tested(changes)

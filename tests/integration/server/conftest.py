@@ -12,7 +12,7 @@ import pytest
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiUnavailable
-from bringup.settings import load
+from bringup.settings import Settings, load
 from bringup.wire.message import Health
 from tests.conftest import PASSWORD, TOKEN, RedisServer, free_port
 from tests.integration.api.conftest import INVENTORY
@@ -60,7 +60,9 @@ class ServedApi:
 
 
 @pytest.fixture
-def start_api(tmp_path: Path, shared_redis: RedisServer) -> Iterator[StartApi]:
+def start_api(tmp_path: Path, shared_redis: RedisServer, settings: Settings) -> Iterator[StartApi]:
+    """On the shared Redis, cleared: another inventory of a test before would withhold every machine."""
+    assert settings.redis_port == shared_redis.port
     (tmp_path / "devices.toml").write_text(INVENTORY)
     (tmp_path / "empty.env").touch()
     started: list[ServedApi] = []
