@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from rq import Queue
 from rq.job import Job
 
@@ -29,7 +29,7 @@ class QuarantineEntry(BaseModel):
     job_id: str
     queue: str
     reason: str
-    at: datetime
+    at: AwareDatetime
 
 
 class AlreadyQueued(errors.BringupError):

@@ -245,3 +245,22 @@ def test_what_is_rebuilt_from_the_feed_is_what_the_api_shows(api: Api) -> None:
     known |= {change.run.run_id: change.run for change in page.changes if change.run}
     shown = {run["run_id"]: run["state"] for run in api.ok("GET", "/runs?limit=10000")["runs"]}
     assert {run_id: run.state for run_id, run in known.items()} == shown  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/changes", "/changes/snapshot"])
+def test_a_machine_and_a_stranger_do_not_read_the_feed(api: Api, path: str) -> None:
+    machine = api.booted()
+    assert [api.call("GET", path, token=token).status_code for token in (machine, "x" * 40, None)] == [401, 401, 401]
+
+
+@pytest.mark.parametrize("key", [keys.CHANGES, keys.CHANGE_NUMBER])
+def test_a_follower_goes_on_after_a_key_of_the_feed_was_deleted(settings: Settings, api: Api, key: str) -> None:
+    cursor = Cursor()
+    api.lease(RUN_A)
+    api.tell(RUN_A, "boot_started")
+    follow(Client(api), cursor, 1)
+    connect_redis(settings, ClientContexts(), name="test").delete(key)
+    api.lease(RUN_B)
+    (found,) = follow(Client(api), cursor, 1)
+    runs = found.runs if isinstance(found, FeedSnapshot) else tuple(c.run for c in found.changes if c.run)
+    assert RUN_B in {run.run_id for run in runs}
