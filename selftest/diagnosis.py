@@ -11,6 +11,8 @@ from selftest.probe import PING, TLS12_CIPHERS, UNKNOWN_NAME, Answer, insecure_c
 from selftest.protocol_probe import Protocol
 from selftest.target_installation import TargetInstallation, TlsServer
 
+_ROLE_FILE = Path("redis/worker.env")  # `bringup redis-conf` writes it: the user and the password of a worker
+
 # What Redis answers to a PING: RESP, with or without a password.
 _OF_REDIS = ("+PONG", "-NOAUTH", "-DENIED", "-ERR")
 # By Redis's code of error: how it takes writes again.
@@ -93,8 +95,8 @@ def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Fin
     if isinstance(error, errors.RedisRefusesWrites):
         return _refuses_writes(error)
     if isinstance(error, errors.PermanentError):
-        hint = "in .env, or in redis/ROLE.env, set REDIS_PASSWORD and REDIS_USERNAME to those of this role"
-        return fail(str(error), expected="our password is accepted", hint=hint)
+        cause, hint = _wrong_password(target)
+        return fail(str(error), expected="our password is accepted", cause=cause, hint=hint)
     answer = ping_without_password(target)
     if answer.accepted or not target.redis.use_tls:
         return fail(str(error), expected="an answer", hint=_LOG_OF_REDIS)
@@ -103,6 +105,14 @@ def redis_refuses(target: TargetInstallation, error: errors.BringupError) -> Fin
         return found
     cause, hint = cause_and_hint(text, target.redis.connection)
     return fail(f"{target.redis.endpoint}: {text}", expected="an answer by mutual TLS", cause=cause, hint=hint)
+
+
+def _wrong_password(target: TargetInstallation) -> tuple[str, str]:
+    """The cause, where it is seen, and the hint."""
+    if _ROLE_FILE.exists() and _ROLE_FILE not in target.env_files and not target.settings.redis_username:
+        command = f"BRINGUP_ENV_FILE=.env:{_ROLE_FILE} bringup selftest"
+        return f"{_ROLE_FILE} was not read: it has the user and the password of this role", command
+    return "", "in .env, or in redis/ROLE.env, set REDIS_PASSWORD and REDIS_USERNAME to those of this role"
 
 
 def _refuses_writes(error: errors.RedisRefusesWrites) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from selftest.report.checklist import backup_command
+from selftest.report.command import selftest_command
 from selftest.report.markup import table
 from selftest.report.results import Results
 from selftest.report.validity import CA, CRL, ValidityPeriod, validities
@@ -43,7 +44,7 @@ def regular(results: Results) -> Iterator[tuple[str, str, str]]:
     yield (
         f"{_REHEARSAL.days} days",
         f"rehearse the emergencies below; compare with this report; next on {rehearsal:%Y-%m-%d}",
-        "bringup selftest --report selftest.md",
+        selftest_command(results.target, "--report selftest.md"),
     )
 
 

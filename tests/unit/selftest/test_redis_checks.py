@@ -1,13 +1,15 @@
 """What the checks of Redis conclude from its answers."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bringup.errors import RedisUnavailable
+from bringup.errors import PermanentError, RedisUnavailable
 from pki.check import Status
 from selftest.checks import redis_connection, refusals
+from selftest.diagnosis import redis_refuses
 from selftest.probe import Answer
 from selftest.target_installation import TargetInstallation
 
@@ -92,3 +94,18 @@ def test_a_plain_text_port_beside_ours_is_found(
     monkeypatch.setattr(target, "redis_client", lambda: FakeRedis(tcp_port=reported))
     monkeypatch.setattr(refusals, "_answers", lambda _target, port: port in answering)
     assert refusals._plaintext_port(target).status is status
+
+
+def test_a_password_that_is_refused_leads_to_the_file_of_the_role_that_was_not_read(
+    target: TargetInstallation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = PermanentError("Redis refused us")
+    assert "set REDIS_PASSWORD and REDIS_USERNAME" in redis_refuses(target, refused).hint
+    Path("redis").mkdir()
+    Path("redis/worker.env").touch()
+    found = redis_refuses(target, refused)
+    assert found.cause.startswith("redis/worker.env was not read")
+    assert found.hint == "BRINGUP_ENV_FILE=.env:redis/worker.env bringup selftest"
+    target.env_files = (Path(".env"), Path("redis/worker.env"))
+    assert "set REDIS_PASSWORD and REDIS_USERNAME" in redis_refuses(target, refused).hint
