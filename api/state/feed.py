@@ -134,7 +134,8 @@ class ChangeFeed:
     def read(self, since: int, limit: int) -> Feed:
         """The changes after number ``since``, ``limit`` of them at most."""
         with self._database.errors(), self._database.connection.pipeline(transaction=True) as pipe:
-            # A transaction: a change between the two would seem to be trimmed, or to be missing.
+            # A transaction: a change between the two would seem to be trimmed, or to be missing. With Redis Sentinel it
+            # also waits for the replicas: a number that a failover takes back would be given to another change.
             pipe.xrange(keys.CHANGES, min=f"({since}-0", count=limit)
             pipe.xrange(keys.CHANGES, count=1)
             pipe.get(keys.CHANGE_NUMBER)

@@ -109,8 +109,9 @@ class Database:
             return cast("bytes | None", self.connection.get(key))
 
     def strings(self, *keys: str) -> list[bytes | None]:
-        """Several strings as they are at one moment; None: not there."""
-        with self.errors(), self.connection.pipeline(transaction=True) as pipe:
+        """Several strings, each as it is now; None: not there."""
+        # No transaction: with Redis Sentinel one waits for the replicas, and lists must be readable without any.
+        with self.errors(), self.connection.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.get(key)
             return cast("list[bytes | None]", pipe.execute())
