@@ -26,7 +26,7 @@ _LONGEST_REPORT = 8192
 # In Lua, for what is too large must not even be sent. HSCAN in small steps: each is held in memory as a whole. Where
 # users.acl is of an older version, which does not permit HSCAN, everything is read.
 # ARGV: most reports, bytes of the longest.
-_READ = """
+_READ = """#!lua flags=no-writes
 local found, seen, cursor = {}, 0, '0'
 repeat
     local page = redis.pcall('HSCAN', KEYS[1], cursor, 'COUNT', 10)

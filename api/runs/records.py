@@ -51,7 +51,13 @@ def read_state(stored: bytes) -> model.RunState:
 
 
 def recorded_state(state: model.DeviceState, entry: model.DeviceState | None, *, unapproved: bool) -> model.DeviceState:
-    """The state on a device's record, or in its entry of the inventory if it has come there since it was seen."""
+    """The state on a device's record, or in its entry of the inventory if it has come there since it was seen.
+
+    Args:
+        state: on its record.
+        entry: its state in the inventory; None: it is not there.
+        unapproved: an operator took the approval of the inventory back.
+    """
     return entry if entry and state is model.DeviceState.DISCOVERED and not unapproved else state
 
 

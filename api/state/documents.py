@@ -20,7 +20,8 @@ _CALLS_AT_ONCE = 10
 # A JSON array: of each record the wanted fields, {} where there is none, null where one of the fields is missing or the
 # key is no hash. HGETALL and not HMGET, which the users of installed servers may not call.
 # ARGV: the keys as a JSON array; the fields as one, each followed by its name in the document.
-_READ = """
+# no-writes: without it Redis refuses the script while its memory is full.
+_READ = """#!lua flags=no-writes
 local wanted, documents = cjson.decode(ARGV[2]), {}
 for number, key in ipairs(cjson.decode(ARGV[1])) do
     local reply, fields, parts = redis.pcall('HGETALL', key), {}, {}
@@ -39,7 +40,7 @@ end
 return '[' .. table.concat(documents, ',') .. ']'
 """
 # In one reply instead of a reply for each member.
-_MEMBERS = "return cjson.encode(redis.call('SMEMBERS', KEYS[1]))"
+_MEMBERS = "#!lua flags=no-writes\nreturn cjson.encode(redis.call('SMEMBERS', KEYS[1]))"
 
 
 def read_documents(

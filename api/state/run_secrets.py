@@ -16,7 +16,7 @@ from bringup import keys, model
 
 # One round trip for both, at each of the thousands of small ranges of a BMC: what belongs to the secret, and the state
 # of its run.
-_FIND = """
+_FIND = """#!lua flags=no-writes
 local run_id = redis.call('HGET', KEYS[1], 'run_id')
 if not run_id then return false end
 local state = redis.call('HGET', ARGV[1] .. run_id, 'state')

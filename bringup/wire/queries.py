@@ -1,5 +1,6 @@
 """What a list may be asked for in the query of its address. Without any of these it is the list of version 0.1."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -14,7 +15,7 @@ DEFAULT_RUNS = 100
 
 
 def _digits(text: str) -> str:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= MOST:
         raise ValueError(f"must be a number from 1 to {MOST}")
     return text
 

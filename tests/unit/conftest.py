@@ -22,7 +22,8 @@ def sealed() -> Iterator[None]:
     """Within, opening a socket or starting a process raises, and nothing waits for the disk.
 
     No test pulls a plug: those on what is on the disk when, look at the calls. Threads that are older than this may go
-    on: in one process with tests/integration there are some of an application that was made there.
+    on, and those that they start: in one process with tests/integration there are some of an application that was made
+    there.
     """
     others = set(threading.enumerate()) - {threading.current_thread()}
 
@@ -32,7 +33,15 @@ def sealed() -> Iterator[None]:
 
         return call
 
+    start_thread = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if threading.current_thread() in others:
+            others.add(thread)
+        start_thread(thread)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
         patch.setattr(socket.socket, "__init__", unless_of_others(socket.socket.__init__, "open a socket"))
         patch.setattr(subprocess.Popen, "__init__", unless_of_others(subprocess.Popen.__init__, "start a process"))
         patch.setattr(os, "fork", lambda: _refuse("start a process"))
