@@ -26,7 +26,10 @@ KEY = "bringup:tests:number"
 PAUSE_S = 0.01
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
+# Mutual TLS always; plain, which does the same with less, in scripts/test-slow.
+@pytest.fixture(
+    scope="module", params=[pytest.param(False, marks=pytest.mark.slow, id="plain"), pytest.param(True, id="tls")]
+)
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
     """One set for the tests of this file; each leaves it whole."""
     with SentinelSet(tmp_path_factory.mktemp("sentinel"), use_tls=request.param) as made:

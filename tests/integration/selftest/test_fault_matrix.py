@@ -74,7 +74,8 @@ def test_a_fault_of_data_users_and_ports_turns_exactly_its_checks(tls_site: Site
     _prove(tls_site, fault, matrix.quick(fault))
 
 
-@pytest.mark.parametrize("fault", matrix.one_of_each(matrix.WITHOUT_TLS), ids=named)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", matrix.WITHOUT_TLS, ids=named)
 def test_the_same_without_tls(plain_site: Site, fault: Fault) -> None:
     _prove(plain_site, fault, matrix.quick(fault))
 
