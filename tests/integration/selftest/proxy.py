@@ -1,5 +1,6 @@
 """A proxy that ends TLS, as people put one in front of a server: it passes on plain bytes, or TLS of its own."""
 
+import select
 import socket
 import ssl
 import warnings
@@ -116,15 +117,31 @@ def _connected(port: int) -> socket.socket:
 
 
 def _join(client: socket.socket, server: socket.socket, rewrite: Rewrite = bytes) -> None:
-    upwards = Thread(target=_copy, args=(client, server, rewrite), daemon=True)
-    upwards.start()
-    _copy(server, client, rewrite)
-    upwards.join(_WAIT_S)
+    """In one thread: OpenSSL does not allow two to use one connection."""
+    target_of = {client: server, server: client}
+    while target_of:
+        buffered = [one for one in target_of if isinstance(one, ssl.SSLSocket) and one.pending()]
+        ready = buffered or select.select([*target_of], [], [], _WAIT_S)[0]
+        if not ready:
+            return
+        for source in ready:
+            data = _received(source)
+            if data:
+                target_of[source].sendall(rewrite(data))
+            elif data is not None:
+                with suppress(OSError):
+                    target_of.pop(source).shutdown(socket.SHUT_WR)
 
 
-def _copy(source: socket.socket, target: socket.socket, rewrite: Rewrite) -> None:
-    with suppress(OSError, ValueError):
-        while data := source.recv(16_384):
-            target.sendall(rewrite(data))
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+def _received(source: socket.socket) -> bytes | None:
+    """What has come; None: nothing for us, such as a session ticket of TLS 1.3; empty: it is over."""
+    source.settimeout(0)
+    try:
+        return source.recv(16_384)
+    except (ssl.SSLWantReadError, BlockingIOError):
+        return None
+    except OSError:
+        return b""
+    finally:
+        with suppress(OSError):
+            source.settimeout(_WAIT_S)

@@ -1,10 +1,12 @@
 """The API as its users meet it: gunicorn in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,14 @@ class ServedApi:
                 env=environ,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes: one that is left would see the next test's empty Redis as a loss."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def await_health(self) -> ApiClient:
         """A client, once the server answers."""
@@ -81,5 +90,4 @@ def start_api(tmp_path: Path, shared_redis: RedisServer, settings: Settings) -> 
 
     yield start
     for served in started:
-        served.process.kill()
-        served.process.wait()
+        served.kill()
