@@ -31,9 +31,6 @@ VARIABLES = {"ENVIRONMENT": "development", "API_WORKERS": "1", "WORKER_CONCURREN
 FLAGS = ("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT")
 Changes = Mapping[str, object]
 
-# Seconds for one connection: more than the default, for several suites share two processors.
-_EACH_S = 5.0
-
 
 @dataclass(frozen=True)
 class Found:
@@ -107,8 +104,7 @@ class Site:
     ) -> Found:
         """The results of the self-test, with these settings and this clock on its side."""
         settings = self.settings.model_copy(update=dict(changes))
-        origins = {"API_TOKEN": str(self.folder / ".env")}
-        target = TargetInstallation(settings, now=now, origins=origins, timeout_s=_EACH_S)
+        target = TargetInstallation(settings, now=now, origins={"API_TOKEN": str(self.folder / ".env")})
         started = time.monotonic()
         try:
             with chdir(self.folder):  # where operators run it: files are named as they lie there
