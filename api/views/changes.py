@@ -1,33 +1,36 @@
 """The feed of changes: what connectors, the console and other followers read instead of asking for everything again."""
 
 import json
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from api.auth import Auth, requires
-from api.http import body, openapi, problems
+from api.http import body, openapi
+from api.runs.states import with_required_jobs
 from api.services import services
 from api.state import feed
 from bringup import log
 from bringup.wire import changes as wire
 from bringup.wire.operator import DeviceView
+from bringup.wire.queries import ChangesQuery
 from bringup.wire.run import Run
 
 bp = Blueprint("changes", __name__)
 # In one response: about 1 MB before compression.
 _MOST = 1000
-_DEFAULT = 500
 # Of the newest: as many as `GET /runs` shows.
 _MOST_RUNS = 10_000
 
 
 @bp.get("/changes")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, wire.FeedPage))
+@openapi.documented((HTTPStatus.OK, wire.FeedPage), query=ChangesQuery)
 def list_changes() -> Response:
     """The changes after the number ``?since=``, at most ``?limit=``. Answers at once, also when there is none."""
-    since, limit = _number("since", 0, at_least=0), min(_number("limit", _DEFAULT, at_least=1), _MOST)
+    query = body.read_query(ChangesQuery)
+    since, limit = int(query.since), min(int(query.limit), _MOST)
     found = services().store.feed.read(since, limit)
     after = found.entries[-1][0] if found.entries else max(since, found.oldest - 1)
     page = wire.FeedPage(changes=tuple(_shown(found)), next=after, oldest=found.oldest, newest=found.newest)
@@ -46,16 +49,23 @@ def snapshot() -> Response:
         wire.FeedSnapshot(
             id=newest,
             site=services().settings.site_name,
-            runs=tuple(run.view() for run in store.runs(store.newest_runs(_MOST_RUNS))),
+            runs=tuple(_runs(store.newest_runs(_MOST_RUNS))),
             devices=tuple(device.view() for device in store.devices()),
         )
     )
 
 
+def _runs(ids: Iterable[str]) -> Iterator[Run]:
+    """As `GET /runs` shows them."""
+    store = services().store
+    is_slot_free = store.boot_slots.is_free()
+    return (with_required_jobs(run, is_slot_free=is_slot_free) for run in store.runs(ids))
+
+
 def _shown(found: feed.Feed) -> list[wire.FeedChange]:
     read = [(number, fields, _fields(number, fields)) for number, fields in found.entries]
     store = services().store
-    runs: dict[str, Run] = {run.run_id: run.view() for run in store.runs({c["run"] for *_, c in read if "run" in c})}
+    runs = {run.run_id: run for run in _runs({change["run"] for *_, change in read if "run" in change})}
     names = {change["device"] for *_, change in read if "device" in change}
     devices: dict[str, DeviceView] = {device.record.name: device.view() for device in store.devices(names)}
     return [
@@ -82,10 +92,3 @@ def _fields(number: int, fields: dict[bytes, bytes]) -> dict[str, str]:
     except (KeyError, ValueError, AttributeError, RecursionError) as error:
         log.get("api").error("a change in the feed cannot be read", number=number, why=type(error).__name__)
         return {}
-
-
-def _number(name: str, default: int, *, at_least: int) -> int:
-    text = request.args.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > wire.NUMBER_DIGITS or int(text) < at_least:
-        raise problems.invalid(f"{name}: must be a number from {at_least} on")
-    return int(text)

@@ -49,7 +49,7 @@ def _as_json(name: str, documents: Iterable[Document]) -> bytes:
 
 def _open_runs(*, leave_out_waiting: bool) -> Sequence[str]:
     store = services().store
-    waiting = set(store.boot_slots.waiting()) if leave_out_waiting else set()
+    waiting = store.boot_slots.waiting() if leave_out_waiting else set()
     return [run_id for run_id in store.open_runs() if run_id not in waiting]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from bringup.model import RUN_ID, DeviceState, RunState
+from bringup.wire.changes import NUMBER_DIGITS
 from bringup.wire.message import Message
 
 # In one reply: the runs of 100 leases a day within RUN_KEEP_DAYS.
@@ -61,3 +62,15 @@ class DeviceQuery(Message):
     state: DeviceState | None = None
     name: _Name | None = None
     maintenance: _Flag | None = None
+
+
+class ChangesQuery(Message):
+    """Which changes to read, oldest first.
+
+    Args:
+        since: those after this number.
+        limit: how many at most; 1,000 are in one reply.
+    """
+
+    since: Annotated[str, Field(pattern=rf"^[0-9]{{1,{NUMBER_DIGITS}}}$")] = "0"
+    limit: Annotated[str, Field(pattern=rf"^0*[1-9][0-9]{{0,{NUMBER_DIGITS - 1}}}$")] = "500"

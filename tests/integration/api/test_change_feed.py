@@ -151,6 +151,14 @@ def test_a_feed_of_a_state_that_was_lost_begins_anew(settings: Settings, api: Ap
     assert ([c["id"] for c in page["changes"]], page["oldest"]) == ([number + 1], number + 1)
 
 
+def test_a_run_in_the_feed_is_as_the_list_shows_it(api: Api) -> None:
+    before = changes(api)["newest"]
+    api.lease(RUN_A)
+    (listed,) = (run for run in api.ok("GET", "/runs")["runs"] if run["run_id"] == RUN_A)
+    assert listed["required_jobs"] == ["boot"]
+    assert changes(api, before)["changes"][0]["run"] == listed
+
+
 def test_an_entry_that_cannot_be_read_does_not_stop_its_followers(settings: Settings, api: Api) -> None:
     api.lease(RUN_A)
     redis = connect_redis(settings, ClientContexts(), name="test")
