@@ -64,7 +64,11 @@ class BootSlots:
 
     def is_free(self) -> bool:
         """Whether a slot is free, whatever the boot group."""
-        return self._database.size(keys.BOOTING_RUNS) < self._limit
+        return self.count_booting() < self._limit
+
+    def count_booting(self) -> int:
+        """How many runs hold a slot."""
+        return self._database.size(keys.BOOTING_RUNS)
 
     def waiting(self) -> set[str]:
         """The ids of the runs that wait. One that an older API host has started is still among those of Redis."""
@@ -105,7 +109,7 @@ class BootSlots:
 
     def _fitting(self, freed: RunRecord) -> Iterator[RunRecord]:
         """The waiting runs that have room once ``freed`` has given its slot back."""
-        free = min(self._limit - self._database.size(keys.BOOTING_RUNS) + 1, _MOST_AT_ONCE)
+        free = min(self._limit - self.count_booting() + 1, _MOST_AT_ONCE)
         room: dict[str, int] = {}
         for run in self._waiting(at_first=free):
             if free <= 0:

@@ -116,10 +116,6 @@ class Reader:
         """The ids of all runs that are not closed."""
         return sorted(self._database.members(keys.OPEN_RUNS))
 
-    def boots_in_progress(self) -> int:
-        """How many runs hold a boot slot."""
-        return self._database.size(keys.BOOTING_RUNS)
-
     def timeline(self, run_id: str) -> list[TimelineEntry]:
         """What happened in a run, oldest first."""
         entries = self._database.stream(keys.events(run_id))

@@ -83,7 +83,7 @@ class _Current(Collector):
         """The metrics as they are now."""
         yield self._ended()
         yield self._open()
-        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boots_in_progress())
+        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boot_slots.count_booting())
         waiting = "Runs that wait for a boot slot."
         yield GaugeMetricFamily("bringup_boots_waiting", waiting, self._store.boot_slots.count_waiting())
         yield from self._devices()
