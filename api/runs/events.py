@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from api.runs import machine_identity, permits
 from api.runs.admission import cleanup_refusal, power_refusal
-from api.runs.records import Change
+from api.runs.records import Change, RunRecord
 from api.runs.states import RunContext, holds_boot_slot, move, waits_for_boot_slot
 from api.runs.timeouts import reason_of
 from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat, TlsFailure
 from bringup.wire.report import Report
-from bringup.wire.run import EventType, MachineIdentity, RunEvent
+from bringup.wire.run import EventType, MachineIdentity, RunEvent, TimelineEntry
 
 # Our media of one machine that are recognised in its BMC: more than the tries of a run, and those of one or two before.
 _MOST_MEDIA = 32
@@ -149,6 +149,13 @@ def _boot_slot_awaited(context: RunContext, why: str) -> Change:
     waited = waits_for_boot_slot(context.run)
     change = context.step("boot_slot_awaited", why, boot_slot="waits", boot_group=context.device.boot_group)
     return replace(change, entry=None) if waited else change
+
+
+def boot_slot_given(waited: RunRecord, freed_by: RunRecord) -> tuple[RunRecord, TimelineEntry]:
+    """A run that waits gets the boot slot that another gives back: the run then, and the line on its timeline."""
+    run = move(waited, "boot_slot_given", freed_by.updated_at, {"boot_slot": "held"})
+    detail = f"the run {freed_by.run_id} has given its boot slot back"
+    return run, TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
 
 
 def _boot_failed(context: RunContext, event: RunEvent) -> Change:

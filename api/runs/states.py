@@ -30,6 +30,7 @@ _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 # A trigger that is not in here, or not from this state, is recorded on the timeline and never applied.
 MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "boot_slot_awaited": {_Q: _Q},
+    "boot_slot_given": {_Q: _Q},
     "boot_started": _all_to(_B, _Q, _B),
     "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
     "wrong_machine": _all_to(RunState.FAILED, _B),

@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+from api.runs import events
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
@@ -88,11 +89,9 @@ class RecordWriter:
             waited: the run as it is on record.
             freed_by: the run that gives its slot back.
         """
-        run = waited.model_copy(update={"boot_slot": "held", "updated_at": freed_by.updated_at})
+        run, entry = events.boot_slot_given(waited, freed_by)
         _write(pipe, keys.run(run.run_id), run, waited)
         self._boot_slots.write(pipe, run)
-        detail = f"the run {freed_by.run_id} has given its boot slot back"
-        entry = TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
         append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
