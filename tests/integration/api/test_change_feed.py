@@ -23,7 +23,7 @@ from tests.integration.api.conftest import RUN_A, RUN_B, Api
 
 
 class Client:
-    """An `ApiClient` without the network, which fails as often as it is told to."""
+    """An `ApiClient` without the network, which fails as often as ``failures`` says."""
 
     def __init__(self, api: Api) -> None:
         self.api = api

@@ -20,7 +20,7 @@ _ROLES_CAUSE = "no role is enforced"
 
 
 def _front(site: Site) -> ssl.SSLContext:
-    """As careful as the API itself: whoever looks at TLS alone sees no difference."""
+    """As careful as the API itself: a client that looks at TLS alone sees no difference."""
     api = site.store.root / "api"
     return server_context(
         api / "api-cert.pem", api / "api-key.pem", ca=site.store.ca_certificate, crl=site.store.ca_crl

@@ -62,7 +62,7 @@ def a_redis_by_both(site: Site) -> Iterator[Changes]:
 
 @contextmanager
 def any_token_will_do(site: Site) -> Iterator[Changes]:
-    """A gateway that logs in to the API by itself, whoever comes."""
+    """A gateway that logs in to the API by itself, for every client."""
     token = site.settings.api_token
     assert token
     right = f"Bearer {token.get_secret_value()}".encode()

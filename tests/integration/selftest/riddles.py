@@ -38,7 +38,7 @@ def the_api_where_redis_is(site: Site) -> Iterator[Changes]:
 
 @contextmanager
 def an_encrypted_key(site: Site) -> Iterator[Changes]:
-    """As `openssl req` makes it unless it is told otherwise."""
+    """As `openssl req` makes it by default."""
     path = site.folder / "encrypted-key.pem"
     key = serialization.load_pem_private_key((site.store.root / "workers/worker-key.pem").read_bytes(), None)
     encryption = serialization.BestAvailableEncryption(_PASSPHRASE.encode())

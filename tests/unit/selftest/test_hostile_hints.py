@@ -1,4 +1,4 @@
-"""A hint is copied into a shell: no name in it may be more than a name, whoever has chosen it."""
+"""A hint is copied into a shell: no name in it may be more than a name."""
 
 import shlex
 from datetime import UTC, datetime
