@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -226,3 +227,48 @@ def test_a_machine_that_may_not_boot_any_more_hands_its_slot_on(
         assert hosts[0].tell(run_of(1), "write_requested").status_code == 409
         assert hosts[0].tell(run_of(1), "boot_failed", reason="aborted").status_code == 202
     assert hosts[0].run(run_of(2))["timeline"][-1]["type"] == "boot_slot_given"
+
+
+def once_after(owner: object, name: str, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+    """Let something happen right after the first call of a method, before its transaction is executed."""
+    original, acted = getattr(owner, name), False
+
+    def call(*arguments: Any) -> Any:
+        nonlocal acted
+        found = original(*arguments)
+        if not acted:
+            acted = True
+            act()
+        return found
+
+    patch.setattr(owner, name, call)
+
+
+def test_a_run_that_begins_to_wait_while_the_slot_is_given_back_does_not_miss_it(
+    settings: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = settings.model_copy(update={"max_concurrent_boots": 1})
+    api, other = make_api(one), make_api(one)
+    for run_id in (RUN_A, RUN_B):
+        api.lease(run_id)
+    api.tell(RUN_A, "boot_started")
+    slots = api.client.application.extensions["bringup"].store.boot_slots
+    once_after(slots, "count_waiting", lambda: other.tell(RUN_B, "boot_started"), monkeypatch)
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert api.run(RUN_B)["timeline"][-1]["type"] == "boot_slot_given"
+
+
+def test_a_run_that_an_older_host_ends_while_it_is_given_the_slot_does_not_keep_it(
+    settings: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = make_api(settings.model_copy(update={"max_concurrent_boots": 1}))
+    for run_id in (RUN_A, RUN_B):
+        api.lease(run_id)
+        api.tell(run_id, "boot_started")
+    store = api.client.application.extensions["bringup"].store
+    # It knows nothing of those that wait: only the record of the run shows that it has ended.
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    once_after(store, "runs", lambda: redis.hset(keys.run(RUN_B), "state", '"aborted"'), monkeypatch)
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert store.boot_slots.count_booting() == 0
+    assert api.run(RUN_B)["timeline"][-1]["type"] == "boot_slot_awaited"
