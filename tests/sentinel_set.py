@@ -234,7 +234,11 @@ class SentinelSet:
         return len(following) >= count and all(self._is_on_disk(port) for _, port in following)
 
     def _is_on_disk(self, port: int) -> bool:
-        state = self.admin(port).info("persistence")
+        """The replica itself is asked for its link: the sentinels may still speak of the one before its restart."""
+        server = self.admin(port)
+        if server.info("replication").get("master_link_status") != "up":
+            return False
+        state = server.info("persistence")
         return bool(state["aof_enabled"]) and not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])
 
     def _is_master_other_than(self, port: int) -> bool:

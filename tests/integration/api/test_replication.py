@@ -36,8 +36,13 @@ def behind(servers: SentinelSet, *ports: int) -> Iterator[None]:
     finally:
         for port in ports:
             servers.resume(port)
-        servers.await_replicas(2)
-        eventually(lambda: len({servers.offset(port) for port in servers.ports}) == 1, 60, "the replicas catch up")
+        caught_up(servers)
+
+
+def caught_up(servers: SentinelSet) -> None:
+    """Wait until every replica has on its disk what the master has."""
+    servers.await_replicas(2)
+    eventually(lambda: len({servers.offset(port) for port in servers.ports}) == 1, 60, "the replicas catch up")
 
 
 def test_a_run_is_opened_only_when_every_replica_has_it_and_a_repeat_is_no_false_success(
@@ -93,6 +98,7 @@ def test_a_failover_that_lost_only_what_was_not_acknowledged_withholds_no_machin
     servers: SentinelSet, api: Api
 ) -> None:
     assert api.lease(RUN_B).status_code == 201
+    caught_up(servers)
     old, replicas = servers.master(), servers.replicas()
     servers.admin(old).config_set("min-replicas-to-write", 0)  # it takes a write that nobody else gets
     for port in replicas:
