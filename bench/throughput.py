@@ -4,7 +4,6 @@ The second number does not depend on what else runs on the machine.
 """
 
 import contextlib
-import os
 import socket
 import ssl
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from bench.processes import cpu_s
 from bringup_cli.demo.stack import Stack
 
 _PATHS = {"health": "/api/v1/health", "runs, from Redis": "/api/v1/runs"}
@@ -52,19 +52,10 @@ def _rates(stack: Stack, path: str, clients: int, seconds: float, *, use_tls: bo
     names = ("api_tls_ca", "api_client_cert", "api_client_key") if use_tls else ()
     files = [str(settings.path_of(name)) for name in names]
     command = [sys.executable, __file__, "client", str(settings.callback_api_port), path, token, str(seconds), *files]
-    before = _cpu_s(stack.pid("api"))
+    before = cpu_s(stack.pid("api"))
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(clients)]
     rate = sum(float(process.communicate()[0]) for process in processes)
-    return rate, rate * seconds / (_cpu_s(stack.pid("api")) - before)
-
-
-def _cpu_s(group: int) -> float:
-    """What the processes of this session have used, in seconds. Source: proc_pid_stat(5)."""
-    stats = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            stats.append(path.read_text().rpartition(")")[2].split())
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats if int(stat[3]) == group) / os.sysconf("SC_CLK_TCK")
+    return rate, rate * seconds / (cpu_s(stack.pid("api")) - before)
 
 
 def client(port: int, path: str, token: str, seconds: float, *files: str) -> float:
