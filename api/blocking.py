@@ -9,8 +9,9 @@ import gevent
 from flask import has_request_context, request
 from gevent import monkey
 
+from bringup.serving.work_slots import SLOT_GIVEN_BACK
+
 _Result = TypeVar("_Result")
-SLOT_GIVEN_BACK = "bringup.slot_given_back"  # in the WSGI environment: see api.server.work_slots
 
 
 def in_a_thread(call: Callable[[], _Result]) -> _Result:

@@ -82,15 +82,17 @@ class ClientContexts:
 
 
 class ServerContexts:
-    """The API's own side. A renewed certificate is in force for the next connection; a broken one never is.
+    """A server's side. A renewed certificate is in force for the next connection; a broken one never is.
 
     Args:
         asks_clients: whether clients are asked for a certificate; BMCs that fetch an image have none.
+        certificate: the settings of the server's certificate begin with this.
     """
 
-    def __init__(self, settings: Settings, *, asks_clients: bool = True) -> None:
+    def __init__(self, settings: Settings, *, asks_clients: bool = True, certificate: str = "api_tls") -> None:
         self._settings = settings
         self._asks_clients = asks_clients
+        self._certificate = certificate
         self._cache = ContextCache()
         self._crl_life: CrlLife | None = None
         self._crl_watch = CrlWatch()
@@ -102,7 +104,8 @@ class ServerContexts:
         Raises:
             SettingsError: the files are unusable, and never were usable.
         """
-        files = tuple(self._settings.path_of(name) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key"))
+        names = ("api_tls_ca", f"{self._certificate}_cert", f"{self._certificate}_key")
+        files = tuple(map(self._settings.path_of, names))
         crl = self._settings.path_of("api_tls_crl")
         self._enforces_crl = self._enforces_crl or crl.exists()
         watched = (*files, crl) if self._enforces_crl else files
@@ -118,8 +121,9 @@ class ServerContexts:
         if crl is not None:
             self._crl_life = _load_crl(context, crl)
         # Machines bear a run token and may come without a certificate; workers and operators may not, which
-        # api.auth sees to. A certificate that is presented must be ours in either case.
-        required = self._settings.api_require_client_cert
+        # api.auth sees to. The console asks people, and has a page for those who have none. A certificate that is
+        # presented must be ours in either case.
+        required = self._settings.api_require_client_cert and self._certificate == "api_tls"
         asked = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         context.verify_mode = asked if self._asks_clients else ssl.CERT_NONE
         return context

@@ -9,7 +9,7 @@ from bringup.settings.rules import Use
 from bringup_cli.context import Context
 
 # Imported when a command runs, not with this module: each service would load the other's libraries.
-_SERVER, _RUNNER = "api.server.server", "workers.runner"
+_SERVER, _RUNNER = "api.server", "workers.runner"
 
 
 @click.command()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from api.server.connections import ClientConnection, ClientConnections
+from bringup.serving.connections import ClientConnection, ClientConnections
 
 Connect = Callable[[str], tuple[ClientConnection, socket.socket]]
 HERE, THERE = "192.0.2.1", "192.0.2.2"

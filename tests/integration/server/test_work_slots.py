@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Semaphore
 from typing import Any
 
-from api.server.connections import ClientConnections
-from api.server.work_slots import WorkSlots
+from bringup.serving.connections import ClientConnections
+from bringup.serving.work_slots import WorkSlots
 
 WAIT_S = 20
 

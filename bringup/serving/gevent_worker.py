@@ -12,8 +12,8 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.server import connections, tls_connections, work_slots
 from bringup.backoff import between
+from bringup.serving import connections, tls_connections, work_slots
 from bringup.settings import Settings
 
 # A connection that waits costs a descriptor and some 50 KiB. 4,096 is forty times what 10 requests a second keep open
@@ -32,7 +32,7 @@ class Worker(GeventWorker):
     that it began with. This asks for the context at each connection, and leaves the clock to `ClientConnections`.
     """
 
-    app: Any  # api.server.server.ApiServer
+    app: Any  # bringup.serving.server.HttpServer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidSignature
 from gunicorn import util
 from gunicorn.sock import ssl_context, ssl_wrap_socket
 
-from api.server.connections import ClientConnection, ClientConnections
 from bringup import errors, log, model, outages
+from bringup.serving.connections import ClientConnection, ClientConnections
 from bringup.settings import Settings
 
 # For the last bytes to arrive before a connection is closed: many round trips. Without it the other side may read a

@@ -1,20 +1,16 @@
-"""Serving the API, and the images, with gunicorn and gevent: no control socket, no debug server."""
+"""One listener of HTTP or HTTPS, with gunicorn and gevent: no control socket, no debug server."""
 
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from api.app import create_app, create_images_app
-from api.auth import opens_everything
-from api.est.trust import CrlWriter
-from bringup import audit, errors, log, operators, tls
+from bringup import errors, tls
 from bringup.settings import Settings
 
 # Seconds in which the workers of a master that was killed notice that, and free the port.
@@ -25,16 +21,32 @@ _GRACEFUL_S = 8
 
 @dataclass(frozen=True)
 class Listener:
-    """One port, what is served there, and whether clients are asked for a certificate."""
+    """One port, and what is served there.
+
+    Args:
+        name: of the service, for its processes and its log.
+        host, port: where it listens.
+        host_setting, port_setting: the variables that set them, for messages.
+        make_app: the application, made in each process.
+        asks_clients: whether clients are asked for a certificate.
+        processes: that serve it.
+        certificate: the settings of its certificate begin with this.
+        started: called with the application in each process, before it serves.
+    """
 
     name: str
-    port_setting: str
+    host: str
     port: int
+    host_setting: str
+    port_setting: str
     make_app: Callable[[Settings], Flask]
     asks_clients: bool = True
+    processes: int = 1
+    certificate: str = "api_tls"
+    started: Callable[[Flask], None] | None = None
 
 
-class ApiServer(BaseApplication):
+class HttpServer(BaseApplication):
     """gunicorn, configured from our settings alone: no configuration file, no environment, no arguments."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
@@ -50,11 +62,8 @@ class ApiServer(BaseApplication):
     def load(self) -> Any:
         """The application, made in each worker process."""
         app = self._listener.make_app(self.settings)
-        if self._listener.name == "api":
-            given = app.extensions["bringup"]
-            Thread(target=given.hosts.keep_comparing, daemon=True).start()
-            if self.settings.api_use_tls:
-                Thread(target=CrlWriter(given.trust, self.settings).keep_current, daemon=True).start()
+        if self._listener.started:
+            self._listener.started(app)
         return app
 
 
@@ -67,50 +76,19 @@ class ServerLog(Logger):
         for logger in (self.error_log, self.access_log):
             logger.handlers.clear()
             logger.propagate = True
-        self.access_log.name = "api.access"
-        self.error_log.name = "api.server.server"
+        service = cfg.proc_name.removeprefix("bringup-")
+        self.access_log.name = f"{service}.access"
+        self.error_log.name = f"{service}.server"
 
 
-def serve(settings: Settings, *, accept_redis: bool = False) -> None:
-    """Serve until SIGTERM.
-
-    Args:
-        accept_redis: a person accepts what Redis holds now: see `api.state.installation`.
-
-    Raises:
-        SettingsError, InventoryError, OperatorsError: before anything listens.
-        AuditError: that a person accepts Redis cannot be recorded.
-    """
-    app = create_app(settings)
-    if accept_redis:
-        installation = app.extensions["bringup"].installation
-        before = installation.status().withheld or "nothing is withheld"
-        with audit.recorded_on_host(settings.audit_path, "redis.accept", "redis", before=before, after="accepted"):
-            installation.accept()
-    if opens_everything(settings, operators.Operators.read(settings.operators_file)):
-        text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
-        log.get("api").warning(text)
-    _listen(settings, Listener("api", "CALLBACK_API_PORT", settings.callback_api_port, create_app))
-
-
-def serve_images(settings: Settings) -> None:
-    """Serve the images alone until SIGTERM, to clients that have no certificate.
-
-    Raises:
-        SettingsError: before anything listens.
-    """
-    create_images_app(settings)
-    listener = Listener("images", "IMAGE_PORT", settings.image_port, create_images_app, asks_clients=False)
-    _listen(settings, listener)
-
-
-def _listen(settings: Settings, listener: Listener) -> None:
-    server = ApiServer(settings, listener)
-    _check_port(settings.callback_api_host, listener)
+def listen(settings: Settings, listener: Listener) -> None:
+    """Serve until SIGTERM. Raises SettingsError before anything listens: the port is taken, a TLS file unusable."""
+    server = HttpServer(settings, listener)
+    _check_port(listener)
     server.run()
 
 
-def _check_port(host: str, listener: Listener) -> None:
+def _check_port(listener: Listener) -> None:
     """Wait for the port: the workers of a master that was killed hold it until they notice.
 
     gunicorn itself would try five times and then only log it.
@@ -119,7 +97,7 @@ def _check_port(host: str, listener: Listener) -> None:
     # A try every half second: a restart must not take seconds longer than the port is busy.
     while True:
         try:
-            _try_port(host, listener)
+            _try_port(listener)
         except errors.SettingsError:
             if time.monotonic() > deadline:
                 raise
@@ -128,33 +106,33 @@ def _check_port(host: str, listener: Listener) -> None:
             return
 
 
-def _try_port(host: str, listener: Listener) -> None:
-    port, setting = listener.port, listener.port_setting
+def _try_port(listener: Listener) -> None:
+    host, port, setting = listener.host, listener.port, listener.port_setting
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            hint = f"set CALLBACK_API_HOST and {setting} to an address of this host that is free"
+            hint = f"set {listener.host_setting} and {setting} to an address of this host that is free"
             raise errors.SettingsError(
                 [f"{setting}: cannot listen on {host}:{port}: {error.strerror}; {hint}"]
             ) from None
 
 
 def _options(settings: Settings, listener: Listener) -> dict[str, object]:
-    host = settings.callback_api_host
+    host = listener.host
     return {
         "bind": f"{f'[{host}]' if ':' in host else host}:{listener.port}",
-        "worker_class": "api.server.gevent_worker.Worker",
-        "workers": settings.api_workers,
+        "worker_class": "bringup.serving.gevent_worker.Worker",
+        "workers": listener.processes,
         "keepalive": settings.api_header_timeout_s,
         "timeout": 60,
         "graceful_timeout": _GRACEFUL_S,
         "control_socket_disable": True,
         "proc_name": f"bringup-{listener.name}",
         "loglevel": settings.log_level.lower(),
-        "logger_class": "api.server.server.ServerLog",
+        "logger_class": "bringup.serving.server.ServerLog",
         "accesslog": "-",
         "access_log_format": "%(h)s %(m)s %(U)s %(s)s %(b)s %(M)sms",
         "forwarded_allow_ips": "",
@@ -170,11 +148,11 @@ def _tls_options(settings: Settings, listener: Listener) -> dict[str, object]:
     """
     if not settings.api_use_tls:
         return {}
-    contexts = tls.ServerContexts(settings, asks_clients=listener.asks_clients)
+    contexts = tls.ServerContexts(settings, asks_clients=listener.asks_clients, certificate=listener.certificate)
     contexts.get()
     return {
-        "certfile": str(settings.path_of("api_tls_cert")),
-        "keyfile": str(settings.path_of("api_tls_key")),
+        "certfile": str(settings.path_of(f"{listener.certificate}_cert")),
+        "keyfile": str(settings.path_of(f"{listener.certificate}_key")),
         "ssl_context": lambda _config, _default: contexts.get(),
         "do_handshake_on_connect": False,  # the worker does it, against the clock
     }

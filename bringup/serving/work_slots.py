@@ -15,13 +15,13 @@ import gevent
 from gunicorn.http.errors import ParseException
 from werkzeug.wsgi import ClosingIterator
 
-from api.blocking import SLOT_GIVEN_BACK
-from api.server.connections import ClientConnection, ClientConnections
 from bringup.backoff import between
+from bringup.serving.connections import ClientConnection, ClientConnections
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+SLOT_GIVEN_BACK = "bringup.slot_given_back"  # in the WSGI environment: see `api.blocking`
 # A body that comes more slowly is cut off: 2 Mbit/s is less than any network that boots machines.
 _LEAST_BYTES_PER_S = 256 * 1024
 # A chunked body announces no length: it has the time of the largest one.

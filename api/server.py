@@ -1,0 +1,77 @@
+"""Serving the API, and the images."""
+
+from functools import partial
+from threading import Thread
+
+from flask import Flask
+
+from api.app import create_app, create_images_app
+from api.auth import opens_everything
+from api.est.trust import CrlWriter
+from bringup import audit, log, operators
+from bringup.serving.server import Listener, listen
+from bringup.settings import Settings
+
+
+def serve(settings: Settings, *, accept_redis: bool = False) -> None:
+    """Serve until SIGTERM.
+
+    Args:
+        accept_redis: a person accepts what Redis holds now: see `api.state.installation`.
+
+    Raises:
+        SettingsError, InventoryError, OperatorsError: before anything listens.
+        AuditError: that a person accepts Redis cannot be recorded.
+    """
+    app = create_app(settings)
+    if accept_redis:
+        installation = app.extensions["bringup"].installation
+        before = installation.status().withheld or "nothing is withheld"
+        with audit.recorded_on_host(settings.audit_path, "redis.accept", "redis", before=before, after="accepted"):
+            installation.accept()
+    if opens_everything(settings, operators.Operators.read(settings.operators_file)):
+        text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
+        log.get("api").warning(text)
+    listen(
+        settings,
+        Listener(
+            "api",
+            settings.callback_api_host,
+            settings.callback_api_port,
+            "CALLBACK_API_HOST",
+            "CALLBACK_API_PORT",
+            create_app,
+            processes=settings.api_workers,
+            started=partial(_start_threads, settings),
+        ),
+    )
+
+
+def serve_images(settings: Settings) -> None:
+    """Serve the images alone until SIGTERM, to clients that have no certificate.
+
+    Raises:
+        SettingsError: before anything listens.
+    """
+    create_images_app(settings)
+    listen(
+        settings,
+        Listener(
+            "images",
+            settings.callback_api_host,
+            settings.image_port,
+            "CALLBACK_API_HOST",
+            "IMAGE_PORT",
+            create_images_app,
+            asks_clients=False,
+            processes=settings.api_workers,
+        ),
+    )
+
+
+def _start_threads(settings: Settings, app: Flask) -> None:
+    """What a process of the API does besides serving."""
+    given = app.extensions["bringup"]
+    Thread(target=given.hosts.keep_comparing, daemon=True).start()
+    if settings.api_use_tls:
+        Thread(target=CrlWriter(given.trust, settings).keep_current, daemon=True).start()

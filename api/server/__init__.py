@@ -1,1 +1,0 @@
-"""gunicorn and its gevent workers: connections, handshakes, time limits."""
