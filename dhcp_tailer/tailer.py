@@ -1,5 +1,6 @@
 """The tailer: records become events, new leases go on the queue, and only then the checkpoint moves on."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from bringup import errors, log, model, outages, tailers, tls
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.queues import Queues
+from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
@@ -58,13 +60,16 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
         metrics = TextfileMetrics(file.with_suffix(".prom"), parser.name, accounting)
         try:
             connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
-            deliver, retry = _delivery(settings, stop, connection)
+            notifier = Notifier.taken_from()
+            deliver, retry = _delivery(settings, stop, connection, notifier)
+            notifier.ready()
             # A pass by a timer is no tailer that runs: it would be reported as silent a minute later.
             heartbeat = None if once else _heartbeat(settings, stop, connection)
             tailer = Tailer(
                 *(follower, parser, deliver, saver, retry, watcher, stop, accounting, filters, metrics, heartbeat),
                 first_pass,
                 doubt=lambda: recognise.warn(settings.dhcp_path, parser.name, accounting.others),
+                alive=notifier.beat,
             )
             tailer.run(once=once)
             if once and accounting.others and not accounting.leases:
@@ -83,7 +88,9 @@ def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> TailerHea
     return TailerHeartbeat(send, source=settings.dhcp_source, path=str(settings.dhcp_path), stop=stop)
 
 
-def _delivery(settings: Settings, stop: Stop, connection: "Redis") -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
+def _delivery(
+    settings: Settings, stop: Stop, connection: "Redis", notifier: Notifier
+) -> tuple[Callable[[model.LeaseEvent], bool], Retry]:
     """The function that puts a lease on the queue, and the retry that waits until that is possible.
 
     Redis is asked at once: a wrong password must not wait for the first lease.
@@ -102,7 +109,11 @@ def _delivery(settings: Settings, stop: Stop, connection: "Redis") -> tuple[Call
                 raise errors.NotReplicated("a failover has lost the lease; it is delivered again")
             return is_new
 
-    retry = Retry(stop, probe, outages.Outages("tail"))
+    def wait(seconds: float) -> None:
+        notifier.beat()  # an outage of Redis, however long, is no reason to restart the tailer
+        time.sleep(seconds)
+
+    retry = Retry(stop, probe, outages.Outages("tail"), sleep=wait)
     retry.call_with_retry(probe)
     return deliver, retry
 
@@ -125,6 +136,7 @@ class Tailer:
         heartbeat: reports to Redis.
         first_pass: which leases are stale; over once the end of the file is reached.
         doubt: called once when many records have given no lease.
+        alive: called in each round of the loop.
     """
 
     follower: Follower
@@ -140,6 +152,7 @@ class Tailer:
     heartbeat: TailerHeartbeat | None = None
     first_pass: FirstPass = field(default_factory=FirstPass)
     doubt: Callable[[], None] = lambda: None
+    alive: Callable[[], None] = lambda: None
 
     def run(self, *, once: bool = False) -> None:
         """Work until asked to stop; with ``once``, until the end of the file.
@@ -151,6 +164,7 @@ class Tailer:
         """
         try:
             while not self.stop.requested:
+                self.alive()
                 if not self._work_on_a_batch() and self._nothing_more(once=once):
                     break
             self.saver.save(self.follower.position, last=True)

@@ -13,6 +13,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.model import JobKind
 from bringup.outages import Outages, Service
+from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from workers import in_flight, job, job_context, jobs, reaper
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
@@ -33,6 +34,11 @@ _DELAYED_EVERY_S = 0.5
 _IN_FLIGHT_EVERY_S = 1.0
 _MISSING_EVERY_S = 5.0
 _EXPIRED_EVERY_S = 60.0
+# Seconds between two looks at whether the loops go round; the start of a service waits for the first.
+_LOOK_EVERY_S = 0.5
+# Seconds without a round of a loop after which the process is stuck, and the service manager restarts it. Each step is
+# bounded by the timeouts of Redis and of the API's calls, which are far below.
+_STUCK_AFTER_S = 300.0
 # Of WORKER_CONCURRENCY, by queue. Boots wait on BMCs for minutes; a lease or a deadline is one request to the API.
 _SHARE = {JobKind.BOOT: 0.5, JobKind.FINISH: 0.25, JobKind.DISCOVER: 0.125, JobKind.EXPIRE: 0.125}
 
@@ -84,6 +90,9 @@ class Runner:
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()
+        self._notifier = Notifier.taken_from()
+        self._reached_redis = Event()
+        self._came_round_at: dict[str, float] = {}  # each loop: when its last step ended, by the monotonic clock
         self._outages = Outages("workers")
         self._errors = LoopErrors()
 
@@ -105,12 +114,22 @@ class Runner:
         beats = Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         beats.start()
         log.get("workers").info("working", threads=len(threads), process=self._process)
-        self._stopping.wait()
+        self._supervise()
         log.get("workers").info("stopping: jobs in flight are finished first")
         _join(threads, _JOBS_STOP_WITHIN_S)
         self._jobs_ended.set()
         _join([*loops, beats], _LOOPS_STOP_WITHIN_S)
         log.get("workers").info("stopped")
+
+    def _supervise(self) -> None:
+        """Until `stop`: report to the service manager once Redis is reached, and as long as every loop goes round."""
+        while not self._stopping.wait(_LOOK_EVERY_S):
+            if self._reached_redis.is_set():
+                self._notifier.ready()
+            oldest = min(self._came_round_at.values(), default=time.monotonic())
+            if time.monotonic() - oldest < _STUCK_AFTER_S:
+                self._notifier.beat()
+        self._notifier.stopping()
 
     def _check_redis(self) -> None:
         """A wrong password is reported at once; a Redis that is away is waited for."""
@@ -132,12 +151,15 @@ class Runner:
         """Take ``step`` again and again; an error is logged and waited out, and never ends the thread."""
         while not self._stopping.is_set():
             done = self._try(what, step, services)
+            if every_s:
+                self._came_round_at[what] = time.monotonic()
             self._stopping.wait(every_s if done else backoff.between(*_RETRY_S))
 
     def _keep_beating(self) -> None:
         """Mark the jobs in flight until the last has ended; never late, or they would be requeued."""
         while not self._jobs_ended.is_set():
             self._try("heartbeat", self._beat, (Service.REDIS, Service.REDIS_WRITES))
+            self._came_round_at["heartbeat"] = time.monotonic()
             self._jobs_ended.wait(in_flight.BEAT_EVERY_S)
 
     def _try(self, what: str, step: Callable[[], object], services: tuple[Service, ...]) -> bool:
@@ -174,6 +196,7 @@ class Runner:
         in_flight.beat(self._connection, executions)
         # With no job in flight nothing is written: this shows when Redis takes writes again.
         check_writes(self._connection)
+        self._reached_redis.set()
 
     def _enqueue_due(self) -> None:
         in_flight.enqueue_due(self._connection, self._queues)

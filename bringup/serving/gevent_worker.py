@@ -59,8 +59,10 @@ class Worker(GeventWorker):
         # Above the limit: `ClientConnections` closes the oldest connection; a full pool would not accept the newest.
         pool = Pool(_most_connections() + self.cfg.backlog)
         servers = [self._listening(listener, pool) for listener in self.sockets]
+        self.app.notifier.ready()
         while self.alive:
             self.notify()
+            self.app.notifier.beat()
             self._clients.close_overdue()
             if self._tls:
                 self._tls.close_refused()

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from bringup import errors, tls
+from bringup.service_manager import Notifier
 from bringup.settings import Settings
 
 # Seconds in which the workers of a master that was killed notice that, and free the port.
@@ -52,6 +53,8 @@ class HttpServer(BaseApplication):
     def __init__(self, settings: Settings, listener: Listener) -> None:
         self.settings = settings
         self._listener = listener
+        # Before gunicorn looks for it: its master would report that it serves while no worker does.
+        self.notifier = Notifier.taken_from()
         super().__init__()
 
     def load_config(self) -> None:
