@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
+from api.runs.device_changes import NOT_IN_INVENTORY, approval_refusal
 from api.runs.records import Change, Job, KnownDevice, RunRecord
 from bringup import bmc_address, inventory, model
 from bringup.settings import Settings
@@ -32,6 +33,10 @@ _UNPROVEN = (
     "bmc_verify = false, so another machine could answer at the BMC's address: give the machine a serial or uuid in "
     "DEVICES_FILE (or its bmc_ca or bmc_fingerprint), which is compared before anything is written"
 )
+_REPEATED = frozenset(
+    {model.RunState.FAILED, model.RunState.TIMED_OUT, model.RunState.ABORTED, model.RunState.DEGRADED}
+)
+_REPEATABLE = frozenset({model.DeviceState.FAILED, model.DeviceState.APPROVED})
 # Everything by which a worker reaches the BMC and knows the machine: what is missing here could be redirected by an
 # edit of the inventory, or by a write to Redis, in the middle of a run.
 FIELDS = (
@@ -62,6 +67,30 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[model.Decision, str]]:
         yield model.Decision.AUDIT_ONLY, _UNPROVEN
     if device.state is not model.DeviceState.APPROVED:
         yield model.Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
+
+
+def start_refusal(device: KnownDevice) -> str | None:
+    """Why a person cannot start a run of ``device`` now; None: they can."""
+    if device.entry is None:
+        return NOT_IN_INVENTORY
+    return next((reason for _, reason in obstacles(device)), None)
+
+
+def repeat_refusal(run: RunRecord, device: KnownDevice) -> str | None:
+    """Why a person cannot repeat ``run`` with its ``device`` now; None: they can."""
+    if not run.state.ended:
+        return f"the run has not ended: it is {run.state}"
+    if run.state not in _REPEATED:
+        return f"the run is {run.state}; only one that did not pass is repeated"
+    if device.state not in _REPEATABLE:
+        # The machine was validated, put in service or withheld since: to expose it again takes a command of its own.
+        return f"the machine is {device.state} by now"
+    return approval_refusal(device) or start_refusal(approved(device))
+
+
+def approved(device: KnownDevice) -> KnownDevice:
+    """The device as it is after its approval."""
+    return device.with_record(state=model.DeviceState.APPROVED, unapproved=False)
 
 
 def explain(device: KnownDevice, settings: Settings) -> Explanation:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import cast
 
+from rq.job import Job
 from rq.utils import utcparse
 
 from api.state.redis import Database
@@ -72,6 +73,13 @@ class JobQueues:
         """All jobs in quarantine, oldest first."""
         with self._database.errors():
             return self._quarantine.jobs()
+
+    def enqueued(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of the jobs that exist outside of the quarantine: none of them can be put back."""
+        with self._database.errors(), self._database.connection.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.exists(Job.key_for(job_id))
+            return {job_id for job_id, is_there in zip(job_ids, pipe.execute(), strict=True) if is_there}
 
     def requeue(self, job_id: str) -> QuarantineEntry | None:
         """Put a job back on its queue; None when it is not in quarantine.

@@ -1,6 +1,8 @@
 """What operators read of one run or device, and what they change."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, Response
@@ -8,10 +10,10 @@ from flask import Blueprint, Response
 from api import audit
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import admission, events, states
+from api.runs import admission, device_changes, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
-from bringup.model import Decision, DeviceState, run_id_of
+from bringup.model import DeviceState, run_id_of
 from bringup.wire import operator as wire
 from bringup.wire.report import Report
 from bringup.wire.run import Run, RunDecision, RunDetail
@@ -100,12 +102,13 @@ def change_device(name: str) -> Response:
     with audit.recorded(action, f"device/{name}", wanted.maintenance or "") as record:
 
         def change(device: KnownDevice) -> tuple[KnownDevice, wire.DeviceEvent]:
-            changed = _changed(device, wanted)
-            record.states(_shown(device), _shown(changed))
+            if why_not := device_changes.refusal(device, wanted):
+                raise problems.conflict(why_not)
+            changed = device_changes.changed(device, wanted)
+            before, after = device_changes.shown(device), device_changes.shown(changed)
+            record.states(before, after)
             who = record.principal
-            event = wire.DeviceEvent(
-                at=now, by=who.name, address=who.address, what=action, before=_shown(device), after=_shown(changed)
-            )
+            event = wire.DeviceEvent(at=now, by=who.name, address=who.address, what=action, before=before, after=after)
             return changed, event
 
         changed = services().store.change_device(name, change)
@@ -127,33 +130,6 @@ def _what(wanted: wire.DeviceChange) -> str:
     return "forget-identity" if wanted.forget_identity else "no-change"
 
 
-def _shown(device: KnownDevice) -> str:
-    """The state of a device as the records of changes show it."""
-    return f"{device.state} (maintenance: {device.maintenance})" if device.maintenance else str(device.state)
-
-
-def _changed(device: KnownDevice, wanted: wire.DeviceChange) -> KnownDevice:
-    if wanted.maintenance is not None:
-        device = device.with_record(maintenance=wanted.maintenance or None)
-    if wanted.forget_identity:
-        device = device.with_record(identity=None)
-    if wanted.state is None:
-        return device
-    # Only approval exposes a machine; every other state protects it, and is always allowed.
-    if wanted.state is DeviceState.APPROVED:
-        _refuse_to_expose(device)
-    return device.with_record(state=wanted.state, unapproved=wanted.state is DeviceState.DISCOVERED)
-
-
-def _refuse_to_expose(device: KnownDevice) -> None:
-    if device.record.active_run:
-        raise problems.conflict(f"run {device.record.active_run} has not ended; abort it first")
-    if device.entry is None:
-        raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
-    if device.entry.state is DeviceState.ACTIVE:
-        raise problems.conflict("the machine is active in the inventory; change DEVICES_FILE first")
-
-
 @bp.post("/devices/<name>/runs")
 @requires(Auth.OPERATOR)
 @openapi.documented((HTTPStatus.ACCEPTED, RunDecision), body=wire.StartRequest, refusals=_UNKNOWN_OR_CONFLICT)
@@ -161,30 +137,61 @@ def start_run(name: str) -> Response:
     """Start a run of an approved device without waiting for a lease."""
     why = body.read(wire.StartRequest).reason
     with audit.recorded("run.start", f"device/{name}", why) as record:
-        run = _started(name, why)
+        run = _started(_known_device(name), why, admission.start_refusal, lambda device: device)
         record.states(f"no run {run.run_id}", f"run {run.run_id} {run.state}")
-    decision = RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
-    return body.respond(decision, HTTPStatus.ACCEPTED)
+    return body.respond(_decision(run, why), HTTPStatus.ACCEPTED)
 
 
-def _started(name: str, why: str) -> RunRecord:
-    device = _known_device(name)
+@bp.post("/runs/<run_id>/repeat")
+@requires(Auth.OPERATOR)
+@openapi.documented((HTTPStatus.ACCEPTED, RunDecision), body=wire.RepeatRequest, refusals=_UNKNOWN_OR_CONFLICT)
+def repeat_run(run_id: str) -> Response:
+    """Approve the device of a run that did not pass, and start another run of it, in one step."""
+    why = body.read(wire.RepeatRequest).reason
+    with audit.recorded("run.repeat", f"run/{run_id}", why) as record:
+        known = services().store.run(run_id)
+        if known is None:
+            raise problems.unknown_run()
+        device = _known_device(known.device)
+        run = _started(device, f"{why}: {run_id}", partial(admission.repeat_refusal, known), admission.approved)
+        record.states(f"run {run_id} {known.state}", f"run {run.run_id} {run.state}")
+    return body.respond(_decision(run, why), HTTPStatus.ACCEPTED)
+
+
+def _decision(run: RunRecord, why: str) -> RunDecision:
+    return RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=why)
+
+
+def _started(
+    device: KnownDevice,
+    why: str,
+    refusal: Callable[[KnownDevice], str | None],
+    prepared: Callable[[KnownDevice], KnownDevice],
+) -> RunRecord:
+    """The run that was started now, or was by the same call in the same second.
+
+    Args:
+        device: as it was before the transaction.
+        why: on the timeline.
+        refusal: why it must not be started.
+        prepared: the device as the run begins with it.
+    """
     if device.entry is None:
-        raise problems.conflict("the machine is not in the inventory; add it to DEVICES_FILE, which approves it")
+        raise problems.conflict(device_changes.NOT_IN_INVENTORY)
     run_id = run_id_of(device.entry.macs[0], services().store.now())
-    outcome = services().store.open_run(run_id, name, lambda run, dev: _start(run_id, why, run, dev))
+
+    def start(known: RunRecord | None, current: KnownDevice) -> Change | RunRecord:
+        if known is not None and known.closed_at is not None:
+            raise problems.conflict("a run of this very second was closed already; try again")
+        if known is not None:
+            return known
+        if why_not := refusal(current):
+            raise problems.conflict(why_not)
+        now = services().store.now()
+        return audit.signed(_sealed(admission.started_by_operator(run_id, prepared(current), why, now)))
+
+    outcome = services().store.open_run(run_id, device.record.name, start)
     return outcome.run if isinstance(outcome, Change) else outcome
-
-
-def _start(run_id: str, why: str, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
-    if known is not None and known.closed_at is not None:
-        raise problems.conflict("a run of this very second was closed already; try again")
-    if known is not None:
-        return known
-    decision, reason = admission.decide(device)
-    if decision is not Decision.START:
-        raise problems.conflict(reason)
-    return audit.signed(_sealed(admission.started_by_operator(run_id, device, why, services().store.now())))
 
 
 def _sealed(change: Change) -> Change:

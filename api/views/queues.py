@@ -16,6 +16,9 @@ from bringup.wire.operator import JobRequest, QuarantinedJob, QueueList
 bp = Blueprint("queues", __name__)
 # In one response: a poisoned queue may have filled the quarantine. The counts are of all.
 _MOST_JOBS = 1000
+# Why a job cannot be put back.
+ALREADY_QUEUED = "a job with this id was enqueued anew; discard the one in quarantine"
+NO_QUEUE = "its entry in the quarantine cannot be read: its queue is not known; discard it"
 
 
 @bp.get("/queues")
@@ -61,11 +64,9 @@ def _move(job_id: str, move: Callable[[str], QuarantineEntry | None]) -> Quarant
     try:
         job = move(job_id)
     except AlreadyQueued:
-        raise problems.conflict("a job with this id was enqueued anew; discard the one in quarantine") from None
+        raise problems.conflict(ALREADY_QUEUED) from None
     except QueueUnknown:
-        raise problems.conflict(
-            "its entry in the quarantine cannot be read: its queue is not known; discard it"
-        ) from None
+        raise problems.conflict(NO_QUEUE) from None
     if job is None:
         raise problems.unknown_job(job_id)
     return job

@@ -21,17 +21,25 @@ class StartRequest(Message):
     reason: DeviceText = "started by the operator"
 
 
+class RepeatRequest(Message):
+    """Starts another run of the device of a run that did not pass."""
+
+    reason: DeviceText = "repeated by the operator"
+
+
 class DeviceChange(Message):
     """What an operator may change of a device; what is left out stays.
 
     Args:
         maintenance: "" ends it.
+        expected_state: the change is refused when the device is in another state by now; None: it may be in any.
         forget_identity: what the BMC showed at the first contact is forgotten; the next contact is the first again.
     """
 
     state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE, DeviceState.DISCOVERED] | None = None
     maintenance: DeviceText | None = None
     forget_identity: bool = False
+    expected_state: DeviceState | None = None
 
 
 class DeviceView(Message):

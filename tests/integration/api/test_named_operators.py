@@ -27,6 +27,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("POST", "/devices/b/runs", {"reason": "x"}),
     ("POST", "/queues/requeue", {"job_id": "j"}),
     ("POST", "/queues/discard", {"job_id": "j"}),
+    ("POST", f"/runs/{RUN_A}/repeat", {"reason": "x"}),
 ]
 
 

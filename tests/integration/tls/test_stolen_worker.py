@@ -171,6 +171,7 @@ class Answer(Enum):
 ROUTES = {
     ("GET", "/.well-known/est/cacerts"): Answer.SERVED,
     ("POST", "/.well-known/est/simplereenroll"): Answer.NOTHING,  # renews the certificate that is shown, no other
+    ("POST", "/api/v1/actions/preview"): Answer.SERVED,
     ("GET", "/api/v1/changes"): Answer.SERVED,
     ("GET", "/api/v1/changes/snapshot"): Answer.SERVED,
     ("GET", "/api/v1/crl"): Answer.SERVED,
@@ -203,6 +204,7 @@ ROUTES = {
     ("GET", "/api/v1/runs/<run_id>/report"): Answer.SERVED,
     ("POST", "/api/v1/runs/<run_id>/report"): Answer.REFUSED,
     ("POST", "/api/v1/runs/<run_id>/tls-failure"): Answer.REFUSED,  # without a proof of the run's token
+    ("POST", "/api/v1/runs/<run_id>/repeat"): Answer.REFUSED,
     ("POST", "/api/v1/runs/<run_id>/trouble"): Answer.REFUSED,
     ("PUT", "/api/v1/trust"): Answer.REFUSED,
 }
@@ -214,6 +216,8 @@ BODIES = {
     "events": {"type": "finished", "owner": "w"},
     "heartbeat": {"boot_id": "b", "uptime_s": 1},
     "media": {"owner": "w"},
+    "preview": {"action": "start", "targets": ["a"]},
+    "repeat": {"reason": "x"},
     "report": REPORT,
     "requeue": {"job_id": "j"},
     "runs": {"reason": "x"},
