@@ -104,7 +104,7 @@ SERVERS: dict[str, Callable[[int], str]] = {
 }
 
 
-def records(source: str, leases: int) -> Iterator[bytes]:
-    """What the server of ``source`` writes for so many leases."""
+def records(source: str, leases: int, first: int = 0) -> Iterator[bytes]:
+    """What the server of ``source`` writes for so many leases, from the one with the number ``first`` on."""
     write = SERVERS[source]
-    return (write(number).encode() for number in range(leases))
+    return (write(number).encode() for number in range(first, first + leases))

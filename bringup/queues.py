@@ -4,14 +4,16 @@ Jobs are JSON, never pickle: a client that can write to Redis must not be able t
 function by its dotted path, which `workers.job` looks up in an allow-list and never imports.
 """
 
+import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from rq import Queue
-from rq.exceptions import DuplicateJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from bringup import keys
 from bringup.model import JobKind, LeaseEvent
 
 if TYPE_CHECKING:
@@ -36,6 +38,53 @@ RESULT_KEPT_S = 600
 FAILURE_KEPT_S = 7 * 24 * 3600
 # Above every bound that a job has by itself (a BMC's tries, tasks and waits), so that only one that hangs meets it.
 JOB_TIMEOUT_S = 3600
+# Puts leases on their queue whose jobs are not there yet. One script: between a look and a write of its own, another
+# tailer could add the same lease. The queue is written first: were it of another type, no job would be left without a
+# place on it. Where nothing is new the barrier is written, so that there is what the replicas confirm. HGET may be
+# forbidden, by a users.acl of an older version: then a lease that is there is a duplicate.
+# KEYS: the queue, rq's set of queues, the barrier, the job of each lease. ARGV: how many arguments all jobs share,
+# these, and then for each lease job id, record, description and data.
+_ADD_LEASES = """
+local shared = tonumber(ARGV[1])
+local fields, found, ids, new, seen = {unpack(ARGV, 2, shared + 1)}, {}, {}, {}, {}
+for i = 4, #KEYS do
+    local at = shared + 2 + 4 * (i - 4)
+    if seen[KEYS[i]] then
+        found[i - 3] = 0
+    elseif redis.call('EXISTS', KEYS[i]) == 1 then
+        local is_ours = ARGV[at + 1] ~= '' and redis.pcall('HGET', KEYS[i], 'record') == ARGV[at + 1]
+        found[i - 3] = is_ours and 1 or 0
+    else
+        found[i - 3], ids[#ids + 1], new[#new + 1] = 1, ARGV[at], {KEYS[i], at}
+    end
+    seen[KEYS[i]] = true
+end
+if #new == 0 then
+    redis.call('SET', KEYS[3], 1)
+    return found
+end
+redis.call('RPUSH', KEYS[1], unpack(ids))
+redis.call('SADD', KEYS[2], KEYS[1])
+for _, job in ipairs(new) do
+    local at = job[2]
+    fields[shared + 1], fields[shared + 2] = 'record', ARGV[at + 1]
+    fields[shared + 3], fields[shared + 4] = 'description', ARGV[at + 2]
+    fields[shared + 5], fields[shared + 6] = 'data', ARGV[at + 3]
+    redis.call('HSET', job[1], unpack(fields))
+end
+return found
+"""
+
+
+class LeaseRecord(NamedTuple):
+    """A lease, and the record of a DHCP server that it was read from.
+
+    Args:
+        record: names the record, the same whenever it is read again, and no other; empty: not known.
+    """
+
+    event: LeaseEvent
+    record: str = ""
 
 
 def job_id_of(kind: JobKind, run_id: str) -> str:
@@ -56,26 +105,27 @@ class Queues:
 
     def add_lease(self, event: LeaseEvent) -> bool:
         """Put a lease on its queue, once. False: it was there already."""
-        queue = self._queues[JobKind.DISCOVER]
-        job = self._job(JobKind.DISCOVER, event.run_id, {"lease": event.model_dump(mode="json", exclude_none=True)})
-        try:
-            queue.enqueue_job(job, unique=True)
-        except DuplicateJobError:
-            return False
-        return True
+        return self.add_leases([LeaseRecord(event)])[0]
 
-    def has_lease(self, event: LeaseEvent) -> bool:
-        """Whether the lease's job is there; on a `ReplicatedRedis`, at the replicas, too."""
-        key = Job.key_for(event.run_id)
+    def add_leases(self, leases: Sequence[LeaseRecord]) -> list[bool]:
+        """Put leases on their queue, each once, in one transaction. False: it was there already.
 
-        # A transaction, though it only reads: on a `ReplicatedRedis` only a transaction waits for the replicas.
-        def look(pipe: "Pipeline") -> bool:
-            is_there = bool(pipe.exists(key))
-            pipe.multi()
-            return is_there
-
-        transaction: Any = self._connection.transaction
-        return bool(transaction(look, key, value_from_callable=True))
+        One that was put there for the same record is new: the reply was lost, or its reader was killed meanwhile.
+        """
+        queue, now = self._queues[JobKind.DISCOVER], datetime.now(UTC)
+        job = self._job(JobKind.DISCOVER, leases[0].event.run_id, {})
+        job.origin, job.created_at, job.enqueued_at = queue.name, now, now
+        own = [argument for lease in leases for argument in _own_fields(job, lease)]
+        fields = {**job.to_dict(), "status": JobStatus.QUEUED.value}
+        shared = [
+            part for name, value in fields.items() if name not in {"data", "description"} for part in (name, value)
+        ]
+        jobs = [Job.key_for(lease.event.run_id) for lease in leases]
+        places = [queue.key, Queue.redis_queues_keys, keys.BARRIER, *jobs]
+        # A transaction, though a script is one already: a `ReplicatedRedis` waits for its replicas only after one.
+        pipe = self._connection.pipeline(transaction=True)
+        pipe.eval(_ADD_LEASES, len(places), *places, len(shared), *shared, *own)
+        return [bool(new) for new in cast("list[int]", pipe.execute()[0])]
 
     def add(
         self, kind: JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
@@ -115,6 +165,13 @@ class Queues:
             failure_ttl=FAILURE_KEPT_S,
             description=f"{kind.value} {run_id}",
         )
+
+
+def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, str, str, bytes]:
+    """Id, record, description and data of a lease's job. ``job`` serves all of them: making one takes longest."""
+    run_id = lease.event.run_id
+    job.kwargs = {"lease": lease.event.model_dump(mode="json", exclude_none=True)}
+    return run_id, lease.record, f"{JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
 
 
 def open_queue(name: str, connection: "Redis") -> Queue:

@@ -42,7 +42,7 @@ DEFAULT_USER = "user default off resetpass ~* &* +@all"
 ROLES: Mapping[str, RedisRole] = {
     "tailer": RedisRole(
         ("~rq:job:*", "~rq:queue:leases", "~rq:queues", f"~{keys.BARRIER}", f"~{keys.TAILERS}"),
-        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait sadd exists hset expire rpush get set del",
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait sadd exists hset hget expire rpush get set del",
     ),
     "worker": RedisRole(
         ("~rq:*", "~bringup:executions:*", "~bringup:unreadable:*"),

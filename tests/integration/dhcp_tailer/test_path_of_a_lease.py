@@ -37,7 +37,7 @@ class Entered:
         code = frame.f_code
         if event == "call" and code is Tailer.run.__code__:
             self._counting = True
-        elif event == "return" and code is Queues.add_lease.__code__:
+        elif event == "return" and code is Queues.add_leases.__code__:
             self._note(frame)
             self._counting = False
         elif event == "call" and self._counting:

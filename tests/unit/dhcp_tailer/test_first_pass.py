@@ -1,5 +1,6 @@
 """The first reading of a file: old leases are stale, the last record counts, and a kill before the first checkpoint."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from bringup.model import LeaseEvent
 from bringup.outages import Outages
+from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
 from dhcp_tailer.checkpoint import Saver, checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass
@@ -48,13 +50,13 @@ class World:
         )
         left, deliveries = looks, 0
 
-        def deliver(event: LeaseEvent) -> bool:
+        def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
             nonlocal deliveries
             deliveries += 1
             if deliveries == kill_at:
                 raise Killed
-            new = event.run_id not in self.runs
-            self.runs += [event.run_id] if new else []
+            new = [lease.event.run_id not in self.runs for lease in leases]
+            self.runs += [lease.event.run_id for lease, is_new in zip(leases, new, strict=True) if is_new]
             return new
 
         class Looks:
@@ -112,7 +114,10 @@ def test_with_a_checkpoint_everything_after_it_counts_however_long_the_tailer_wa
     assert world.start().counts[Outcome.QUEUED] == 3
 
 
-def test_a_kill_during_the_first_reading_makes_no_old_lease_a_new_one(world: World) -> None:
+def test_a_kill_during_the_first_reading_makes_no_old_lease_a_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dhcp_tailer.tailer.MOST_LEASES", 1)
     world.append(FRESH + OLD + line(6, NOW - HOUR) + ENDED)
     world.start(kill_at=2)
     world.now += timedelta(days=2)  # the fresh one is two days old by then, and still to be queued

@@ -50,8 +50,9 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
         metrics = TextfileMetrics(file.with_suffix(".prom"), source, accounting)
         seen: set[str] = set()
 
-        def deliver(event: Any) -> bool:
-            return event.run_id not in seen and not seen.add(event.run_id)  # type: ignore[func-returns-value]
+        def deliver(leases: Any) -> list[bool]:
+            ids = [lease.event.run_id for lease in leases]
+            return [run_id not in seen and not seen.add(run_id) for run_id in ids]  # type: ignore[func-returns-value]
 
         Tailer(
             follower,

@@ -1,7 +1,7 @@
 """The loop, with Redis and time played."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bringup.errors import PermanentError, RedisUnavailable
-from bringup.model import LeaseEvent
 from bringup.outages import STEADY_S, Outages
+from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
 from dhcp_tailer.checkpoint import Saver, read_checkpoint
 from dhcp_tailer.filters import Filters
@@ -43,10 +43,13 @@ class Redis:
             self.away -= 1
             raise self.refusal
 
-    def deliver(self, event: LeaseEvent) -> bool:
+    def deliver(self, leases: Sequence[LeaseRecord]) -> list[bool]:
         self.probe()
-        new = event.run_id not in self.runs
-        self.runs += [event.run_id] if new else []
+        return [self.add(lease.event.run_id) for lease in leases]
+
+    def add(self, run_id: str) -> bool:
+        new = run_id not in self.runs
+        self.runs += [run_id] if new else []
         return new
 
 
@@ -98,6 +101,12 @@ class World:
     def offset(self) -> int:
         kept = read_checkpoint(self.checkpoint)
         return kept.position.offset if kept else 0
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lease is delivered by itself."""
+    monkeypatch.setattr("dhcp_tailer.tailer.MOST_LEASES", 1)
 
 
 @pytest.fixture
@@ -194,14 +203,15 @@ def test_asked_to_stop_while_redis_is_away_it_stops_and_the_lease_comes_later(lo
     assert len(again.redis.runs) == 2
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_a_stop_is_heard_between_two_records_and_the_checkpoint_is_exact(log_file: Path, world: Any) -> None:
     log_file.write_bytes(ack(1) + ack(2) + ack(3))
     redis = Redis()
     w = world(redis=redis)
 
-    def deliver(event: LeaseEvent) -> bool:
+    def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
         w.stop.request()
-        return redis.deliver(event)
+        return redis.deliver(leases)
 
     object.__setattr__(w.tail, "deliver", deliver)
     w.tail.run()
@@ -211,6 +221,27 @@ def test_a_stop_is_heard_between_two_records_and_the_checkpoint_is_exact(log_fil
     assert w.redis.runs + again.redis.runs == [f"02-00-00-00-00-0{n}-1795427108" for n in (1, 2, 3)]
 
 
+def test_a_backlog_is_delivered_in_batches_and_a_stop_is_heard_between_them(log_file: Path, world: Any) -> None:
+    log_file.write_bytes(b"".join(map(ack, range(1000))))
+    sizes: list[int] = []
+    w = world()
+
+    def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
+        sizes.append(len(leases))
+        if len(sizes) == 2:
+            w.stop.request()
+        return w.redis.deliver(leases)  # type: ignore[no-any-return]
+
+    object.__setattr__(w.tail, "deliver", deliver)
+    w.tail.run()
+    assert sizes == [200, 200]
+    assert w.offset == len(b"".join(map(ack, range(400))))
+    again = world(redis=w.redis)
+    again.tail.run()
+    assert len(again.redis.runs) == len(set(again.redis.runs)) == 1000
+
+
+@pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize("killed_at", range(1, 12))
 def test_killed_at_any_delivery_nothing_is_lost_and_nothing_doubled(log_file: Path, world: Any, killed_at: int) -> None:
     """A kill runs no handler: what is on disk stays as it was."""
@@ -221,10 +252,10 @@ def test_killed_at_any_delivery_nothing_is_lost_and_nothing_doubled(log_file: Pa
     redis = Redis()
     deliveries = 0
 
-    def deliver(event: LeaseEvent) -> bool:
+    def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
         nonlocal deliveries
         deliveries += 1
-        new = redis.deliver(event)
+        new = redis.deliver(leases)
         if deliveries == killed_at:
             raise Killed
         return new
@@ -243,16 +274,17 @@ def test_killed_at_any_delivery_nothing_is_lost_and_nothing_doubled(log_file: Pa
     assert len(redis.runs) == 12
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_the_checkpoint_never_runs_ahead_of_redis(log_file: Path, world: Any) -> None:
     log_file.write_bytes(text := b"".join(map(ack, range(1200))))
     redis = Redis()
     w = world(redis=redis)
     seen: list[tuple[int, int]] = []
 
-    def deliver(event: LeaseEvent) -> bool:
+    def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
         w.now += 0.01
         seen.append((w.offset, len(w.redis.runs)))
-        return redis.deliver(event)
+        return redis.deliver(leases)
 
     object.__setattr__(w.tail, "deliver", deliver)
     w.tail.run()
