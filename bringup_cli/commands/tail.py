@@ -11,7 +11,7 @@ from bringup import model
 from bringup.settings.rules import Use
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_model, print_table
-from dhcp_tailer import accounting, filters, recognise, retry, show, sources, tailer
+from dhcp_tailer import accounting, filters, recognise, retry, service, show, sources
 
 
 @click.command()
@@ -56,7 +56,7 @@ def tail(
         _status(context, output)
     else:
         with retry.stop_on_signals() as stop:
-            tailer.run(context.settings_for(Use.REDIS, Use.LEASES), stop, from_end=not from_start, once=once)
+            service.run(context.settings_for(Use.REDIS, Use.LEASES), stop, from_end=not from_start, once=once)
 
 
 def _dry_run(context: Context, file: Path, source: str | None, output: Output, *, explain: bool) -> None:

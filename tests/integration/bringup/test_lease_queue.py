@@ -51,10 +51,10 @@ def test_a_job_has_the_fields_that_rq_gives_it_and_names_its_record(redis: "Redi
     kwargs = {"lease": event.model_dump(mode="json", exclude_none=True)}
     queue.enqueue_job(queues._job(JobKind.DISCOVER, event.run_id, kwargs), unique=True)
     of_rq = redis.hgetall(f"rq:job:{event.run_id}")
-    assert ours.pop(b"record") == b"a:7"  # type: ignore[union-attr]
+    assert ours.pop(b"record") == b"a:7"
     times = {b"created_at", b"enqueued_at"}
-    assert ours.keys() == of_rq.keys()  # type: ignore[union-attr]
-    assert {name for name in of_rq if ours[name] != of_rq[name]} <= times  # type: ignore[union-attr,index]
+    assert ours.keys() == of_rq.keys()
+    assert {name for name in of_rq if ours[name] != of_rq[name]} <= times
     assert redis.smembers("rq:queues") == {b"rq:queue:leases"}
 
 

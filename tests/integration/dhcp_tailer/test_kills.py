@@ -12,8 +12,8 @@ import pytest
 
 from bringup.settings import Settings
 from dhcp_tailer.retry import Stop
+from dhcp_tailer.service import run
 from dhcp_tailer.show import status_of
-from dhcp_tailer.tailer import run
 from tests.conftest import MakeSettings
 
 START_S = 1795427108

@@ -9,7 +9,8 @@ from bringup.model import JobKind
 from bringup.queues import Queues
 from bringup.tls import ClientContexts
 from dhcp_tailer.retry import Stop
-from dhcp_tailer.tailer import Tailer, run
+from dhcp_tailer.service import run
+from dhcp_tailer.tailer import Tailer
 from tests.conftest import MakeSettings, RedisServer
 
 PROJECT = Path(__file__).parents[3]
