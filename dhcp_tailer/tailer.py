@@ -67,9 +67,9 @@ class Tailer:
         """
         try:
             while not self.stop.requested:
-                self.alive()
                 if not self._work_on_a_batch() and self._nothing_more(once=once):
                     break
+                self.alive()
             self.saver.save(self.follower.position, last=True)
         finally:
             self.accounting.log_sums(now=True)
