@@ -1,15 +1,47 @@
-"""Logging: structlog over the standard library, as lines for people or JSON for machines."""
+"""Logging: structlog over the standard library, as lines for people or JSON for machines.
+
+structlog takes longer to import than most commands run, and most commands log nothing: so it is imported with the first
+line. How a line is made: `bringup.log_lines`.
+"""
 
 import logging
 import sys
 from contextlib import AbstractContextManager
-from typing import Literal, TextIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-import structlog
-
-from bringup.text import printable, without_image_secret
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 LogFormat = Literal["console", "json"]
+
+
+class _LateHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream, and sets structlog up for it before the first line."""
+
+    def __init__(self, level: str, log_format: LogFormat, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._level = level
+        self._log_format = log_format
+        self._is_ready = False
+
+    def prepare(self) -> None:
+        """Set structlog up, once."""
+        if self._is_ready:
+            return
+        # Without the lock, which `handle` holds too, another thread would write a line before it has its format.
+        self.acquire()
+        try:
+            if not self._is_ready:
+                self.setFormatter(_lines().configure(self._level, self._log_format, is_terminal=self.stream.isatty()))
+                self._is_ready = True
+        finally:
+            self.release()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As `logging.Handler`."""
+        self.prepare()
+        return super().format(record)
 
 
 def configure(level: str = "INFO", log_format: LogFormat = "console", stream: TextIO | None = None) -> None:
@@ -20,65 +52,31 @@ def configure(level: str = "INFO", log_format: LogFormat = "console", stream: Te
         log_format: ``console`` for people, ``json`` for one object a line.
         stream: default is standard error, so that standard output stays free for results.
     """
-    stream = stream or sys.stderr
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _shown_safely,
-    ]
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(log_format, stream),
-            ],
-        )
-    )
+    handler = _LateHandler(level, log_format, stream or sys.stderr)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
     # Our own lines report the same: rq writes four lines a job, urllib3 a warning for a retry that succeeds.
     for chatty in ("rq", "rq.worker", "rq.job", "urllib3"):
         logging.getLogger(chatty).setLevel(max(logging.ERROR, root.level))
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        cache_logger_on_first_use=False,
-    )
+    if "structlog" in sys.modules:  # nothing is gained by waiting
+        handler.prepare()
 
 
-def _renderers(log_format: LogFormat, stream: TextIO) -> list[structlog.typing.Processor]:
-    if log_format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    # The default prints the local variables of every frame, and some of them are secrets.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, exception_formatter=plain)]
-
-
-def _shown_safely(
-    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    """A device or a client of the API chooses texts that are logged: it must not be able to forge a line.
-
-    The secret in an image's address is struck out here, for all alike: gunicorn logs paths, sushy logs bodies.
-    """
-    return {
-        name: printable(without_image_secret(value)) if isinstance(value, str) else value
-        for name, value in event.items()
-    }
-
-
-def get(name: str) -> structlog.stdlib.BoundLogger:
+def get(name: str) -> "BoundLogger":
     """The logger of a module; nothing is written before `configure`."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LateHandler):
+            handler.prepare()
+    logger: BoundLogger = _lines().get(name)
     return logger
 
 
 def bound(**context: str) -> AbstractContextManager[None]:
     """A ``with`` block in which every line of this thread carries ``context`` (run_id, job_id)."""
-    return structlog.contextvars.bound_contextvars(**context)
+    block: AbstractContextManager[None] = _lines().bound(**context)
+    return block
+
+
+def _lines() -> Any:
+    return import_module("bringup.log_lines")

@@ -1,4 +1,4 @@
-"""What all commands share: the settings, the client of the API, and what their exit status means."""
+"""What all commands share: the settings and the client of the API."""
 
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -10,9 +10,6 @@ from bringup.settings import Loaded, Settings, load, rules
 
 if TYPE_CHECKING:
     from bringup.connections.api_client import ApiClient
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 
 class Context:
@@ -64,14 +61,19 @@ class Context:
 
 def _warn(loaded: Loaded, uses: frozenset[rules.Use]) -> None:
     """Warn at every start where ALLOW_INSECURE_PRODUCTION allows what production forbids, and of idle switches."""
-    settings, logger = loaded.settings, log.get("bringup")
+    settings = loaded.settings
     if settings.environment == "production":
         for problem in (*rules.insecurities(settings, uses), *loaded.exposed):
-            logger.warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem=problem)
+            _log_warning("INSECURE, by ALLOW_INSECURE_PRODUCTION=true", problem)
     else:
         for problem in (*rules.exposed_keys(settings, uses), *loaded.exposed):
-            logger.warning("other users can read a secret: an error with ENVIRONMENT=production", problem=problem)
+            _log_warning("other users can read a secret: an error with ENVIRONMENT=production", problem)
     for exception in rules.image_exceptions(settings):
-        logger.warning("a verdict can be made without its machine", problem=exception)
+        _log_warning("a verdict can be made without its machine", exception)
     for idle in rules.idle_switches(settings):
-        logger.warning("a switch has no effect", problem=idle)
+        _log_warning("a switch has no effect", idle)
+
+
+def _log_warning(text: str, problem: str) -> None:
+    """The logger is made with the first line: to import it takes longer than most commands run."""
+    log.get("bringup").warning(text, problem=problem)

@@ -2,72 +2,48 @@
 
 import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
-from pydantic import ValidationError
 
-from bringup import __version__, errors
-from bringup_cli.context import EXIT_FAILED, EXIT_USAGE, Context
+from bringup import __version__
+from bringup_cli.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, of_error
+from bringup_cli.lazy_group import LazyGroup, Place
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
-# Where each command is: module, and its name there. A command imports what it needs, and nothing for the others:
-# Flask, sushy and rq together take longer to import than most commands take to run.
+# Where each command is. A command imports what it needs, and nothing for the others: Flask, sushy and rq together take
+# longer to import than most commands take to run.
 COMMANDS = {
-    "api": ("bringup_cli.commands.services", "api"),
-    "audit": ("bringup_cli.commands.operators", "audit"),
-    "bmc": ("bringup_cli.commands.bmc", "bmc"),
-    "config": ("bringup_cli.commands.settings", "config"),
-    "demo": ("bringup_cli.commands.demo", "demo"),
-    "device": ("bringup_cli.commands.devices", "device"),
-    "devices": ("bringup_cli.commands.devices", "devices"),
-    "explain": ("bringup_cli.commands.devices", "explain"),
-    "images": ("bringup_cli.commands.services", "images"),
-    "init": ("bringup_cli.commands.settings", "init"),
-    "inventory": ("bringup_cli.commands.settings", "inventory"),
-    "operator": ("bringup_cli.commands.operators", "operator"),
-    "pki": ("bringup_cli.commands.pki", "pki"),
-    "queues": ("bringup_cli.commands.runs", "queues"),
-    "redis-conf": ("bringup_cli.commands.redis_conf", "redis_conf"),
-    "run": ("bringup_cli.commands.runs", "run"),
-    "runs": ("bringup_cli.commands.runs", "runs"),
-    "selftest": ("bringup_cli.commands.selftest", "selftest"),
-    "site": ("bringup_cli.commands.site", "site"),
-    "simulate": ("bringup_cli.commands.simulate", "simulate"),
-    "tail": ("bringup_cli.commands.tail", "tail"),
-    "work": ("bringup_cli.commands.services", "work"),
+    "api": Place("services", "api", "Serve the callback API."),
+    "audit": Place("operators", "audit", "Read and prove the audit log of this host."),
+    "bmc": Place("bmc", "bmc", "Examine a machine's BMC; nothing is changed."),
+    "config": Place("settings", "config", "Show the effective settings and where each came from."),
+    "demo": Place("demo", "demo", "Show the whole chain at work with SIMULATED machines."),
+    "device": Place("devices", "device", "Show, approve, start, maintain or learn machines."),
+    "devices": Place("devices", "devices", "List the machines that are known, and their state."),
+    "explain": Place("devices", "explain", "Show whether a machine would be powered now, and why not."),
+    "images": Place("services", "images", "Serve the validation images to BMCs."),
+    "init": Place("settings", "init", "Write a .env with new secrets; never overwrite one."),
+    "inventory": Place("settings", "inventory", "Look at the inventory, the file DEVICES_FILE."),
+    "operator": Place("operators", "operator", "Name the people who may use the API."),
+    "pki": Place("pki", "pki", "Certificates for mutual TLS."),
+    "queues": Place("runs", "queues", "Show the queues, and the jobs in quarantine."),
+    "redis-conf": Place(
+        "redis_conf", "redis_conf", "Write redis.conf, its ACL file and a password file for each role."
+    ),
+    "run": Place("runs", "run", "Show one run, or end it."),
+    "runs": Place("runs", "runs", "List runs, newest first."),
+    "selftest": Place("selftest", "selftest", "Prove what is really in force between us, Redis and the API."),
+    "simulate": Place("simulate", "simulate", "Play the SIMULATED machines of DEVICES_FILE."),
+    "site": Place("site", "site", "Hosts of a site: enroll, join, see all, cut one off."),
+    "tail": Place("tail", "tail", "Follow the DHCP server's file, and put every new lease on the queue."),
+    "work": Place("services", "work", "Do the jobs on the queues."),
 }
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command when it is called, and not before.
-
-    Args:
-        commands_at: module and attribute of each command, by its name on the command line.
-    """
-
-    def __init__(self, *args: Any, commands_at: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._commands_at = commands_at
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands; nothing is imported."""
-        return sorted({*super().list_commands(ctx), *self._commands_at})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now; None when there is none of this name."""
-        place = self._commands_at.get(cmd_name)
-        if place is None:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(place[0]), place[1])
-        return command
-
-
-@click.group(cls=_LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bringup")
 @click.option(
     "--env-file",
@@ -78,7 +54,8 @@ class _LazyGroup(click.Group):
 @click.pass_context
 def cli(context: click.Context, env_file: tuple[Path, ...]) -> None:
     """Turn a DHCP lease into a validated server."""
-    context.obj = Context(env_file)
+    # Imported here: `bringup --version` and the help need no settings.
+    context.obj = import_module("bringup_cli.context").Context(env_file)
 
 
 def main() -> None:
@@ -100,24 +77,14 @@ def run(arguments: Sequence[str]) -> NoReturn:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USAGE)
-    except (errors.BringupError, ValidationError, OSError) as error:
-        click.echo(f"bringup: {_in_words(error)}", err=True)
-        sys.exit(
-            EXIT_USAGE
-            if isinstance(error, errors.SettingsError | errors.InventoryError | ValidationError)
-            else EXIT_FAILED
-        )
+    except Exception as error:
+        known = of_error(error)
+        if known is None:
+            raise
+        click.echo(f"bringup: {known[1]}", err=True)
+        sys.exit(known[0])
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _in_words(error: errors.BringupError | ValidationError | OSError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if isinstance(error, OSError):
-        return f"{error.filename or 'the output'}: {error.strerror or error}"
-    return str(error)

@@ -12,7 +12,8 @@ from bringup.text import printable
 from bringup.wire import operator, report
 from bringup.wire.message import Message
 from bringup.wire.run import RunDecision, RunDetail, RunList
-from bringup_cli.context import EXIT_FAILED, Context
+from bringup_cli.context import Context
+from bringup_cli.exit_status import EXIT_FAILED
 from bringup_cli.learn.learned import learn
 from bringup_cli.learn.proposal import Proposal, ProposedValue, propose
 from bringup_cli.output import Output, output_option, print_json, print_line, print_model, print_table

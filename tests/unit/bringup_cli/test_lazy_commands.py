@@ -2,6 +2,7 @@
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bringup_cli.root import COMMANDS, cli
 
@@ -15,3 +16,10 @@ def test_every_command_is_where_the_table_has_it(name: str) -> None:
 
 def test_an_unknown_command_is_none_of_ours() -> None:
     assert cli.get_command(click.Context(cli), "no-such-command") is None
+
+
+def test_the_list_of_commands_has_a_line_of_help_for_each() -> None:
+    listed = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:")[2]
+    names = [line.split()[0] for line in listed.splitlines() if line[:3].strip()]
+    assert names == sorted(COMMANDS)
+    assert all(place.help in " ".join(listed.split()) for place in COMMANDS.values())
