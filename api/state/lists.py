@@ -5,7 +5,8 @@ is read as `Reader` reads it: tolerantly, and validated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from datetime import datetime
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 from api.runs import states
@@ -41,13 +42,29 @@ class RunPage(NamedTuple):
     Args:
         limit: how many at most.
         after: the run before the first; None: from the newest.
-        state, device: only of these; None: all.
+        state, device, reason: only of these; None: all.
+        since: only those that began then or later; None: all.
     """
 
     limit: int
     after: str | None = None
     state: str | None = None
     device: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether runs are read that are not listed."""
+        return self.state is not None or self.reason is not None
+
+    def takes(self, run: Document) -> bool:
+        """Whether the run is listed."""
+        return self.state in {None, run["state"]} and self.reason in {None, run["reason"]}
+
+    def reaches(self, run: Document) -> bool:
+        """Whether the run, or one that began before it, may be listed."""
+        return self.since is None or _is_since(run["created_at"], self.since)
 
 
 class DevicePage(NamedTuple):
@@ -58,6 +75,7 @@ class DevicePage(NamedTuple):
         after: the name before the first.
         name: a part of it.
         state, in_maintenance: only of these; None: all.
+        since: only those that were seen then or later; None: all.
     """
 
     limit: int | None = None
@@ -65,13 +83,18 @@ class DevicePage(NamedTuple):
     name: str = ""
     state: str | None = None
     in_maintenance: bool | None = None
+    since: datetime | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether devices are read that are not listed."""
+        return bool(self.state) or self.in_maintenance is not None or self.since is not None
 
     def takes(self, device: Document) -> bool:
         """Whether the device is listed."""
-        return self.state in {None, device["state"]} and self.in_maintenance in {
-            None,
-            device["maintenance"] is not None,
-        }
+        is_wanted = self.state in {None, device["state"]}
+        is_wanted &= self.in_maintenance in {None, device["maintenance"] is not None}
+        return is_wanted and (self.since is None or _is_since(device["last_seen_at"], self.since))
 
 
 class Lists:
@@ -109,13 +132,13 @@ class Lists:
     def newest_runs(self, page: RunPage, *, is_slot_free: bool) -> Iterator[Document]:
         """A page of the list, newest first."""
         found = (run for ids in self._run_ids(page) for run in self.runs(ids, is_slot_free=is_slot_free))
-        return islice((run for run in found if page.state in {None, run["state"]}), page.limit)
+        # By the time at which they began, newest first: so the first one that is too old ends the search.
+        return islice(filter(page.takes, takewhile(page.reaches, found)), page.limit)
 
     def devices(self, page: DevicePage) -> Iterator[Document]:
         """A page of the list, by name."""
         names = self._device_names(page)
-        is_filtered = page.state or page.in_maintenance is not None
-        step = _STEP if is_filtered else min(page.limit or _STEP, _STEP)
+        step = _STEP if page.is_filtered else min(page.limit or _STEP, _STEP)
         withheld, inventory = self._reader.withheld(), self._reader.inventory()
         pages = (names[start : start + step] for start in range(0, len(names), step))
         found = (device for some in pages for device in self._devices(some, inventory, withheld))
@@ -172,10 +195,18 @@ class Lists:
     def _run_ids(self, page: RunPage) -> Iterable[list[str]]:
         index = keys.device_runs(page.device) if page.device else keys.RUNS
         start = self._database.position_after(index, page.after) if page.after else 0
-        step = _STEP if page.state else min(page.limit, _STEP)
+        step = _STEP if page.is_filtered else min(page.limit, _STEP)
         while start is not None and (ids := self._database.newest(index, step, start)):
             yield ids
             start += step
+
+
+def _is_since(time: str | None, since: datetime) -> bool:
+    """A time that cannot be read hides nothing."""
+    try:
+        return time is not None and datetime.fromisoformat(time) >= since
+    except (TypeError, ValueError):
+        return True
 
 
 def _is_plain_run(run: Document) -> bool:

@@ -16,6 +16,7 @@ from bringup.wire.queries import DeviceQuery, RunQuery
 from bringup.wire.run import RunList
 
 bp = Blueprint("lists", __name__)
+_FILTERS = frozenset({"after", "state", "device", "reason", "since"})
 
 
 @bp.get("/runs")
@@ -28,10 +29,10 @@ def list_runs() -> Response:
     none.
     """
     query, store = body.read_query(RunQuery), services().store
-    if query.open == "true" and {"after", "state", "device"} & query.model_fields_set:
-        raise problems.invalid("open=true lists all open runs; it takes no after, state or device")
+    if query.open == "true" and _FILTERS & query.model_fields_set:
+        raise problems.invalid(f"open=true lists all open runs; it takes none of {', '.join(sorted(_FILTERS))}")
     is_slot_free = store.boot_slots.is_free()
-    page = RunPage(int(query.limit), query.after, query.state, query.device)
+    page = RunPage(int(query.limit), query.after, query.state, query.device, query.reason, query.since)
 
     def runs() -> bytes:
         if query.open == "false":
@@ -65,5 +66,6 @@ def list_devices() -> Response:
         name=query.name or "",
         state=query.state,
         in_maintenance=query.maintenance and query.maintenance == "true",
+        since=query.since,
     )
     return body.respond_unless_known(lists.version_of_devices(), lambda: _as_json("devices", lists.devices(page)))

@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from bringup.model import RUN_ID, DeviceState, RunState
+from bringup.model import RUN_ID, DeviceState, FailureReason, RunState
 from bringup.wire.changes import NUMBER_DIGITS
 from bringup.wire.message import Message
 
@@ -35,7 +35,8 @@ class RunQuery(Message):
         after: the last run of the page before.
         open: those that are not closed, all of them.
         waiting: of these, false leaves out those that only wait for a boot slot.
-        state, device: only the runs in this state, of this device.
+        state, reason, device: only the runs in this state, that ended with this reason, of this device.
+        since: only the runs that began at this time or later.
     """
 
     limit: _Limit = str(DEFAULT_RUNS)
@@ -43,7 +44,9 @@ class RunQuery(Message):
     open: _Flag = "false"
     waiting: _Flag = "true"
     state: RunState | None = None
+    reason: FailureReason | None = None
     device: _Name | None = None
+    since: AwareDatetime | None = None
 
 
 class DeviceQuery(Message):
@@ -55,6 +58,7 @@ class DeviceQuery(Message):
         state: only the devices in this state.
         name: only those whose name contains this text.
         maintenance: only those that are, or are not, in maintenance.
+        since: only those that were seen at this time or later.
     """
 
     limit: _Limit | None = None
@@ -62,6 +66,7 @@ class DeviceQuery(Message):
     state: DeviceState | None = None
     name: _Name | None = None
     maintenance: _Flag | None = None
+    since: AwareDatetime | None = None
 
 
 class ChangesQuery(Message):

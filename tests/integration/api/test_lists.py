@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,12 +138,33 @@ def test_filters_leave_out_what_is_not_asked_for(api: Api) -> None:
     assert ids(api, "?device=b&state=passed") == []
 
 
+def test_runs_are_listed_by_the_reason_why_they_ended(api: Api) -> None:
+    several(api)
+    api.ok("POST", f"/runs/{RUN_B}/abort", {})
+    assert ids(api, "?reason=aborted") == [RUN_B]
+    assert ids(api, "?reason=aborted&state=failed") == ids(api, "?reason=no_boot") == []
+
+
+def test_runs_and_devices_are_listed_from_a_time_on(api: Api) -> None:
+    several(api)
+    times = [datetime.fromisoformat(run["created_at"]) for run in api.ok("GET", "/runs")["runs"]]
+    for since in (*times, times[-1] - timedelta(days=1)):
+        found = ids(api, f"?since={since:%Y-%m-%dT%H:%M:%S.%fZ}")
+        assert len(found) == sum(time >= since for time in times)
+    assert ids(api, "?since=2999-01-01T00:00:00Z") == names(api, "?since=2999-01-01T00:00:00Z") == []
+    assert set(names(api, "?since=2020-01-01T00:00:00Z")) == {"a", "b", STRANGER.rpartition("-")[0]}
+
+
 @pytest.mark.parametrize(
     "query",
     [
         *(f"/devices?{q}" for q in ("limit=0", "limit=-1", "limit=10001", "limit=1_0", "limit=%D9%A3", "limit=")),
         *(f"/devices?{q}" for q in ("state=broken", "maintenance=yes", "stat=active", "name=", "limit=1&limit=2")),
         *(f"/runs?{q}" for q in ("limit=0", "limit=1e3", "after=x", "state=broken", "open=1", "opne=true")),
+        *(
+            f"/runs?{q}"
+            for q in ("reason=broken", "since=yesterday", "since=2026-11-29T10:00:00", "open=true&reason=aborted")
+        ),
         *(f"/runs?{q}" for q in ("open=true&state=passed", f"open=true&after={RUN_A}", "open=true&device=a")),
     ],
 )
