@@ -27,6 +27,14 @@ def _is_alive(record: Mapping[bytes, bytes], since: datetime, in_flight: Set[byt
     return idle or record.get(b"current_job") in in_flight
 
 
+def _time(text: object) -> datetime | None:
+    """What any client of Redis may have written to a job."""
+    try:
+        return utcparse(text.decode()) if isinstance(text, bytes) else None
+    except ValueError:
+        return None
+
+
 class JobQueues:
     """Counts jobs, and moves those in quarantine.
 
@@ -44,10 +52,11 @@ class JobQueues:
         quarantined = Counter(job.queue for job in quarantine)
         with self._database.errors():
             found = self._queues.counts()
-            workers = {counts["name"]: self._workers(counts["name"]) for counts in found}
+            names = [counts["name"] for counts in found]
+            workers, oldest_s = {name: self._workers(name) for name in names}, self._oldest_s(names)
         return [
-            QueueView(**counts, quarantined=quarantined[counts["name"]], workers=workers[counts["name"]])
-            for counts in found
+            QueueView(**counts, quarantined=quarantined[name], workers=workers[name], oldest_s=oldest_s[name])
+            for name, counts in zip(names, found, strict=True)
         ]
 
     def tailers(self) -> list[TailerView]:
@@ -68,6 +77,23 @@ class JobQueues:
                 pipe.hgetall(worker.decode())
             records = cast("list[dict[bytes, bytes]]", pipe.execute())
         return sum(_is_alive(record, since, in_flight) for record in records)
+
+    def _oldest_s(self, queues: Sequence[str]) -> dict[str, float | None]:
+        """For how many seconds the first job of each queue waits; None: there is none, or it does not name a time."""
+        redis = self._database.connection
+        with redis.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.lrange(keys.rq_queue(queue), 0, 0)
+            # A key of another type is one that a client of Redis has written: it must not hide all queues.
+            for ids in pipe.execute(raise_on_error=False):
+                first = ids[0].decode(errors="replace") if isinstance(ids, list) and ids else ""
+                pipe.hget(Job.key_for(first), "enqueued_at")
+            since = map(_time, pipe.execute(raise_on_error=False))
+        now = redis_now(redis)
+        # By the clock of the host that enqueued it, which may be ahead of Redis's.
+        return {
+            queue: max(0.0, (now - at).total_seconds()) if at else None for queue, at in zip(queues, since, strict=True)
+        }
 
     def quarantined(self) -> list[QuarantineEntry]:
         """All jobs in quarantine, oldest first."""

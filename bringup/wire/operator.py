@@ -103,7 +103,12 @@ class JobRequest(Message):
 
 
 class QueueView(Message):
-    """How many jobs of a queue are in each state."""
+    """How many jobs of a queue are in each state.
+
+    Args:
+        workers: threads that serve it; None: the API is of a version that does not count them.
+        oldest_s: seconds for which the first job in the queue waits; None: there is none.
+    """
 
     name: str
     queued: int
@@ -111,7 +116,8 @@ class QueueView(Message):
     scheduled: int
     failed: int
     quarantined: int = 0
-    workers: int | None = None  # threads that serve it; None: the API is of a version that does not count them
+    workers: int | None = None
+    oldest_s: float | None = None
 
 
 class QuarantinedJob(Message):
