@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-_COOPERATIVE = {"api", "images"}
+COOPERATIVE = {"api", "images"}
 # The options of `bringup` itself that take a value: the word behind one names no command.
 _WITH_VALUE = {"--env-file"}
 
@@ -18,7 +18,7 @@ def restart_cooperative(arguments: Sequence[str]) -> None:
     Args:
         arguments: those of the command line.
     """
-    if command_in(arguments) not in _COOPERATIVE:
+    if command_in(arguments) not in COOPERATIVE:
         return
     monkey = sys.modules.get("gevent.monkey")  # loaded where it has patched this process
     if monkey is None or not monkey.is_module_patched("socket"):

@@ -3,6 +3,7 @@
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from bringup_cli import root
 from bringup_cli.demo.stack import Stack, StackError
+from tests import preloaded
 
 
 def command(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -61,6 +63,17 @@ def _logging_restored() -> Iterator[None]:
 
 class QuickStack(Stack):
     """A stack whose commands run in this process; its services are processes of their own, as ever."""
+
+    def _spawn(self, name: str, command: list[str], role: str = "") -> None:
+        """A service of bringup begins with its libraries loaded; any other program as ever."""
+        program, arguments = command[:3], command[3:]
+        if program != [sys.executable, "-m", "bringup"]:
+            super()._spawn(name, command, role)
+            return
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = preloaded.start(
+                arguments, cwd=self.folder, env=self.environment(role), log=log.fileno(), start_new_session=True
+            )
 
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
         """See `Stack.command`."""

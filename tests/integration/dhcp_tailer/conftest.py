@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from bringup.model import JobKind
 from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
+from tests import preloaded
 from tests.conftest import PASSWORD, MakeSettings, RedisServer
 
 
@@ -42,10 +42,9 @@ class Tailer:
         return Path(self.environ["STATE_DIR"])
 
     def start(self, *options: str, **environ: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "bringup", "tail", *options]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                command, cwd=self.path.parent, env={**self.environ, **environ}, stderr=log, stdout=log
+            process = preloaded.start(
+                ["tail", *options], cwd=self.path.parent, env={**self.environ, **environ}, log=log.fileno()
             )
         self._processes.append(process)
         return process

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 
 import requests
 
 from bringup.audit import read
 from bringup_cli.demo.stack import free_port
+from tests import preloaded
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B
 from tests.integration.redis_state.filled import Filled
 from tests.integration.workers.site import eventually
@@ -106,9 +105,7 @@ def test_a_second_host_sees_what_the_first_has_noticed(filled: Filled) -> None:
         "STATE_DIR": str(folder / "state-of-another-host"),
     }
     with (folder / "second.log").open("ab") as log:
-        second = subprocess.Popen(
-            [sys.executable, "-m", "bringup", "api"], cwd=folder, env=environ, stdout=log, stderr=log
-        )
+        second = preloaded.start(["api"], cwd=folder, env=environ, log=log.fileno())
     try:
         url = f"http://127.0.0.1:{port}/api/v1/ready"
         eventually(lambda: answers(url), 60, "the second host serves")

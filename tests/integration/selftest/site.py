@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager
@@ -23,6 +22,7 @@ from selftest.checks import CATALOG
 from selftest.probe import Endpoint, Reached, insecure_context
 from selftest.runner import run
 from selftest.target_installation import TargetInstallation
+from tests import preloaded
 from tests.administrator import ADMINISTRATOR, add_administrator
 from tests.conftest import free_port
 from tests.in_process import QuickStack, command
@@ -178,9 +178,8 @@ class Site:
     def _server(self, service: str, port_variable: str, variables: Mapping[str, str]) -> Iterator[int]:
         port = free_port()
         environ = self.stack.environment("api") | {port_variable: str(port), **variables}
-        command = [sys.executable, "-m", "bringup", service]
         with (self.folder / f"second-{service}.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
+            process = preloaded.start([service], cwd=self.folder, env=environ, log=log.fileno())
         try:
             _await(port, process)
             yield port

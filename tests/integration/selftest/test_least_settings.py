@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from bringup import keys
+from tests import preloaded
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 
@@ -38,13 +38,8 @@ def start(service: str, environ: dict[str, str], folder: Path) -> "subprocess.Po
     (folder / "devices.toml").touch()
     arguments = ["--once"] if service == "tail" else []
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bringup", service, *arguments],
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "STATE_DIR": str(folder / "var"), **environ},
-            stdout=log,
-            stderr=log,
-        )
+        environ = {"PATH": os.environ["PATH"], "STATE_DIR": str(folder / "var"), **environ}
+        return preloaded.start([service, *arguments], cwd=folder, env=environ, log=log.fileno())
 
 
 @pytest.mark.parametrize("service", READY)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +14,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiUnavailable
 from bringup.settings import Settings, load
 from bringup.wire.message import Health
+from tests import preloaded
 from tests.conftest import PASSWORD, TOKEN, RedisServer, free_port
 from tests.integration.api.conftest import INVENTORY
 from tests.integration.workers.site import with_clock
@@ -37,13 +36,8 @@ class ServedApi:
         self.log = folder / "api.log"
         environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(folder / "empty.env"), **variables}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*with_clock(clock), sys.executable, "-m", "bringup", "api"],
-                cwd=folder,
-                env=environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            self.process = preloaded.start(
+                ["api"], cwd=folder, env=environ | with_clock(clock), log=log.fileno(), start_new_session=True
             )
 
     def kill(self) -> None:

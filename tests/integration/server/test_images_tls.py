@@ -18,6 +18,7 @@ from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup.wire.run import EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from tests import preloaded
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 from tests.integration.server.test_images import DEVICE, LEASE, RUN
@@ -62,9 +63,7 @@ def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """`bringup images`, once it listens or has ended."""
     environ = site.stack.environment("api") | variables
     with (site.folder / "images.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bringup", "images"], cwd=site.folder, env=environ, stdout=log, stderr=log
-        )
+        process = preloaded.start(["images"], cwd=site.folder, env=environ, log=log.fileno())
     deadline = time.monotonic() + 60
     while b"Listening at" not in (site.folder / "images.log").read_bytes() and process.poll() is None:
         assert time.monotonic() < deadline

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from bringup_cli.site.join import Joined, join
 from bringup_cli.site.registry import Host, HostRole, Registry
 from pki.session import CaSession
 from pki.store import Store
+from tests import preloaded
 
 SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
 # Seconds for a service to answer on a computer that runs many at once.
@@ -91,12 +91,13 @@ class SeveralHosts:
         """Start the service of a host, as its service unit would."""
         joined = self.hosts[name]
         command = joined.start_command(role).split()
-        if command[0] == "bringup":
-            command[:1] = [sys.executable, "-m", "bringup"]
+        environ = {"PATH": os.environ["PATH"]}
         with (joined.folder / f"{role}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                command, cwd=joined.folder, env={"PATH": os.environ["PATH"]}, stdout=log, stderr=log
-            )
+            if command[0] == "bringup":
+                started = preloaded.start(command[1:], cwd=joined.folder, env=environ, log=log.fileno())
+            else:
+                started = subprocess.Popen(command, cwd=joined.folder, env=environ, stdout=log, stderr=log)
+        self.processes[name] = started
 
     def log_of(self, name: str, role: HostRole) -> str:
         return (self.hosts[name].folder / f"{role}.log").read_text(errors="replace")

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +23,7 @@ from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.wire.operator import AbortRequest
 from bringup.wire.run import Run, RunDetail
+from tests import preloaded
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
@@ -234,17 +233,17 @@ class Site:
         )
 
 
-def with_clock(offset: str) -> list[str]:
-    """What a command begins with to run on a host whose clock is wrong by ``offset``, such as ``+1h``.
+def with_clock(offset: str) -> dict[str, str]:
+    """The environment of a process on a host whose clock is wrong by ``offset``, such as ``+1h``.
 
     Only the time of day is wrong, as on such a host: not what measures how long something takes.
     """
     if not offset:
-        return []
+        return {}
     # Not the command `faketime`: it stays as the parent, and a kill would end that alone.
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     assert library, "libfaketime is not installed; run scripts/setup --dev"
-    return ["env", f"LD_PRELOAD={library}", "FAKETIME_DONT_FAKE_MONOTONIC=1", f"FAKETIME={offset}"]
+    return {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME": offset}
 
 
 class WorkerProcess:
@@ -261,11 +260,11 @@ class WorkerProcess:
         env_file.write_text("".join(f"{key}={value}\n" for key, value in variables.items()))
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*with_clock(clock), sys.executable, "-m", "bringup", "work"],
-                env=kept | {"BRINGUP_ENV_FILE": str(env_file)},
-                stdout=log,
-                stderr=log,
+            self.process = preloaded.start(
+                ["work"],
+                cwd=Path.cwd(),
+                env=kept | {"BRINGUP_ENV_FILE": str(env_file)} | with_clock(clock),
+                log=log.fileno(),
             )
 
     @property

@@ -2,13 +2,13 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dhcp_tailer.checkpoint import Checkpoint
+from tests import preloaded
 from tests.integration.workers.site import WorkerProcess, eventually
 from tests.sentinel_set import SentinelSet
 
@@ -93,12 +93,8 @@ def _tailer(servers: SentinelSet, folder: Path, leases: Path, state: Path) -> "s
     env_file = folder / "tail.env"
     env_file.write_text("".join(f"{key}={value}\n" for key, value in (servers.variables_of("tailer") | own).items()))
     with (folder / "tail.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bringup", "tail"],
-            env={"PATH": "/usr/bin:/bin", "BRINGUP_ENV_FILE": str(env_file), "PYTHONUNBUFFERED": "1"},
-            stdout=log,
-            stderr=log,
-        )
+        environ = {"PATH": "/usr/bin:/bin", "BRINGUP_ENV_FILE": str(env_file)}
+        return preloaded.start(["tail"], cwd=folder, env=environ, log=log.fileno())
 
 
 def _offset(state: Path) -> int:
