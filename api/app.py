@@ -8,7 +8,7 @@ from api import auth
 from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
-from api.views import actions, changes, est, images, lists, machine, monitoring, operators, queues, site, workers
+from api.views import actions, changes, est, images, lists, machine, monitoring, operators, people, queues, site, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _app("api", monitoring, workers, machine, images, lists, operators, actions, queues, site, changes)
+    app = _app("api", monitoring, workers, machine, images, lists, operators, people, actions, queues, site, changes)
     app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
     given = make_services(app, settings, serves_images=not settings.image_port)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.

@@ -118,6 +118,7 @@ def _write(record: AuditRecord, action: str, target: str, result: AuditResult, d
         after=record.after,
         certificate=who.certificate,
         detail=detail,
+        console=who.console,
     )
     # The lock of the file and fsync block outside of sockets.
     in_a_thread(partial(AuditLog(services().settings.audit_path).append, entry))

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -42,6 +43,8 @@ class Auth(StrEnum):
 _WITHOUT_TOKEN = {Auth.ANYONE, Auth.PROOF, Auth.CAPABILITY_URL}
 # These views take a certificate of one of these roles and no token: EST clients have none. None: of any role.
 _BY_CERTIFICATE = {Auth.CERTIFICATE: None, Auth.HOST: frozenset({"host"}), Auth.CA: frozenset({"ca"})}
+# Header with the token of a console, beside a person's token in ``Authorization``: the person is signed in there.
+CONSOLE_HEADER = "Bringup-Console"
 # With TLS a service must show one of these besides API_TOKEN, which all services have.
 _SERVICES = frozenset({"worker", "console"})
 _WORKERS = frozenset({"worker"})
@@ -131,10 +134,14 @@ def _bearer() -> str:
 def _check_staff(bearer: str, required: Auth) -> None:
     """Set the principal of this request. Raises Refusal."""
     given = services()
-    operator = _operators(given).of_token(bearer)
+    operators = known_operators(given)
+    operator, console = operators.of_token(bearer), _console(operators, given.settings)
     if operator:
-        g.principal = _principal(operator.name, PrincipalRole(operator.role))
-        _check_operator(operator, required, given.settings)
+        principal = _principal(operator.name, PrincipalRole(operator.role))
+        g.principal = replace(principal, console=console.name if console else None)
+        if console is None:
+            _check_own_certificate(operator, given.settings)
+        _check_operator(operator, required)
     elif _is_service(bearer, given.settings):
         g.principal = _principal(_certificate_name() or "API_TOKEN", PrincipalRole.SERVICE)
         _check_service(required, given)
@@ -142,7 +149,7 @@ def _check_staff(bearer: str, required: Auth) -> None:
         raise unauthorized()
 
 
-def _operators(given: Services) -> Operators:
+def known_operators(given: Services) -> Operators:
     """Nobody while the file cannot be used: the last good one may have a person who was removed since."""
     try:
         return given.operators.current()
@@ -166,25 +173,48 @@ def _is_service(bearer: str, settings: Settings) -> bool:
     return token is not None and hmac.compare_digest(bearer.encode(), token.get_secret_value().encode())
 
 
-def _check_operator(operator: Operator, required: Auth, settings: Settings) -> None:
-    """A token that was stolen is of no use without the key of the same person."""
-    if settings.api_use_tls and f"{operator.name}.operator" not in tls_failures.identities_of(_peer_certificate()):
+def _console(operators: Operators, settings: Settings) -> Operator | None:
+    """The console by which a person calls; None: they call themselves. Raises Refusal: it is none, or not proven.
+
+    It has its own token and certificate, and so need not have those of all its people (docs/adr/0014).
+    """
+    token = request.headers.get(CONSOLE_HEADER)
+    if token is None:
+        return None
+    console = operators.of_token(token)
+    if console is None or console.role is not OperatorRole.CONSOLE:
+        raise unauthorized(f"{CONSOLE_HEADER}: this is the token of no console")
+    _check_own_certificate(console, settings)
+    return console
+
+
+def _check_own_certificate(operator: Operator, settings: Settings) -> None:
+    """A token that was stolen is of no use without the key of the same person or console."""
+    if settings.api_use_tls and operator.certificate not in tls_failures.identities_of(_peer_certificate()):
+        role, own = ("console", "its") if operator.role is OperatorRole.CONSOLE else ("operator", "their")
         raise forbidden(
-            f"the token of operator {operator.name} needs their certificate, too: set API_CLIENT_CERT and "
-            f"API_CLIENT_KEY to that of `bringup pki issue operator --name {operator.name}`"
+            f"the token of {role} {operator.name} needs {own} certificate, too: set API_CLIENT_CERT and "
+            f"API_CLIENT_KEY to that of `bringup pki issue {role} --name {operator.name}`"
         )
+
+
+def _check_operator(operator: Operator, required: Auth) -> None:
     if required is Auth.WORKER:
         raise forbidden("only workers may do this, with API_TOKEN")
     if required is Auth.OPERATOR and operator.role is OperatorRole.VIEWER:
         raise forbidden(f"{operator.name} is a viewer, who may read and change nothing")
+    if required is Auth.OPERATOR and operator.role is OperatorRole.CONSOLE:
+        raise forbidden(f"{operator.name} is a console: it reads, and changes nothing without an operator's token")
 
 
 def _check_service(required: Auth, given: Services) -> None:
-    if required is Auth.OPERATOR and not opens_everything(given.settings, _operators(given)):
+    if required is Auth.OPERATOR and not opens_everything(given.settings, known_operators(given)):
         raise forbidden("API_TOKEN is for services: set OPERATOR_TOKEN to a token of `bringup operator add NAME`")
     if given.settings.api_use_tls:
         # Where nobody is named, the certificate of an operator is what makes a person of the bearer of API_TOKEN.
-        people = frozenset({"operator"}) if opens_everything(given.settings, _operators(given)) else frozenset[str]()
+        people = (
+            frozenset({"operator"}) if opens_everything(given.settings, known_operators(given)) else frozenset[str]()
+        )
         _check_certificate({Auth.OPERATOR: people, Auth.STAFF: _SERVICES | people}.get(required, _WORKERS))
 
 

@@ -17,6 +17,7 @@ class PrincipalRole(StrEnum):
     OPERATOR = "operator"
     VIEWER = "viewer"
     SERVICE = "service"  # API_TOKEN
+    CONSOLE = "console"  # the page, for itself
     UNKNOWN = "unknown"  # no token that we know
 
 
@@ -28,12 +29,14 @@ class Principal:
         name: of the operator, or the name in a service's certificate.
         certificate: identity in the client certificate; None: there is none.
         address: from where, as this server sees it.
+        console: the console by which a person calls; None: they call themselves.
     """
 
     name: str
     role: PrincipalRole
     address: str
     certificate: str | None = None
+    console: str | None = None
 
     def __str__(self) -> str:
         return self.name

@@ -44,6 +44,7 @@ class AuditEntry(BaseModel):
         before, after: the state that was changed; None where there is none, or nothing was changed.
         certificate: identity in the client certificate, if one was shown.
         detail: the reason that a person gave, or that the change was refused for.
+        console: the console at which the person was signed in; None: they called the API themselves.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +60,7 @@ class AuditEntry(BaseModel):
     after: str | None = None
     certificate: str | None = None
     detail: str = ""
+    console: str | None = None
 
 
 def _user() -> str:

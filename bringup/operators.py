@@ -1,4 +1,4 @@
-"""The people who may use the API: one file on each API host, with the SHA-256 of each one's token.
+"""The people and consoles that may use the API: one file on each API host, with the SHA-256 of each one's token.
 
 A token has 190 bits of chance, so that a fast hash of it is safe: it cannot be guessed from the file.
 """
@@ -18,17 +18,18 @@ from bringup import errors, files
 
 
 class OperatorRole(StrEnum):
-    """What a person may do."""
+    """What a person or a console may do."""
 
     OPERATOR = "operator"  # read and change
     VIEWER = "viewer"  # read
+    CONSOLE = "console"  # no person: the page. It reads, and sends what operators do with their tokens
 
 
 class Operator(BaseModel):
-    """One person.
+    """One person, or one console.
 
     Args:
-        name: as in the certificate ``NAME.operator.bringup.internal``.
+        name: as in the certificate ``NAME.operator.bringup.internal``; of a console ``NAME.console.bringup.internal``.
         token_sha256: hash of the token, as hex.
         added: when.
     """
@@ -39,6 +40,11 @@ class Operator(BaseModel):
     role: OperatorRole
     token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     added: datetime
+
+    @property
+    def certificate(self) -> str:
+        """The identity that the certificate beside the token must have."""
+        return f"{self.name}.{'console' if self.role is OperatorRole.CONSOLE else 'operator'}"
 
 
 class Operators:

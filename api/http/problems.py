@@ -75,6 +75,11 @@ def unknown_run() -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", "there is no such run")
 
 
+def unknown_operator() -> Refusal:
+    """404: the caller's token is of no person and no console."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_operator", "this is the token of a service, and of nobody by name")
+
+
 def unknown_artifact(detail: str) -> Refusal:
     """404 for an artifact of a run."""
     return Refusal(HTTPStatus.NOT_FOUND, "unknown_artifact", detail)

@@ -102,6 +102,20 @@ class JobRequest(Message):
     job_id: str = Field(min_length=1, max_length=1024)
 
 
+class OperatorView(Message):
+    """A person or a console that may use the API. ``added``: another time means another token."""
+
+    name: str
+    role: str
+    added: AwareDatetime
+
+
+class OperatorList(Message):
+    """By name."""
+
+    operators: tuple[OperatorView, ...]
+
+
 class QueueView(Message):
     """How many jobs of a queue are in each state.
 
