@@ -36,13 +36,14 @@ class Role(StrEnum):
     IMAGES = "images"  # a port that serves images alone
     TAILER = "tailer"
     CONSOLE = "console"
+    WEB = "web"  # the console's port, for browsers
     HOST = "host"  # a host itself: as a client of Redis, and when it renews what it has
     CA = "ca"  # the CA's host, as a client of the API
 
     @property
     def is_server(self) -> bool:
         """Servers are connected to; all others connect."""
-        return self in {Role.REDIS, Role.API, Role.IMAGES}
+        return self in {Role.REDIS, Role.API, Role.IMAGES, Role.WEB}
 
 
 STANDARD_ROLES = (Role.REDIS, Role.WORKER, Role.API)

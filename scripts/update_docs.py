@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from bringup.failure_reasons import EXPLANATIONS
 from bringup.settings import generated
-from scripts.failure_reasons import EXPLANATIONS
 from selftest.report import document
 
 ROOT = Path(__file__).parents[1]

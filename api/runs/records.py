@@ -17,7 +17,7 @@ from bringup.wire.run import MachineIdentity, Run, RunFields, TimelineEntry
 # Made once: to build an adapter takes longer than to read the value.
 _STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
 # Of an entry of the inventory: where the BMC is, and how it proves itself.
-_BMC_FIELDS = {"bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify"}
+_OF_INVENTORY = {"bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify", "boot_group"}
 
 # Of a device that the inventory does not know: nothing makes these less careful.
 _GUARDED = {model.DeviceState.ACTIVE, model.DeviceState.UNKNOWN}
@@ -127,7 +127,7 @@ class KnownDevice:
             macs=self.entry.macs if self.entry else seen,
             ip=self.record.ip,
             in_inventory=self.entry is not None,
-            **(self.entry.model_dump(include=_BMC_FIELDS) if self.entry else {}),
+            **(self.entry.model_dump(include=_OF_INVENTORY) if self.entry else {}),
             active_run=self.record.active_run,
             last_run=self.record.last_run,
             last_seen_at=self.record.last_seen_at,

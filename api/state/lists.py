@@ -236,7 +236,7 @@ def _shown_entry(entry: Device) -> Document:
     return {
         "macs": entry.macs,
         "in_inventory": True,
-        **{name: getattr(entry, name) for name in ("bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify")},
+        **{name: getattr(entry, name) for name in ("bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify", "boot_group")},
     }
 
 

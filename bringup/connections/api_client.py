@@ -58,13 +58,16 @@ class ApiClient:
     Args:
         contexts: shared by the connections of one process, so that files are read once.
         token: instead of API_TOKEN.
+        console: the token of the console at which the person of ``token`` is signed in.
 
     Raises, from every call:
         ApiUnavailable: no answer, the API asks to come back later, or what answers is not our API.
         ApiRejected: the API refuses; repeating cannot help.
     """
 
-    def __init__(self, settings: Settings, contexts: tls.ClientContexts, *, token: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, contexts: tls.ClientContexts, *, token: str | None = None, console: str = ""
+    ) -> None:
         own = settings.api_token
         bearer = token or (own.get_secret_value() if own else "")
         self._base = settings.api_url
@@ -73,6 +76,8 @@ class ApiClient:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
         self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
+        if console:
+            self._session.headers["Bringup-Console"] = console
         adapter = _TlsAdapter(settings, contexts) if settings.api_use_tls else HTTPAdapter(max_retries=_retry_once())
         self._session.mount(f"{urlsplit(self._base).scheme}://", adapter)
 

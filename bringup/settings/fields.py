@@ -156,6 +156,20 @@ class Fields(BaseModel):
     )
     lldp_wait_s: Seconds = Field(35, description="seconds that a booted machine waits for LLDP of its switches")
 
+    # Console
+    console_host: str = Field("127.0.0.1", min_length=1, description="address that `bringup console` listens on")
+    console_port: Port = Field(5002, description="its port, for browsers: https with API_USE_TLS=true")
+    console_token: Secret | None = Field(
+        None, description="the console's own token: `bringup operator add NAME --role console` makes one"
+    )
+    console_tls_cert: Path | None = Field(
+        None, description="the console's certificate for browsers; empty: PKI_DIR/issued/web/console-cert.pem"
+    )
+    console_tls_key: Path | None = Field(None, description="its key; empty: PKI_DIR/issued/web/console-key.pem")
+    console_require_client_cert: Switch = Field(
+        default=False, description="people sign in with their certificate in the browser, besides their token"
+    )
+
     # DHCP tailer
     dhcp_source: Literal["dnsmasq-log", "dnsmasq-leases", "isc-leases", "isc-log", "kea-csv", "kea-log", "jsonl"] = (
         Field("dnsmasq-log", description="format of the file DHCP_PATH: docs/dhcp.md")

@@ -20,6 +20,7 @@ _GROUPS = {
     "environment": "General",
     "redis_host": "Redis",
     "callback_api_host": "Callback API",
+    "console_host": "Console",
     "dhcp_source": "DHCP tailer",
     "worker_concurrency": "Workers",
     "boot_timeout_s": "Time and limits",

@@ -30,6 +30,7 @@ class Use(StrEnum):
     CALLBACKS = "serve the API"
     IMAGES = "serve images"
     LEASES = "read leases"
+    CONSOLE = "serve the console"
 
 
 _EVERY_USE = frozenset(Use)
@@ -39,11 +40,11 @@ _USES_OF_ROLE = {
     "images": {Use.REDIS, Use.IMAGES},
     "worker": {Use.REDIS, Use.API},
     "tailer": {Use.REDIS, Use.LEASES},
-    "console": {Use.OPERATOR},
+    "console": {Use.CONSOLE},
     "ca": set[Use](),
 }
 _SERVED = frozenset({Use.CALLBACKS, Use.IMAGES})
-_WITH_API = _SERVED | {Use.API, Use.OPERATOR}
+_WITH_API = _SERVED | {Use.API, Use.OPERATOR, Use.CONSOLE}
 Rules = Callable[[Settings], Iterator[str]]
 
 
@@ -208,12 +209,16 @@ def _secrets(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
         yield "api_token"
     if uses & {Use.REDIS, Use.REDIS_SERVER} and settings.redis_sentinels:
         yield "redis_sentinel_password"
+    # Without it the console does not start; where HOST_ROLES is not set, there may be none.
+    if Use.CONSOLE in uses and settings.console_token:
+        yield "console_token"
 
 
 def exposed_keys(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
     """The private keys in use that other users can read."""
-    api = uses & {Use.API, Use.OPERATOR}
-    yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=api, serves=uses & _SERVED))
+    api = uses & {Use.API, Use.OPERATOR, Use.CONSOLE}
+    page = Use.CONSOLE in uses
+    yield from exposed(keys_of(settings, redis=Use.REDIS in uses, api=api, serves=uses & _SERVED, page=page))
 
 
 def image_exceptions(settings: Settings) -> Iterator[str]:

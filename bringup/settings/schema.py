@@ -83,6 +83,8 @@ _UNDER_PKI_DIR = {
     "api_tls_key": "api/api-key.pem",
     "api_tls_ca": "ca/ca-cert.pem",
     "api_tls_crl": "ca/ca-crl.pem",
+    "console_tls_cert": "issued/web/console-cert.pem",
+    "console_tls_key": "issued/web/console-key.pem",
     "api_client_cert": "workers/worker-cert.pem",
     "api_client_key": "workers/worker-key.pem",
 }
@@ -112,17 +114,19 @@ def with_secrets(files: Iterable[tuple[Path, Mapping[str, str]]]) -> list[Path]:
     return [path for path, values in files if any(values.get(name) for name in secret)]
 
 
-def keys_of(settings: Settings, *, redis: object, api: object, serves: object) -> list[Path]:
+def keys_of(settings: Settings, *, redis: object, api: object, serves: object, page: object) -> list[Path]:
     """The private keys that a service uses.
 
     Args:
         redis: whether it connects to Redis.
         api: whether it calls the API.
         serves: whether it serves the API or images.
+        page: whether it serves the console.
     """
     used = {
         "redis_tls_key": settings.redis_use_tls and redis,
         "api_client_key": settings.api_use_tls and api,
         "api_tls_key": settings.api_use_tls and serves,
+        "console_tls_key": settings.api_use_tls and page,
     }
     return list(dict.fromkeys(settings.path_of(name) for name, yes in used.items() if yes))

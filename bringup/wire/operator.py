@@ -60,6 +60,7 @@ class DeviceView(Message):
     bmc_ca: str | None = None
     bmc_fingerprint: str | None = None
     bmc_verify: bool = True
+    boot_group: str | None = None  # its rack or power circuit
 
 
 class DeviceEvent(Message):

@@ -28,6 +28,7 @@ _USED_BY: Mapping[str, frozenset[HostRole]] = {
     "callback_api_host": _API,
     "callback_api_port": _API,
     "run_certificate_command": frozenset({HostRole.API}),
+    "console_": frozenset({HostRole.CONSOLE}),
     "redis_appendfsync": frozenset({HostRole.REDIS}),
     "redis_username": frozenset(),  # each host has its own
 }

@@ -6,11 +6,11 @@ from typing import get_args
 
 import pytest
 
+from bringup.failure_reasons import EXPLANATIONS
 from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.settings.schema import variables
 from scripts import update_docs
-from scripts.failure_reasons import EXPLANATIONS
 
 ROOT = Path(__file__).parents[3]
 

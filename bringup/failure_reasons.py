@@ -1,6 +1,6 @@
-"""What each failure reason means, and where to look: the tables of docs/running.md and docs/redfish.md.
+"""What each failure reason means, and where to look: for the console, docs/running.md and docs/redfish.md.
 
-``python -m scripts.update_docs`` writes both tables; a test fails while they differ from this file.
+``python -m scripts.update_docs`` writes the tables of both pages; a test fails while they differ from this file.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class ReasonText:
     causes: tuple[Cause, ...]
 
 
-# The texts are Markdown: they are read in the two pages, and nowhere else.
+# The texts are Markdown, of which the console knows `code` alone.
 EXPLANATIONS: Mapping[FailureReason, ReasonText] = {
     FailureReason.BMC_UNREACHABLE: ReasonText(
         "the BMC did not answer after `BMC_TRIES` tries",
