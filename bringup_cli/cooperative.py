@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-COOPERATIVE = {"api", "images"}
+COOPERATIVE = {"api", "images", "console"}
 # The options of `bringup` itself that take a value: the word behind one names no command.
 _WITH_VALUE = {"--env-file"}
 

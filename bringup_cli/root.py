@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": Place("operators", "audit", "Read and prove the audit log of this host."),
     "bmc": Place("bmc", "bmc", "Examine a machine's BMC; nothing is changed."),
     "config": Place("settings", "config", "Show the effective settings and where each came from."),
+    "console": Place("console", "console", "Serve the operator's page."),
     "demo": Place("demo", "demo", "Show the whole chain at work with SIMULATED machines."),
     "device": Place("devices", "device", "Show, approve, start, maintain or learn machines."),
     "devices": Place("devices", "devices", "List the machines that are known, and their state."),

@@ -73,11 +73,13 @@ class ChangeFollower:
     Args:
         client: of the API.
         cursor: where to go on; a batch counts as handled when the next one is asked for.
+        retry_s: seconds between two tries while the API is away, at least and at most.
     """
 
-    def __init__(self, client: Asks, cursor: Cursor) -> None:
+    def __init__(self, client: Asks, cursor: Cursor, *, retry_s: tuple[float, float] = _RETRY_S) -> None:
         self._client = client
         self._cursor = cursor
+        self._retry_s = retry_s
 
     def follow(self, stopping: Event) -> Iterator[FeedSnapshot | FeedPage]:
         """Batches until ``stopping`` is set; waits while there is none, and while the API is away.
@@ -92,7 +94,7 @@ class ChangeFollower:
             try:
                 batch = self._next()
             except errors.TransientError as error:
-                wait_s = backoff.backoff_s(tries, *_RETRY_S)
+                wait_s = backoff.backoff_s(tries, *self._retry_s)
                 log.get("feed").warning("the feed of changes is away", why=str(error), again_in_s=round(wait_s, 1))
                 tries += 1
                 stopping.wait(wait_s)

@@ -209,8 +209,8 @@ def _secrets(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
         yield "api_token"
     if uses & {Use.REDIS, Use.REDIS_SERVER} and settings.redis_sentinels:
         yield "redis_sentinel_password"
-    # Without it the console does not start; where HOST_ROLES is not set, there may be none.
-    if Use.CONSOLE in uses and settings.console_token:
+    # Without it the console does not start; a host of every use may have no console.
+    if Use.CONSOLE in uses and (settings.console_token or uses != _EVERY_USE):
         yield "console_token"
 
 

@@ -23,6 +23,7 @@ SERVICES = {
     "api": ((Use.REDIS, Use.CALLBACKS), FLAGS | PASSWORD | TOKEN),
     "images": ((Use.REDIS, Use.IMAGES), FLAGS | PASSWORD),
     "redis-conf": ((Use.REDIS_SERVER,), {"REDIS_USE_TLS": "true"}),
+    "console": ((Use.CONSOLE,), {"API_USE_TLS": "true", "CONSOLE_TOKEN": GOOD}),
     "a person's": ((Use.OPERATOR,), {"API_USE_TLS": "true", "OPERATOR_TOKEN": GOOD}),
     "local": ((), {}),
 }
@@ -90,7 +91,12 @@ def test_rules_of_other_services_are_not_asked(service: str, pki: Path) -> None:
 
 @pytest.mark.parametrize(
     ("roles", "named"),
-    [("tailer", {"REDIS_PASSWORD"}), ("console", {"API_TOKEN"}), ("", {"REDIS_PASSWORD", "API_TOKEN"}), ("ca", set())],
+    [
+        ("tailer", {"REDIS_PASSWORD"}),
+        ("console", {"CONSOLE_TOKEN"}),
+        ("", {"REDIS_PASSWORD", "API_TOKEN"}),
+        ("ca", set()),
+    ],
 )
 def test_what_a_host_is_decides_what_all_its_settings_must_be(roles: str, named: set[str]) -> None:
     secure = {"redis_use_tls": False, "api_use_tls": False}

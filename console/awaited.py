@@ -1,0 +1,72 @@
+"""What a machine waits for: what, from whom, until when, and what a person can do next. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bringup.failure_reasons import EXPLANATIONS
+from bringup.model import FailureReason
+from console.state.machine import Machine
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """What comes next for a machine.
+
+    Args:
+        what: is awaited; empty: nothing.
+        by: whose turn it is.
+        until: when it must have come; None: there is no limit.
+        do: what a person does now; empty: nothing but wait.
+    """
+
+    what: str
+    by: str = ""
+    until: datetime | None = None
+    do: str = ""
+
+
+def awaited(machine: Machine) -> Awaited:
+    """What ``machine`` waits for now."""
+    run = machine.run
+    if run and run.is_open:
+        return _of_open_run(machine, machine.state)
+    if run and run.closed_at is None and run.decision == "start":
+        return Awaited("the clean-up at its BMC", "a worker")
+    return _at_rest(machine)
+
+
+def _of_open_run(machine: Machine, state: str) -> Awaited:
+    run = machine.run
+    until = run.deadline_at if run else None
+    if state == "queued" and run and run.boot_slot == "waits":
+        return Awaited("a boot slot", "other machines that boot now", None, "")
+    found = {
+        "queued": Awaited("a worker for the boot job", "bringup work", until),
+        "booting": Awaited(
+            "the BMC: medium, boot order, power", f"BMC {run.bmc}" if run and run.bmc else "its BMC", until
+        ),
+        "waiting": Awaited("its first call", "the machine", until),
+        "running": Awaited("its report", "the machine", until),
+    }
+    return found.get(state, Awaited("the end of its run", "", until))
+
+
+def _at_rest(machine: Machine) -> Awaited:
+    reason = machine.reason
+    if machine.state in {"failed", "timed_out", "aborted"}:
+        look = EXPLANATIONS[FailureReason(reason)].look if reason in set(FailureReason) else "the page of its run"
+        return Awaited("a person", "an operator", None, f"Look at: {look}. Then start another run.")
+    found = {
+        "degraded": Awaited(
+            "a decision", "an operator", None, "Read the differences; put it in service, or start another run."
+        ),
+        "discovered": Awaited("approval", "an operator", None, "Add it to devices.toml, which approves it."),
+        "approved": Awaited("its next DHCP lease", "the machine", None, "Or start a run without a lease."),
+        "maintenance": Awaited("the end of its maintenance", "an operator"),
+    }
+    return found.get(machine.state, Awaited(""))
+
+
+def meaning(reason: str) -> str:
+    """What a failure reason means, in one line; empty for one that only a newer version knows."""
+    return EXPLANATIONS[FailureReason(reason)].meaning if reason in set(FailureReason) else ""

@@ -1,0 +1,66 @@
+"""Serving the page: one process, which holds the fleet in memory, follows the feed and ends sessions."""
+
+from threading import Thread
+from time import sleep
+
+from flask import Flask
+
+from bringup import errors, log
+from bringup.serving.server import Listener, listen
+from bringup.settings import Settings
+from bringup.wire.operator import OperatorList
+from console.app import create_app
+from console.services import Console
+from console.state.follower import FeedFollower
+
+# Seconds between two looks at who is an operator: a person who was removed is signed out so soon.
+_OPERATORS_EVERY_S = 5.0
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        SettingsError: before anything listens.
+    """
+    if settings.console_token is None:
+        raise errors.SettingsError(
+            ["CONSOLE_TOKEN: must be set; on a host of the API run: bringup operator add NAME --role console"]
+        )
+    listen(
+        settings,
+        Listener(
+            "console",
+            settings.console_host,
+            settings.console_port,
+            "CONSOLE_HOST",
+            "CONSOLE_PORT",
+            lambda given: create_app(Console.of(given)),
+            certificate="console_tls",
+            started=_start_threads,
+        ),
+    )
+
+
+def _start_threads(app: Flask) -> None:
+    console: Console = app.extensions["console"]
+    follower = FeedFollower(console.api, console.fleet, console.freshness)
+    Thread(target=follower.run, daemon=True).start()
+    Thread(target=_keep_sessions, args=(console,), daemon=True).start()
+
+
+def _keep_sessions(console: Console) -> None:
+    """End the sessions of people who were removed, or have another role or token."""
+    while True:
+        end_sessions_of_others(console)
+        sleep(_OPERATORS_EVERY_S)
+
+
+def end_sessions_of_others(console: Console) -> None:
+    """As the API knows its operators now; while it does not answer, nobody is signed out."""
+    try:
+        found = console.api.get("/operators", OperatorList)
+    except errors.BringupError as error:
+        log.get("console").debug("the operators cannot be read", why=str(error))
+        return
+    console.sessions.keep({one.name: one for one in found.operators})

@@ -1,0 +1,1 @@
+"""Who is signed in: sessions, attempts, and what every request must show."""

@@ -1,0 +1,141 @@
+"""Which machines a page shows: what its address asks for, and the part of the fleet that it means."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from urllib.parse import urlencode
+
+from console import words
+from console.state.fleet import Fleet
+from console.state.machine import Machine
+
+# Rows of a page: what a person scrolls through, and a browser draws without delay.
+PAGE_ROWS = 100
+# Characters of one filter: the longest name that a machine may have.
+_LONGEST = 100
+_GROUPINGS = ("state", "rack", "reason", "site", "none")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the address of the page asks for; what it may not be is as if it were not there.
+
+    Args:
+        text: in names and addresses.
+        state, reason, rack, site: of the machines; empty: any.
+        need: one of `words.Group` by its name; empty: any.
+        group: by what the list is divided.
+        page: from 1.
+    """
+
+    text: str = ""
+    state: str = ""
+    reason: str = ""
+    rack: str = ""
+    site: str = ""
+    need: str = ""
+    group: str = "state"
+    page: int = 1
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, str]) -> "Query":
+        """That of a request."""
+        texts = {name: arguments.get(name, "").strip()[:_LONGEST] for name in _TEXTS}
+        page = arguments.get("page", "")
+        return cls(
+            text=texts["text"].lower(),
+            state=texts["state"] if texts["state"] in words.STATES else "",
+            reason=texts["reason"],
+            rack=texts["rack"],
+            site=texts["site"],
+            need=texts["need"] if texts["need"] in words.Group.__members__ else "",
+            group=texts["group"] if texts["group"] in _GROUPINGS else "state",
+            page=int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) < 10**6 else 1,
+        )
+
+    def address(self, **changes: object) -> str:
+        """The query string of this with ``changes``: only what differs from the default. A filter begins at page 1."""
+        wanted = replace(self, **({"page": 1} | changes))  # type: ignore[arg-type]
+        default = Query()
+        return urlencode(
+            {name: getattr(wanted, name) for name in _ALL if getattr(wanted, name) != getattr(default, name)}
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """It leaves out some machines."""
+        return any((self.text, self.state, self.reason, self.rack, self.site, self.need))
+
+    def takes(self, machine: Machine) -> bool:
+        """Whether the list shows ``machine``."""
+        return (
+            (not self.state or machine.state == self.state)
+            and (not self.need or words.STATES[machine.state].group is words.Group[self.need])
+            and (not self.reason or machine.reason == self.reason)
+            and (not self.rack or machine.rack == self.rack)
+            and (not self.site or machine.site == self.site)
+            and (not self.text or self.text in machine.text)
+        )
+
+
+_TEXTS = ("text", "state", "reason", "rack", "site", "need", "group")
+_ALL = (*_TEXTS, "page")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The machines of one group on one page. ``count``: of the whole group."""
+
+    key: str
+    count: int
+    machines: tuple[Machine, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list. ``total``: machines that the query takes, on all pages."""
+
+    parts: tuple[Part, ...]
+    total: int
+    number: int
+    pages: int
+    version: int
+
+    @property
+    def machines(self) -> list[Machine]:
+        """All of them, in their order."""
+        return [machine for part in self.parts for machine in part.machines]
+
+
+def select(fleet: Fleet, query: Query) -> Page:
+    """The page of ``fleet`` that ``query`` means; the last one where there are fewer."""
+    version = fleet.version  # before the machines are read: what changes meanwhile comes with the next poll
+    found = [machine for machine in fleet.all() if query.takes(machine)]
+    key = _KEYS[query.group]
+    found.sort(key=lambda machine: key(machine)[0])  # stable: by name within a group
+    counts = Counter(key(machine)[1] for machine in found)
+    pages = max(1, -(-len(found) // PAGE_ROWS))
+    number = min(query.page, pages)
+    shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    return Page(tuple(_parts(shown, counts, lambda machine: key(machine)[1])), len(found), number, pages, version)
+
+
+def group_of(machine: Machine, query: Query) -> str:
+    """The group in which the page of ``query`` shows ``machine`` now."""
+    return _KEYS[query.group](machine)[1]
+
+
+def _parts(shown: Iterable[Machine], counts: Mapping[str, int], key: Callable[[Machine], str]) -> Iterable[Part]:
+    for name, members in groupby(shown, key):
+        yield Part(name, counts[name], tuple(members))
+
+
+# What each grouping sorts by, and calls a group.
+_KEYS: dict[str, Callable[[Machine], tuple[tuple[int, str], str]]] = {
+    "state": lambda machine: ((words.RANK[machine.state], ""), words.STATES[machine.state].word),
+    "rack": lambda machine: ((not machine.rack, machine.rack), machine.rack or "no rack in the inventory"),
+    "reason": lambda machine: ((not machine.reason, machine.reason), words.reason_word(machine.reason) or "no failure"),
+    "site": lambda machine: ((0, machine.site), machine.site),
+    "none": lambda _: ((0, ""), "all machines"),
+}

@@ -1,0 +1,68 @@
+"""The list of machines, and what changes in it while somebody looks."""
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from console.services import console
+from console.state.query import Page, Query, group_of, select
+
+bp = Blueprint("machines", __name__)
+TITLE = "Machines"
+_VERSION_DIGITS = 12
+# Rows of one poll. More have changed on one page only after a long pause, as of a laptop that slept.
+_MOST_ROWS = 100
+
+
+@bp.get("/")
+def show_start() -> AnyResponse:
+    """The machines are what one comes for."""
+    return redirect("/machines", 303)
+
+
+@bp.get("/machines")
+def show_machines() -> str:
+    """One page of the machines that the address asks for."""
+    query = Query.of(request.args)
+    page = select(console().fleet, query)
+    shown = console().shown.remember(_groups(page))
+    return render_template("machines.html", query=query, page=page, shown=shown, moved=0, total=page.total)
+
+
+@bp.get("/machines/live")
+def show_changes() -> Response:
+    """What has changed of a page since ``?since=``; 204: nothing has. Rows stay where they are."""
+    query, fleet = Query.of(request.args), console().fleet
+    groups = console().shown.get(request.args.get("shown", ""))
+    if groups is None:  # after a restart, or a long pause
+        return Response(status=204, headers={"HX-Refresh": "true"})
+    version = fleet.version
+    is_stale = console().freshness.is_stale
+    if version == _since() and is_stale == (request.args.get("stale") == "1"):
+        return _dated(Response(status=204))
+    rows = [machine for machine in fleet.changed_since(_since()) if machine.name in groups][:_MOST_ROWS]
+    known = ((machine, group) for name, group in groups.items() if (machine := fleet.get(name)))
+    moved = sum(group_of(machine, query) != group for machine, group in known)
+    page = Page((), 0, query.page, 0, version)
+    return _dated(
+        make_response(
+            render_template(
+                "machines_live.html", query=query, page=page, shown=request.args["shown"], rows=rows, moved=moved
+            )
+        )
+    )
+
+
+def _groups(page: Page) -> dict[str, str]:
+    return {machine.name: part.key for part in page.parts for machine in part.machines}
+
+
+def _since() -> int:
+    text = request.args.get("since", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _VERSION_DIGITS else 0
+
+
+def _dated(response: Response) -> Response:
+    """With the age of what the page shows, which console.js counts on from."""
+    age_s = console().freshness.age_s
+    response.headers["Console-Age"] = "" if age_s is None else f"{age_s:.1f}"
+    return response
