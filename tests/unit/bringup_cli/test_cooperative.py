@@ -36,4 +36,4 @@ def test_no_other_command_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("os.execv", lambda _program, command: begun.append(command))
     for name in cli.list_commands(click.Context(cli)):
         cooperative.restart_cooperative([name])
-    assert [command[-1] for command in begun] == ["api", "images"]
+    assert [command[-1] for command in begun] == ["api", "console", "images"]

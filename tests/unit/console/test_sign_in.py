@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from console.app import create_app
-from console.guard import own_path
+from console.guard import cookie_name, own_path
 from console.server import end_sessions_of_others
 from console.services import Console
 from console.session.attempts import Attempts
@@ -45,11 +45,9 @@ def test_the_cookie_is_for_this_page_alone(new_browser: NewBrowser) -> None:
 
 
 def test_with_tls_the_cookie_is_bound_to_the_host(make_settings: MakeSettings, api: FakeApi) -> None:
-    settings = make_settings(console_token="page-token", api_use_tls="true", check_rules=False)
+    settings = make_settings(console_token="page-token").model_copy(update={"api_use_tls": True})
     console = Console(settings, None, api)  # type: ignore[arg-type]
     with create_app(console).test_request_context():
-        from console.guard import cookie_name
-
         assert cookie_name() == "__Host-bringup"
 
 
