@@ -8,7 +8,20 @@ from api import auth
 from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
-from api.views import actions, changes, est, images, lists, machine, monitoring, operators, people, queues, site, workers
+from api.views import (
+    actions,
+    changes,
+    est,
+    images,
+    lists,
+    machine,
+    monitoring,
+    operators,
+    people,
+    queues,
+    site,
+    workers,
+)
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
