@@ -36,7 +36,13 @@ def device(name: str, state: DeviceState = DeviceState.APPROVED, **fields: Any) 
 
 def run_of(name: str, state: RunState = RunState.RUNNING, *, number: int = 1, **fields: Any) -> Run:
     mac = f"02:00:00:00:00:{number:02x}"
-    known = {"created_at": AT, "updated_at": AT, "decision": Decision.START, "ip": "192.0.2.7", "mac": mac} | fields
+    known: dict[str, Any] = {
+        "created_at": AT,
+        "updated_at": AT,
+        "decision": Decision.START,
+        "ip": "192.0.2.7",
+        "mac": mac,
+    } | fields
     return Run(run_id=f"{mac.replace(':', '-')}-{number}", device=name, state=state, **known)
 
 
