@@ -54,8 +54,8 @@ def _of_open_run(machine: Machine, state: str) -> Awaited:
 def _at_rest(machine: Machine) -> Awaited:
     reason = machine.reason
     if machine.state in {"failed", "timed_out", "aborted"}:
-        look = EXPLANATIONS[FailureReason(reason)].look if reason in set(FailureReason) else "the page of its run"
-        return Awaited("a person", "an operator", None, f"Look at: {look}. Then start another run.")
+        end = "" if look_at(reason).endswith("?") else "."
+        return Awaited("a person", "an operator", None, f"Look at: {look_at(reason)}{end} Then start another run.")
     found = {
         "degraded": Awaited(
             "a decision", "an operator", None, "Read the differences; put it in service, or start another run."
@@ -65,6 +65,20 @@ def _at_rest(machine: Machine) -> Awaited:
         "maintenance": Awaited("the end of its maintenance", "an operator"),
     }
     return found.get(machine.state, Awaited(""))
+
+
+def look_at(reason: str) -> str:
+    """The first place to look at for a failure reason, as a part of a sentence."""
+    if reason in _ON_THE_PAGE:
+        return _ON_THE_PAGE[reason]
+    return EXPLANATIONS[FailureReason(reason)].look if reason in set(FailureReason) else "the page of its run"
+
+
+# Where the general text names a command, the page has it.
+_ON_THE_PAGE = {
+    FailureReason.CHECK_FAILED.value: "the verdict of its run",
+    FailureReason.ABORTED.value: "why it was aborted, in its run",
+}
 
 
 def meaning(reason: str) -> str:

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from bringup.model import utc_now
 from console import words
-from console.awaited import awaited, meaning
+from console.awaited import awaited, look_at, meaning
 from console.dots import HEIGHT, WIDTH, dots_of, event_word, span
 
 
@@ -28,6 +28,7 @@ def register(app: Flask) -> None:
         "groups": words.Group,
         "awaited": awaited,
         "meaning": meaning,
+        "look_at": look_at,
         "dots_of": dots_of,
         "now": utc_now,
         "dots_width": WIDTH,

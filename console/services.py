@@ -1,18 +1,22 @@
 """What the views work with: the settings, the fleet, who is signed in, and the API."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from flask import current_app
+from pydantic import BaseModel
 
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
+from console.recent import RecentAnswers
 from console.session.attempts import Attempts
 from console.session.sessions import Session, Sessions
 from console.state.fleet import Fleet
 from console.state.follower import Freshness
 from console.state.shown import ShownPages
 
+_Reply = TypeVar("_Reply", bound=BaseModel)
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "console"
 
@@ -26,6 +30,7 @@ class Console:
     api: ApiClient
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
+    recent: RecentAnswers = field(default_factory=RecentAnswers)
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
@@ -35,6 +40,15 @@ class Console:
         """The console of ``settings``, which has CONSOLE_TOKEN. Connects to nothing yet."""
         contexts = tls.ClientContexts()
         return cls(settings, contexts, ApiClient(settings, contexts, token=_token(settings)))
+
+    def read(self, path: str, reply: type[_Reply]) -> _Reply:
+        """What the API answers to ``GET`` of ``path``, now or a moment ago.
+
+        Raises:
+            ApiUnavailable: it does not answer.
+            ApiRejected: there is no such thing.
+        """
+        return self.recent.get(path, lambda: self.api.get(path, reply))
 
     def api_of(self, token: str) -> ApiClient:
         """The API as the person of ``token`` calls it, at this console."""

@@ -64,7 +64,9 @@ STATES: dict[str, StateWord] = {
     "maintenance": StateWord("maintenance", Tone.IDLE, Group.RESTING, "Not touched until a person ends it."),
 }
 RANK = {name: rank for rank, name in enumerate(STATES)}
-_ENDED_BADLY = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED})
+# Of these device states the last run has more to say, when it did not pass.
+_JUDGED = frozenset({DeviceState.FAILED, DeviceState.VALIDATED})
+_NOT_PASSED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED, RunState.DEGRADED})
 
 
 def state_of(device: DeviceState, *, maintenance: bool, run: RunState | None) -> str:
@@ -79,9 +81,7 @@ def state_of(device: DeviceState, *, maintenance: bool, run: RunState | None) ->
         return run.value
     if maintenance:
         return "maintenance"
-    if device is DeviceState.FAILED and run in _ENDED_BADLY:
-        return run.value
-    if device is DeviceState.VALIDATED and run is RunState.DEGRADED:
+    if run is not None and device in _JUDGED and run in _NOT_PASSED:
         return run.value
     return device.value
 

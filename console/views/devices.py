@@ -2,10 +2,11 @@
 
 import re
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, Response, abort, make_response, render_template
 
 from bringup.wire.operator import DeviceDetail, Explanation
 from console.services import console
+from console.views import live
 
 bp = Blueprint("devices", __name__)
 # Names of the inventory, and of machines that are not in it (their MAC). No segment of a path but itself.
@@ -15,10 +16,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 @bp.get("/devices/<name>")
 def show_device(name: str) -> str:
     """The device as the API knows it now."""
-    path = f"/devices/{checked_name(name)}"
-    device = console().api.get(path, DeviceDetail)
-    explanation = console().api.get(f"{path}/explain", Explanation)
-    return render_template("device.html", device=device, explanation=explanation)
+    return _page("device.html", checked_name(name))
+
+
+@bp.get("/devices/<name>/live")
+def show_device_changes(name: str) -> Response:
+    """The device anew, when it has changed since ``?since=``; 204: it has not."""
+    if not live.is_news(live.version_of(checked_name(name))):
+        return live.dated(Response(status=204))
+    return live.dated(make_response(_page("device_live.html", name)))
 
 
 def checked_name(name: str) -> str:
@@ -26,3 +32,12 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         abort(404, "there is no such device")
     return name
+
+
+def _page(template: str, name: str) -> str:
+    version = console().fleet.version
+    device = console().read(f"/devices/{name}", DeviceDetail)
+    explanation = console().read(f"/devices/{name}/explain", Explanation)
+    return render_template(
+        template, device=device, explanation=explanation, machine=console().fleet.get(name), version_shown=version
+    )

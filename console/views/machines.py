@@ -5,10 +5,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from console.services import console
 from console.state.query import Page, Query, group_of, select
+from console.views import live
 
 bp = Blueprint("machines", __name__)
 TITLE = "Machines"
-_VERSION_DIGITS = 12
 # Rows of one poll. More have changed on one page only after a long pause, as of a laptop that slept.
 _MOST_ROWS = 100
 
@@ -36,14 +36,13 @@ def show_changes() -> Response:
     if groups is None:  # after a restart, or a long pause
         return Response(status=204, headers={"HX-Refresh": "true"})
     version = fleet.version
-    is_stale = console().freshness.is_stale
-    if version == _since() and is_stale == (request.args.get("stale") == "1"):
-        return _dated(Response(status=204))
-    rows = [machine for machine in fleet.changed_since(_since()) if machine.name in groups][:_MOST_ROWS]
+    if not live.is_news(version):
+        return live.dated(Response(status=204))
+    rows = [machine for machine in fleet.changed_since(live.since()) if machine.name in groups][:_MOST_ROWS]
     known = ((machine, group) for name, group in groups.items() if (machine := fleet.get(name)))
     moved = sum(group_of(machine, query) != group for machine, group in known)
     page = Page((), 0, query.page, 0, version)
-    return _dated(
+    return live.dated(
         make_response(
             render_template(
                 "machines_live.html", query=query, page=page, shown=request.args["shown"], rows=rows, moved=moved
@@ -54,15 +53,3 @@ def show_changes() -> Response:
 
 def _groups(page: Page) -> dict[str, str]:
     return {machine.name: part.key for part in page.parts for machine in part.machines}
-
-
-def _since() -> int:
-    text = request.args.get("since", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _VERSION_DIGITS else 0
-
-
-def _dated(response: Response) -> Response:
-    """With the age of what the page shows, which console.js counts on from."""
-    age_s = console().freshness.age_s
-    response.headers["Console-Age"] = "" if age_s is None else f"{age_s:.1f}"
-    return response

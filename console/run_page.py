@@ -1,0 +1,76 @@
+"""The timeline of a run as its page shows it: durations, repeats, and the checks of its verdict in order. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bringup.wire.report import CheckResult, CheckStatus, Verdict
+from bringup.wire.run import RunDetail, TimelineEntry
+from console.dots import event_word, look_of, span
+from console.words import Tone
+
+# The worst first: that is what one opens the page for.
+_ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.OK)
+CHECK_TONES = {
+    CheckStatus.FAIL: Tone.BAD,
+    CheckStatus.WARN: Tone.CAUTION,
+    CheckStatus.SKIP: Tone.IDLE,
+    CheckStatus.OK: Tone.GOOD,
+}
+# Steps that are repeated when a boot is tried again; heartbeats and permits come more than once by themselves.
+_REPEATED = frozenset({"boot_started", "media_inserted", "powered_on", "powered_off", "bmc_busy", "boot_failed"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the timeline.
+
+    Args:
+        after: since the begin of the run.
+        took: until the next line; empty for the last.
+        word: what happened.
+        attempt: the how-manieth of its kind, where that means another try; 0: it does not.
+    """
+
+    entry: TimelineEntry
+    after: str
+    took: str
+    word: str
+    shape: str
+    tone: Tone
+    attempt: int
+
+
+def steps_of(run: RunDetail) -> list[Step]:
+    """The timeline of ``run``, oldest first."""
+    entries = run.timeline
+    begin = entries[0].at if entries else run.created_at
+    seen: Counter[str] = Counter()
+    found = []
+    for index, entry in enumerate(entries):
+        seen[entry.type] += entry.applied
+        following = entries[index + 1].at if index + 1 < len(entries) else None
+        shape, tone = look_of(entry.type, by_person=entry.by is not None)
+        attempt = seen[entry.type] if entry.type in _REPEATED and seen[entry.type] > 1 else 0
+        found.append(
+            Step(
+                entry,
+                _between(begin, entry.at),
+                _between(entry.at, following),
+                event_word(entry.type),
+                shape,
+                tone,
+                attempt,
+            )
+        )
+    return found
+
+
+def checks_of(verdict: Verdict | None) -> Sequence[CheckResult]:
+    """The checks of a verdict, the worst first, in their own order within."""
+    return sorted(verdict.checks, key=lambda check: _ORDER.index(check.status)) if verdict else ()
+
+
+def _between(begin: datetime, end: datetime | None) -> str:
+    return span(max(0.0, (end - begin).total_seconds())) if end else ""
