@@ -17,6 +17,7 @@ from pki.errors import Damaged, PkiError, Unwritable
 from pki.files import make_directory, read, staged_name, sync_directory, write_atomic, write_new, writing
 
 Step = Callable[[str], None]
+_CAP_CHOWN = 1 << 0  # capability number 0: <linux/capability.h>
 
 
 def no_step(_name: str) -> None:
@@ -191,11 +192,21 @@ def _unused(folder: Path) -> Path:
     return next(name for name in itertools.chain([folder], others) if not name.exists())
 
 
+def may_give_away() -> bool:
+    """Whether this process has the capability CAP_CHOWN, as the unit that renews certificates has. capabilities(7)"""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) & _CAP_CHOWN)
+
+
 def owner_to_be(path: Path) -> tuple[int, int] | None:
     """The user and group that a new file must belong to: those of the old one, or of its directory.
 
     Redis runs as its own user: a key that a renewal by root left to root would be an outage at the next restart.
-    Only root can give files away.
+    Only root, and who has its right to do so, can give files away.
 
     Returns:
         None where the process need not change anything.
@@ -204,7 +215,7 @@ def owner_to_be(path: Path) -> tuple[int, int] | None:
         Unwritable: the file belongs to another user, and we are not root.
     """
     status = path.lstat() if os.path.lexists(path) else path.parent.stat()
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 or (status.st_uid != os.geteuid() and may_give_away()):
         return status.st_uid, status.st_gid
     if os.path.lexists(path) and status.st_uid != os.geteuid():
         raise Unwritable(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 FOLDER = Path("redis")  # where `bringup redis-conf` writes, in the folder in which it is run
+STANDARD_FOLDER = Path("/etc/bringup/redis")  # where `bringup site init` and `join` put it, with units
 ACL_FILE, KEEPER_FILE = "users.acl", "keeper.password"
 ELSEWHERE = "run `bringup selftest` on the host of Redis, as a user who may read what `bringup redis-conf` has written"
 Configuration = Mapping[str, Sequence[str]]
@@ -122,10 +123,14 @@ def answers(redis: "Redis", commands: list[list[str]]) -> list[Any]:
 
 def _folder(target: TargetInstallation) -> Path:
     """Where `bringup redis-conf` has written: below this folder, or where the running Redis has its ACL file."""
-    if (FOLDER / KEEPER_FILE).exists():
-        return FOLDER
+    if (_own_folder() / KEEPER_FILE).exists():
+        return _own_folder()
     named = configuration(target).get("aclfile")
     return Path(named[-1]).parent if named else FOLDER
+
+
+def _own_folder() -> Path:
+    return FOLDER if (FOLDER / KEEPER_FILE).exists() or not STANDARD_FOLDER.exists() else STANDARD_FOLDER
 
 
 def _users(lines: Iterable[str]) -> list[User]:
@@ -155,7 +160,7 @@ def configuration(target: TargetInstallation) -> Configuration:
 def _server_info(target: TargetInstallation) -> dict[str, Any]:
     """What Redis reports of itself; a host of Redis alone has no user but keeper."""
     if target.settings.redis_password is None:
-        with _as_user(target, _keeper(FOLDER / KEEPER_FILE)) as redis:
+        with _as_user(target, _keeper(_own_folder() / KEEPER_FILE)) as redis:
             return redis.info("server")
     with redis_errors(target.settings):
         return target.redis_client().info("server")

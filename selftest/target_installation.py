@@ -27,6 +27,7 @@ from selftest.protocol_probe import Detected, detect
 if TYPE_CHECKING:
     from redis import Redis
 
+CA_OF_SITE = Path("/etc/bringup/ca")
 DEFAULT_PORTS = {"http": 80, "https": 443}  # RFC 9110 s.4.2.1 and s.4.2.2
 # The shortest wait, also after the deadline: 0 would make a socket non-blocking, and every server look silent.
 _SHORTEST_S = 0.05
@@ -130,6 +131,15 @@ class TargetInstallation:
         return Store(self.settings.pki_dir)
 
     @property
+    def ca_store(self) -> Store:
+        """Where the CA's key is, if it is on this host: in the PKI directory, or apart, by `bringup site init`."""
+        apart = Store(CA_OF_SITE)
+        if self.store.ca_key.exists() or not apart.ca_key.exists():
+            return self.store
+        is_ours = self.store.ca_certificate.exists() and apart.authorities() == self.store.authorities()
+        return apart if is_ours else self.store
+
+    @property
     def any_tls(self) -> bool:
         """Whether either flag is on."""
         return self.settings.redis_use_tls or self.settings.api_use_tls
@@ -193,7 +203,7 @@ class TargetInstallation:
     def bad_certificates(self) -> BadCertificates:
         """Makes certificates that must be refused."""
         secret = self.settings.ca_key_passphrase
-        return BadCertificates(self.store, secret.get_secret_value() if secret else None)
+        return BadCertificates(self.ca_store, secret.get_secret_value() if secret else None)
 
     def close(self) -> None:
         """Delete the bad certificates."""

@@ -3,6 +3,7 @@
 import secrets
 import string
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -51,13 +52,18 @@ def example() -> str:
     return _render({})
 
 
+def fresh(values: Mapping[str, str]) -> str:
+    """The text of a ``.env`` with fresh secrets, and some settings by name."""
+    return _render({name: new_secret() for name in FRESH_SECRETS} | dict(values))
+
+
 def write_new(path: Path) -> None:
     """Write a ``.env`` with mode 0600 and fresh secrets; never overwrite.
 
     Raises:
         SettingsError: the file is there already, or cannot be written.
     """
-    text = _render({name: new_secret() for name in FRESH_SECRETS})
+    text = fresh({})
     try:
         files.write_atomically(path, text, replace=False)
     except FileExistsError:

@@ -18,7 +18,9 @@ Rules = Callable[[Settings], Iterable[str]]
 EnvFiles = Path | Sequence[Path]
 
 ENV_FILE_VARIABLE = "BRINGUP_ENV_FILE"
-_DEFAULT_FILE = Path(".env")
+# The first of these that can be read: the folder of a development or, anywhere on the host of the CA, what
+# `bringup site init` has written for root alone.
+_DEFAULT_FILES = (Path(".env"), Path("/etc/bringup/site.env"))
 
 # A variable that is almost ours: a security switch that is silently ignored is the worst bug we can have. The prefixes
 # are those of our settings; the words are those in the names of settings for security.
@@ -93,7 +95,12 @@ def _read_env_files(environ: Mapping[str, str], named: EnvFiles) -> list[tuple[P
     missing = [path for path in files if not path.exists()]
     if missing:
         raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it" for path in missing])
-    return [(path, _assignments(path)) for path in files or (_DEFAULT_FILE,) if path.exists()]
+    return [(path, _assignments(path)) for path in files or _default_files()]
+
+
+def _default_files() -> tuple[Path, ...]:
+    local, host = _DEFAULT_FILES
+    return (local,) if local.exists() else (host,) if os.access(host, os.R_OK) else ()
 
 
 def _assignments(path: Path) -> dict[str, str]:

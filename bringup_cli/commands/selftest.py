@@ -112,15 +112,17 @@ def _watch(make: Callable[[], TargetInstallation], checks: Sequence[Case], every
     raise SystemExit(_EXIT[last.verdict])
 
 
-def examine_host(settings: Settings, *, static_only: bool) -> int:
+def examine_host(settings: Settings, *, static_only: bool, running: bool = False) -> int:
     """The self-test of what a host is by its HOST_ROLES; its exit status.
 
     Args:
         settings: of one of its services.
         static_only: files and settings alone, where the service that others connect to does not run yet.
+        running: its services run already, and are asked.
     """
     target = TargetInstallation(settings, _TIMEOUT_S)
-    results = _examine(target, _before_start(settings, static_only=static_only), _live)
+    cases = _chosen((), settings.roles, static_only=static_only)
+    results = _examine(target, [case for case in cases if running or not case.after_start], _live)
     _show_repairs(results)
     _show(results, "text")
     return _EXIT[results.verdict]
@@ -145,10 +147,6 @@ def _examine(target: TargetInstallation, checks: Sequence[Case], report: Callabl
         return Results(target, run(target, checks, report))
     finally:
         target.close()
-
-
-def _before_start(settings: Settings, *, static_only: bool) -> list[Case]:
-    return [case for case in _chosen((), settings.roles, static_only=static_only) if not case.after_start]
 
 
 def _redis_lines(settings: Settings) -> tuple[str, ...]:

@@ -7,31 +7,26 @@ from pathlib import Path
 
 import click
 
-from bringup import tls
-from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
+from bringup.errors import SettingsError
 from bringup.files import write_atomically
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
-from bringup.wire.site import TrustView
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
 from bringup_cli.commands.site_timers import renew, sign
+from bringup_cli.commands.site_units import can_have_units, init, join_with_units, remove, report_joining
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, read_requests, user_lines
-from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import Joined, join
+from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import Host, HostRole, Registry
 from bringup_cli.site.role_settings import problems_elsewhere
-from pki.errors import PkiError
 from pki.files import read
 
 # Seconds that a command waits for another at the CA: two hosts may be enrolled at the same time.
 _WAIT_S = 15
-# Seconds for the API to answer that a host has joined; the timer of renewals reports it, too.
-_REPORT_S = 5
 _SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
 PASSPHRASE_VARIABLE = "SITE_PASSPHRASE"  # noqa: S105 - the name of a variable
 # Characters. scrypt makes each guess cost a second: ten characters that a person chose are beyond guessing offline.
@@ -43,7 +38,7 @@ def site() -> None:
     """Hosts of a site: enroll one on the CA's host, join on the host itself; see all, and cut one off."""
 
 
-for command in (request, revoke, forget, status, sign, renew):
+for command in (init, request, revoke, forget, status, sign, renew, remove):
     site.add_command(command)
 
 
@@ -110,24 +105,19 @@ def enroll(
 @click.option("--force", is_flag=True, help="Replace what a file of another host, or a newer one, has put there.")
 @click.pass_obj
 def join_command(context: Context, *, file: Path, into: Path | None, force: bool) -> None:
-    """Put everything of a file in its place, and run the self-test of what this host is."""
+    """Put everything of a file in its place, and run the self-test of what this host is.
+
+    As root on a host with systemd, without --into: its services run as units, now and after each boot.
+    """
     folder = into or standard_folder()
     manifest, files = bundle.unpack(bundle.unseal(read(file), _passphrase(file)))
+    if into is None and can_have_units(HostLayout()):
+        raise SystemExit(join_with_units(HostLayout(), manifest, files, force=force))
     joined = join(folder, manifest, files, now(), force=force)
     click.echo(f"{folder}: this is {manifest.host} ({', '.join(manifest.roles)})")
-    _report(folder)
+    report_joining(folder)
     statuses = [_examine(joined, role) for role in manifest.roles]
     raise SystemExit(max(statuses))
-
-
-def _report(folder: Path) -> None:
-    """Let the CA's host see at once who has joined, and from where."""
-    host = HostFolder.read(folder)
-    settings = host.settings().model_copy(update={"api_timeout_s": _REPORT_S})
-    try:
-        ApiClient(settings, tls.ClientContexts()).put(f"/hosts/{host.manifest.host}", host.report(), TrustView)
-    except (BringupError, PkiError) as error:
-        click.echo(f"The API does not know yet that it has joined; its timer of `site renew` reports it. Why: {error}")
 
 
 def _examine(joined: Joined, role: HostRole) -> int:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bringup.errors import SettingsError
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.site import HeldCertificate, HostReport, Joining
-from bringup_cli.site import bundle, join, registry
+from bringup_cli.site import bundle, join, layout, registry
 from pki import authority, errors, names
 from pki.files import exclusive_lock, make_directory, read
 from pki.journal import Journal
@@ -136,6 +136,9 @@ class HostFolder:
         if not authority.fits(authority.read_key(key), certificate):
             raise errors.Damaged(f"{identity.dns}: the certificate that was sent is not for the key that was made here")
         found = {files.certificate: authority.pem(certificate), files.key: read(key)}
+        if identity == self.itself:
+            for copy in sorted((self.folder / layout.CLIENTS).glob("*-key.pem")):
+                found |= {copy: read(key), copy.with_name(copy.name.replace("-key", "-cert")): found[files.certificate]}
         return found | ({files.bundle: authority.pem(certificate, issuer)} if identity.role.is_server else {})
 
 

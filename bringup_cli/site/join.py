@@ -5,7 +5,6 @@ import os
 import pwd
 import re
 import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,17 +12,17 @@ from pathlib import Path
 
 from cryptography import x509
 
-from bringup.settings import load, pki_rules
-from bringup_cli.redis_configuration import redis_configuration
 from bringup_cli.site import bundle
 from bringup_cli.site.bundle import BundleRefused, Manifest
+from bringup_cli.site.layout import CONFIG, HostLayout, begin_state, for_units, make_folders
+from bringup_cli.site.own_redis import configuration_of
 from bringup_cli.site.registry import HostRole
-from pki import authority, store
+from pki import authority
 from pki.files import exclusive_lock, make_directory, read, staged_name, write_atomic, writing
 from pki.journal import Journal, discard_staged, finish
-from pki.names import Identity, Role, sans_of
+from pki.names import Identity, Role
 
-STANDARD_FOLDER = Path("/etc/bringup")
+STANDARD_FOLDER = CONFIG
 STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
 # By which the clocks of two hosts may differ: certificates are valid from five minutes before they were made.
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -61,7 +60,15 @@ class Joined:
         return f"bringup --env-file {self.env_file(role)} {_COMMANDS[role]}"
 
 
-def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: datetime, *, force: bool = False) -> Joined:
+def join(
+    folder: Path,
+    manifest: Manifest,
+    files: Mapping[str, bytes],
+    now: datetime,
+    *,
+    force: bool = False,
+    layout: HostLayout | None = None,
+) -> Joined:
     """Write a host's files: modes and owners as services need them, all at once, also after a kill.
 
     Args:
@@ -70,6 +77,8 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
         files: by name, as `unpack` returns them.
         now: the time that the bundle is judged at.
         force: replace what another host's bundle has put here.
+        layout: with service units: the state of services is apart, and each has a user of its own. None: all is in
+            ``folder``.
 
     Raises:
         BundleRefused: it is too old, of another host, or fits no key here; nothing was changed.
@@ -85,21 +94,23 @@ def join(folder: Path, manifest: Manifest, files: Mapping[str, bytes], now: date
             f"it was to be used until {manifest.use_until:%Y-%m-%d %H:%M} UTC, and is refused now; make a new one on "
             f"the CA's host: bringup site enroll {manifest.host}"
         )
-    _make_folders(folder, manifest.roles)
+    _make_folders(folder, manifest.roles, layout)
     state = folder / STATE
     with exclusive_lock(state / "lock", "bringup site join"):
         recover(folder)
         _check_host(folder, manifest, force=force)
         journal = Journal(folder, state)
-        for name, data in _placed(folder, manifest, files).items():
+        for name, data in _placed(folder, manifest, files, layout).items():
             journal.put(folder / name, data, secret=bundle.is_secret(name))
         journal.commit()
-        if (text := _redis_configuration(folder, manifest)) is not None:
+        if (text := configuration_of(folder, manifest, layout)) is not None:
             journal = Journal(folder, state)
             journal.put(folder / _REDIS_CONF, text, secret=True)
             journal.commit()
         if not (path := join_id(folder)).exists():
             write_atomic(path, secrets.token_hex(16).encode())
+        if layout:
+            begin_state(layout, manifest, files)
     return Joined(folder, manifest)
 
 
@@ -142,7 +153,9 @@ def _check_host(folder: Path, manifest: Manifest, *, force: bool) -> None:
         )
 
 
-def _placed(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> dict[str, bytes]:
+def _placed(
+    folder: Path, manifest: Manifest, files: Mapping[str, bytes], layout: HostLayout | None
+) -> dict[str, bytes]:
     """What is written, by its name: settings name the folder, and keys that were made here get their place."""
     placed = {
         name: data.replace(bundle.FOLDER.encode(), str(folder.absolute()).encode()) if name.endswith(".env") else data
@@ -152,6 +165,9 @@ def _placed(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> dic
         names = bundle.files_of(identity)
         if str(names.key) not in files:
             placed[str(names.key)] = _own_key(folder, identity, files[str(names.certificate)])
+    if layout:
+        placed |= for_units(layout, manifest, placed)
+        placed.pop(bundle.USERS, None)
     users = folder / bundle.USERS
     if users.exists():  # Redis itself keeps it: `bringup site enroll` has added users there since
         placed.pop(bundle.USERS, None)
@@ -183,7 +199,7 @@ def _certificate(data: bytes) -> x509.Certificate:
     return x509.load_pem_x509_certificate(data)
 
 
-def _make_folders(folder: Path, roles: tuple[HostRole, ...]) -> None:
+def _make_folders(folder: Path, roles: tuple[HostRole, ...], layout: HostLayout | None) -> None:
     """Each of its owner: what is written later belongs to the owner of its folder."""
     if not re.fullmatch(r"[\w./@+-]+", str(folder.absolute())):
         raise BundleRefused(f"{folder}: settings name this folder; let its name have letters, digits and ./@+- alone")
@@ -192,6 +208,9 @@ def _make_folders(folder: Path, roles: tuple[HostRole, ...]) -> None:
         if not parent.exists():
             _make(parent, service, private=False)
     _make(folder / STATE, None, private=True)
+    if layout:
+        make_folders(layout, roles)
+        return
     _make(folder / "var", service, private=True)
     for name in ("pki", "pki/ca", "pki/issued"):
         _make(folder / name, service, private=False)
@@ -220,27 +239,3 @@ def _owner(names: tuple[str, ...]) -> tuple[int, int] | None:
             found = pwd.getpwnam(name)
             return found.pw_uid, found.pw_gid
     return None
-
-
-def _redis_configuration(folder: Path, manifest: Manifest) -> bytes | None:
-    """The text of redis.conf; None where this host has no Redis, or one of several (docs/ha.md)."""
-    if HostRole.REDIS not in manifest.roles:
-        return None
-    settings = load({}, folder / bundle.env_file(HostRole.REDIS), rules=pki_rules).settings
-    if settings.sentinels:
-        return None
-    certificate = folder / bundle.files_of(Identity(Role.REDIS, manifest.host)).certificate
-    sans = sans_of(store.read_certificates(certificate)[0])
-    own = [str(one.value) for one in sans if isinstance(one, x509.IPAddress) and _is_ours(str(one.value))]
-    return redis_configuration(settings, folder / "redis", bind=" ".join(own) or "*").encode()
-
-
-def _is_ours(address: str) -> bool:
-    """Whether this host has the address; one of its names may be that of a router before it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

@@ -32,7 +32,7 @@ def _revoked(target: TargetInstallation) -> Finding:
     """TLS lets a revoked certificate in: what shuts it out is that its user, or its password, is no more."""
     if not target.redis.use_tls:
         return info("not asked: REDIS_USE_TLS=false")
-    if not target.store.ledger_file.exists():
+    if not target.ca_store.ledger_file.exists():
         if target.settings.roles:
             return info("who was revoked is not seen here: the CA's host asks this")
         return skip("who was revoked is not seen here", hint="run `bringup selftest` on the host of the CA")
@@ -49,7 +49,7 @@ def _revoked(target: TargetInstallation) -> Finding:
 
 def _unexpired(target: TargetInstallation) -> Iterator[tuple[Entry, Identity]]:
     """Revoked, not at its end, and of an identity that has no good certificate now."""
-    entries = [entry for entry in target.store.ledger().entries if entry.not_after > target.now()]
+    entries = [entry for entry in target.ca_store.ledger().entries if entry.not_after > target.now()]
     good = {entry.identity for entry in entries if not entry.revoked_at}
     for entry in entries:
         identity = entry.identity

@@ -61,7 +61,7 @@ def _revoked(target: TargetInstallation) -> check.Finding:
     if not target.api.use_tls:
         return controls.NOT_ASKED
     try:
-        serials = crl.revoked_serials(target.store)
+        serials = crl.revoked_serials(target.ca_store)
     except PkiError as error:
         return check.skip(str(error), hint=error.hint or "bringup pki crl")
     if not serials:

@@ -1,0 +1,123 @@
+"""Hosts that are systemd-nspawn containers of a Debian 12, each with systemd as PID 1 and a network of its own."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.e2e.site.network import Network
+
+# What a Debian 12 needs besides its base: what docs/production.md has a person install, and what makes it boot here.
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "redis-server", "openssl"),
+    *("iproute2", "ca-certificates", "procps", "dnsmasq-base"),
+)
+# What Debian starts by itself and has no place here: the first has our port, the others want the Internet.
+_NOT_WANTED = ("redis-server.service", "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd.service")
+_ENVIRONMENT = ("env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root")
+# Seconds for a host to boot on a busy computer.
+_BOOT_S = 120
+_MIRROR = "http://deb.debian.org/debian"
+
+
+class Image:
+    """A Debian 12, made once and kept in a folder.
+
+    Args:
+        folder: kept between runs; 400 MB.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "bookworm"
+        if not (folder / "bookworm.done").exists():
+            shutil.rmtree(self.root, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            packages = f"--include={','.join(PACKAGES)}"
+            command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(self.root), _MIRROR]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            for unit in (
+                "redis-server.service",
+                "apt-daily.timer",
+                "apt-daily-upgrade.timer",
+                "systemd-networkd.service",
+            ):
+                subprocess.run(["systemctl", f"--root={self.root}", "disable", "--quiet", unit], check=True)
+            (folder / "bookworm.done").touch()
+
+
+class Machine:
+    """One host, booted.
+
+    Args:
+        image: what it begins from.
+        folder: where its own files go.
+        network: it has an address there.
+        name: of the host.
+        binds: folders of this computer that it sees, read-only, under /srv.
+    """
+
+    def __init__(self, image: Image, folder: Path, network: Network, name: str, binds: Iterable[Path] = ()) -> None:
+        self.name, self.address, self.root = name, network.address(name), folder / name
+        self._binds = [f"--bind-ro={path}:/srv/{path.name}" for path in binds]
+        self._namespace = f"/run/netns/{network.on(name)[-1]}"
+        self._log = folder / f"{name}.console"
+        upper, work = folder / f"{name}.upper", folder / f"{name}.work"
+        for path in (self.root, upper, work):
+            path.mkdir()
+        options = f"lowerdir={image.root},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.root)], check=True)
+        (self.root / "etc/hostname").write_text(f"{name}\n")
+        (self.root / "etc/machine-id").write_text("")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        """Switch it on, and return when it has booted."""
+        command = [
+            *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={self.root}"),
+            *(f"--machine={self.name}", f"--network-namespace-path={self._namespace}", *self._binds),
+            *("--console=pipe", "--boot", "systemd.unit=multi-user.target", "systemd.show_status=no"),
+        ]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + _BOOT_S
+        while self.try_to("systemctl", "is-system-running", "--wait").returncode not in {0, 1}:
+            assert time.monotonic() < deadline, self._log.read_text(errors="replace")[-2000:]
+            assert self._process.poll() is None, self._log.read_text(errors="replace")[-2000:]
+            time.sleep(0.5)
+
+    def try_to(self, *command: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command on it, whatever comes of it."""
+        inner = self._first_process()
+        if inner is None:
+            return subprocess.CompletedProcess(command, 255, "", "not booted yet")
+        words = ["nsenter", "--target", str(inner), "--all", *_ENVIRONMENT, *command]
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout_s)
+
+    def run(self, *command: str) -> str:
+        """What a command printed, which must succeed."""
+        done = self.try_to(*command)
+        assert done.returncode == 0, f"{self.name}: {' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def switch_off(self) -> None:
+        """As by its power button, held: nothing is written any more."""
+        assert self._process
+        inner = self._first_process()
+        if inner is not None:
+            os.kill(inner, 9)
+        self._process.wait(60)
+
+    def remove(self) -> None:
+        """Switch it off, and forget its files."""
+        self.switch_off()
+        subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+
+    def _first_process(self) -> int | None:
+        """Process number here of its PID 1."""
+        assert self._process
+        path = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        words = path.read_text().split() if path.exists() else []
+        return int(words[0]) if words else None
