@@ -28,3 +28,11 @@ def _processes(session: int) -> Iterator[tuple[Path, list[str]]]:
             stat = (folder / "stat").read_text().rpartition(")")[2].split()
             if int(stat[3]) == session:
                 yield folder, stat
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that one process had resident, in MB of 10^6 bytes. Source: proc_pid_status(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError(f"/proc/{pid}/status has no VmHWM")

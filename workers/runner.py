@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from threading import Event, Lock, Thread
 
@@ -16,7 +16,10 @@ from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from workers import in_flight, job, job_context, jobs, reaper
+from workers.turns import Turns, reserved_of
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
+
+JobFunctions = Callable[[job_context.JobContext], Mapping[str, job.JobFunction]]
 
 # Seconds that jobs and loops have to end after SIGTERM. The whole process ends within 10 s, as service managers expect;
 # a job that is not done by then is requeued by another process.
@@ -39,15 +42,8 @@ _LOOK_EVERY_S = 0.5
 # Seconds without a round of a loop after which the process is stuck, and the service manager restarts it. Each step is
 # bounded by the timeouts of Redis and of the API's calls, which are far below.
 _STUCK_AFTER_S = 300.0
-# Of WORKER_CONCURRENCY, by queue. Boots wait on BMCs for minutes; a lease or a deadline is one request to the API.
-_SHARE = {JobKind.BOOT: 0.5, JobKind.FINISH: 0.25, JobKind.DISCOVER: 0.125, JobKind.EXPIRE: 0.125}
-
-
-def threads_of(concurrency: int) -> dict[JobKind, int]:
-    """How many threads serve each queue: one at least; boots, which wait on BMCs, get what is left."""
-    threads = {kind: max(1, int(concurrency * share)) for kind, share in _SHARE.items()}
-    threads[JobKind.BOOT] += concurrency - sum(threads.values())
-    return threads
+# Seconds between two signs of life in rq's records of our threads, which expire after 2 min without one.
+_RECORDS_EVERY_S = 30.0
 
 
 class LoopErrors:
@@ -73,9 +69,10 @@ class Runner:
 
     Args:
         settings: of this process; WORKER_CONCURRENCY threads are started.
+        functions: makes the allow-list of what jobs may call.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, functions: JobFunctions = jobs.job_functions) -> None:
         self._settings = settings
         contexts = tls.ClientContexts()
         timeout_s = max(settings.redis_timeout_s, ANSWER_WITHIN_S)
@@ -84,9 +81,10 @@ class Runner:
         self._queues = queues.Queues(self._connection)
         self._callback = job_context.Callback(ApiClient(settings, contexts))
         context = job_context.JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
-        self._job_class = job.job_class(settings, jobs.job_functions(context))
+        self._job_class = job.job_class(settings, functions(context))
         self._reaper = reaper.Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
+        self._turns = Turns(settings.worker_concurrency, reserved_of(settings.worker_concurrency))
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()
@@ -103,18 +101,21 @@ class Runner:
     def run(self) -> None:
         """Work until `stop`. Raises PermanentError when Redis refuses us at the start."""
         self._check_redis()
-        threads = [self._start(f"work {name}", 0, self._work_on(kind, name)) for kind, name in self._slots()]
+        count = self._settings.worker_concurrency
+        threads = [self._start(f"work {number}", 0, self._work_as(str(number))) for number in range(count)]
         loops = [
             self._start("delayed jobs", _DELAYED_EVERY_S, self._enqueue_due),
             self._start("jobs in flight", _IN_FLIGHT_EVERY_S, self._reaper.requeue_in_flight),
             self._start("missing jobs", _MISSING_EVERY_S, self._enqueue_missing, Service.REDIS, Service.API),
             self._start("expired records", _EXPIRED_EVERY_S, self._reaper.drop_expired),
+            self._start("own records", _RECORDS_EVERY_S, self._keep_records),
         ]
         # Apart from the other loops: it goes on after SIGTERM, until the last job in flight has ended.
         beats = Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         beats.start()
         log.get("workers").info("working", threads=len(threads), process=self._process)
         self._supervise()
+        self._turns.close()
         log.get("workers").info("stopping: jobs in flight are finished first")
         _join(threads, _JOBS_STOP_WITHIN_S)
         self._jobs_ended.set()
@@ -135,10 +136,6 @@ class Runner:
         """A wrong password is reported at once; a Redis that is away is waited for."""
         with suppress(errors.TransientError), self._outages.watching(Service.REDIS), redis_errors(self._settings):
             self._connection.ping()
-
-    def _slots(self) -> list[tuple[JobKind, str]]:
-        counts = threads_of(self._settings.worker_concurrency)
-        return [(kind, f"{queues.QUEUE_OF[kind]}.{n}") for kind, count in counts.items() for n in range(count)]
 
     def _start(self, what: str, every_s: float, step: Callable[[], object], *services: Service) -> Thread:
         args = (what, every_s, step, services or (Service.REDIS,))
@@ -174,22 +171,27 @@ class Runner:
         self._outages.worked(services, began_at)
         return True
 
-    def _work_on(self, kind: JobKind, slot: str) -> Callable[[], None]:
+    def _work_as(self, slot: str) -> Callable[[], None]:
         # A new worker after each error, under a new name: rq registers a name once.
         def serve_with_a_new_worker() -> None:
-            queue = self._queues.queue(kind)
             worker = QueueWorker(
-                queue,
+                {kind: self._queues.queue(kind) for kind in JobKind},
                 self._settings,
                 name=f"{self._process}.{slot}.{secrets.token_hex(3)}",
                 connection=self._connection,
                 job_class=self._job_class,
-                serializer=queue.serializer,
+                serializer=self._queues.queue(JobKind.BOOT).serializer,
             )
             self._workers[slot] = worker
-            worker.serve(self._stopping)
+            worker.serve(self._turns, self._stopping)
 
         return serve_with_a_new_worker
+
+    def _keep_records(self) -> None:
+        with self._connection.pipeline(transaction=False) as pipe:
+            for worker in list(self._workers.values()):
+                worker.heartbeat(pipeline=pipe)
+            pipe.execute()
 
     def _beat(self) -> None:
         executions = [execution for worker in list(self._workers.values()) for execution in worker.running()]

@@ -1,12 +1,22 @@
-"""One worker thread: rq's SimpleWorker on one queue, without its signals, its fork and its remote commands."""
+"""One worker thread: rq's SimpleWorker without its signals, its fork, its remote commands, and most of its records.
 
+A job costs four round trips to Redis: it is taken, read, started and ended. rq needs twelve and more: it writes what
+the worker does into Redis several times a job, keeps each execution under three keys besides the started registry, and
+looks for jobs that depend on this one. Nothing here reads these, and no job of ours depends on another.
+"""
+
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
+from rq.executions import Execution
+from rq.job import JobStatus
 from rq.timeouts import TimerDeathPenalty
+from rq.utils import utcformat
 
 from bringup import errors, log, quarantine
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
@@ -14,10 +24,12 @@ from workers.job import is_shortage
 
 if TYPE_CHECKING:
     from redis.client import Pipeline
-    from rq.executions import Execution
     from rq.job import Job
+    from rq.registry import StartedJobRegistry
 
+    from bringup.model import JobKind
     from bringup.settings import Settings
+    from workers.turns import Turns
 
 # Seconds for which a worker waits for a job before it checks whether it should stop: SIGTERM ends the process within
 # 10 s, of which the jobs in flight have 7.
@@ -48,6 +60,10 @@ class RedisClockQueue(Queue):
         return super().schedule_job(job, redis_now(self.connection) + wait, pipeline, unique)
 
 
+def _by_redis_clock(queue: Queue) -> RedisClockQueue:
+    return RedisClockQueue(queue.name, connection=queue.connection, serializer=queue.serializer)
+
+
 def _host_now() -> datetime:
     return datetime.now(UTC)
 
@@ -63,13 +79,13 @@ class _Deadline(TimerDeathPenalty):
 
 
 class QueueWorker(SimpleWorker):
-    """Serves one queue until it is stopped.
+    """Serves queues, one at a time, until it is stopped.
 
     rq's own loop ends on any error outside of dequeuing, installs signal handlers, and starts a thread that obeys
     every client that can publish to Redis; this one is made of the same parts without these.
 
     Args:
-        queue: what it serves.
+        queues: what it serves.
         settings: name the Redis in error messages.
         name: of its record in Redis.
     """
@@ -77,36 +93,37 @@ class QueueWorker(SimpleWorker):
     death_penalty_class = _Deadline
     queue_class = RedisClockQueue
 
-    def __init__(self, queue: Queue, settings: "Settings", *, name: str, **kwargs: Any) -> None:
+    def __init__(self, queues: "Mapping[JobKind, Queue]", settings: "Settings", *, name: str, **kwargs: Any) -> None:
         self._settings = settings
-        # The same queue, whose delayed jobs go by Redis's clock.
-        own = RedisClockQueue(queue.name, connection=queue.connection, serializer=queue.serializer)
-        super().__init__([own], name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
+        self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
+        own = list(self._queue_of.values())
+        super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
 
     @property
     def connection_timeout(self) -> int:
         """Seconds that every answer of Redis may take; with rq's own a dead connection would block us for a minute."""
         return ANSWER_WITHIN_S
 
-    def serve(self, stopping: Event) -> None:
+    def serve(self, turns: "Turns", stopping: Event) -> None:
         """Do jobs until ``stopping`` is set. Raises whatever Redis raises."""
         self.register_birth()  # type: ignore[no-untyped-call]
         while not stopping.is_set():
-            # For rq's own record alone; what keeps jobs in flight from being requeued is `in_flight.beat`.
-            self.heartbeat()
-            found = self._next_job()
-            if found:
-                self.execute_job(*found)
+            with turns.take() as turn:
+                if turn and (found := self.next_job(turn.kind)):
+                    turn.took_job()
+                    self.execute_job(*found)
         self.register_death()  # type: ignore[no-untyped-call]
 
     def running(self) -> list[str]:
         """The executions in flight: ``<job id>:<execution id>``, as rq's started registry has them."""
         return [execution.composite_key for execution in list(self.executions.values())]
 
-    def _next_job(self) -> "tuple[Job, Queue] | None":
+    def next_job(self, kind: "JobKind") -> "tuple[Job, Queue] | None":
+        """A job of this kind, waited for a short time."""
+        queue = self._queue_of[kind]
         try:
             return self.queue_class.dequeue_any(
-                self.queues,
+                [queue],
                 _LISTEN_S,
                 connection=self.connection,
                 job_class=self.job_class,
@@ -121,11 +138,64 @@ class QueueWorker(SimpleWorker):
             job_id = getattr(error, "job_id", None)  # rq names the job that it could not read
             if job_id is None or not isinstance(self._translated(error), errors.JobRefused | errors.CorruptRecord):
                 raise
-            self._quarantine(job_id, error)
+            self._quarantine(queue, job_id, error)
             return None
 
-    def _quarantine(self, job_id: str, error: Exception) -> None:
-        kept = quarantine.Quarantine(self.connection).put(self.queues[0], job_id, str(error))
+    def execute_job(self, job: "Job", queue: Queue) -> None:
+        """Do a job that was taken from ``queue``."""
+        # What its hash names may be another: the job would be started in one registry, and ended in the other.
+        job.origin = queue.name
+        self.perform_job(job, queue, self._start(job, queue))
+
+    def _start(self, job: "Job", queue: Queue) -> Execution:
+        """One transaction: a worker that is killed at any time leaves the job in one place, dequeued or started."""
+        execution = Execution(uuid4().hex, job.id, self.connection, self.name)
+        # Before it is on record: one that is not marked in time would be taken for dead.
+        self.executions[execution.id] = execution
+        with self.connection.pipeline() as pipe:
+            job.prepare_for_execution(self.name, pipe)
+            pipe.persist(job.key)
+            queue.started_job_registry.add_execution(execution, pipe, self.get_heartbeat_ttl(job))
+            pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipe.execute()
+        return execution
+
+    def prepare_job_execution(self, job: "Job", remove_from_intermediate_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - rq's signature
+        """Nothing: `_start` has done it."""
+
+    def handle_execution_ended(self, job: "Job", queue: Queue, heartbeat_ttl: int) -> None:
+        """Remember when the job ended; it is written with its result."""
+        job.ended_at = datetime.now(UTC)
+
+    def handle_job_success(
+        self,
+        job: "Job",
+        queue: Queue,
+        started_job_registry: "StartedJobRegistry",
+        execution: Execution,
+    ) -> None:
+        """Record that a job succeeded.
+
+        Args:
+            job, queue, started_job_registry, execution: as rq has them.
+        """
+        kept_s = max(0, job.get_result_ttl(self.default_result_ttl) or 0)
+        ended_at = job.ended_at or datetime.now(UTC)
+        with self.connection.pipeline() as pipe:
+            pipe.hset(job.key, mapping={"status": JobStatus.FINISHED.value, "ended_at": utcformat(ended_at)})
+            pipe.expire(job.key, kept_s)
+            queue.finished_job_registry.add(job, kept_s, pipe)
+            self.cleanup_execution(job, pipe, execution)
+            pipe.execute()
+
+    def cleanup_execution(self, job: "Job", pipeline: "Pipeline", execution: Execution | None = None) -> None:
+        """The execution has ended: it is not on record as started any more."""
+        if execution:
+            job.started_job_registry.remove_execution(execution, pipeline=pipeline)
+            self.executions.pop(execution.id, None)
+
+    def _quarantine(self, queue: Queue, job_id: str, error: Exception) -> None:
+        kept = quarantine.Quarantine(self.connection).put(queue, job_id, str(error))
         log.get("workers").error("a job cannot be read: put in quarantine", job_id=job_id, why=str(error), kept=kept)
 
     def _finalize_failure(self, job: "Job", queue: Queue, execution: "Execution", exc_info: Any) -> None:

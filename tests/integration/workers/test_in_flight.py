@@ -37,7 +37,7 @@ class Records:
         """A worker on the queue of boots."""
         kind = job_class(self.settings, {"workers.jobs.boot": function})
         return QueueWorker(
-            self.boots,
+            {JobKind.BOOT: self.boots},
             self.settings,
             name="tests",
             connection=self.redis,
@@ -47,7 +47,7 @@ class Records:
 
     def work_once(self, worker: QueueWorker) -> None:
         """Do the job that waits."""
-        found = worker._next_job()
+        found = worker.next_job(JobKind.BOOT)
         assert found
         worker.execute_job(*found)
 
