@@ -16,6 +16,7 @@ from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from workers import in_flight, job, job_context, jobs, reaper
+from workers.deadlines import Deadlines
 from workers.turns import Turns, reserved_of
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
@@ -85,6 +86,7 @@ class Runner:
         self._reaper = reaper.Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
         self._turns = Turns(settings.worker_concurrency, reserved_of(settings.worker_concurrency))
+        self._deadlines = Deadlines()
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()
@@ -153,8 +155,9 @@ class Runner:
             self._stopping.wait(every_s if done else backoff.between(*_RETRY_S))
 
     def _keep_beating(self) -> None:
-        """Mark the jobs in flight until the last has ended; never late, or they would be requeued."""
+        """Mark the jobs in flight until the last has ended; never late, or they would be requeued. Ends long ones."""
         while not self._jobs_ended.is_set():
+            self._deadlines.enforce()
             self._try("heartbeat", self._beat, (Service.REDIS, Service.REDIS_WRITES))
             self._came_round_at["heartbeat"] = time.monotonic()
             self._jobs_ended.wait(in_flight.BEAT_EVERY_S)
@@ -178,6 +181,7 @@ class Runner:
                 {kind: self._queues.queue(kind) for kind in JobKind},
                 self._settings,
                 name=f"{self._process}.{slot}.{secrets.token_hex(3)}",
+                deadlines=self._deadlines,
                 connection=self._connection,
                 job_class=self._job_class,
                 serializer=self._queues.queue(JobKind.BOOT).serializer,

@@ -7,7 +7,7 @@ looks for jobs that depend on this one. Nothing here reads these, and no job of 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from threading import Event, Timer
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,11 +15,11 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.executions import Execution
 from rq.job import JobStatus
-from rq.timeouts import TimerDeathPenalty
 from rq.utils import utcformat
 
 from bringup import errors, log, quarantine
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
+from workers.deadlines import Deadlines
 from workers.job import is_shortage
 
 if TYPE_CHECKING:
@@ -68,16 +68,6 @@ def _host_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Deadline(TimerDeathPenalty):
-    """Ends a job by a timer: rq's other way needs signals, which only a main thread gets."""
-
-    def new_timer(self) -> Timer:
-        """rq's own would keep the process from ending until the job's time is up."""
-        timer: Timer = super().new_timer()  # type: ignore[no-untyped-call]
-        timer.daemon = True
-        return timer
-
-
 class QueueWorker(SimpleWorker):
     """Serves queues, one at a time, until it is stopped.
 
@@ -88,13 +78,23 @@ class QueueWorker(SimpleWorker):
         queues: what it serves.
         settings: name the Redis in error messages.
         name: of its record in Redis.
+        deadlines: end jobs that take too long.
     """
 
-    death_penalty_class = _Deadline
     queue_class = RedisClockQueue
 
-    def __init__(self, queues: "Mapping[JobKind, Queue]", settings: "Settings", *, name: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        queues: "Mapping[JobKind, Queue]",
+        settings: "Settings",
+        *,
+        name: str,
+        deadlines: Deadlines,
+        **kwargs: Any,
+    ) -> None:
         self._settings = settings
+        # rq's own need signals, which only a main thread gets, or a thread for each job.
+        self.death_penalty_class = deadlines.penalty
         self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
@@ -128,7 +128,6 @@ class QueueWorker(SimpleWorker):
                 connection=self.connection,
                 job_class=self.job_class,
                 serializer=self.serializer,
-                death_penalty_class=self.death_penalty_class,
             )
         except DequeueTimeout:
             return None

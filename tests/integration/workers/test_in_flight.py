@@ -16,6 +16,7 @@ from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
 from workers import in_flight
+from workers.deadlines import Deadlines
 from workers.job import JobFunction, job_class
 from workers.reaper import Reaper, Suspects
 from workers.worker import QueueWorker
@@ -40,6 +41,7 @@ class Records:
             {JobKind.BOOT: self.boots},
             self.settings,
             name="tests",
+            deadlines=Deadlines(),
             connection=self.redis,
             job_class=kind,
             serializer=self.boots.serializer,

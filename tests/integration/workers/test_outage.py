@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bringup.model import RunState
+from bringup.model import JobKind, RunState
 from tests.conftest import RedisServer
 from tests.integration.workers.conftest import MakeSite, StartWorker
 from tests.integration.workers.site import Site, WorkerProcess, eventually
@@ -24,6 +24,11 @@ def wait_out(seconds: float, *workers: WorkerProcess) -> None:
 
 def connections(site: Site) -> int:
     return len(site.redis.client_list())
+
+
+def blocked(site: Site) -> int:
+    """How many clients wait for a job."""
+    return int(site.redis.info("clients")["blocked_clients"])
 
 
 def assert_told_once(worker: WorkerProcess, outages: int) -> None:
@@ -88,7 +93,7 @@ def test_workers_that_start_without_redis_wait_for_it_and_leak_no_connection(
         wait_out(0.5, worker)
         own_redis.start()
         wait_out(1, worker)
-    eventually(lambda: connections(site) >= THREADS_AND_LOOPS - 5, 60, "all threads are back")
+    eventually(lambda: blocked(site) == len(JobKind), 60, "a thread listens to each queue")
     site.queues.add_lease(site.lease(1))
     eventually(lambda: site.known(1) and site.run(1).state is RunState.WAITING, 60, "the lease is served")
     assert connections(site) <= THREADS_AND_LOOPS + 25, "connections grow"
