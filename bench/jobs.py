@@ -137,7 +137,9 @@ def _enqueue(redis: Redis, queues: Queues, workers: str, jobs: int) -> None:
         pipe.execute()
 
 
-def _watched(redis: Redis, queues: Queues, workers: str, started: "list[subprocess.Popen[bytes]]", jobs: int) -> Measured:
+def _watched(
+    redis: Redis, queues: Queues, workers: str, started: "list[subprocess.Popen[bytes]]", jobs: int
+) -> Measured:
     keys = [f"rq:queue:{_OF_RQ}"] if workers == _RQ else [queues.queue(kind).key for kind in JobKind]
 
     def done() -> int:
@@ -158,7 +160,9 @@ def _watched(redis: Redis, queues: Queues, workers: str, started: "list[subproce
     )
 
 
-def _reach(wanted: int, done: Any, redis: Redis, started: "list[subprocess.Popen[bytes]]") -> tuple[int, tuple[float, dict[str, float]]]:
+def _reach(
+    wanted: int, done: Any, redis: Redis, started: "list[subprocess.Popen[bytes]]"
+) -> tuple[int, tuple[float, dict[str, float]]]:
     """How many are done once ``wanted`` are, the time, and the counters then."""
     deadline = time.monotonic() + 300
     looks = 0

@@ -94,7 +94,7 @@ class QueueWorker(SimpleWorker):
     ) -> None:
         self._settings = settings
         # rq's own need signals, which only a main thread gets, or a thread for each job.
-        self.death_penalty_class = deadlines.penalty
+        self.death_penalty_class = deadlines.penalty  # type: ignore[assignment] - rq calls it, which is all
         self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -41,7 +42,7 @@ def counted(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
         counts.sent += 1
         return unpatched(connection, *args, **more)
 
-    unpatched = PlainConnection.send_packed_command
+    unpatched: Any = PlainConnection.send_packed_command
     before = executed()
     monkeypatch.setattr(PlainConnection, "send_packed_command", send)
     yield counts
