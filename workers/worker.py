@@ -93,8 +93,8 @@ class QueueWorker(SimpleWorker):
         **kwargs: Any,
     ) -> None:
         self._settings = settings
-        # rq's own need signals, which only a main thread gets, or a thread for each job.
-        self.death_penalty_class = deadlines.penalty  # type: ignore[assignment] - rq calls it, which is all
+        # rq's own need signals, which only a main thread gets, or a thread for each job. It calls this, and no more.
+        self.death_penalty_class = deadlines.penalty  # type: ignore[assignment]
         self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
