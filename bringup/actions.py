@@ -52,7 +52,7 @@ class ActsOnApi(Protocol):
 
 
 class ActionOutcome(NamedTuple):
-    """What was done to one target; ``detail``: what became of it, or why nothing was done."""
+    """What was done to one target; ``detail``: what became of it, as a sentence, or why nothing was done."""
 
     target: str
     done: bool
@@ -128,22 +128,26 @@ def _apply_one(client: ActsOnApi, action: OperatorAction, one: TargetPreview, re
     match action:
         case OperatorAction.START:
             run = client.post(f"/devices/{name}/runs", wire.StartRequest(**given), RunDecision)
-            return f"run {run.run_id}: {run.state}"
+            return f"Run {run.run_id} of {one.target}: {run.state}"
         case OperatorAction.REPEAT:
             run = client.post(f"/runs/{name}/repeat", wire.RepeatRequest(**given), RunDecision)
-            return f"run {run.run_id}: {run.state}"
+            return f"Run {run.run_id} repeats {one.target}: {run.state}"
         case OperatorAction.ABORT:
             ended = client.post(f"/runs/{name}/abort", wire.AbortRequest(**given), Run)
             return f"Run {ended.run_id} of {ended.device}: {ended.state}"
-        case OperatorAction.REQUEUE | OperatorAction.DISCARD:
-            job = client.post(f"/queues/{action}", wire.JobRequest(job_id=one.target), wire.QuarantinedJob)
-            return f"{WORDS[action][1]} ({job.queue})"
+        case OperatorAction.REQUEUE:
+            job = client.post("/queues/requeue", wire.JobRequest(job_id=one.target), wire.QuarantinedJob)
+            return f"Job {job.job_id} is on the queue {job.queue} again"
+        case OperatorAction.DISCARD:
+            job = client.post("/queues/discard", wire.JobRequest(job_id=one.target), wire.QuarantinedJob)
+            return f"Job {job.job_id} of the queue {job.queue} is deleted"
     # A machine that another person has put in service since the preview must not be exposed by it.
     change = device_change(action, reason, expected_state=_state_of(one))
     if change is None:
         raise ValueError(f"{action} has no call of the API")
     device = client.patch(f"/devices/{name}", change, wire.DeviceView)
-    return f"{device.state}, in maintenance: {device.maintenance}" if device.maintenance else str(device.state)
+    maintained = f", in maintenance: {device.maintenance}" if device.maintenance else ""
+    return f"Device {device.name}: {device.state}{maintained}"
 
 
 def _state_of(one: TargetPreview) -> DeviceState | None:

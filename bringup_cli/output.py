@@ -32,6 +32,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+def print_json_line(value: Any) -> None:
+    """One JSON document on one line, as programs read a stream of them."""
+    click.echo(json.dumps(value, default=str))
+
+
 def print_model(found: "BaseModel", output: Output = "json", line: str = "") -> None:
     """A reply of the API as JSON; for people ``line`` instead.
 

@@ -19,22 +19,23 @@ COMMANDS = {
     "api": Place("services", "api", "Serve the callback API."),
     "audit": Place("operators", "audit", "Read and prove the audit log of this host."),
     "bmc": Place("bmc", "bmc", "Examine a machine's BMC; nothing is changed."),
+    "completion": Place("completion", "completion", "Print what bash, zsh or fish needs to complete commands."),
     "config": Place("settings", "config", "Show the effective settings and where each came from."),
     "console": Place("console", "console", "Serve the operator's page."),
     "demo": Place("demo", "demo", "Show the whole chain at work with SIMULATED machines."),
-    "device": Place("devices", "device", "Show, approve, start, maintain or learn machines."),
+    "device": Place("device", "device", "Show, approve, start, maintain or learn machines."),
     "devices": Place("devices", "devices", "List the machines that are known, and their state."),
-    "explain": Place("devices", "explain", "Show whether a machine would be powered now, and why not."),
+    "explain": Place("device", "explain", "Show whether a machine would be powered now, and why not."),
     "images": Place("services", "images", "Serve the validation images to BMCs."),
     "init": Place("settings", "init", "Write a .env with new secrets; never overwrite one."),
     "inventory": Place("settings", "inventory", "Look at the inventory, the file DEVICES_FILE."),
     "operator": Place("operators", "operator", "Name the people who may use the API."),
     "pki": Place("pki", "pki", "Certificates for mutual TLS."),
-    "queues": Place("runs", "queues", "Show the queues, and the jobs in quarantine."),
+    "queues": Place("queues", "queues", "Show the queues, and the jobs in quarantine."),
     "redis-conf": Place(
         "redis_conf", "redis_conf", "Write redis.conf, its ACL file and a password file for each role."
     ),
-    "run": Place("runs", "run", "Show one run, or end it."),
+    "run": Place("run", "run", "Show a run, wait for its end, end it, or repeat it."),
     "runs": Place("runs", "runs", "List runs, newest first."),
     "selftest": Place("selftest", "selftest", "Prove what is really in force between us, Redis and the API."),
     "simulate": Place("simulate", "simulate", "Play the SIMULATED machines of DEVICES_FILE."),
@@ -73,7 +74,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
     """Run the command line in a process that goes on: as `main`, which ends one. Raises SystemExit with the status."""
     try:
         # click hands the status of Context.exit back here instead of raising it.
-        status = cli.main(list(arguments), standalone_mode=False)
+        status = cli.main(list(arguments), prog_name="bringup", standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)

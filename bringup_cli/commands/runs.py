@@ -1,15 +1,20 @@
-"""``bringup runs``, ``bringup run`` and ``bringup queues``: every run and its history, and the jobs behind them."""
+"""``bringup runs``: the list of runs, filtered, and followed as it changes."""
 
-import sys
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
 
 import click
 from pydantic import AwareDatetime
 
+from bringup.connections.api_client import ApiClient
+from bringup.wire.changes import FeedChange
 from bringup.wire.message import Message
-from bringup.wire.operator import AbortRequest, JobRequest, QuarantinedJob, QueueList
-from bringup.wire.run import Run, RunDetail, RunList
+from bringup.wire.run import Run, RunList
+from bringup_cli import filters
 from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_line, print_model, print_table
+from bringup_cli.output import Output, output_option, print_json, print_json_line, print_line, print_table
+from bringup_cli.watching import watch
 
 
 class _RunLine(Message):
@@ -29,98 +34,52 @@ class _RunLines(Message):
     runs: tuple[_RunLine, ...]
 
 
+class _Chosen(NamedTuple):
+    """Which runs are listed, as `GET /runs` takes it."""
+
+    limit: int
+    state: str | None
+    reason: str | None
+    device: str | None
+    since: datetime | None
+
+    def takes(self, run: Run) -> bool:
+        """Whether a run that has changed is one of them."""
+        return (
+            self.state in {None, run.state}
+            and self.reason in {None, run.reason}
+            and self.device in {None, run.device}
+            and (self.since is None or run.created_at >= self.since)
+        )
+
+
 @click.command()
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many of the newest.")
+@filters.run_state_option
+@filters.reason_option
+@click.option("--device", metavar="NAME", help="Only those of this device.")
+@filters.since_option
+@filters.watch_option
 @output_option
 @click.pass_obj
-def runs(context: Context, limit: int, output: Output) -> None:
+def runs(
+    context: Context,
+    output: Output,
+    *,
+    limit: int,
+    state: str | None,
+    reason: str | None,
+    device: str | None,
+    since: datetime | None,
+    watch_: bool,
+) -> None:
     """List runs, newest first."""
-    path = f"/runs?limit={limit}"
-    if output == "json":
-        print_json(context.api().get(path, RunList).model_dump(mode="json")["runs"])
-        return
-    found = context.api().get(path, _RunLines)
-    print_table(
-        "Runs, newest first",
-        ("Run", "Device", "State", "Reason", "Seconds", "Detail"),
-        [(r.run_id, r.device, r.state, r.reason, seconds_of(r), r.detail) for r in found.runs],
-    )
-
-
-@click.group()
-def run() -> None:
-    """Show one run, or end it."""
-
-
-@run.command("show")
-@click.argument("run_id")
-@output_option
-@click.pass_obj
-def run_show(context: Context, run_id: str, output: Output) -> None:
-    """Show a run: its state, the reason, and everything that happened in it."""
-    found = context.api().get(f"/runs/{run_id}", RunDetail)
-    if output == "json":
-        print_model(found)
-        return
-    reason = f" ({found.reason}: {found.detail})" if found.reason else f" ({found.detail})" if found.detail else ""
-    print_line(f"Run {found.run_id} of {found.device}: {found.state}{reason}")
-    start = found.created_at
-    print_table(
-        "Timeline",
-        ("Time", "+ s", "What", "State", "By", "Detail"),
-        [
-            (
-                e.at.isoformat(timespec="milliseconds"),
-                f"{(e.at - start).total_seconds():.1f}",
-                e.type if e.applied else f"{e.type} (not applied)",
-                e.state,
-                f"{e.by} ({e.address})" if e.by else "",
-                e.detail,
-            )
-            for e in found.timeline
-        ],
-    )
-    if found.verdict:
-        print_table(
-            f"Verdict: {found.verdict.state}",
-            ("Check", "Status", "Expected", "Found"),
-            [(c.name, c.status, c.expected, c.observed) for c in found.verdict.checks],
-        )
-    if found.artifacts:
-        names = ", ".join(f"{one.name} ({one.size} bytes)" for one in found.artifacts)
-        print_line(f"Artifacts of the machine: {names}; to read one: bringup run artifact {found.run_id} NAME")
-
-
-@run.command("artifact")
-@click.argument("run_id")
-@click.argument("name")
-@click.option("--raw", is_flag=True, help="The bytes as the machine sent them, to a file or a pipe.")
-@output_option
-@click.pass_obj
-def run_artifact(context: Context, run_id: str, name: str, output: Output, *, raw: bool) -> None:
-    """Print a log that the machine of a run has sent, such as agent.log."""
-    if raw and sys.stdout.isatty():
-        raise click.UsageError("--raw writes to a file or a pipe only: a log could drive this terminal")
-    content = context.api().get_text(f"/runs/{run_id}/artifacts/{name}")
-    text = content.decode(errors="replace")
-    if raw:
-        sys.stdout.buffer.write(content)
-    elif output == "json":
-        print_json({"run_id": run_id, "name": name, "size": len(content), "text": text})
+    client, chosen = context.api(), _Chosen(limit, state, reason, device, since)
+    draw = partial(_list, client, filters.query("/runs", chosen._asdict()), output)
+    if watch_:
+        watch(client, draw, partial(_print_change, chosen, output))
     else:
-        for line in text.removesuffix("\n").split("\n"):
-            print_line(line)
-
-
-@run.command("abort")
-@click.argument("run_id")
-@click.option("--reason", default="aborted by the operator", show_default=True)
-@output_option
-@click.pass_obj
-def run_abort(context: Context, run_id: str, reason: str, output: Output) -> None:
-    """End a run; its machine gets the abort in the answer to its next heartbeat."""
-    found = context.api().post(f"/runs/{run_id}/abort", AbortRequest(reason=reason), Run)
-    print_model(found, output, f"Run {found.run_id} of {found.device}: {found.state}")
+        draw()
 
 
 def seconds_of(found: Run | _RunLine) -> str:
@@ -129,54 +88,25 @@ def seconds_of(found: Run | _RunLine) -> str:
     return f"{(end - found.created_at).total_seconds():.1f}"
 
 
-@click.group(invoke_without_command=True)
-@output_option
-@click.pass_context
-def queues(context: click.Context, output: Output) -> None:
-    """Show the queues, and the jobs in quarantine: those that no worker can read or may run."""
-    if context.invoked_subcommand is None:
-        _show(context.obj.api().get("/queues", QueueList), output)
-
-
-def _show(found: QueueList, output: Output) -> None:
+def _list(client: ApiClient, path: str, output: Output) -> None:
     if output == "json":
-        print_model(found)
+        print_json(client.get(path, RunList).model_dump(mode="json")["runs"])
         return
+    found = client.get(path, _RunLines)
     print_table(
-        "Queues",
-        ("Queue", "Queued", "Started", "Scheduled", "Failed", "Quarantined", "Workers"),
-        [(q.name, q.queued, q.started, q.scheduled, q.failed, q.quarantined, q.workers) for q in found.queues],
+        "Runs, newest first",
+        ("Run", "Device", "State", "Reason", "Seconds", "Detail"),
+        [(r.run_id, r.device, r.state, r.reason, seconds_of(r), r.detail) for r in found.runs],
     )
-    if found.tailers:
-        print_table(
-            "Tailers",
-            ("Host", "File", "Source", "Silent for s", "Behind for s", "Problem"),
-            [(t.host, t.path, t.source, f"{t.silent_s:.0f}", f"{t.behind_s:.0f}", t.problem) for t in found.tailers],
-        )
-    if found.quarantine:
-        print_table(
-            "Quarantine, oldest first",
-            ("Job", "Queue", "Since", "Reason"),
-            [(job.job_id, job.queue, job.at.isoformat(timespec="seconds"), job.reason) for job in found.quarantine],
-        )
-        print_line("To put one back: bringup queues requeue JOB_ID; to delete it: bringup queues discard JOB_ID")
 
 
-@queues.command()
-@click.argument("job_id")
-@output_option
-@click.pass_obj
-def requeue(context: Context, job_id: str, output: Output) -> None:
-    """Put a job in quarantine back on its queue."""
-    job = context.api().post("/queues/requeue", JobRequest(job_id=job_id), QuarantinedJob)
-    print_model(job, output, f"Job {job.job_id} is on the queue {job.queue} again")
-
-
-@queues.command()
-@click.argument("job_id")
-@output_option
-@click.pass_obj
-def discard(context: Context, job_id: str, output: Output) -> None:
-    """Delete a job in quarantine for good."""
-    job = context.api().post("/queues/discard", JobRequest(job_id=job_id), QuarantinedJob)
-    print_model(job, output, f"Job {job.job_id} of the queue {job.queue} is deleted")
+def _print_change(chosen: _Chosen, output: Output, change: FeedChange) -> None:
+    run = change.run
+    if run is None or not chosen.takes(run):
+        return
+    if output == "json":
+        print_json_line(change.model_dump(mode="json"))
+        return
+    why = f" ({run.reason}: {run.detail})" if run.reason else ""
+    by = f" by {change.who}" if change.who else ""
+    print_line(f"{change.at:%Y-%m-%dT%H:%M:%SZ} {run.run_id} {run.device} {run.state} {change.what}{by}{why}")

@@ -13,7 +13,7 @@ from bringup.errors import PermanentError
 from bringup.inventory import Inventory
 from bringup.settings import Settings
 from bringup.settings.rules import Use
-from bringup_cli.commands.devices import device_learn
+from bringup_cli.commands.device_learn import device_learn
 from bringup_cli.context import Context
 from bringup_cli.simulate.hardware_report import Fault
 from tests.integration.api.conftest import RUN_A, Api

@@ -1,0 +1,154 @@
+"""``bringup device`` and ``bringup explain``: one machine, and what may be done with machines."""
+
+import click
+
+from bringup.wire import operator
+from bringup.wire.actions import OperatorAction
+from bringup_cli.bulk import act, dry_run_option
+from bringup_cli.context import Context
+from bringup_cli.exit_status import EXIT_FAILED
+from bringup_cli.lazy_group import LazyGroup, Place
+from bringup_cli.output import Output, output_option, print_line, print_model, print_table
+
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+# It reads and writes TOML with its comments, which no other command does.
+_LEARN = Place("device_learn", "device_learn", "Propose lines of DEVICES_FILE from a machine's last report.")
+
+
+@click.group(cls=LazyGroup, places={"learn": _LEARN})
+def device() -> None:
+    """Show a machine, approve it, put it in service or maintenance, start a run of it, or learn its inventory."""
+
+
+@device.command("show")
+@click.argument("name")
+@output_option
+@click.pass_obj
+def device_show(context: Context, name: str, output: Output) -> None:
+    """Show a machine with its history: its runs and verdicts, its addresses, and what people changed."""
+    found = context.api().get(f"/devices/{name}", operator.DeviceDetail)
+    if output == "json":
+        print_model(found)
+        return
+    maintained = f", in maintenance: {found.maintenance}" if found.maintenance else ""
+    print_line(f"Device {found.name}: {found.state}{maintained}; MACs {' '.join(found.macs) or 'unknown'}")
+    print_table(
+        "Runs, newest first",
+        ("Run", "State", "Reason", "Address", "Created", "Detail"),
+        [(r.run_id, r.state, r.reason, r.ip, r.created_at.isoformat(timespec="seconds"), r.detail) for r in found.runs],
+    )
+    print_table(
+        "Changes by people, oldest first",
+        ("Time", "Who", "From", "What", "Before", "After"),
+        [(c.at.isoformat(timespec="seconds"), c.by, c.address, c.what, c.before, c.after) for c in found.changes],
+    )
+
+
+@device.command("set")
+@click.argument("name")
+@click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
+@click.option("--maintenance", metavar="REASON", help="The reason why no run may start; an empty text ends it.")
+@click.option("--forget-identity", is_flag=True, help="After a new mainboard: the next contact is the first again.")
+@output_option
+@click.pass_obj
+def device_set(
+    context: Context,
+    name: str,
+    output: Output,
+    *,
+    state: str | None,
+    maintenance: str | None,
+    forget_identity: bool,
+) -> None:
+    """Change one machine, also from in service to approved, which no command for many machines does."""
+    wanted = {"state": state, "maintenance": maintenance, "forget_identity": forget_identity or None}
+    change = operator.DeviceChange.model_validate({key: value for key, value in wanted.items() if value is not None})
+    found = context.api().patch(f"/devices/{name}", change, operator.DeviceView)
+    maintained = f", in maintenance: {found.maintenance}" if found.maintenance else ""
+    print_model(found, output, f"Device {found.name}: {found.state}{maintained}")
+
+
+@device.command("start")
+@_names
+@click.option("--reason", default="started by the operator", show_default=True)
+@dry_run_option
+@output_option
+@click.pass_context
+def device_start(context: click.Context, names: tuple[str, ...], reason: str, output: Output, *, dry_run: bool) -> None:
+    """Start a run of approved machines without waiting for a lease."""
+    if dry_run and output == "table" and len(names) == 1:
+        # Of one machine there is room for every step.
+        found = _explain(context.obj, names[0], output)
+        context.exit(0 if found.would_power else EXIT_FAILED)
+    act(context, OperatorAction.START, names, output, dry_run=dry_run, reason=reason)
+
+
+@device.command("approve")
+@_names
+@dry_run_option
+@output_option
+@click.pass_context
+def device_approve(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
+    """Approve machines: the next lease of each starts a run. One that is in service is left alone."""
+    act(context, OperatorAction.APPROVE, names, output, dry_run=dry_run)
+
+
+@device.command("in-service")
+@_names
+@dry_run_option
+@output_option
+@click.pass_context
+def device_in_service(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
+    """Put machines in service: they are never powered again."""
+    act(context, OperatorAction.IN_SERVICE, names, output, dry_run=dry_run)
+
+
+@device.command("withhold")
+@_names
+@dry_run_option
+@output_option
+@click.pass_context
+def device_withhold(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
+    """Take the approval of machines back, also that of the inventory."""
+    act(context, OperatorAction.WITHHOLD, names, output, dry_run=dry_run)
+
+
+@device.command("maintenance")
+@_names
+@click.option("--reason", help="Why no run may start.")
+@click.option("--end", is_flag=True, help="Take them out of maintenance.")
+@dry_run_option
+@output_option
+@click.pass_context
+def device_maintenance(
+    context: click.Context, names: tuple[str, ...], reason: str | None, output: Output, *, end: bool, dry_run: bool
+) -> None:
+    """Put machines in maintenance with a reason, or end it."""
+    if bool(reason) is end:
+        raise click.UsageError("give --reason TEXT to put machines in maintenance, or --end to end it")
+    action = OperatorAction.END_MAINTENANCE if end else OperatorAction.MAINTENANCE
+    act(context, action, names, output, dry_run=dry_run, reason=reason or "")
+
+
+@click.command()
+@click.argument("name", metavar="DEVICE")
+@output_option
+@click.pass_obj
+def explain(context: Context, name: str, output: Output) -> None:
+    """Show whether a machine would be powered now, and why not. The API decides; nothing is switched."""
+    _explain(context, name, output)
+
+
+def _explain(context: Context, name: str, output: Output) -> operator.Explanation:
+    found = context.api().get(f"/devices/{name}/explain", operator.Explanation)
+    if output == "json":
+        print_model(found)
+        return found
+    print_line(f"{found.device} would {'' if found.would_power else 'not '}be powered now.")
+    for obstacle in found.obstacles:
+        print_line(f"  because {obstacle}")
+    if found.would_start:
+        print_line("A run would, in this order, as far as it gets:")
+    for number, step in enumerate(found.steps if found.would_start else (), start=1):
+        print_line(f"  {number}. {step}")
+    return found
