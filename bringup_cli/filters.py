@@ -13,7 +13,7 @@ from bringup.model import DeviceState, FailureReason, RunState
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Since(click.ParamType):
+class Since(click.ParamType[datetime]):
     """A time, or how long ago: ``90m``, ``2h``, ``3d``, ``2026-11-29``, ``2026-11-29T10:00``."""
 
     name = "time"
