@@ -19,7 +19,7 @@ class Since(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The time with its zone; without one in the text it is UTC."""
+        """As `click` asks for it: the time with its zone; without one in the text it is UTC."""
         if isinstance(value, datetime):
             return value
         try:

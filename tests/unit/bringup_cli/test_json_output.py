@@ -8,12 +8,13 @@ from bringup_cli.root import cli
 
 # They serve, or write files and print what to do with them.
 WITHOUT = {
-    *("api", "images", "work", "simulate", "demo"),
+    *("api", "images", "work", "console", "simulate", "demo"),
     "completion",  # a script for a shell
     *("init", "redis-conf", "operator add", "operator remove"),
     *("pki setup", "pki issue", "pki revoke", "pki crl", "pki rollover start", "pki rollover advance"),
     "pki rollover finish",
     *("site enroll", "site join", "site request", "site revoke", "site forget"),
+    *("site init", "site remove"),
 }
 
 
