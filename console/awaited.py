@@ -30,7 +30,7 @@ def awaited(machine: Machine) -> Awaited:
     run = machine.run
     if run and run.is_open:
         return _of_open_run(machine, machine.state)
-    if run and run.closed_at is None and run.decision == "start":
+    if run and run.closed_at is None and run.decision == "start" and not machine.reason:
         return Awaited("the clean-up at its BMC", "a worker")
     return _at_rest(machine)
 

@@ -1,5 +1,6 @@
 """Which machines a page shows: what its address asks for, and the part of the fleet that it means."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ class Query:
             site=texts["site"],
             need=texts["need"] if texts["need"] in words.Group.__members__ else "",
             group=texts["group"] if texts["group"] in _GROUPINGS else "state",
-            page=int(page) if page.isascii() and page.isdigit() and 1 <= int(page[:6]) < 10**6 else 1,
+            page=int(page) if re.fullmatch(r"[1-9][0-9]{0,5}", page) else 1,
         )
 
     def address(self, **changes: object) -> str:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import click
 
+from bringup.files import write_atomically
 from bringup.settings import Settings
+from bringup.settings.generated import new_secret
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
 from pki import crl, csr, errors, issue, ledger, names, renew
+from pki.browser_file import browser_file
 from pki.files import read
 
 # Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
@@ -26,6 +29,7 @@ _WAIT_S = 15
 @click.option("--csr", "request_file", type=click.Path(path_type=Path), help="Certify this request; no key is made.")
 @click.option("--stdout", "ephemeral", is_flag=True, help="Print certificate and key; no file of them is kept here.")
 @click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="With --stdout: how long it is valid.")
+@click.option("--p12", "for_browser", is_flag=True, help="For operators: a file that their browser imports, too.")
 @click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
 @click.pass_obj
 def issue_command(
@@ -37,12 +41,15 @@ def issue_command(
     request_file: Path | None,
     ephemeral: bool,
     hours: float | None,
+    for_browser: bool,
     dev: bool,
 ) -> None:
     """Issue a certificate to one more identity: a second worker, an operator, a machine with its own key."""
     settings = settings_of(context)
     identity = names.Identity(names.Role(role), name)
     sans = names.unique(names.parse_san(text, single_label=dev) for text in san)
+    if for_browser and (ephemeral or request_file or identity.role is not names.Role.OPERATOR):
+        raise click.UsageError("--p12: only for role operator, and with a key that is made here")
     if ephemeral:
         _issue_ephemeral(settings, identity, sans, hours, request_file)
         return
@@ -50,6 +57,9 @@ def issue_command(
         raise click.UsageError(
             "--hours: only with --stdout; a certificate in a file is valid for VALIDITY_DAYS, and is renewed"
         )
+    if for_browser and store_of(settings).certificate(identity):
+        _write_browser_file(settings, identity)
+        return
     request = csr.read_request(_bytes(request_file), str(request_file)) if request_file else None
     with open_session(settings) as session:
         certificate = issue.issue(session, identity, sans, request=request)
@@ -60,6 +70,16 @@ def issue_command(
     click.echo(f"  key         {files.key}" if request is None else "  key         is where the request was made")
     for wish in csr.ignored(request) if request else ():
         click.echo(f"Note: the request asked for {wish}; a request decides nothing but its key.")
+    if for_browser:
+        _write_browser_file(settings, identity)
+
+
+def _write_browser_file(settings: Settings, identity: names.Identity) -> None:
+    """The certificate that the person has now, with its key, under a password that is shown once."""
+    store, password = store_of(settings), new_secret()
+    path = store.files(identity).certificate.with_name(f"{identity.name}.p12")
+    write_atomically(path, browser_file(store, identity, password))
+    click.echo(f"  for the browser {path}: import it there, then delete it; its password, shown this once: {password}")
 
 
 def _issue_ephemeral(

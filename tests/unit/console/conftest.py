@@ -62,6 +62,7 @@ class FakeApi:
     token: str = "page-token"
     answers: dict[str, BaseModel] = field(default_factory=dict)
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    texts: dict[str, bytes] = field(default_factory=dict)
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
         self.calls.append(("GET", path, self.token))
@@ -74,6 +75,10 @@ class FakeApi:
         if path not in self.answers:
             raise errors.ApiUnavailable("the API at http://127.0.0.1:5000 does not answer")
         return reply.model_validate(self.answers[path], from_attributes=True)
+
+    def get_text(self, path: str) -> bytes:
+        self.calls.append(("GET", path, self.token))
+        return self.texts[path]
 
 
 class Browser:
