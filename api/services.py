@@ -1,11 +1,11 @@
 """What the views work with: the stores of their application, and the way to change a run by them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, current_app, g, has_request_context
 
@@ -20,8 +20,9 @@ from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.installation import Installation
 from api.state.redis import Database
+from api.state.snapshot import Snapshot
 from api.state.store import RunStore
-from bringup import errors, files, outages, tls
+from bringup import errors, files, identity, outages, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.operators import Operators
 from bringup.settings import Settings
@@ -121,7 +122,11 @@ def services() -> Services:
 
 
 def change_run(
-    run_id: str, compute: Callable[[states.RunContext], records.Change], *, needs_boot_slot: bool = False
+    run_id: str,
+    compute: Callable[[states.RunContext], records.Change],
+    *,
+    needs_boot_slot: bool = False,
+    machine: str | None = None,
 ) -> records.Change:
     """Apply ``compute`` to the run as it is now.
 
@@ -129,39 +134,61 @@ def change_run(
         run_id: of the run.
         compute: may be called more than once.
         needs_boot_slot: the context says whether the run must wait for one.
+        machine: a UUID; the context says as which device this machine was seen first.
 
     Raises:
         Refusal: there is no such run.
         InvalidTransition, NotYet: from ``compute``.
     """
     given = services()
-    # Before the transaction, which may run several times and must compute the same.
-    refused, now = given.tokens.refused(run_id), given.store.now()
 
-    slots = given.store.boot_slots
-
-    def in_context(run: records.RunRecord, device: records.KnownDevice) -> records.Change:
-        context = states.RunContext(run, device, now, given.settings, refused, inventory=given.store.inventory())
-        return compute(replace(context, no_boot_slot=slots.refusal(run, device) if needs_boot_slot else None))
+    def in_context(snapshot: Snapshot) -> records.Change:
+        return compute(_context(given, snapshot, needs_boot_slot=needs_boot_slot, machine=machine))
 
     # In the transaction: of many runs that ask at once, no more may see a slot free than there are.
-    change = given.store.change_run(run_id, in_context, *(slots.WATCHED if needs_boot_slot else ()))
+    change = given.store.change_run(run_id, in_context, boot_slot=needs_boot_slot, machine=identity.uuid_key(machine))
     if change is None:
         raise problems.unknown_run()
     return change
 
 
+def _context(given: Services, snapshot: Snapshot, *, needs_boot_slot: bool, machine: str | None) -> states.RunContext:
+    run, device, store = cast("records.RunRecord", snapshot.run), snapshot.device, given.store
+    seen_as = None
+    if snapshot.first_seen_as:
+        is_own = snapshot.first_seen_as == device.record.name
+        seen_as = store.if_seen_as(device if is_own else store.device(snapshot.first_seen_as), machine)
+    refusal = store.boot_slots.refusal(run, device, is_free=snapshot.is_slot_free) if needs_boot_slot else None
+    return states.RunContext(
+        run,
+        device,
+        snapshot.now,
+        given.settings,
+        snapshot.refused_callbacks,
+        inventory=store.inventory(),
+        seen_as=seen_as,
+        no_boot_slot=refusal,
+    )
+
+
 def change_run_or_refuse(
-    run_id: str, compute: Callable[[states.RunContext], records.Change], *, needs_boot_slot: bool = False
+    run_id: str,
+    compute: Callable[[states.RunContext], records.Change],
+    *,
+    needs_boot_slot: bool = False,
+    machine: str | None = None,
 ) -> records.Change:
     """As `change_run`; what does not apply is a conflict.
+
+    Args:
+        run_id, compute, needs_boot_slot, machine: as of `change_run`.
 
     Raises:
         Refusal: there is no such run, or the change does not apply to it.
         NotYet: from ``compute``.
     """
     try:
-        return change_run(run_id, compute, needs_boot_slot=needs_boot_slot)
+        return change_run(run_id, compute, needs_boot_slot=needs_boot_slot, machine=machine)
     except errors.PowerRefused as error:
         raise problems.power_refused(str(error)) from None
     except errors.InvalidTransition as error:

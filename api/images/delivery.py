@@ -132,9 +132,7 @@ class ReadLog:
             self._note("image_read_by_other", detail)
 
     def _note(self, what: str, detail: str) -> None:
-        run = self.store.run(self.run_id)
-        if run:
-            self.store.note(run, what, detail)
+        self.store.note(self.run_id, what, detail)
 
 
 def send_in_small_parts(connection: socket.socket) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from api.images import delivery, run_certificate
 from api.images.base_image import AreaAlone, BaseImage, BaseImageFile
+from api.runs.records import NewImage
 from api.state.run_secrets import ImageRecords, KnownImage
 from bringup import errors, model
 from bringup.settings import Settings
@@ -23,7 +24,7 @@ from bringup.wire.machine import AREA_SIZE, IMAGE_FILE, RunParameters
 
 
 class Images:
-    """Mints images and finds them again by their secret. Redis never holds a secret, nor a token in clear.
+    """Finds images by their secret. Redis never holds a secret, nor a token in clear.
 
     Args:
         file: VALIDATION_IMAGE; None: only simulated machines have images.
@@ -44,26 +45,6 @@ class Images:
         """What ``image`` was minted with; None: another file is in its place, or it was written over."""
         base = self.base_for(simulated=image.base == AreaAlone.digest)
         return base if base and base.digest == image.base and base.is_intact() else None
-
-    def mint(
-        self, parameters: RunParameters, secret: str, base: BaseImage | AreaAlone, readers: tuple[str, ...]
-    ) -> str:
-        """The path of a new image, below /api/v1; the one before it of the same run stops working.
-
-        Args:
-            parameters: of the run.
-            secret: from `new_secret`.
-            base: from `base_for`.
-            readers: addresses that are given the parameters.
-
-        Raises:
-            ParametersTooLarge: they do not fit into the image.
-        """
-        # First, for it may fail: the image before this one works until the next line.
-        area_of(parameters)
-        encrypted = encrypt(secret, parameters.model_dump_json().encode())
-        self.records.put(parameters.run_id, locator(secret), base=base.digest, encrypted=encrypted, readers=readers)
-        return f"/images/{secret}/{IMAGE_FILE}"
 
     def find(self, secret: str) -> KnownImage | None:
         """What ``secret`` leads to, whether or not it may still be read."""
@@ -94,6 +75,30 @@ class Images:
 def new_secret() -> str:
     """A secret for one minting of one run's image: 256 bits in 43 characters that an address may have."""
     return secrets.token_urlsafe(32)
+
+
+def new_image(
+    parameters: RunParameters, secret: str, base: BaseImage | AreaAlone, readers: tuple[str, ...]
+) -> NewImage:
+    """An image, to be stored for its run.
+
+    Args:
+        parameters: of the run.
+        secret: from `new_secret`.
+        base: from `Images.base_for`.
+        readers: addresses that are given the parameters.
+
+    Raises:
+        ParametersTooLarge: they do not fit into the image.
+    """
+    area_of(parameters)
+    encrypted = encrypt(secret, parameters.model_dump_json().encode())
+    return NewImage(locator(secret), base.digest, encrypted, readers)
+
+
+def path_of(secret: str) -> str:
+    """The path of an image, below /api/v1."""
+    return f"/images/{secret}/{IMAGE_FILE}"
 
 
 def locator(secret: str) -> str:

@@ -162,6 +162,44 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A line on a run's timeline; nothing else changes."""
+
+    run: RunRecord
+    entry: TimelineEntry
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image of a run. The one before it is not found any more.
+
+    Args:
+        locator: SHA-256 of the secret in its address, hexadecimal.
+        base: digest of the base image.
+        encrypted: the run's parameters.
+        readers: addresses that are given them.
+    """
+
+    locator: str
+    base: str
+    encrypted: bytes
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NewSecrets:
+    """The token of a run, and its image. The token before it stops working.
+
+    Args:
+        token_sha256: of the token, hexadecimal.
+        image: None: the machine boots no image of ours.
+    """
+
+    token_sha256: str
+    image: NewImage | None
+
+
+@dataclass(frozen=True)
 class Change:
     """Everything that one event changes. It is written in one transaction, its jobs included, or not at all."""
 
@@ -170,4 +208,5 @@ class Change:
     entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss, such as a heartbeat
     jobs: tuple[Job, ...] = ()
     report: bytes | None = None
+    secrets: NewSecrets | None = None
     permits_power: bool = False  # answered only when the change cannot be lost any more

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from api.http.body import MIB
+from api.state.batch import Asked, Batch
 from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.wire.run import Artifact
@@ -55,7 +56,11 @@ class Artifacts:
         """One artifact as it came, if it is on record."""
         return self._database.field(keys.artifacts(run_id), name)
 
-    def of(self, run_id: str) -> tuple[Artifact, ...]:
-        """What is on record of a run, by name."""
-        sizes = self._database.fields(keys.artifact_sizes(run_id))
-        return tuple(Artifact(name=name, size=int(size)) for name, size in sorted(sizes.items()))
+
+def ask_artifacts(batch: Batch, run_id: str) -> Asked[tuple[Artifact, ...]]:
+    """What is on record of a run, by name, read with other things."""
+    return batch.ask(_listed, "HGETALL", keys.artifact_sizes(run_id))
+
+
+def _listed(sizes: dict[bytes, bytes]) -> tuple[Artifact, ...]:
+    return tuple(Artifact(name=name.decode(), size=int(size)) for name, size in sorted(sizes.items()))

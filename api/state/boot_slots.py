@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from api.runs.records import KnownDevice, RunRecord
 from api.runs.states import holds_boot_slot, waits_for_boot_slot
+from api.state.batch import Asked, Batch
 from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.inventory import Inventory
@@ -28,7 +29,7 @@ class BootSlots:
         database: where the slots are.
         limit: MAX_CONCURRENT_BOOTS.
         inventory: as the file has it now; it names the limits of boot groups.
-        runs: reads the runs of these ids.
+        ask_run: reads a run with other things; None: there is none that can be read.
 
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
@@ -43,18 +44,24 @@ class BootSlots:
         database: Database,
         limit: int,
         inventory: Callable[[], Inventory],
-        runs: Callable[[Iterable[str]], list[RunRecord]],
+        ask_run: Callable[[Batch, str], Asked[RunRecord | None]],
     ) -> None:
         self._database = database
         self._limit = limit
         self._inventory = inventory
-        self._runs = runs
+        self._ask_run = ask_run
 
-    def refusal(self, run: RunRecord, device: KnownDevice) -> str | None:
-        """Why ``run`` has to wait; None: a slot is free, or it holds one. Only in a transaction that watches."""
+    def refusal(self, run: RunRecord, device: KnownDevice, *, is_free: bool) -> str | None:
+        """Why ``run`` has to wait; None: a slot is free, or it holds one. Only in a transaction that watches.
+
+        Args:
+            run: that asks.
+            device: of the run; it names the boot group.
+            is_free: whether a slot is free, whatever the boot group.
+        """
         if holds_boot_slot(run):
             return None
-        if not self.is_free():
+        if not is_free:
             return f"{self._limit} machines are booting already (MAX_CONCURRENT_BOOTS)"
         group = device.boot_group
         if group and self._room_in(group) <= 0:
@@ -65,6 +72,10 @@ class BootSlots:
     def is_free(self) -> bool:
         """Whether a slot is free, whatever the boot group."""
         return self.count_booting() < self._limit
+
+    def ask_free(self, batch: Batch) -> Asked[bool]:
+        """The same, read with other things."""
+        return batch.ask(lambda booting: booting < self._limit, "SCARD", keys.BOOTING_RUNS)
 
     def count_booting(self) -> int:
         """How many runs hold a slot."""
@@ -88,13 +99,12 @@ class BootSlots:
         """
         if before is None or not holds_boot_slot(before) or holds_boot_slot(after):
             return []
+        batch = Batch()
+        waiting = batch.ask(_text, "ZRANGE", keys.WAITING_RUNS, 0, _MOST_AT_ONCE - 1)
+        booting = batch.ask(int, "SCARD", keys.BOOTING_RUNS)
         # Watched before it is read: a run that begins to wait right now must not miss this slot.
-        pipe.watch(keys.WAITING_RUNS)  # type: ignore[no-untyped-call]
-        if not self.count_waiting():
-            return []
-        # Watched, or two runs that end at once would both give away the last slot of a group.
-        pipe.watch(*self.WATCHED)  # type: ignore[no-untyped-call]
-        return list(self._fitting(before))
+        self._database.read_watched(pipe, batch, keys.WAITING_RUNS)
+        return list(self._fitting(pipe, before, waiting(), self._limit - booting() + 1)) if waiting() else []
 
     def write(self, pipe: Pipeline, run: RunRecord) -> None:
         """Write in the transaction what the state of ``run`` means for the slots."""
@@ -107,29 +117,45 @@ class BootSlots:
         else:
             pipe.zrem(keys.WAITING_RUNS, run.run_id)
 
-    def _fitting(self, freed: RunRecord) -> Iterator[RunRecord]:
-        """The waiting runs that have room once ``freed`` has given its slot back."""
-        free = min(self._limit - self.count_booting() + 1, _MOST_AT_ONCE)
+    def _fitting(self, pipe: Pipeline, freed: RunRecord, first: list[str], free: int) -> Iterator[RunRecord]:
+        """The waiting runs that have room once ``freed`` has given its slot back.
+
+        Args:
+            pipe: of the transaction, before MULTI.
+            freed: the run that gives its slot back.
+            first: those that have waited longest.
+            free: slots, as they were before they were watched.
+        """
         room: dict[str, int] = {}
-        for run in self._waiting(at_first=free):
-            if free <= 0:
+        given = 0
+        for run, booting in self._waiting(pipe, first, at_first=min(free, _MOST_AT_ONCE)):
+            if given >= min(free, self._limit - booting + 1, _MOST_AT_ONCE):
                 return
             if group := run.boot_group:
                 room.setdefault(group, self._room_in(group, without=freed.run_id))
                 if room[group] <= 0:
                     continue
                 room[group] -= 1
-            free -= 1
+            given += 1
             yield run
 
-    def _waiting(self, at_first: int) -> Iterator[RunRecord]:
-        """Every run that waits, longest first; read in steps, for as a rule the first ones fit."""
+    def _waiting(self, pipe: Pipeline, first: list[str], at_first: int) -> Iterator[tuple[RunRecord, int]]:
+        """Every run that waits, longest first, and how many hold a slot; read in steps: as a rule the first ones fit.
+
+        They are watched: one that is ended right now must not get a slot that it would never give back. So are the
+        slots, or two runs that end at once would both give away the last one of a group.
+        """
         start, step = 0, at_first
-        while step > 0 and (page := self._database.oldest(keys.WAITING_RUNS, step, start)):
-            runs = self._runs(page)
+        while step > 0 and (
+            page := first[start : start + step] or self._database.oldest(keys.WAITING_RUNS, step, start)
+        ):
+            batch = Batch()
+            booting, asked = batch.ask(int, "SCARD", keys.BOOTING_RUNS), [self._ask_run(batch, one) for one in page]
+            self._database.read_watched(pipe, batch, *self.WATCHED, *map(keys.run, page))
+            runs = [run for one in asked if (run := one())]
             self._forget(run.run_id for run in runs if run.state not in _MAY_WAIT)
-            yield from filter(waits_for_boot_slot, runs)
-            start, step = start + step, step * 4
+            yield from ((run, booting()) for run in runs if waits_for_boot_slot(run))
+            start, step = start + len(page), step * 4
 
     def _forget(self, run_ids: Iterable[str]) -> None:
         """An older API host moves a run that waits, and knows nothing of those that do. No move leads back to it."""
@@ -145,6 +171,14 @@ class BootSlots:
         limit = self._inventory().boot_groups.get(group)
         if limit is None:
             return self._limit
+        batch = Batch()
+        booting, of_group = (
+            batch.ask(set, "SMEMBERS", key) for key in (keys.BOOTING_RUNS, keys.booting_runs_of(group))
+        )
+        self._database.read(batch)
         # Of both sets: an older API host that ends a boot knows the first alone.
-        booting = self._database.members(keys.BOOTING_RUNS) & self._database.members(keys.booting_runs_of(group))
-        return limit - len(booting - {without})
+        return limit - len(booting() & of_group() - {without.encode()})
+
+
+def _text(members: list[bytes]) -> list[str]:
+    return [member.decode(errors="replace") for member in members]

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from api.state.batch import Asked, Batch, fields, number, text
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -65,18 +66,17 @@ class Changes:
 
     def recorded(self) -> Recorded:
         """What Redis holds now."""
-        with self._database.errors(), self._database.connection.pipeline(transaction=False) as pipe:
-            pipe.get(keys.INSTALLATION)
-            pipe.get(keys.CHANGE_NUMBER)
-            pipe.get(keys.CHANGE_TIME)
-            pipe.hgetall(keys.LOSS)
-            installation, number, at, loss = pipe.execute()
-        return Recorded(
-            installation=installation.decode() if installation else None,
-            number=int(number or 0),
-            at=at.decode() if at else "",
-            loss=_loss(loss),
-        )
+        batch = Batch()
+        recorded = self.ask(batch)
+        self._database.read(batch)
+        return recorded()
+
+    def ask(self, batch: Batch) -> Asked[Recorded]:
+        """The same, read with other things."""
+        installation = batch.ask(text, "GET", keys.INSTALLATION)
+        last, at = batch.ask(number, "GET", keys.CHANGE_NUMBER), batch.ask(text, "GET", keys.CHANGE_TIME)
+        loss = batch.ask(lambda reply: _loss(fields(reply)), "HGETALL", keys.LOSS)
+        return lambda: Recorded(installation(), last(), at() or "", loss())
 
     def join(self) -> str:
         """The id of the installation. Of several processes that start at once, one sets it: hence NX."""
@@ -97,9 +97,9 @@ class Changes:
         """
 
         def look(pipe: Pipeline) -> int:
-            number = int(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)) or 0)
+            last = number(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)))
             pipe.multi()
-            return number
+            return last
 
         # A transaction, because with Sentinel it returns only when the replicas have what was before it.
         return self._database.transact(look, keys.INSTALLATION)
@@ -143,20 +143,20 @@ class Changes:
         def write(pipe: Pipeline) -> Recorded:
             recorded = self.recorded()
             installation = recorded.installation or own_id or secrets.token_hex(16)
-            number = max(recorded.number, remembered, recorded.loss.remembered if recorded.loss else 0)
+            last = max(recorded.number, remembered, recorded.loss.remembered if recorded.loss else 0)
             pipe.multi()
             pipe.set(keys.INSTALLATION, installation)
-            pipe.set(keys.CHANGE_NUMBER, number)
+            pipe.set(keys.CHANGE_NUMBER, last)
             pipe.delete(keys.LOSS)
-            return Recorded(installation, number, recorded.at, None)
+            return Recorded(installation, last, recorded.at, None)
 
         # Watched: a change that comes meanwhile must not be counted below the number that is set here.
         return self._database.transact(write, keys.INSTALLATION, keys.CHANGE_NUMBER, keys.LOSS)
 
 
-def _loss(fields: dict[bytes, bytes]) -> Loss | None:
-    if not fields:
+def _loss(stored: dict[str, bytes]) -> Loss | None:
+    if not stored:
         return None
-    text = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
-    numbers: dict[str, Any] = {name: int(text.get(name, 0)) for name in ("number", "remembered")}
-    return Loss(text.get("since", ""), text.get("host", ""), at=text.get("at", ""), **numbers)
+    known = {name: value.decode(errors="replace") for name, value in stored.items()}
+    numbers: dict[str, Any] = {name: int(known.get(name, 0)) for name in ("number", "remembered")}
+    return Loss(known.get("since", ""), known.get("host", ""), at=known.get("at", ""), **numbers)

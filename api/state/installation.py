@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.blocking import in_a_thread
-from api.state.change_memory import ChangeMemory, SeenChanges
+from api.state.batch import Asked, Batch
+from api.state.change_memory import ChangeMemory, Remembered, SeenChanges
 from api.state.changes import Changes, Loss, Recorded
 from api.state.durability import Durability
 from api.state.redis import Database
@@ -24,6 +25,7 @@ from bringup import errors, files, outages
 from bringup.settings import Settings
 
 _Content = TypeVar("_Content")
+_OwnFiles = tuple[str | None, Remembered | None]  # the id of the installation, and the change, that we remember
 # In STATE_DIR: what this host remembers when Redis has lost everything.
 ID_FILE = "api-installation"
 MEMORY_FILE = "api-change-number"
@@ -57,6 +59,7 @@ class Installation:
     def __init__(self, database: Database, settings: Settings) -> None:
         folder = settings.state_dir
         _check(folder)
+        self._database = database
         self._changes = Changes(database)
         self._id_path = folder / ID_FILE
         self._memory = ChangeMemory(folder / MEMORY_FILE)
@@ -77,18 +80,17 @@ class Installation:
         Raises:
             RedisUnavailable: it does not answer.
         """
-        try:
-            status = self._compared()
-        # Fail closed: without its memory this host cannot know whether Redis has lost data.
-        except errors.StateDirUnavailable as error:
-            status = InstallationStatus(
-                withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}"
-            )
-        if status.withheld:
-            self._alarm.report(status.withheld)
-        else:
-            self._alarm.clear()
-        return status
+        batch = Batch()
+        status = self.ask(batch)
+        self._database.read(batch)
+        return status()
+
+    def ask(self, batch: Batch) -> Asked[InstallationStatus]:
+        """The same, read with other things."""
+        # Our files are read first: a change that is made meanwhile then makes Redis newer, not older.
+        own = self._own_files()
+        recorded = self._changes.ask(batch)
+        return lambda: self._reported(own, recorded())
 
     @property
     def not_remembering(self) -> str | None:
@@ -113,11 +115,31 @@ class Installation:
         self._adopt(str(recorded.installation))
         self._memory.replace(recorded.number)
 
-    def _compared(self) -> InstallationStatus:
-        """Our files are read first: a change that is made meanwhile then makes Redis newer, not older."""
-        own_id, memory = self._own_id(), self._memory.read()
+    def _own_files(self) -> _OwnFiles | errors.StateDirUnavailable:
+        try:
+            return self._own_id(), self._memory.read()
+        except errors.StateDirUnavailable as error:
+            return error
+
+    def _reported(self, own: _OwnFiles | errors.StateDirUnavailable, recorded: Recorded) -> InstallationStatus:
+        try:
+            if isinstance(own, errors.StateDirUnavailable):
+                raise own
+            status = self._compared(own, recorded)
+        # Fail closed: without its memory this host cannot know whether Redis has lost data.
+        except errors.StateDirUnavailable as error:
+            status = InstallationStatus(
+                withheld=f"whether Redis has lost data is not known: {error}; repair STATE_DIR, {_HINT}"
+            )
+        if status.withheld:
+            self._alarm.report(status.withheld)
+        else:
+            self._alarm.clear()
+        return status
+
+    def _compared(self, own: _OwnFiles, recorded: Recorded) -> InstallationStatus:
+        own_id, memory = own
         remembered = memory.number if memory else 0
-        recorded = self._changes.recorded()
         if own_id is None:
             self._adopt(recorded.installation or self._changes.join())
         elif recorded.installation != own_id:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.blocking import in_a_thread
+from api.state.batch import Asked, Batch
 from api.state.redis import Database, Pipeline
 from bringup import errors, files, keys, log, model, outages
 from bringup.inventory import Device, Inventory
@@ -108,9 +109,20 @@ class InventoryHosts:
             RedisUnavailable: it does not answer.
             InventoryError: our own file is wrong.
         """
-        _, entries, digest = self._own()
+        batch = Batch()
+        differences = self.ask(batch)
+        self._database.read(batch)
+        return differences()
+
+    def ask(self, batch: Batch) -> Asked[Differences]:
+        """The same, read with other things."""
+        own = self._own()
+        now, hosts = batch.ask(_seconds, "TIME"), batch.ask(_hosts, "HGETALL", keys.INVENTORY_HOSTS)
+        return lambda: self._compared(own, now(), hosts())
+
+    def _compared(self, own: tuple[Inventory, Entries, str], now: float, hosts: dict[str, ApiHost]) -> Differences:
+        _, entries, digest = own
         own_id = f"{_host_id(self._id_path)}:{self._name}"
-        now, hosts = self._hosts()
         self._publish(own_id, hosts.pop(own_id, None), entries, digest, now)
         differing = {i: h for i, h in hosts.items() if now - h.seen_at <= SILENT_S and h.digest != digest}
         if differing:
@@ -146,15 +158,6 @@ class InventoryHosts:
             digested = self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
         return digested
 
-    def _hosts(self) -> tuple[float, dict[str, ApiHost]]:
-        with self._database.errors():
-            pipe = self._database.connection.pipeline(transaction=False)
-            pipe.time()
-            pipe.hgetall(keys.INVENTORY_HOSTS)
-            (seconds, microseconds), stored = pipe.execute()
-        hosts = {name.decode(): host for name, text in stored.items() if (host := _readable(text))}
-        return seconds + microseconds / 1e6, hosts
-
     def _publish(self, own_id: str, published: ApiHost | None, entries: Entries, digest: str, now: float) -> None:
         """Write our summary, unless Redis has it: another process of this host may have written an older one last."""
         is_current = published is not None and published.digest == digest
@@ -189,6 +192,14 @@ def _summary(device: Device) -> str:
     state = _IN_SERVICE if device.state is model.DeviceState.ACTIVE else _OTHER
     digest = hashlib.sha256(device.model_dump_json().encode()).hexdigest()[:16]
     return (_IN_MAINTENANCE if device.maintenance else state) + digest
+
+
+def _seconds(reply: tuple[int, int]) -> float:
+    return reply[0] + reply[1] / 1e6
+
+
+def _hosts(stored: dict[bytes, bytes]) -> dict[str, ApiHost]:
+    return {name.decode(): host for name, text in stored.items() if (host := _readable(text))}
 
 
 def _readable(stored: bytes) -> ApiHost | None:

@@ -6,19 +6,21 @@ A record may have been written by a newer version: what we cannot read of it is 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord, recorded_state
 from api.state import inventories
+from api.state.artifacts import ask_artifacts
+from api.state.batch import Asked, Batch, fields
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
 from bringup import errors, identity, keys, log
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.operator import DeviceEvent
-from bringup.wire.run import TimelineEntry
+from bringup.wire.run import Artifact, TimelineEntry
 
 _Record = TypeVar("_Record", bound=StoredRecord)
 _Found = TypeVar("_Found", RunRecord, KnownDevice)
@@ -27,6 +29,15 @@ Withheld = Callable[[str], str | None]
 # Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
 _REASONS = ("", *(reason.value for reason in FailureReason))
 _WAYS_TO_END = [(state.value, reason) for state in RunState if state.ended for reason in _REASONS]
+
+
+class RunHistory(NamedTuple):
+    """A run, its device, what happened in it, oldest first, and what its machine has left."""
+
+    run: RunRecord
+    device: KnownDevice | None
+    timeline: tuple[TimelineEntry, ...]
+    artifacts: tuple[Artifact, ...]
 
 
 class Reader:
@@ -55,7 +66,7 @@ class Reader:
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
-        return self._stored_run(run_id)
+        return _record(RunRecord, self._database.fields(keys.run(run_id)))
 
     def confirmed_run(self, run_id: str) -> RunRecord | None:
         """The same, when no failover can take it back: with Redis Sentinel, when the replicas have it.
@@ -65,25 +76,49 @@ class Reader:
         """
 
         def look(pipe: Pipeline) -> RunRecord | None:
-            run = self._stored_run(run_id, pipe)
+            batch = Batch()
+            run = self.ask_run(batch, run_id)
+            self._database.read_watched(pipe, batch, keys.run(run_id))
             pipe.multi()
-            return run
+            return run()
 
         # A transaction, because with Sentinel it returns only when the replicas have what it has read.
-        return self._database.transact(look, keys.run(run_id))
+        return self._database.transact(look)
 
     def device(self, name: str) -> KnownDevice | None:
         """The device, if the inventory or a lease has named it."""
-        withheld = self.withheld()
-        return self._device(name, self._stored_device(name), withheld)
+        batch = Batch()
+        device = self.ask_device(batch, name)
+        self._database.read(batch)
+        return device()
 
-    def device_seen_as(self, uuid: str | None) -> KnownDevice | None:
-        """The device as which a machine with this UUID was seen first, if that is still on its record."""
-        key = identity.uuid_key(uuid)
-        name = self._database.string(keys.machine(key)) if key else None
-        device = self.device(name.decode()) if name else None
+    def ask_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
+        """The run, read with other things."""
+        return batch.ask(lambda reply: _record(RunRecord, fields(reply)), "HGETALL", keys.run(run_id))
+
+    def ask_readable_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
+        """The same; None where it cannot be read: it does not hide the others."""
+        run = self.ask_run(batch, run_id)
+
+        def read(_run_id: str) -> RunRecord | None:
+            with self._database.errors():
+                return run()
+
+        return lambda: _readable(read)(run_id)
+
+    def ask_device(self, batch: Batch, name: str) -> Asked[KnownDevice | None]:
+        """The device, read with other things."""
+        withheld, record = self.ask_withheld(batch), self.ask_device_record(batch, name)
+        return lambda: self._device(name, record(), withheld())
+
+    def ask_device_record(self, batch: Batch, name: str) -> Asked[DeviceRecord | None]:
+        """What is on record of the device, read with other things."""
+        return batch.ask(lambda reply: _record(DeviceRecord, fields(reply)), "HGETALL", keys.device(name))
+
+    def if_seen_as(self, device: KnownDevice | None, uuid: str | None) -> KnownDevice | None:
+        """The device, if it is still on its record that a machine with this UUID was seen as it first."""
         known = device.record.identity if device else None
-        return device if known and identity.uuid_key(known.uuid) == key else None
+        return device if known and identity.uuid_key(known.uuid) == identity.uuid_key(uuid) else None
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids that are known; one that cannot be read does not hide the others."""
@@ -116,10 +151,22 @@ class Reader:
         """The ids of all runs that are not closed."""
         return sorted(self._database.members(keys.OPEN_RUNS))
 
-    def timeline(self, run_id: str) -> list[TimelineEntry]:
-        """What happened in a run, oldest first."""
-        entries = self._database.stream(keys.events(run_id))
-        return [entry for fields in entries if (entry := _line(TimelineEntry, run_id, fields))]
+    def run_with_history(self, run_id: str) -> "RunHistory | None":
+        """The run, its device and its history, if it is known."""
+        return self._history(run_id, self.device_name_of(run_id))
+
+    def _history(self, run_id: str, device_name: str) -> "RunHistory | None":
+        batch = Batch()
+        ask_run, device = self.ask_run(batch, run_id), self.ask_device(batch, device_name)
+        entries = batch.ask(_entries, "XRANGE", keys.events(run_id), "-", "+")
+        artifacts = ask_artifacts(batch, run_id)
+        self._database.read(batch)
+        run = ask_run()
+        # The inventory has the machine under another name now than when the run began.
+        if run and run.device != device_name:
+            return self._history(run_id, run.device)
+        timeline = tuple(entry for fields in entries() if (entry := _line(TimelineEntry, run_id, fields)))
+        return RunHistory(run, device(), timeline, artifacts()) if run else None
 
     def device_changes(self, name: str) -> list[DeviceEvent]:
         """What people changed of a device, oldest first."""
@@ -144,14 +191,20 @@ class Reader:
 
     def withheld(self) -> Withheld:
         """Why a machine must not be touched now, by its name."""
-        everything, differences = self._installation.withheld(), self._hosts.differences()
-        return lambda name: everything or differences.withheld(name)
+        batch = Batch()
+        withheld = self.ask_withheld(batch)
+        self._database.read(batch)
+        return withheld()
 
-    def _stored_run(self, run_id: str, pipe: Pipeline | None = None) -> RunRecord | None:
-        return _record(RunRecord, self._database.fields(keys.run(run_id), within=pipe))
+    def ask_withheld(self, batch: Batch) -> Asked[Withheld]:
+        """The same, read with other things."""
+        installation, hosts = self._installation.ask(batch), self._hosts.ask(batch)
 
-    def _stored_device(self, name: str, pipe: Pipeline | None = None) -> DeviceRecord | None:
-        return _record(DeviceRecord, self._database.fields(keys.device(name), within=pipe))
+        def withheld() -> Withheld:
+            everything, differences = installation().withheld, hosts()
+            return lambda name: everything or differences.withheld(name)
+
+        return withheld
 
     def _device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice | None:
         entry = self.inventory().by_name.get(name)
@@ -162,10 +215,30 @@ class Reader:
             record = record.model_copy(update={"state": state})
         return KnownDevice(record, entry, withheld(name))
 
+    def known_device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice:
+        """The device with both of its sides; a new one, if neither the inventory nor a lease has named it.
+
+        Args:
+            name: of the device.
+            record: what is on record of it.
+            withheld: why a machine must not be touched, by its name.
+        """
+        return self._device(name, record, withheld) or self._new_device(name, withheld)
+
+    def device_name_of(self, run_id: str) -> str:
+        """The device of a run by its id, as far as the inventory knows it now: the record of the run counts."""
+        mac = run_id.rpartition("-")[0]
+        device = self.inventory().device_of(mac.replace("-", ":"))
+        return device.name if device else mac
+
     def _new_device(self, name: str, withheld: Withheld) -> KnownDevice:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
         return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
+
+
+def _entries(reply: list[tuple[bytes, dict[bytes, bytes]]]) -> list[dict[bytes, bytes]]:
+    return [stored for _, stored in reply]
 
 
 def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | None]:

@@ -9,6 +9,7 @@ from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.redis import Pipeline
+from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
@@ -60,6 +61,8 @@ class RecordWriter:
             self._counts.count_run(pipe, run_id)
         for job in change.jobs:
             self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
+        if change.secrets:
+            write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:
             pipe.set(keys.report(run_id), change.report)
         if run.closed_at:

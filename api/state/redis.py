@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from api.state.batch import Asked, Batch
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
 from bringup.connections.replicated import ReplicatedRedis
+from bringup.connections.watched_reads import read_watched
 from bringup.errors import BringupError
 from bringup.outages import Outages, Service
 from bringup.settings import Settings
@@ -53,6 +55,26 @@ class Database:
         """The time by Redis's clock: deadlines that one API host computes are judged by another."""
         with self.errors():
             return redis_now(self.connection)
+
+    def read(self, batch: Batch) -> None:
+        """Read all that ``batch`` asks for, in one round trip; not at one moment."""
+        with self.errors():
+            # No transaction: with Redis Sentinel one waits for the replicas, and reads must work without any.
+            pipe: Any = self.connection.pipeline(transaction=False)
+            for command in batch.commands:
+                pipe.execute_command(*command)
+            batch.replies = pipe.execute()
+
+    def read_watched(self, pipe: Pipeline, batch: Batch, *watched: str) -> None:
+        """The same in a transaction, which is computed again when one of these keys has changed since.
+
+        Args:
+            pipe: of the transaction, before MULTI.
+            batch: what is read.
+            watched: keys, besides those that the transaction watches already.
+        """
+        # No `errors` here: redis-py must see that the connection was lost, and begin the transaction anew.
+        batch.replies = read_watched(pipe, watched, batch.commands)
 
     def check_writes(self) -> None:
         """Ask whether it answers and takes writes.
@@ -226,6 +248,15 @@ class Database:
             self._outages.failed(error, began_at)
             raise
         self._outages.worked(services or (Service.REDIS,), began_at)
+
+
+def ask_now(batch: Batch) -> Asked[datetime]:
+    """The time by Redis's clock, read with other things."""
+    return batch.ask(_time, "TIME")
+
+
+def _time(reply: tuple[int, int]) -> datetime:
+    return datetime.fromtimestamp(reply[0], UTC).replace(microsecond=reply[1])
 
 
 def _text(members: object) -> list[str]:

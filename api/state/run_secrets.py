@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
-from api.runs.records import ImageRead, read_state
+from api.runs.records import ImageRead, NewSecrets, read_state
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -23,40 +23,63 @@ local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
 return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state,
         redis.call('HGET', KEYS[1], 'readers')}
 """
+# Makes what one name leads to found no more, and another found. In Lua, for only the transaction itself sees what is
+# there: a token that stayed valid beside the next one would speak for a machine that is not there any more.
+# KEYS: the name's key, the key that it will lead to, keys to delete. ARGV: what the keys begin with that it may lead
+# to, the rest of the new one, its value ("": it is a hash), seconds, then fields and values of the hash.
+_REPLACE = """
+local before = redis.call('GET', KEYS[1])
+if before then redis.call('DEL', ARGV[1] .. before, unpack(KEYS, 3)) end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[4])
+if ARGV[3] ~= '' then
+    redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
+else
+    redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+    redis.call('EXPIRE', KEYS[2], ARGV[4])
+end
+"""
 # Four keys for each run: set once, counted, set once, set once.
 _FIRST, _BYTES, _PARAMETERS, _OTHER = "first", "bytes", "parameters", "other"
 
 
-class RunTokens:
-    """Mints run tokens and finds the run of a token.
+def write_secrets(pipe: Pipeline, run_id: str, new: NewSecrets, keep: timedelta) -> None:
+    """Write the token and the image of a run; those before them stop working.
 
     Args:
-        keep: how long a token is recognised, so that a late caller learns that its run has ended.
+        pipe: of a transaction, after MULTI.
+        run_id: of the run.
+        new: what is written.
+        keep: how long both are recognised, so that a late caller learns that its run has ended.
+    """
+    seconds = int(keep.total_seconds())
+    owner = keys.token_owner(new.token_sha256)
+    pipe.eval(_REPLACE, 2, keys.run_token(run_id), owner, keys.token_owner(""), new.token_sha256, run_id, seconds)
+    if image := new.image:
+        read = [keys.image_read(run_id, what) for what in (_FIRST, _BYTES, _PARAMETERS, _OTHER)]
+        found = keys.image(image.locator)
+        fields = ("run_id", run_id, "base", image.base, "sealed", image.encrypted, "readers", ",".join(image.readers))
+        pipe.eval(
+            _REPLACE,
+            2 + len(read),
+            *(keys.run_image(run_id), found, *read),
+            *(keys.image(""), image.locator, "", seconds, *fields),
+        )
+
+
+class RunTokens:
+    """Finds the run of a token.
+
+    Args:
+        keep: how long a counter of refused calls is kept.
     """
 
     def __init__(self, database: Database, keep: timedelta) -> None:
         self._database = database
         self._keep = keep
 
-    def mint(self, run_id: str) -> str:
-        """A new token for a run; the one before it stops working."""
-        token = secrets.token_urlsafe(32)  # 256 bits: beyond guessing (RFC 6819 s.5.1.4.2.2)
-
-        def write(pipe: Pipeline) -> None:
-            before = cast("bytes | None", pipe.get(keys.run_token(run_id)))
-            pipe.multi()
-            if before:
-                pipe.delete(keys.token_owner(before.decode()))
-            pipe.set(keys.run_token(run_id), _digest(token), ex=self._keep)
-            pipe.set(keys.token_owner(_digest(token)), run_id, ex=self._keep)
-
-        # Watched: of two tokens made at once, the first would otherwise stay valid beside the second.
-        self._database.transact(write, keys.run_token(run_id))
-        return token
-
     def owner(self, token: str) -> str | None:
         """The run that ``token`` belongs to. The look-up is by hash, so its timing reveals nothing of the token."""
-        owner = self._database.string(keys.token_owner(_digest(token)))
+        owner = self._database.string(keys.token_owner(token_digest(token)))
         return owner.decode() if owner else None
 
     def digest(self, run_id: str) -> str | None:
@@ -118,30 +141,6 @@ class ImageRecords:
         self._database = database
         self._keep = keep
 
-    def put(self, run_id: str, locator: str, *, base: str, encrypted: bytes, readers: tuple[str, ...]) -> None:
-        """A new image of a run; the one before it is not found any more, and nothing was read of the new one.
-
-        Args:
-            locator: SHA-256 of the secret in its address, hexadecimal.
-            base: digest of the base image.
-            encrypted: the run's parameters.
-            readers: addresses that are given them.
-        """
-        fields: dict[Any, Any] = {"run_id": run_id, "base": base, "sealed": encrypted, "readers": ",".join(readers)}
-
-        def write(pipe: Pipeline) -> None:
-            before = cast("bytes | None", pipe.get(keys.run_image(run_id)))
-            pipe.multi()
-            if before:
-                pipe.delete(keys.image(before.decode()))
-            pipe.delete(*(keys.image_read(run_id, what) for what in (_FIRST, _BYTES, _PARAMETERS, _OTHER)))
-            pipe.set(keys.run_image(run_id), locator, ex=self._keep)
-            pipe.hset(keys.image(locator), mapping=fields)
-            pipe.expire(keys.image(locator), self._keep)
-
-        # Watched, as for tokens: one image of a run can be found, and no other.
-        self._database.transact(write, keys.run_image(run_id))
-
     def find(self, locator: str) -> KnownImage | None:
         """What the secret of ``locator`` leads to, whether or not it may still be read."""
         with self._database.errors():
@@ -196,5 +195,11 @@ def _readers(stored: bytes | None) -> tuple[str, ...] | None:
     return None if stored is None else tuple(filter(None, stored.decode().split(",")))
 
 
-def _digest(token: str) -> str:
+def new_token() -> str:
+    """A token for one run."""
+    return secrets.token_urlsafe(32)  # 256 bits: beyond guessing (RFC 6819 s.5.1.4.2.2)
+
+
+def token_digest(token: str) -> str:
+    """SHA-256, hexadecimal: Redis never holds a token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from api.runs.records import Change, KnownDevice, RunRecord
-from api.runs.states import waits_for_boot_slot
+from api.runs.records import Change, KnownDevice, Noted, RunRecord
 from api.state import record_writer
+from api.state.batch import Batch
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.feed import ChangeFeed, FeedEntry
@@ -18,13 +18,14 @@ from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.lists import Lists
 from api.state.reader import Reader
-from api.state.redis import Database, Pipeline
+from api.state.redis import Database, Pipeline, ask_now
+from api.state.snapshot import Snapshot, Snapshots, Wanted
 from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
-_Outcome = TypeVar("_Outcome", bound=Change | RunRecord | None)
+_Outcome = TypeVar("_Outcome", bound=Change | Noted | RunRecord | None)
 # A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
 _LOST_AGAIN_S = 30.0
 
@@ -54,49 +55,56 @@ class RunStore(Reader):
         who: Callable[[], str],
     ) -> None:
         super().__init__(database, hosts, installation)
-        self.boot_slots = BootSlots(database, most_boots, self.inventory, self.runs)
+        self.boot_slots = BootSlots(database, most_boots, self.inventory, self.ask_readable_run)
+        self._snapshots = Snapshots(database, self, installation, self.boot_slots)
         self.feed = feed
-        self.lists = Lists(database, self, hosts, installation)
+        self.lists = Lists(database, self, hosts, installation, self.boot_slots)
         self._who = who
         self.counts = Counts(database, hosts)
         jobs = queues.Queues(database.connection)
         self._writer = record_writer.RecordWriter(jobs, self.boot_slots, self.counts, keep)
 
     def change_run(
-        self, run_id: str, compute: Callable[[RunRecord, KnownDevice], Change], *watched: str
+        self, run_id: str, compute: Callable[[Snapshot], Change], *, boot_slot: bool = False, machine: str | None = None
     ) -> Change | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
 
         Args:
             run_id: of the run.
-            compute: may be called more than once.
-            watched: what else ``compute`` looks at.
+            compute: may be called more than once; never without a run.
+            boot_slot, machine: as of `Wanted`.
 
         Raises:
             InvalidTransition: from ``compute``; it is on the run's timeline then, as not applied.
         """
-        known = self.run(run_id)
-        if known is None:
-            return None
+        seen: list[Snapshot] = []
+
+        def of_known(snapshot: Snapshot) -> Change | None:
+            seen[:] = [snapshot]
+            return compute(snapshot) if snapshot.run else None
+
         try:
-            return self._transact(
-                known.device, run_id, lambda run, device: compute(run, device) if run else None, *watched
-            )
+            return self._transact(Wanted(run_id, self.device_name_of(run_id), boot_slot, machine), of_known)
         # On the timeline, so that a person sees what a late worker has tried.
         except errors.InvalidTransition as refused:
-            self.note(known, "refused", str(refused), applied=False)
+            if run := seen[0].run:
+                self._note(
+                    run,
+                    TimelineEntry(at=seen[0].now, type="refused", state=run.state, applied=False, detail=str(refused)),
+                )
             raise
 
     def open_run(
-        self, run_id: str, device_name: str, compute: Callable[[RunRecord | None, KnownDevice], Change | RunRecord]
-    ) -> Change | RunRecord:
-        """Apply the change that ``compute`` makes of a device; a run that it returns changes nothing.
+        self, run_id: str, device_name: str, compute: Callable[[Snapshot], Change | Noted | RunRecord]
+    ) -> Change | Noted | RunRecord:
+        """Apply the change that ``compute`` makes, or write its line; a run that it returns changes nothing.
 
         Args:
-            run_id: of the run to open; ``compute`` gets its record, None: there is none yet.
+            run_id: of the run to open.
             device_name: a device that is not known yet is created.
+            compute: may be called more than once; the snapshot has no run where there is none yet.
         """
-        return self._transact(device_name, run_id, compute)
+        return self._transact(Wanted(run_id, device_name), compute)
 
     def change_device(
         self, name: str, compute: Callable[[KnownDevice], tuple[KnownDevice, DeviceEvent]]
@@ -111,8 +119,11 @@ class RunStore(Reader):
         done: list[DeviceEvent] = []
 
         def body(pipe: Pipeline) -> KnownDevice | None:
-            before = self._stored_device(name, pipe)
-            device = self._device(name, before, self.withheld())
+            batch = Batch()
+            ask_record, withheld = self.ask_device_record(batch, name), self.ask_withheld(batch)
+            self._database.read_watched(pipe, batch, keys.device(name))
+            before = ask_record()
+            device = self._device(name, before, withheld())
             changed, event = compute(device) if device else (None, None)
             done[:] = [event] if event else []
             pipe.multi()
@@ -124,62 +135,55 @@ class RunStore(Reader):
         def what(changed: KnownDevice | None) -> list[FeedEntry]:
             return [FeedEntry(done[0].what, self._who(), device=name, state=str(changed.state))] if changed else []
 
-        return self._apply(body, keys.device(name), what=what)
+        return self._apply(body, what=what)
 
-    def note(self, run: RunRecord, trigger: str, detail: str, *, applied: bool = True) -> None:
-        """Write a line on a run's timeline that changes nothing else.
+    def note(self, run_id: str, trigger: str, detail: str) -> None:
+        """Write a line on a run's timeline that changes nothing else; none where there is no such run.
 
         Args:
+            run_id: of the run.
             trigger: what happened.
             detail: for people.
-            applied: false for what came too late or out of turn.
         """
-        entry = TimelineEntry(at=self.now(), type=trigger, state=run.state, applied=applied, detail=detail)
+        batch = Batch()
+        ask_run, now = self.ask_run(batch, run_id), ask_now(batch)
+        self._database.read(batch)
+        if run := ask_run():
+            self._note(run, TimelineEntry(at=now(), type=trigger, state=run.state, applied=True, detail=detail))
 
+    def _note(self, run: RunRecord, entry: TimelineEntry) -> None:
         def write(pipe: Pipeline) -> None:
             pipe.multi()
             record_writer.append(pipe, keys.events(run.run_id), entry)
 
         self._apply(write, what=lambda _: [self._line(run, entry)])
 
-    def _transact(
-        self,
-        device_name: str,
-        run_id: str,
-        compute: Callable[[RunRecord | None, KnownDevice], _Outcome],
-        *watched: str,
-    ) -> _Outcome:
+    def _transact(self, wanted: Wanted, compute: Callable[[Snapshot], _Outcome]) -> _Outcome:
         successors: list[RunRecord] = []
 
         def body(pipe: Pipeline) -> _Outcome:
-            run = self._stored_run(run_id, pipe)
-            record = self._stored_device(device_name, pipe)
             # Read in the transaction: a loss that is noticed now must stop this very change.
-            withheld = self.withheld()
-            device = self._device(device_name, record, withheld) or self._new_device(device_name, withheld)
-            outcome = compute(run, device)
-            self._refuse_permits_after_a_loss(outcome)
-            successors[:] = self._successors(pipe, run, outcome.run) if isinstance(outcome, Change) else []
+            snapshot = self._snapshots.take(pipe, wanted)
+            outcome = compute(snapshot)
+            _refuse_permits_after_a_loss(outcome, snapshot.lost)
+            is_change = isinstance(outcome, Change)
+            successors[:] = self.boot_slots.successors(pipe, snapshot.run, outcome.run) if is_change else []
             pipe.multi()
+            if isinstance(outcome, Noted):
+                record_writer.append(pipe, keys.events(outcome.run.run_id), outcome.entry)
             if isinstance(outcome, Change):
-                self._writer.device(pipe, outcome.device.record, record)
-                self._writer.change(pipe, outcome, run)
+                self._writer.device(pipe, outcome.device.record, snapshot.stored)
+                self._writer.change(pipe, outcome, snapshot.run)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome
 
-        # Both are watched: a run is decided by its device, and one device has one active run.
-        return self._apply(
-            body,
-            keys.run(run_id),
-            keys.device(device_name),
-            *watched,
-            what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)],
-        )
+        return self._apply(body, what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)])
 
-    def _changed(self, outcome: Change | RunRecord | None) -> list[FeedEntry]:
+    def _changed(self, outcome: Change | Noted | RunRecord | None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""
-        return [self._line(outcome.run, outcome.entry)] if isinstance(outcome, Change) and outcome.entry else []
+        entry = outcome.entry if isinstance(outcome, Change | Noted) else None
+        return [self._line(outcome.run, entry)] if isinstance(outcome, Change | Noted) and entry else []
 
     def _line(self, run: RunRecord, entry: TimelineEntry) -> FeedEntry:
         state, who = str(entry.state), entry.by or self._who()
@@ -188,27 +192,7 @@ class RunStore(Reader):
     def _slot_given(self, run: RunRecord) -> FeedEntry:
         return FeedEntry("boot_slot_given", "api", run.run_id, run.device, str(run.state))
 
-    def _successors(self, pipe: Pipeline, before: RunRecord | None, after: RunRecord) -> list[RunRecord]:
-        """The runs that get the boot slot which the change frees, as they are on record now."""
-        found = self.boot_slots.successors(pipe, before, after)
-        if not found:
-            return []
-        # Watched, and read again: one that is ended right now must not get a slot that it would never give back.
-        pipe.watch(*(keys.run(run.run_id) for run in found))  # type: ignore[no-untyped-call]
-        return [run for run in self.runs(run.run_id for run in found) if waits_for_boot_slot(run)]
-
-    def _refuse_permits_after_a_loss(self, outcome: Change | RunRecord | None) -> None:
-        """No permit at all, not even to clean up: what is on record of the machine may be old.
-
-        Raises:
-            NotYet: Redis has lost changes, and no person has accepted that.
-        """
-        if isinstance(outcome, Change) and outcome.permits_power and (lost := self._installation.withheld()):
-            raise errors.NotYet(lost, retry_in_s=_LOST_AGAIN_S)
-
-    def _apply(
-        self, body: Callable[[Pipeline], _Result], *watched: str, what: Callable[[_Result], list[FeedEntry]]
-    ) -> _Result:
+    def _apply(self, body: Callable[[Pipeline], _Result], *, what: Callable[[_Result], list[FeedEntry]]) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.
 
         Without the second half a failover could forget a permit whose request is on its way to the BMC.
@@ -216,9 +200,19 @@ class RunStore(Reader):
         Raises:
             TransientError: it is in Redis, but may still be lost; the same call again secures it.
         """
-        outcome, number = self.feed.apply(body, *watched, what=what)
+        outcome, number = self.feed.apply(body, what=what)
         if number is not None:
             self._installation.saw(number)
             if isinstance(outcome, Change) and outcome.permits_power:
                 self._installation.secure(number)
         return outcome
+
+
+def _refuse_permits_after_a_loss(outcome: Change | Noted | RunRecord | None, lost: str | None) -> None:
+    """No permit at all, not even to clean up: what is on record of the machine may be old.
+
+    Raises:
+        NotYet: Redis has lost changes, and no person has accepted that.
+    """
+    if isinstance(outcome, Change) and outcome.permits_power and lost:
+        raise errors.NotYet(lost, retry_in_s=_LOST_AGAIN_S)

@@ -31,7 +31,7 @@ def list_runs() -> Response:
     query, store = body.read_query(RunQuery), services().store
     if query.open == "true" and _FILTERS & query.model_fields_set:
         raise problems.invalid(f"open=true lists all open runs; it takes none of {', '.join(sorted(_FILTERS))}")
-    is_slot_free = store.boot_slots.is_free()
+    version, is_slot_free = store.lists.version_of_runs()
     page = RunPage(int(query.limit), query.after, query.state, query.device, query.reason, query.since)
 
     def runs() -> bytes:
@@ -40,7 +40,7 @@ def list_runs() -> Response:
         ids = _open_runs(leave_out_waiting=query.waiting == "false" and not is_slot_free)
         return _as_json("runs", store.lists.runs(ids, is_slot_free=is_slot_free))
 
-    return body.respond_unless_known(f"{store.lists.version_of_runs()} {is_slot_free}", runs)
+    return body.respond_unless_known(version, runs)
 
 
 def _as_json(name: str, documents: Iterable[Document]) -> bytes:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.runs import events, records
+from api.runs.states import RunContext
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
 from bringup import backoff, errors, model
@@ -28,18 +29,33 @@ _TLS_FAILURE_LIMIT = 16 * body.KIB
 def heartbeat(run_id: str) -> Response:
     """A sign of life. The response has when to call again and whether to go on."""
     beat = body.read(Heartbeat)
-    run = _own_run(run_id)
-    if run.state is model.RunState.ABORTED:
-        return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
-    if run.state.ended:
-        raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change_run(run_id, lambda context: events.heartbeat(context, beat))
+        change_run(run_id, lambda context: _beat(context, beat))
+    except _RunAbortedError:
+        return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
     except errors.InvalidTransition as error:
         raise problems.finished(str(error)) from None
     # Spread by half either way, so that machines which boot together do not call together.
     next_s = backoff.spread(services().settings.heartbeat_interval_s, 0.5)
     return body.respond(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
+
+
+class _RunAbortedError(Exception):
+    """The machine must stop."""
+
+
+def _beat(context: RunContext, beat: Heartbeat) -> records.Change:
+    if context.run.state is model.RunState.ABORTED:
+        raise _RunAbortedError
+    _refuse_after_the_end(context.run)
+    return events.heartbeat(context, beat)
+
+
+def _refuse_after_the_end(run: records.RunRecord) -> None:
+    if run.state is model.RunState.UNKNOWN:
+        raise problems.unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
+    if run.state.ended:
+        raise problems.finished(f"the run has ended: {run.state}")
 
 
 @bp.post("/runs/<run_id>/report")
@@ -55,25 +71,25 @@ def report(run_id: str) -> Response:
     message = body.read(Report, body.REPORT_LIMIT)
     if message.simulated and services().settings.environment == "production":
         raise problems.invalid("a simulated report is refused with ENVIRONMENT=production")
-    run = _own_run(run_id)
-    # Before the state: a report whose response was lost is sent again after the run has ended with it.
-    if run.report_sha256 is not None:
-        return _replayed(run_id, message)
-    if run.state.ended:
-        raise problems.finished(f"the run has ended: {run.state}")
     try:
-        change = change_run(run_id, lambda context: events.report(context, message))
+        change = change_run(run_id, lambda context: _reported(context, message))
+    except _ReportKnownError:
+        return _replayed(run_id, message)
     except errors.InvalidTransition as error:
-        return _late(run_id, message, error)
+        raise problems.finished(str(error)) from None
     return body.respond(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
 
 
-def _late(run_id: str, message: Report, error: errors.InvalidTransition) -> Response:
-    """The run has changed between our read and our write: two deliveries of one report, or its end."""
-    run = _own_run(run_id)
-    if run.report_sha256 is None:
-        raise problems.finished(str(error)) from None
-    return _replayed(run_id, message)
+class _ReportKnownError(Exception):
+    """The run has a report."""
+
+
+def _reported(context: RunContext, message: Report) -> records.Change:
+    # Before the state: a report whose response was lost is sent again after the run has ended with it.
+    if context.run.report_sha256 is not None:
+        raise _ReportKnownError
+    _refuse_after_the_end(context.run)
+    return events.report(context, message)
 
 
 def _replayed(run_id: str, message: Report) -> Response:
@@ -84,15 +100,6 @@ def _replayed(run_id: str, message: Report) -> Response:
     if events.report_digest(message) != run.report_sha256:
         raise problems.conflict("another report of this run is on record; a run has one report")
     return body.respond(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
-
-
-def _own_run(run_id: str) -> records.RunRecord:
-    run = services().store.run(run_id)
-    if run is None:
-        raise problems.unknown_run()
-    if run.state is model.RunState.UNKNOWN:
-        raise problems.unavailable("a newer version of the API wrote this run: upgrade the API again, or abort the run")
-    return run
 
 
 @bp.post("/runs/<run_id>/tls-failure")

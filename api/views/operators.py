@@ -13,6 +13,7 @@ from api.http import body, openapi, problems
 from api.runs import admission, device_changes, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, services
+from api.state.snapshot import Snapshot
 from bringup.model import DeviceState, run_id_of
 from bringup.wire import operator as wire
 from bringup.wire.report import Report
@@ -30,17 +31,17 @@ _RUNS_OF_A_DEVICE = 50  # a person reads the newest; all of them are in the list
 @openapi.documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
 def show_run(run_id: str) -> Response:
     """A run with its timeline and its artifacts."""
-    run = services().store.run(run_id)
-    if run is None:
+    found = services().store.run_with_history(run_id)
+    if found is None:
         raise problems.unknown_run()
-    device = services().store.device(run.device)
+    run, device = found.run, found.device
     current = states.with_required_jobs(run).model_copy(
         update=admission.pinned(run, device.entry if device else None, services().settings)
     )
-    timeline = tuple(services().store.timeline(run_id))
     media = device.record.media_sha256 if device else ()
-    artifacts = services().artifacts.of(run_id)
-    return body.respond(RunDetail(**dict(current), timeline=timeline, artifacts=artifacts, media_sha256=media))
+    return body.respond(
+        RunDetail(**dict(current), timeline=found.timeline, artifacts=found.artifacts, media_sha256=media)
+    )
 
 
 @bp.get("/runs/<run_id>/report")
@@ -180,18 +181,18 @@ def _started(
         raise problems.conflict(device_changes.NOT_IN_INVENTORY)
     run_id = run_id_of(device.entry.macs[0], services().store.now())
 
-    def start(known: RunRecord | None, current: KnownDevice) -> Change | RunRecord:
-        if known is not None and known.closed_at is not None:
+    def start(found: Snapshot) -> Change | RunRecord:
+        if found.run is not None and found.run.closed_at is not None:
             raise problems.conflict("a run of this very second was closed already; try again")
-        if known is not None:
-            return known
-        if why_not := refusal(current):
+        if found.run is not None:
+            return found.run
+        if why_not := refusal(found.device):
             raise problems.conflict(why_not)
-        now = services().store.now()
-        return audit.signed(_sealed(admission.started_by_operator(run_id, prepared(current), why, now)))
+        begun = admission.started_by_operator(run_id, prepared(found.device), why, found.now)
+        return audit.signed(_sealed(begun))
 
     outcome = services().store.open_run(run_id, device.record.name, start)
-    return outcome.run if isinstance(outcome, Change) else outcome
+    return outcome if isinstance(outcome, RunRecord) else outcome.run
 
 
 def _sealed(change: Change) -> Change:

@@ -12,11 +12,22 @@ from api.http import body, openapi, problems
 from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
 from api.runs import admission, events, permits, states
-from api.runs.records import Change, KnownDevice, RunRecord
+from api.runs.records import Change, NewImage, NewSecrets, Noted, RunRecord
 from api.services import change_run_or_refuse, services
+from api.state import run_secrets
+from api.state.snapshot import Snapshot
 from bringup import errors, log, model
 from bringup.wire.machine import RunParameters
-from bringup.wire.run import PERMIT_S, EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import (
+    PERMIT_S,
+    EventType,
+    MediaRequest,
+    RunDecision,
+    RunEvent,
+    RunEventReply,
+    RunMedia,
+    TimelineEntry,
+)
 
 # A person must repair the command, the CA or DNS: to try more often would only fill the timeline.
 _UNPREPARED_S = 30
@@ -36,25 +47,27 @@ def put_run(run_id: str) -> Response:
         raise problems.invalid(f"the run id of this lease is {event.run_id}")
     if event.action is not model.LeaseAction.ASSIGNED:
         raise problems.invalid(f"only an assigned lease opens a run, not one that was {event.action}")
-    outcome = services().store.open_run(run_id, _device_name(event.mac), lambda run, dev: _open(event, run, dev))
+    outcome = services().store.open_run(run_id, _device_name(event.mac), lambda found: _open(event, found))
     if isinstance(outcome, Change):
         return body.respond(_decision(outcome.run), HTTPStatus.CREATED)
-    if outcome.run_id != run_id:
-        services().store.note(outcome, "lease_seen", f"{event.mac} holds a lease of {event.ip}")
-        return body.respond(_running(outcome))
+    if isinstance(outcome, Noted):
+        return body.respond(_running(outcome.run))
     return body.respond(_decision(outcome))
 
 
-def _open(event: model.LeaseEvent, known: RunRecord | None, device: KnownDevice) -> Change | RunRecord:
-    if known is not None:
-        return known
-    change = admission.opened_by(event, device, services().store.now())
+def _open(event: model.LeaseEvent, found: Snapshot) -> Change | Noted | RunRecord:
+    if found.run is not None:
+        return found.run
+    change, device = admission.opened_by(event, found.device, found.now), found.device
     if change is not None:
         return replace(change, run=admission.with_seal(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
-    return active
+    detail = f"{event.mac} holds a lease of {event.ip}"
+    return Noted(
+        active, TimelineEntry(at=found.now, type="lease_seen", state=active.state, applied=True, detail=detail)
+    )
 
 
 def _device_name(mac: str) -> str:
@@ -84,13 +97,13 @@ def post_event(run_id: str) -> Response:
     """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
     event = body.read(RunEvent)
     images = services().images
-    seen_as = services().store.device_seen_as(event.identity.uuid) if event.identity else None
     read = images.records.read_of(run_id) if event.type is EventType.DEADLINE else None
     try:
         change = change_run_or_refuse(
             run_id,
-            lambda context: events.worker_event(replace(context, image_read=read, seen_as=seen_as), event),
+            lambda context: events.worker_event(replace(context, image_read=read), event),
             needs_boot_slot=event.type is EventType.BOOT_STARTED,
+            machine=event.identity.uuid if event.identity else None,
         )
     except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
@@ -120,17 +133,20 @@ def mint_media(run_id: str) -> Response:
     run = _known(run_id)
     # First, because it takes time and may fail: until then the token before this one works.
     plan = _plan(run) if run.fencing_token == asked.owner else None
-    # The secret is made first, so that the change records its hash: the medium is recognised even if minting fails.
-    secret = image_store.new_secret()
-    digest = image_store.locator(secret)
-    change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, digest))
-    given = services()
-    parameters = _parameters(run_id, given.tokens.mint(run_id), plan.certificate if plan else None)
+    secret, token = image_store.new_secret(), run_secrets.new_token()
+    parameters = _parameters(run_id, token, plan.certificate if plan else None)
+    image = _image(plan, parameters, secret) if plan else None
+    made = NewSecrets(run_secrets.token_digest(token), image)
+    digest = image.locator if image else ""
+    # In one transaction: the record has the hash of the secret, by which the medium is recognised, or there is none.
+    change_run_or_refuse(
+        run_id, lambda context: replace(events.media_minted(context, asked.owner, digest), secrets=made)
+    )
     media = RunMedia(
         run_id=run_id,
         callback_url=parameters.callback_url,
         epoch=parameters.epoch,
-        image_url=_image_url(plan, parameters, secret) if plan else None,
+        image_url=_image_url(plan, secret) if plan else None,
     )
     return body.respond(media, HTTPStatus.CREATED)
 
@@ -164,7 +180,7 @@ def _readers(run: RunRecord, bmc: str | None) -> tuple[str, ...]:
     try:
         return addresses_of(bmc)
     except UnknownBmcAddress as error:
-        services().store.note(run, "bmc_not_resolved", str(error))
+        services().store.note(run.run_id, "bmc_not_resolved", str(error))
         raise problems.unavailable(f"the run has no image yet: {error}", retry_after_s=_UNPREPARED_S) from None
 
 
@@ -181,7 +197,7 @@ def _certificate(run: RunRecord) -> run_certificate.RunCertificate | None:
     except run_certificate.NoRunCertificate as error:
         log.get("api").error("RUN_CERTIFICATE_COMMAND made no certificate", run=run.run_id, why=str(error))
         detail = "RUN_CERTIFICATE_COMMAND made no certificate; see the log of the API"
-        given.store.note(run, "no_certificate", detail)
+        given.store.note(run.run_id, "no_certificate", detail)
         raise problems.unavailable(f"the run has no image yet: {detail}", retry_after_s=_UNPREPARED_S) from None
     finally:
         given.certificate_commands.release()
@@ -195,12 +211,16 @@ def _parameters(run_id: str, token: str, certificate: run_certificate.RunCertifi
         raise problems.misconfigured("the API cannot read what machines must trust; see its log") from None
 
 
-def _image_url(plan: _Plan, parameters: RunParameters, secret: str) -> str:
-    """Where the BMC finds the run's image: a simulated one where its machine calls back."""
-    given = services()
-    port = given.settings.api_url if isinstance(plan.base, base_image.AreaAlone) else given.settings.image_base
+def _image(plan: _Plan, parameters: RunParameters, secret: str) -> NewImage:
     try:
-        return f"{port}/api/v1{given.images.mint(parameters, secret, plan.base, plan.readers)}"
+        return image_store.new_image(parameters, secret, plan.base, plan.readers)
     except image_store.ParametersTooLarge as error:
         log.get("api").error("API_TLS_CA is too large: a run's parameters do not fit into the image", why=str(error))
         raise problems.misconfigured("the run's parameters do not fit into the image; see the log of the API") from None
+
+
+def _image_url(plan: _Plan, secret: str) -> str:
+    """Where the BMC finds the run's image: a simulated one where its machine calls back."""
+    settings = services().settings
+    port = settings.api_url if isinstance(plan.base, base_image.AreaAlone) else settings.image_base
+    return f"{port}/api/v1{image_store.path_of(secret)}"

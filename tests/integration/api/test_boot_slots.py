@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -229,19 +230,19 @@ def test_a_machine_that_may_not_boot_any_more_hands_its_slot_on(
     assert hosts[0].run(run_of(2))["timeline"][-1]["type"] == "boot_slot_given"
 
 
-def once_after(owner: object, name: str, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
-    """Let something happen right after the first call of a method, before its transaction is executed."""
-    original, acted = getattr(owner, name), False
+def once_after_reading(key: str, api: Api, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+    """Let something happen right after a watched key was read first, before its transaction is executed."""
+    database = api.client.application.extensions["bringup"].database
+    original, acted = database.read_watched, False
 
-    def call(*arguments: Any) -> Any:
+    def read_watched(pipe: Any, batch: Any, *watched: str) -> None:
         nonlocal acted
-        found = original(*arguments)
-        if not acted:
+        original(pipe, batch, *watched)
+        if key in watched and not acted:
             acted = True
             act()
-        return found
 
-    patch.setattr(owner, name, call)
+    patch.setattr(database, "read_watched", read_watched)
 
 
 def test_a_run_that_begins_to_wait_while_the_slot_is_given_back_does_not_miss_it(
@@ -252,8 +253,7 @@ def test_a_run_that_begins_to_wait_while_the_slot_is_given_back_does_not_miss_it
     for run_id in (RUN_A, RUN_B):
         api.lease(run_id)
     api.tell(RUN_A, "boot_started")
-    slots = api.client.application.extensions["bringup"].store.boot_slots
-    once_after(slots, "count_waiting", lambda: other.tell(RUN_B, "boot_started"), monkeypatch)
+    once_after_reading(keys.WAITING_RUNS, api, lambda: other.tell(RUN_B, "boot_started"), monkeypatch)
     api.ok("POST", f"/runs/{RUN_A}/abort", {})
     assert api.run(RUN_B)["timeline"][-1]["type"] == "boot_slot_given"
 
@@ -268,7 +268,8 @@ def test_a_run_that_an_older_host_ends_while_it_is_given_the_slot_does_not_keep_
     store = api.client.application.extensions["bringup"].store
     # It knows nothing of those that wait: only the record of the run shows that it has ended.
     redis = connect_redis(settings, ClientContexts(), name="test")
-    once_after(store, "runs", lambda: redis.hset(keys.run(RUN_B), "state", '"aborted"'), monkeypatch)
+    ended = partial(redis.hset, keys.run(RUN_B), "state", '"aborted"')
+    once_after_reading(keys.run(RUN_B), api, ended, monkeypatch)
     api.ok("POST", f"/runs/{RUN_A}/abort", {})
     assert store.boot_slots.count_booting() == 0
     assert api.run(RUN_B)["timeline"][-1]["type"] == "boot_slot_awaited"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from api.services import Services
+from api.state.batch import Asked, Batch
 from api.state.changes import Changes, Recorded
 from api.state.installation import Installation
 from api.state.redis import Database
@@ -55,10 +56,14 @@ def test_of_two_processes_that_start_at_once_neither_withholds_a_machine(setting
     class Overtaken(Changes):
         """What it reads is old at once: the other process is faster."""
 
-        def recorded(self) -> Recorded:
-            recorded = super().recorded()
-            assert other.withheld() is None
-            return recorded
+        def ask(self, batch: Batch) -> Asked[Recorded]:
+            recorded = super().ask(batch)
+
+            def overtaken() -> Recorded:
+                assert other.withheld() is None
+                return recorded()
+
+            return overtaken
 
     overtaken = Installation(Database(settings, redis), settings)
     overtaken._changes = Overtaken(Database(settings, redis))

@@ -1,0 +1,53 @@
+"""Reads that go to Redis together: what one call waits for once, and not once for each key."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_Read = TypeVar("_Read")
+# What was asked for, once the batch was read; it may raise what making it of the replies raises.
+Asked = Callable[[], _Read]
+
+
+class Batch:
+    """Commands that read, and their replies once `api.state.redis.Database` has sent them in one round trip.
+
+    What is asked for raises the error that Redis has replied to its command, if it did.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[Any, ...]] = []
+        self.replies: list[Any] = []
+
+    def ask(self, make: Callable[[Any], _Read], *command: Any) -> Asked[_Read]:
+        """Add a command.
+
+        Args:
+            make: makes what is wanted of the reply.
+            command: its name and arguments.
+        """
+        # What several ask for, such as the time, is read once.
+        if command not in self.commands:
+            self.commands.append(command)
+        at = self.commands.index(command)
+
+        def read() -> _Read:
+            if isinstance(reply := self.replies[at], Exception):
+                raise reply
+            return make(reply)
+
+        return read
+
+
+def text(reply: bytes | None) -> str | None:
+    """A string, if it is there."""
+    return None if reply is None else reply.decode()
+
+
+def number(reply: bytes | None) -> int:
+    """A counter; 0: it is not there."""
+    return int(reply or 0)
+
+
+def fields(reply: dict[bytes, bytes]) -> dict[str, bytes]:
+    """The fields of a hash, by name."""
+    return {name.decode(): value for name, value in reply.items()}
