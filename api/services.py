@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from threading import BoundedSemaphore
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, has_request_context
 
@@ -29,6 +29,7 @@ from bringup.settings import Settings
 
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "bringup"
+_Changed = TypeVar("_Changed", bound=records.Change | records.RunRecord)
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,12 @@ def services() -> Services:
 
 def change_run(
     run_id: str,
-    compute: Callable[[states.RunContext], records.Change],
+    compute: Callable[[states.RunContext], _Changed],
     *,
     needs_boot_slot: bool = False,
     machine: str | None = None,
-) -> records.Change:
-    """Apply ``compute`` to the run as it is now.
+) -> _Changed:
+    """Apply ``compute`` to the run as it is now; a run that it returns changes nothing.
 
     Args:
         run_id: of the run.
@@ -142,7 +143,7 @@ def change_run(
     """
     given = services()
 
-    def in_context(snapshot: Snapshot) -> records.Change:
+    def in_context(snapshot: Snapshot) -> _Changed:
         return compute(_context(given, snapshot, needs_boot_slot=needs_boot_slot, machine=machine))
 
     # In the transaction: of many runs that ask at once, no more may see a slot free than there are.

@@ -142,18 +142,17 @@ class Queues:
         else:
             self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
 
-    def counts(self) -> list[dict[str, Any]]:
-        """Name and number of jobs queued, started, scheduled and failed, of every queue."""
-        return [
-            {
-                "name": queue.name,
-                "queued": queue.count,
-                "started": queue.started_job_registry.get_job_count(cleanup=False),
-                "scheduled": queue.scheduled_job_registry.get_job_count(cleanup=False),
-                "failed": queue.failed_job_registry.get_job_count(cleanup=False),
+    def counted_by(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """Of every queue, by its name, the commands that count its jobs queued, started, scheduled and failed."""
+        return {
+            queue.name: {
+                "queued": ("LLEN", queue.key),
+                "started": ("ZCARD", queue.started_job_registry.key),
+                "scheduled": ("ZCARD", queue.scheduled_job_registry.key),
+                "failed": ("ZCARD", queue.failed_job_registry.key),
             }
             for queue in self._queues.values()
-        ]
+        }
 
     def _job(self, kind: JobKind, run_id: str, kwargs: dict[str, Any]) -> Job:
         return self._queues[kind].create_job(

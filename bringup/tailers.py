@@ -3,7 +3,7 @@
 Without it nobody but the tailer's own host could see that leases are read no more.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -80,8 +80,11 @@ def reports(connection: "Redis") -> tuple[list[TailerReport], datetime]:
 
     Of the reports `MOST_REPORTS` at most are read, and none that is larger than any of ours.
     """
-    now = redis_now(connection)
-    flat = cast("list[bytes]", connection.eval(_READ, 1, keys.TAILERS, str(MOST_REPORTS), str(_LONGEST_REPORT)))
+    pipe = connection.pipeline(transaction=False)
+    pipe.time()
+    pipe.eval(_READ, 1, keys.TAILERS, str(MOST_REPORTS), str(_LONGEST_REPORT))
+    (seconds, microseconds), flat = cast("tuple[tuple[int, int], list[bytes]]", pipe.execute())
+    now = datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
     stored = dict(zip(flat[::2], flat[1::2], strict=True))
     found = [report for _, text in sorted(stored.items()) if (report := _read(text))]
     return [report for report in found if now - report.at < FORGET_AFTER], now

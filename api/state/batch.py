@@ -1,6 +1,6 @@
 """Reads that go to Redis together: what one call waits for once, and not once for each key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 _Read = TypeVar("_Read")
@@ -41,6 +41,11 @@ class Batch:
 def text(reply: bytes | None) -> str | None:
     """A string, if it is there."""
     return None if reply is None else reply.decode()
+
+
+def texts(reply: Iterable[bytes]) -> list[str]:
+    """The members of a set or a list."""
+    return [member.decode(errors="replace") for member in reply]
 
 
 def number(reply: bytes | None) -> int:

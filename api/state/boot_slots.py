@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from api.runs.records import KnownDevice, RunRecord
 from api.runs.states import holds_boot_slot, waits_for_boot_slot
-from api.state.batch import Asked, Batch
+from api.state.batch import Asked, Batch, texts
 from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.inventory import Inventory
@@ -81,13 +81,14 @@ class BootSlots:
         """How many runs hold a slot."""
         return self._database.size(keys.BOOTING_RUNS)
 
+    def ask_numbers(self, batch: Batch) -> Asked[tuple[int, int]]:
+        """How many runs hold a slot, and how many wait, read with other things."""
+        booting, waiting = batch.ask(int, "SCARD", keys.BOOTING_RUNS), batch.ask(int, "ZCARD", keys.WAITING_RUNS)
+        return lambda: (booting(), waiting())
+
     def waiting(self) -> set[str]:
         """The ids of the runs that wait. One that an older API host has started is still among those of Redis."""
         return set(self._database.oldest(keys.WAITING_RUNS, 0)) - self._database.members(keys.BOOTING_RUNS)
-
-    def count_waiting(self) -> int:
-        """How many runs wait."""
-        return self._database.count(keys.WAITING_RUNS)
 
     def successors(self, pipe: Pipeline, before: RunRecord | None, after: RunRecord) -> list[RunRecord]:
         """The runs that get a slot when a run becomes ``after``, longest waiting first.
@@ -100,7 +101,7 @@ class BootSlots:
         if before is None or not holds_boot_slot(before) or holds_boot_slot(after):
             return []
         batch = Batch()
-        waiting = batch.ask(_text, "ZRANGE", keys.WAITING_RUNS, 0, _MOST_AT_ONCE - 1)
+        waiting = batch.ask(texts, "ZRANGE", keys.WAITING_RUNS, 0, _MOST_AT_ONCE - 1)
         booting = batch.ask(int, "SCARD", keys.BOOTING_RUNS)
         # Watched before it is read: a run that begins to wait right now must not miss this slot.
         self._database.read_watched(pipe, batch, keys.WAITING_RUNS)
@@ -178,7 +179,3 @@ class BootSlots:
         self._database.read(batch)
         # Of both sets: an older API host that ends a boot knows the first alone.
         return limit - len(booting() & of_group() - {without.encode()})
-
-
-def _text(members: list[bytes]) -> list[str]:
-    return [member.decode(errors="replace") for member in members]

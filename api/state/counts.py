@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from api.runs.records import careful_state, recorded_state
+from api.state.batch import Asked, Batch, fields
 from api.state.documents import members
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database, Pipeline
@@ -115,18 +116,19 @@ class Counts:
         record = [keys.run(run_id), run_id, ""]
         pipe.eval(_COUNT, 2, keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, json.dumps(record))
 
-    def open_runs(self) -> Counter[RunState]:
-        """The runs that are not closed, by state."""
-        counts = self._complete(keys.RUN_COUNTS, _NO_INVENTORY) or self._count_runs()
-        found: Counter[RunState] = Counter()
-        for parts, number in _classes(counts):
-            found[_state(RunState, parts[0])] += number
-        return found
+    def ask_open_runs(self, batch: Batch) -> Asked[Counter[RunState]]:
+        """The runs that are not closed, by state, read with other things."""
+        stored = batch.ask(fields, "HGETALL", keys.RUN_COUNTS)
+        return lambda: _by_state(self._if_complete(keys.RUN_COUNTS, stored(), _NO_INVENTORY) or self._count_runs())
 
-    def devices(self) -> DeviceCounts:
-        """Every device of the inventory and every one that was seen."""
+    def ask_devices(self, batch: Batch) -> Asked[DeviceCounts]:
+        """Every device of the inventory and every one that was seen, read with other things."""
+        stored = batch.ask(fields, "HGETALL", keys.DEVICE_COUNTS)
+        return lambda: self._devices(stored())
+
+    def _devices(self, stored: dict[str, bytes]) -> DeviceCounts:
         inventory, digest = self._hosts.own_with_digest()
-        counts = self._complete(keys.DEVICE_COUNTS, digest) or self._count_devices(inventory, digest)
+        counts = self._if_complete(keys.DEVICE_COUNTS, stored, digest) or self._count_devices(inventory, digest)
         by_state: Counter[DeviceState] = Counter()
         unseen, in_maintenance = Counter(self._entry_classes(inventory)), 0
         for (state, unapproved, maintenance, entry), number in _classes(counts):
@@ -141,9 +143,8 @@ class Counts:
                 in_maintenance += number if entry.endswith("+m") else 0
         return DeviceCounts(by_state, in_maintenance)
 
-    def _complete(self, key: str, digest: str) -> dict[str, bytes] | None:
+    def _if_complete(self, key: str, counts: dict[str, bytes], digest: str) -> dict[str, bytes] | None:
         """The counts, if all is counted, by this inventory, and once since this process began."""
-        counts = self._database.fields(key)
         return counts if key in self._recounted and counts.get(_COMPLETE) == digest.encode() else None
 
     def _count_runs(self) -> dict[str, bytes]:
@@ -188,6 +189,13 @@ def _classes(counts: dict[str, bytes]) -> Iterator[tuple[list[str], int]]:
         if name.count("|") >= 3:
             state, *others = name.rsplit("|", 3)
             yield [state, *others], int(number)
+
+
+def _by_state(counts: dict[str, bytes]) -> Counter[RunState]:
+    found: Counter[RunState] = Counter()
+    for parts, number in _classes(counts):
+        found[_state(RunState, parts[0])] += number
+    return found
 
 
 def _state(states: type[_State], stored: str) -> _State:

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from typing import cast
 
 from rq.job import Job
 from rq.utils import utcparse
 
-from api.state.redis import Database
-from bringup import keys
-from bringup.connections.redis_client import redis_now
+from api.state.batch import Asked, Batch, texts
+from api.state.redis import Database, ask_now
+from bringup import errors, keys
 from bringup.quarantine import Quarantine, QuarantineEntry
 from bringup.queues import Queues
 from bringup.tailers import reports
@@ -35,6 +34,16 @@ def _time(text: object) -> datetime | None:
         return None
 
 
+def _waited_s(enqueued_at: Asked[datetime | None], now: datetime) -> float | None:
+    """By the clock of the host that enqueued it, which may be ahead of Redis's."""
+    try:
+        at = enqueued_at()
+    # A key of another type is one that a client of Redis has written: it must not hide all queues.
+    except errors.CorruptRecord:
+        return None
+    return max(0.0, (now - at).total_seconds()) if at else None
+
+
 class JobQueues:
     """Counts jobs, and moves those in quarantine.
 
@@ -49,14 +58,26 @@ class JobQueues:
 
     def counts(self, quarantine: Sequence[QuarantineEntry]) -> list[QueueView]:
         """How many jobs each queue holds, by their state, of which some are in ``quarantine``."""
-        quarantined = Counter(job.queue for job in quarantine)
-        with self._database.errors():
-            found = self._queues.counts()
-            names = [counts["name"] for counts in found]
-            workers, oldest_s = {name: self._workers(name) for name in names}, self._oldest_s(names)
+        quarantined, batch = Counter(job.queue for job in quarantine), Batch()
+        counted = {
+            queue: {state: batch.ask(int, *command) for state, command in commands.items()}
+            for queue, commands in self._queues.counted_by().items()
+        }
+        now, known = ask_now(batch), {queue: batch.ask(texts, "SMEMBERS", keys.rq_workers(queue)) for queue in counted}
+        first = {queue: batch.ask(texts, "LRANGE", keys.rq_queue(queue), 0, 0) for queue in counted}
+        self._database.read(batch)
+        workers, oldest_s = self._served_since(
+            {queue: found() for queue, found in known.items()}, {queue: ids() for queue, ids in first.items()}, now()
+        )
         return [
-            QueueView(**counts, quarantined=quarantined[name], workers=workers[name], oldest_s=oldest_s[name])
-            for name, counts in zip(names, found, strict=True)
+            QueueView(
+                name=queue,
+                quarantined=quarantined[queue],
+                workers=workers[queue],
+                oldest_s=oldest_s[queue],
+                **{state: number() for state, number in numbers.items()},
+            )
+            for queue, numbers in counted.items()
         ]
 
     def tailers(self) -> list[TailerView]:
@@ -65,35 +86,29 @@ class JobQueues:
             found, now = reports(self._database.connection)
         return [TailerView(**one.model_dump(exclude={"at"}), silent_s=(now - one.at).total_seconds()) for one in found]
 
-    def _workers(self, queue: str) -> int:
-        """The worker threads that serve a queue: rq forgets one that was killed after minutes only."""
-        redis = self._database.connection
-        since = redis_now(redis) - _ALIVE_WITHIN
-        marked = cast("list[bytes]", redis.zrangebyscore(keys.EXECUTIONS, since.timestamp(), "+inf"))
-        in_flight = {mark.partition(b":")[0] for mark in marked}
-        known = cast("set[bytes]", redis.smembers(keys.rq_workers(queue)))
-        with redis.pipeline(transaction=False) as pipe:
-            for worker in known:
-                pipe.hgetall(worker.decode())
-            records = cast("list[dict[bytes, bytes]]", pipe.execute())
-        return sum(_is_alive(record, since, in_flight) for record in records)
+    def _served_since(
+        self, known: Mapping[str, list[str]], first: Mapping[str, list[str]], now: datetime
+    ) -> tuple[dict[str, int], dict[str, float | None]]:
+        """How many worker threads serve each queue, and for how many seconds its first job waits.
 
-    def _oldest_s(self, queues: Sequence[str]) -> dict[str, float | None]:
-        """For how many seconds the first job of each queue waits; None: there is none, or it does not name a time."""
-        redis = self._database.connection
-        with redis.pipeline(transaction=False) as pipe:
-            for queue in queues:
-                pipe.lrange(keys.rq_queue(queue), 0, 0)
-            # A key of another type is one that a client of Redis has written: it must not hide all queues.
-            for ids in pipe.execute(raise_on_error=False):
-                first = ids[0].decode(errors="replace") if isinstance(ids, list) and ids else ""
-                pipe.hget(Job.key_for(first), "enqueued_at")
-            since = map(_time, pipe.execute(raise_on_error=False))
-        now = redis_now(redis)
-        # By the clock of the host that enqueued it, which may be ahead of Redis's.
-        return {
-            queue: max(0.0, (now - at).total_seconds()) if at else None for queue, at in zip(queues, since, strict=True)
+        rq forgets a thread that was killed after minutes only. None: there is no job, or it does not name a time.
+
+        Args:
+            known: the keys of the workers of each queue.
+            first: the id of the first job of each queue, if there is one.
+            now: by Redis's clock.
+        """
+        batch, since = Batch(), now - _ALIVE_WITHIN
+        marked = batch.ask(texts, "ZRANGEBYSCORE", keys.EXECUTIONS, since.timestamp(), "+inf")
+        records = {queue: [batch.ask(dict, "HGETALL", key) for key in workers] for queue, workers in known.items()}
+        enqueued = {
+            queue: batch.ask(_time, "HGET", Job.key_for(ids[0] if ids else ""), "enqueued_at")
+            for queue, ids in first.items()
         }
+        self._database.read(batch)
+        in_flight = {mark.partition(":")[0].encode() for mark in marked()}
+        alive = {queue: sum(_is_alive(one(), since, in_flight) for one in found) for queue, found in records.items()}
+        return alive, {queue: _waited_s(at, now) for queue, at in enqueued.items()}
 
     def quarantined(self) -> list[QuarantineEntry]:
         """All jobs in quarantine, oldest first."""

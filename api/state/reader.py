@@ -4,16 +4,16 @@ A record may have been written by a newer version: what we cannot read of it is 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord, recorded_state
 from api.state import inventories
 from api.state.artifacts import ask_artifacts
-from api.state.batch import Asked, Batch, fields
+from api.state.batch import Asked, Batch, fields, number, texts
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
 from bringup import errors, identity, keys, log
@@ -127,10 +127,15 @@ class Reader:
         read = _readable(lambda run_id: _record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
         return [run for run in map(read, key_of) if run]
 
-    def devices(self, names: Iterable[str] | None = None) -> list[KnownDevice]:
-        """The devices of these names that are known, or every one; one that cannot be read does not hide the others."""
-        wanted = self.device_names() if names is None else sorted(names)
-        withheld, key_of = self.withheld(), {name: keys.device(name) for name in wanted}
+    def devices(self, names: Iterable[str], withheld: Withheld | None = None) -> list[KnownDevice]:
+        """The devices of these names that are known, by name; one that cannot be read does not hide the others.
+
+        Args:
+            names: of the devices.
+            withheld: why a machine must not be touched, by its name; None: it is read first.
+        """
+        withheld = withheld or self.withheld()
+        key_of = {name: keys.device(name) for name in sorted(names)}
         answers = self._database.hashes(list(key_of.values()))
 
         def device(name: str) -> KnownDevice | None:
@@ -139,13 +144,14 @@ class Reader:
 
         return [found for found in map(_readable(device), key_of) if found]
 
-    def device_names(self) -> list[str]:
-        """Every device of the inventory and every one that was seen."""
-        return sorted(self._database.members(keys.DEVICES) | set(self.inventory().by_name))
+    def ask_device_names(self, batch: Batch) -> Asked[set[str]]:
+        """Every device of the inventory and every one that was seen, read with other things."""
+        seen = batch.ask(texts, "SMEMBERS", keys.DEVICES)
+        return lambda: set(seen()) | set(self.inventory().by_name)
 
-    def newest_runs(self, count: int) -> list[str]:
-        """The ids of the newest runs, newest first."""
-        return self._database.newest(keys.RUNS, count)
+    def ask_newest_runs(self, batch: Batch, count: int) -> Asked[list[str]]:
+        """The ids of the newest runs, newest first, read with other things."""
+        return batch.ask(texts, "ZREVRANGE", keys.RUNS, 0, count - 1)
 
     def open_runs(self) -> list[str]:
         """The ids of all runs that are not closed."""
@@ -181,13 +187,10 @@ class Reader:
         """The stored report, as JSON."""
         return self._database.string(keys.report(run_id))
 
-    def ended_runs(self) -> Iterator[tuple[tuple[str, str], int]]:
-        """State and reason ("": none) of every way in which a run has ended, and how often."""
-        with self._database.errors(), self._database.connection.pipeline(transaction=False) as pipe:
-            for way in _WAYS_TO_END:
-                pipe.get(keys.ended_runs(*way))
-            found: list[Any] = pipe.execute()
-        return ((way, int(number)) for way, number in zip(_WAYS_TO_END, found, strict=True) if number)
+    def ask_ended_runs(self, batch: Batch) -> Asked[dict[tuple[str, str], int]]:
+        """How often runs have ended by state and reason ("": none), read with other things."""
+        asked = {way: batch.ask(number, "GET", keys.ended_runs(*way)) for way in _WAYS_TO_END}
+        return lambda: {way: count for way, read in asked.items() if (count := read())}
 
     def withheld(self) -> Withheld:
         """Why a machine must not be touched now, by its name."""

@@ -63,7 +63,8 @@ class Database:
             pipe: Any = self.connection.pipeline(transaction=False)
             for command in batch.commands:
                 pipe.execute_command(*command)
-            batch.replies = pipe.execute()
+            replies = pipe.execute(raise_on_error=False)
+        batch.replies = [self._translated(one) if isinstance(one, Exception) else one for one in replies]
 
     def read_watched(self, pipe: Pipeline, batch: Batch, *watched: str) -> None:
         """The same in a transaction, which is computed again when one of these keys has changed since.
@@ -232,6 +233,14 @@ class Database:
         if replies:
             self._outages.worked((Service.REDIS_WRITES,), began_at)
         return replies
+
+    def _translated(self, error: Exception) -> BringupError:
+        """What a command was refused with, for whoever asked for it: others of the batch may have been answered."""
+        try:
+            with self.errors():
+                raise error
+        except BringupError as ours:
+            return ours
 
     @contextmanager
     def errors(self, *services: Service) -> Iterator[None]:

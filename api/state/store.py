@@ -26,6 +26,7 @@ from bringup.wire.run import TimelineEntry
 
 _Result = TypeVar("_Result")
 _Outcome = TypeVar("_Outcome", bound=Change | Noted | RunRecord | None)
+_Changed = TypeVar("_Changed", bound=Change | RunRecord)
 # A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
 _LOST_AGAIN_S = 30.0
 
@@ -65,9 +66,16 @@ class RunStore(Reader):
         self._writer = record_writer.RecordWriter(jobs, self.boot_slots, self.counts, keep)
 
     def change_run(
-        self, run_id: str, compute: Callable[[Snapshot], Change], *, boot_slot: bool = False, machine: str | None = None
-    ) -> Change | None:
+        self,
+        run_id: str,
+        compute: Callable[[Snapshot], _Changed],
+        *,
+        boot_slot: bool = False,
+        machine: str | None = None,
+    ) -> _Changed | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
+
+        A run that it returns changes nothing; with Redis Sentinel the replicas have what is on record of it then.
 
         Args:
             run_id: of the run.
@@ -79,7 +87,7 @@ class RunStore(Reader):
         """
         seen: list[Snapshot] = []
 
-        def of_known(snapshot: Snapshot) -> Change | None:
+        def of_known(snapshot: Snapshot) -> _Changed | None:
             seen[:] = [snapshot]
             return compute(snapshot) if snapshot.run else None
 

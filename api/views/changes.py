@@ -11,6 +11,7 @@ from api.http import body, openapi
 from api.runs.states import with_required_jobs
 from api.services import services
 from api.state import feed
+from api.state.batch import Batch
 from bringup import log
 from bringup.wire import changes as wire
 from bringup.wire.operator import DeviceView
@@ -44,30 +45,34 @@ def snapshot() -> Response:
     """Every device and the newest runs, with the number of a change after which the feed continues them."""
     store = services().store
     # First: what is changed while the records are read comes again in the feed, and does no harm twice.
-    newest = store.feed.read(0, 1).newest
+    newest, batch = store.feed.read(0, 1).newest, Batch()
+    free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
+    ids, names = store.ask_newest_runs(batch, _MOST_RUNS), store.ask_device_names(batch)
+    services().database.read(batch)
     return body.respond_compressed(
         wire.FeedSnapshot(
             id=newest,
             site=services().settings.site_name,
-            runs=tuple(_runs(store.newest_runs(_MOST_RUNS))),
-            devices=tuple(device.view() for device in store.devices()),
+            runs=tuple(_runs(ids(), is_slot_free=free())),
+            devices=tuple(device.view() for device in store.devices(names(), withheld())),
         )
     )
 
 
-def _runs(ids: Iterable[str]) -> Iterator[Run]:
+def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:
     """As `GET /runs` shows them."""
-    store = services().store
-    is_slot_free = store.boot_slots.is_free()
-    return (with_required_jobs(run, is_slot_free=is_slot_free) for run in store.runs(ids))
+    return (with_required_jobs(run, is_slot_free=is_slot_free) for run in services().store.runs(ids))
 
 
 def _shown(found: feed.Feed) -> list[wire.FeedChange]:
     read = [(number, fields, _fields(number, fields)) for number, fields in found.entries]
-    store = services().store
-    runs = {run.run_id: run for run in _runs({change["run"] for *_, change in read if "run" in change})}
+    store, batch = services().store, Batch()
+    free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
+    services().database.read(batch)
+    ids = {change["run"] for *_, change in read if "run" in change}
+    runs = {run.run_id: run for run in _runs(ids, is_slot_free=free())}
     names = {change["device"] for *_, change in read if "device" in change}
-    devices: dict[str, DeviceView] = {device.record.name: device.view() for device in store.devices(names)}
+    devices: dict[str, DeviceView] = {one.record.name: one.view() for one in store.devices(names, withheld())}
     return [
         wire.FeedChange(
             id=number,

@@ -30,23 +30,20 @@ def heartbeat(run_id: str) -> Response:
     """A sign of life. The response has when to call again and whether to go on."""
     beat = body.read(Heartbeat)
     try:
-        change_run(run_id, lambda context: _beat(context, beat))
-    except _RunAbortedError:
-        return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
+        outcome = change_run(run_id, lambda context: _beat(context, beat))
     except errors.InvalidTransition as error:
         raise problems.finished(str(error)) from None
+    if isinstance(outcome, records.RunRecord):
+        return body.respond(HeartbeatReply(next_s=0, command="abort"), HTTPStatus.ACCEPTED)
     # Spread by half either way, so that machines which boot together do not call together.
     next_s = backoff.spread(services().settings.heartbeat_interval_s, 0.5)
     return body.respond(HeartbeatReply(next_s=next_s, command="continue"), HTTPStatus.ACCEPTED)
 
 
-class _RunAbortedError(Exception):
-    """The machine must stop."""
-
-
-def _beat(context: RunContext, beat: Heartbeat) -> records.Change:
+def _beat(context: RunContext, beat: Heartbeat) -> records.Change | records.RunRecord:
+    """The change; the run itself when it was aborted."""
     if context.run.state is model.RunState.ABORTED:
-        raise _RunAbortedError
+        return context.run
     _refuse_after_the_end(context.run)
     return events.heartbeat(context, beat)
 
@@ -72,34 +69,28 @@ def report(run_id: str) -> Response:
     if message.simulated and services().settings.environment == "production":
         raise problems.invalid("a simulated report is refused with ENVIRONMENT=production")
     try:
-        change = change_run(run_id, lambda context: _reported(context, message))
-    except _ReportKnownError:
-        return _replayed(run_id, message)
+        outcome = change_run(run_id, lambda context: _reported(context, message))
     except errors.InvalidTransition as error:
         raise problems.finished(str(error)) from None
-    return body.respond(ReportReply(run_id=run_id, state=change.run.state, replay=False), HTTPStatus.ACCEPTED)
+    if isinstance(outcome, records.RunRecord):
+        return body.respond(ReportReply(run_id=run_id, state=outcome.state, replay=True), HTTPStatus.OK)
+    return body.respond(ReportReply(run_id=run_id, state=outcome.run.state, replay=False), HTTPStatus.ACCEPTED)
 
 
-class _ReportKnownError(Exception):
-    """The run has a report."""
+def _reported(context: RunContext, message: Report) -> records.Change | records.RunRecord:
+    """The change; the run itself when this very report is on record.
 
-
-def _reported(context: RunContext, message: Report) -> records.Change:
+    The first delivery may have been stored and not confirmed, and a failover could still lose it: the transaction
+    confirms what it has read.
+    """
+    known = context.run.report_sha256
     # Before the state: a report whose response was lost is sent again after the run has ended with it.
-    if context.run.report_sha256 is not None:
-        raise _ReportKnownError
+    if known is not None and events.report_digest(message) == known:
+        return context.run
+    if known is not None:
+        raise problems.conflict("another report of this run is on record; a run has one report")
     _refuse_after_the_end(context.run)
     return events.report(context, message)
-
-
-def _replayed(run_id: str, message: Report) -> Response:
-    """The first delivery may have been stored and not confirmed: a failover could still lose it."""
-    run = services().store.confirmed_run(run_id)
-    if run is None or run.report_sha256 is None:
-        raise problems.unavailable("a failover of Redis has lost the report; send it again")
-    if events.report_digest(message) != run.report_sha256:
-        raise problems.conflict("another report of this run is on record; a run has one report")
-    return body.respond(ReportReply(run_id=run.run_id, state=run.state, replay=True), HTTPStatus.OK)
 
 
 @bp.post("/runs/<run_id>/tls-failure")

@@ -3,7 +3,7 @@
 Metrics are read from Redis at each request, so that all processes report the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
@@ -14,7 +14,10 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
+from api.state.batch import Batch
 from api.state.counts import DeviceCounts
+from api.state.installation import InstallationStatus
+from api.state.inventories import Differences
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
 
@@ -81,50 +84,36 @@ class _Current(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
-        yield self._ended()
-        yield self._open()
-        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", self._store.boot_slots.count_booting())
-        waiting = "Runs that wait for a boot slot."
-        yield GaugeMetricFamily("bringup_boots_waiting", waiting, self._store.boot_slots.count_waiting())
-        yield from self._devices()
+        batch, store = Batch(), self._store
+        ended, open_runs = store.ask_ended_runs(batch), store.counts.ask_open_runs(batch)
+        slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
+        installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
+        self._given.database.read(batch)
+        status, differences, (booting, waiting) = installation(), hosts(), slots()
+        yield _ended(ended())
+        yield _open(open_runs())
+        yield GaugeMetricFamily("bringup_boots", "Machines that boot now.", booting)
+        yield GaugeMetricFamily("bringup_boots_waiting", "Runs that wait for a boot slot.", waiting)
+        yield from self._devices(devices(), status, differences)
         yield self._jobs()
-        yield from self._installation()
+        yield from _installation(status)
         yield from self._replicas()
-        yield self._differing_hosts()
-
-    def _differing_hosts(self) -> Metric:
         documentation = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
-        differing = len(self._given.hosts.differences().others)
-        return GaugeMetricFamily("bringup_inventory_hosts_differing", documentation, differing)
+        yield GaugeMetricFamily("bringup_inventory_hosts_differing", documentation, len(differences.others))
 
-    def _ended(self) -> Metric:
-        family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
-        for way, number in self._store.ended_runs():
-            family.add_metric(way, number)
-        return family
-
-    def _open(self) -> Metric:
-        family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
-        found = self._store.counts.open_runs()
-        for state in model.RunState:
-            if state is not model.RunState.AUDITED:  # which is closed as soon as it is there
-                family.add_metric([state.value], found[state])
-        return family
-
-    def _devices(self) -> Iterator[Metric]:
+    def _devices(self, found: DeviceCounts, status: InstallationStatus, differences: Differences) -> Iterator[Metric]:
         family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])
-        found = self._store.counts.devices()
         for state in model.DeviceState:
             family.add_metric([state.value], found.by_state[state])
         yield family
-        resting = found.in_maintenance + self._withheld(found)
+        resting = found.in_maintenance + self._withheld(found, status, differences)
         yield GaugeMetricFamily("bringup_devices_in_maintenance", "Devices that must not be touched.", resting)
 
-    def _withheld(self, found: DeviceCounts) -> int:
+    def _withheld(self, found: DeviceCounts, status: InstallationStatus, differences: Differences) -> int:
         """Devices that are withheld and not in maintenance; as a rule none is, and so none is looked at."""
-        if self._given.installation.withheld():
+        if status.withheld:
             return found.by_state.total() - found.in_maintenance
-        names = self._given.hosts.differences().names()
+        names = differences.names()
         return sum(device.is_withheld_alone for device in self._store.devices(names)) if names else 0
 
     def _replicas(self) -> Iterator[Metric]:
@@ -135,15 +124,30 @@ class _Current(Collector):
             yield GaugeMetricFamily("bringup_redis_replicas", following, replicas.following)
             yield GaugeMetricFamily("bringup_redis_replicas_known", known, replicas.known)
 
-    def _installation(self) -> Iterator[Metric]:
-        status = self._given.installation.status()
-        yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
-        yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
-        yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
-
     def _jobs(self) -> Metric:
         family = GaugeMetricFamily("bringup_jobs", "Jobs in the queues.", labels=["queue", "state"])
         for queue in self._given.queues.counts(self._given.queues.quarantined()):
             for state in _JOB_STATES:
                 family.add_metric([queue.name, state], getattr(queue, state))
         return family
+
+
+def _ended(found: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily("bringup_runs_ended", "Runs that have ended.", labels=["state", "reason"])
+    for way, number in found.items():
+        family.add_metric(way, number)
+    return family
+
+
+def _open(found: Mapping[model.RunState, int]) -> Metric:
+    family = GaugeMetricFamily("bringup_runs_open", "Runs that are not closed.", labels=["state"])
+    for state in model.RunState:
+        if state is not model.RunState.AUDITED:  # which is closed as soon as it is there
+            family.add_metric([state.value], found[state])
+    return family
+
+
+def _installation(status: InstallationStatus) -> Iterator[Metric]:
+    yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
+    yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
+    yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
