@@ -1,6 +1,7 @@
 """Reads that go to Redis together: what one call waits for once, and not once for each key."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 _Read = TypeVar("_Read")
@@ -56,3 +57,12 @@ def number(reply: bytes | None) -> int:
 def fields(reply: dict[bytes, bytes]) -> dict[str, bytes]:
     """The fields of a hash, by name."""
     return {name.decode(): value for name, value in reply.items()}
+
+
+def ask_now(batch: Batch) -> Asked[datetime]:
+    """The time by Redis's clock, read with other things."""
+    return batch.ask(_time, "TIME")
+
+
+def _time(reply: tuple[int, int]) -> datetime:
+    return datetime.fromtimestamp(reply[0], UTC).replace(microsecond=reply[1])

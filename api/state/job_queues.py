@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from rq.job import Job
 from rq.utils import utcparse
 
-from api.state.batch import Asked, Batch, texts
-from api.state.redis import Database, ask_now
-from bringup import errors, keys
+from api.state.batch import Asked, Batch, ask_now, texts
+from api.state.redis import Database
 from bringup.quarantine import Quarantine, QuarantineEntry
 from bringup.queues import Queues
 from bringup.tailers import reports

@@ -3,28 +3,23 @@
 A record may have been written by a newer version: what we cannot read of it is skipped, and hides nothing else.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from api.runs.records import DeviceRecord, KnownDevice, RunRecord, StoredRecord, recorded_state
+from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
 from api.state import inventories
 from api.state.artifacts import ask_artifacts
 from api.state.batch import Asked, Batch, fields, number, texts
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
-from bringup import errors, identity, keys, log
+from api.state.stored import entries, read_line, read_record, unless_corrupt
+from bringup import identity, keys
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import Artifact, TimelineEntry
 
-_Record = TypeVar("_Record", bound=StoredRecord)
-_Found = TypeVar("_Found", RunRecord, KnownDevice)
-_Line = TypeVar("_Line", TimelineEntry, DeviceEvent)
 Withheld = Callable[[str], str | None]
 # Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
 _REASONS = ("", *(reason.value for reason in FailureReason))
@@ -66,7 +61,7 @@ class Reader:
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
-        return _record(RunRecord, self._database.fields(keys.run(run_id)))
+        return read_record(RunRecord, self._database.fields(keys.run(run_id)))
 
     def confirmed_run(self, run_id: str) -> RunRecord | None:
         """The same, when no failover can take it back: with Redis Sentinel, when the replicas have it.
@@ -94,7 +89,7 @@ class Reader:
 
     def ask_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
         """The run, read with other things."""
-        return batch.ask(lambda reply: _record(RunRecord, fields(reply)), "HGETALL", keys.run(run_id))
+        return batch.ask(lambda reply: read_record(RunRecord, fields(reply)), "HGETALL", keys.run(run_id))
 
     def ask_readable_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
         """The same; None where it cannot be read: it does not hide the others."""
@@ -104,7 +99,7 @@ class Reader:
             with self._database.errors():
                 return run()
 
-        return lambda: _readable(read)(run_id)
+        return lambda: unless_corrupt(read)(run_id)
 
     def ask_device(self, batch: Batch, name: str) -> Asked[KnownDevice | None]:
         """The device, read with other things."""
@@ -113,7 +108,7 @@ class Reader:
 
     def ask_device_record(self, batch: Batch, name: str) -> Asked[DeviceRecord | None]:
         """What is on record of the device, read with other things."""
-        return batch.ask(lambda reply: _record(DeviceRecord, fields(reply)), "HGETALL", keys.device(name))
+        return batch.ask(lambda reply: read_record(DeviceRecord, fields(reply)), "HGETALL", keys.device(name))
 
     def if_seen_as(self, device: KnownDevice | None, uuid: str | None) -> KnownDevice | None:
         """The device, if it is still on its record that a machine with this UUID was seen as it first."""
@@ -124,7 +119,7 @@ class Reader:
         """The runs of these ids that are known; one that cannot be read does not hide the others."""
         key_of = {run_id: keys.run(run_id) for run_id in run_ids}
         answers = self._database.hashes(list(key_of.values()))
-        read = _readable(lambda run_id: _record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
+        read = unless_corrupt(lambda run_id: read_record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
         return [run for run in map(read, key_of) if run]
 
     def devices(self, names: Iterable[str], withheld: Withheld | None = None) -> list[KnownDevice]:
@@ -139,10 +134,10 @@ class Reader:
         answers = self._database.hashes(list(key_of.values()))
 
         def device(name: str) -> KnownDevice | None:
-            record = _record(DeviceRecord, self._database.as_fields(answers[key_of[name]]))
+            record = read_record(DeviceRecord, self._database.as_fields(answers[key_of[name]]))
             return self._device(name, record, withheld)
 
-        return [found for found in map(_readable(device), key_of) if found]
+        return [found for found in map(unless_corrupt(device), key_of) if found]
 
     def ask_device_names(self, batch: Batch) -> Asked[set[str]]:
         """Every device of the inventory and every one that was seen, read with other things."""
@@ -164,20 +159,20 @@ class Reader:
     def _history(self, run_id: str, device_name: str) -> "RunHistory | None":
         batch = Batch()
         ask_run, device = self.ask_run(batch, run_id), self.ask_device(batch, device_name)
-        entries = batch.ask(_entries, "XRANGE", keys.events(run_id), "-", "+")
+        lines = batch.ask(entries, "XRANGE", keys.events(run_id), "-", "+")
         artifacts = ask_artifacts(batch, run_id)
         self._database.read(batch)
         run = ask_run()
         # The inventory has the machine under another name now than when the run began.
         if run and run.device != device_name:
             return self._history(run_id, run.device)
-        timeline = tuple(entry for fields in entries() if (entry := _line(TimelineEntry, run_id, fields)))
+        timeline = tuple(entry for fields in lines() if (entry := read_line(TimelineEntry, run_id, fields)))
         return RunHistory(run, device(), timeline, artifacts()) if run else None
 
     def device_changes(self, name: str) -> list[DeviceEvent]:
         """What people changed of a device, oldest first."""
-        entries = self._database.stream(keys.device_events(name))
-        return [event for fields in entries if (event := _line(DeviceEvent, name, fields))]
+        lines = self._database.stream(keys.device_events(name))
+        return [event for fields in lines if (event := read_line(DeviceEvent, name, fields))]
 
     def runs_of(self, device: str, count: int) -> list[RunRecord]:
         """The newest runs of a device, newest first."""
@@ -238,38 +233,3 @@ class Reader:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
         return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
-
-
-def _entries(reply: list[tuple[bytes, dict[bytes, bytes]]]) -> list[dict[bytes, bytes]]:
-    return [stored for _, stored in reply]
-
-
-def _readable(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | None]:
-    def read_or_log(name: str) -> _Found | None:
-        try:
-            return read(name)
-        except errors.CorruptRecord as error:
-            log.get("api").error("a record cannot be read and is skipped", record=name, why=str(error))
-            return None
-
-    return read_or_log
-
-
-def _record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
-    """The record in the fields of a hash. What a newer version added is skipped, at every depth."""
-    if not fields:
-        return None
-    names = {field.alias or name for name, field in model.model_fields.items()}
-    known = {name: value for name, value in fields.items() if name in names}
-    try:
-        return model.model_validate({name: json.loads(value) for name, value in known.items()}, extra="ignore")
-    except ValueError as error:
-        raise errors.CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
-
-
-def _line(model: type[_Line], record: str, fields: dict[bytes, bytes]) -> _Line | None:
-    try:
-        return model.model_validate_json(fields.get(b"entry", b""), extra="ignore")
-    except ValidationError as error:
-        log.get("api").error("a line of a timeline cannot be read and is skipped", record=record, why=str(error))
-        return None

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from api.state.batch import Asked, Batch
+from api.state.batch import Batch
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.watched_reads import read_watched
@@ -131,14 +131,6 @@ class Database:
         with self.errors():
             return cast("bytes | None", self.connection.get(key))
 
-    def strings(self, *keys: str) -> list[bytes | None]:
-        """Several strings, each as it is now; None: not there."""
-        # No transaction: with Redis Sentinel one waits for the replicas, and lists must be readable without any.
-        with self.errors(), self.connection.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.get(key)
-            return cast("list[bytes | None]", pipe.execute())
-
     def members(self, key: str) -> set[str]:
         """A set."""
         with self.errors():
@@ -257,15 +249,6 @@ class Database:
             self._outages.failed(error, began_at)
             raise
         self._outages.worked(services or (Service.REDIS,), began_at)
-
-
-def ask_now(batch: Batch) -> Asked[datetime]:
-    """The time by Redis's clock, read with other things."""
-    return batch.ask(_time, "TIME")
-
-
-def _time(reply: tuple[int, int]) -> datetime:
-    return datetime.fromtimestamp(reply[0], UTC).replace(microsecond=reply[1])
 
 
 def _text(members: object) -> list[str]:

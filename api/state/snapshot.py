@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord
-from api.state.batch import Batch, number, text
+from api.state.batch import Batch, ask_now, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.reader import Reader
-from api.state.redis import Database, Pipeline, ask_now
+from api.state.redis import Database, Pipeline
 from bringup import keys
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from api.runs.records import Change, KnownDevice, Noted, RunRecord
 from api.state import record_writer
-from api.state.batch import Batch
+from api.state.batch import Batch, ask_now
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.feed import ChangeFeed, FeedEntry
@@ -18,7 +18,7 @@ from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.lists import Lists
 from api.state.reader import Reader
-from api.state.redis import Database, Pipeline, ask_now
+from api.state.redis import Database, Pipeline
 from api.state.snapshot import Snapshot, Snapshots, Wanted
 from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent

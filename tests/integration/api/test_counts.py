@@ -1,11 +1,13 @@
 """What monitoring counts is what a look at every device and run finds, whatever was changed, killed or upgraded."""
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis.client import Pipeline
 
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
@@ -79,11 +81,15 @@ def test_a_transaction_that_is_not_executed_is_not_counted(api: Api, monkeypatch
     api.lease(RUN_A)
     before = counted(api)
 
-    def killed(*_args: Any, **_options: Any) -> Any:
-        raise KeyboardInterrupt
+    original, serving = Pipeline.execute, threading.get_ident()
+
+    def killed(self: Pipeline, *args: Any) -> Any:
+        if threading.get_ident() == serving and self.explicit_transaction:
+            raise KeyboardInterrupt
+        return original(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr("redis.client.Pipeline.execute", killed)
+        patch.setattr(Pipeline, "execute", killed)
         with pytest.raises(KeyboardInterrupt):
             api.call("POST", f"/runs/{RUN_A}/abort", {})
     assert counted(api) == before == looked_at(api)

@@ -7,8 +7,8 @@ import pytest
 
 from api.runs.records import DeviceRecord, RunRecord, StoredRecord
 from api.runs.states import with_required_jobs
-from api.state.reader import _record
 from api.state.record_writer import _write
+from api.state.stored import read_record
 from bringup.model import DeviceState, JobKind
 from bringup.wire.message import read_reply
 from bringup.wire.run import Run
@@ -41,7 +41,7 @@ def test_only_what_changed_is_written_so_that_what_we_cannot_read_stays() -> Non
 
 def test_both_versions_fence_by_one_field_of_the_record() -> None:
     stored = QUEUED | {"boot_owner": "the worker before"}
-    before = _record(RunRecord, {name: json.dumps(value).encode() for name, value in stored.items()})
+    before = read_record(RunRecord, {name: json.dumps(value).encode() for name, value in stored.items()})
     assert before
     assert before.fencing_token == "the worker before"
     after = before.model_copy(update={"fencing_token": "the one that took over"})
