@@ -16,7 +16,7 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.commands: list[tuple[Any, ...]] = []
+        self.commands: dict[tuple[Any, ...], int] = {}  # each with the place of its reply
         self.replies: list[Any] = []
 
     def ask(self, make: Callable[[Any], _Read], *command: Any) -> Asked[_Read]:
@@ -27,9 +27,7 @@ class Batch:
             command: its name and arguments.
         """
         # What several ask for, such as the time, is read once.
-        if command not in self.commands:
-            self.commands.append(command)
-        at = self.commands.index(command)
+        at = self.commands.setdefault(command, len(self.commands))
 
         def read() -> _Read:
             if isinstance(reply := self.replies[at], Exception):

@@ -9,6 +9,7 @@ from rq.utils import utcparse
 
 from api.state.batch import Asked, Batch, ask_now, texts
 from api.state.redis import Database
+from bringup import errors, keys
 from bringup.quarantine import Quarantine, QuarantineEntry
 from bringup.queues import Queues
 from bringup.tailers import reports

@@ -11,14 +11,10 @@ from typing import Any, NamedTuple
 
 from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
-from api.state.batch import Asked, Batch
-from api.state.boot_slots import BootSlots
 from api.state.documents import Document, members, read_documents
-from api.state.installation import Installation
-from api.state.inventories import InventoryHosts
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
-from bringup import keys, model
+from bringup import keys
 from bringup.inventory import Device, Inventory
 from bringup.model import Decision, DeviceState, RunState
 from bringup.wire.operator import DeviceView
@@ -104,22 +100,14 @@ class Lists:
 
     Args:
         reader: of single records.
-        hosts: whether the API hosts agree about a device.
-        installation: whether Redis has lost data.
-        slots: whether one is free.
 
     Raises:
         RedisUnavailable: from every method, when Redis does not answer.
     """
 
-    def __init__(
-        self, database: Database, reader: Reader, hosts: InventoryHosts, installation: Installation, slots: BootSlots
-    ) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
         self._reader = reader
-        self._hosts = hosts
-        self._installation = installation
-        self._boot_slots = slots
         self._entries: tuple[Inventory | None, dict[str, Document]] = (None, {})
 
     def runs(self, ids: Sequence[str], *, is_slot_free: bool) -> Iterator[Document]:
@@ -149,29 +137,6 @@ class Lists:
         pages = (names[start : start + step] for start in range(0, len(names), step))
         found = (device for some in pages for device in self._devices(some, inventory, withheld))
         return islice(filter(page.takes, found), page.limit)
-
-    def version_of_runs(self) -> tuple[str, bool]:
-        """Another one whenever what `runs` reads may be another; and whether a boot slot is free.
-
-        The time of the last change: after a loss that a person has accepted, numbers come again. The hour: runs that
-        are older than RUN_KEEP_DAYS expire without a change.
-        """
-        batch = Batch()
-        numbers, is_slot_free = _ask_numbers(batch, keys.RUNS_VERSION), self._boot_slots.ask_free(batch)
-        self._database.read(batch)
-        return f"{numbers()} {is_slot_free()} {model.utc_now():%j %H}", is_slot_free()
-
-    def version_of_devices(self) -> str | None:
-        """Another one whenever what `devices` reads may be another.
-
-        None: it is not known, for the API hosts have different inventories, and another host's may change now.
-        """
-        batch = Batch()
-        status, hosts = self._installation.ask(batch), self._hosts.ask(batch)
-        numbers = _ask_numbers(batch, keys.DEVICES_VERSION)
-        self._database.read(batch)
-        withheld, differences = status().withheld, hosts()
-        return None if differences.others else f"{numbers()} {withheld} {self._hosts.digest()}"
 
     def _device_names(self, page: DevicePage) -> list[str]:
         known = set(members(self._database, keys.DEVICES)) | set(self._reader.inventory().by_name)
@@ -210,15 +175,6 @@ class Lists:
         while start is not None and (ids := self._database.newest(index, step, start)):
             yield ids
             start = start + step if len(ids) == step else None
-
-
-def _ask_numbers(batch: Batch, version: str) -> Asked[list[bytes | None]]:
-    asked = [batch.ask(_as_it_is, "GET", key) for key in (version, keys.CHANGE_NUMBER, keys.CHANGE_TIME)]
-    return lambda: [read() for read in asked]
-
-
-def _as_it_is(reply: bytes | None) -> bytes | None:
-    return reply
 
 
 def _is_since(time: str | None, since: datetime) -> bool:

@@ -117,10 +117,10 @@ class Reader:
 
     def runs(self, run_ids: Iterable[str]) -> list[RunRecord]:
         """The runs of these ids that are known; one that cannot be read does not hide the others."""
-        key_of = {run_id: keys.run(run_id) for run_id in run_ids}
-        answers = self._database.hashes(list(key_of.values()))
-        read = unless_corrupt(lambda run_id: read_record(RunRecord, self._database.as_fields(answers[key_of[run_id]])))
-        return [run for run in map(read, key_of) if run]
+        batch = Batch()
+        asked = [self.ask_readable_run(batch, run_id) for run_id in run_ids]
+        self._database.read(batch)
+        return [run for read in asked if (run := read())]
 
     def devices(self, names: Iterable[str], withheld: Withheld | None = None) -> list[KnownDevice]:
         """The devices of these names that are known, by name; one that cannot be read does not hide the others.
@@ -129,15 +129,11 @@ class Reader:
             names: of the devices.
             withheld: why a machine must not be touched, by its name; None: it is read first.
         """
-        withheld = withheld or self.withheld()
-        key_of = {name: keys.device(name) for name in sorted(names)}
-        answers = self._database.hashes(list(key_of.values()))
-
-        def device(name: str) -> KnownDevice | None:
-            record = read_record(DeviceRecord, self._database.as_fields(answers[key_of[name]]))
-            return self._device(name, record, withheld)
-
-        return [found for found in map(unless_corrupt(device), key_of) if found]
+        withheld, batch = withheld or self.withheld(), Batch()
+        records = {name: self.ask_device_record(batch, name) for name in sorted(names)}
+        self._database.read(batch)
+        device = unless_corrupt(lambda name: self._device(name, records[name](), withheld))
+        return [found for found in map(device, records) if found]
 
     def ask_device_names(self, batch: Batch) -> Asked[set[str]]:
         """Every device of the inventory and every one that was seen, read with other things."""

@@ -22,7 +22,7 @@ else:
     Pipeline = object  # a name for annotations: at run time only `bringup.connections` imports redis
 
 _Result = TypeVar("_Result")
-# Hashes in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would delay others.
+# Reads in one round trip: one at a time, 4,700 runs take longer than a client waits; all at once would delay others.
 _AT_ONCE = 200
 
 
@@ -57,13 +57,15 @@ class Database:
             return redis_now(self.connection)
 
     def read(self, batch: Batch) -> None:
-        """Read all that ``batch`` asks for, in one round trip; not at one moment."""
-        with self.errors():
-            # No transaction: with Redis Sentinel one waits for the replicas, and reads must work without any.
-            pipe: Any = self.connection.pipeline(transaction=False)
-            for command in batch.commands:
-                pipe.execute_command(*command)
-            replies = pipe.execute(raise_on_error=False)
+        """Read all that ``batch`` asks for: not at one moment, a few hundred in a round trip."""
+        commands, replies = list(batch.commands), []
+        for start in range(0, len(commands), _AT_ONCE):
+            with self.errors():
+                # No transaction: with Redis Sentinel one waits for the replicas, and reads must work without any.
+                pipe: Any = self.connection.pipeline(transaction=False)
+                for command in commands[start : start + _AT_ONCE]:
+                    pipe.execute_command(*command)
+                replies += pipe.execute(raise_on_error=False)
         batch.replies = [self._translated(one) if isinstance(one, Exception) else one for one in replies]
 
     def read_watched(self, pipe: Pipeline, batch: Batch, *watched: str) -> None:
@@ -75,7 +77,7 @@ class Database:
             watched: keys, besides those that the transaction watches already.
         """
         # No `errors` here: redis-py must see that the connection was lost, and begin the transaction anew.
-        batch.replies = read_watched(pipe, watched, batch.commands)
+        batch.replies = read_watched(pipe, watched, list(batch.commands))
 
     def check_writes(self) -> None:
         """Ask whether it answers and takes writes.
@@ -98,28 +100,6 @@ class Database:
         with self.errors():
             stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
         return {name.decode(): value for name, value in stored.items()}
-
-    def hashes(self, keys: Sequence[str]) -> dict[str, object]:
-        """The replies for many hashes, by key, a few hundred in a round trip; `as_fields` reads each reply."""
-        replies: list[object] = []
-        for start in range(0, len(keys), _AT_ONCE):
-            with self.errors():
-                pipe = self.connection.pipeline(transaction=False)
-                for key in keys[start : start + _AT_ONCE]:
-                    pipe.hgetall(key)
-                replies += pipe.execute(raise_on_error=False)
-        return dict(zip(keys, replies, strict=True))
-
-    def as_fields(self, reply: object) -> dict[str, bytes]:
-        """The hash in a reply of `hashes`.
-
-        Raises:
-            CorruptRecord: the key holds another type.
-        """
-        with self.errors():
-            if isinstance(reply, Exception):
-                raise reply
-        return {name.decode(): value for name, value in cast("dict[bytes, bytes]", reply).items()}
 
     def field(self, key: str, name: str) -> bytes | None:
         """One field of a hash, if it is there."""
@@ -227,7 +207,7 @@ class Database:
         return replies
 
     def _translated(self, error: Exception) -> BringupError:
-        """What a command was refused with, for whoever asked for it: others of the batch may have been answered."""
+        """What a command was refused with: others of its batch may have been answered."""
         try:
             with self.errors():
                 raise error

@@ -16,6 +16,7 @@ from api.state.counts import Counts
 from api.state.feed import ChangeFeed, FeedEntry
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
+from api.state.list_versions import ListVersions
 from api.state.lists import Lists
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
@@ -59,7 +60,8 @@ class RunStore(Reader):
         self.boot_slots = BootSlots(database, most_boots, self.inventory, self.ask_readable_run)
         self._snapshots = Snapshots(database, self, installation, self.boot_slots)
         self.feed = feed
-        self.lists = Lists(database, self, hosts, installation, self.boot_slots)
+        self.lists = Lists(database, self)
+        self.list_versions = ListVersions(database, hosts, installation, self.boot_slots)
         self._who = who
         self.counts = Counts(database, hosts)
         jobs = queues.Queues(database.connection)
@@ -174,8 +176,8 @@ class RunStore(Reader):
             snapshot = self._snapshots.take(pipe, wanted)
             outcome = compute(snapshot)
             _refuse_permits_after_a_loss(outcome, snapshot.lost)
-            is_change = isinstance(outcome, Change)
-            successors[:] = self.boot_slots.successors(pipe, snapshot.run, outcome.run) if is_change else []
+            after = outcome.run if isinstance(outcome, Change) else snapshot.run
+            successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
             pipe.multi()
             if isinstance(outcome, Noted):
                 record_writer.append(pipe, keys.events(outcome.run.run_id), outcome.entry)

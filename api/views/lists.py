@@ -31,7 +31,7 @@ def list_runs() -> Response:
     query, store = body.read_query(RunQuery), services().store
     if query.open == "true" and _FILTERS & query.model_fields_set:
         raise problems.invalid(f"open=true lists all open runs; it takes none of {', '.join(sorted(_FILTERS))}")
-    version, is_slot_free = store.lists.version_of_runs()
+    version, is_slot_free = store.list_versions.of_runs()
     page = RunPage(int(query.limit), query.after, query.state, query.device, query.reason, query.since)
 
     def runs() -> bytes:
@@ -59,7 +59,7 @@ def _open_runs(*, leave_out_waiting: bool) -> Sequence[str]:
 @openapi.documented((HTTPStatus.OK, DeviceList), query=DeviceQuery, files=(HTTPStatus.NOT_MODIFIED,))
 def list_devices() -> Response:
     """Every device of the inventory, and every one that was seen and is not in it."""
-    query, lists = body.read_query(DeviceQuery), services().store.lists
+    query, store = body.read_query(DeviceQuery), services().store
     page = DevicePage(
         limit=int(query.limit) if query.limit else None,
         after=query.after or "",
@@ -68,4 +68,6 @@ def list_devices() -> Response:
         in_maintenance=query.maintenance and query.maintenance == "true",
         since=query.since,
     )
-    return body.respond_unless_known(lists.version_of_devices(), lambda: _as_json("devices", lists.devices(page)))
+    return body.respond_unless_known(
+        store.list_versions.of_devices(), lambda: _as_json("devices", store.lists.devices(page))
+    )

@@ -22,7 +22,8 @@ def read_watched(pipe: Pipeline, watched: Sequence[str], commands: Sequence[tupl
     raw: Any = pipe  # what sends several commands without MULTI is not public
     if raw.connection is None:
         raw.connection = raw.connection_pool.get_connection()
-    connection, sent = raw.connection, [(command, {}) for command in (("WATCH", *watched), *commands)]
+    connection = raw.connection
+    sent: list[tuple[Any, dict[str, Any]]] = [(command, {}) for command in (("WATCH", *watched), *commands)]
     began_at = time.monotonic()
     replies: list[Any] = connection.retry.call_with_retry(
         lambda: raw._execute_pipeline(connection, sent, raise_on_error=False),  # noqa: SLF001

@@ -114,7 +114,7 @@ def trips(shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
 def _open_connections(api: Api) -> None:
     """As many as one call uses: what is sent to open them is no cost of a call. And what a process asks once."""
     api.ok("GET", "/metrics")
-    pool = api.client.application.extensions["bringup"].database.connection.connection_pool
+    pool: Any = api.client.application.extensions["bringup"].database.connection.connection_pool
     for connection in [pool.get_connection() for _ in range(3)]:
         pool.release(connection)
     boot(Counted(api), RUN_WARM)
