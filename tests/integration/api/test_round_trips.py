@@ -121,7 +121,8 @@ def _open_connections(api: Api) -> None:
 
 
 def _counting(counted: Counted) -> Callable[..., None]:
-    original, serving = AbstractConnection.send_packed_command, threading.get_ident()
+    original: Any = AbstractConnection.send_packed_command
+    serving = threading.get_ident()
 
     def send(self: Any, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
         if threading.get_ident() == serving:  # what is remembered in the background is no cost of a call
