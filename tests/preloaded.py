@@ -156,6 +156,7 @@ def _begin(request: tuple[list[str], str, dict[str, str], bool], reports: int, l
 
 
 if __name__ == "__main__":
+    # A shell that has the tests in the background lets them, and whatever they start, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _load(patched="gevent.monkey" in sys.modules)
     _serve(int(sys.argv[1]))

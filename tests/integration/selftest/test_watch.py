@@ -18,8 +18,10 @@ from tests.integration.selftest.site import Site
 def _watching(site: Site, *, terminal: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The command, and where its output is read."""
     reader, writer = pty.openpty() if terminal else os.pipe()
+    # A shell that has the tests in the background lets them, and whatever they start, ignore Ctrl-C.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "bringup", "selftest", "--only", "6"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bringup", "selftest", "--only", "6", "--watch", "1"],
+        [*command, "--watch", "1"],
         cwd=site.folder,
         env=site.stack.environment("worker") | {"TERM": "xterm", "COLUMNS": "80"},
         stdin=subprocess.DEVNULL,
