@@ -98,7 +98,7 @@ def _preloaded(patched: bool) -> socket.socket:  # noqa: FBT001 - the key of the
 def _load(*, patched: bool) -> None:
     """Import what services do. Those of the API run where gevent has patched all before anything else was imported."""
     services = import_module("bringup_cli.commands.services")
-    plain = ("bringup_cli.commands.tail", "dhcp_tailer.tailer", services._RUNNER)
+    plain = ("bringup_cli.commands.tail", "dhcp_tailer.tailer", "bringup_cli.commands.simulate", services._RUNNER)
     for needed in ("bringup_cli.root", *((services._SERVER,) if patched else plain)):
         import_module(needed)
 
@@ -150,7 +150,9 @@ def _begin(request: tuple[list[str], str, dict[str, str], bool], reports: int, l
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    # What a fresh interpreter reads of it before it runs anything of ours.
     time.tzset()
+    sys.path[:0] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["bringup", *arguments]
     return True
 

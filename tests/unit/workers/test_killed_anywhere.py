@@ -16,6 +16,8 @@ from workers.jobs import finish
 Moment = tuple[int, str]  # the number of a call, and "before" or "after" it
 LONGEST = 100  # calls of one job: far more than any makes
 
+# Of the pairs of two kills a third, always; all of them in scripts/test-slow.
+EVERY = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["third pair", "pair"])
 MACHINE = pytest.mark.parametrize("machine_is_on", [False, True], ids=["machine off", "machine on"])
 
 
@@ -83,11 +85,16 @@ def run_killed(world: World, job: Callable[[World], None], *kills: Moment) -> Wo
     return world
 
 
-def killed_twice(make: Callable[[], World], job: Callable[[World], None]) -> Iterator[tuple[World, tuple[Moment, ...]]]:
-    """A world for each moment of the first execution, and for each pair with one of the second."""
-    for first in moments(make(), job):
+def killed_twice(
+    make: Callable[[], World], job: Callable[[World], None], every: int
+) -> Iterator[tuple[World, tuple[Moment, ...]]]:
+    """A world for each moment of the first execution, and for pairs with one of the second: for each n-th of them.
+
+    Beside one first moment others of the second are left out than beside the next: each comes up.
+    """
+    for number, first in enumerate(moments(make(), job)):
         yield run_killed(make(), job, first), (first,)
-        for second in moments(run_killed(make(), job, first), job):
+        for second in moments(run_killed(make(), job, first), job)[number % every :: every]:
             yield run_killed(make(), job, first, second), (first, second)
 
 
@@ -111,9 +118,10 @@ def test_boot_killed_at_any_call_and_run_again_starts_the_machine_once(
         assert world.api.state.state is RunState.WAITING, moment
 
 
+@EVERY
 @MACHINE
-def test_boot_killed_twice_starts_the_machine_once(fast_settings: Settings, *, machine_is_on: bool) -> None:
-    for world, kills in killed_twice(partial(World, fast_settings, machine_is_on=machine_is_on), boot_it):
+def test_boot_killed_twice_starts_the_machine_once(fast_settings: Settings, *, machine_is_on: bool, every: int) -> None:
+    for world, kills in killed_twice(partial(World, fast_settings, machine_is_on=machine_is_on), boot_it, every):
         boot_it(world)
         assert_started_once(world, kills)
         assert world.api.state.state is RunState.WAITING
@@ -137,14 +145,15 @@ def test_a_boot_that_is_done_does_nothing_when_it_runs_again(fast_settings: Sett
     assert world.bmc.power_off_count == 1
 
 
+@EVERY
 @MACHINE
 def test_finish_killed_at_any_call_and_run_again_closes_the_run(
-    fast_settings: Settings, *, machine_is_on: bool
+    fast_settings: Settings, *, machine_is_on: bool, every: int
 ) -> None:
     make = partial(ended, fast_settings, machine_is_on=machine_is_on)
     off_before = make().bmc.power_off_count
     assert calls_of(make(), finish_it) >= 7
-    for world, moment in killed_twice(make, finish_it):
+    for world, moment in killed_twice(make, finish_it, every):
         finish_it(world)
         assert world.api.state.closed_at, moment
         assert world.api.device.record.active_run is None, moment
