@@ -24,6 +24,7 @@ from bringup.model import JobKind, LeaseEvent
 from bringup.queues import Queues
 from bringup.settings import load
 from bringup.tls import ClientContexts
+from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.sources.jsonl import JsonLines
 
 # Milliseconds of the median: far below the seconds that a DHCP exchange and a BMC take.
@@ -93,10 +94,14 @@ def _discover(number: int) -> bytes:
 def _until_read(state: Path, known: int) -> None:
     """Wait until the tailer runs and a checkpoint holds all clients."""
     deadline = time.monotonic() + 120
-    while not any(sum(json.loads(kept.read_text())["counts"].values()) >= known for kept in state.glob("tail-*.json")):
+    while not any((found := read_checkpoint(kept)) and sum(found.counts.values()) >= known for kept in _kept(state)):
         if time.monotonic() > deadline:
             sys.exit("the tailer did not read its file within 120 s")
         time.sleep(0.5)
+
+
+def _kept(state: Path) -> list[Path]:
+    return list(state.glob("tail-*.json"))
 
 
 def _event(line: bytes) -> LeaseEvent:

@@ -42,20 +42,32 @@ JOB_TIMEOUT_S = 3600
 # tailer could add the same lease. The queue is written first: were it of another type, no job would be left without a
 # place on it. Where nothing is new the barrier is written, so that there is what the replicas confirm. HGET may be
 # forbidden, by a users.acl of an older version: then a lease that is there is a duplicate.
-# KEYS: the queue, rq's set of queues, the barrier, the job of each lease. ARGV: how many arguments all jobs share,
-# these, and then for each lease job id, record, description and data.
+# KEYS: the queue, rq's set of queues, the barrier, the job of each lease. ARGV: name, start and counted of the reader,
+# how many arguments all jobs share, these, and then for each lease job id, number, description and data.
 _ADD_LEASES = """
-local shared = tonumber(ARGV[1])
-local fields, found, ids, new, seen = {unpack(ARGV, 2, shared + 1)}, {}, {}, {}, {}
+local reader, start, counted, shared = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local fields, found, ids, new, seen = {unpack(ARGV, 5, shared + 4)}, {}, {}, {}, {}
+local function is_of_this_record(key, record)
+    local known = redis.pcall('HGET', key, 'record')
+    if known == record or type(known) ~= 'string' then
+        return known == record
+    end
+    local by, at, number = string.match(known, '^(.-):(.-):(%d+)$')
+    if by ~= reader or at == start or tonumber(number) <= counted then
+        return false
+    end
+    redis.call('HSET', key, 'record', record)
+    return true
+end
 for i = 4, #KEYS do
-    local at = shared + 2 + 4 * (i - 4)
+    local at = shared + 5 + 4 * (i - 4)
+    local record = reader .. ':' .. start .. ':' .. ARGV[at + 1]
     if seen[KEYS[i]] then
         found[i - 3] = 0
     elseif redis.call('EXISTS', KEYS[i]) == 1 then
-        local is_ours = ARGV[at + 1] ~= '' and redis.pcall('HGET', KEYS[i], 'record') == ARGV[at + 1]
-        found[i - 3] = is_ours and 1 or 0
+        found[i - 3] = reader ~= '' and is_of_this_record(KEYS[i], record) and 1 or 0
     else
-        found[i - 3], ids[#ids + 1], new[#new + 1] = 1, ARGV[at], {KEYS[i], at}
+        found[i - 3], ids[#ids + 1], new[#new + 1] = 1, ARGV[at], {KEYS[i], at, record}
     end
     seen[KEYS[i]] = true
 end
@@ -67,7 +79,7 @@ redis.call('RPUSH', KEYS[1], unpack(ids))
 redis.call('SADD', KEYS[2], KEYS[1])
 for _, job in ipairs(new) do
     local at = job[2]
-    fields[shared + 1], fields[shared + 2] = 'record', ARGV[at + 1]
+    fields[shared + 1], fields[shared + 2] = 'record', job[3]
     fields[shared + 3], fields[shared + 4] = 'description', ARGV[at + 2]
     fields[shared + 5], fields[shared + 6] = 'data', ARGV[at + 3]
     redis.call('HSET', job[1], unpack(fields))
@@ -76,15 +88,29 @@ return found
 """
 
 
-class LeaseRecord(NamedTuple):
-    """A lease, and the record of a DHCP server that it was read from.
+class RecordReader(NamedTuple):
+    """Who reads the records that leases come from, and counts them.
 
     Args:
-        record: names the record, the same whenever it is read again, and no other; empty: not known.
+        name: the same after a kill, and no other reader's; empty: nobody counts.
+        start: names this start of it.
+        counted: records that it had counted before this start. Leases of later ones that are there already were
+            queued by itself, before it was killed, and are counted now.
     """
 
+    name: str = ""
+    start: str = ""
+    counted: int = 0
+
+
+_NOBODY = RecordReader()
+
+
+class LeaseRecord(NamedTuple):
+    """A lease, and the number of the record that it was read from, as its reader counts them."""
+
     event: LeaseEvent
-    record: str = ""
+    number: int = 0
 
 
 def job_id_of(kind: JobKind, run_id: str) -> str:
@@ -107,10 +133,10 @@ class Queues:
         """Put a lease on its queue, once. False: it was there already."""
         return self.add_leases([LeaseRecord(event)])[0]
 
-    def add_leases(self, leases: Sequence[LeaseRecord]) -> list[bool]:
+    def add_leases(self, leases: Sequence[LeaseRecord], reader: RecordReader = _NOBODY) -> list[bool]:
         """Put leases on their queue, each once, in one transaction. False: it was there already.
 
-        One that was put there for the same record is new: the reply was lost, or its reader was killed meanwhile.
+        One that the reader itself has queued for this record is new: the reply was lost, or it was killed meanwhile.
         """
         queue, now = self._queues[JobKind.DISCOVER], datetime.now(UTC)
         job = self._job(JobKind.DISCOVER, leases[0].event.run_id, {})
@@ -124,7 +150,7 @@ class Queues:
         places = [queue.key, Queue.redis_queues_keys, keys.BARRIER, *jobs]
         # A transaction, though a script is one already: a `ReplicatedRedis` waits for its replicas only after one.
         pipe = self._connection.pipeline(transaction=True)
-        pipe.eval(_ADD_LEASES, len(places), *places, len(shared), *shared, *own)
+        pipe.eval(_ADD_LEASES, len(places), *places, *reader, len(shared), *shared, *own)
         return [bool(new) for new in cast("list[int]", pipe.execute()[0])]
 
     def add(
@@ -166,11 +192,11 @@ class Queues:
         )
 
 
-def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, str, str, bytes]:
-    """Id, record, description and data of a lease's job. ``job`` serves all of them: making one takes longest."""
+def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, int, str, bytes]:
+    """Id, number, description and data of a lease's job. ``job`` serves all of them: making one takes longest."""
     run_id = lease.event.run_id
     job.kwargs = {"lease": lease.event.model_dump(mode="json", exclude_none=True)}
-    return run_id, lease.record, f"{JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
+    return run_id, lease.number, f"{JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
 
 
 def open_queue(name: str, connection: "Redis") -> Queue:

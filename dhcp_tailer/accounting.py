@@ -1,5 +1,6 @@
 """Accounting: the outcome of each record is counted and logged, and written as metrics for Prometheus."""
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bringup import log, outages, text
+from bringup.queues import RecordReader
 from dhcp_tailer.framing import SHOWN
 
 _log = log.get(__name__)
@@ -58,6 +60,8 @@ class Accounting:
     def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
         self.counts: Counter[Outcome] = Counter()
         self.last_record_s: float | None = None  # since the epoch
+        self.reader = RecordReader(secrets.token_hex(8), secrets.token_hex(4))  # its name is kept with the counts
+        self._begun = 0  # records, also those before the start
         self._clock = clock
         self._now = now
         self._logged: Counter[Outcome] = Counter()
@@ -77,8 +81,18 @@ class Accounting:
             self.leases += 1
         self.last_record_s = self._now()
 
-    def restore(self, counts: Mapping[str, int], last_record_at: datetime | None) -> None:
+    def begin(self) -> int:
+        """The number of the next record."""
+        self._begun += 1
+        return self._begun
+
+    def restore(self, counts: Mapping[str, int], last_record_at: datetime | None, reader: str = "") -> None:
         """Go on with the counts of a checkpoint.
+
+        Args:
+            counts: by outcome.
+            last_record_at: when the last record was counted.
+            reader: name of the one that counted them and was killed; empty: it has stopped.
 
         Raises:
             ValueError: one of them is of no outcome.
@@ -86,6 +100,8 @@ class Accounting:
         self.counts = Counter({Outcome(name): number for name, number in counts.items()})
         self.last_record_s = last_record_at.timestamp() if last_record_at else None
         self._logged = self.counts.copy()
+        self._begun = self.counts.total()
+        self.reader = self.reader._replace(name=reader or self.reader.name, counted=self._begun)
 
     def is_doubtful(self) -> bool:
         """Whether many records have given no lease since the start; true once."""

@@ -1,46 +1,71 @@
-"""The checkpoint: how far the records are safely in Redis, and when that is written."""
+"""The checkpoint: how far the records are safely in Redis.
 
-import ctypes
+It is a whole one, ``tail-SOURCE-NAME.json``, and the changes since: a journal, ``tail-SOURCE-NAME.KEY.journal``. The
+key is that of the whole one which the journal belongs to, so that both are replaced in one step: the journal of a new
+whole one is there before it is, and that of the old one is of no use from then on.
+"""
+
 import os
-import signal
-import time
-from collections.abc import Callable
-from datetime import datetime
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from bringup.errors import PermanentError
-from bringup.files import write_atomically
-from bringup.outages import Alarm
-from dhcp_tailer.accounting import Accounting
+from bringup.files import give_to, owner_of, write_atomically
 from dhcp_tailer.open_file import Position
+from dhcp_tailer.sources.parser import Parser
 
-# Seconds between two checkpoints: after a crash no more than 0.2 s of records are read again.
-INTERVAL_S = 0.2
-# Seconds that leases may wait for a checkpoint: half of what the slowest one in a hundred may take to its job.
-LONGEST_INLINE_S = 0.004
-# One part in twenty of our time at most goes into checkpoints: a large state on a slow disk is written less often.
-_COST = 20
-
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>: the signal that a process gets when its parent dies
+# Looks at a checkpoint that its tailer replaces meanwhile: one new whole one in some minutes is much.
+_LOOKS = 5
 
 
-class Checkpoint(BaseModel):
-    """Position, parser's state and counts belong together: one file, written in one step."""
+class Progress(BaseModel):
+    """How far the records are done, and what became of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    position: Position
+    counts: dict[str, int] = {}  # records by outcome, up to this position
+    last_record_at: datetime | None = None
+    first_start: datetime | None = None  # of a tailer that has not read all yet that was in the file then
+
+
+class JournalEntry(Progress):
+    """One line of a journal, behind the first: the progress, and what has changed in the parser's state since."""
+
+    changes: JsonValue
+
+
+class JournalHead(BaseModel):
+    """The first line of a journal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    reader: str  # name of the `bringup.queues.RecordReader`
+
+
+class Checkpoint(Progress):
+    """Position, parser's state and counts belong together: one file, written in one step.
+
+    As it is read, all but the state are those of the last entry of its journal: what has changed in the state since is
+    in ``changes``.
+    """
 
     version: Literal[2] = 2
     source: str
     path: str
-    position: Position
     state: JsonValue  # what the parser must know to read on
-    counts: dict[str, int] = {}  # records by outcome, up to this position
-    last_record_at: datetime | None = None
-    first_start: datetime | None = None  # of a tailer that has not read all yet that was in the file then
+    changes: list[JsonValue] = Field(default=[], exclude=True)
+    reader: str = Field(default="", exclude=True)  # of the journal; empty: there is none
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +75,74 @@ class Checkpoint(BaseModel):
             return document
         rest = {name: value for name, value in document.items() if name != "memory"}
         return rest | {"version": 2, "state": document["memory"]}
+
+    @property
+    def key(self) -> str:
+        """Names its journal: two checkpoints of one tailer that have the same hold the same."""
+        return sha256(self.model_dump_json(exclude={"state"}).encode()).hexdigest()[:16]
+
+    def restore(self, parser: Parser) -> None:
+        """Give the parser its state. Raises ValueError."""
+        parser.restore(self.state)
+        for changes in self.changes:
+            parser.apply(changes)
+
+    def with_journal(self, text: bytes) -> Self:
+        """Brought up to date by its journal, as far as that is whole; one of a later version is ignored."""
+        try:
+            head, *rest = _lines(text)
+            reader = JournalHead.model_validate_json(head).reader
+        except ValueError:
+            return self
+        entries = [JournalEntry.model_validate_json(line) for line in rest]
+        progress = {name: getattr(entries[-1], name) for name in Progress.model_fields} if entries else {}
+        changes = [entry.changes for entry in entries]
+        return self.model_copy(update={**progress, "changes": changes, "reader": reader})
+
+
+class CheckpointJournal:
+    """The changes since a whole checkpoint, brought to disk by a thread: no lease waits for the disk.
+
+    Args:
+        file: created; one that is there is replaced. Raises OSError when it cannot be.
+        head: its first line.
+    """
+
+    def __init__(self, file: Path, head: JournalHead) -> None:
+        self.file = file
+        self.size = 0  # bytes that were appended
+        self.problem: str | None = None  # why nothing is written any more
+        self._descriptor = _begun(file, journal_line(head))
+        # A queue without a lock of Python: a child that is forked while the thread holds one would have it for ever.
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._writer = Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    def append(self, line: bytes) -> None:
+        """Write ``line`` soon."""
+        self.size += len(line)
+        self._lines.put(line)
+
+    def sync(self) -> None:
+        """Bring its first line to disk."""
+        os.fdatasync(self._descriptor)
+
+    def end(self, *, wait: bool = False) -> None:
+        """End it once all is written. ``wait``: until then."""
+        self._lines.put(None)
+        if wait:
+            self._writer.join()
+
+    def _write(self) -> None:
+        try:
+            while (line := self._lines.get()) is not None:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+                os.fdatasync(self._descriptor)
+        except OSError as error:
+            self.problem = error.strerror or type(error).__name__
+        finally:
+            os.close(self._descriptor)
 
 
 def checkpoint_file(state_dir: Path, source: str, path: Path) -> Path:
@@ -64,25 +157,68 @@ def checkpoint_file(state_dir: Path, source: str, path: Path) -> Path:
     return state_dir / f"tail-{source}-{name}.json"
 
 
+def journal_file(file: Path, key: str) -> Path:
+    """Where the journal of the checkpoint ``file`` with this key is."""
+    return file.with_suffix(f".{key}.journal")
+
+
+def journals(file: Path) -> list[Path]:
+    """The journals beside the checkpoint ``file``, also those that were left behind."""
+    return list(file.parent.glob(f"{file.stem}.*.journal"))
+
+
+def journal_line(record: BaseModel) -> bytes:
+    """``record`` as a line of a journal; its checksum shows whether all of it was written."""
+    text = record.model_dump_json().encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
 def read_checkpoint(file: Path) -> Checkpoint | None:
-    """The checkpoint in ``file``; None if there is none.
+    """The checkpoint in ``file`` with what its journal holds; None if there is none.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: it is damaged. A journal that is damaged ends before that.
         PermanentError: it cannot be read; to begin anew would hide that.
     """
     try:
-        text = file.read_bytes()
+        whole = _read_whole(file)
+        for _ in range(_LOOKS):
+            try:
+                return whole and whole.with_journal(journal_file(file, whole.key).read_bytes())
+            except FileNotFoundError:
+                # There is none after a stop, nor beside a checkpoint of an earlier version; or the tailer has just
+                # replaced both.
+                before, whole = whole, _read_whole(file)
+                if whole == before:
+                    break
+    except OSError as error:
+        raise PermanentError(f"{error.filename or file} cannot be read: {error.strerror}; check STATE_DIR") from None
+    return whole
+
+
+def saved_at(file: Path) -> datetime | None:
+    """When the checkpoint in ``file`` or its journal was written; None if there is none."""
+    times = []
+    for each in (file, *journals(file)):
+        with suppress(FileNotFoundError):  # its tailer has just replaced it
+            times.append(each.stat().st_mtime)
+    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def _read_whole(file: Path) -> Checkpoint | None:
+    try:
+        return Checkpoint.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise PermanentError(f"{file} cannot be read: {error.strerror}; check STATE_DIR") from None
-    return Checkpoint.model_validate_json(text)
 
 
-def damage(error: ValueError) -> str:
-    """The reason why a checkpoint is damaged, without its content: pydantic's own text would print that."""
-    return f"{error.error_count()} things in it are wrong" if isinstance(error, ValidationError) else str(error)
+def _lines(text: bytes) -> Iterator[bytes]:
+    """The records of a journal, up to the first that is not whole: what follows was written later."""
+    for line in text.split(b"\n")[:-1]:
+        checksum, _, record = line.partition(b" ")
+        if checksum != b"%08x" % zlib.crc32(record):
+            return
+        yield record
 
 
 def write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
@@ -95,156 +231,18 @@ def write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     write_atomically(file, checkpoint.model_dump_json(), sole_writer=True)
 
 
-class Saver:
-    """Writes the checkpoint of one source following one file, at most every `INTERVAL_S`.
-
-    Args:
-        file: of the checkpoint.
-        source: DHCP_SOURCE.
-        path: DHCP_PATH.
-        state: of the parser, at the position that is saved.
-        accounting: its counts are kept in the checkpoint.
-        first_start: when the first reading of the file began; None once it is over.
-        clock: seconds that only go forward.
-    """
-
-    def __init__(
-        self,
-        file: Path,
-        *,
-        source: str,
-        path: Path,
-        state: Callable[[], JsonValue],
-        accounting: Accounting | None = None,
-        first_start: Callable[[], datetime | None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._file = file
-        self._source = source
-        self._path = path
-        self._state = state
-        self._accounting = accounting or Accounting()
-        self._clock = clock
-        self._first_start = first_start
-        self._saved: _Saved | None = None
-        self._child: _Child | None = None
-        self._is_slow = False
-        self._next_s = 0.0
-        self._alarm = Alarm(
-            __name__,
-            "the checkpoint cannot be written; a restart would read more again",
-            "the checkpoint can be written again",
-        )
-
-    @property
-    def due(self) -> bool:
-        """Whether enough time has passed, and no child is writing."""
-        return (self._child is None or self._reap(wait=False)) and self._clock() >= self._next_s
-
-    def save_first(self, position: Position | None) -> None:
-        """Write ``position`` unless one was written since the start: it names the file that is begun."""
-        if self._saved is None and self.due:
-            self.save(position)
-
-    def save(self, position: Position | None, *, last: bool = False) -> None:
-        """Write ``position`` and the state that belongs to it, unless it is written.
-
-        Once a write has taken long, because of a large state or a slow disk, a child writes: leases do not wait for it.
-        A full disk is logged once and stops nothing: with the old checkpoint a restart only reads more again.
-
-        Args:
-            position: behind the last record that is done.
-            last: it is written when this returns.
-        """
-        if self._child and not self._reap(wait=last):
-            return
-        wanted = position, self._first_start()
-        if position is None or wanted == self._saved:
-            return
-        began_s = self._clock()
-        if self._is_slow and not last:
-            self._child = _Child.fork(lambda: self._write(position), wanted)
-            return
-        try:
-            self._write(position)
-        except OSError as error:
-            self._ended(None, str(error.strerror), self._clock() - began_s)
-        else:
-            self._ended(wanted, None, self._clock() - began_s)
-
-    def _write(self, position: Position) -> None:
-        checkpoint = Checkpoint(
-            source=self._source,
-            path=str(self._path),
-            position=position,
-            state=self._state(),
-            counts={outcome.value: number for outcome, number in self._accounting.counts.items()},
-            last_record_at=self._accounting.last_record_at,
-            first_start=self._first_start(),
-        )
-        write_checkpoint(self._file, checkpoint)
-
-    def _reap(self, *, wait: bool) -> bool:
-        """Whether the child has ended; it has one."""
-        ended = self._child.ended(wait=wait) if self._child else None
-        if not self._child or not ended:
-            return False
-        wanted, self._child = self._child.wanted, None
-        self._ended(None if ended.problem else wanted, ended.problem, ended.cpu_s)
-        return True
-
-    def _ended(self, saved: "_Saved | None", problem: str | None, took_s: float) -> None:
-        if saved:
-            self._saved = saved
-            self._alarm.clear()
-        else:
-            self._alarm.report(str(problem))
-        self._is_slow = self._is_slow or took_s > LONGEST_INLINE_S
-        self._next_s = self._clock() + max(INTERVAL_S, _COST * took_s)
-
-
-_Saved = tuple[Position | None, datetime | None]
-
-
-class _Ended(NamedTuple):
-    """What became of a write."""
-
-    problem: str | None
-    cpu_s: float  # the time of the disk is not ours: we go on meanwhile
-
-
-class _Child(NamedTuple):
-    """A process that writes a checkpoint: a copy of ours as it was in the moment of the fork.
-
-    It holds our lock too, and dies with us: so no later tailer begins while it may still write.
-    """
-
-    pid: int
-    wanted: _Saved
-
-    @classmethod
-    def fork(cls, write: Callable[[], None], wanted: _Saved) -> "_Child":
-        """Begin to write."""
-        libc, parent = ctypes.CDLL(None), os.getpid()
-        pid = os.fork()
-        if pid:
-            return cls(pid, wanted)
-        code = 1
-        try:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == parent:  # else it died before that took effect
-                write()
-                code = 0
-        except OSError as error:
-            code = error.errno or 1
-        finally:
-            os._exit(code)
-
-    def ended(self, *, wait: bool) -> _Ended | None:
-        """How it ended; None while it works."""
-        pid, status, used = os.wait4(self.pid, 0 if wait else os.WNOHANG)
-        if not pid:
-            return None
-        code = os.waitstatus_to_exitcode(status)
-        problem = None if code == 0 else os.strerror(code) if code > 0 else f"its process was ended by signal {-code}"
-        return _Ended(problem, used.ru_utime + used.ru_stime)
+def _begun(file: Path, head: bytes) -> int:
+    """A descriptor of a new file, mode 0600, that begins with ``head``."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        if file.read_bytes() == head:  # of an earlier start: a kill while it is replaced would lose the name in it
+            return os.open(file, flags)
+        file.unlink()
+    descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        give_to(owner_of(file), descriptor)
+        os.write(descriptor, head)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from bringup import log
 from bringup.errors import PermanentError
 from bringup.text import printable
 from dhcp_tailer.accounting import Accounting
-from dhcp_tailer.checkpoint import damage, read_checkpoint
+from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.filters import FirstPass
 from dhcp_tailer.follower import BATCH, FileFollower
 from dhcp_tailer.open_file import Position
@@ -52,12 +54,12 @@ def resume(
         checkpoint = read_checkpoint(file)
         if checkpoint is None:
             return open_follower(path, parser, from_end=from_end)
-        parser.restore(checkpoint.state)
-        accounting.restore(checkpoint.counts, checkpoint.last_record_at)
+        checkpoint.restore(parser)
+        accounting.restore(checkpoint.counts, checkpoint.last_record_at, checkpoint.reader)
         if first_pass:
             first_pass.since = checkpoint.first_start
     except ValueError as error:
-        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=damage(error))
+        _log.error("the checkpoint is damaged; reading from the beginning", checkpoint=str(file), why=_damage(error))
         return open_follower(path, parser)
     return open_follower(path, parser, checkpoint.position)
 
@@ -81,6 +83,11 @@ def open_follower(path: Path, parser: Parser, position: Position | None = None, 
     if from_end and is_lease_file and position is None:
         _learn(follower, parser)
     return follower
+
+
+def _damage(error: ValueError) -> str:
+    """The reason why a checkpoint is damaged, without its content: pydantic's own text would print that."""
+    return f"{error.error_count()} things in it are wrong" if isinstance(error, ValidationError) else str(error)
 
 
 def _learn(follower: Follower, parser: Parser) -> None:

@@ -1,22 +1,22 @@
 """The tailer as a service: the loop, and all that it works with, made from the settings."""
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bringup import log, model, outages, queues, tailers, tls
+from bringup import log, model, outages, tailers, tls
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Accounting, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file
+from dhcp_tailer.checkpoint import checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.heartbeat import TailerHeartbeat
 from dhcp_tailer.resume import locked, resume
 from dhcp_tailer.retry import Interrupted, Retry, Stop
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import PARSERS
-from dhcp_tailer.tailer import Deliver, Tailer
+from dhcp_tailer.tailer import Tailer, delivery
 from dhcp_tailer.watch import watch
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ def run(settings: Settings, stop: Stop, *, from_end: bool = False, once: bool = 
         follower = resume(settings.dhcp_path, parser, accounting, file, from_end=from_end, first_pass=first_pass)
         saver = Saver(
             file,
-            source=parser.name,
+            parser=parser,
             path=settings.dhcp_path,
-            state=parser.state,
             accounting=accounting,
-            first_start=lambda: first_pass.since,
+            first_pass=first_pass,
         )
         metrics = TextfileMetrics(file.with_suffix(".prom"), parser.name, accounting)
         try:
             connection = connect_redis(settings, tls.ClientContexts(), name="tail", replicated=True)
             notifier = Notifier.taken_from()
-            deliver, retry = _delivery(settings, stop, connection, notifier)
+            retry = _ready_redis(settings, stop, connection, notifier)
+            deliver = delivery(settings, connection, accounting.reader)
             notifier.ready()
             # A pass by a timer is no tailer that runs: it would be reported as silent a minute later.
             heartbeat = None if once else _heartbeat(settings, stop, connection)
@@ -84,20 +84,12 @@ def _heartbeat(settings: Settings, stop: Stop, connection: "Redis") -> TailerHea
     return TailerHeartbeat(send, source=settings.dhcp_source, path=str(settings.dhcp_path), stop=stop)
 
 
-def _delivery(settings: Settings, stop: Stop, connection: "Redis", notifier: Notifier) -> tuple[Deliver, Retry]:
-    """The function that puts leases on the queue, and the retry that waits until that is possible.
-
-    Redis is asked at once: a wrong password must not wait for the first lease.
-    """
-    opened = queues.Queues(connection)
+def _ready_redis(settings: Settings, stop: Stop, connection: "Redis", notifier: Notifier) -> Retry:
+    """The retry that waits for Redis, which takes writes now: a wrong password must not wait for the first lease."""
 
     def probe() -> None:
         with redis_errors(settings):
             check_writes(connection)
-
-    def deliver(leases: Sequence[queues.LeaseRecord]) -> list[bool]:
-        with redis_errors(settings):
-            return opened.add_leases(leases)
 
     def wait(seconds: float) -> None:
         notifier.beat()  # an outage of Redis, however long, is no reason to restart the tailer
@@ -105,4 +97,4 @@ def _delivery(settings: Settings, stop: Stop, connection: "Redis", notifier: Not
 
     retry = Retry(stop, probe, outages.Outages("tail"), sleep=wait)
     retry.call_with_retry(probe)
-    return deliver, retry
+    return retry

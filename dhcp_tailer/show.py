@@ -5,7 +5,7 @@ Nothing is queued. The status is seen from outside: from the checkpoint, its loc
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bringup import errors, model
 from bringup.settings import Settings
 from dhcp_tailer import recognise
 from dhcp_tailer.accounting import Outcome, excerpt
-from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint, saved_at
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.follower import BATCH
 from dhcp_tailer.framing import Record
@@ -115,14 +115,14 @@ def status_of(settings: Settings) -> TailerStatus:
         counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
     )
     if checkpoint:
-        _compare(status, checkpoint, file)
+        status.saved_at = saved_at(file)
+        _compare(status, checkpoint)
     return status
 
 
-def _compare(status: TailerStatus, checkpoint: Checkpoint, file: Path) -> None:
+def _compare(status: TailerStatus, checkpoint: Checkpoint) -> None:
     position = checkpoint.position
     status.offset, status.inode = position.offset, position.inode
-    status.saved_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     status.last_record_at = checkpoint.last_record_at
     try:
         followed = Path(status.path).stat()

@@ -2,23 +2,46 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bringup import errors, model, queues
+from bringup.connections.redis_client import redis_errors
+from bringup.settings import Settings
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.follower import BATCH
 from dhcp_tailer.framing import Record
 from dhcp_tailer.heartbeat import TailerHeartbeat
 from dhcp_tailer.resume import Follower
 from dhcp_tailer.retry import Retry, Stop
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.parser import Parser, parse_record
 from dhcp_tailer.watch import Watcher
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 # Leases put on the queue in one transaction: with appendfsync always each transaction costs Redis a write to its disk,
 # shared by all of its leases. Redis serves nobody else meanwhile: for so many some 4 ms.
 MOST_LEASES = 200
 Deliver = Callable[[Sequence[queues.LeaseRecord]], list[bool]]
+
+
+def delivery(settings: Settings, connection: "Redis", reader: queues.RecordReader) -> Deliver:
+    """The function that puts leases on the queue; it raises what `redis_errors` raises.
+
+    Args:
+        settings: of the connection.
+        connection: where the queue is.
+        reader: of the records.
+    """
+    opened = queues.Queues(connection)
+
+    def deliver(leases: Sequence[queues.LeaseRecord]) -> list[bool]:
+        with redis_errors(settings):
+            return opened.add_leases(leases, reader)
+
+    return deliver
 
 
 @dataclass(frozen=True)
@@ -135,11 +158,11 @@ class Tailer:
 
     def _parse(self, record: Record) -> list[queues.LeaseRecord]:
         """The lease in ``record`` that leads to a run; of any other record the outcome is counted."""
-        parsed = parse_record(self.parser, record)
+        number, parsed = self.accounting.begin(), parse_record(self.parser, record)
         if isinstance(parsed, model.LeaseEvent):
             outcome = self.filters.outcome(parsed) or self.first_pass.outcome(parsed)
             if outcome is None:
-                return [queues.LeaseRecord(parsed)]
+                return [queues.LeaseRecord(parsed, number)]
             self.accounting.count(outcome)
         elif parsed.malformed:
             self.accounting.malformed(record.data, parsed.reason)

@@ -32,13 +32,20 @@ class _Reported:
     ends: int | None = None
 
 
+_Row = tuple[str, str, str | None, int, int | None]  # the key, and the fields of what was reported
+
+
 class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    # "told" in checkpoints of version 1
-    reported: list[tuple[str, str, str | None, int, int | None]] = Field(
-        validation_alias=AliasChoices("reported", "told")
-    )
+    reported: list[_Row] = Field(validation_alias=AliasChoices("reported", "told"))  # "told" in version 1
+
+
+class _Changes(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    gone: list[str]
+    reported: list[_Row]
 
 
 class DnsmasqLeases:
@@ -53,6 +60,7 @@ class DnsmasqLeases:
 
     def __init__(self) -> None:
         self._reported: dict[str, _Reported] = {}  # by address; a line without one by itself
+        self._changed: set[str] = set()
 
     @property
     def reported(self) -> set[bytes]:
@@ -69,29 +77,47 @@ class DnsmasqLeases:
         if change["sign"] == b"-":
             return self._vanished(at, text)
         if line is None:
-            self._reported[text] = _Reported(text)
+            self._keep(text, _Reported(text))
             return NOT_A_LEASE if text.startswith("duid ") or not text.strip() else malformed("not a lease of dnsmasq")
         try:
             return self._appeared(at, text, line)
         except errors.LeaseFormatError as error:
-            self._reported[text] = _Reported(text)  # by its text: it has no address that can be trusted
+            self._keep(text, _Reported(text))  # by its text: it has no address that can be trusted
             return malformed(error)
 
     def state(self) -> JsonValue:
         """The lines that were reported."""
-        return {"reported": [[key, r.line, r.mac, r.starts, r.ends] for key, r in self._reported.items()]}
+        return {"reported": [_row(key, reported) for key, reported in self._reported.items()]}
 
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state).reported
-        self._reported = {key: _Reported(line, mac, starts, ends) for key, line, mac, starts, ends in kept}
+        self._reported = {key: _Reported(*fields) for key, *fields in kept}
+
+    def changes(self) -> JsonValue:
+        """The lines that are gone or were reported since."""
+        gone = [key for key in self._changed if key not in self._reported]
+        rows = [_row(key, self._reported[key]) for key in self._changed if key in self._reported]
+        self._changed.clear()
+        return {"gone": [*gone], "reported": [*rows]}
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        made = _Changes.model_validate(changes)
+        for key in made.gone:
+            self._reported.pop(key, None)
+        self._reported |= {key: _Reported(*fields) for key, *fields in made.reported}
+
+    def _keep(self, key: str, reported: _Reported) -> None:
+        self._reported[key] = reported
+        self._changed.add(key)
 
     def _appeared(self, at: int, text: str, line: re.Match[bytes]) -> model.LeaseEvent | Skip:
         ip, mac = line["ip"].decode("ascii"), _mac(line)
         ends = int(line["ends"])
         lease = _Reported(text, mac, at if ends == _INFINITE else ends, None if ends == _INFINITE else ends)
         if mac is None:
-            self._reported[ip] = lease
+            self._keep(ip, lease)
             return NO_MAC
         event = lease_event(
             mac=mac,
@@ -103,7 +129,7 @@ class DnsmasqLeases:
             client_id=None if line["id"] == b"*" else device_text(line["id"]),
             source=self.name,
         )
-        self._reported[ip] = lease  # known once it is checked: what cannot be read must not be an event when it is gone
+        self._keep(ip, lease)  # known once it is checked: what cannot be read must not be an event when it is gone
         return event
 
     def _vanished(self, at: int, text: str) -> model.LeaseEvent | Skip:
@@ -113,6 +139,7 @@ class DnsmasqLeases:
         if key is None:
             return NOT_A_LEASE
         known = self._reported.pop(key)
+        self._changed.add(key)
         if known.mac is None:
             return NOT_A_LEASE
         try:
@@ -129,6 +156,10 @@ class DnsmasqLeases:
             starts=utc(known.starts),
             source=self.name,
         )
+
+
+def _row(key: str, reported: _Reported) -> JsonValue:
+    return [key, reported.line, reported.mac, reported.starts, reported.ends]
 
 
 def _action(known: _Reported | None, lease: _Reported, at: int) -> model.LeaseAction:

@@ -16,7 +16,16 @@ from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.sources.lease_fields import circuit_id, client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.lease_history import Transaction, TransactionRow, Transactions
 from dhcp_tailer.sources.log_header import header
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, LogState, Skip, is_marked, malformed
+from dhcp_tailer.sources.parser import (
+    NO_MAC,
+    NOT_A_LEASE,
+    LogChanges,
+    LogParser,
+    LogState,
+    Skip,
+    is_marked,
+    malformed,
+)
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (
@@ -60,6 +69,10 @@ class _State(LogState):
     transactions: list[TransactionRow]
 
 
+class _Changes(LogChanges):
+    transactions: list[TransactionRow]
+
+
 class DnsmasqLog(LogParser):
     """Reads DHCPACK lines as leases, and DHCPRELEASE lines as their end."""
 
@@ -83,13 +96,26 @@ class DnsmasqLog(LogParser):
 
     def state(self) -> dict[str, JsonValue]:
         """Clients, clock and open transactions."""
-        return {**super().state(), "transactions": [[xid, list(known)] for xid, known in self._transactions.rows()]}
+        return {**super().state(), "transactions": self._open_transactions()}
 
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state)
         self._resume(kept)
         self._transactions = Transactions(kept.transactions)
+
+    def changes(self) -> dict[str, JsonValue]:
+        """What has changed of clients and clock since, and all open transactions: they are few, and last seconds."""
+        return {**super().changes(), "transactions": self._open_transactions()}
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        made = _Changes.model_validate(changes)
+        self._resume_with(made)
+        self._transactions = Transactions(made.transactions)
+
+    def _open_transactions(self) -> JsonValue:
+        return [[xid, list(known)] for xid, known in self._transactions.rows()]
 
     def _message(self, found: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
         message = _MESSAGE.fullmatch(record, found.end())

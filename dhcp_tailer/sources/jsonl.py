@@ -51,6 +51,14 @@ class JsonLines:
         if state is not None:
             raise ValueError("this source has no state")
 
+    def changes(self) -> JsonValue:
+        """Nothing."""
+        return None
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        self.restore(changes)
+
     def _event(self, action: model.LeaseAction, fields: dict[str, Any]) -> model.LeaseEvent | parser.Skip:
         data = fields.get("data")
         if not isinstance(data, dict):

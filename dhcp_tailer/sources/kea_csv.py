@@ -26,6 +26,13 @@ class _State(BaseModel):
     leases: list[lease_history.LeaseRow]
 
 
+class _Changes(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    columns: list[str]
+    leases: lease_history.Changes[lease_history.LeaseRow]
+
+
 class KeaCsv(LeaseFileParser):
     """Reads each row as the state of one lease; columns by their names in the header."""
 
@@ -61,6 +68,16 @@ class KeaCsv(LeaseFileParser):
         kept = _State.model_validate(state)
         self._columns = tuple(kept.columns)
         self._leases = lease_history.Leases(kept.leases)
+
+    def changes(self) -> JsonValue:
+        """The header, and the leases that are new, changed or over since."""
+        return {"columns": list(self._columns), "leases": self._changed_leases()}
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        made = _Changes.model_validate(changes)
+        self._columns = tuple(made.columns)
+        self._leases.apply(made.leases)
 
     def _header(self, columns: list[str]) -> Skip:
         if missing := _NEEDED - set(columns):

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bringup.model import LeaseAction
 
@@ -13,8 +13,13 @@ CLIENT_LIMIT = 100_000
 # Leases in force at once, more than a /15 network holds: 67 MB in memory and 12 MB in the checkpoint. The one that was
 # silent the longest is dropped first, and its next renewal counts as a new lease.
 LEASE_LIMIT = 200_000
+
+
 # Transactions under way at once. One lasts seconds; a client can begin any number, and the oldest is dropped first.
 TRANSACTION_LIMIT = 1000
+# What has changed of some rows: the keys of those that are gone, and the others in the order of their last use.
+RowT = TypeVar("RowT")
+Changes = tuple[list[str], list[RowT]]
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Clients:
     def __init__(self, rows: Iterable[ClientRow] = (), limit: int = CLIENT_LIMIT) -> None:
         self._limit = limit
         self._clients = OrderedDict((mac, Client(*known)) for mac, known in rows)
+        self._changed: set[str] = set()
 
     def discovers(self, mac: str) -> None:
         """A DHCPDISCOVER: its next lease is a new one."""
@@ -48,8 +54,8 @@ class Clients:
 
     def requests(self, mac: str) -> None:
         """A DHCPREQUEST: the next DHCPACK is a lease."""
-        if mac in self._clients:
-            self._clients[mac].informing = None
+        if (client := self._clients.get(mac)) and client.informing:
+            self._latest(mac).informing = None
 
     def informs(self, mac: str, ip: str) -> None:
         """A DHCPINFORM: the next DHCPACK for ``ip`` only answers it."""
@@ -68,17 +74,35 @@ class Clients:
     def releases(self, mac: str) -> None:
         """A DHCPRELEASE: whatever is leased to it next is a new lease."""
         self._clients.pop(mac, None)
+        self._changed.add(mac)
 
     def rows(self) -> list[ClientRow]:
         """Everything, to be kept in the checkpoint."""
-        return [(mac, (c.ip, c.discovering, c.informing)) for mac, c in self._clients.items()]
+        return [_client_row(mac, client) for mac, client in self._clients.items()]
+
+    def changes(self) -> Changes[ClientRow]:
+        """What has changed since the last call."""
+        gone, changed = _changes(self._clients, self._changed)
+        return gone, [_client_row(mac, self._clients[mac]) for mac in changed]
+
+    def apply(self, changes: Changes[ClientRow]) -> None:
+        """Make changes that an earlier tailer has made."""
+        gone, rows = changes
+        for mac in (*gone, *(row[0] for row in rows)):
+            self._clients.pop(mac, None)
+        self._clients.update((mac, Client(*known)) for mac, known in rows)
 
     def _latest(self, mac: str) -> Client:
         client = self._clients.setdefault(mac, Client())
         self._clients.move_to_end(mac)
+        self._changed.add(mac)
         if len(self._clients) > self._limit:
-            self._clients.popitem(last=False)
+            self._changed.add(self._clients.popitem(last=False)[0])
         return client
+
+
+def _client_row(mac: str, client: Client) -> ClientRow:
+    return mac, (client.ip, client.discovering, client.informing)
 
 
 class Lease(NamedTuple):
@@ -103,6 +127,7 @@ class Leases:
     def __init__(self, rows: Iterable[LeaseRow] = (), limit: int = LEASE_LIMIT) -> None:
         self._limit = limit
         self._leases = OrderedDict((ip, Lease(mac, starts, ends)) for ip, mac, starts, ends in rows)
+        self._changed: set[str] = set()
 
     def get(self, ip: str) -> Lease | None:
         """The lease of ``ip`` that is in force."""
@@ -113,8 +138,9 @@ class Leases:
         known = self._leases.get(ip)
         self._leases[ip] = lease
         self._leases.move_to_end(ip)
+        self._changed.add(ip)
         if len(self._leases) > self._limit:
-            self._leases.popitem(last=False)
+            self._changed.add(self._leases.popitem(last=False)[0])
         if known == lease:
             return None
         return LeaseAction.RENEWED if known and _continues(known, lease) else LeaseAction.ASSIGNED
@@ -124,12 +150,25 @@ class Leases:
         lease = self._leases.pop(ip, None)
         if lease is None:
             return None
+        self._changed.add(ip)
         early = lease.ends is None or (at is not None and at < lease.ends)
         return lease, LeaseAction.RELEASED if early else LeaseAction.EXPIRED
 
     def rows(self) -> list[LeaseRow]:
         """Everything, to be kept in the checkpoint."""
-        return [(ip, lease.mac, lease.starts, lease.ends) for ip, lease in self._leases.items()]
+        return [(ip, *lease) for ip, lease in self._leases.items()]
+
+    def changes(self) -> Changes[LeaseRow]:
+        """What has changed since the last call."""
+        gone, changed = _changes(self._leases, self._changed)
+        return gone, [(ip, *self._leases[ip]) for ip in changed]
+
+    def apply(self, changes: Changes[LeaseRow]) -> None:
+        """Make changes that an earlier tailer has made."""
+        gone, rows = changes
+        for ip in (*gone, *(row[0] for row in rows)):
+            self._leases.pop(ip, None)
+        self._leases.update((ip, Lease(mac, starts, ends)) for ip, mac, starts, ends in rows)
 
 
 def _continues(known: Lease, lease: Lease) -> bool:
@@ -154,10 +193,6 @@ class Transactions:
     """What log-dhcp writes of a transaction before its DHCPACK, by transaction id.
 
     A client chooses its xid, and may choose that of another: what was noted for one MAC never goes to another.
-
-    Args:
-        rows: of an earlier `rows`.
-        limit: transactions held at most.
     """
 
     def __init__(self, rows: Iterable[TransactionRow] = (), limit: int = TRANSACTION_LIMIT) -> None:
@@ -199,3 +234,19 @@ class Transactions:
         if len(self._open) > self._limit:
             self._open.popitem(last=False)
         return known
+
+
+def _changes(kept: OrderedDict[str, Any], changed: set[str]) -> tuple[list[str], list[str]]:
+    """Which of the changed keys are gone, and the others in their order; forgets them.
+
+    What changes is moved to the end of ``kept``: so no more than that is looked at, however much there is.
+    """
+    gone = [key for key in changed if key not in kept]
+    count, latest = len(changed) - len(gone), list[str]()
+    for key in reversed(kept):
+        if len(latest) == count:
+            break
+        if key in changed:
+            latest.append(key)
+    changed.clear()
+    return gone, latest[::-1]

@@ -14,7 +14,7 @@ from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.framing import LINES, Layout, Record
 from dhcp_tailer.sources.lease_fields import lease_event, utc
-from dhcp_tailer.sources.lease_history import ClientRow, Clients, Lease, LeaseRow, Leases
+from dhcp_tailer.sources.lease_history import Changes, ClientRow, Clients, Lease, LeaseRow, Leases
 from dhcp_tailer.sources.log_header import LogClock
 
 
@@ -81,6 +81,16 @@ class Parser(Protocol):
             ValueError: it is not one of this parser.
         """
 
+    def changes(self) -> JsonValue:
+        """What has changed in the state since the last call, or since the start."""
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes, from the state that they were made in.
+
+        Raises:
+            ValueError: they are none of this parser.
+        """
+
 
 def parse_record(parser: Parser, record: Record) -> LeaseEvent | Skip:
     """The event in ``record``; a damaged one is never given to the parser."""
@@ -94,6 +104,15 @@ class LogState(BaseModel):
 
     clients: list[ClientRow]
     clock: tuple[datetime | None, bool] = (None, False)  # the last local time, and whether its hour came twice
+
+
+class LogChanges(BaseModel):
+    """What has changed in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    clients: Changes[ClientRow]
+    clock: tuple[datetime | None, bool]
 
 
 class LogParser:
@@ -120,9 +139,25 @@ class LogParser:
         """Go on with a state. Raises ValueError."""
         self._resume(LogState.model_validate(state))
 
+    def changes(self) -> dict[str, JsonValue]:
+        """The clients that had a message since, and the time of the last line."""
+        gone, rows = self._clients.changes()
+        return {"clients": [[*gone], [[mac, list(known)] for mac, known in rows]], "clock": list(self._clock.kept)}
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        self._resume_with(LogChanges.model_validate(changes))
+
     def _resume(self, kept: LogState) -> None:
         self._clients = Clients(kept.clients)
-        last, second = kept.clock
+        self._set_clock(kept.clock)
+
+    def _resume_with(self, changes: LogChanges) -> None:
+        self._clients.apply(changes.clients)
+        self._set_clock(changes.clock)
+
+    def _set_clock(self, kept: tuple[datetime | None, bool]) -> None:
+        last, second = kept
         self._clock = LogClock(self._now, self._zone, last, second=second)
 
     def _time(self, found: re.Match[bytes]) -> datetime:
@@ -140,6 +175,12 @@ class _LeaseFileState(BaseModel):
     leases: list[LeaseRow]
 
 
+class _LeaseFileChanges(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    leases: Changes[LeaseRow]
+
+
 class LeaseFileParser:
     """What the parsers of lease files share: each record is the state of one lease, and the leases are their state."""
 
@@ -155,6 +196,18 @@ class LeaseFileParser:
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         self._leases = Leases(_LeaseFileState.model_validate(state).leases)
+
+    def changes(self) -> JsonValue:
+        """The leases that are new, changed or over since."""
+        return {"leases": self._changed_leases()}
+
+    def apply(self, changes: JsonValue) -> None:
+        """Go on with changes. Raises ValueError."""
+        self._leases.apply(_LeaseFileChanges.model_validate(changes).leases)
+
+    def _changed_leases(self) -> JsonValue:
+        gone, rows = self._leases.changes()
+        return [[*gone], [list(row) for row in rows]]
 
     def _in_force(self, ip: str, lease: Lease, **texts: str | None) -> LeaseEvent | Skip:
         """``lease`` is in force; ``texts``: further fields of the event."""

@@ -1,6 +1,5 @@
 """Tailers killed again and again, and several at once: one run a lease, whatever they read."""
 
-import json
 import os
 import random
 import signal
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from bringup.settings import Settings
+from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.retry import Stop
 from dhcp_tailer.service import run
 from dhcp_tailer.show import status_of
@@ -84,10 +84,12 @@ def test_killed_seventy_times_during_a_stream_nothing_is_lost_and_nothing_double
 ) -> None:
     """SIGKILL in every phase; records arrive in halves; a lease file is rewritten between some of the lives.
 
-    Of two sources each checkpoint but the first of a life is written by a child, as that of a large state is.
+    Of two sources the checkpoint is saved after every look, and each whole one but the first of a life is written by a
+    child, as that of a large state is.
     """
     if source != "isc-leases":
-        monkeypatch.setattr("dhcp_tailer.checkpoint.LONGEST_INLINE_S", -1)
+        for name in ("LONGEST_INLINE_S", "LONGEST_JOURNAL", "INTERVAL_S", "_COST"):
+            monkeypatch.setattr(f"dhcp_tailer.saver.{name}", -1)
     chance = random.Random(5)  # noqa: S311 - the same moments in every run
     header = KEA_HEADER if source == "kea-csv" else b""
     settings = make_settings(
@@ -121,6 +123,7 @@ def test_killed_seventy_times_during_a_stream_nothing_is_lost_and_nothing_double
     assert sorted(found) == runs(range(written))
     assert len(found) == len(set(found))
     assert before > written / 10, "the tailers lived too short to do anything"
+    assert status_of(settings).counts["queued"] == written
 
 
 def test_several_tailers_of_the_same_files_make_one_run_a_lease(
@@ -144,4 +147,5 @@ def test_several_tailers_of_the_same_files_make_one_run_a_lease(
 
 
 def is_done(state: Path) -> bool:
-    return any(sum(json.loads(kept.read_text())["counts"].values()) >= 100 for kept in state.glob("tail-*.json"))
+    found = map(read_checkpoint, state.glob("tail-*.json"))
+    return any(kept is not None and sum(kept.counts.values()) >= 100 for kept in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dhcp_tailer.checkpoint import Checkpoint
+from dhcp_tailer.checkpoint import read_checkpoint
 from tests import preloaded
 from tests.integration.workers.site import WorkerProcess, eventually
 from tests.sentinel_set import SentinelSet
@@ -99,4 +99,6 @@ def _tailer(servers: SentinelSet, folder: Path, leases: Path, state: Path) -> "s
 
 def _offset(state: Path) -> int:
     (file,) = state.glob("tail-*.json")
-    return Checkpoint.model_validate_json(file.read_bytes()).position.offset
+    kept = read_checkpoint(file)
+    assert kept is not None
+    return kept.position.offset

@@ -20,7 +20,7 @@ Logged = list[Any]
 @pytest.fixture(autouse=True)
 def inline_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine makes a write slow; a unit test starts no process for it."""
-    monkeypatch.setattr("dhcp_tailer.checkpoint.LONGEST_INLINE_S", 3600)
+    monkeypatch.setattr("dhcp_tailer.saver.LONGEST_INLINE_S", 3600)
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ import pytest
 
 from bringup.errors import PermanentError
 from dhcp_tailer.accounting import Accounting
-from dhcp_tailer.checkpoint import Checkpoint, Saver, checkpoint_file, read_checkpoint, write_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, checkpoint_file, read_checkpoint, write_checkpoint
 from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.resume import locked, resume
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
+from dhcp_tailer.sources.jsonl import JsonLines
 
 
 def at(offset: int) -> Position:
@@ -106,10 +108,13 @@ def test_a_busy_tailer_writes_five_times_a_second_and_an_idle_one_not_at_all(tmp
     now = 0.0
     written: list[int] = []
 
-    def state() -> None:
-        written.append(round(now * 1000))
+    class Noted(JsonLines):
+        """Written is its state, or what has changed of it."""
 
-    saver = Saver(tmp_path / "c.json", source="jsonl", path=Path("/x"), state=state, clock=lambda: now)
+        def changes(self) -> None:
+            written.append(round(now * 1000))
+
+    saver = Saver(tmp_path / "c.json", parser=Noted(), path=Path("/x"), clock=lambda: now)
     for step in range(100):
         now = step / 128
         if saver.due:
@@ -126,14 +131,16 @@ def test_a_slow_disk_is_written_to_less_often(tmp_path: Path, monkeypatch: pytes
     now = 0.0
     written: list[float] = []
 
-    def slow(*_: Any) -> None:
+    def slow(*arguments: Any) -> None:
         nonlocal now
+        write_checkpoint(*arguments)
         written.append(now)
         now += 1
 
-    monkeypatch.setattr("dhcp_tailer.checkpoint.write_checkpoint", slow)
-    saver = Saver(tmp_path / "c", source="jsonl", path=Path("/x"), state=lambda: None, clock=lambda: now)
+    monkeypatch.setattr("dhcp_tailer.saver.write_checkpoint", slow)
+    saver = Saver(tmp_path / "c.json", parser=JsonLines(), path=Path("/x"), clock=lambda: now)
     for step in range(60):
+        saver._longest_journal = -1  # the next one is a whole one
         if saver.due:
             saver.save(at(step))
         now += 1

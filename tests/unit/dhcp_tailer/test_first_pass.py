@@ -11,10 +11,11 @@ from bringup.model import LeaseEvent
 from bringup.outages import Outages
 from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
-from dhcp_tailer.checkpoint import Saver, checkpoint_file
+from dhcp_tailer.checkpoint import checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.resume import resume
 from dhcp_tailer.retry import Retry, Stop
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.tailer import Tailer
 
@@ -40,14 +41,7 @@ class World:
         parser, accounting, stop = PARSERS[self.source](), Accounting(), Stop()
         first = FirstPass(24, self.now)
         follower = resume(self.path, parser, accounting, self.file, from_end=False, first_pass=first)
-        saver = Saver(
-            self.file,
-            source=self.source,
-            path=self.path,
-            state=parser.state,
-            accounting=accounting,
-            first_start=lambda: first.since,
-        )
+        saver = Saver(self.file, parser=parser, path=self.path, accounting=accounting, first_pass=first)
         left, deliveries = looks, 0
 
         def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:

@@ -13,10 +13,11 @@ from bringup.errors import PermanentError
 from bringup.outages import Outages
 from bringup_cli.root import cli
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
-from dhcp_tailer.checkpoint import Saver, checkpoint_file, read_checkpoint
+from dhcp_tailer.checkpoint import checkpoint_file, read_checkpoint
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.resume import locked, open_follower, resume
 from dhcp_tailer.retry import Retry, Stop
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.show import TailerStatus, dry_run, status_of
 from dhcp_tailer.sources import PARSERS
 from dhcp_tailer.tailer import Tailer
@@ -45,7 +46,7 @@ def tailed(make_settings: MakeSettings, tmp_path: Path, samples: Path) -> Any:
         settings.state_dir.mkdir(exist_ok=True)
         file = checkpoint_file(settings.state_dir, source, path)
         parser, accounting, stop = PARSERS[source](), Accounting(), Stop()
-        saver = Saver(file, source=source, path=path, state=parser.state, accounting=accounting)
+        saver = Saver(file, parser=parser, path=path, accounting=accounting)
         follower = resume(path, parser, accounting, file, from_end=False)
         metrics = TextfileMetrics(file.with_suffix(".prom"), source, accounting)
         seen: set[str] = set()

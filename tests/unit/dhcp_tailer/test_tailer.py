@@ -13,10 +13,11 @@ from bringup.errors import PermanentError, RedisUnavailable
 from bringup.outages import STEADY_S, Outages
 from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
-from dhcp_tailer.checkpoint import Saver, read_checkpoint
+from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.filters import Filters
 from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.retry import Interrupted, Retry, Stop
+from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.tailer import Tailer
 
@@ -70,13 +71,12 @@ class World:
         self.accounting = Accounting(clock=lambda: self.now)
         kept = read_checkpoint(self.checkpoint)
         if kept:
-            self.source.restore(kept.state)
+            kept.restore(self.source)
         self.follower = FileFollower(self.path, kept.position if kept else None)
         saver = Saver(
             self.checkpoint,
-            source="dnsmasq-log",
+            parser=self.source,
             path=self.path,
-            state=self.source.state,
             clock=lambda: self.now,
         )
         outages = Outages("tests", clock=lambda: self.now)
@@ -301,7 +301,7 @@ def test_a_full_disk_is_logged_once_and_stops_nothing(
     log_file.write_bytes(ack(1))
     w = world()
     with monkeypatch.context() as patch:
-        patch.setattr("dhcp_tailer.checkpoint.write_checkpoint", full)
+        patch.setattr("dhcp_tailer.saver.write_checkpoint", full)
         w.then = [lambda: None, lambda: None, lambda: None]
         w.tail.run()
     assert len(w.redis.runs) == 1
