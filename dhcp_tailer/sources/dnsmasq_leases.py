@@ -92,7 +92,7 @@ class DnsmasqLeases:
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state).reported
-        self._reported = {key: _Reported(*fields) for key, *fields in kept}
+        self._reported = {row[0]: _Reported(*row[1:]) for row in kept}
 
     def changes(self) -> JsonValue:
         """The lines that are gone or were reported since."""
@@ -106,7 +106,7 @@ class DnsmasqLeases:
         made = _Changes.model_validate(changes)
         for key in made.gone:
             self._reported.pop(key, None)
-        self._reported |= {key: _Reported(*fields) for key, *fields in made.reported}
+        self._reported |= {row[0]: _Reported(*row[1:]) for row in made.reported}
 
     def _keep(self, key: str, reported: _Reported) -> None:
         self._reported[key] = reported
