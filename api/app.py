@@ -19,6 +19,7 @@ from api.views import (
     operators,
     people,
     queues,
+    selftests,
     site,
     workers,
 )
@@ -43,7 +44,9 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _app("api", monitoring, workers, machine, images, lists, operators, people, actions, queues, site, changes)
+    app = _app(
+        "api", monitoring, workers, machine, images, lists, operators, people, actions, queues, site, changes, selftests
+    )
     app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
     given = make_services(app, settings, serves_images=not settings.image_port)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.

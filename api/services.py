@@ -20,6 +20,7 @@ from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.installation import Installation
 from api.state.redis import Database
+from api.state.selftests import SelfTests
 from api.state.snapshot import Snapshot
 from api.state.store import RunStore
 from bringup import errors, files, identity, outages, tls
@@ -49,6 +50,7 @@ class Services:
     installation: Installation
     enrollments: Enrollments
     trust: TrustStore
+    selftests: SelfTests
     operators: files.Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
@@ -94,6 +96,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
         installation=installation,
         enrollments=Enrollments(database),
         trust=TrustStore(database),
+        selftests=SelfTests(database),
         operators=_operators(settings),
         unknown_callers=UnknownCallers(),
         views=app.view_functions,

@@ -12,6 +12,7 @@ WAITING_RUNS = "bringup:runs:waiting"  # sorted set: runs that wait for a boot s
 INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host's inventory (api.state.inventories)
 ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
 TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollments)
+SELFTESTS = "bringup:selftests"  # hash: the last self-test of each host (api.state.selftests)
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names

@@ -4,6 +4,7 @@ Metrics are read from Redis at each request, so that all processes report the sa
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
@@ -20,6 +21,7 @@ from api.state.installation import InstallationStatus
 from api.state.inventories import Differences
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
+from bringup.wire.selftest import SelfTestView
 
 bp = Blueprint("monitoring", __name__)
 # Fields of `QueueView`, and values of the label "state".
@@ -88,6 +90,7 @@ class _Current(Collector):
         ended, open_runs = store.ask_ended_runs(batch), store.counts.ask_open_runs(batch)
         slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
         installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
+        selftests = self._given.selftests.ask(batch)
         self._given.database.read(batch)
         status, differences, (booting, waiting) = installation(), hosts(), slots()
         yield _ended(ended())
@@ -100,6 +103,7 @@ class _Current(Collector):
         yield from self._replicas()
         documentation = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
         yield GaugeMetricFamily("bringup_inventory_hosts_differing", documentation, len(differences.others))
+        yield from _selftests(*selftests())
 
     def _devices(self, found: DeviceCounts, status: InstallationStatus, differences: Differences) -> Iterator[Metric]:
         family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])
@@ -151,3 +155,13 @@ def _installation(status: InstallationStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
     yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
     yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
+
+
+def _selftests(found: tuple[SelfTestView, ...], now: datetime) -> Iterator[Metric]:
+    of_age, of_result = "Seconds since a host has posted its self-test.", "1: a host's last self-test has passed."
+    age = GaugeMetricFamily("bringup_selftest_age_seconds", of_age, labels=["host"])
+    passed = GaugeMetricFamily("bringup_selftest_passed", of_result, labels=["host"])
+    for one in found:
+        age.add_metric([one.host], (now - one.at).total_seconds())
+        passed.add_metric([one.host], int(one.passed))
+    yield from (age, passed)

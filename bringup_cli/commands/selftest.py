@@ -1,6 +1,7 @@
 """``bringup selftest``: prove what is really in force."""
 
 import shutil
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from bringup.errors import SettingsError
+from bringup import __version__
+from bringup.connections.api_client import ApiClient
+from bringup.errors import BringupError, SettingsError
 from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
+from bringup.wire.selftest import SelfTestReport, SelfTestView
 from bringup_cli.commands.selftest_watch import watch_on
 from bringup_cli.context import Context
 from bringup_cli.output import print_json, print_table
@@ -51,6 +55,7 @@ _TIMEOUT_S = 3.0  # of a single connection: a server of a site answers in millis
     metavar="[SECONDS]",
     help=f"Again and again, with so many seconds between ({_EVERY_S:g}); Ctrl-C ends it with the last exit status.",
 )
+@click.option("--post", is_flag=True, help="Post the result to the API, for people and metrics: what the timer does.")
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.pass_obj
 def selftest(
@@ -64,6 +69,7 @@ def selftest(
     report: Path | None,
     measures: bool,
     every_s: float | None,
+    post: bool,
     output: str,
 ) -> None:
     """Prove what is really in force between us, Redis and the API.
@@ -71,7 +77,7 @@ def selftest(
     Exit status: 0 nothing failed, 1 something failed, 2 usage or configuration, 3 it could not run: neither Redis
     nor the API answers, so that no connection was tested.
     """
-    if every_s and (list_only or report or measures or output != "text"):
+    if every_s and (list_only or report or measures or post or output != "text"):
         raise click.UsageError(
             "--watch shows text on the screen: it goes with --pre, --only, --role and --timeout alone"
         )
@@ -94,9 +100,31 @@ def selftest(
             click.echo(line)
         click.echo("".join(f"{line}\n" for line in reports.next_as_text(results, _width())), nl=False)
     _show(results, output)
+    _publish(results, report, post=post)
+    raise SystemExit(_EXIT[results.verdict])
+
+
+def _publish(results: Results, report: Path | None, *, post: bool) -> None:
+    if post:
+        _post(results)
     if report:
         _write(report, reports.as_markdown(results))
-    raise SystemExit(_EXIT[results.verdict])
+
+
+def _post(results: Results) -> None:
+    """Let the API have the result. Where it cannot, the exit status alone shows it."""
+    roots = tuple(outcome.case.id for outcome in results.outcomes if outcome.is_root)
+    report = SelfTestReport(
+        host=socket.gethostname().partition(".")[0],
+        passed=results.verdict is SelfTestResult.PASSED,
+        verdict=results.verdict.value,
+        failed=roots,
+        version=__version__,
+    )
+    try:
+        ApiClient(results.target.settings, results.target.contexts).post("/selftest", report, SelfTestView)
+    except BringupError as error:
+        click.echo(f"the result was not posted: {error}", err=True)
 
 
 def _target(settings: Settings, timeout_s: float, loaded: Loaded) -> TargetInstallation:

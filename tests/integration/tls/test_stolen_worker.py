@@ -206,11 +206,14 @@ ROUTES = {
     ("POST", "/api/v1/runs/<run_id>/tls-failure"): Answer.REFUSED,  # without a proof of the run's token
     ("POST", "/api/v1/runs/<run_id>/repeat"): Answer.REFUSED,
     ("POST", "/api/v1/runs/<run_id>/trouble"): Answer.REFUSED,
+    ("GET", "/api/v1/selftest"): Answer.SERVED,
+    ("POST", "/api/v1/selftest"): Answer.SERVED,  # what it posts is shown with the name in its certificate
     ("PUT", "/api/v1/trust"): Answer.REFUSED,
 }
 PROOF = {"reason": "tls_trust", "proof": "0" * 64, "boot_id": "b", "detail": "x"}
 # What a thief would send: a body that is right, so that nothing but the right to do it is missing.
 BODIES = {
+    "selftest": {"host": "w1", "passed": True, "verdict": "PASSED", "version": "1"},
     "abort": {"reason": "x"},
     "discard": {"job_id": "j"},
     "events": {"type": "finished", "owner": "w"},
