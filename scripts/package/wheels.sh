@@ -4,7 +4,7 @@
 PYTHON_VERSION=3.11.2 PLATFORM=x86_64-manylinux_2_36
 
 make_wheel() { # source, folder for it
-    (cd "$1" && "$UV" build --quiet --wheel --out-dir "$2") || fail "the wheel cannot be built; see the messages above"
+    (cd "$1" && "$UV" build --quiet --wheel --out-dir "$work/dist") && mv "$work/dist"/*.whl "$2/" || fail "the wheel cannot be built; see the messages above"
 }
 
 collect_wheels() { # source, the wheel of bringup, folder: leaves wheels and requirements.txt there
@@ -13,7 +13,7 @@ collect_wheels() { # source, the wheel of bringup, folder: leaves wheels and req
     "$UV" pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version "$PYTHON_VERSION" \
         --python-platform "$PLATFORM" "$locked" >"$into/requirements.txt"
     for tag in 2_36 2_34 2_28 2_17; do tags+=(--platform "manylinux_${tag}_x86_64"); done
-    "$work/pip/bin/pip" download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+    "$work/pip/bin/pip" download -qq --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
         --python-version 3.11 "${tags[@]}" --platform manylinux2014_x86_64 --dest "$into" \
         --requirement "$into/requirements.txt" || fail "the wheels of uv.lock cannot be downloaded; see the messages above"
     cp "$wheel" "$into/"
