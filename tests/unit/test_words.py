@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer", "pki", "agent", "scripts/iso", "scripts/package")
+ROOMS = (
+    "bringup",
+    "bringup_cli",
+    "selftest",
+    "api",
+    "workers",
+    "dhcp_tailer",
+    "pki",
+    "agent",
+    "scripts/iso",
+    "scripts/package",
+)
 INSTEAD = {
     r"mend(s|ed|ing)?": "hint (names), fix (messages)",
     r"hindrances?": "blocker",
