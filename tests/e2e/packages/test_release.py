@@ -27,7 +27,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def release(tmp_path_factory: pytest.TempPathFactory, key: Path) -> Path:
     """What `scripts/release --check` has made: it fails where the second build has other bytes."""
     output = tmp_path_factory.mktemp("release") / "out"
-    command = [ROOT / "scripts/release", "--check", "--output", output, "--key", key]
+    command = [str(ROOT / "scripts/release"), "--check", "--output", str(output), "--key", str(key)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "two builds, the same bytes" in done.stderr
@@ -39,7 +39,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "debian12"
-        command = ["debootstrap", "--variant=minbase", "bookworm", self.root, MIRROR]
+        command = ["debootstrap", "--variant=minbase", "bookworm", str(self.root), MIRROR]
         subprocess.run(command, check=True, capture_output=True, timeout=900)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
@@ -73,9 +73,9 @@ def test_the_checksum_file_names_every_file_and_is_signed(release: Path, key: Pa
     signers = tmp_path / "signers"
     signers.write_text(f"release {key.with_suffix('.pub').read_text()}")
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=release, check=True, capture_output=True)
-    verify = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "release", "-n", "bringup-release"]
+    verify = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "release", "-n", "bringup-release"]
     with (release / "SHA256SUMS").open() as sums:
-        subprocess.run([*verify, "-s", release / "SHA256SUMS.sig"], stdin=sums, check=True, capture_output=True)
+        subprocess.run([*verify, "-s", str(release / "SHA256SUMS.sig")], stdin=sums, check=True, capture_output=True)
     named = {line.split("  ")[1] for line in (release / "SHA256SUMS").read_text().splitlines()}
     assert named == {path.name for path in release.iterdir()} - {"SHA256SUMS", "SHA256SUMS.sig"}
 

@@ -35,13 +35,13 @@ class Bundle:
         names = ("debs/bringup.deb", "install")
         sums = "".join(f"{hashlib.sha256((self.folder / one).read_bytes()).hexdigest()}  {one}\n" for one in names)
         (self.folder / "SHA256SUMS").write_text(sums)
-        sign = ["ssh-keygen", "-Y", "sign", "-q", "-f", self.key, "-n", "bringup-release", self.folder / "SHA256SUMS"]
-        subprocess.run(sign, check=True)
+        sign = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(self.key), "-n", "bringup-release"]
+        subprocess.run([*sign, str(self.folder / "SHA256SUMS")], check=True)
 
     def install(self, *arguments: object) -> str:
         """What it reported; it has failed."""
         env = {"PATH": f"{self.tools}:{os.environ['PATH']}"}
-        words = [self.folder / "install", *map(str, arguments)]
+        words = [str(self.folder / "install"), *map(str, arguments)]
         done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode != 0
         return done.stderr
