@@ -7,10 +7,11 @@ from werkzeug.exceptions import HTTPException
 
 from bringup import __version__, errors
 from console import formats, guard
+from console.lines import Lines
 from console.services import Console
 from console.views import devices, machines, runs, sign_in, static
 
-# The pages, in the order of the navigation. One that has a ``TITLE`` is in it.
+# The pages, and what they load.
 _VIEWS: tuple[ModuleType, ...] = (machines, runs, devices, sign_in, static)
 
 
@@ -24,14 +25,15 @@ def create_app(console: Console) -> Flask:
         app.register_blueprint(module.bp)
     guard.guard(app)
     formats.register(app)
-    app.context_processor(lambda: _shared(console))
+    lines = Lines(app.jinja_env)
+    app.context_processor(lambda: _shared(console, lines))
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(errors.ApiUnavailable, _show_away)
     app.register_error_handler(errors.ApiRejected, _show_refused)
     return app
 
 
-def _shared(console: Console) -> dict[str, object]:
+def _shared(console: Console, lines: Lines) -> dict[str, object]:
     """What every template may use."""
     return {
         "console": console,
@@ -40,6 +42,7 @@ def _shared(console: Console) -> dict[str, object]:
         "version": __version__,
         "uses_tls": console.settings.api_use_tls,
         "asset": static.address_of,
+        "line": lines.line,
     }
 
 

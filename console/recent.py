@@ -4,15 +4,36 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
+_Made = TypeVar("_Made")
 # Seconds that an answer is shown to others, too: less than the 2 s between two polls of one page.
 _FRESH_S = 1.0
 # Answers that are kept; a report is at most 16 MiB, and a second is short.
 _MOST = 50
+
+
+class Recent(Generic[_Made]):
+    """Something that is costly to make, for a while.
+
+    Args:
+        fresh_s: seconds until it is made anew.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, fresh_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fresh_s = fresh_s
+        self._clock = clock
+        self._made: tuple[float, _Made] | None = None
+
+    def get(self, make: Callable[[], _Made]) -> _Made:
+        """What ``make`` made a while ago, or else makes now."""
+        if self._made is None or self._clock() - self._made[0] >= self._fresh_s:
+            self._made = self._clock(), make()
+        return self._made[1]
 
 
 class RecentAnswers:

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
-from console.recent import RecentAnswers
+from console.heat import Block, blocks_of
+from console.recent import Recent, RecentAnswers
 from console.session.attempts import Attempts
 from console.session.sessions import Session, Sessions
 from console.state.fleet import Fleet
@@ -17,6 +18,8 @@ from console.state.follower import Freshness
 from console.state.shown import ShownPages
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
+# Seconds that the squares of the fleet are shown as they were: 10,000 take some 30 ms to draw.
+_SQUARES_S = 5.0
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "console"
 
@@ -31,6 +34,7 @@ class Console:
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
     recent: RecentAnswers = field(default_factory=RecentAnswers)
+    squares: Recent[list[Block]] = field(default_factory=lambda: Recent(_SQUARES_S))
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
@@ -49,6 +53,10 @@ class Console:
             ApiRejected: there is no such thing.
         """
         return self.recent.get(path, lambda: self.api.get(path, reply))
+
+    def heat(self) -> list[Block]:
+        """The whole fleet in squares, as it was a moment ago: made once for all who look."""
+        return self.squares.get(lambda: blocks_of(self.fleet.all()))
 
     def api_of(self, token: str) -> ApiClient:
         """The API as the person of ``token`` calls it, at this console."""

@@ -48,6 +48,12 @@ class Fleet:
         with self._lock:
             return [self._machines[name] for _, name in self._names]
 
+    def facets(self) -> tuple[list[str], list[str]]:
+        """The racks and the reasons that machines have now, sorted: what a list can be filtered by."""
+        machines = self.all()
+        racks, reasons = {one.rack for one in machines}, {one.reason for one in machines}
+        return sorted(racks - {""}, key=_natural), sorted(reasons - {""})
+
     def changed_since(self, version: int) -> Iterator[Machine]:
         """The machines that have changed after ``version``, the latest first."""
         with self._lock:

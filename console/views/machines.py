@@ -3,12 +3,12 @@
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from console import heat
 from console.services import console
 from console.state.query import Page, Query, group_of, select
 from console.views import live
 
 bp = Blueprint("machines", __name__)
-TITLE = "Machines"
 # Rows of one poll. More have changed on one page only after a long pause, as of a laptop that slept.
 _MOST_ROWS = 100
 
@@ -25,7 +25,14 @@ def show_machines() -> str:
     query = Query.of(request.args)
     page = select(console().fleet, query)
     shown = console().shown.remember(_groups(page))
-    return render_template("machines.html", query=query, page=page, shown=shown, moved=0, total=page.total)
+    racks, reasons = console().fleet.facets()
+    return render_template("machines.html", query=query, page=page, shown=shown, moved=0, racks=racks, reasons=reasons)
+
+
+@bp.get("/machines/heat")
+def show_heat() -> str:
+    """The whole fleet, as small squares."""
+    return render_template("heat.html", blocks=console().heat(), width=heat.WIDTH, shapes=heat.legend())
 
 
 @bp.get("/machines/live")

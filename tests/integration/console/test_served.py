@@ -16,7 +16,7 @@ def shows(*texts: str) -> Callable[[requests.Response], bool]:
 
 
 def poll_of(answer: requests.Response) -> str:
-    return answer.text.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    return answer.text.split('id="live" hx-get="')[1].split('"')[0].replace("&amp;", "&")
 
 
 # What only certificates decide.

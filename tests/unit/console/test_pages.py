@@ -131,7 +131,7 @@ def test_no_path_leads_elsewhere(browser: Browser, api: FakeApi, path: str) -> N
 def poll_of(browser: Browser, path: str = "/machines") -> str:
     """The address that the page asks for what is new."""
     text = browser.get(path).text
-    return text.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    return text.split('id="live" hx-get="')[1].split('"')[0].replace("&amp;", "&")
 
 
 def test_a_poll_without_news_is_empty(browser: Browser, console: Console) -> None:
@@ -156,7 +156,7 @@ def test_the_next_poll_asks_from_where_this_one_ended(browser: Browser, console:
     console.fleet.apply(snapshot(device("a")))
     poll = poll_of(browser)
     console.fleet.apply(change(2, run=run_of("a"), device=device("a")))
-    following = browser.get(poll).text.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    following = browser.get(poll).text.split('id="live" hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert browser.get(following).status_code == 204
 
 
@@ -186,7 +186,7 @@ def test_the_banner_comes_when_the_api_is_away_and_goes_with_it(
     text = browser.get(poll).text
     assert "The API does not answer" in text
     assert "1 min 30 s" in text
-    again = text.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+    again = text.split('id="live" hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert browser.get(again).status_code == 204
     monkeypatch.setattr(Freshness, "age_s", 0.1)
     assert "The API does not answer" not in browser.get(again).text
