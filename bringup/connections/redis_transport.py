@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from bringup import tls
+from bringup import openssl_errors, tls, tls_sessions
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,20 +52,55 @@ class PlainConnection(_KeepsErrorCodes, redis.Connection):
 
 
 class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
-    """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once."""
+    """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once.
 
-    def __init__(self, *, context: "Callable[[], ssl.SSLContext]", **kwargs: Any) -> None:
+    Args:
+        context: the one to use for a connection that is made now.
+        sessions: of all connections of this process.
+        certificate: our own; its end is that of each session, too.
+    """
+
+    _offered: "ssl.SSLSession | None" = None
+
+    def __init__(
+        self,
+        *,
+        context: "Callable[[], ssl.SSLContext]",
+        sessions: tls_sessions.Sessions,
+        certificate: Path,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._context_now = context
+        self._sessions = sessions
+        self._certificate = certificate
         self._context: ssl.SSLContext | None = None
 
     def is_outdated(self) -> bool:
         """Whether it was made with certificate files that have been replaced since."""
         return self.is_connected and self._context is not self._context_now()
 
+    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
+        """As in redis-py; the session comes with the first answer."""
+        super().on_connect_check_health(check_health)
+        if self._context:
+            self._sessions.keep(self._context, (self.host, self.port), self._sock, self._certificate)
+
+    def _connect(self) -> "ssl.SSLSocket":
+        self._offered = None
+        try:
+            return super()._connect()  # type: ignore[no-any-return]
+        except OSError as error:
+            if self._offered is None or self._context is None or not openssl_errors.is_tls(error):
+                raise
+        # Without a second handshake a server that does not resume would cost an error a connection.
+        self._sessions.refused(self._context, (self.host, self.port))
+        return super()._connect()  # type: ignore[no-any-return]
+
     def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
         self._context = self._context_now()
-        return self._context.wrap_socket(sock, server_hostname=self.host)
+        self._offered = self._sessions.session(self._context, (self.host, self.port))
+        return self._context.wrap_socket(sock, server_hostname=self.host, session=self._offered)
 
 
 class TlsPool(redis.ConnectionPool):
@@ -105,9 +142,14 @@ def options(settings: Settings, contexts: tls.ClientContexts, *, name: str, time
         "socket_keepalive": True,
         "health_check_interval": 30,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), _TRIES_AGAIN),
+        # Three round trips a connection: only Redis Enterprise sends such notices, and older servers know no SETINFO.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "driver_info": None,
     }
     if settings.redis_use_tls:
         made["context"] = functools.partial(tls.for_redis, settings, contexts)
+        made["sessions"] = contexts.sessions
+        made["certificate"] = settings.path_of("redis_tls_cert")
     return made
 
 
