@@ -80,7 +80,9 @@ class Runner:
         listening = settings.model_copy(update={"redis_timeout_s": timeout_s})
         self._connection = connect_redis(listening, contexts, name="worker")
         self._queues = queues.Queues(self._connection)
-        self._callback = job_context.Callback(ApiClient(settings, contexts))
+        # The jobs, and the loop that asks for open runs.
+        client = ApiClient(settings, contexts, threads=settings.worker_concurrency + 1)
+        self._callback = job_context.Callback(client)
         context = job_context.JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
         self._job_class = job.job_class(settings, functions(context))
         self._reaper = reaper.Reaper(self._connection, self._queues)

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import requests
 from pydantic import BaseModel, ValidationError
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from urllib3.util import Retry
 
 from bringup import backoff, errors, openssl_errors, tls
+from bringup.connections import http_reply
 from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
@@ -28,11 +29,11 @@ _NO_BOOT_SLOT = "no_boot_slot"
 class _TlsAdapter(HTTPAdapter):
     """Connects with the certificate files as they are now; connections made with earlier ones end."""
 
-    def __init__(self, settings: Settings, contexts: tls.ClientContexts) -> None:
+    def __init__(self, settings: Settings, contexts: tls.ClientContexts, **pool: Any) -> None:
         self._context_now = functools.partial(tls.for_api_client, settings, contexts)
         self._context = self._context_now()
         self._lock = Lock()  # a thread with the earlier context must not open a pool after it was dropped
-        super().__init__(max_retries=_retry_once())
+        super().__init__(**pool)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """As in requests. A change of the files ends idle connections now, busy ones after their answer."""
@@ -59,6 +60,7 @@ class ApiClient:
         contexts: shared by the connections of one process, so that files are read once.
         token: instead of API_TOKEN.
         console: the token of the console at which the person of ``token`` is signed in.
+        threads: that call at once. Each keeps its connection; with fewer, one more would be made and closed a call.
 
     Raises, from every call:
         ApiUnavailable: no answer, the API asks to come back later, or what answers is not our API.
@@ -66,7 +68,13 @@ class ApiClient:
     """
 
     def __init__(
-        self, settings: Settings, contexts: tls.ClientContexts, *, token: str | None = None, console: str = ""
+        self,
+        settings: Settings,
+        contexts: tls.ClientContexts,
+        *,
+        token: str | None = None,
+        console: str = "",
+        threads: int = DEFAULT_POOLSIZE,
     ) -> None:
         own = settings.api_token
         bearer = token or (own.get_secret_value() if own else "")
@@ -78,7 +86,8 @@ class ApiClient:
         self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
         if console:
             self._session.headers["Bringup-Console"] = console
-        adapter = _TlsAdapter(settings, contexts) if settings.api_use_tls else HTTPAdapter(max_retries=_retry_once())
+        pool = {"pool_maxsize": threads, "max_retries": _retry_once()}
+        adapter = _TlsAdapter(settings, contexts, **pool) if settings.api_use_tls else HTTPAdapter(**pool)
         self._session.mount(f"{urlsplit(self._base).scheme}://", adapter)
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
@@ -134,23 +143,28 @@ class ApiClient:
         except ValidationError:
             raise _foreign(self._base) from None
 
-    def _send(self, method: str, path: str, body: BaseModel | None, *, also: int = 0) -> requests.Response:
+    def _send(self, method: str, path: str, body: BaseModel | None, *, also: int = 0) -> http_reply.HttpReply:
         """The response with a status of success, or ``also``."""
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         return self._exchange(method, f"/api/v1{path}", data, "application/json", also=also)
 
     def _exchange(
         self, method: str, path: str, data: bytes | None, media_type: str, *, also: int = 0
-    ) -> requests.Response:
+    ) -> http_reply.HttpReply:
         try:
-            response = self._session.request(
-                method,
-                f"{self._base}{path}",
-                data=data,
-                headers={"Content-Type": media_type} if data else {},
-                timeout=self._timeout,
-                allow_redirects=False,  # a redirect would carry our token elsewhere
+            response = http_reply.read(
+                self._session.request(
+                    method,
+                    f"{self._base}{path}",
+                    data=data,
+                    headers={"Content-Type": media_type} if data else {},
+                    timeout=self._timeout,
+                    allow_redirects=False,  # a redirect would carry our token elsewhere
+                    stream=True,
+                )
             )
+        except http_reply.ReplyTooLargeError as error:
+            raise _foreign(self._base, f" ({error})") from error
         except requests.RequestException as error:
             raise _unreachable(error, self._base, self._certificate) from error
         if not 200 <= response.status_code < 300 and response.status_code != also:
@@ -165,8 +179,8 @@ def _retry_once() -> Retry:
     )
 
 
-def _refusal(response: requests.Response, base: str) -> errors.ApiUnavailable | errors.ApiRejected:
-    problem = _problem(response)
+def _refusal(response: http_reply.HttpReply, base: str) -> errors.ApiUnavailable | errors.ApiRejected:
+    problem = response.problem()
     detail = str(problem.get("detail") or problem.get("title") or response.reason)
     listed = problem.get("problems")
     if isinstance(listed, list) and listed:
@@ -181,16 +195,8 @@ def _refusal(response: requests.Response, base: str) -> errors.ApiUnavailable | 
     return errors.ApiRejected(message, kind=kind) if prefix == "urn:bringup" else _foreign(base)
 
 
-def _foreign(base: str) -> errors.ApiUnavailable:
-    return errors.ApiUnavailable(f"what answers at {base} is not the bringup API; check CALLBACK_API_URL")
-
-
-def _problem(response: requests.Response) -> dict[str, object]:
-    try:
-        body = response.json()
-    except requests.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
+def _foreign(base: str, why: str = "") -> errors.ApiUnavailable:
+    return errors.ApiUnavailable(f"what answers at {base} is not the bringup API{why}; check CALLBACK_API_URL")
 
 
 def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> errors.ApiUnavailable:

@@ -1,5 +1,7 @@
 """The one factory per kind of connection: what it does with servers that are wrong, foreign or hostile."""
 
+import functools
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +11,7 @@ import pytest
 from annotated_types import Le
 
 from bringup import tls
+from bringup.connections import http_reply
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import ApiRejected, ApiUnavailable, PermanentError, RedisUnavailable
@@ -24,11 +27,15 @@ class Foreign:
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.seen: list[dict[str, str]] = []
+        self.clients: set[int] = set()  # their ports: one for each connection
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 outer.seen.append(dict(self.headers))
+                outer.clients.add(self.client_address[1])
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -58,8 +65,8 @@ def serve() -> Iterator[Serve]:
         foreign.server.server_close()
 
 
-def client_of(make_settings: MakeSettings, port: int) -> ApiClient:
-    return ApiClient(make_settings(callback_api_port=port), tls.ClientContexts())
+def client_of(make_settings: MakeSettings, port: int, **more: Any) -> ApiClient:
+    return ApiClient(make_settings(callback_api_port=port), tls.ClientContexts(), **more)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +99,37 @@ def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(make_settings
     with pytest.raises(ApiUnavailable):
         client_of(make_settings, middle.port).get("/health", Health)
     assert thief.seen == []
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_reply_is_read_up_to_a_bound_and_no_further(
+    make_settings: MakeSettings, serve: Serve, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setattr(http_reply, "read", functools.partial(http_reply.read, max_bytes=1024**2))
+    zeros = bytes(5 * 1024**2)
+    foreign = serve(body=gzip.compress(zeros) if encoding == "gzip" else zeros, Content_Encoding=encoding)
+    with pytest.raises(ApiUnavailable, match=r"not the bringup API \(its reply is larger than 1 MiB\)"):
+        client_of(make_settings, foreign.port).get("/health", Health)
+
+
+def test_each_thread_of_a_client_keeps_its_connection(make_settings: MakeSettings, serve: Serve) -> None:
+    threads, rounds = 16, 4
+    foreign = serve(body=b'{"service": "bringup-api", "version": "1"}')
+    api = client_of(make_settings, foreign.port, threads=threads)
+    barrier = threading.Barrier(threads)
+
+    def call() -> None:
+        for _ in range(rounds):
+            barrier.wait(60)  # all at once, so that each needs one of its own
+            api.get("/health", Health)
+
+    started = [threading.Thread(target=call, daemon=True) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(60)
+    assert len(foreign.seen) == threads * rounds
+    assert len(foreign.clients) <= threads
 
 
 def test_proxies_and_netrc_of_the_environment_are_not_used(
