@@ -70,9 +70,9 @@ class Slots:
 
 @click.command()
 @click.option("--storms", default=20, show_default=True)
-@click.option("--machines", default=60, show_default=True, help="In each storm.")
+@click.option("--machines", default=150, show_default=True, help="In each storm.")
 @click.option("--limit", default=20, show_default=True, help="MAX_CONCURRENT_BOOTS.")
-@click.option("--boot-seconds", default=5.0, show_default=True, help="From power to the first call of a machine.")
+@click.option("--boot-seconds", default=3.0, show_default=True, help="From power to the first call of a machine.")
 @click.option("--waiting", default=1000, show_default=True, help="Machines that wait for a slot.")
 @click.option("--seconds", default=20.0, show_default=True, help="For which commands are counted.")
 def main(*, storms: int, machines: int, limit: int, boot_seconds: float, waiting: int, seconds: float) -> None:
