@@ -86,7 +86,7 @@ class ApiClient:
         self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
         if console:
             self._session.headers["Bringup-Console"] = console
-        pool = {"pool_maxsize": threads, "max_retries": _retry_once()}
+        pool: dict[str, Any] = {"pool_maxsize": threads, "max_retries": _retry_once()}
         adapter = _TlsAdapter(settings, contexts, **pool) if settings.api_use_tls else HTTPAdapter(**pool)
         self._session.mount(f"{urlsplit(self._base).scheme}://", adapter)
 

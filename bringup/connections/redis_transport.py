@@ -83,19 +83,20 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
         """As in redis-py; the session comes with the first answer."""
         super().on_connect_check_health(check_health)
-        if self._context:
-            self._sessions.keep(self._context, (self.host, self.port), self._sock, self._certificate)
+        connected: Any = self._sock
+        if self._context and connected:
+            self._sessions.keep(self._context, (self.host, self.port), connected, self._certificate)
 
-    def _connect(self) -> "ssl.SSLSocket":
+    def _connect(self) -> Any:
         self._offered = None
         try:
-            return super()._connect()  # type: ignore[no-any-return]
+            return super()._connect()  # type: ignore[no-untyped-call]
         except OSError as error:
             if self._offered is None or self._context is None or not openssl_errors.is_tls(error):
                 raise
         # Without a second handshake a server that does not resume would cost an error a connection.
         self._sessions.refused(self._context, (self.host, self.port))
-        return super()._connect()  # type: ignore[no-any-return]
+        return super()._connect()  # type: ignore[no-untyped-call]
 
     def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
         self._context = self._context_now()

@@ -31,9 +31,12 @@ class TlsRedis:
 
     def __init__(self, store: Store, folder: Path, *options: str) -> None:
         files = store.files(STANDARD[0])
-        self.tls = ("tls-cert-file", files.certificate, "tls-key-file", files.key)
-        self.tls += ("tls-ca-cert-file", store.ca_certificate)
-        pairs = [f"--{text}" if text in self.tls[::2] else str(text) for text in self.tls]
+        self.tls = {
+            "tls-cert-file": str(files.certificate),
+            "tls-key-file": str(files.key),
+            "tls-ca-cert-file": str(store.ca_certificate),
+        }
+        pairs = [text for name, path in self.tls.items() for text in (f"--{name}", path)]
         self._server = RedisServer(folder)
         self._server.start("--port", "0", "--tls-port", str(self._server.port), *pairs, *options)
         self.port = self._server.port
@@ -152,7 +155,8 @@ def test_redis_resumes_nothing_from_before_it_has_read_its_certificates_again(
 ) -> None:
     client = client_of(server)
     assert [client.connect(), client.connect()] == [False, True]
-    client.redis.execute_command("CONFIG SET", *map(str, server.tls))
+    again: Any = client.redis.execute_command
+    again("CONFIG SET", *(text for pair in server.tls.items() for text in pair))
     assert client.connect() is False
 
 

@@ -3,7 +3,7 @@
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -32,17 +32,17 @@ class Clocks:
 class Connected:
     """A connection after its first answer."""
 
-    def __init__(self, store: Store, *, session_reused: bool = False, **validity: Any) -> None:
+    def __init__(self, store: Store, *, session_reused: bool = False, end: timedelta = timedelta(days=9)) -> None:
         self.session = object()
         self.session_reused = session_reused
-        self._presented = signed(store, **validity)
+        self._presented = signed(store, end)
 
     def getpeercert(self, *, binary_form: bool) -> bytes:
         assert binary_form
         return ssl.PEM_cert_to_DER_cert(self._presented.decode())
 
 
-def signed(store: Store, end: timedelta = timedelta(days=9)) -> bytes:
+def signed(store: Store, end: timedelta) -> bytes:
     forgery = kit.Forgery(identity=REDIS, start=NOW - timedelta(hours=1), end=NOW + end)
     return pem(forgery.sign(kit.authority_of(store)))
 
@@ -100,7 +100,8 @@ def test_a_session_is_not_offered_past_the_end_of_a_certificate(
     sessions, soon = clocks.sessions(), timedelta(seconds=30)
     own = tmp_path / "own.pem"
     own.write_bytes(signed(store, end=soon if whose == "our own" else timedelta(days=9)))
-    keep(sessions, context, Connected(store, **({"end": soon} if whose == "the server's" else {})), own)
+    server_end = soon if whose == "the server's" else timedelta(days=9)
+    keep(sessions, context, Connected(store, end=server_end), own)
     clocks.passed = 28
     assert sessions.session(context, SERVER)
     clocks.passed = 31
