@@ -96,7 +96,7 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
                 raise
         # Without a second handshake a server that does not resume would cost an error a connection.
         self._sessions.refused(self._context, (self.host, self.port))
-        return super()._connect()  # type: ignore[no-untyped-call]
+        return super()._connect()
 
     def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
         self._context = self._context_now()
