@@ -21,7 +21,12 @@ def normalise_mac(text: object) -> str:
     return lower.replace("-", ":")
 
 
-Mac = Annotated[str, BeforeValidator(normalise_mac)]
+# What the schema shows: a validator that is a function shows nothing of itself there.
+Mac = Annotated[
+    str,
+    BeforeValidator(normalise_mac),
+    Field(json_schema_extra={"pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$"}),
+]
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -33,8 +38,14 @@ def normalise_fingerprint(text: object) -> str:
     return plain
 
 
-Fingerprint = Annotated[str, BeforeValidator(normalise_fingerprint)]
+Fingerprint = Annotated[
+    str,
+    BeforeValidator(normalise_fingerprint),
+    Field(json_schema_extra={"pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$"}),
+]
 DeviceText = Annotated[str, AfterValidator(printable), Field(max_length=1024)]
+# Names one boot of a machine. It has its one limit here: of two limits of one text the schema shows the wrong one.
+BootId = Annotated[str, AfterValidator(printable), Field(min_length=1, max_length=64)]
 RUN_ID = r"^([0-9a-f]{2}-){6}[0-9]{1,12}$"
 RunId = Annotated[str, Field(pattern=RUN_ID)]
 

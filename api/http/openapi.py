@@ -1,5 +1,6 @@
 """The OpenAPI document, generated from the message models that the views name."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +12,8 @@ from spectree import Response, SpecTree
 from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
+from api.http.body import LIMIT
+from api.http.openapi_replies import open_replies
 from bringup import __version__
 from bringup.wire.message import Problem
 
@@ -37,6 +40,7 @@ class _Declaration:
     refusals: tuple[HTTPStatus, ...]
     public: bool
     query: type[BaseModel] | None
+    limit: int
 
     def applied(self, spec: SpecTree, view: Callable[..., object]) -> Callable[..., object]:
         """The view, as the generator knows it."""
@@ -61,6 +65,7 @@ def documented(
     refusals: tuple[HTTPStatus, ...] = (),
     public: bool = False,
     query: type[BaseModel] | None = None,
+    limit: int = LIMIT,
 ) -> Callable[[_View], _View]:
     """Declare what a view takes and returns, for the OpenAPI document. It validates nothing: `api.http.body` does.
 
@@ -71,10 +76,11 @@ def documented(
         refusals: statuses of problem documents, besides those of every such view.
         public: whether no token is required.
         query: model of the parameters in the address; None: the view takes none.
+        limit: of the request's body, in bytes.
     """
 
     def mark(view: _View) -> _View:
-        setattr(view, _ATTRIBUTE, _Declaration(responses, body, files, refusals, public, query))
+        setattr(view, _ATTRIBUTE, _Declaration(responses, body, files, refusals, public, query, limit))
         return view
 
     return mark
@@ -88,7 +94,7 @@ def _usual(*, body: bool, public: bool) -> tuple[HTTPStatus, ...]:
         HTTPStatus.UNPROCESSABLE_ENTITY,
     )
     return (
-        (() if public else (HTTPStatus.UNAUTHORIZED,))
+        (() if public else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
         + (of_body if body else ())
         + (() if public else (HTTPStatus.SERVICE_UNAVAILABLE,))
     )
@@ -127,7 +133,17 @@ def document(app: Flask) -> dict[str, Any]:
         for call in path.values():
             for message in (call.get("requestBody", {}), *call["responses"].values()):
                 _name_its_type(message)
+    _name_limits(app, spec["paths"])
+    open_replies(spec)
     return spec
+
+
+def _name_limits(app: Flask, paths: dict[str, Any]) -> None:
+    for rule in app.url_map.iter_rules():
+        declared: _Declaration | None = getattr(app.view_functions[rule.endpoint], _ATTRIBUTE, None)
+        for call in paths.get(re.sub(r"<(\w+)>", r"{\1}", rule.rule), {}).items() if declared else ():
+            if call[0].upper() in (rule.methods or ()) and declared and "requestBody" in call[1]:
+                call[1]["requestBody"]["description"] = f"At most {declared.limit} bytes, uncompressed."
 
 
 def _name_its_type(message: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ def _refuse_after_the_end(run: records.RunRecord) -> None:
     (HTTPStatus.ACCEPTED, ReportReply),
     (HTTPStatus.OK, ReportReply),
     body=Report,
+    limit=body.REPORT_LIMIT,
     refusals=(*_GONE, HTTPStatus.CONFLICT),
 )
 def report(run_id: str) -> Response:
@@ -99,6 +100,7 @@ def _reported(context: RunContext, message: Report) -> records.Change | records.
     (HTTPStatus.ACCEPTED, TlsFailureReply),
     (HTTPStatus.OK, TlsFailureReply),
     body=TlsFailure,
+    limit=_TLS_FAILURE_LIMIT,
     refusals=(HTTPStatus.UNAUTHORIZED, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
     public=True,
 )
@@ -150,6 +152,7 @@ def _after_the_end(run_id: str, message: TlsFailure) -> Response:
     (HTTPStatus.CREATED, Artifact),
     (HTTPStatus.OK, Artifact),
     body=openapi.Text,
+    limit=LIMIT,
     refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 def put_artifact(run_id: str, name: str) -> Response:

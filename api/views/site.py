@@ -14,6 +14,8 @@ from bringup import log
 from bringup.wire import site as wire
 
 bp = Blueprint("site", __name__)
+# Bytes. The certificates of 32 services are below 16 KiB.
+_HOST_LIMIT = body.MIB // 16
 
 
 @bp.get("/enrollments")
@@ -86,13 +88,15 @@ def hosts() -> Response:
 
 @bp.put("/hosts/<name>")
 @requires(Auth.HOST)
-@openapi.documented((HTTPStatus.OK, wire.TrustView), body=wire.HostReport, refusals=(HTTPStatus.FORBIDDEN,))
+@openapi.documented(
+    (HTTPStatus.OK, wire.TrustView), body=wire.HostReport, refusals=(HTTPStatus.FORBIDDEN,), limit=_HOST_LIMIT
+)
 def report(name: str) -> Response:
     """Report what a host has: by the host itself alone."""
     certificate = peer()
     if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
         raise problems.forbidden(f"only {name} itself may report what it has")
-    message = body.read(wire.HostReport, limit=body.MIB // 16)
+    message = body.read(wire.HostReport, limit=_HOST_LIMIT)
     services().trust.report(name, message, services().database.now(), request.remote_addr or "")
     return _trust_view()
 

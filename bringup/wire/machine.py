@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat
 
-from bringup.model import AnyRunState, DeviceText, FailureReason, RunId
+from bringup.model import AnyRunState, BootId, DeviceText, FailureReason, RunId
 from bringup.wire.message import Message
 
 # The base image holds one area of this many bytes that begins with this line and is otherwise blank. The API
@@ -36,7 +36,7 @@ class RunParameters(Message):
 class Heartbeat(Message):
     """A sign of life of a booted machine."""
 
-    boot_id: DeviceText = Field(min_length=1, max_length=64)
+    boot_id: BootId
     uptime_s: NonNegativeFloat
     stage: DeviceText = ""
 
@@ -65,7 +65,7 @@ class TlsFailure(Message):
 
     reason: Literal[FailureReason.TLS_TRUST, FailureReason.TLS_CLOCK]
     proof: str = Field(pattern=r"^[0-9a-f]{64}$")
-    boot_id: DeviceText = Field(min_length=1, max_length=64)
+    boot_id: BootId
     detail: DeviceText = ""
 
 

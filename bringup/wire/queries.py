@@ -16,13 +16,13 @@ DEFAULT_RUNS = 100
 
 
 def _digits(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= MOST:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > MOST:
         raise ValueError(f"must be a number from 1 to {MOST}")
     return text
 
 
 # Text, for int() takes more than digits: blanks, signs, underscores, and the digits of other scripts.
-_Limit = Annotated[str, AfterValidator(_digits), Field(json_schema_extra={"pattern": "^[1-9][0-9]*$"})]
+_Limit = Annotated[str, AfterValidator(_digits), Field(json_schema_extra={"pattern": "^([1-9][0-9]{0,3}|10000)$"})]
 _Flag = Literal["true", "false"]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 

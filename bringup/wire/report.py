@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bringup.model import AnyRunState, DeviceText, Mac, or_else
+from bringup.model import AnyRunState, BootId, DeviceText, Mac, or_else
 from bringup.wire.message import Message
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # of anything: bytes among them
@@ -172,7 +172,7 @@ class Report(Message):
     """What the validation ISO found. It carries no verdict: `bringup.verdict` makes it."""
 
     schema_version: Literal[1]
-    boot_id: DeviceText = Field(min_length=1, max_length=64)
+    boot_id: BootId
     agent: DeviceText
     simulated: bool = False
     rtc_offset_s: float | None = None  # the machine's hardware clock minus the API's (its Date header)
