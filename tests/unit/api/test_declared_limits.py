@@ -11,6 +11,8 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import find
+from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from api import views
@@ -18,8 +20,8 @@ from api.http import openapi
 from bringup.wire.machine import Heartbeat
 
 Schema = dict[str, Any]
-# A text for each pattern of a schema; to find one by itself would take a library.
-EXAMPLES = {
+# The longest text of a pattern, where there is one.
+LONGEST = {
     r"^[0-9a-f]{64}$": "0" * 64,
     r"^[0-9A-Fa-f]{1,64}$": "Ab" * 32,
     r"^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$": "02:00:00:00:0A:01",
@@ -30,6 +32,13 @@ EXAMPLES = {
     r"^[a-z0-9-]{1,63}\.[a-z]{1,20}\.bringup\.internal$": "w1.worker.bringup.internal",
 }
 BEYOND_PATTERN = {r"^([1-9][0-9]{0,3}|10000)$": "10001"}
+
+
+def text_of(pattern: str) -> str:
+    """A text that the pattern takes."""
+    return LONGEST.get(pattern) or find(st.from_regex(pattern, fullmatch=True), lambda _: True)
+
+
 FORMATS = {"date-time": "2026-11-29T10:00:00Z", "ipv4": "192.0.2.1", "ipv6": "2001:db8::1"}
 
 
@@ -77,7 +86,7 @@ class Limits:
             case {"enum": [first, *_]}:
                 return first
             case {"type": "string"}:
-                known = EXAMPLES[schema["pattern"]] if "pattern" in schema else FORMATS.get(schema.get("format", ""))
+                known = text_of(schema["pattern"]) if "pattern" in schema else FORMATS.get(schema.get("format", ""))
                 return known or "x" * max(schema.get("minLength", 0), 1)
             case {"prefixItems": items}:
                 return [self.example(item) for item in items]
@@ -96,7 +105,7 @@ class Limits:
             for word in schema.get("enum", [schema.get("const")]):
                 yield Tried("word", word, "no such word")
         if "pattern" in schema:
-            pattern, example = schema["pattern"], EXAMPLES[schema["pattern"]]
+            pattern, example = schema["pattern"], text_of(schema["pattern"])
             yield Tried("pattern", example, BEYOND_PATTERN.get(pattern, f"{example}~"))
         if "format" in schema:
             yield Tried("format", FORMATS[schema["format"]], "soon")
@@ -132,7 +141,7 @@ class Limits:
             for inner in self.of(inner_schema):
                 yield Tried(f"{name} {inner.place}", {**base, name: inner.allowed}, {**base, name: inner.beyond})
         for pattern, inner_schema in schema.get("patternProperties", {}).items():
-            key, value = EXAMPLES[pattern], self.example(inner_schema)
+            key, value = text_of(pattern), self.example(inner_schema)
             yield Tried("key", {key: value}, {f"{key}~": value})
             most = schema["maxProperties"]
             keys = [f"w{number}{key[2:]}" for number in range(most + 1)]
