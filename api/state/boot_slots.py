@@ -107,15 +107,23 @@ class BootSlots:
         self._database.read_watched(pipe, batch, keys.WAITING_RUNS)
         return list(self._fitting(pipe, before, waiting(), self._limit - booting() + 1)) if waiting() else []
 
-    def write(self, pipe: Pipeline, run: RunRecord) -> None:
-        """Write in the transaction what the state of ``run`` means for the slots."""
-        change = pipe.sadd if holds_boot_slot(run) else pipe.srem
-        change(keys.BOOTING_RUNS, run.run_id)
-        if run.boot_group:
-            change(keys.booting_runs_of(run.boot_group), run.run_id)
-        if waits_for_boot_slot(run):
+    def write(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
+        """Write what a change of a run means for the slots.
+
+        Args:
+            pipe: of the transaction, after MULTI.
+            run: as it will be.
+            before: as it is on record; None: it is not.
+        """
+        held, waited = (before is not None and was(before) for was in (holds_boot_slot, waits_for_boot_slot))
+        if held != holds_boot_slot(run) or (held and before and before.boot_group != run.boot_group):
+            change = pipe.srem if held and not holds_boot_slot(run) else pipe.sadd
+            change(keys.BOOTING_RUNS, run.run_id)
+            if run.boot_group:
+                change(keys.booting_runs_of(run.boot_group), run.run_id)
+        if waits_for_boot_slot(run) and not waited:
             pipe.zadd(keys.WAITING_RUNS, {run.run_id: run.created_at.timestamp()})
-        else:
+        elif waited and not waits_for_boot_slot(run):
             pipe.zrem(keys.WAITING_RUNS, run.run_id)
 
     def _fitting(self, pipe: Pipeline, freed: RunRecord, first: list[str], free: int) -> Iterator[RunRecord]:

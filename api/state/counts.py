@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from api.runs.records import careful_state, recorded_state
+from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
 from api.state.batch import Asked, Batch, fields
 from api.state.documents import members
 from api.state.inventories import InventoryHosts
@@ -32,13 +32,29 @@ _AT_ONCE = 500
 _COMPLETE = "complete"
 # Of the counts of runs, which no inventory changes.
 _NO_INVENTORY = "-"
-# Reads the records as they are at this moment, also within the transaction that writes them. A run that is closed or
-# expired has no class. With another inventory than that of the others the counts are begun anew.
-# KEYS: classes, counts. ARGV: the inventory's digest, records as a JSON array: the key, the id, what its entry says.
-_COUNT = """
+# Moves a record from the class in which it was counted to another; nil: to none.
+_TO_CLASS = """
 local function add(class, number)
     redis.call('HSET', KEYS[2], class, (tonumber(redis.call('HGET', KEYS[2], class)) or 0) + number)
 end
+local function to_class(id, class)
+    local before = redis.call('HGET', KEYS[1], id) or nil
+    if before == class then return end
+    if before then add(before, -1) end
+    if class then
+        add(class, 1)
+        redis.call('HSET', KEYS[1], id, class)
+    else
+        redis.call('HDEL', KEYS[1], id)
+    end
+end
+"""
+# Reads the records as they are at this moment, also within the transaction that writes them. A run that is closed or
+# expired has no class. With another inventory than that of the others the counts are begun anew.
+# KEYS: classes, counts. ARGV: the inventory's digest, records as a JSON array: the key, the id, what its entry says.
+_COUNT = (
+    _TO_CLASS
+    + """
 if redis.call('HGET', KEYS[2], 'begun') ~= ARGV[1] then redis.call('HDEL', KEYS[2], 'begun', 'complete') end
 local records = cjson.decode(ARGV[2])
 for i = 1, #records, 3 do
@@ -51,18 +67,18 @@ for i = 1, #records, 3 do
         local unapproved, maintenance = field('unapproved') == 'true', field('maintenance')
         class = table.concat({state, unapproved and 'u' or '', maintenance and 'm' or '', records[i + 2]}, '|')
     end
-    local before = redis.call('HGET', KEYS[1], id) or nil
-    if before ~= class then
-        if before then add(before, -1) end
-        if class then
-            add(class, 1)
-            redis.call('HSET', KEYS[1], id, class)
-        else
-            redis.call('HDEL', KEYS[1], id)
-        end
-    end
+    to_class(id, class)
 end
 """
+)
+# The same of one record whose class is known. ARGV: the inventory's digest, the id, the class ("": none).
+_MOVE = (
+    _TO_CLASS
+    + """
+if redis.call('HGET', KEYS[2], 'begun') ~= ARGV[1] then redis.call('HDEL', KEYS[2], 'begun', 'complete') end
+to_class(ARGV[2], ARGV[3] ~= '' and ARGV[3] or nil)
+"""
+)
 # What is left of either hash counts nothing without the other. KEYS: classes, counts. ARGV: the inventory's digest.
 _BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 or not redis.call('HGET', KEYS[2], 'begun') then
@@ -95,26 +111,33 @@ class Counts:
         self._recounted: set[str] = set()  # by this process
         self._entries: tuple[Inventory | None, Counter[str]] = (None, Counter())
 
-    def count_device(self, pipe: Pipeline, name: str) -> None:
+    def count_device(self, pipe: Pipeline, record: DeviceRecord) -> None:
         """Count a device as the transaction leaves it.
 
         Args:
             pipe: of the transaction, after its record is written.
-            name: of the device.
+            record: of the device.
         """
         inventory, digest = self._hosts.own_with_digest()
-        record = [keys.device(name), name, _entry_class(inventory.by_name.get(name))]
-        pipe.eval(_COUNT, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, json.dumps(record))
+        entry, name = _entry_class(inventory.by_name.get(record.name)), record.name
+        # Only Redis has the word that a newer version has written.
+        if record.state is DeviceState.UNKNOWN:
+            stored = json.dumps([keys.device(name), name, entry])
+            pipe.eval(_COUNT, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, stored)
+            return
+        marks = "u" if record.unapproved else "", "" if record.maintenance is None else "m"
+        counted_as = "|".join((json.dumps(record.state.value), *marks, entry))
+        pipe.eval(_MOVE, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, name, counted_as)
 
-    def count_run(self, pipe: Pipeline, run_id: str) -> None:
+    def count_run(self, pipe: Pipeline, run: RunRecord) -> None:
         """Count a run as the transaction leaves it.
 
         Args:
             pipe: of the transaction, after its record is written.
-            run_id: of the run.
+            run: its record.
         """
-        record = [keys.run(run_id), run_id, ""]
-        pipe.eval(_COUNT, 2, keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, json.dumps(record))
+        counted_as = "" if run.closed_at else f"{json.dumps(run.state.value)}|||"
+        pipe.eval(_MOVE, 2, keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, run.run_id, counted_as)
 
     def ask_open_runs(self, batch: Batch) -> Asked[Counter[RunState]]:
         """The runs that are not closed, by state, read with other things."""

@@ -48,38 +48,46 @@ class RecordWriter:
             before: the run as it is on record; None: there is none.
         """
         run, run_id = change.run, change.run.run_id
-        _write(pipe, keys.run(run_id), run, before)
+        _write(pipe, keys.run(run_id), run, before, numbered=change.entry is not None)
         if change.entry:
             append(pipe, keys.events(run_id), change.entry)
-        for index in (keys.RUNS, keys.device_runs(run.device)):
-            pipe.zadd(index, {run_id: run.created_at.timestamp()})
-        # Sets beside the records: to list what is open, or count what boots, must not read every run.
-        (pipe.srem if run.closed_at else pipe.sadd)(keys.OPEN_RUNS, run_id)
-        self._boot_slots.write(pipe, run)
+        self._index(pipe, run, before)
+        self._boot_slots.write(pipe, run, before)
         _count_ended(pipe, run)
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
-            self._counts.count_run(pipe, run_id)
+            self._counts.count_run(pipe, run)
         for job in change.jobs:
             self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
         if change.secrets:
             write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:
             pipe.set(keys.report(run_id), change.report)
-        if run.closed_at:
-            self._forget_later(pipe, run_id, run.device, run.closed_at)
 
-    def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None) -> None:
+    def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
+        """Write where the run is found: to list what is open, or the newest, must not read every run."""
+        if before is None:
+            for index in (keys.RUNS, keys.device_runs(run.device)):
+                pipe.zadd(index, {run.run_id: run.created_at.timestamp()})
+        if before is None and run.closed_at is None:
+            pipe.sadd(keys.OPEN_RUNS, run.run_id)
+        if run.closed_at and (before is None or before.closed_at is None):
+            pipe.srem(keys.OPEN_RUNS, run.run_id)
+            self._forget_later(pipe, run.run_id, run.device, run.closed_at)
+
+    def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None, *, numbered: bool) -> None:
         """Write what changed of a device.
 
         Args:
             pipe: of the transaction, after MULTI.
             record: the device as it will be.
             before: as it is on record; None: it is not.
+            numbered: whether the transaction has a number in the feed.
         """
-        _write(pipe, keys.device(record.name), record, before)
-        pipe.sadd(keys.DEVICES, record.name)
+        _write(pipe, keys.device(record.name), record, before, numbered=numbered)
+        if before is None:
+            pipe.sadd(keys.DEVICES, record.name)
         if before is None or _counted_by(before) != _counted_by(record):
-            self._counts.count_device(pipe, record.name)
+            self._counts.count_device(pipe, record)
         is_new = before is None or record.identity != before.identity
         if is_new and record.identity and (uuid := identity.uuid_key(record.identity.uuid)):
             pipe.set(keys.machine(uuid), record.name)
@@ -93,8 +101,8 @@ class RecordWriter:
             freed_by: the run that gives its slot back.
         """
         run, entry = events.boot_slot_given(waited, freed_by)
-        _write(pipe, keys.run(run.run_id), run, waited)
-        self._boot_slots.write(pipe, run)
+        _write(pipe, keys.run(run.run_id), run, waited, numbered=True)
+        self._boot_slots.write(pipe, run, waited)
         append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
@@ -120,16 +128,27 @@ def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None
     pipe.xadd(key, {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
 
 
-def _write(pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord | None) -> None:
-    """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise."""
-    old = before.model_dump(mode="json", by_alias=True) if before else {}
-    new = record.model_dump(mode="json", by_alias=True)
-    changed: dict[Any, Any] = {
-        name: json.dumps(value) for name, value in new.items() if name not in old or old[name] != value
-    }
-    if changed:
-        pipe.hset(key, mapping=changed)
-        # For the ETag of a list: in the transaction, or a client would keep what is shown no more.
+def _write(
+    pipe: Pipeline, key: str, record: StoredRecord, before: StoredRecord | None, *, numbered: bool = False
+) -> None:
+    """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        key: of the record.
+        record: as it will be.
+        before: as it is; None: there is none.
+        numbered: whether the transaction has a number in the feed.
+    """
+    fields = type(record).model_fields
+    new = {name for name in fields if before is None or getattr(record, name) != getattr(before, name)}
+    if not new:
+        return
+    values = record.model_dump(mode="json", by_alias=True, include=new)
+    changed: dict[Any, Any] = {name: json.dumps(value) for name, value in values.items()}
+    pipe.hset(key, mapping=changed)
+    # For the ETag of a list: in the transaction, or a client would keep what is shown no more. A number is in it, too.
+    if not numbered:
         pipe.incrby(keys.RUNS_VERSION if isinstance(record, RunRecord) else keys.DEVICES_VERSION, 1)
 
 

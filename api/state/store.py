@@ -138,7 +138,7 @@ class RunStore(Reader):
             done[:] = [event] if event else []
             pipe.multi()
             if changed and event:
-                self._writer.device(pipe, changed.record, before)
+                self._writer.device(pipe, changed.record, before, numbered=True)
                 record_writer.append(pipe, keys.device_events(name), event)
             return changed
 
@@ -182,7 +182,8 @@ class RunStore(Reader):
             if isinstance(outcome, Noted):
                 record_writer.append(pipe, keys.events(outcome.run.run_id), outcome.entry)
             if isinstance(outcome, Change):
-                self._writer.device(pipe, outcome.device.record, snapshot.stored)
+                is_numbered = bool(outcome.entry or successors)
+                self._writer.device(pipe, outcome.device.record, snapshot.stored, numbered=is_numbered)
                 self._writer.change(pipe, outcome, snapshot.run)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)

@@ -90,8 +90,13 @@ class Filled:
             "timelines": [self.ok("GET", f"/runs/{run_id}")["timeline"] for run_id in (RUN_A, RUN_B)],
             "report": self.ok("GET", f"/runs/{RUN_A}/report"),
             "devices": self.ok("GET", "/devices"),
-            "queues": self.ok("GET", "/queues"),
+            "queues": self._queues(),
         }
+
+    def _queues(self) -> dict[str, Any]:
+        """Without for how long jobs wait, which goes on while nothing is lost."""
+        found: dict[str, Any] = self.ok("GET", "/queues")
+        return found | {"queues": [queue | {"oldest_s": None} for queue in found["queues"]]}
 
     def redis(self, role: str) -> "Redis":
         """A connection with the rights of a role."""
