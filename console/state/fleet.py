@@ -78,8 +78,9 @@ class Fleet:
         self.site = snapshot.site
         last = {run.device: run for run in sorted(snapshot.runs, key=lambda run: run.created_at)}
         known = {device.name: device for device in snapshot.devices}
-        for gone in self._machines.keys() - known.keys() - last.keys():
-            self._remove(gone)
+        # An older state may have been restored: nothing of what was known before may be left.
+        for content in (self._machines, self._names, self.counts, self._changed):
+            content.clear()
         for name in known.keys() | last.keys():
             self._put(name, known.get(name), last.get(name))
 
@@ -116,12 +117,6 @@ class Fleet:
         if known and known.run_id != run.run_id:
             self._seen.pop(known.run_id, None)
         return RunLine.of(run, tuple(self._seen.get(run.run_id, ())))
-
-    def _remove(self, name: str) -> None:
-        machine = self._machines.pop(name)
-        self.counts[machine.state] -= 1
-        self._names.remove((_natural(name), name))
-        self._changed.pop(name, None)
 
 
 # What a person does is shown with their name.

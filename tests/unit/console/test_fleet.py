@@ -73,6 +73,14 @@ def test_a_snapshot_replaces_all_that_was_known() -> None:
     assert sum(fleet.counts.values()) == 2
 
 
+def test_a_snapshot_of_an_older_state_has_no_run_that_was_begun_since() -> None:
+    fleet = fleet_of(snapshot(device("a"), runs=(run_of("a"),)), snapshot(device("a")))
+    machine = fleet.get("a")
+    assert machine
+    assert machine.run is None
+    assert fleet.counts["approved"] == 1
+
+
 def test_a_change_that_comes_twice_does_no_harm() -> None:
     page = change(run=run_of("a"), device=device("a", DeviceState.VALIDATING))
     fleet = fleet_of(snapshot(device("a")), page, page)
