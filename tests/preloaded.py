@@ -86,7 +86,8 @@ def _preloaded(patched: bool) -> socket.socket:  # noqa: FBT001 - the key of the
     module = ["gevent.monkey", "--module", __name__] if patched else [__name__]
     with theirs:
         subprocess.Popen(
-            [sys.executable, "-P", "-m", *module, str(theirs.fileno())],
+            # The last word is for the self-test, which knows our programs by their command line.
+            [sys.executable, "-P", "-m", *module, str(theirs.fileno()), "bringup"],
             stdin=subprocess.DEVNULL,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             pass_fds=[theirs.fileno()],
