@@ -43,8 +43,9 @@ _LOOK_EVERY_S = 0.5
 # Seconds without a round of a loop after which the process is stuck, and the service manager restarts it. Each step is
 # bounded by the timeouts of Redis and of the API's calls, which are far below.
 _STUCK_AFTER_S = 300.0
-# Seconds between two signs of life in rq's records of our threads, which expire after 2 min without one.
-_RECORDS_EVERY_S = 30.0
+# Seconds between two signs of life of our threads in rq's records. The API takes a thread for dead 60 s after its last
+# one, by two clocks that need not agree; the records expire after 2 min.
+_RECORDS_EVERY_S = 15.0
 
 
 class LoopErrors:

@@ -15,12 +15,12 @@ from bringup.queues import Queues
 from bringup.tailers import reports
 from bringup.wire.operator import QueueView, TailerView
 
-# A thread that waits marks itself every 3 s, by its host's clock, which may differ by seconds.
+# Each thread is marked every 15 s, by its host's clock, which may differ by seconds.
 _ALIVE_WITHIN = timedelta(seconds=60)
 
 
 def _is_alive(record: Mapping[bytes, bytes], since: datetime, in_flight: Set[bytes]) -> bool:
-    """A thread marks itself every few seconds while it waits, and its job while it has one."""
+    """A thread is marked now and then, and its job more often while it has one."""
     beat = record.get(b"last_heartbeat")
     idle = beat is not None and utcparse(beat.decode()) > since
     return idle or record.get(b"current_job") in in_flight

@@ -121,7 +121,7 @@ class QueueView(Message):
     """How many jobs of a queue are in each state.
 
     Args:
-        workers: threads that serve it; None: the API is of a version that does not count them.
+        workers: threads that may serve it, and others; None: the API is of a version that does not count them.
         oldest_s: seconds for which the first job in the queue waits; None: there is none.
     """
 
