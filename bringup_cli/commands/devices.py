@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from pydantic import AwareDatetime
@@ -11,12 +12,13 @@ from pydantic import AwareDatetime
 from bringup.connections.api_client import ApiClient
 from bringup.model import DeviceState, RunState
 from bringup.wire import operator
-from bringup.wire.changes import FeedChange
 from bringup.wire.message import Message
 from bringup_cli import filters
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_json_line, print_line, print_table
-from bringup_cli.watching import watch
+
+if TYPE_CHECKING:
+    from bringup.wire.changes import FeedChange
 
 # What a machine that has failed may have ended with; of these, one that is degraded has no reason.
 _NOT_PASSED = (RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED, RunState.DEGRADED)
@@ -95,7 +97,10 @@ def devices(
     in_maintenance = None if maintenance is None else str(maintenance).lower()
     chosen = _Chosen(state, name, in_maintenance, since, reason)
     if watch_:
-        watch(client, partial(_list, client, chosen, output), partial(_print_change, client, chosen, output))
+        # Imported here: who looks once needs no feed.
+        import_module("bringup_cli.watching").watch(
+            client, partial(_list, client, chosen, output), partial(_print_change, client, chosen, output)
+        )
     else:
         _list(client, chosen, output)
 
@@ -136,7 +141,7 @@ def _failed_for(client: ApiClient, reason: str) -> Iterator[str]:
     return (name for name, run in newest.items() if run.reason == reason)
 
 
-def _print_change(client: ApiClient, chosen: _Chosen, output: Output, change: FeedChange) -> None:
+def _print_change(client: ApiClient, chosen: _Chosen, output: Output, change: "FeedChange") -> None:
     device = change.device
     if device is None or not chosen.takes(device):
         return

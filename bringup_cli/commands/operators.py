@@ -32,14 +32,18 @@ def operator() -> None:
     show_default=True,
     help="operator reads and changes; viewer reads.",
 )
+@output_option
 @click.pass_obj
-def operator_add(context: Context, name: str, role: str) -> None:
+def operator_add(context: Context, name: str, role: str, output: Output) -> None:
     """Add a person and print their token, once: nothing but its hash is kept."""
     settings, token = context.settings_for(), new_secret()
     added = Operator(name=name, role=OperatorRole(role), token_sha256=token_hash(token), added=model.utc_now())
     operators = Operators.read(settings.operators_file).adding(added)
     with recorded_on_host(settings.audit_path, "operator.add", f"operator/{name}", after=role):
         operators.write(settings.operators_file)
+    if output == "json":
+        print_json({"name": name, "role": role, "token": token})
+        return
     print_line(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
     if settings.api_use_tls:
         print_line(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
@@ -60,8 +64,9 @@ def operator_list(context: Context, output: Output) -> None:
 
 @operator.command("remove")
 @click.argument("name")
+@output_option
 @click.pass_obj
-def operator_remove(context: Context, name: str) -> None:
+def operator_remove(context: Context, name: str, output: Output) -> None:
     """Remove a person: the API refuses their token from now on."""
     settings = context.settings_for()
     operators = Operators.read(settings.operators_file)
@@ -69,6 +74,9 @@ def operator_remove(context: Context, name: str) -> None:
     before = operators.by_name[name].role.value
     with recorded_on_host(settings.audit_path, "operator.remove", f"operator/{name}", before=before):
         remaining.write(settings.operators_file)
+    if output == "json":
+        print_json({"name": name, "role": before, "removed": True})
+        return
     print_line(f"Operator {name} is removed.")
 
 

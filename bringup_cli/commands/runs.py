@@ -2,19 +2,21 @@
 
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from pydantic import AwareDatetime
 
 from bringup.connections.api_client import ApiClient
-from bringup.wire.changes import FeedChange
 from bringup.wire.message import Message
 from bringup.wire.run import Run, RunList
 from bringup_cli import filters
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_json_line, print_line, print_table
-from bringup_cli.watching import watch
+
+if TYPE_CHECKING:
+    from bringup.wire.changes import FeedChange
 
 
 class _RunLine(Message):
@@ -77,7 +79,8 @@ def runs(
     client, chosen = context.api(), _Chosen(limit, state, reason, device, since)
     draw = partial(_list, client, filters.query("/runs", chosen._asdict()), output)
     if watch_:
-        watch(client, draw, partial(_print_change, chosen, output))
+        # Imported here: who looks once needs no feed.
+        import_module("bringup_cli.watching").watch(client, draw, partial(_print_change, chosen, output))
     else:
         draw()
 
@@ -100,7 +103,7 @@ def _list(client: ApiClient, path: str, output: Output) -> None:
     )
 
 
-def _print_change(chosen: _Chosen, output: Output, change: FeedChange) -> None:
+def _print_change(chosen: _Chosen, output: Output, change: "FeedChange") -> None:
     run = change.run
     if run is None or not chosen.takes(run):
         return

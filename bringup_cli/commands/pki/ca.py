@@ -1,5 +1,7 @@
 """``bringup pki setup`` and ``rollover``: the CA itself."""
 
+from dataclasses import asdict
+
 import click
 
 from bringup.settings import Settings
@@ -133,32 +135,35 @@ def rollover_group() -> None:
 
 
 @rollover_group.command()
+@output_option
 @click.pass_obj
-def start(context: Context) -> None:
+def start(context: Context, output: Output) -> None:
     """Make a new CA, and trust both."""
     with open_session(settings_of(context)) as session:
         moved = rollover.start(session)
-    _report_step(moved)
+    _report_step(moved, output)
 
 
 @rollover_group.command()
+@output_option
 @click.pass_obj
-def advance(context: Context) -> None:
+def advance(context: Context, output: Output) -> None:
     """Go on: certificates of the new CA for the clients, then for the servers."""
     with open_session(settings_of(context)) as session:
         check_hosts(session)
         moved = rollover.advance(session)
-    _report_step(moved)
+    _report_step(moved, output)
 
 
 @rollover_group.command()
+@output_option
 @click.pass_obj
-def finish(context: Context) -> None:
+def finish(context: Context, output: Output) -> None:
     """Trust the new CA alone."""
     with open_session(settings_of(context)) as session:
         check_hosts(session)
         moved = rollover.finish(session)
-    _report_step(moved)
+    _report_step(moved, output)
 
 
 @rollover_group.command()
@@ -182,7 +187,10 @@ def status(context: Context, output: Output) -> None:
         click.echo(line)
 
 
-def _report_step(moved: rollover.Moved) -> None:
+def _report_step(moved: rollover.Moved, output: Output) -> None:
+    if output == "json":
+        print_json({**asdict(moved), "next": TEXTS[moved.stage]})
+        return
     click.echo(f"Stage: {moved.stage or 'over'}")
     if moved.reissued:
         click.echo(f"Renewed here: {', '.join(map(str, moved.reissued))}")

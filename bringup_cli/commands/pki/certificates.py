@@ -174,12 +174,17 @@ def _run(command: str, due: Sequence[renew.Renewal]) -> None:
 @pki.command()
 @click.argument("who", metavar="NAME|SERIAL")
 @click.option("--reason", type=click.Choice(list(ledger.REASONS)), default="unspecified", show_default=True)
+@output_option
 @click.pass_obj
-def revoke(context: Context, who: str, reason: str) -> None:
+def revoke(context: Context, who: str, reason: str, output: Output) -> None:
     """Revoke every certificate of an identity, or one by its serial number, and publish it."""
     settings = settings_of(context)
     with open_session(settings) as session:
         revoked = crl.revoke(session, who, reason)
+    if output == "json":
+        serials = [{"identity": str(one.identity or ""), "serial": one.serial} for one in revoked]
+        print_json({"revoked": serials, "crl": store_of(settings).ca_crl})
+        return
     for entry in revoked:
         click.echo(f"revoked: {entry.identity.dns if entry.identity else 'unknown'}, serial {entry.serial}")
     if not revoked:
@@ -198,8 +203,9 @@ def revoke(context: Context, who: str, reason: str) -> None:
     is_flag=True,
     help="The ledger is lost: rebuild it from the files here.",
 )
+@output_option
 @click.pass_obj
-def crl_command(context: Context, *, rebuild: bool) -> None:
+def crl_command(context: Context, output: Output, *, rebuild: bool) -> None:
     """Sign a fresh list of revoked certificates."""
     settings = settings_of(context)
     with open_session(settings) as session:
@@ -208,4 +214,8 @@ def crl_command(context: Context, *, rebuild: bool) -> None:
         session.publish_crl()
         session.commit(backup=rebuild)
     revoked = sum(entry.revoked_at is not None for entry in session.ledger.entries)
-    click.echo(f"{store_of(settings).ca_crl}: number {session.ledger.crl_number}, {revoked} revoked")
+    path, number = store_of(settings).ca_crl, session.ledger.crl_number
+    if output == "json":
+        print_json({"crl": path, "number": number, "revoked": revoked})
+    else:
+        click.echo(f"{path}: number {number}, {revoked} revoked")

@@ -93,3 +93,10 @@ def test_nobody_is_added_who_cannot_be_recorded(run: Run) -> None:
     refused = run("operator", "add", "alice")
     assert "AUDIT_FILE" in str(refused.exception)
     assert not Path("operators.toml").exists()
+
+
+def test_a_program_gets_the_token_of_the_person_that_it_adds(run: Run) -> None:
+    added = json.loads(run("operator", "add", "alice", "--output", "json").output)
+    assert Operators.read(Path("operators.toml")).of_token(added["token"])
+    assert (added["name"], added["role"]) == ("alice", "operator")
+    assert json.loads(run("operator", "remove", "alice", "--output", "json").output)["removed"] is True

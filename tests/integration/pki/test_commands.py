@@ -393,3 +393,13 @@ def test_programs_get_the_state_of_a_rollover_and_of_each_renewal_as_json(run: R
     begun = json.loads(run("rollover", "status", "--output", "json").output)
     assert begun["stage"] == "trust"
     assert begun["next"]
+
+
+def test_what_is_revoked_listed_and_moved_is_shown_to_programs(run: Run) -> None:
+    run("setup", "--dev")
+    revoked = json.loads(run("revoke", "worker", "--output", "json").output)
+    assert [one["identity"] for one in revoked["revoked"]] == ["worker"]
+    assert Path(revoked["crl"]).exists()
+    assert json.loads(run("crl", "--output", "json").output)["revoked"] == 1
+    moved = json.loads(run("rollover", "start", "--output", "json").output)
+    assert moved["stage"] == json.loads(run("rollover", "status", "--output", "json").output)["stage"]

@@ -10,9 +10,7 @@ from bringup_cli.root import cli
 WITHOUT = {
     *("api", "images", "work", "console", "simulate", "demo"),
     "completion",  # a script for a shell
-    *("init", "redis-conf", "operator add", "operator remove"),
-    *("pki setup", "pki issue", "pki revoke", "pki crl", "pki rollover start", "pki rollover advance"),
-    "pki rollover finish",
+    *("init", "redis-conf", "pki setup", "pki issue"),
     *("site enroll", "site join", "site request", "site revoke", "site forget"),
     *("site init", "site remove"),
 }
