@@ -64,15 +64,16 @@ def _logging_restored() -> Iterator[None]:
 class QuickStack(Stack):
     """A stack whose commands run in this process; its services are processes of their own, as ever."""
 
-    def _spawn(self, name: str, command: list[str], role: str = "") -> None:
+    def _spawn(self, name: str, command: list[str], role: str = "", variables: Mapping[str, str] | None = None) -> None:
         """A service of bringup begins with its libraries loaded; any other program as ever."""
         program, arguments = command[:3], command[3:]
         if program != [sys.executable, "-m", "bringup"]:
-            super()._spawn(name, command, role)
+            super()._spawn(name, command, role, variables)
             return
         with (self.folder / f"{name}.log").open("ab") as log:
+            env = self.environment(role) | dict(variables or {})
             self._processes[name] = preloaded.start(
-                arguments, cwd=self.folder, env=self.environment(role), log=log.fileno(), start_new_session=True
+                arguments, cwd=self.folder, env=env, log=log.fileno(), start_new_session=True
             )
 
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:

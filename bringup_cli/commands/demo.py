@@ -4,6 +4,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,7 +15,9 @@ from rich.text import Text
 
 from bringup.wire.run import Run
 from bringup_cli.commands.runs import seconds_of
+from bringup_cli.demo import console as page
 from bringup_cli.demo import flip, play, scenario
+from bringup_cli.demo.stack import Stack
 
 _STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out": "red", "audited": "dim"}
 
@@ -27,21 +30,31 @@ _STYLE = {"passed": "green", "degraded": "yellow", "failed": "red", "timed_out":
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="With --flip: write both reports to this file."
 )
+@click.option(
+    "--console", "with_console", is_flag=True, help="Serve the operator's page, too, and keep all running until Ctrl-C."
+)
 @click.option("--keep", is_flag=True, help="Keep the folder with settings, data and logs afterwards.")
 @click.pass_context
-def demo(context: click.Context, *, tls: bool, flips: bool, report: Path | None, keep: bool) -> None:
+def demo(
+    context: click.Context, *, tls: bool, flips: bool, report: Path | None, with_console: bool, keep: bool
+) -> None:
     """Show the whole chain at work: a real DHCP log, real services, a SIMULATED fleet.
 
     Needs redis-server; touches nothing outside of a temporary folder and loopback ports.
     """
     if report and not flips:
         raise click.UsageError("--report needs --flip")
+    if with_console and flips:
+        raise click.UsageError("--console shows the demonstration, and --flip runs two self-tests instead: use one")
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must end the whole stack, too
         signal.signal(number, lambda given, _frame: sys.exit(128 + given))
     folder = Path(tempfile.mkdtemp(prefix="bringup-demo-"))
     console = Console()
     try:
-        good = _flip(folder, console, report) if flips else _show(folder, console, use_tls=tls)
+        if flips:
+            good = _flip(folder, console, report)
+        else:
+            good = _show(folder, console, use_tls=tls, with_console=with_console)
     finally:
         if keep:
             console.print(f"Settings, data and logs are in {folder}")
@@ -66,9 +79,40 @@ def _flip(folder: Path, console: Console, report: Path | None) -> bool:
     return good
 
 
-def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
+def _show(folder: Path, console: Console, *, use_tls: bool, with_console: bool) -> bool:
     """Whether each run came to its expected end, after the whole chain was shown."""
-    runs = _play(folder, console, use_tls=use_tls)
+    with play.running(folder, lambda line: console.print(line, highlight=False), use_tls=use_tls) as stack:
+        sign_in = _start_console(stack, console) if with_console else None
+        good = _print_result(_play(stack, console), console)
+        if sign_in:
+            _print_sign_in(sign_in, console)
+            _wait(stack, console)
+    return good
+
+
+def _start_console(stack: Stack, console: Console) -> page.SignIn:
+    """The page, before any machine is on it. A person at a terminal says when the machines may come."""
+    sign_in = page.start(stack)
+    _print_sign_in(sign_in, console)
+    if console.is_terminal and sys.stdin.isatty():
+        click.pause("Sign in, then press any key here: the first machines ask for an address ...")
+    return sign_in
+
+
+def _print_sign_in(sign_in: page.SignIn, console: Console) -> None:
+    for line in sign_in.lines():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _wait(stack: Stack, console: Console) -> None:
+    """Return when a person presses Ctrl-C."""
+    console.print("Everything keeps running, also what you start on the page. Ctrl-C ends it.")
+    with suppress(KeyboardInterrupt):
+        page.keep_running(stack)
+
+
+def _print_result(runs: dict[str, Run], console: Console) -> bool:
+    """Whether each run came to its expected end."""
     if not console.is_terminal:
         console = Console(width=max(console.width, 160))
     console.print(_table(runs))
@@ -80,11 +124,11 @@ def _show(folder: Path, console: Console, *, use_tls: bool) -> bool:
     return True
 
 
-def _play(folder: Path, console: Console, *, use_tls: bool) -> dict[str, Run]:
+def _play(stack: Stack, console: Console) -> dict[str, Run]:
     if not console.is_terminal:
-        return play.play(folder, _Lines(console), lambda line: console.print(line, highlight=False), use_tls=use_tls)
+        return play.play(stack, _Lines(console), lambda line: console.print(line, highlight=False))
     with Live(_table({}), console=console, refresh_per_second=4) as live:
-        return play.play(folder, lambda runs: live.update(_table(runs)), live.console.print, use_tls=use_tls)
+        return play.play(stack, lambda runs: live.update(_table(runs)), live.console.print)
 
 
 class _Lines:

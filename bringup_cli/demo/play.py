@@ -1,7 +1,8 @@
 """Playing the demonstration: start everything, feed the log, watch, and compare each end with the expected one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bringup.model import Decision
@@ -19,15 +20,16 @@ _READ_EVERY_S = 0.3
 _LINES_AT_ONCE = 10
 _PAUSE_S = 0.03
 
+# Called with the runs by device, whenever one may have changed.
 Watch = Callable[[dict[str, Run]], None]
 
 
-def play(folder: Path, watch: Watch, progress: Callable[[str], None], *, use_tls: bool = False) -> dict[str, Run]:
-    """The run of each machine that got one, after the whole demonstration.
+@contextmanager
+def running(folder: Path, progress: Callable[[str], None], *, use_tls: bool = False) -> Iterator[Stack]:
+    """The stack of the demonstration, which runs and has no lease yet; it ends with the block.
 
     Args:
         folder: holds the settings, the data and the logs of the stack.
-        watch: called with the runs by device, whenever one may have changed.
         progress: called with one line for each step that begins.
         use_tls: every connection uses mutual TLS.
 
@@ -40,9 +42,14 @@ def play(folder: Path, watch: Watch, progress: Callable[[str], None], *, use_tls
     flags = dict.fromkeys(("REDIS_USE_TLS", "API_USE_TLS", "API_REQUIRE_CLIENT_CERT"), str(use_tls).lower())
     with Stack(folder, scenario.SETTINGS | flags) as stack:
         _start(stack, progress)
-        progress("Feeding the log of a real dnsmasq to the tailer")
-        _feed(folder / "dnsmasq.log")
-        return _watch_to_the_end(stack, watch)
+        yield stack
+
+
+def play(stack: Stack, watch: Watch, progress: Callable[[str], None]) -> dict[str, Run]:
+    """The run of each machine that got one, after the whole demonstration. ``watch``, ``progress``: as it goes on."""
+    progress("Feeding the log of a real dnsmasq to the tailer")
+    _feed(stack.folder / "dnsmasq.log")
+    return _watch_to_the_end(stack, watch)
 
 
 def as_expected(machine: scenario.Machine, run: Run | None) -> bool:

@@ -113,6 +113,12 @@ class Stack:
         if service == "api":
             self._await("api", lambda: self.api.get("/health", Health))
 
+    def start_console(self, port: int, variables: Mapping[str, str]) -> None:
+        """Start ``bringup console`` on ``port``, with variables that no other service has. Raises StackError."""
+        command = [sys.executable, "-m", "bringup", "console"]
+        self._spawn("console", command, variables={"CONSOLE_PORT": str(port)} | variables)
+        self._await("console", lambda: _connect(self.settings.console_host, port))
+
     def spawn(self, service: str, *arguments: str, name: str = "") -> None:
         """Start a service and do not wait for it. ``name``: for its log, where a service runs more than once."""
         command = [sys.executable, "-m", "bringup", service, *arguments]
@@ -163,12 +169,12 @@ class Stack:
         for name in reversed(list(self._processes)):
             self.stop(name)
 
-    def _spawn(self, name: str, command: list[str], role: str = "") -> None:
+    def _spawn(self, name: str, command: list[str], role: str = "", variables: Mapping[str, str] | None = None) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 command,
                 cwd=self.folder,
-                env=self.environment(role),
+                env=self.environment(role) | dict(variables or {}),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -198,6 +204,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _connect(host: str, port: int) -> None:
+    """Raises ApiUnavailable: nobody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=_START_S).close()
+    except OSError as error:
+        raise errors.ApiUnavailable(f"{host}:{port} does not answer: {error}") from error
 
 
 def _own_settings(folder: Path) -> dict[str, str]:
