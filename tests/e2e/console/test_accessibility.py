@@ -6,22 +6,37 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.console.lab import SCHEMES, Lab, row
 
-pytestmark = pytest.mark.parametrize("lab", [False], ids=["plain"], indirect=True)
+pytestmark = [pytest.mark.parametrize("lab", [False], ids=["plain"], indirect=True), pytest.mark.usefixtures("fed")]
+
+
+@pytest.fixture(scope="module")
+def fed(lab: Lab) -> None:
+    """Every run has ended."""
+    lab.feed().join()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_no_violation_on_any_page(lab: Lab, scheme: str) -> None:
-    fed = lab.feed()
-    fed.join()
     anybody = lab.context(color_scheme=scheme).new_page()
     anybody.goto("/sign-in")
     _check(anybody)
     tab = lab.signed_in(color_scheme=scheme)
     expect(row(tab, "r12u09")).to_be_visible()
     run = tab.get_by_role("link", name="The run of r12u09").get_attribute("href")
-    for path in ("/machines", "/machines?group=rack", "/machines?text=nothing-has-this-name", run, "/devices/r12u09"):
+    for path in (
+        "/machines",
+        "/machines?group=rack",
+        "/machines/heat",
+        "/machines?text=nothing-has-this-name",
+        run,
+        "/devices/r12u09",
+    ):
         tab.goto(path)
         _check(tab)
+    tab.goto("/machines")
+    tab.get_by_text("The whole fleet").click()
+    expect(tab.locator("details svg").first).to_be_visible()
+    _check(tab)
     tab.goto("/devices/no-such-machine")
     _check(tab)
     tab.context.close()
@@ -56,6 +71,6 @@ def _tab_to(tab: Page, selector: str) -> None:
 
 
 def _check(tab: Page) -> None:
-    # The page forbids scripts from elsewhere and inline ones; Playwright puts axe in beside it, as a developer's tool does.
+    # Playwright runs axe beside the page, as developer tools do: the page itself forbids scripts from elsewhere.
     found = Axe().run(tab)
     assert found.violations_count == 0, f"{tab.url}\n{found.generate_report()}"
