@@ -116,7 +116,7 @@ class Stack:
     def start_console(self, port: int, variables: Mapping[str, str]) -> None:
         """Start ``bringup console`` on ``port``, with variables that no other service has. Raises StackError."""
         command = [sys.executable, "-m", "bringup", "console"]
-        self._spawn("console", command, variables={"CONSOLE_PORT": str(port)} | variables)
+        self._spawn("console", command, variables={"CONSOLE_PORT": str(port), **variables})
         self._await("console", lambda: _connect(self.settings.console_host, port))
 
     def spawn(self, service: str, *arguments: str, name: str = "") -> None:
