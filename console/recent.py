@@ -1,58 +1,43 @@
-"""What the API answered just now: people who look at the same run cost it what one costs."""
+"""What was read or made a moment ago: many people who look at the same cost what one costs."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
-from pydantic import BaseModel
-
-_Reply = TypeVar("_Reply", bound=BaseModel)
 _Made = TypeVar("_Made")
-# Seconds that an answer is shown to others, too: less than the 2 s between two polls of one page.
-_FRESH_S = 1.0
-# Answers that are kept; a report is at most 16 MiB, and a second is short.
-_MOST = 50
 
 
 class Recent(Generic[_Made]):
-    """Something that is costly to make, for a while.
+    """What is costly to make, for a while, by its key.
 
     Args:
         fresh_s: seconds until it is made anew.
+        most: that are kept; one more forgets the one that was made first.
         clock: monotonic seconds.
     """
 
-    def __init__(self, fresh_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fresh_s: float, most: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._fresh_s = fresh_s
+        self._most = most
         self._clock = clock
-        self._made: tuple[float, _Made] | None = None
+        self._made: OrderedDict[object, tuple[float, _Made]] = OrderedDict()
+        self._lock = Lock()  # without it two requests could drop the same oldest one
 
-    def get(self, make: Callable[[], _Made]) -> _Made:
-        """What ``make`` made a while ago, or else makes now."""
-        if self._made is None or self._clock() - self._made[0] >= self._fresh_s:
-            self._made = self._clock(), make()
-        return self._made[1]
+    def get(self, key: object, make: Callable[[], _Made]) -> _Made:
+        """What ``make`` made for ``key`` a while ago, or else makes now. Raises what it raises."""
+        found = self._made.get(key)
+        if found and self._clock() - found[0] < self._fresh_s:
+            return found[1]
+        made = make()
+        self.put(key, made)
+        return made
 
-
-class RecentAnswers:
-    """Answers by their paths. ``clock``: monotonic seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._answers: OrderedDict[str, tuple[float, BaseModel]] = OrderedDict()
-        self._lock = Lock()  # without it two requests could drop the same oldest answer
-
-    def get(self, path: str, read: Callable[[], _Reply]) -> _Reply:
-        """The answer for ``path``: that of a moment ago, or else what ``read`` returns. Raises what it raises."""
-        found = self._answers.get(path)
-        if found and self._clock() - found[0] < _FRESH_S:
-            return cast("_Reply", found[1])
-        answer = read()
+    def put(self, key: object, made: _Made) -> None:
+        """Take ``made`` for what is there now."""
         with self._lock:
-            self._answers[path] = (self._clock(), answer)
-            self._answers.move_to_end(path)
-            if len(self._answers) > _MOST:
-                self._answers.popitem(last=False)
-        return answer
+            self._made[key] = (self._clock(), made)
+            self._made.move_to_end(key)
+            if len(self._made) > self._most:
+                self._made.popitem(last=False)

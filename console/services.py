@@ -1,7 +1,7 @@
 """What the views work with: the settings, the fleet, who is signed in, and the API."""
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from flask import current_app
 from pydantic import BaseModel
@@ -10,14 +10,20 @@ from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from console.heat import Block, blocks_of
-from console.recent import Recent, RecentAnswers
+from console.recent import Recent
 from console.session.attempts import Attempts
 from console.session.sessions import Session, Sessions
 from console.state.fleet import Fleet
 from console.state.follower import Freshness
+from console.state.query import Query
 from console.state.shown import ShownPages
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
+# Seconds that an answer of the API is shown to others, too: less than the 2 s between two polls of one page. Of the
+# answers that are kept a report is the largest, at most 16 MiB.
+_ANSWER_S, _MOST_ANSWERS = 1.0, 50
+# Seconds until the machines that fit a list are counted anew: of 10,000 some 10 ms. And lists that are counted.
+_TOTAL_S, _MOST_TOTALS = 5.0, 500
 # Seconds that the squares of the fleet are shown as they were: 10,000 take some 30 ms to draw.
 _SQUARES_S = 5.0
 # Of the application's extensions, as Flask recommends: no global holds a connection.
@@ -33,8 +39,9 @@ class Console:
     api: ApiClient
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
-    recent: RecentAnswers = field(default_factory=RecentAnswers)
+    answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
     squares: Recent[list[Block]] = field(default_factory=lambda: Recent(_SQUARES_S))
+    totals: Recent[int] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
@@ -52,11 +59,15 @@ class Console:
             ApiUnavailable: it does not answer.
             ApiRejected: there is no such thing.
         """
-        return self.recent.get(path, lambda: self.api.get(path, reply))
+        return cast("_Reply", self.answers.get(path, lambda: self.api.get(path, reply)))
 
     def heat(self) -> list[Block]:
         """The whole fleet in squares, as it was a moment ago: made once for all who look."""
-        return self.squares.get(lambda: blocks_of(self.fleet.all()))
+        return self.squares.get("all", lambda: blocks_of(self.fleet.all()))
+
+    def total(self, query: Query) -> int:
+        """How many machines ``query`` takes, as it was a moment ago."""
+        return self.totals.get(query, lambda: sum(map(query.takes, self.fleet.all())))
 
     def api_of(self, token: str) -> ApiClient:
         """The API as the person of ``token`` calls it, at this console."""

@@ -74,12 +74,21 @@ class ChangeFollower:
         client: of the API.
         cursor: where to go on; a batch counts as handled when the next one is asked for.
         retry_s: seconds between two tries while the API is away, at least and at most.
+        ask_every_s: seconds between two questions when nothing has changed.
     """
 
-    def __init__(self, client: Asks, cursor: Cursor, *, retry_s: tuple[float, float] = _RETRY_S) -> None:
+    def __init__(
+        self,
+        client: Asks,
+        cursor: Cursor,
+        *,
+        retry_s: tuple[float, float] = _RETRY_S,
+        ask_every_s: float = _ASK_EVERY_S,
+    ) -> None:
         self._client = client
         self._cursor = cursor
         self._retry_s = retry_s
+        self._ask_every_s = ask_every_s
 
     def follow(self, stopping: Event) -> Iterator[FeedSnapshot | FeedPage]:
         """Batches until ``stopping`` is set; waits while there is none, and while the API is away.
@@ -101,7 +110,7 @@ class ChangeFollower:
                 continue
             tries = 0
             if batch is None:
-                stopping.wait(_ASK_EVERY_S)
+                stopping.wait(self._ask_every_s)
                 continue
             yield batch
             self._cursor.save(batch.id if isinstance(batch, FeedSnapshot) else batch.next)

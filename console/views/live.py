@@ -4,13 +4,18 @@ from flask import Response, request
 
 from console.services import console
 
-_VERSION_DIGITS = 12
+_DIGITS = 12
 
 
 def since() -> int:
     """The version of the fleet that the page shows."""
-    text = request.args.get("since", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _VERSION_DIGITS else 0
+    return number("since")
+
+
+def number(name: str) -> int:
+    """A number in the address; 0: there is none of this name."""
+    text = request.args.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def is_news(version: int) -> bool:

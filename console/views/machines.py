@@ -1,5 +1,7 @@
 """The list of machines, and what changes in it while somebody looks."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -25,8 +27,19 @@ def show_machines() -> str:
     query = Query.of(request.args)
     page = select(console().fleet, query)
     shown = console().shown.remember(_groups(page))
+    console().totals.put(replace(query, page=1), page.total)  # what the polls of this page compare with
     racks, reasons = console().fleet.facets()
-    return render_template("machines.html", query=query, page=page, shown=shown, moved=0, racks=racks, reasons=reasons)
+    return render_template(
+        "machines.html",
+        query=query,
+        page=page,
+        shown=shown,
+        moved=0,
+        more=0,
+        total=page.total,
+        racks=racks,
+        reasons=reasons,
+    )
 
 
 @bp.get("/machines/heat")
@@ -48,11 +61,21 @@ def show_changes() -> Response:
     rows = [machine for machine in fleet.changed_since(live.since()) if machine.name in groups][:_MOST_ROWS]
     known = ((machine, group) for name, group in groups.items() if (machine := fleet.get(name)))
     moved = sum(group_of(machine, query) != group for machine, group in known)
+    more = console().total(replace(query, page=1)) - live.number("total")
+    if more and not groups:  # nothing was there to be moved under a pointer
+        return Response(status=204, headers={"HX-Refresh": "true"})
     page = Page((), 0, query.page, 0, version)
     return live.dated(
         make_response(
             render_template(
-                "machines_live.html", query=query, page=page, shown=request.args["shown"], rows=rows, moved=moved
+                "machines_live.html",
+                query=query,
+                page=page,
+                shown=request.args["shown"],
+                rows=rows,
+                moved=moved,
+                more=more,
+                total=live.number("total"),
             )
         )
     )

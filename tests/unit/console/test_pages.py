@@ -171,6 +171,24 @@ def test_a_machine_that_moved_to_another_group_stays_where_it_is_until_asked(
     assert "Sort again" in text
 
 
+def test_machines_that_fit_a_list_since_are_counted_and_not_put_between_others(
+    browser: Browser, console: Console
+) -> None:
+    console.fleet.apply(snapshot(device("b")))
+    poll = poll_of(browser)
+    console.fleet.apply(change(2, device=device("a")))
+    text = browser.get(poll).text
+    assert "1 machine more fits this list" in text
+    assert "/devices/a" not in text
+
+
+def test_a_page_without_a_machine_is_loaded_again_when_there_is_one(browser: Browser, console: Console) -> None:
+    """As one that was opened while the console started."""
+    poll = poll_of(browser)
+    console.fleet.apply(snapshot(device("a")))
+    assert browser.get(poll).headers["HX-Refresh"] == "true"
+
+
 def test_a_page_that_is_forgotten_is_loaded_again(browser: Browser) -> None:
     answer = browser.get("/machines/live?shown=unknown&since=0")
     assert (answer.status_code, answer.headers["HX-Refresh"]) == (204, "true")

@@ -13,11 +13,11 @@ from bringup.wire.run import RunDetail, TimelineEntry
 from console import words
 from console.awaited import awaited, look_at, meaning
 from console.dots import WIDTH, dots_of, span
-from console.recent import Recent, RecentAnswers
+from console.recent import Recent
 from console.report_page import differences
 from console.run_page import checks_of, steps_of
 from console.state.machine import Machine, RunEvent, RunLine
-from tests.unit.console.conftest import AT, PEOPLE, device, run_of
+from tests.unit.console.conftest import AT, device, run_of
 from tests.unit.console.test_pages import REPORT
 
 
@@ -215,36 +215,15 @@ def test_what_is_not_the_same_is_named_with_both_values() -> None:
     assert found["disks[C].size"] == ("", "1")
 
 
-def test_an_answer_of_a_moment_ago_is_not_asked_for_again() -> None:
-    times = iter([0.0, 0.9, 1.5, 1.6, 1.7, 1.8])
-    asked: list[str] = []
-
-    def read() -> Any:
-        asked.append("x")
-        return PEOPLE["alice-token"]
-
-    answers = RecentAnswers(lambda: next(times))
-    for path in ("/x", "/x", "/y"):
-        answers.get(path, read)
-    assert len(asked) == 2
+@pytest.mark.parametrize(("times", "made"), [([0.0, 0.9], 1), ([0.0, 1.1, 1.1], 2)])
+def test_what_was_made_a_moment_ago_is_not_made_again(times: list[float], made: int) -> None:
+    clock = iter(times)
+    recent, numbers = Recent[int](1.0, 2, lambda: next(clock)), iter(range(9))
+    found = [recent.get("x", lambda: next(numbers)) for _ in range(2)]
+    assert len(set(found)) == made
 
 
-def test_an_answer_is_asked_for_again_after_a_second() -> None:
-    times = iter([0.0, 2.0, 2.0])
-    asked: list[str] = []
-
-    def read() -> Any:
-        asked.append("x")
-        return PEOPLE["alice-token"]
-
-    answers = RecentAnswers(lambda: next(times))
-    for _ in range(2):
-        answers.get("/x", read)
-    assert len(asked) == 2
-
-
-def test_what_is_costly_is_made_again_after_a_while() -> None:
-    times = iter([0.0, 4.0, 5.0, 5.0, 9.0])
-    made = iter(range(9))
-    recent = Recent[int](5, lambda: next(times))
-    assert [recent.get(lambda: next(made)) for _ in range(4)] == [0, 0, 1, 1]
+def test_no_more_is_kept_than_may_be() -> None:
+    recent, numbers = Recent[int](1.0, 2, lambda: 0.0), iter(range(9))
+    assert [recent.get(key, lambda: next(numbers)) for key in "abcab"] == [0, 1, 2, 3, 4]
+    assert recent.get("b", lambda: next(numbers)) == 4

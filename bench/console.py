@@ -1,0 +1,175 @@
+"""The console with so many machines and viewers: when a page is there, when a change is seen, and what it costs.
+
+The baseline in the same run is one viewer: the API must not notice how many more there are. Real processes: Redis, the
+API, `bringup console`. The viewers are threads that poll as a browser does.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import click
+import requests
+
+from bench.processes import cpu_s, pss_mb
+from bringup import model, tls
+from bringup.connections.api_client import ApiClient
+from bringup.operators import Operator, OperatorRole, Operators, token_hash
+from bringup.wire.operator import DeviceChange, DeviceView
+from bringup_cli.demo.stack import Stack, free_port
+
+_POLL_S = 2.0  # as in the page
+_CHANGES_EVERY_S = 0.2
+_PEOPLE = 10  # who share the viewers: a person has at most ten sessions
+_TOKEN = "a-token-of-the-bench-of-32-letters-{}"  # noqa: S105 - of nothing but this stack
+# What is promised on two cores that do nothing else.
+_WANTED = {"first page, s": 1.0, "change seen, p99, s": 3.0, "console, % of a core": 15.0}
+
+
+@dataclass
+class Viewer:
+    """One browser that looks at one page; ``seen``: when it first had each text."""
+
+    base: str
+    token: str
+    page: str
+    seen: dict[str, float] = field(default_factory=dict)
+    first_page_s: float = 0.0
+    browser: requests.Session = field(default_factory=requests.Session)
+
+    def look(self, stopping: Event, delay_s: float) -> None:
+        """Sign in, load the page, and poll it until ``stopping``."""
+        stopping.wait(delay_s)
+        self._sign_in()
+        began = time.monotonic()
+        text = self._get(self.page)
+        self.first_page_s = time.monotonic() - began
+        poll = _poll_in(text)
+        while not stopping.wait(_POLL_S):
+            text = self._get(poll)
+            if text:
+                poll = _poll_in(text)
+                self._note(text)
+
+    def loads(self, text: str) -> bool:
+        """Whether the page has ``text`` now."""
+        self._sign_in()
+        return text in self._get(self.page)
+
+    def _sign_in(self) -> None:
+        self.browser.trust_env = False
+        origin = {"Origin": self.base}
+        self.browser.post(f"{self.base}/sign-in", data={"token": self.token}, headers=origin, timeout=60)
+
+    def _get(self, path: str) -> str:
+        return self.browser.get(self.base + path, timeout=60).text
+
+    def _note(self, text: str) -> None:
+        for part in text.split("change-")[1:]:
+            self.seen.setdefault(part[:6], time.time())
+
+
+@click.command()
+@click.option("--machines", default=10_000, show_default=True)
+@click.option("--viewers", default=50, show_default=True)
+@click.option("--seconds", default=30.0, show_default=True, help="Of each of the two measurements.")
+def main(machines: int, viewers: int, seconds: float) -> None:
+    """Measure one viewer, then many, beside each other."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as text,
+        _stack(Path(text), machines) as (stack, base),
+    ):
+        changes = count()
+        rows = {number: _measured(stack, base, number, seconds, changes) for number in (1, viewers)}
+    for name in rows[1]:
+        one, many = rows[1][name], rows[viewers][name]
+        wanted = f"   wanted: {_WANTED[name]:g}" if name in _WANTED else ""
+        click.echo(f"{name:<28}{one:>10.2f}{many:>10.2f}{wanted}")
+
+
+@contextmanager
+def _stack(folder: Path, machines: int) -> Iterator[tuple[Stack, str]]:
+    (folder / "devices.toml").write_text("".join(map(_entry, range(machines))))
+    (folder / "dnsmasq.log").touch()
+    port, path = free_port(), folder / "operators.toml"
+    roles = {"console": OperatorRole.CONSOLE} | {f"p{n}": OperatorRole.OPERATOR for n in range(_PEOPLE)}
+    Operators(
+        Operator(name=name, role=role, token_sha256=token_hash(_TOKEN.format(name)), added=model.utc_now())
+        for name, role in roles.items()
+    ).write(path)
+    path.chmod(0o600)
+    own = {"CONSOLE_PORT": str(port), "CONSOLE_TOKEN": _TOKEN.format("console"), "OPERATORS_FILE": str(path)}
+    with Stack(folder, {"ENVIRONMENT": "development"} | own) as stack:
+        stack.start_redis()
+        stack.start("api")
+        stack.spawn("console")
+        base = f"http://127.0.0.1:{port}"
+        _await(base)
+        yield stack, base
+
+
+def _await(base: str) -> None:
+    """Return when the console has read the fleet."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        viewer = Viewer(base, _TOKEN.format("p0"), "/machines")
+        try:
+            if viewer.loads("m00000"):
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.5)
+    raise click.ClickException("the console did not start")
+
+
+def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]") -> dict[str, float]:
+    """Everything of one number of viewers, who look at the page of the machines that change."""
+    people = [Viewer(base, _TOKEN.format(f"p{n % _PEOPLE}"), "/machines?text=m000") for n in range(viewers)]
+    stopping, made = Event(), dict[str, float]()
+    threads = [Thread(target=one.look, args=(stopping, n * _POLL_S / viewers)) for n, one in enumerate(people)]
+    for thread in threads:
+        thread.start()
+    time.sleep(_POLL_S + 3)  # all are signed in, which is no cost of looking
+    used = {name: cpu_s(stack.pid(name)) for name in ("api", "console")}
+    began = time.monotonic()
+    api = ApiClient(stack.settings, tls.ClientContexts(), token=_TOKEN.format("p1"))
+    while time.monotonic() < began + seconds:
+        number = next(changes)
+        api.patch(f"/devices/m{number % 100:05d}", DeviceChange(maintenance=f"change-{number:06d}"), DeviceView)
+        made[f"{number:06d}"] = time.time()
+        time.sleep(_CHANGES_EVERY_S)
+    spent = {
+        name: (cpu_s(stack.pid(name)) - before) / (time.monotonic() - began) * 100 for name, before in used.items()
+    }
+    time.sleep(_POLL_S + 1)
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    late = sorted(one.seen[key] - at for one in people for key, at in made.items() if key in one.seen)
+    return {
+        "first page, s": max(one.first_page_s for one in people),
+        "change seen, p50, s": statistics.median(late),
+        "change seen, p99, s": late[int(len(late) * 0.99)],
+        "console, % of a core": spent["console"],
+        "API, % of a core": spent["api"],
+        "console, MB": pss_mb(stack.pid("console")),
+    }
+
+
+def _poll_in(text: str) -> str:
+    return text.split('id="live" hx-get="')[1].split('"', maxsplit=1)[0].replace("&amp;", "&")
+
+
+def _entry(n: int) -> str:
+    mac = f"02:00:00:{n >> 16 & 255:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"
+    return f'[[device]]\nname = "m{n:05d}"\nbmc_mac = "{mac}"\nbmc = "simulated://127.0.0.1:9/m{n:05d}"\n'
+
+
+if __name__ == "__main__":
+    main()
