@@ -59,7 +59,8 @@ class Viewer:
 
     def loads(self, text: str) -> bool:
         """Whether the page has ``text`` now."""
-        self._sign_in()
+        if not self.browser.cookies:
+            self._sign_in()
         return text in self._get(self.page)
 
     def _sign_in(self) -> None:
@@ -117,8 +118,8 @@ def _stack(folder: Path, machines: int) -> Iterator[tuple[Stack, str]]:
 def _await(base: str) -> None:
     """Return when the console has read the fleet."""
     deadline = time.monotonic() + 120
+    viewer = Viewer(base, _TOKEN.format("p0"), "/machines")
     while time.monotonic() < deadline:
-        viewer = Viewer(base, _TOKEN.format("p0"), "/machines")
         try:
             if viewer.loads("m00000"):
                 return

@@ -34,6 +34,11 @@ class Recent(Generic[_Made]):
         self.put(key, made)
         return made
 
+    def last(self, key: object) -> _Made | None:
+        """What was made for ``key`` last, however long ago; None: it is not kept."""
+        found = self._made.get(key)
+        return found[1] if found else None
+
     def put(self, key: object, made: _Made) -> None:
         """Take ``made`` for what is there now."""
         with self._lock:

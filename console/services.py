@@ -41,7 +41,7 @@ class Console:
     freshness: Freshness = field(default_factory=Freshness)
     answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
     squares: Recent[list[Block]] = field(default_factory=lambda: Recent(_SQUARES_S))
-    totals: Recent[int] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
+    totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
@@ -67,7 +67,11 @@ class Console:
 
     def total(self, query: Query) -> int:
         """How many machines ``query`` takes, as it was a moment ago."""
-        return self.totals.get(query, lambda: sum(map(query.takes, self.fleet.all())))
+        last = self.totals.last(query)
+        version = self.fleet.version  # before they are counted: what changes meanwhile is counted the next time
+        if last and last[0] == version:
+            return last[1]
+        return self.totals.get(query, lambda: (version, sum(map(query.takes, self.fleet.all()))))[1]
 
     def api_of(self, token: str) -> ApiClient:
         """The API as the person of ``token`` calls it, at this console."""

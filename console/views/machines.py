@@ -27,7 +27,8 @@ def show_machines() -> str:
     query = Query.of(request.args)
     page = select(console().fleet, query)
     shown = console().shown.remember(_groups(page))
-    console().totals.put(replace(query, page=1), page.total)  # what the polls of this page compare with
+    if page.total:  # what the polls of this page compare with
+        console().totals.put(replace(query, page=1), (page.version, page.total))
     racks, reasons = console().fleet.facets()
     return render_template(
         "machines.html",
@@ -56,12 +57,13 @@ def show_changes() -> Response:
     if groups is None:  # after a restart, or a long pause
         return Response(status=204, headers={"HX-Refresh": "true"})
     version = fleet.version
-    if not live.is_news(version):
+    total = console().total(replace(query, page=1))
+    if not live.is_news(version) and total == live.number("known"):
         return live.dated(Response(status=204))
     rows = [machine for machine in fleet.changed_since(live.since()) if machine.name in groups][:_MOST_ROWS]
     known = ((machine, group) for name, group in groups.items() if (machine := fleet.get(name)))
     moved = sum(group_of(machine, query) != group for machine, group in known)
-    more = console().total(replace(query, page=1)) - live.number("total")
+    more = total - live.number("total")
     if more and not groups:  # nothing was there to be moved under a pointer
         return Response(status=204, headers={"HX-Refresh": "true"})
     page = Page((), 0, query.page, 0, version)

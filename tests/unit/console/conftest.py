@@ -16,6 +16,7 @@ from bringup.wire.changes import FeedChange, FeedPage, FeedSnapshot
 from bringup.wire.operator import DeviceView, OperatorList, OperatorView
 from bringup.wire.run import Run
 from console.app import create_app
+from console.recent import Recent
 from console.services import Console
 from tests.conftest import MakeSettings
 
@@ -112,7 +113,8 @@ def api() -> FakeApi:
 
 @pytest.fixture
 def console(make_settings: MakeSettings, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Console:
-    made = Console(make_settings(console_token="page-token"), None, api)  # type: ignore[arg-type]
+    settings = make_settings(console_token="page-token")
+    made = Console(settings, None, api, totals=Recent(0, 500))  # type: ignore[arg-type]
     monkeypatch.setattr(Console, "api_of", lambda _, token: FakeApi(token, api.answers, api.calls))
     made.freshness.answered()
     return made
