@@ -19,7 +19,7 @@ ON_REDIS = (
     "rq:job:",
     "rq:queue:",
     "bringup:run",
-    "EVALSHA",
+    "MULTI",
     "a-host-name-of-the-test",
 )
 ON_API = (RUN_ID, "/api/v1/", "HTTP/1.1", "Authorization: Bearer", '"run_id"', '"boot_id"', "a-host-name-of-the-test")
