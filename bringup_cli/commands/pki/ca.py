@@ -25,9 +25,11 @@ DEVELOPMENT = ("localhost", "127.0.0.1", "::1")
 @click.option("--dev", is_flag=True, help="A development PKI: covers localhost, allows names without a dot.")
 @click.option("--force", is_flag=True, help="A new CA, new keys, new certificates; the old ones are kept as a backup.")
 @click.option("--encrypt-ca-key", is_flag=True, help="Ask for a passphrase for the new CA key.")
+@output_option
 @click.pass_obj
 def setup(
     context: Context,
+    output: Output,
     *,
     redis_san: tuple[str, ...],
     api_san: tuple[str, ...],
@@ -42,7 +44,10 @@ def setup(
     with open_session(settings, init=True) as session:
         act = start_over if force else set_up
         outcome = act(session, wanted, passphrase=passphrase)
-    _report_setup(store_of(settings), outcome, crl_days=settings.crl_days)
+    if output == "json":
+        print_json(asdict(outcome))
+    else:
+        _report_setup(store_of(settings), outcome, crl_days=settings.crl_days)
 
 
 def _wanted(settings: Settings, asked: dict[Role, tuple[str, ...]], *, dev: bool) -> list[Wanted]:

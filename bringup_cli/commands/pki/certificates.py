@@ -8,14 +8,12 @@ from pathlib import Path
 
 import click
 
-from bringup.files import write_atomically
 from bringup.settings import Settings
-from bringup.settings.generated import new_secret
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
+from bringup_cli.commands.pki.issued import issued, show_issued, write_browser_file
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_table
 from pki import crl, csr, errors, issue, ledger, names, renew
-from pki.browser_file import browser_file
 from pki.files import read
 
 # Seconds that `issue --stdout` waits for another command: runs that begin at the same time ask at the same time.
@@ -31,9 +29,11 @@ _WAIT_S = 15
 @click.option("--hours", type=click.FloatRange(0, 8760, min_open=True), help="With --stdout: how long it is valid.")
 @click.option("--p12", "for_browser", is_flag=True, help="For operators: a file that their browser imports, too.")
 @click.option("--dev", is_flag=True, help="Allow names without a dot, such as localhost.")
+@output_option
 @click.pass_obj
 def issue_command(
     context: Context,
+    output: Output,
     *,
     role: str,
     name: str,
@@ -57,29 +57,18 @@ def issue_command(
         raise click.UsageError(
             "--hours: only with --stdout; a certificate in a file is valid for VALIDITY_DAYS, and is renewed"
         )
-    if for_browser and store_of(settings).certificate(identity):
-        _write_browser_file(settings, identity)
-        return
     request = csr.read_request(_bytes(request_file), str(request_file)) if request_file else None
-    with open_session(settings) as session:
-        certificate = issue.issue(session, identity, sans, request=request)
-    files = store_of(settings).files(identity)
-    click.echo(f"{identity.dns}: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
-    click.echo(f"  certificate {files.certificate}")
-    click.echo(f"  chain       {files.bundle}")
-    click.echo(f"  key         {files.key}" if request is None else "  key         is where the request was made")
-    for wish in csr.ignored(request) if request else ():
-        click.echo(f"Note: the request asked for {wish}; a request decides nothing but its key.")
+    certificate = store_of(settings).certificate(identity) if for_browser else None
+    if certificate is None:
+        with open_session(settings) as session:
+            certificate = issue.issue(session, identity, sans, request=request)
+    made = issued(store_of(settings), identity, certificate, request)
     if for_browser:
-        _write_browser_file(settings, identity)
-
-
-def _write_browser_file(settings: Settings, identity: names.Identity) -> None:
-    """The certificate that the person has now, with its key, under a password that is shown once."""
-    store, password = store_of(settings), new_secret()
-    path = store.files(identity).certificate.with_name(f"{identity.name}.p12")
-    write_atomically(path, browser_file(store, identity, password))
-    click.echo(f"  for the browser {path}: import it there, then delete it; its password, shown this once: {password}")
+        made |= write_browser_file(store_of(settings), identity)
+    if output == "json":
+        print_json(made)
+    else:
+        show_issued(made)
 
 
 def _issue_ephemeral(

@@ -395,8 +395,11 @@ def test_programs_get_the_state_of_a_rollover_and_of_each_renewal_as_json(run: R
     assert begun["next"]
 
 
-def test_what_is_revoked_listed_and_moved_is_shown_to_programs(run: Run) -> None:
-    run("setup", "--dev")
+def test_what_is_made_revoked_listed_and_moved_is_shown_to_programs(run: Run) -> None:
+    assert "worker" in json.loads(run("setup", "--dev", "--output", "json").output)["made"]
+    issued = json.loads(run("issue", "worker", "--name", "w2", "--output", "json").output)
+    assert issued["identity"] == "w2.worker.bringup.internal"
+    assert all(Path(issued[file]).exists() for file in ("certificate", "chain", "key"))
     revoked = json.loads(run("revoke", "worker", "--output", "json").output)
     assert [one["identity"] for one in revoked["revoked"]] == ["worker"]
     assert Path(revoked["crl"]).exists()

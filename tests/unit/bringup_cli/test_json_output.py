@@ -10,7 +10,7 @@ from bringup_cli.root import cli
 WITHOUT = {
     *("api", "images", "work", "console", "simulate", "demo"),
     "completion",  # a script for a shell
-    *("init", "redis-conf", "pki setup", "pki issue"),
+    *("init", "redis-conf"),
     *("site enroll", "site join", "site request", "site revoke", "site forget"),
     *("site init", "site remove"),
 }
