@@ -13,6 +13,7 @@ from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
+from bringup_cli.commands.site_flip import flip
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
 from bringup_cli.commands.site_timers import renew, sign
 from bringup_cli.commands.site_units import can_have_units, init, join_with_units, remove, report_joining
@@ -38,7 +39,7 @@ def site() -> None:
     """Hosts of a site: enroll one on the CA's host, join on the host itself; see all, and cut one off."""
 
 
-for command in (init, request, revoke, forget, status, sign, renew, remove):
+for command in (init, flip, request, revoke, forget, status, sign, renew, remove):
     site.add_command(command)
 
 

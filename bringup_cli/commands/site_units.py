@@ -58,7 +58,7 @@ def init(
     Redis, API, worker and tailer run here where no --role is given. What was done already stays; after an interruption,
     run it again. Exit status 0: the self-test of production has passed.
     """
-    _require_units("init", dry_run=dry_run)
+    require_units("init", dry_run=dry_run)
     layout = HostLayout()
     if (layout.config / "manifest.json").exists() and not layout.site_settings.exists():
         raise SettingsError([f"{layout.config}: this host has joined a site; `bringup site remove` ends that first"])
@@ -75,7 +75,7 @@ def init(
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def remove(*, purge: bool, yes: bool, dry_run: bool) -> None:
     """Undo `bringup site init` or `join`: services are stopped, units are removed. Data and keys stay."""
-    _require_units("remove", dry_run=dry_run)
+    require_units("remove", dry_run=dry_run)
     layout = HostLayout()
     manifest = HostFolder.read(layout.config).manifest if (layout.config / "manifest.json").exists() else None
     gone = f"{layout.config} and {layout.state}, with all data, and every key{' of the CA' if _has_ca(layout) else ''}"
@@ -146,7 +146,7 @@ def examine(layout: HostLayout, roles: tuple[HostRole, ...]) -> int:
         layout: its folders.
         roles: what runs there.
     """
-    asks = next(role for role in _ASKS if role in roles)
+    asks = asking_role(roles)
     files = [path for path in (layout.site_settings, layout.config / env_file(asks)) if path.exists()]
     found = load({}, files).settings
     settings = found.model_copy(update={"host_roles": ",".join(roles)})
@@ -154,6 +154,11 @@ def examine(layout: HostLayout, roles: tuple[HostRole, ...]) -> int:
         _await_reports(settings, roles)
     click.echo(f"The self-test of {', '.join(roles)}:")
     return selftest.examine_host(settings, static_only=False, running=True)
+
+
+def asking_role(roles: tuple[HostRole, ...]) -> HostRole:
+    """The role of a host by whose settings the others are asked: the one that may ask the most."""
+    return next(role for role in _ASKS if role in roles)
 
 
 def _await_reports(settings: Settings, roles: tuple[HostRole, ...]) -> None:
@@ -170,7 +175,8 @@ def _await_reports(settings: Settings, roles: tuple[HostRole, ...]) -> None:
         time.sleep(0.5)
 
 
-def _require_units(command: str, *, dry_run: bool) -> None:
+def require_units(command: str, *, dry_run: bool) -> None:
+    """Raises SettingsError: this user or this host cannot have units. ``dry_run``: nothing is done, and anybody may."""
     problems = []
     if os.geteuid() != 0 and not dry_run:
         problems.append(

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -107,14 +108,29 @@ def add_users(names: Iterable[str]) -> None:
         )
 
 
-def start(units: Sequence[str]) -> None:
-    """Start units one after the other; each is ready when the next one starts. Raises HostCommandFailed."""
+def start(units: Sequence[str], *, again: bool = False) -> None:
+    """Start units one after the other; each is ready when the next one starts.
+
+    Args:
+        units: their names.
+        again: stop those that run.
+
+    Raises:
+        HostCommandFailed: one did not start; the message has the end of its log.
+    """
     for unit in units:
         try:
-            run("systemctl", "start", unit)
+            run("systemctl", "restart" if again else "start", unit)
         except HostCommandFailed as error:
             last = run("journalctl", "--unit", unit, "--lines", "5", "--output", "cat", "--no-pager", check=False)
             raise HostCommandFailed(f"{error}\nThe last lines of its log:\n{last.strip()}") from None
+
+
+def instances(role: HostRole) -> list[str]:
+    """The units of a role on this host: a person may have enabled further workers and tailers."""
+    pattern = re.sub(r"@[^.]*", "@*", UNIT_OF[role])
+    enabled = sorted(path.name for path in (UNITS / f"{TARGET}.wants").glob(pattern))
+    return enabled or [UNIT_OF[role]]
 
 
 def stop(units: Sequence[str]) -> None:

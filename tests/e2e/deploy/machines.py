@@ -12,7 +12,7 @@ from tests.e2e.site.network import Network
 # What a Debian 12 needs besides its base: what docs/production.md has a person install, and what makes it boot here.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "redis-server", "openssl"),
-    *("iproute2", "ca-certificates", "procps", "dnsmasq-base"),
+    *("iproute2", "ca-certificates", "procps", "openssh-server", "openssh-client"),
 )
 # What Debian starts by itself and has no place here: the first has our port, the others want the Internet.
 _NOT_WANTED = ("redis-server.service", "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd.service")
@@ -72,6 +72,8 @@ class Machine:
         (self.root / "etc/machine-id").write_text("")
         self._process: subprocess.Popen[bytes] | None = None
         self.boot()
+        # A way out that leads nowhere, as in a network without the Internet: by it a host finds its own address.
+        self.run("ip", "route", "replace", "default", "via", f"{self.address.rpartition('.')[0]}.1")
 
     def boot(self) -> None:
         """Switch it on, and return when it has booted."""

@@ -1,0 +1,222 @@
+"""``bringup site flip``: a running site from plain text to mutual TLS, or back."""
+
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from bringup import tls
+from bringup.connections.api_client import ApiClient
+from bringup.errors import BringupError, SettingsError
+from bringup.files import write_atomically
+from bringup.settings import Settings, load, pki_rules
+from bringup.wire.operator import DeviceList
+from bringup_cli.commands import selftest
+from bringup_cli.commands.pki.group import EXIT_FAILED, now
+from bringup_cli.commands.site_units import asking_role, examine, require_units
+from bringup_cli.output import Output, output_option, print_json
+from bringup_cli.site import flip as site_flip
+from bringup_cli.site import flip_files, flip_report, host_system
+from bringup_cli.site.bundle import Manifest, env_file
+from bringup_cli.site.flip_files import FlipMode
+from bringup_cli.site.host_files import HostFolder
+from bringup_cli.site.layout import HostLayout
+from bringup_cli.site.registry import HostRole, Registry
+from pki.store import Store
+
+# What the files of a host would change by, asked by the host that flips the others.
+_DIFFERENCES = "differences"
+# Seconds for one action on another host: a worker finishes its jobs, Redis reads its append-only file.
+_REMOTE_S = 1800
+_NAMED = 5  # machines in one message
+
+
+@click.command()
+@click.argument("mode", type=click.Choice([mode.value for mode in FlipMode]))
+@click.option("--dry-run", is_flag=True, help="Check, and show what would change on each host; change nothing.")
+@click.option("--now", "at_once", is_flag=True, help="Also while machines boot or report: their runs may time out.")
+@click.option(
+    "--ssh", metavar="COMMAND", help="Reaches another host, as 'ssh root@{host}'; without it the plan is shown."
+)
+@click.option("--step", hidden=True, help="One action on this host, for the host that flips the others.")
+@output_option
+def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str | None, output: Output) -> None:
+    """Flip a running site to MODE: production (mutual TLS everywhere) or development (plain text).
+
+    It checks first, changes REDIS_USE_TLS and API_USE_TLS on every host, restarts in the right order, runs the
+    self-test, and goes back by itself where that is not green. Run it on the CA's host, as root.
+
+    Exit status: 0 the site is in MODE and its self-test has passed; 1 it is not, and the report shows why.
+    """
+    require_units("flip", dry_run=False)
+    layout, wanted = HostLayout(), FlipMode(mode)
+    here = HostFolder.read(layout.config).manifest
+    if step:
+        _on_this_host(layout, here, step, wanted)
+        return
+    hosts = _hosts(layout, here)
+    others = [host.name for host in hosts if host.name != here.host]
+    if others and not ssh and not dry_run:
+        _print_plan(hosts, here.host, wanted)
+        return
+    actor = _Actor(layout, here, ssh)
+    changes = {host.name: actor.differences(host.name, wanted) for host in hosts if ssh or host.name == here.host}
+    quiet = output == "json"
+    show = (lambda _line: None) if quiet else click.echo
+    _show_changes(changes, show)
+    if dry_run:
+        raise SystemExit(_dry_run(hosts, actor, wanted, show))
+    if not at_once:
+        _refuse_running_machines(layout, here)
+    record = site_flip.FlipRecord(wanted, now(), changes)
+    with site_flip.OutageMeter(_in_both_modes(layout, here)) as meter:
+        site_flip.flip(record, hosts, actor, show)
+    record.outage_s = meter.longest_s
+    written = flip_report.write(record, layout.state / "flips")
+    if quiet:
+        print_json(flip_report.as_json(record))
+    else:
+        click.echo(f"{flip_report.result_of(record)}\nThe API did not answer for {record.outage_s:.1f} s at most.")
+        click.echo(f"Reports: {', '.join(map(str, written))}")
+    raise SystemExit(0 if record.passed else EXIT_FAILED)
+
+
+class _Actor:
+    """Does one action on one host: here by itself, elsewhere by the operator's own ssh."""
+
+    def __init__(self, layout: HostLayout, here: Manifest, ssh: str | None) -> None:
+        self._layout = layout
+        self._here = here
+        self._ssh = ssh
+
+    def __call__(self, action: site_flip.FlipAction, mode: FlipMode) -> None:
+        if action.host == self._here.host:
+            _on_this_host(self._layout, self._here, action.what, mode)
+        else:
+            self._elsewhere(action.host, action.what, mode)
+
+    def differences(self, host: str, mode: FlipMode) -> list[str]:
+        """What would change there."""
+        if host == self._here.host:
+            return list(flip_files.differences(self._layout, self._here.roles, mode))
+        return self._elsewhere(host, _DIFFERENCES, mode).splitlines()
+
+    def _elsewhere(self, host: str, what: str, mode: FlipMode) -> str:
+        command = [*shlex.split((self._ssh or "").format(host=host)), _command(mode, what)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_REMOTE_S, check=False)  # noqa: S603
+        if done.returncode:
+            last = (done.stdout + done.stderr).strip().splitlines()[-3:]
+            raise host_system.HostCommandFailed("; ".join(last) or f"{command[0]}: status {done.returncode}")
+        return done.stdout
+
+
+def _on_this_host(layout: HostLayout, here: Manifest, what: str, mode: FlipMode) -> None:
+    """One action on this host. Raises BringupError: it has failed."""
+    verb, _, role = what.partition(" ")
+    units = host_system.instances(HostRole(role)) if role else []
+    timers = [host_system.RENEW, *([host_system.SIGN] if layout.site_settings.exists() else [])]
+    actions: Mapping[str, Callable[[], object]] = {
+        _DIFFERENCES: lambda: click.echo("\n".join(flip_files.differences(layout, here.roles, mode))),
+        "check": lambda: _check(layout, here, mode),
+        "pause": lambda: host_system.stop(timers),
+        "stop": lambda: host_system.stop(units),
+        "change": lambda: flip_files.change(layout, here, mode),
+        "restart": lambda: host_system.start(units, again=True),
+        "start": lambda: host_system.start(units),
+        # Renewal and the CA's posts need mutual TLS: in development they rest.
+        "resume": lambda: host_system.start(timers if mode is FlipMode.PRODUCTION else []),
+        "test": lambda: _test(layout, here),
+    }
+    if verb not in actions:
+        raise SettingsError([f"--step {what}: there is no such action"])
+    actions[verb]()
+
+
+def _test(layout: HostLayout, here: Manifest) -> None:
+    if status := examine(layout, here.roles):
+        raise host_system.HostCommandFailed(f"the self-test has failed (status {status})")
+
+
+def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
+    """The self-test of files and settings as they would be. Raises BringupError: the flip must not begin."""
+    with tempfile.TemporaryDirectory(prefix="bringup-flip-") as folder:
+        for role in here.roles:
+            text = flip_files.flipped((layout.config / env_file(role)).read_text(encoding="utf-8"), mode)
+            path = Path(folder) / env_file(role)
+            write_atomically(path, text, sole_writer=True)
+            if selftest.examine_host(load({}, path).settings, static_only=True):
+                raise host_system.HostCommandFailed(f"the self-test of the {role}'s files would fail: see above")
+
+
+def _hosts(layout: HostLayout, here: Manifest) -> list[site_flip.FlipHost]:
+    """Every host of the site, this one first. Raises SettingsError: this is not the CA's host."""
+    if not layout.site_settings.exists():
+        raise SettingsError([f"{layout.site_settings} is not here: run it on the CA's host, which knows every host"])
+    known = Registry.read(Store(layout.ca)).hosts.values()
+    hosts = [site_flip.FlipHost(host.name, host.roles) for host in known if not host.revoked_at]
+    return sorted(hosts, key=lambda host: host.name != here.host)
+
+
+def _print_plan(hosts: Sequence[site_flip.FlipHost], here: str, mode: FlipMode) -> None:
+    click.echo("Nothing was changed: this site has other hosts. Name the way to them, as --ssh 'ssh root@{host}',")
+    click.echo("or run these, in this order, each when the one before it has ended:")
+    checks = [site_flip.FlipAction(host.name, "check") for host in hosts]
+    tests = [site_flip.FlipAction(host.name, "test") for host in hosts]
+    for action in [*checks, *site_flip.plan(hosts), *tests]:
+        where = "here" if action.host == here else f"on {action.host}"
+        click.echo(f"  {where}: {_command(mode, action.what)}")
+    click.echo(f"Where one of them fails: the same from `change` on, with {mode.other} in place of {mode}.")
+
+
+def _command(mode: FlipMode, what: str) -> str:
+    return f"bringup site flip {mode} --step {shlex.quote(what)}"
+
+
+def _show_changes(changes: dict[str, list[str]], show: Callable[[str], object]) -> None:
+    for host, lines in changes.items():
+        for line in lines or ["nothing to change"]:
+            show(f"{host}: {line}")
+
+
+def _dry_run(hosts: Sequence[site_flip.FlipHost], actor: _Actor, mode: FlipMode, show: Callable[[str], object]) -> int:
+    record = site_flip.FlipRecord(mode, now())
+    for action in site_flip.plan(hosts):
+        show(f"would do: {action.host}: {action.what}")
+    site_flip.check(record, hosts, actor, show)
+    return EXIT_FAILED if any(why for _, _, why in record.actions) else 0
+
+
+def _refuse_running_machines(layout: HostLayout, here: Manifest) -> None:
+    """A real machine calls back at the URL that it has booted with. Raises SettingsError: some do now."""
+    api = ApiClient(_client(layout, here), tls.ClientContexts())
+    try:
+        devices = api.get("/devices", DeviceList).devices
+    except BringupError:
+        return  # nobody is served now, and so nobody is cut off
+    busy = [one.name for one in devices if one.active_run and not (one.bmc or "").startswith("simulated://")]
+    if busy:
+        more = f" and {len(busy) - _NAMED} more" if len(busy) > _NAMED else ""
+        why = (
+            f"{', '.join(busy[:_NAMED])}{more} are in a run: they call back at the URL that they have booted with, "
+            "which ends with the flip. Wait until `bringup runs` shows none, or flip with --now and repeat them"
+        )
+        raise SettingsError([why])
+
+
+def _client(layout: HostLayout, here: Manifest) -> Settings:
+    """The settings of a client of the API on this host."""
+    files = [layout.site_settings, layout.config / env_file(asking_role(here.roles))]
+    return load({}, [path for path in files if path.exists()], rules=pki_rules).settings
+
+
+def _in_both_modes(layout: HostLayout, here: Manifest) -> list[Settings]:
+    settings = _client(layout, here)
+    found = []
+    for mode in FlipMode:
+        url = f"{mode.scheme}://{settings.api_url.partition('://')[2]}"
+        changed = {"api_use_tls": mode is FlipMode.PRODUCTION, "callback_api_url": url}
+        found.append(settings.model_copy(update=changed))
+    return found
