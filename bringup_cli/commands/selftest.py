@@ -140,8 +140,8 @@ def _watch(make: Callable[[], TargetInstallation], checks: Sequence[Case], every
     raise SystemExit(_EXIT[last.verdict])
 
 
-def examine_host(settings: Settings, *, static_only: bool, running: bool = False) -> int:
-    """The self-test of what a host is by its HOST_ROLES; its exit status.
+def examine_host(settings: Settings, *, static_only: bool, running: bool = False) -> Results:
+    """The self-test of what a host is by its HOST_ROLES, shown as it runs.
 
     Args:
         settings: of one of its services.
@@ -153,6 +153,11 @@ def examine_host(settings: Settings, *, static_only: bool, running: bool = False
     results = _examine(target, [case for case in cases if running or not case.after_start], _live)
     _show_repairs(results)
     _show(results, "text")
+    return results
+
+
+def status_of(results: Results) -> int:
+    """The exit status of a self-test."""
     return _EXIT[results.verdict]
 
 

@@ -131,7 +131,7 @@ def _examine(joined: Joined, role: HostRole) -> int:
             f"writes another file: DHCP_PATH and DHCP_SOURCE, on the CA's host, and enroll it again"
         )
     click.echo(f"The self-test of the {role}{', of its files' if role in _SERVERS else ''}:")
-    return selftest.examine_host(settings, static_only=role in _SERVERS)
+    return selftest.status_of(selftest.examine_host(settings, static_only=role in _SERVERS))
 
 
 def _with_keeper(registry: Registry, path: Path) -> Registry:

@@ -26,6 +26,7 @@ from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole, Registry
 from pki.store import Store
+from selftest.report import Results
 
 # What the files of a host would change by, asked by the host that flips the others.
 _DIFFERENCES = "differences"
@@ -136,8 +137,14 @@ def _on_this_host(layout: HostLayout, here: Manifest, what: str, mode: FlipMode)
 
 
 def _test(layout: HostLayout, here: Manifest) -> None:
-    if status := examine(layout, here.roles):
-        raise host_system.HostCommandFailed(f"the self-test has failed (status {status})")
+    _require_passed(examine(layout, here.roles), "the self-test has failed")
+
+
+def _require_passed(results: Results, what: str) -> None:
+    """Raises HostCommandFailed, with what has failed."""
+    if selftest.status_of(results):
+        roots = [f"{one.case.id} {one.case.title}: {one.finding.message}" for one in results.outcomes if one.is_root]
+        raise host_system.HostCommandFailed(f"{what}: {'; '.join(roots) or results.verdict}")
 
 
 def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
@@ -147,8 +154,8 @@ def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
             text = flip_files.flipped((layout.config / env_file(role)).read_text(encoding="utf-8"), mode)
             path = Path(folder) / env_file(role)
             write_atomically(path, text, sole_writer=True)
-            if selftest.examine_host(load({}, path).settings, static_only=True):
-                raise host_system.HostCommandFailed(f"the self-test of the {role}'s files would fail: see above")
+            results = selftest.examine_host(load({}, path).settings, static_only=True)
+            _require_passed(results, f"the self-test of the {role}'s files would fail")
 
 
 def _hosts(layout: HostLayout, here: Manifest) -> list[site_flip.FlipHost]:

@@ -26,6 +26,7 @@ from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
 from pki.errors import PkiError
 from pki.store import Store
+from selftest.report import Results
 
 # Seconds for the API to answer that a host has joined; the timer of renewals reports it, too.
 _REPORT_S = 5
@@ -66,7 +67,7 @@ def init(
     host = first_host.FirstHost(name, address or first_host.own_address(), chosen, dhcp_source, dhcp_path)
     steps.apply(first_host.steps(layout, host, now), click.echo, dry_run=dry_run)
     if not dry_run:
-        raise SystemExit(examine(layout, chosen))
+        raise SystemExit(selftest.status_of(examine(layout, chosen)))
 
 
 @click.command()
@@ -126,7 +127,7 @@ def join_with_units(layout: HostLayout, manifest: Manifest, files: Mapping[str, 
     ]
     steps.apply(planned, click.echo)
     report_joining(layout.config)
-    return examine(layout, manifest.roles)
+    return selftest.status_of(examine(layout, manifest.roles))
 
 
 def report_joining(folder: Path) -> None:
@@ -139,8 +140,8 @@ def report_joining(folder: Path) -> None:
         click.echo(f"The API does not know yet that it has joined; its timer of `site renew` reports it. Why: {error}")
 
 
-def examine(layout: HostLayout, roles: tuple[HostRole, ...]) -> int:
-    """The self-test of everything that a host runs; its exit status.
+def examine(layout: HostLayout, roles: tuple[HostRole, ...]) -> Results:
+    """The self-test of everything that a host runs, shown as it runs.
 
     Args:
         layout: its folders.

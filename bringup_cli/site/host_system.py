@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -120,7 +121,7 @@ def start(units: Sequence[str], *, again: bool = False) -> None:
     """
     for unit in units:
         try:
-            run("systemctl", "restart" if again else "start", unit)
+            _start_one(unit, again=again)
         except HostCommandFailed as error:
             last = run("journalctl", "--unit", unit, "--lines", "5", "--output", "cat", "--no-pager", check=False)
             raise HostCommandFailed(f"{error}\nThe last lines of its log:\n{last.strip()}") from None
@@ -131,6 +132,15 @@ def instances(role: HostRole) -> list[str]:
     pattern = re.sub(r"@[^.]*", "@*", UNIT_OF[role])
     enabled = sorted(path.name for path in (UNITS / f"{TARGET}.wants").glob(pattern))
     return enabled or [UNIT_OF[role]]
+
+
+def _start_one(unit: str, *, again: bool) -> None:
+    """Twice, where it must be: on a busy host systemd itself may fail to make the process of a unit (status 219)."""
+    try:
+        run("systemctl", "restart" if again else "start", unit)
+    except HostCommandFailed:
+        time.sleep(1)
+        run("systemctl", "start", unit)
 
 
 def stop(units: Sequence[str]) -> None:
