@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bringup.errors import ApiUnavailable, SettingsError
+from bringup.model import DeviceState
 from bringup.wire.operator import DeviceList, DeviceView
 from bringup_cli.commands import site_flip
 from bringup_cli.site.bundle import Manifest
@@ -20,7 +21,7 @@ HERE = Manifest(host="h1", roles=(HostRole.WORKER,), made_at=NOW, use_until=NOW)
 
 
 def device(name: str, bmc: str, active_run: str | None) -> DeviceView:
-    return DeviceView(name=name, state="approved", in_inventory=True, active_run=active_run, bmc=bmc)
+    return DeviceView(name=name, state=DeviceState.APPROVED, in_inventory=True, active_run=active_run, bmc=bmc)
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *devices: DeviceView) -> None:
