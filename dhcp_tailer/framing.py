@@ -1,5 +1,6 @@
 """Framing: the bytes of a followed file cut into records, and how the records of each DHCP server lie in its files."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -60,7 +61,12 @@ class Lines:
     def feed(self, chunk: bytes) -> list[Record]:
         """The records that ``chunk`` completes; what follows its last newline is held back."""
         *lines, self._held = (self._held + chunk).split(b"\n")
-        records = [self._record(line) for line in lines]
+        if self._dropped or max(map(len, lines), default=0) > LONGEST_RECORD:
+            records = [self._record(line) for line in lines]
+        else:  # as nearly always: several times as fast
+            ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=self._end))
+            self._end = ends[-1]
+            records = list(map(Record, lines, ends[1:]))
         if len(self._held) > LONGEST_RECORD:
             self._drop()
         return records

@@ -13,6 +13,7 @@ from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.framing import BLOCKS
 from dhcp_tailer.sources import isc_syntax, lease_fields, lease_history, parser
 from dhcp_tailer.sources.isc_syntax import Statement, unquoted
+from dhcp_tailer.sources.lease_fields import device_text
 
 # A binding state, dhcpd.leases(5): in every other one the lease is over.
 _ACTIVE = b"active"
@@ -50,10 +51,7 @@ def _read(record: bytes) -> _Declaration:
         LeaseFormatError: it is not one, or a time in it is none.
     """
     if found := isc_syntax.plain(record):
-        ip, body = found
-        declaration = _Declaration(ip.decode("ascii"))
-        _note(declaration, body)
-        return declaration
+        return _plain(found.groups())
     text = isc_syntax.statements(record)
     if len(text) != 1 or len(text[0].words) != 2:
         raise LeaseFormatError("not one declaration with one name")
@@ -63,6 +61,26 @@ def _read(record: bytes) -> _Declaration:
         _note(declaration, body)
         return declaration
     return _read_v6(unquoted(name), body)
+
+
+def _plain(groups: tuple[bytes | None, ...]) -> _Declaration:
+    """The declaration in the groups of `isc_syntax.plain`. Raises LeaseFormatError."""
+    ip, starts, ends, cltt, state, mac, uid, *texts = groups
+    began_at = None if starts is None else _moment(starts)
+    vendor_class, circuit_id, hostname = (None if text is None else device_text(unquoted(text)) for text in texts)
+    return _Declaration(
+        str(ip or b"", "ascii"),
+        state,
+        mac=None if mac is None else mac.decode("ascii").lower(),
+        starts=began_at,
+        never_starts=starts is not None and began_at is None,
+        ends=None if ends is None else _moment(ends),
+        cltt=None if cltt is None else _moment(cltt),
+        hostname=hostname,
+        vendor_class=vendor_class,
+        client_id=None if uid is None else unquoted(uid).hex(":"),
+        circuit_id=circuit_id,
+    )
 
 
 def _read_v6(iaid_and_duid: bytes, body: list[Statement]) -> _Declaration:
@@ -114,13 +132,18 @@ def _note_text(declaration: _Declaration, words: list[bytes]) -> None:
     """What the client, or the relay before it, chose."""
     match words:
         case [b"client-hostname", name]:
-            declaration.hostname = lease_fields.device_text(unquoted(name))
+            declaration.hostname = device_text(unquoted(name))
         case [b"uid", uid]:
-            declaration.client_id = unquoted(uid).hex(":") if uid.startswith(b'"') else lease_fields.device_text(uid)
+            declaration.client_id = unquoted(uid).hex(":") if uid.startswith(b'"') else device_text(uid)
         case [b"option", b"agent.circuit-id", circuit]:
-            declaration.circuit_id = lease_fields.device_text(unquoted(circuit))
+            declaration.circuit_id = device_text(unquoted(circuit))
         case [b"set", name, b"=", text] if name in _VENDOR_CLASS:
-            declaration.vendor_class = lease_fields.device_text(unquoted(text))
+            declaration.vendor_class = device_text(unquoted(text))
+
+
+@functools.lru_cache(maxsize=256)  # a lease has the same time twice, and the leases of a burst too
+def _moment(text: bytes) -> int | None:
+    return _time(text.split())
 
 
 def _time(words: list[bytes]) -> int | None:
@@ -135,7 +158,6 @@ def _time(words: list[bytes]) -> int | None:
     raise LeaseFormatError("a time that is none")
 
 
-@functools.lru_cache(maxsize=256)  # a lease has the same time twice, and the leases of a burst too
 def _calendar(date: bytes, clock: bytes) -> int:
     time = _CLOCK.fullmatch(clock)
     if time is None:

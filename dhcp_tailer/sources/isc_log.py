@@ -5,6 +5,7 @@ trust comes before it: each pattern is anchored there, and what is in the bracke
 """
 
 import re
+from types import MappingProxyType
 
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
@@ -29,22 +30,28 @@ _DUID = rb"(?P<duid>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){1,129})"
 _IP6 = rb"(?P<ip>[0-9a-fA-F:.]{2,45})"
 
 # "DHCPACK to 10.77.1.0 (02:00:00:00:00:01)" answers a DHCPINFORM and is none of these.
-_MESSAGES = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        rb"(?P<kind>DHCPACK) on " + _IP + rb" to " + _CLIENT + rb".*",
-        rb"(?P<kind>DHCPDISCOVER) from " + _CLIENT + rb".*",
-        rb"(?P<kind>DHCPREQUEST) for " + _IP + rb"(?P<selecting> \([0-9.]{7,15}\))? from " + _CLIENT + rb".*",
-        rb"(?P<kind>DHCPRELEASE) of " + _IP + rb" from " + _CLIENT + rb" \((?P<found>found|not found)\).*",
-        rb"(?P<kind>Reply) NA: address "
-        + _IP6
-        + rb" to client with duid "
-        + _DUID
-        # dhcpd prints the IAID as a signed number
-        + rb" iaid = -?\d{1,10} (?:valid|static).*",
-        rb"(?P<kind>Client) " + _DUID + rb" releases address " + _IP6,
-    )
+_MESSAGES = MappingProxyType(
+    {
+        kind: re.compile(rb"(?P<kind>" + kind + rb")" + pattern, re.DOTALL)
+        for kind, pattern in (
+            (b"DHCPACK", rb" on " + _IP + rb" to " + _CLIENT + rb".*"),
+            (b"DHCPDISCOVER", rb" from " + _CLIENT + rb".*"),
+            (b"DHCPREQUEST", rb" for " + _IP + rb"(?P<selecting> \([0-9.]{7,15}\))? from " + _CLIENT + rb".*"),
+            (b"DHCPRELEASE", rb" of " + _IP + rb" from " + _CLIENT + rb" \((?P<found>found|not found)\).*"),
+            (
+                b"Reply",
+                rb" NA: address "
+                + _IP6
+                + rb" to client with duid "
+                + _DUID
+                # dhcpd prints the IAID as a signed number
+                + rb" iaid = -?\d{1,10} (?:valid|static).*",
+            ),
+            (b"Client", rb" " + _DUID + rb" releases address " + _IP6),
+        )
+    }
 )
+_V6 = frozenset({b"Reply", b"Client"})
 
 
 class IscLog(LogParser):
@@ -59,8 +66,9 @@ class IscLog(LogParser):
         found = _HEADER.match(record)
         if found is None:
             return _without_header(record)
-        matches = (pattern.fullmatch(record, found.end()) for pattern in _MESSAGES)
-        message = next((match for match in matches if match), None)
+        begin = found.end()
+        pattern = _MESSAGES.get(record[begin : record.find(b" ", begin)])
+        message = pattern and pattern.fullmatch(record, begin)
         if message is None:
             return _unknown(record[found.end() :])
         try:
@@ -89,11 +97,13 @@ class IscLog(LogParser):
         ip = message["ip"].decode("ascii")
         starts = self._time(found)
         action = self._clients.acknowledged(client_of(mac, ip), ip)
-        name = message.groupdict().get("name") or b""
-        return lease_event(mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name), source=self.name)
+        name = message["name"] if message["kind"] == b"DHCPACK" else None
+        return lease_event(
+            mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name or b""), source=self.name
+        )
 
     def _released(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent | Skip:
-        if message.groupdict().get("found") == b"not found":
+        if message["kind"] == b"DHCPRELEASE" and message["found"] == b"not found":
             return Skip("a release that had no effect")
         ip = message["ip"].decode("ascii")
         event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(found), source=self.name)
@@ -102,10 +112,9 @@ class IscLog(LogParser):
 
 
 def _mac(message: re.Match[bytes]) -> str | None:
-    groups = message.groupdict()
-    if mac := groups.get("mac"):
-        return str(mac, "ascii").lower()
-    return mac_in(str(groups["duid"], "ascii"))
+    if message["kind"] in _V6:
+        return mac_in(str(message["duid"], "ascii"))
+    return str(message["mac"], "ascii").lower()
 
 
 def _without_header(record: bytes) -> Skip:

@@ -69,7 +69,7 @@ class JsonLines:
             mac = lease_fields.mac_in(data["duid"])
             if mac is None:
                 return parser.NO_MAC
-        texts = {name: _text(name, data.get(name)) for name in _TEXTS}
+        texts = {name: _text(name, data[name]) for name in _TEXTS if name in data}
         return lease_fields.lease_event(
             mac=mac,
             ip=data.get("ip") if isinstance(data.get("ip"), str) else None,  # a number would pass as an address

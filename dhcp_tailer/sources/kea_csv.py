@@ -1,6 +1,7 @@
 """Kea's memfile: ``kea-leases4.csv`` and ``kea-leases6.csv``. Source: Kea ARM, s. 8.2.2; ``csv_lease_file4.h``."""
 
 import re
+from operator import itemgetter
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -11,6 +12,11 @@ from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LeaseFileParser, Ski
 
 # Columns without which no lease can be read; Kea adds others with its versions.
 _NEEDED = frozenset({"address", "valid_lifetime", "expire", "state"})
+# The fields that are read, as `KeaCsv._row` takes them.
+_READ = (
+    *("lease_type", "valid_lifetime", "expire", "state", "address"),
+    *("hwaddr", "duid", "hostname", "client_id", "user_context"),
+)
 _ESCAPED = re.compile(r"&#x([0-9a-fA-F]{2})")  # ``CSVRow::escapeCharacters``: a comma is "&#x2c"
 _INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 _DEFAULT, _DECLINED, _RECLAIMED, _RELEASED = "0", "1", "2", "3"  # ``Lease::STATE_...``; 4: registered, no lease
@@ -41,7 +47,7 @@ class KeaCsv(LeaseFileParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self._columns: tuple[str, ...] = ()
+        self._set_columns([])
 
     def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one row."""
@@ -53,7 +59,7 @@ class KeaCsv(LeaseFileParser):
         if len(fields) != len(self._columns):
             return malformed("not as many fields as its header has" if self._columns else "a row without a header")
         try:
-            return self._row(dict(zip(self._columns, fields, strict=True)))
+            return self._row(self._pick((*fields, "")))
         except (errors.LeaseFormatError, ValueError, OverflowError, OSError) as error:
             return malformed(
                 error if isinstance(error, errors.LeaseFormatError) else "a field that should be a number is none"
@@ -66,7 +72,7 @@ class KeaCsv(LeaseFileParser):
     def restore(self, state: JsonValue) -> None:
         """Go on with a state. Raises ValueError."""
         kept = _State.model_validate(state)
-        self._columns = tuple(kept.columns)
+        self._set_columns(kept.columns)
         self._leases = lease_history.Leases(kept.leases)
 
     def changes(self) -> JsonValue:
@@ -76,42 +82,50 @@ class KeaCsv(LeaseFileParser):
     def apply(self, changes: JsonValue) -> None:
         """Go on with changes. Raises ValueError."""
         made = _Changes.model_validate(changes)
-        self._columns = tuple(made.columns)
+        self._set_columns(made.columns)
         self._leases.apply(made.leases)
 
     def _header(self, columns: list[str]) -> Skip:
         if missing := _NEEDED - set(columns):
             return malformed(f"a header without {' and '.join(sorted(missing))}")
-        self._columns = tuple(columns)
+        self._set_columns(columns)
         return NOT_A_LEASE
 
-    def _row(self, row: dict[str, str]) -> model.LeaseEvent | Skip:
-        if row.get("lease_type") == _PREFIX:
+    def _set_columns(self, columns: list[str]) -> None:
+        """Find the fields that are read; one that the header lacks is taken from behind the last, and so is empty."""
+        self._columns = tuple(columns)
+        at = {name: number for number, name in enumerate(columns)}
+        self._pick = itemgetter(*(at.get(name, len(columns)) for name in _READ))
+
+    def _row(self, fields: tuple[str, ...]) -> model.LeaseEvent | Skip:
+        lease_type, lasts, expires, state, ip, *others = fields
+        if lease_type == _PREFIX:
             return Skip("a delegated prefix")
-        lifetime, expire, state = int(row["valid_lifetime"]), int(row["expire"]), row["state"]
+        lifetime, expire = int(lasts), int(expires)
         if state == _DEFAULT and lifetime:
-            return self._given(row, expire - lifetime, None if lifetime == _INFINITE_S else expire)
+            return self._given(ip, expire - lifetime, None if lifetime == _INFINITE_S else expire, others)
         if state == _DECLINED:  # its client found the address in use: it had a lease, and never used it
-            self._leases.over(row["address"], None)
+            self._leases.over(ip, None)
             return Skip("the end of a lease that was not known")
         # Deleted rows carry the time of the release, or of the last renewal: never later than the end.
         ended = {_RECLAIMED: model.LeaseAction.EXPIRED, _RELEASED: model.LeaseAction.RELEASED}.get(state)
-        return self._over(row["address"], expire if lifetime == 0 else None, ended)
+        return self._over(ip, expire if lifetime == 0 else None, ended)
 
-    def _given(self, row: dict[str, str], starts: int, ends: int | None) -> model.LeaseEvent | Skip:
-        mac = row.get("hwaddr") or lease_fields.mac_in(row.get("duid", ""))
+    def _given(self, ip: str, starts: int, ends: int | None, others: list[str]) -> model.LeaseEvent | Skip:
+        hwaddr, duid, hostname, client_id, user_context = others
+        mac = hwaddr or lease_fields.mac_in(duid)
         if not mac:
             return NO_MAC
         return self._in_force(
-            row["address"],
+            ip,
             lease_history.Lease(mac, starts, ends),
-            hostname=_text(row.get("hostname")),
-            client_id=_text(row.get("client_id") or row.get("duid")),
-            circuit_id=_circuit_id(row.get("user_context")),
+            hostname=_text(hostname),
+            client_id=_text(client_id or duid),
+            circuit_id=_circuit_id(user_context),
         )
 
 
-def _text(field: str | None) -> str | None:
+def _text(field: str) -> str | None:
     return lease_fields.cut(_unescaped(field)) or None if field else None
 
 
@@ -119,6 +133,6 @@ def _unescaped(field: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), field) if "&#x" in field else field
 
 
-def _circuit_id(context: str | None) -> str | None:
+def _circuit_id(context: str) -> str | None:
     found = _RELAY.search(_unescaped(context)) if context else None
     return lease_fields.circuit_id(bytes.fromhex(found[1])) if found and len(found[1]) % 2 == 0 else None

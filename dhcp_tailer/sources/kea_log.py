@@ -59,7 +59,8 @@ class KeaLog(LogParser):
             return malformed(error)
 
     def _line(self, record: bytes) -> model.LeaseEvent | Skip:
-        found = _SYSLOG.match(record) or _ALONE.match(record)
+        first, second = (_SYSLOG, _ALONE) if b" kea-dhcp" in record else (_ALONE, _SYSLOG)
+        found = first.match(record) or second.match(record)
         message = found and _MESSAGE.fullmatch(record, found.end())
         if found and message:
             return self._message(found, message)

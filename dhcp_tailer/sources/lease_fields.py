@@ -1,5 +1,7 @@
 """The fields of a lease event, made from what a DHCP server wrote: device text, MAC in a DUID, relay circuit, times."""
 
+import functools
+import re
 import socket
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -13,6 +15,9 @@ from bringup.text import printable
 # Characters of a text that a device chose: what `bringup.model.DeviceText` takes. A longer one is cut, not refused,
 # for a client must not be able to hide its lease behind a long name.
 _LONGEST_TEXT = 1024
+# A MAC address as the model holds it.
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
+_ADDRESSES = (IPv4Address, IPv6Address)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _ETHERNET = (1).to_bytes(2)  # hardware type, IANA ARP parameters
 _ADDRESS_AT = {(1).to_bytes(2): 8, (3).to_bytes(2): 4}  # DUID-LLT: behind the time; DUID-LL. Source: RFC 8415 s.11
@@ -21,14 +26,83 @@ _ADDRESS_AT = {(1).to_bytes(2): 8, (3).to_bytes(2): 4}  # DUID-LLT: behind the t
 _SHORTEST = len("20261123T0941")
 
 
-def lease_event(**fields: Any) -> model.LeaseEvent:
+def lease_event(
+    *,
+    mac: Any,
+    ip: Any,
+    action: model.LeaseAction | None,
+    starts: datetime,
+    source: str,
+    ends: datetime | None = None,
+    hostname: str | None = None,
+    vendor_class: str | None = None,
+    client_id: str | None = None,
+    circuit_id: str | None = None,
+) -> model.LeaseEvent:
     """A valid event.
+
+    Args:
+        mac: of the client, in any notation.
+        ip: that was leased.
+        action: what happened to the lease.
+        starts: with a zone.
+        source: DHCP_SOURCE.
+        ends: with a zone; None: never, or not known.
+        hostname: this and the other texts are as `device_text` makes them.
+        vendor_class: option 60.
+        client_id: option 61.
+        circuit_id: option 82.1.
 
     Raises:
         LeaseFormatError: names the fields that are wrong, and never their content.
     """
+    fields = {
+        "mac": mac,
+        "ip": _address(ip),
+        "action": action,
+        "starts": starts,
+        "ends": ends,
+        "hostname": hostname,
+        "vendor_class": vendor_class,
+        "client_id": client_id,
+        "circuit_id": circuit_id,
+        "source": source,
+    }
+    return (
+        _made(fields) if _is_as_made(fields, f"{hostname}{vendor_class}{client_id}{circuit_id}") else _checked(fields)
+    )
+
+
+def _is_as_made(fields: dict[str, Any], texts: str) -> bool:
+    """Whether the model would take the fields as they are: nearly always. Of the others it decides."""
+    mac, action = fields["mac"], fields["action"]
+    return bool(
+        isinstance(mac, str)
+        and _MAC.fullmatch(mac)
+        and isinstance(fields["ip"], _ADDRESSES)
+        and action
+        and fields["starts"] >= _EPOCH
+        and len(texts) <= _LONGEST_TEXT
+        and texts.isprintable()
+    )
+
+
+def _made(fields: dict[str, Any]) -> model.LeaseEvent:
+    """An event of fields that are as the model would make them: to have them checked again takes three times as long.
+
+    This is what `pydantic.BaseModel.model_construct` does with all fields given, without looking for each.
+    """
+    event = model.LeaseEvent.__new__(model.LeaseEvent)
+    object.__setattr__(event, "__dict__", fields)
+    object.__setattr__(event, "__pydantic_fields_set__", set(fields))
+    object.__setattr__(event, "__pydantic_extra__", None)
+    object.__setattr__(event, "__pydantic_private__", None)
+    return event
+
+
+def _checked(fields: dict[str, Any]) -> model.LeaseEvent:
     try:
-        event = model.LeaseEvent(**{**fields, "ip": _address(fields["ip"])})
+        event = model.LeaseEvent(**fields)
     except ValidationError as error:
         wrong = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False, include_url=False)})
         raise errors.LeaseFormatError(f"{' and '.join(wrong)} cannot be read") from None
@@ -96,6 +170,7 @@ def circuit_id(sub_options: bytes) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=256)  # the leases of a burst have one start, and one end
 def utc(seconds: int) -> datetime:
     """A time in seconds since the epoch. Raises LeaseFormatError."""
     try:
@@ -117,12 +192,19 @@ def json_time(name: str, value: object) -> datetime:
 
 
 def _parsed(value: object) -> datetime:
+    if type(value) is int:  # as the hooks write it; no bool
+        return _of_seconds(value)
     if isinstance(value, str) and not _is_number(value):
         moment = datetime.fromisoformat(value if len(value) >= _SHORTEST else "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(float(value), UTC)
     raise ValueError
+
+
+@functools.lru_cache(maxsize=256)  # the leases of a burst have one time
+def _of_seconds(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _is_number(text: str) -> bool:

@@ -22,7 +22,7 @@ RowT = TypeVar("RowT")
 Changes = tuple[list[str], list[RowT]]
 
 
-@dataclass
+@dataclass(slots=True)
 class Client:
     """One MAC address."""
 
@@ -93,9 +93,11 @@ class Clients:
         self._clients.update((mac, Client(*known)) for mac, known in rows)
 
     def _latest(self, mac: str) -> Client:
-        client = self._clients.setdefault(mac, Client())
-        self._clients.move_to_end(mac)
         self._changed.add(mac)
+        if client := self._clients.get(mac):
+            self._clients.move_to_end(mac)
+            return client
+        client = self._clients[mac] = Client()
         if len(self._clients) > self._limit:
             self._changed.add(self._clients.popitem(last=False)[0])
         return client

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
@@ -165,8 +164,10 @@ class LogParser:
 
     def _pass(self, found: re.Match[bytes]) -> None:
         """Note the time of a line that is no lease: the clock follows every line that has one."""
-        with suppress(LeaseFormatError):
+        try:
             self._time(found)
+        except LeaseFormatError:
+            return  # the line is of no use for it
 
 
 class _LeaseFileState(BaseModel):

@@ -334,7 +334,7 @@ def test_a_lease_that_is_read_in_one_go_gives_what_its_statements_give(
     """The quick way reads what is written as usual; every mutation of that must mean the same both ways."""
     chance = random.Random(7)  # noqa: S311 - the same mutations in every run
     real = [record.data for record in Blocks(0).feed((samples / "dhcpd.leases").read_bytes())]
-    records = [_mutated(chance, real).data for _ in range(4000)] + real
+    records = [_mutated(chance, real).data for _ in range(6000)] + real
     quick = [IscLeases().parse(record) for record in records]
     assert sum(plain(record) is not None for record in records) > 500
     monkeypatch.setattr("dhcp_tailer.sources.isc_syntax.plain", lambda _: None)
