@@ -13,7 +13,7 @@ from api.http import problems
 from api.http.openapi import document
 from api.images import base_image, image_store
 from api.principal import UnknownCallers
-from api.runs import records, states
+from api.runs import admission, records, states
 from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
@@ -27,6 +27,7 @@ from bringup import errors, files, identity, outages, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.operators import Operators
 from bringup.settings import Settings
+from bringup.wire.run import RunDetail
 
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "bringup"
@@ -197,3 +198,16 @@ def change_run_or_refuse(
         raise problems.power_refused(str(error)) from None
     except errors.InvalidTransition as error:
         raise problems.stale(str(error)) from None
+
+
+def run_detail(run_id: str) -> RunDetail | None:
+    """The run with its timeline and its artifacts, and how its BMC is reached, if it is known."""
+    found = services().store.run_with_history(run_id)
+    if found is None:
+        return None
+    run, device = found.run, found.device
+    current = states.with_required_jobs(run).model_copy(
+        update=admission.pinned(run, device.entry if device else None, services().settings)
+    )
+    media = device.record.media_sha256 if device else ()
+    return RunDetail(**dict(current), timeline=found.timeline, artifacts=found.artifacts, media_sha256=media)

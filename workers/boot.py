@@ -28,8 +28,9 @@ def boot(context: job_context.JobContext, task: job.Task, *, run_id: str) -> Non
         PermanentError: the API refuses the job itself.
     """
     try:
-        context.callback.post_event(run_id, EventType.BOOT_STARTED, fencing_token=task.fencing_token)
-        _boot(context, task, context.callback.run(run_id))
+        post, token = context.callback.post_event, task.fencing_token
+        begun = post(run_id, EventType.BOOT_STARTED, fencing_token=token, wants_run=True)
+        _boot(context, task, begun.run or context.callback.run(run_id))
     except errors.ApiRejected as error:
         _end_if_refused(context, run_id, error)
     except errors.BmcUnavailable as error:
@@ -64,14 +65,13 @@ def _boot(context: job_context.JobContext, task: job.Task, run: RunDetail) -> No
         return  # an execution that was killed at its very end
     with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
         # First, because an absent or locked BMC shows here, before a token is made.
-        if not guard.identify():
-            return
+        guard.identify()
         # Once power-on was permitted the machine may be reading the medium: exchanging it, or switching off, would end
         # a boot that has begun.
         if run.power_on_requested_at is None:
             _insert(context, task, run, guard)
             Power(guard).switch(PowerState.OFF, EventType.POWER_REQUESTED)
-            guard.post(EventType.POWERED_OFF)
+            guard.taken(EventType.POWERED_OFF)
         _switch_on(run, guard)
 
 
@@ -81,7 +81,7 @@ def _insert(context: job_context.JobContext, task: job.Task, run: RunDetail, gua
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
     media = context.callback.media(run.run_id, task.fencing_token)
     guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.insert_media(media, permit), "insert the medium")
-    guard.post(EventType.MEDIA_INSERTED)
+    guard.taken(EventType.MEDIA_INSERTED)
 
 
 def _switch_on(run: RunDetail, guard: Guard) -> None:
@@ -89,9 +89,9 @@ def _switch_on(run: RunDetail, guard: Guard) -> None:
     # A machine that is on was switched on by an execution before this one: its override is used up already.
     if run.power_on_requested_at is None or bmc.power_state() != PowerState.ON:
         guard.write(EventType.OVERRIDE_REQUESTED, lambda permit: bmc.set_boot_once(run.boot_method, permit))
-        guard.post(EventType.BOOT_OVERRIDE_SET, detail=run.boot_method)
+        guard.taken(EventType.BOOT_OVERRIDE_SET, detail=run.boot_method)
         Power(guard).switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
-    guard.post(EventType.POWERED_ON)
+    guard.end_with(EventType.POWERED_ON)
 
 
 def _end_if_refused(context: job_context.JobContext, run_id: str, error: errors.ApiRejected) -> None:

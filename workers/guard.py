@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from bringup.errors import ApiRejected, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
-from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply
+from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply, RunStep
 from workers.bmc import Bmc, Permit, PowerState
-from workers.job_context import JobContext
+from workers.job_context import JobContext, cut
 
 # Permits for one write. A slow BMC may use up a permit before it is sent anything; what the driver has read by then
 # it need not read again, so the second or third try is quicker. A BMC that is too slow for three is reported.
@@ -44,6 +44,7 @@ class Guard:
         self._run_id = run_id
         self._fencing_token = fencing_token
         self._is_used = False
+        self._taken: list[RunStep] = []
         self._posted: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -57,16 +58,35 @@ class Guard:
             with suppress(ApiRejected, TransientError):  # then the next execution waits until nothing can arrive
                 self.post(EventType.PERMIT_RETURNED)
 
-    def identify(self) -> bool:
-        """Read which machine answers, and let the API compare; returns whether it is the run's.
-
-        Raises:
-            ApiRejected: it is another, and the run has ended before.
-        """
+    def identify(self) -> None:
+        """Read which machine answers. The API compares before it gives the first permit, and gives none for another."""
         self.bmc.connect()
-        seen = self.bmc.identity().message()
-        reply = self.post(EventType.MACHINE_IDENTIFIED, identity=seen)
-        return not reply.state.ended
+        self.taken(EventType.MACHINE_IDENTIFIED, identity=self.bmc.identity().message())
+
+    def taken(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> None:
+        """A step was taken: it is posted with the next event.
+
+        Args:
+            what: one that `RunStep` may have.
+            detail: the line that the run's timeline shows.
+            identity: of the machine, for `machine_identified`.
+        """
+        self._taken.append(RunStep.model_validate({"type": what, "detail": cut(detail), "identity": identity}))
+
+    def end_with(self, what: EventType) -> None:
+        """Post the last step, and with it that nothing is under way any more."""
+        if not self._is_used:  # an execution before this one has done it
+            self.post(what)
+            return
+        self.taken(what)
+        self.post(EventType.PERMIT_RETURNED)
+        self._is_used = False
+
+    def last_steps(self) -> tuple[RunStep, ...]:
+        """The steps that were not posted yet, for the event that ends the run, which ends the permit, too."""
+        self._is_used, steps = False, tuple(self._taken)
+        self._taken.clear()
+        return steps
 
     def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
         """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
@@ -104,6 +124,8 @@ class Guard:
         reply = self.post(what, detail=detail)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
+        if reply.permit_s is None and reply.state.ended:
+            raise ApiRejected(f"the run is {reply.state}", kind="stale")  # the machine is another one
         self._is_used = True
         return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self.context.clock)
 
@@ -114,19 +136,20 @@ class Guard:
             self.post(EventType.BMC_BUSY, detail=str(busy))
         self.context.sleep(busy.retry_in_s or _BUSY_RETRY_S)
 
-    def post(self, what: EventType, *, detail: str = "", identity: MachineIdentity | None = None) -> RunEventReply:
-        """Post an event of this execution.
+    def post(self, what: EventType, *, detail: str = "") -> RunEventReply:
+        """Post an event of this execution, with the steps before it.
 
         Args:
             what: the event.
             detail: the line that the run's timeline shows.
-            identity: of the machine, for `machine_identified`.
 
         Raises:
             ApiRejected: it does not apply any more, or another execution has begun.
         """
-        post = self.context.callback.post_event
-        return post(self._run_id, what, fencing_token=self._fencing_token, detail=detail, identity=identity)
+        post, steps = self.context.callback.post_event, tuple(self._taken)
+        # Whatever comes of it: an execution that goes on without them ends, and the next one finds out by itself.
+        self._taken.clear()
+        return post(self._run_id, what, fencing_token=self._fencing_token, detail=detail, before=steps)
 
 
 class Power:

@@ -59,6 +59,8 @@ class Callback:
         detail: str = "",
         reason: model.FailureReason | None = None,
         identity: wire.MachineIdentity | None = None,
+        before: tuple[wire.RunStep, ...] = (),
+        wants_run: bool = False,
     ) -> wire.RunEventReply:
         """Post a step that was taken, or ask for a permit.
 
@@ -69,12 +71,17 @@ class Callback:
             detail: the line that the run's timeline shows; cut to 1,024 characters.
             reason: why the run fails, for an event that ends it.
             identity: of the machine, for `machine_identified`.
+            before: steps that were taken since the last event, oldest first.
+            wants_run: the reply has the run.
 
         Raises:
             ApiRejected: it does not apply any more.
         """
-        short = text.printable(detail)[:_MAX_DETAIL]
-        event = wire.RunEvent(type=what, owner=fencing_token, detail=short, reason=reason, identity=identity)
+        # Only what is used: an API of a version before refuses fields that it does not know.
+        more = ({"before": before} if before else {}) | ({"wants_run": True} if wants_run else {})
+        event = wire.RunEvent.model_validate(
+            {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
+        )
         with _refused_login_waits():
             return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
 
@@ -89,6 +96,11 @@ def _refused_login_waits() -> Iterator[None]:
         if error.kind in {"unauthorized", "forbidden"}:
             raise errors.ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
         raise
+
+
+def cut(detail: str) -> str:
+    """As much of a detail as the API takes."""
+    return text.printable(detail)[:_MAX_DETAIL]
 
 
 def bmc_of(run: wire.Run, settings: Settings) -> Bmc:

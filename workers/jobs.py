@@ -8,7 +8,7 @@ from contextlib import closing
 from functools import partial
 
 from bringup import errors, log, model, queues
-from bringup.wire.run import EventType, RunDetail
+from bringup.wire.run import EventType, RunDetail, RunStep
 from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot
@@ -87,16 +87,17 @@ def finish(context: job_context.JobContext, task: job.Task, *, run_id: str) -> N
     # Without this a boot job that is late could insert the medium or switch on after the clean-up.
     if context.boot_in_flight(run_id):
         raise errors.NotYet("the boot job of this run has not stopped yet", retry_in_s=_BOOT_POLL_S)
+    steps: tuple[RunStep, ...] = ()
     detail = "medium ejected" if _was_touched(run) else "the machine was not touched: nothing to clean up"
     try:
-        _clean_up_or_report_bug(context, task, run)
+        steps = _clean_up_or_report_bug(context, task, run)
     except errors.BmcUnavailable as error:
         if task.count("bmc_tries") < context.settings.bmc_tries:
             raise
         detail = f"closed without clean-up: {error}"
     except errors.PermanentError as error:
         detail = f"closed without full clean-up: {error}"
-    _close(context, run, detail)
+    _close(context, run, detail, steps)
 
 
 def _ended_run(context: job_context.JobContext, run_id: str) -> RunDetail | None:
@@ -110,10 +111,10 @@ def _ended_run(context: job_context.JobContext, run_id: str) -> RunDetail | None
     return None if run.closed_at or not run.state.ended else run
 
 
-def _clean_up_or_report_bug(context: job_context.JobContext, task: job.Task, run: RunDetail) -> None:
+def _clean_up_or_report_bug(context: job_context.JobContext, task: job.Task, run: RunDetail) -> tuple[RunStep, ...]:
     """As `_clean_up`; a defect of ours counts as a failed try: it must not keep the device for ever either."""
     try:
-        _clean_up(context, task, run)
+        return _clean_up(context, task, run)
     except (errors.TransientError, errors.PermanentError):
         raise
     except Exception as bug:
@@ -121,20 +122,25 @@ def _clean_up_or_report_bug(context: job_context.JobContext, task: job.Task, run
         raise errors.BmcUnavailable(f"the clean-up failed: {type(bug).__name__}: {bug}") from bug
 
 
-def _clean_up(context: job_context.JobContext, task: job.Task, run: RunDetail) -> None:
-    """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on."""
+def _clean_up(context: job_context.JobContext, task: job.Task, run: RunDetail) -> tuple[RunStep, ...]:
+    """Undo what this run did, and nothing else: our medium, our override, and the power if this run switched it on.
+
+    Returns:
+        What was done and not posted yet.
+    """
     if not _was_touched(run):
-        return
+        return ()
     with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
         # Another machine at this address ends the clean-up: nothing is written to it.
         guard.identify()
         eject = EventType.CLEANUP_REQUESTED
         guard.write(eject, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
-        context.callback.post_event(run.run_id, EventType.MEDIA_EJECTED)
+        guard.taken(EventType.MEDIA_EJECTED)
         if _may_have_an_override(run):
             guard.write(eject, bmc.restore_boot, "take our boot override back")
         if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
             Power(guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+        return guard.last_steps()
 
 
 def _may_have_an_override(run: RunDetail) -> bool:
@@ -150,6 +156,6 @@ def _was_touched(run: RunDetail) -> bool:
     return minted or run.write_permitted_at is not None or run.power_requested_at is not None
 
 
-def _close(context: job_context.JobContext, run: RunDetail, detail: str) -> None:
-    if context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail):
+def _close(context: job_context.JobContext, run: RunDetail, detail: str, steps: tuple[RunStep, ...]) -> None:
+    if context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail, before=steps):
         log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)

@@ -14,7 +14,7 @@ from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat, TlsFailure
 from bringup.wire.report import Report
-from bringup.wire.run import EventType, MachineIdentity, RunEvent, TimelineEntry
+from bringup.wire.run import EventType, MachineIdentity, RunEvent, RunStep, TimelineEntry
 
 # Our media of one machine that are recognised in its BMC: more than the tries of a run, and those of one or two before.
 _MOST_MEDIA = 32
@@ -42,13 +42,30 @@ _NO_KEY = "0" * 64
 
 
 def worker_event(context: RunContext, event: RunEvent) -> Change:
-    """What an event of a worker does to the run.
+    """What an event of a worker does to the run, with the steps that were taken before it.
 
     Raises:
         InvalidTransition: it does not apply now.
         PowerRefused: it asked for a permit to write to the BMC, and must not.
         NotYet: it asked whether the time is up, and it is not; or for a permit while another may be in use.
     """
+    done: list[Change] = []
+    for step in (*(_of_worker(step, event.owner) for step in event.before), event):
+        change = _one_event(context, step)
+        done.append(change)
+        # The machine was another, perhaps: what the worker asks for then, it must not get.
+        if change.run.state.ended and not context.run.state.ended:
+            break
+        context = replace(context, run=change.run, device=change.device)
+    lines = tuple(line for one in done[:-1] for line in one.lines)
+    return replace(done[-1], earlier=lines, jobs=tuple(job for one in done for job in one.jobs))
+
+
+def _of_worker(step: RunStep, owner: str) -> RunEvent:
+    return RunEvent(type=step.type, owner=owner, detail=step.detail, identity=step.identity)
+
+
+def _one_event(context: RunContext, event: RunEvent) -> Change:
     if event.type in _FENCED:
         _refuse_unless_current(context, event.owner)
     return _WORKER_EVENTS[event.type](context, event)

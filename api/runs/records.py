@@ -207,6 +207,12 @@ class Change:
     device: KnownDevice
     entry: TimelineEntry | None  # None: nothing that a reader of the timeline would miss, such as a heartbeat
     jobs: tuple[Job, ...] = ()
+    earlier: tuple[TimelineEntry, ...] = ()  # of the steps that were posted with the event, before its own line
     report: bytes | None = None
     secrets: NewSecrets | None = None
     permits_power: bool = False  # answered only when the change cannot be lost any more
+
+    @property
+    def lines(self) -> tuple[TimelineEntry, ...]:
+        """What it adds to the timeline, oldest first."""
+        return (*self.earlier, self.entry) if self.entry else self.earlier

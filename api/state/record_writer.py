@@ -48,9 +48,9 @@ class RecordWriter:
             before: the run as it is on record; None: there is none.
         """
         run, run_id = change.run, change.run.run_id
-        _write(pipe, keys.run(run_id), run, before, numbered=change.entry is not None)
-        if change.entry:
-            append(pipe, keys.events(run_id), change.entry)
+        _write(pipe, keys.run(run_id), run, before, numbered=bool(change.lines))
+        for line in change.lines:
+            append(pipe, keys.events(run_id), line)
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
         _count_ended(pipe, run)

@@ -182,7 +182,7 @@ class RunStore(Reader):
             if isinstance(outcome, Noted):
                 record_writer.append(pipe, keys.events(outcome.run.run_id), outcome.entry)
             if isinstance(outcome, Change):
-                is_numbered = bool(outcome.entry or successors)
+                is_numbered = bool(outcome.lines or successors)
                 self._writer.device(pipe, outcome.device.record, snapshot.stored, numbered=is_numbered)
                 self._writer.change(pipe, outcome, snapshot.run)
                 for successor in successors:
@@ -193,8 +193,9 @@ class RunStore(Reader):
 
     def _changed(self, outcome: Change | Noted | RunRecord | None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""
-        entry = outcome.entry if isinstance(outcome, Change | Noted) else None
-        return [self._line(outcome.run, entry)] if isinstance(outcome, Change | Noted) and entry else []
+        if isinstance(outcome, Noted):
+            return [self._line(outcome.run, outcome.entry)]
+        return [self._line(outcome.run, line) for line in outcome.lines] if isinstance(outcome, Change) else []
 
     def _line(self, run: RunRecord, entry: TimelineEntry) -> FeedEntry:
         state, who = str(entry.state), entry.by or self._who()

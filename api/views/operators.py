@@ -12,7 +12,7 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.runs import admission, device_changes, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
-from api.services import change_run_or_refuse, services
+from api.services import change_run_or_refuse, run_detail, services
 from api.state.snapshot import Snapshot
 from bringup.model import DeviceState, run_id_of
 from bringup.wire import operator as wire
@@ -31,17 +31,10 @@ _RUNS_OF_A_DEVICE = 50  # a person reads the newest; all of them are in the list
 @openapi.documented((HTTPStatus.OK, RunDetail), refusals=_UNKNOWN)
 def show_run(run_id: str) -> Response:
     """A run with its timeline and its artifacts."""
-    found = services().store.run_with_history(run_id)
+    found = run_detail(run_id)
     if found is None:
         raise problems.unknown_run()
-    run, device = found.run, found.device
-    current = states.with_required_jobs(run).model_copy(
-        update=admission.pinned(run, device.entry if device else None, services().settings)
-    )
-    media = device.record.media_sha256 if device else ()
-    return body.respond(
-        RunDetail(**dict(current), timeline=found.timeline, artifacts=found.artifacts, media_sha256=media)
-    )
+    return body.respond(found)
 
 
 @bp.get("/runs/<run_id>/report")

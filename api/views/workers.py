@@ -11,9 +11,9 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
-from api.runs import admission, events, permits, states
+from api.runs import admission, events, states
 from api.runs.records import Change, NewImage, NewSecrets, Noted, RunRecord
-from api.services import change_run_or_refuse, services
+from api.services import change_run_or_refuse, run_detail, services
 from api.state import run_secrets
 from api.state.snapshot import Snapshot
 from bringup import errors, log, model
@@ -103,18 +103,21 @@ def post_event(run_id: str) -> Response:
             run_id,
             lambda context: events.worker_event(replace(context, image_read=read), event),
             needs_boot_slot=event.type is EventType.BOOT_STARTED,
-            machine=event.identity.uuid if event.identity else None,
+            machine=next((seen.uuid for one in (*event.before, event) if (seen := one.identity)), None),
         )
     except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
     if states.waits_for_boot_slot(change.run):
         raise problems.no_boot_slot("the run waits for a boot slot; its boot job is enqueued when it has one")
-    return body.respond(_event_reply(change.run, event), HTTPStatus.ACCEPTED)
+    return body.respond(_event_reply(change, event), HTTPStatus.ACCEPTED)
 
 
-def _event_reply(run: RunRecord, event: RunEvent) -> RunEventReply:
-    is_permit = run.permit_ends_at is not None and event.type in permits.PERMITS
-    return RunEventReply(state=run.state, **({"permit_s": PERMIT_S} if is_permit else {}))
+def _event_reply(change: Change, event: RunEvent) -> RunEventReply:
+    return RunEventReply(
+        state=change.run.state,
+        permit_s=PERMIT_S if change.permits_power else None,
+        run=run_detail(change.run.run_id) if event.wants_run else None,
+    )
 
 
 def _known(run_id: str) -> RunRecord:

@@ -1,9 +1,17 @@
 """A run: how the API shows it, what a worker posts about it, and what it is answered."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+)
 
 from bringup import model
 from bringup.wire.message import Message
@@ -174,20 +182,47 @@ class EventType(StrEnum):
     FINISHED = "finished"
 
 
+class RunStep(Message):
+    """A step that was taken before the event with which it is posted.
+
+    Only what asks for nothing, neither a permit nor a boot slot, needs no reply of its own.
+    """
+
+    type: Literal[
+        EventType.MACHINE_IDENTIFIED,
+        EventType.MEDIA_INSERTED,
+        EventType.POWERED_OFF,
+        EventType.BOOT_OVERRIDE_SET,
+        EventType.POWERED_ON,
+        EventType.MEDIA_EJECTED,
+    ]
+    detail: model.DeviceText = ""
+    identity: MachineIdentity | None = None  # for `machine_identified`
+
+
 class RunEvent(Message):
-    """One step of a run, posted by the worker that took it."""
+    """One step of a run, posted by the worker that took it.
+
+    Args:
+        before: the steps since the event before this one, oldest first. They apply together with it, or not at all;
+            when one of them ends the run, nothing after it applies.
+        wants_run: whether the reply has the run.
+    """
 
     type: EventType
     owner: str = Field(default="", max_length=64)  # one execution of the boot job; the latest owns the boot
     reason: model.FailureReason | None = None
     detail: model.DeviceText = ""
     identity: MachineIdentity | None = None  # for `machine_identified`
+    before: tuple[RunStep, ...] = Field(default=(), max_length=16)
+    wants_run: bool = False
 
 
 class RunEventReply(Message):
     """What an event led to.
 
     Args:
+        run: as it is afterwards, where it was wanted.
         next_s: too early; seconds until the same event may be posted again.
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
     """
@@ -195,6 +230,7 @@ class RunEventReply(Message):
     state: model.AnyRunState
     next_s: NonNegativeFloat | None = None
     permit_s: NonNegativeFloat | None = None
+    run: RunDetail | None = None
 
 
 class MediaRequest(Message):

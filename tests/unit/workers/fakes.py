@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from rq.job import Job
 
-from api.runs import events, permits
+from api.runs import events
 from api.runs.admission import opened_by
 from api.runs.records import Change, DeviceRecord, KnownDevice
 from api.runs.states import RunContext
@@ -28,6 +28,7 @@ from bringup.wire.run import (
     RunEvent,
     RunEventReply,
     RunMedia,
+    RunStep,
     TimelineEntry,
 )
 from workers.bmc import Bmc, OwnMedia, Permit, ReportedIdentity
@@ -223,9 +224,20 @@ class FakeApi:
         detail: str = "",
         reason: FailureReason | None = None,
         identity: MachineIdentity | None = None,
+        before: tuple[RunStep, ...] = (),
+        wants_run: bool = False,
     ) -> RunEventReply:
-        event = RunEvent(type=what, owner=fencing_token, detail=detail, reason=reason, identity=identity)
-        return self.calls.through(f"post_event {what}", lambda: self._event(run_id, event))
+        event = RunEvent(
+            type=what,
+            owner=fencing_token,
+            detail=detail,
+            reason=reason,
+            identity=identity,
+            before=before,
+            wants_run=wants_run,
+        )
+        named = before[-1].type if before and what is EventType.PERMIT_RETURNED else what
+        return self.calls.through(f"post_event {named}", lambda: self._event(run_id, event))
 
     def heartbeat(self) -> None:
         """The machine calls."""
@@ -268,11 +280,12 @@ class FakeApi:
     def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
         self._require_known(run_id)
         try:
-            self._apply(self._ruled(lambda: events.worker_event(self._context(), event)))
+            change = self._ruled(lambda: events.worker_event(self._context(), event))
         except NotYet as early:
             return RunEventReply(state=self.state.state, next_s=early.retry_in_s)
-        permit_s = PERMIT_S if event.type in permits.PERMITS else None
-        return RunEventReply(state=self.state.state, permit_s=permit_s)
+        self._apply(change)
+        run = self._detail(run_id) if event.wants_run else None
+        return RunEventReply(state=self.state.state, permit_s=PERMIT_S if change.permits_power else None, run=run)
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
         try:
@@ -294,7 +307,7 @@ class FakeApi:
 
     def _apply(self, change: Change) -> None:
         self.state, self.device = change.run, change.device
-        self.timeline += [change.entry] if change.entry else []
+        self.timeline += change.lines
 
 
 class World:

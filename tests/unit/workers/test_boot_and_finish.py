@@ -212,10 +212,10 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
 
 
 def test_finish_takes_out_a_medium_that_was_never_posted(world: World) -> None:
-    kill_at(world, "post_event media_inserted")
+    kill_at(world, "post_event override_requested")  # with which it is posted that the medium was inserted
     with pytest.raises(Killed):
         boot_it(world)
-    assert world.calls.names[-2:] == ["insert_media", "post_event media_inserted"]
+    assert world.calls.names[-3:] == ["insert_media", "power_state", "post_event override_requested"]
     assert world.bmc.media
     assert world.api.state.media_at is None
     world.api.abort()
