@@ -26,6 +26,7 @@ from bringup.wire.run import (
     RunEvent,
     RunEventReply,
     RunMedia,
+    RunStep,
     TimelineEntry,
 )
 
@@ -103,13 +104,19 @@ def post_event(run_id: str) -> Response:
             run_id,
             lambda context: events.worker_event(replace(context, image_read=read), event),
             needs_boot_slot=event.type is EventType.BOOT_STARTED,
-            machine=next((seen.uuid for one in (*event.before, event) if (seen := one.identity)), None),
+            machine=_machine_in(event),
         )
     except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
     if states.waits_for_boot_slot(change.run):
         raise problems.no_boot_slot("the run waits for a boot slot; its boot job is enqueued when it has one")
     return body.respond(_event_reply(change, event), HTTPStatus.ACCEPTED)
+
+
+def _machine_in(event: RunEvent) -> str | None:
+    """The UUID of the machine that was read, if one was."""
+    steps: tuple[RunStep | RunEvent, ...] = (*event.before, event)
+    return next((one.identity.uuid for one in steps if one.identity), None)
 
 
 def _event_reply(change: Change, event: RunEvent) -> RunEventReply:
