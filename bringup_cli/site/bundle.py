@@ -17,7 +17,7 @@ import pyrage
 from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
-from bringup_cli.site.registry import HostRole
+from bringup_cli.site.registry import HostRole, identities_of
 from pki.errors import PkiError
 from pki.names import STANDARD_ROLES, Identity, Role
 from pki.store import Files, Store
@@ -51,8 +51,7 @@ def files_of(identity: Identity) -> Files:
 
 def expected(host: str, roles: tuple[HostRole, ...]) -> frozenset[str]:
     """Every name that a bundle for this host may contain."""
-    identities = [Identity(Role(role), host) for role in (*roles, Role.HOST)]
-    pem = {str(path) for one in identities for path in _all(files_of(one))}
+    pem = {str(path) for one in identities_of(host, roles) for path in _all(files_of(one))}
     redis = {USERS, KEEPER} if HostRole.REDIS in roles else set()
     return frozenset({MANIFEST, CA, CRL, *map(env_file, roles), *pem, *redis})
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bringup.redis_acl import RIGHTS, acl_file, keeper_line, user_line
 from bringup.settings import Settings
 from bringup_cli.site import bundle, join
-from bringup_cli.site.registry import Host, HostRole, Registry
+from bringup_cli.site.registry import Host, HostRole, Registry, identities_of
 from bringup_cli.site.role_settings import role_settings
 from pki import authority, csr, errors, profile, renew
 from pki.files import make_directory, read, write_atomic
@@ -154,7 +154,7 @@ def make_request(folder: Path, host: str, roles: tuple[HostRole, ...]) -> HostRe
     Raises:
         PkiError: the name is none, or the folder cannot be written.
     """
-    identities = [Identity(Role(role), host) for role in (*roles, Role.HOST)]
+    identities = identities_of(host, roles)
     make_directory(folder)
     make_directory(join.requested_key(folder, identities[0]).parent, private=True)
     return HostRequest(host=host, roles=roles, requests={one.dns: _request(folder, one) for one in identities})
@@ -181,7 +181,7 @@ def read_requests(path: Path, host: str) -> tuple[tuple[HostRole, ...], Requests
         raise errors.InvalidInput(
             f"{path} is of the host {asked.host}, not of {host}", hint=f"enroll {asked.host} with it"
         )
-    identities = [Identity(Role(role), host) for role in (*asked.roles, Role.HOST)]
+    identities = identities_of(host, asked.roles)
     found = {
         one: csr.read_request(asked.requests[one.dns].encode(), f"{path}: {one.dns}")
         for one in identities

@@ -57,7 +57,7 @@ class HostFolder:
         return names.Identity(names.Role.HOST, self.manifest.host)
 
     @property
-    def identities(self) -> list[names.Identity]:
+    def identities(self) -> tuple[names.Identity, ...]:
         """Those of its services, and its own."""
         return join.identities(self.manifest)
 

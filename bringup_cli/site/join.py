@@ -16,11 +16,11 @@ from bringup_cli.site import bundle
 from bringup_cli.site.bundle import BundleRefused, Manifest
 from bringup_cli.site.layout import CONFIG, HostLayout, begin_state, for_units, make_folders
 from bringup_cli.site.own_redis import configuration_of
-from bringup_cli.site.registry import HostRole
+from bringup_cli.site.registry import HostRole, identities_of
 from pki import authority
 from pki.files import exclusive_lock, make_directory, read, staged_name, write_atomic, writing
 from pki.journal import Journal, discard_staged, finish
-from pki.names import Identity, Role
+from pki.names import Identity
 
 STANDARD_FOLDER = CONFIG
 STATE = ".join"  # in the folder: the journal of a join that was killed, and its lock
@@ -38,7 +38,7 @@ _COMMANDS = {
     HostRole.IMAGES: "images",
     HostRole.WORKER: "work",
     HostRole.TAILER: "tail",
-    HostRole.CONSOLE: "devices",
+    HostRole.CONSOLE: "console",
 }
 
 
@@ -190,9 +190,9 @@ def requested_key(folder: Path, identity: Identity) -> Path:
     return folder / "requested" / f"{identity.role}-key.pem"
 
 
-def identities(manifest: Manifest) -> list[Identity]:
-    """The certificates that a host has: one for each role, and that of the host itself."""
-    return [Identity(Role(role), manifest.host) for role in (*manifest.roles, Role.HOST)]
+def identities(manifest: Manifest) -> tuple[Identity, ...]:
+    """The certificates that a host has."""
+    return identities_of(manifest.host, manifest.roles)
 
 
 def _certificate(data: bytes) -> x509.Certificate:

@@ -30,6 +30,13 @@ class HostRole(StrEnum):
     CONSOLE = "console"
 
 
+def identities_of(host: str, roles: Iterable[HostRole]) -> tuple[names.Identity, ...]:
+    """The certificates of a host: one for each role, of a console one for browsers too, and that of the host."""
+    listed = tuple(roles)
+    web = (names.Role.WEB,) if HostRole.CONSOLE in listed else ()
+    return tuple(names.Identity(names.Role(role), host) for role in (*listed, *web, names.Role.HOST))
+
+
 class Host(BaseModel):
     """One host of the site.
 
@@ -53,8 +60,8 @@ class Host(BaseModel):
 
     @property
     def identities(self) -> tuple[names.Identity, ...]:
-        """The certificates that it has: one for each role, and that of the host itself."""
-        return tuple(names.Identity(names.Role(role), self.name) for role in (*self.roles, names.Role.HOST))
+        """The certificates that it has."""
+        return identities_of(self.name, self.roles)
 
     @property
     def redis_users(self) -> Mapping[str, HostRole]:

@@ -137,6 +137,10 @@ def _certificates(host: Host, role: HostRole) -> Iterator[tuple[str, str]]:
         for prefix in ("REDIS_TLS", "API_CLIENT"):
             yield f"{prefix}_CERT", f"{FOLDER}/{own.certificate}"
             yield f"{prefix}_KEY", f"{FOLDER}/{own.key}"
+    if role is HostRole.CONSOLE:
+        shown = files_of(Identity(Role.WEB, host.name))
+        yield "CONSOLE_TLS_CERT", f"{FOLDER}/{shown.certificate}"
+        yield "CONSOLE_TLS_KEY", f"{FOLDER}/{shown.key}"
     if role is HostRole.IMAGES:
         served = files_of(Identity(Role.IMAGES, host.name))
         yield "API_TLS_CERT", f"{FOLDER}/{served.certificate}"
@@ -151,4 +155,6 @@ def _secrets(settings: Settings, host: Host, role: HostRole) -> dict[str, str]:
             found["REDIS_SENTINEL_PASSWORD"] = settings.redis_sentinel_password.get_secret_value()
     if role in _WITH_TOKEN and settings.api_token:
         found["API_TOKEN"] = settings.api_token.get_secret_value()
+    if role is HostRole.CONSOLE and settings.console_token:
+        found["CONSOLE_TOKEN"] = settings.console_token.get_secret_value()
     return found

@@ -24,7 +24,7 @@ from pki.session import CaSession
 from pki.store import Store
 from tests import preloaded
 
-SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
+SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES, HostRole.CONSOLE}
 # Seconds for a service to answer on a computer that runs many at once.
 START_S = 60
 

@@ -18,7 +18,7 @@ from pki.store import Store
 from tests.unit.pki.kit import copy_of
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES}
+SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES, HostRole.CONSOLE}
 
 
 @dataclass

@@ -36,7 +36,14 @@ OF_ROLE = {
     },
     HostRole.WORKER: {"worker.env", "pki/workers/worker-cert.pem", "pki/workers/worker-key.pem"},
     HostRole.TAILER: {"tailer.env", "pki/issued/tailer/h1-cert.pem", "pki/issued/tailer/h1-key.pem"},
-    HostRole.CONSOLE: {"console.env", "pki/issued/console/h1-cert.pem", "pki/issued/console/h1-key.pem"},
+    HostRole.CONSOLE: {
+        "console.env",
+        "pki/issued/console/h1-cert.pem",
+        "pki/issued/console/h1-key.pem",
+        "pki/issued/web/h1-cert.pem",
+        "pki/issued/web/h1-key.pem",
+        "pki/issued/web/h1-bundle.pem",
+    },
 }
 # A file of age whose key takes 2^10 steps of scrypt: those that `seal` makes take a second for each look, as they must.
 SEALED = (Path(__file__).parents[3] / "data/site/sealed.age").read_bytes()
