@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rq import Queue, SimpleWorker
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import DequeueTimeout, NoSuchJobError
 from rq.executions import Execution
 from rq.job import JobStatus
 from rq.utils import utcformat
@@ -122,20 +122,18 @@ class QueueWorker(SimpleWorker):
         """A job of this kind, waited for a short time."""
         queue = self._queue_of[kind]
         try:
-            return self.queue_class.dequeue_any(
-                [queue],
-                _LISTEN_S,
-                connection=self.connection,
-                job_class=self.job_class,
-                serializer=self.serializer,
-            )
+            _, taken = self.queue_class.lmove(self.connection, queue.key, _LISTEN_S)
         except DequeueTimeout:
             return None
+        job_id = taken.decode()
+        try:
+            return self.job_class.fetch(job_id, self.connection, self.serializer), queue
+        except NoSuchJobError:
+            return None  # the reaper removes its id
         except Exception as error:
             # Only a job that no worker could ever read is quarantined. Any other error is of this worker at this time:
             # the job stays in flight, and the reaper requeues it.
-            job_id = getattr(error, "job_id", None)  # rq names the job that it could not read
-            if job_id is None or not isinstance(self._translated(error), errors.JobRefused | errors.CorruptRecord):
+            if not isinstance(self._translated(error), errors.JobRefused | errors.CorruptRecord):
                 raise
             self._quarantine(queue, job_id, error)
             return None

@@ -75,7 +75,7 @@ def test_a_job_costs_four_round_trips_and_fourteen_commands(
         assert found
         worker.execute_job(*found)
 
-    work_once()  # which also asks for the version of the server
+    work_once()  # which also connects
     with counted(redis, monkeypatch) as counts:
         for _ in range(JOBS):
             work_once()
