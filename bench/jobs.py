@@ -5,6 +5,7 @@ measurement begins; it covers those between the first tenth and the last.
 """
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -126,10 +127,13 @@ def _spawn(stack: Stack, workers: str, given: Load) -> "subprocess.Popen[bytes]"
 
 def _enqueue(redis: Redis, queues: Queues, workers: str, jobs: int) -> None:
     """All in one transaction: the workers that wait already see all of them at once."""
+    # Of the measurement before: its last jobs were not waited for, and its ids are kept for a while.
+    redis.delete(*_keys(queues, workers))
+    fresh = f"02-00-00-00-{secrets.token_hex(1)}-{secrets.token_hex(1)}"
     theirs = Queue(_OF_RQ, connection=redis, serializer=JSONSerializer)
     with redis.pipeline() as pipe:
         for number in range(jobs):
-            run_id = f"02-00-00-00-00-00-{1_700_000_000 + number}"
+            run_id = f"{fresh}-{1_700_000_000 + number}"
             if workers == _RQ:
                 theirs.enqueue_job(theirs.create_job("bench.jobs.job", job_id=run_id, result_ttl=60), pipeline=pipe)
             else:
@@ -137,10 +141,14 @@ def _enqueue(redis: Redis, queues: Queues, workers: str, jobs: int) -> None:
         pipe.execute()
 
 
+def _keys(queues: Queues, workers: str) -> list[str]:
+    return [f"rq:queue:{_OF_RQ}"] if workers == _RQ else [queues.queue(kind).key for kind in JobKind]
+
+
 def _watched(
     redis: Redis, queues: Queues, workers: str, started: "list[subprocess.Popen[bytes]]", jobs: int
 ) -> Measured:
-    keys = [f"rq:queue:{_OF_RQ}"] if workers == _RQ else [queues.queue(kind).key for kind in JobKind]
+    keys = _keys(queues, workers)
 
     def done() -> int:
         with redis.pipeline(transaction=False) as pipe:
