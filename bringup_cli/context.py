@@ -48,10 +48,15 @@ class Context:
             _warn(self._loaded, rules.uses_of_host(settings) if uses is None else frozenset(uses))
         return self._loaded
 
-    def api(self) -> "ApiClient":
-        """A client of the API, as the person of OPERATOR_TOKEN where that is set. Raises SettingsError."""
+    def api(self, *, timeout_s: float | None = None) -> "ApiClient":
+        """A client of the API, as the person of OPERATOR_TOKEN where that is set. Raises SettingsError.
+
+        ``timeout_s``: for its connection and its answer, in seconds; None: as the settings have it.
+        """
         # Imported here, because the libraries of Redis and HTTP take longer to load than most commands take to run.
         settings = self.settings_for(rules.Use.OPERATOR)
+        if timeout_s is not None:
+            settings = settings.model_copy(update={"redis_timeout_s": timeout_s, "api_timeout_s": timeout_s})
         own = settings.operator_token
         token = own.get_secret_value() if own else None
         contexts = import_module("bringup.tls").ClientContexts()

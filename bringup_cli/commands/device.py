@@ -5,12 +5,14 @@ import click
 from bringup.wire import operator
 from bringup.wire.actions import OperatorAction
 from bringup_cli.bulk import act, dry_run_option
+from bringup_cli.completing import device_names
 from bringup_cli.context import Context
 from bringup_cli.exit_status import EXIT_FAILED
 from bringup_cli.lazy_group import LazyGroup, Place
 from bringup_cli.output import Output, output_option, print_line, print_model, print_table
 
-_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
+_name = click.argument("name", shell_complete=device_names)
 # It reads and writes TOML with its comments, which no other command does.
 _LEARN = Place("device_learn", "device_learn", "Propose lines of DEVICES_FILE from a machine's last report.")
 
@@ -21,7 +23,7 @@ def device() -> None:
 
 
 @device.command("show")
-@click.argument("name")
+@_name
 @output_option
 @click.pass_obj
 def device_show(context: Context, name: str, output: Output) -> None:
@@ -45,7 +47,7 @@ def device_show(context: Context, name: str, output: Output) -> None:
 
 
 @device.command("set")
-@click.argument("name")
+@_name
 @click.option("--state", type=click.Choice(["approved", "active", "discovered"]))
 @click.option("--maintenance", metavar="REASON", help="The reason why no run may start; an empty text ends it.")
 @click.option("--forget-identity", is_flag=True, help="After a new mainboard: the next contact is the first again.")
@@ -131,7 +133,7 @@ def device_maintenance(
 
 
 @click.command()
-@click.argument("name", metavar="DEVICE")
+@click.argument("name", metavar="DEVICE", shell_complete=device_names)
 @output_option
 @click.pass_obj
 def explain(context: Context, name: str, output: Output) -> None:

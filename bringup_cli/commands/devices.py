@@ -145,7 +145,8 @@ def _print_change(client: ApiClient, chosen: _Chosen, output: Output, change: "F
     device = change.device
     if device is None or not chosen.takes(device):
         return
-    if chosen.reason and not _is_failed(device, set(_failed_for(client, chosen.reason))):
+    # The state first: the reasons of a whole site are not read for a machine that has none.
+    if chosen.reason and (device.state != DeviceState.FAILED or device.name not in _failed_for(client, chosen.reason)):
         return
     if output == "json":
         print_json_line(change.model_dump(mode="json"))

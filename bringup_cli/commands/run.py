@@ -7,14 +7,15 @@ import click
 from bringup.wire.actions import OperatorAction
 from bringup.wire.report import Report
 from bringup.wire.run import RunDetail
-from bringup_cli import run_tables
+from bringup_cli import completing, run_tables
 from bringup_cli.bulk import act, dry_run_option
 from bringup_cli.context import Context
 from bringup_cli.output import Output, output_option, print_json, print_line, print_model
 from bringup_cli.waiting import EXIT_OF, wait_for_end
 
 _HELP_OF_STATUS = ", ".join(f"{status} {state}" for state, status in EXIT_OF.items())
-_run_ids = click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+_run_ids = click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True, shell_complete=completing.run_ids)
+_run_id = click.argument("run_id", shell_complete=completing.run_ids)
 
 
 @click.group()
@@ -23,7 +24,7 @@ def run() -> None:
 
 
 @run.command("show")
-@click.argument("run_id")
+@_run_id
 @output_option
 @click.pass_obj
 def run_show(context: Context, run_id: str, output: Output) -> None:
@@ -36,7 +37,7 @@ def run_show(context: Context, run_id: str, output: Output) -> None:
 
 
 @run.command("report")
-@click.argument("run_id")
+@_run_id
 @output_option
 @click.pass_obj
 def run_report(context: Context, run_id: str, output: Output) -> None:
@@ -52,7 +53,7 @@ def run_report(context: Context, run_id: str, output: Output) -> None:
     "wait",
     epilog=f"Exit status: {_HELP_OF_STATUS}; 124: it had not ended in time; 1: the API refuses; 2: usage.",
 )
-@click.argument("run_id")
+@_run_id
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Default: no limit.")
 @output_option
 @click.pass_context
@@ -69,7 +70,7 @@ def run_wait(context: click.Context, run_id: str, output: Output, *, timeout_s: 
 
 
 @run.command("artifact")
-@click.argument("run_id")
+@_run_id
 @click.argument("name")
 @click.option("--raw", is_flag=True, help="The bytes as the machine sent them, to a file or a pipe.")
 @output_option

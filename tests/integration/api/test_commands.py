@@ -252,7 +252,35 @@ def test_a_shell_is_given_what_it_needs_to_complete(run: Command, shell: str) ->
     ],
 )
 def test_commands_options_and_values_are_completed(tmp_path: Path, words: str, expected: set[str]) -> None:
+    assert completed(words, tmp_path) == expected
+
+
+def completed(words: str, folder: Path, **variables: str) -> set[str]:
+    """What bash is given for the last of the words."""
     count = len(words.split()) - 1
-    environ = {"_BRINGUP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
-    done = command([], environ, tmp_path)
-    assert {line.partition(",")[2] for line in done.stdout.split()} == expected
+    environ = {"_BRINGUP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count), **variables}
+    done = command([], environ, folder)
+    assert done.stderr == ""
+    return {line.partition(",")[2] for line in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("bringup device approve re", {"resting"}),
+        ("bringup device approve a act", {"active"}),
+        (f"bringup run show {RUN_A[:9]}", {RUN_A}),
+        ("bringup device show zzz", set()),
+    ],
+)
+def test_names_of_machines_and_runs_are_completed(
+    api: Api, served: str, tmp_path: Path, words: str, expected: set[str]
+) -> None:
+    api.lease(RUN_A)
+    assert completed(words, tmp_path, CALLBACK_API_URL=served, API_TOKEN=TOKEN, REDIS_PASSWORD="x") == expected
+
+
+def test_nothing_is_completed_and_nothing_is_written_while_the_api_does_not_answer(tmp_path: Path) -> None:
+    away = {"CALLBACK_API_URL": "http://127.0.0.1:9", "API_TOKEN": TOKEN, "REDIS_PASSWORD": "x"}
+    assert completed("bringup device show a", tmp_path, **away) == set()
+    assert completed("bringup device show a", tmp_path, CALLBACK_API_URL="no address") == set()

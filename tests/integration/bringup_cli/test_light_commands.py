@@ -34,6 +34,8 @@ LIGHT = {
     ("devices", "--output", "json"): SERVERS | {"structlog"} | TABLES,
     ("device", "show", "x", "--output", "json"): SERVERS | {"structlog"} | TABLES,
     ("queues", "--output", "json"): SERVERS | {"structlog"} | TABLES,
+    ("run", "wait", "x", "--timeout", "0"): SERVERS | {"structlog"} | TABLES,
+    ("completion", "bash"): SERVERS | CLIENTS | {"structlog"} | TABLES,
     ("explain", "x"): SERVERS | {"structlog"} | TABLES,
     ("pki", "--help"): SERVERS | {"requests", "urllib3"} | TABLES,
     ("pki", "issue", "run", "--name", "x", "--stdout"): SERVERS | {"requests", "urllib3"} | TABLES,
