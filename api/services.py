@@ -19,6 +19,7 @@ from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.installation import Installation
+from api.state.inventory_feed import InventoryFeed
 from api.state.redis import Database
 from api.state.selftests import SelfTests
 from api.state.snapshot import Snapshot
@@ -69,7 +70,8 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     """
     database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
-    hosts = inventories.InventoryHosts(database, settings)
+    feed = ChangeFeed(database, timedelta(days=settings.changes_keep_days))
+    hosts = inventories.InventoryHosts(database, settings, InventoryFeed(database, feed, installation.saw))
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     return Services(
@@ -82,7 +84,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
             installation,
             keep=keep,
             most_boots=settings.max_concurrent_boots,
-            feed=ChangeFeed(database, timedelta(days=settings.changes_keep_days)),
+            feed=feed,
             who=_who,
         ),
         tokens=run_secrets.RunTokens(database, keep),

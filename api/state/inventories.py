@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.blocking import in_a_thread
 from api.state.batch import Asked, Batch
+from api.state.inventory_feed import InventoryFeed
 from api.state.redis import Database, Pipeline
 from bringup import errors, files, keys, log, model, outages
 from bringup.inventory import Device, Inventory
@@ -82,10 +83,15 @@ class Differences:
 
 
 class InventoryHosts:
-    """Publishes our inventory, and compares it with those of other hosts."""
+    """Publishes our inventory, and compares it with those of other hosts.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    Args:
+        feed: gets what an edit has changed.
+    """
+
+    def __init__(self, database: Database, settings: Settings, feed: InventoryFeed | None = None) -> None:
         self._database = database
+        self._feed = feed
         path = settings.devices_file
         # A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
         # what it held before: it may have been edited to protect a machine.
@@ -175,6 +181,10 @@ class InventoryHosts:
 
         # A host that cannot write permits nothing, and may still read.
         with suppress(errors.RedisUnavailable, errors.PermanentError):
+            # First: what is in the feed already is not added again, what is published here is not looked at again.
+            if self._feed and not is_current:
+                states = {name: entry.state.value for name, entry in self._own()[0].by_name.items()}
+                self._feed.publish(digest, entries, states)
             # One transaction: a sign of life beside an older summary would release machines that differ.
             self._database.transact(write)
 

@@ -4,6 +4,7 @@ A record of this version is shown as it is stored. One that is not whole, or has
 is read as `Reader` reads it: tolerantly, and validated.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 
 from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
-from api.state.documents import Document, members, read_documents
+from api.state.batch import Batch, number
+from api.state.device_names import DeviceNames
+from api.state.documents import Document, read_documents
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
 from bringup import keys
@@ -108,6 +111,7 @@ class Lists:
     def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
         self._reader = reader
+        self._names = DeviceNames(database)
         self._entries: tuple[Inventory | None, dict[str, Document]] = (None, {})
 
     def runs(self, ids: Sequence[str], *, is_slot_free: bool) -> Iterator[Document]:
@@ -131,16 +135,16 @@ class Lists:
 
     def devices(self, page: DevicePage) -> Iterator[Document]:
         """A page of the list, by name."""
-        names = self._device_names(page)
+        batch, inventory = Batch(), self._reader.inventory()
+        ask_withheld = self._reader.ask_withheld(batch)
+        seen, last = batch.ask(int, "SCARD", keys.DEVICES), batch.ask(number, "GET", keys.CHANGE_NUMBER)
+        self._database.read(batch)
+        withheld, all_names = ask_withheld(), self._names.all(inventory, seen(), last())
+        names = [name for name in all_names[bisect_right(all_names, page.after) :] if page.name in name]
         step = _STEP if page.is_filtered else min(page.limit or _STEP, _STEP)
-        withheld, inventory = self._reader.withheld(), self._reader.inventory()
         pages = (names[start : start + step] for start in range(0, len(names), step))
         found = (device for some in pages for device in self._devices(some, inventory, withheld))
         return islice(filter(page.takes, found), page.limit)
-
-    def _device_names(self, page: DevicePage) -> list[str]:
-        known = set(members(self._database, keys.DEVICES)) | set(self._reader.inventory().by_name)
-        return sorted(name for name in known if name > page.after and page.name in name)
 
     def _devices(self, names: Sequence[str], inventory: Inventory, withheld: Withheld) -> Iterator[Document]:
         entries = self._shown_entries(inventory)

@@ -222,3 +222,20 @@ def test_a_list_is_compressed_for_a_client_that_takes_it(api: Api) -> None:
     packed = api.call("GET", "/runs", headers={"Accept-Encoding": "gzip"})
     assert (plain.headers.get("Content-Encoding"), packed.headers["Content-Encoding"]) == (None, "gzip")
     assert json.loads(gzip.decompress(packed.data)) == plain.json
+
+
+def test_a_machine_that_is_new_in_redis_or_in_the_inventory_is_listed_at_once(api: Api) -> None:
+    before = set(names(api))
+    api.lease(STRANGER)
+    assert set(names(api)) - before == {"02-00-00-00-00-99"}
+    api.inventory.write_text(api.inventory.read_text().replace('name = "resting"', 'name = "other"'))
+    assert "other" in names(api)
+
+
+def test_a_device_that_redis_has_lost_is_listed_no_more(api: Api, settings: Settings) -> None:
+    api.lease(STRANGER)
+    assert "02-00-00-00-00-99" in names(api)
+    redis = redis_of(settings)
+    redis.flushall()
+    redis.sadd(keys.DEVICES, "02-00-00-00-00-98")
+    assert "02-00-00-00-00-99" not in names(api)
