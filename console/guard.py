@@ -127,7 +127,9 @@ def _check_csrf(session: Session) -> None:
 
 
 def _check_certificate(session: Session) -> None:
-    if console().settings.console_require_client_cert and certificate_holder() != session.operator.name:
+    """A session that a certificate has begun is of no use without it: it may be revoked, and a cookie be copied."""
+    is_needed = session.token is None or console().settings.console_require_client_cert
+    if is_needed and certificate_holder() != session.operator.name:
         abort(403, f"this session needs the certificate of {session.operator.name} in the browser")
 
 

@@ -1,5 +1,6 @@
 """Serving the page: one process, which holds the fleet in memory, follows the feed and ends sessions."""
 
+from collections.abc import Iterator
 from threading import Thread
 from time import sleep
 
@@ -23,10 +24,8 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError: before anything listens.
     """
-    if settings.console_token is None:
-        raise errors.SettingsError(
-            ["CONSOLE_TOKEN: must be set; on a host of the API run: bringup operator add NAME --role console"]
-        )
+    if problems := list(_problems(settings)):
+        raise errors.SettingsError(problems)
     listen(
         settings,
         Listener(
@@ -40,6 +39,16 @@ def serve(settings: Settings) -> None:
             started=_start_threads,
         ),
     )
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """What must be there before anything listens."""
+    if settings.console_token is None:
+        yield "CONSOLE_TOKEN: must be set; on a host of the API run: bringup operator add NAME --role console"
+    for name in ("console_tls_cert", "console_tls_key") if settings.api_use_tls else ():
+        if not (path := settings.path_of(name)).exists():
+            hint = "on the CA's host run: bringup pki issue web --name console --san ADDRESS"
+            yield f"{name.upper()}: {path} does not exist, and API_USE_TLS=true needs it; {hint}"
 
 
 def _start_threads(app: Flask) -> None:

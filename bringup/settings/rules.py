@@ -243,6 +243,8 @@ def idle_switches(settings: Settings) -> Iterator[str]:
     """Switches for security that do nothing now: no error, for the two TLS flags alone are flipped back and forth."""
     if settings.api_require_client_cert and not settings.api_use_tls:
         yield "API_REQUIRE_CLIENT_CERT: is true, but has no effect while API_USE_TLS=false"
+    if settings.console_require_client_cert and not settings.api_use_tls:
+        yield "CONSOLE_REQUIRE_CLIENT_CERT: is true, but lets nobody sign in while API_USE_TLS=false"
 
 
 def _is_weak(secret: str) -> bool:

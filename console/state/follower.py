@@ -27,9 +27,9 @@ STALE_S = 2.5
 class Freshness:
     """When the API answered last, and what is wrong since."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.answered_at: float | None = None  # seconds since the epoch; None: never yet
+        self.answered_at: float | None = None  # by the clock, seconds; None: never yet
         self.problem = ""
 
     def answered(self) -> None:
@@ -70,6 +70,10 @@ class FeedFollower:
                     self._fleet.apply(batch)
             except errors.ApiRejected as error:
                 log.get("console").error("the API refuses the console", why=str(error))
+                self._stopping.wait(_REFUSED_RETRY_S)
+            except Exception:  # noqa: BLE001 - whatever a change holds: a page that stays old helps nobody
+                log.get("console").exception("a change cannot be shown: everything is read anew")
+                cursor = Cursor()
                 self._stopping.wait(_REFUSED_RETRY_S)
 
     def stop(self) -> None:

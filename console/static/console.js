@@ -5,6 +5,7 @@
 const AWAY_AFTER_S = 4; // no answer of the console for so long: two polls were missed. A person sees it within 5 s.
 const OLD_AFTER_S = 5; // the age at which it is shown in red
 let answeredAt = Date.now(); // the last answer of the console
+let visibleAt = Date.now(); // a hidden tab is polled seldom, or not at all: its silence is no news
 let ageThen = 0; // how old the console's own knowledge was then, s; null: it never had any
 
 function span(seconds) {
@@ -42,7 +43,8 @@ function showFreshness() {
   }
   const away = document.getElementById("console-away");
   if (away) {
-    away.hidden = !polls || document.hidden || silent <= AWAY_AFTER_S;
+    const looked = (Date.now() - Math.max(answeredAt, visibleAt)) / 1000;
+    away.hidden = !polls || document.hidden || looked <= AWAY_AFTER_S;
     document.getElementById("away-since").textContent = span(silent);
   }
 }
@@ -56,9 +58,11 @@ document.addEventListener("htmx:afterRequest", (event) => {
   showFreshness();
 });
 
-// A hidden tab is not polled by browsers in time: what it shows is old, but nobody is misled.
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) showFreshness();
+  if (document.hidden) return;
+  visibleAt = Date.now();
+  showAges();
+  showFreshness();
 });
 
 // "/" goes to the search, as in many pages; no other key is taken.

@@ -61,6 +61,15 @@ def test_a_person_signs_in_by_certificate_and_reads(served: ConsoleSite) -> None
 
 
 @with_tls
+def test_a_session_by_certificate_is_of_no_use_without_it(served: ConsoleSite) -> None:
+    """Somebody who has copied the cookie, or the person after their certificate was revoked."""
+    browser, without = served.browser("operator", "alice").sign_in(), served.browser()
+    without.cookies.update(browser.cookies)
+    assert browser.page("/machines").status_code == 200
+    assert without.page("/machines").status_code == 403
+
+
+@with_tls
 def test_a_certificate_of_a_person_who_is_no_operator_signs_nobody_in(served: ConsoleSite) -> None:
     assert served.browser("operator", "zoe").form("/sign-in", token="").status_code == 403
 

@@ -1,0 +1,92 @@
+"""The follower: it goes on whatever the API answers, and knows how old is what it has."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from bringup import errors
+from bringup.wire.changes import FeedPage
+from console.server import serve
+from console.state import follower as module
+from console.state.fleet import Fleet
+from console.state.follower import FeedFollower, Freshness
+from tests.conftest import MakeSettings
+from tests.unit.console.conftest import change, device, snapshot
+
+# Seconds for what takes milliseconds.
+DEADLINE_S = 60
+
+
+class Api:
+    """Answers one after the other; then there is nothing new."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+        self.done = Event()
+
+    def get(self, path: str, reply: Any) -> Any:
+        if not self._answers:
+            self.done.set()
+            return FeedPage(next=9, oldest=1, newest=9)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Fleet, Freshness]]:
+    """Follow these answers to their end."""
+    for name, value in (("_RETRY_S", (0.001, 0.002)), ("_REFUSED_RETRY_S", 0.001), ("_ASK_EVERY_S", 0.001)):
+        monkeypatch.setattr(module, name, value)
+
+    def follow(*answers: Any) -> tuple[Fleet, Freshness]:
+        api, fleet, freshness = Api(*answers), Fleet(), Freshness()
+        follower = FeedFollower(api, fleet, freshness)  # type: ignore[arg-type]
+        thread = Thread(target=follower.run)
+        thread.start()
+        assert api.done.wait(DEADLINE_S)
+        follower.stop()
+        thread.join(DEADLINE_S)
+        return fleet, freshness
+
+    return follow
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.ApiUnavailable("away"), errors.ApiRejected("401", kind="unauthorized"), RuntimeError("of a newer version")],
+)
+def test_the_follower_goes_on_after(follow: Callable[..., tuple[Fleet, Freshness]], error: Exception) -> None:
+    fleet, freshness = follow(error, snapshot(device("a")))
+    assert fleet.get("a")
+    assert not freshness.problem
+
+
+def test_a_change_that_cannot_be_shown_is_no_end_of_the_page(
+    follow: Callable[..., tuple[Fleet, Freshness]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Fleet._take
+    broken = [True]
+
+    def take(self: Fleet, change: Any) -> None:
+        if broken.pop() if broken else False:
+            raise KeyError(change)
+        taken(self, change)
+
+    monkeypatch.setattr(Fleet, "_take", take)
+    fleet, _ = follow(snapshot(device("a")), change(2, device=device("b")), snapshot(device("a"), device("b")))
+    assert len(fleet) == 2
+
+
+def test_without_a_token_of_its_own_the_console_does_not_start(make_settings: MakeSettings) -> None:
+    with pytest.raises(errors.SettingsError, match="bringup operator add NAME --role console"):
+        serve(make_settings())
+
+
+def test_without_its_certificate_the_console_does_not_start_with_tls(make_settings: MakeSettings) -> None:
+    settings = make_settings(console_token="page-token").model_copy(update={"api_use_tls": True})
+    with pytest.raises(errors.SettingsError, match="bringup pki issue web --name console"):
+        serve(settings)
