@@ -117,7 +117,8 @@ def report(context: RunContext, message: Report) -> Change:
     change = context.end(
         verdict.state.value, reason, verdict.summary, verdict=verdict, report_sha256=report_digest(message)
     )
-    return replace(change, report=message.model_dump_json().encode())
+    device = change.device.with_record(product=message.inventory.system_vendor.product_name or None)
+    return replace(change, report=message.model_dump_json().encode(), device=device)
 
 
 def report_digest(message: Report) -> str:

@@ -86,6 +86,7 @@ class DeviceRecord(StoredRecord):
     last_run: str | None = None
     last_seen_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # as seen at the first contact; the inventory goes before it
+    product: str | None = None  # its model, as its last report names it
     media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
 
 
@@ -132,6 +133,7 @@ class KnownDevice:
             last_run=self.record.last_run,
             last_seen_at=self.record.last_seen_at,
             identity=self.record.identity,
+            product=self.record.product,
         )
 
     def with_record(self, **changes: object) -> "KnownDevice":

@@ -230,6 +230,7 @@ def _shown(record: Document, entry: Device | None, shown_entry: Document | None,
     by_entry = entry.state if entry else None
     shown = dict.fromkeys(_SHOWN)
     shown |= {name: record[name] for name in ("name", "ip", "active_run", "last_run", "last_seen_at", "identity")}
+    shown["product"] = record.get("product")  # a record of an earlier version has none
     shown |= shown_entry or {
         "macs": [record["seen_mac"]] if record["seen_mac"] else [],
         "in_inventory": False,

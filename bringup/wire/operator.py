@@ -61,6 +61,7 @@ class DeviceView(Message):
     bmc_fingerprint: str | None = None
     bmc_verify: bool = True
     boot_group: str | None = None  # its rack or power circuit
+    product: DeviceText | None = None  # its model, as its last report names it
 
 
 class DeviceEvent(Message):

@@ -48,11 +48,15 @@ class Fleet:
         with self._lock:
             return [self._machines[name] for _, name in self._names]
 
-    def facets(self) -> tuple[list[str], list[str]]:
-        """The racks and the reasons that machines have now, sorted: what a list can be filtered by."""
+    def facets(self) -> dict[str, list[str]]:
+        """The racks, models and reasons that machines have now, sorted: what a list can be filtered by."""
         machines = self.all()
-        racks, reasons = {one.rack for one in machines}, {one.reason for one in machines}
-        return sorted(racks - {""}, key=_natural), sorted(reasons - {""})
+        found = {
+            "rack": {one.rack for one in machines},
+            "model": {one.device.product or "" for one in machines},
+            "reason": {one.reason for one in machines},
+        }
+        return {name: sorted(values - {""}, key=_natural) for name, values in found.items()}
 
     def changed_since(self, version: int) -> Iterator[Machine]:
         """The machines that have changed after ``version``, the latest first."""

@@ -146,7 +146,7 @@ class Machine:
     def text(self) -> str:
         """What a search looks in: names and addresses, in lower case."""
         device, run, identity = self.device, self.run, self.device.identity
-        parts = [self.name, device.ip, device.bmc, *device.macs, self.rack]
+        parts = [self.name, device.ip, device.bmc, *device.macs, self.rack, device.product]
         parts += [run.hostname, run.run_id] if run else []
         parts += [identity.serial, identity.sku, identity.asset_tag] if identity else []
         return "\n".join(filter(None, parts)).lower()

@@ -13,7 +13,7 @@ from console.state.machine import Machine
 
 # Rows of a page: what a person scrolls through, and a browser draws without delay.
 PAGE_ROWS = 100
-# Characters of one filter: the longest name that a machine may have.
+# Characters of one filter: more than the longest name of a machine; names of models may be longer, and are not then.
 _LONGEST = 100
 _GROUPINGS = ("state", "rack", "reason", "site", "none")
 
@@ -24,7 +24,7 @@ class Query:
 
     Args:
         text: in names and addresses.
-        state, reason, rack, site: of the machines; empty: any.
+        state, reason, rack, model, site: of the machines; empty: any.
         need: one of `words.Group` by its name; empty: any.
         group: by what the list is divided.
         page: from 1.
@@ -34,6 +34,7 @@ class Query:
     state: str = ""
     reason: str = ""
     rack: str = ""
+    model: str = ""
     site: str = ""
     need: str = ""
     group: str = "state"
@@ -49,6 +50,7 @@ class Query:
             state=texts["state"] if texts["state"] in words.STATES else "",
             reason=texts["reason"],
             rack=texts["rack"],
+            model=texts["model"],
             site=texts["site"],
             need=texts["need"] if texts["need"] in words.Group.__members__ else "",
             group=texts["group"] if texts["group"] in _GROUPINGS else "state",
@@ -66,7 +68,7 @@ class Query:
     @property
     def is_filtered(self) -> bool:
         """It leaves out some machines."""
-        return any((self.text, self.state, self.reason, self.rack, self.site, self.need))
+        return any((self.text, self.state, self.reason, self.rack, self.model, self.site, self.need))
 
     def takes(self, machine: Machine) -> bool:
         """Whether the list shows ``machine``."""
@@ -75,12 +77,13 @@ class Query:
             and (not self.need or words.STATES[machine.state].group is words.Group[self.need])
             and (not self.reason or machine.reason == self.reason)
             and (not self.rack or machine.rack == self.rack)
+            and (not self.model or machine.device.product == self.model)
             and (not self.site or machine.site == self.site)
             and (not self.text or self.text in machine.text)
         )
 
 
-_TEXTS = ("text", "state", "reason", "rack", "site", "need", "group")
+_TEXTS = ("text", "state", "reason", "rack", "model", "site", "need", "group")
 _ALL = (*_TEXTS, "page")
 
 

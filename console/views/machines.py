@@ -29,7 +29,6 @@ def show_machines() -> str:
     shown = console().shown.remember(_groups(page))
     if page.total:  # what the polls of this page compare with
         console().totals.put(replace(query, page=1), (page.version, page.total))
-    racks, reasons = console().fleet.facets()
     return render_template(
         "machines.html",
         query=query,
@@ -38,8 +37,7 @@ def show_machines() -> str:
         moved=0,
         more=0,
         total=page.total,
-        racks=racks,
-        reasons=reasons,
+        facets=console().fleet.facets(),
     )
 
 

@@ -127,7 +127,7 @@ def test_names_are_sorted_as_people_sort_them() -> None:
 
 FLEET = snapshot(
     device("web1", DeviceState.FAILED, macs=("02:00:00:00:00:01",), ip="192.0.2.1", boot_group="r12"),
-    device("web2", DeviceState.VALIDATED, bmc="https://10.0.0.2", boot_group="r13"),
+    device("web2", DeviceState.VALIDATED, bmc="https://10.0.0.2", boot_group="r13", product="PowerEdge R650"),
     device("db1", DeviceState.DISCOVERED, boot_group="r12"),
     runs=(run_of("web1", RunState.FAILED, ended_at=AT, reason=FailureReason.NO_BOOT, hostname="Rescue"),),
 )
@@ -143,6 +143,8 @@ FLEET = snapshot(
         ({"text": "rescue"}, ["web1"]),
         ({"state": "failed"}, ["web1"]),
         ({"reason": "no_boot"}, ["web1"]),
+        ({"model": "PowerEdge R650"}, ["web2"]),
+        ({"text": "poweredge"}, ["web2"]),
         ({"rack": "r12"}, ["web1", "db1"]),
         ({"need": "ATTENTION"}, ["web1", "db1"]),
         ({"need": "UP"}, ["web2"]),
@@ -152,6 +154,11 @@ FLEET = snapshot(
 )
 def test_a_list_is_filtered(query: dict[str, object], found: list[str]) -> None:
     assert names(fleet_of(FLEET), **query) == found
+
+
+def test_what_a_list_can_be_filtered_by_is_what_machines_have() -> None:
+    found = {"rack": ["r12", "r13"], "model": ["PowerEdge R650"], "reason": ["no_boot"]}
+    assert fleet_of(FLEET).facets() == found
 
 
 @pytest.mark.parametrize(
