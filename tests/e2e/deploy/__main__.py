@@ -190,6 +190,32 @@ def goes_back(ca: Machine) -> None:
         raise Failed("the files did not go back")
 
 
+def renewed(hosts: list[Machine]) -> None:
+    """A new CA and new keys for every service, by the timers' units alone: each key still belongs to its service."""
+    ca = hosts[0]
+    before = {host.name: keys_of(host) for host in hosts}
+    shell(ca, "bringup pki rollover start")
+    for _ in range(12):
+        for host in hosts:
+            host.try_to("systemctl", "start", "bringup-renew.service")
+        ca.try_to("systemctl", "start", "bringup-sign.service")
+        if "no rollover" in shell(ca, "bringup pki rollover status 2>&1 || true").lower():
+            break
+    for host in hosts:
+        for path, (owner, content) in keys_of(host).items():
+            if owner != before[host.name][path][0] or content == before[host.name][path][1]:
+                raise Failed(f"{host.name}: {path}: owner {owner}, renewed: {content != before[host.name][path][1]}")
+    say("every key was renewed, and belongs to its service")
+
+
+def keys_of(host: Machine) -> dict[str, tuple[int, bytes]]:
+    """Owner and contents of each key of a host."""
+    folder = host.root / "etc/bringup/pki"
+    return {
+        str(path.relative_to(folder)): (path.stat().st_uid, path.read_bytes()) for path in folder.rglob("*-key.pem")
+    }
+
+
 def removed_and_back(ca: Machine) -> None:
     """Data and keys stay after `remove`, and `init` takes them up again."""
     before = (ca.root / "etc/bringup/ca/ca/ca-key.pem").read_bytes()
@@ -223,6 +249,7 @@ def main() -> int:
         rows = flips_under_load(ca, network, scratch, options.machines)
         goes_back(ca)
         flip(ca, "production")
+        renewed(hosts)
         removed_and_back(ca)
         sys.stdout.write("\n".join(["| what | runs in flight | API away | passed |", "|---|---|---|---|", *rows, ""]))
     except (Failed, AssertionError, subprocess.CalledProcessError) as failure:
