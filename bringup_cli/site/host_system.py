@@ -1,5 +1,6 @@
 """What `bringup site init`, `join`, `remove` and `flip` do to a host's users and service units."""
 
+import grp
 import os
 import pwd
 import re
@@ -95,18 +96,20 @@ def run(*command: str, check: bool = True) -> str:
 
 
 def missing_users(names: Iterable[str]) -> list[str]:
-    """Those that this host does not have."""
-    present = {found.pw_name for found in pwd.getpwall()}
-    return [name for name in names if name not in present]
+    """Those that this host does not have, or whose group it does not have: useradd may have been killed in between."""
+    users, groups = {one.pw_name for one in pwd.getpwall()}, {one.gr_name for one in grp.getgrall()}
+    return [name for name in names if name not in users or name not in groups]
 
 
 def add_users(names: Iterable[str]) -> None:
-    """Users for services: no home, no login. Raises HostCommandFailed."""
+    """Users for services, each with a group of its own: no home, no login. Raises HostCommandFailed."""
     for name in names:
-        run(
-            *("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(STATE)),
-            *("--shell", "/usr/sbin/nologin", name),
-        )
+        run("groupadd", "--system", "--force", name)
+        if name not in {one.pw_name for one in pwd.getpwall()}:
+            place = ("--no-create-home", "--home-dir", str(STATE), "--shell", "/usr/sbin/nologin")
+            run("useradd", "--system", "--gid", name, *place, name)
+        else:
+            run("usermod", "--gid", name, name)
 
 
 def start(units: Sequence[str], *, again: bool = False) -> None:

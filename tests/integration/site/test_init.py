@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -114,6 +115,19 @@ def test_the_users_of_redis_that_it_has_written_itself_stay(host_folders: layout
     apply(host_folders)
     assert host_folders.users_file.read_text() == "user added-by-a-person on\n"
     assert str(host_folders.state / "redis/data") in (host_folders.config / "redis/redis.conf").read_text()
+
+
+@pytest.mark.parametrize(("users", "groups"), [((), ("a",)), (("a",), ())])
+def test_a_user_without_its_group_is_completed(
+    monkeypatch: pytest.MonkeyPatch, users: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr("pwd.getpwall", lambda: [SimpleNamespace(pw_name=name) for name in users])
+    monkeypatch.setattr("grp.getgrall", lambda: [SimpleNamespace(gr_name=name) for name in groups])
+    monkeypatch.setattr(host_system, "run", lambda *command: ran.append(command))
+    assert host_system.missing_users(["a"]) == ["a"]
+    host_system.add_users(["a"])
+    assert [command[0] for command in ran] == ["groupadd", "usermod" if users else "useradd"]
 
 
 def test_who_is_not_root_learns_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
