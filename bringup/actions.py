@@ -4,7 +4,7 @@ The console and the command line use this, so that both show the same words and 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -89,11 +89,18 @@ def summary(found: ActionPreview) -> str:
 
 def reasons(found: ActionPreview) -> list[str]:
     """Why some targets would not, each reason once, with the targets that it holds for."""
-    of_reason: dict[str, list[str]] = defaultdict(list)
-    for one in found.targets:
-        if not one.would:
-            of_reason[one.reason].append(one.target)
-    return [f"{_named(names)} because {reason}" for reason, names in of_reason.items()]
+    return _by_reason((one.target, one.reason) for one in found.targets if not one.would)
+
+
+def outcome_summary(action: OperatorAction, outcomes: Sequence[ActionOutcome]) -> str:
+    """One sentence: ``11 started, 1 was not: r12u07 because run ... has not ended``."""
+    done = sum(one.done for one in outcomes)
+    sentence = f"{done} {WORDS[action][1]}"
+    missed = [one for one in outcomes if not one.done]
+    if not missed:
+        return sentence
+    were = "was" if len(missed) == 1 else "were"
+    return f"{sentence}, {len(missed)} {were} not: {'; '.join(_by_reason((one.target, one.detail) for one in missed))}"
 
 
 def apply(client: ActsOnApi, found: ActionPreview, reason: str = "") -> Iterator[ActionOutcome]:
@@ -156,6 +163,14 @@ def _state_of(one: TargetPreview) -> DeviceState | None:
         return DeviceState(one.state.partition(" ")[0])
     except ValueError:
         return None
+
+
+def _by_reason(refused: Iterable[tuple[str, str]]) -> list[str]:
+    """Of targets, each with its reason."""
+    of_reason: dict[str, list[str]] = defaultdict(list)
+    for target, reason in refused:
+        of_reason[reason].append(target)
+    return [f"{_named(names)} because {reason}" for reason, names in of_reason.items()]
 
 
 def _named(names: Sequence[str]) -> str:

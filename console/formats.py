@@ -7,7 +7,9 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from bringup.model import utc_now
+from bringup.wire.actions import MOST_TARGETS
 from console import words
+from console.actions import offers
 from console.awaited import awaited, look_at, meaning
 from console.dots import HEIGHT, WIDTH, dots_of, event_word, span
 
@@ -31,6 +33,12 @@ def register(app: Flask) -> None:
         "look_at": look_at,
         "dots_of": dots_of,
         "now": utc_now,
+        "action_labels": offers.LABELS,
+        "action_meanings": offers.MEANINGS,
+        "actions_of_machines": offers.OF_MACHINES,
+        "actions_with_reason": offers.WITH_REASON,
+        "dangerous_actions": offers.DANGEROUS,
+        "most_targets": MOST_TARGETS,
         "dots_width": WIDTH,
         "dots_height": HEIGHT,
     }

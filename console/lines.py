@@ -23,16 +23,22 @@ class Lines:
     def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
         self._environment = environment
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, int, int, bool], Markup] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, int, bool, bool], Markup] = OrderedDict()
         self._lock = Lock()  # without it two requests could drop the same oldest line
 
-    def line(self, machine: Machine, *, oob: bool = False) -> Markup:
-        """The line of ``machine``. ``oob``: as a part of a poll, which replaces the one that is there."""
-        key = machine.name, machine.version, int(self._clock() // _FRESH_S), oob
+    def line(self, machine: Machine, *, oob: bool = False, selectable: bool = False) -> Markup:
+        """The line of ``machine``.
+
+        Args:
+            machine: as it is now.
+            oob: as a part of a poll, which replaces the one that is there.
+            selectable: with a check box, for people who may act.
+        """
+        key = machine.name, machine.version, int(self._clock() // _FRESH_S), oob, selectable
         found = self._kept.get(key)
         if found is None:
             module = self._environment.get_template("_machine.html").module
-            found = Markup(module.line(machine, oob))  # type: ignore[attr-defined]  # noqa: S704 - escaped by it
+            found = Markup(module.line(machine, oob, selectable))  # type: ignore[attr-defined]  # noqa: S704 - escaped by it
             with self._lock:
                 self._kept[key] = found
                 if len(self._kept) > _MOST:

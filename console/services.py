@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
+from console.actions.plan import Plans
 from console.heat import Block, blocks_of
 from console.recent import Recent
 from console.session.attempts import Attempts
@@ -45,6 +46,7 @@ class Console:
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
+    plans: Plans = field(default_factory=Plans)
 
     @classmethod
     def of(cls, settings: Settings) -> "Console":

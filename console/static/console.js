@@ -65,6 +65,32 @@ document.addEventListener("visibilitychange", () => {
   showFreshness();
 });
 
+// What is selected stays selected when a poll replaces its line.
+const selected = new Set();
+
+function showSelected() {
+  const count = document.getElementById("selected");
+  if (count) count.textContent = selected.size ? ` ${selected.size}` : "";
+}
+
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.getAttribute("form") !== "bulk") return;
+  if (box.checked) selected.add(box.value);
+  else selected.delete(box.value);
+  showSelected();
+});
+
+document.addEventListener("htmx:oobAfterSwap", () => {
+  for (const box of document.querySelectorAll("input[form=bulk]")) box.checked = selected.has(box.value);
+});
+
+// Browsers check boxes again by themselves after "Back".
+window.addEventListener("pageshow", () => {
+  for (const box of document.querySelectorAll("input[form=bulk]:checked")) selected.add(box.value);
+  showSelected();
+});
+
 // "/" goes to the search, as in many pages; no other key is taken.
 document.addEventListener("keydown", (event) => {
   const inField = event.target instanceof HTMLElement && event.target.closest("input, select, textarea");

@@ -5,12 +5,13 @@ import re
 from flask import Blueprint, Response, abort, make_response, render_template
 
 from bringup.wire.operator import DeviceDetail, Explanation
+from console.actions import offers
 from console.services import console
 from console.views import live
 
 bp = Blueprint("devices", __name__)
 # Names of the inventory, and of machines that are not in it (their MAC). No segment of a path but itself.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 @bp.get("/devices/<name>")
@@ -29,7 +30,7 @@ def show_device_changes(name: str) -> Response:
 
 def checked_name(name: str) -> str:
     """A device's name that may be part of a path of the API; anything else is not found."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         abort(404, "there is no such device")
     return name
 
@@ -39,5 +40,13 @@ def _page(template: str, name: str) -> str:
     device = console().read(f"/devices/{name}", DeviceDetail)
     explanation = console().read(f"/devices/{name}/explain", Explanation)
     return render_template(
-        template, device=device, explanation=explanation, machine=console().fleet.get(name), version_shown=version
+        template,
+        device=device,
+        explanation=explanation,
+        machine=console().fleet.get(name),
+        version_shown=version,
+        offered=offers.for_device(device, device.runs[0].state if device.runs else None),
+        field="machine",
+        target=name,
+        back=f"/devices/{name}",
     )

@@ -11,6 +11,7 @@ from bringup.wire.operator import DeviceDetail
 from bringup.wire.report import Report
 from bringup.wire.run import RunDetail
 from console import run_page
+from console.actions import offers
 from console.report_page import MOST_DIFFERENCES, differences
 from console.services import console
 from console.views import live
@@ -93,6 +94,10 @@ def _page(template: str, run_id: str) -> str:
         comparable=with_report if run.report_sha256 else None,
         version_shown=version,
         is_open=not RunState(run.state).ended,
+        offered=offers.for_run(run.state),
+        field="run",
+        target=run_id,
+        back=f"/runs/{run_id}",
     )
 
 

@@ -57,6 +57,17 @@ def test_a_reason_of_very_many_targets_names_the_first_of_them() -> None:
     assert actions.reasons(preview) == ["r0, r1, r2, r3, r4 and 4 more because the machine is in service"]
 
 
+def test_a_result_is_one_sentence_with_each_reason_once() -> None:
+    outcomes = [
+        actions.ActionOutcome("a", done=True, detail="Run 1 of a: queued"),
+        actions.ActionOutcome("b", done=False, detail="it runs"),
+        actions.ActionOutcome("c", done=False, detail="it runs"),
+    ]
+    summary = actions.outcome_summary(OperatorAction.START, outcomes)
+    assert summary == "1 started, 2 were not: b, c because it runs"
+    assert actions.outcome_summary(OperatorAction.START, outcomes[:1]) == "1 started"
+
+
 def test_every_action_has_words() -> None:
     assert set(actions.WORDS) == set(OperatorAction)
 

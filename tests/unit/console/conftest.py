@@ -1,7 +1,7 @@
 """A console with an API of a few answers, and browsers that are signed in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,9 +12,10 @@ from werkzeug.test import TestResponse
 
 from bringup import errors
 from bringup.model import Decision, DeviceState, RunState
+from bringup.wire.actions import ActionPreview, TargetPreview
 from bringup.wire.changes import FeedChange, FeedPage, FeedSnapshot
-from bringup.wire.operator import DeviceView, OperatorList, OperatorView
-from bringup.wire.run import Run
+from bringup.wire.operator import DeviceView, OperatorList, OperatorView, QuarantinedJob
+from bringup.wire.run import Run, RunDecision
 from console.app import create_app
 from console.recent import Recent
 from console.services import Console
@@ -47,6 +48,9 @@ def run_of(name: str, state: RunState = RunState.RUNNING, *, number: int = 1, **
     return Run(run_id=f"{mac.replace(':', '-')}-{number}", device=name, state=state, **known)
 
 
+RUN_ID = run_of("a").run_id
+
+
 def snapshot(*devices: DeviceView, runs: tuple[Run, ...] = ()) -> FeedSnapshot:
     return FeedSnapshot(id=1, site="fra1", devices=devices, runs=runs)
 
@@ -64,6 +68,7 @@ class FakeApi:
     answers: dict[str, BaseModel] = field(default_factory=dict)
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
+    previews: dict[str, TargetPreview] = field(default_factory=dict)
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
         self.calls.append(("GET", path, self.token))
@@ -76,6 +81,30 @@ class FakeApi:
         if path not in self.answers:
             raise errors.ApiUnavailable("the API at http://127.0.0.1:5000 does not answer")
         return reply.model_validate(self.answers[path], from_attributes=True)
+
+    def post(self, path: str, body: Any, reply: type[_Reply]) -> _Reply:
+        return self._change("POST", path, body, reply)
+
+    def patch(self, path: str, body: Any, reply: type[_Reply]) -> _Reply:
+        return self._change("PATCH", path, body, reply)
+
+    def _change(self, method: str, path: str, body: Any, reply: type[_Reply]) -> _Reply:
+        """By a person's token alone, as the API does. Everything may be done, except what ``previews`` names."""
+        if path == "/actions/preview":
+            known = (self.previews.get(name) or TargetPreview(target=name, would=True) for name in body.targets)
+            found = ActionPreview(action=body.action, targets=tuple(known))
+            return reply.model_validate(found, from_attributes=True)
+        self.calls.append((method, path, self.token))
+        if PEOPLE[self.token].role != "operator":
+            raise errors.ApiRejected("403", kind="forbidden")
+        name = path.split("/")[2]
+        made: dict[type[BaseModel], BaseModel] = {
+            DeviceView: device(name),
+            RunDecision: RunDecision(run_id=RUN_ID, decision=Decision.START, state=RunState.QUEUED, reason=""),
+            Run: run_of("a"),
+            QuarantinedJob: QuarantinedJob(job_id="j", queue="boot", reason="x", at=AT),
+        }
+        return reply.model_validate(made[reply], from_attributes=True)
 
     def get_text(self, path: str) -> bytes:
         self.calls.append(("GET", path, self.token))
@@ -115,7 +144,7 @@ def api() -> FakeApi:
 def console(make_settings: MakeSettings, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Console:
     settings = make_settings(console_token="page-token")
     made = Console(settings, None, api, totals=Recent(0, 500))  # type: ignore[arg-type]
-    monkeypatch.setattr(Console, "api_of", lambda _, token: FakeApi(token, api.answers, api.calls))
+    monkeypatch.setattr(Console, "api_of", lambda _, token: replace(api, token=token))
     made.freshness.answered()
     return made
 
