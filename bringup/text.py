@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``: a number with a noun whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def without_image_secret(text: str) -> str:
     """The text with the secret of an image's address struck out: it gives a reader of the log a run's token."""
     return _IMAGE_SECRET.sub(r"\1***", text)

@@ -13,11 +13,9 @@ CLIENT_LIMIT = 100_000
 # Leases in force at once, more than a /15 network holds: 67 MB in memory and 12 MB in the checkpoint. The one that was
 # silent the longest is dropped first, and its next renewal counts as a new lease.
 LEASE_LIMIT = 200_000
-
-
-# Transactions under way at once. One lasts seconds; a client can begin any number, and the oldest is dropped first.
+# Transactions at once. One lasts seconds; a client can begin any number, and the oldest is dropped first.
 TRANSACTION_LIMIT = 1000
-# What has changed of some rows: the keys of those that are gone, and the others in the order of their last use.
+# The keys of rows that are gone, and those that have changed, in the order of their last use.
 RowT = TypeVar("RowT")
 Changes = tuple[list[str], list[RowT]]
 
@@ -192,10 +190,7 @@ TransactionRow = tuple[str, tuple[str | None, str | None, str | None, str | None
 
 
 class Transactions:
-    """What log-dhcp writes of a transaction before its DHCPACK, by transaction id.
-
-    A client chooses its xid, and may choose that of another: what was noted for one MAC never goes to another.
-    """
+    """What log-dhcp writes of a transaction before its DHCPACK, by its id, which a client chooses as it likes."""
 
     def __init__(self, rows: Iterable[TransactionRow] = (), limit: int = TRANSACTION_LIMIT) -> None:
         self._limit = limit

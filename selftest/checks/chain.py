@@ -12,6 +12,7 @@ from typing import Any
 from bringup import bmc_address, errors, inventory
 from bringup.model import DeviceState
 from bringup.tailers import SILENT_AFTER_S
+from bringup.text import counted
 from bringup.wire.operator import DeviceList, DeviceView, QueueList, TailerView
 from pki.check import Finding, info, ok, skip, warn
 from selftest.case import AT_API, WORKS, Ask, Case, amiss
@@ -86,7 +87,8 @@ def _jobs(target: TargetInstallation, found: QueueList) -> Finding:
         number = sum(queue.quarantined for queue in found.queues)
         return amiss(
             target,
-            f"{number} jobs in quarantine, the oldest {one.job_id} of the queue {one.queue or 'unknown'}: {one.reason}",
+            f"{counted(number, 'job')} in quarantine, the oldest {one.job_id} of the queue {one.queue or 'unknown'}: "
+            f"{one.reason}",
             f"bringup queues requeue {job_id}",
             expected="none: their leases lead to no run",
             cause="no worker could read it: of another version, or damaged; what still cannot be read comes back, and "

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bringup import __version__, errors
+from bringup.text import counted
 from bringup.wire.message import Health
 from pki.check import Finding, info, ok, skip
 from selftest.case import AT_API, Case, amiss
@@ -35,7 +36,7 @@ def _files(target: TargetInstallation) -> Finding:
     found = list(_secret_files(target))
     open_ones = [path for path in found if _mode(path) & _OTHERS and not _is_shut_in(path)]
     if not open_ones:
-        return ok(f"{len(found)} files with secrets, readable by their owners alone")
+        return ok(f"{counted(len(found), 'file')} with secrets, readable by their owners alone")
     modes = ", ".join(f"{path} ({_mode(path):04o})" for path in open_ones[:_NAMED])
     more = f" and {len(open_ones) - _NAMED} more" if len(open_ones) > _NAMED else ""
     return amiss(
