@@ -131,14 +131,16 @@ class ServerContexts:
         return context
 
 
+def redis_files(settings: Settings) -> tuple[peer_role.ServerRole, Path, Path, Path]:
+    """What `ClientContexts.get` takes for Redis connections under ``settings``."""
+    names = ("redis_tls_ca", "redis_tls_cert", "redis_tls_key")
+    ca, cert, key = (settings.path_of(name) for name in names)
+    return peer_role.ServerRole.REDIS, ca, cert, key
+
+
 def for_redis(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:
     """The context for Redis connections under ``settings``."""
-    return contexts.get(
-        peer_role.ServerRole.REDIS,
-        settings.path_of("redis_tls_ca"),
-        settings.path_of("redis_tls_cert"),
-        settings.path_of("redis_tls_key"),
-    )
+    return contexts.get(*redis_files(settings))
 
 
 def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLContext:

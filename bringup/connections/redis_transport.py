@@ -76,9 +76,9 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
         self._certificate = certificate
         self._context: ssl.SSLContext | None = None
 
-    def is_outdated(self) -> bool:
-        """Whether it was made with certificate files that have been replaced since."""
-        return self.is_connected and self._context is not self._context_now()
+    def is_outdated(self, context: "ssl.SSLContext | None") -> bool:
+        """Whether it was made with other certificate files than ``context``, and with others than there are now."""
+        return self.is_connected and self._context is not context and self._context is not self._context_now()
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
         """As in redis-py; the session comes with the first answer."""
@@ -107,8 +107,8 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
 class TlsPool(redis.ConnectionPool):
     """Ends connections that were made with replaced certificate files.
 
-    Idle ones end at the next use of the pool. A busy one ends when it is given back: ended earlier, it would take
-    the answer to its command with it.
+    Idle ones end at the next use of the pool. A busy one is not used again after it was given back: ended earlier, it
+    would take the answer to its command with it.
     """
 
     _context: "ssl.SSLContext | None" = None
@@ -123,7 +123,9 @@ class TlsPool(redis.ConnectionPool):
 
     def release(self, connection: Any) -> None:
         """As in redis-py."""
-        if connection.is_outdated():
+        # Against the files as they were when it was taken: to look again would double what each command costs. An idle
+        # one ends at the next use of the pool.
+        if connection.is_outdated(self._context):
             connection.disconnect()
         super().release(connection)
 
@@ -148,7 +150,7 @@ def options(settings: Settings, contexts: tls.ClientContexts, *, name: str, time
         "driver_info": None,
     }
     if settings.redis_use_tls:
-        made["context"] = functools.partial(tls.for_redis, settings, contexts)
+        made["context"] = functools.partial(contexts.get, *tls.redis_files(settings))
         made["sessions"] = contexts.sessions
         made["certificate"] = settings.path_of("redis_tls_cert")
     return made
