@@ -4,13 +4,15 @@ import re
 from bisect import insort
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
 from bringup.model import DeviceState
 from bringup.wire.changes import FeedChange, FeedPage, FeedSnapshot
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import Run
-from console.state.machine import MILESTONES, Machine, RunEvent, RunLine
+from console.state.machine import MILESTONES, Machine, RunEvent, RunLine, since_by_run
 
 # Dots of a run besides its milestones: a run that is retried has a few each time, and one that loops must not grow.
 _MOST_EVENTS = 32
@@ -98,9 +100,10 @@ class Fleet:
             events = self._seen.setdefault(run.run_id, deque(maxlen=_MOST_EVENTS))
             person = change.who if change.what in _BY_PEOPLE else ""
             events.append(RunEvent(change.at, change.what, change.detail[:_LONGEST_DETAIL], person))
-        self._put(name, device, run)
+        self._put(name, device, run, change.at)
 
-    def _put(self, name: str, device: DeviceView | None, run: Run | None) -> None:
+    def _put(self, name: str, device: DeviceView | None, run: Run | None, at: datetime | None = None) -> None:
+        """Take in how a machine is now. ``at``: when it became so; None: it may have been so for long."""
         known = self._machines.get(name)
         device = device or (known.device if known else _unknown(name))
         line = self._line(run, known.run if known else None)
@@ -109,6 +112,11 @@ class Fleet:
         else:
             self.counts[known.state] -= 1
         machine = Machine(name, device, line, self.site, self.version)
+        if known and known.state == machine.state and _run_id(known) == _run_id(machine):
+            since = known.since
+        else:
+            since = at if known and at else since_by_run(machine.state, line)
+        machine = replace(machine, since=since)
         self._machines[name] = machine
         self.counts[machine.state] += 1
         self._changed[name] = self.version
@@ -125,6 +133,10 @@ class Fleet:
 
 # What a person does is shown with their name.
 _BY_PEOPLE = frozenset({"abort"})
+
+
+def _run_id(machine: Machine) -> str:
+    return machine.run.run_id if machine.run else ""
 
 
 def _unknown(name: str) -> DeviceView:

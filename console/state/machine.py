@@ -109,8 +109,9 @@ class Machine:
     """One line of the page.
 
     Args:
-        version: the state of the fleet in which it changed last.
         site: SITE_NAME of the API.
+        version: the state of the fleet in which it changed last.
+        since: when it came into its state; None: the console has not seen that, and its run does not tell.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Machine:
     run: RunLine | None
     site: str
     version: int
+    since: datetime | None = None
 
     @cached_property
     def state(self) -> str:
@@ -135,13 +137,6 @@ class Machine:
         """Its rack or power circuit: ``boot_group`` of the inventory."""
         return self.device.boot_group or (self.run.boot_group if self.run else "")
 
-    @property
-    def since(self) -> datetime | None:
-        """When it came into this state, as far as that is known."""
-        if self.run is None:
-            return self.device.last_seen_at
-        return self.run.ended_at or self.run.updated_at
-
     @cached_property
     def text(self) -> str:
         """What a search looks in: names and addresses, in lower case."""
@@ -152,6 +147,23 @@ class Machine:
         return "\n".join(filter(None, parts)).lower()
 
 
+def since_by_run(state: str, run: RunLine | None) -> datetime | None:
+    """When a machine came into ``state``, as far as the times of its run say it."""
+    if run is None or state not in _BEGIN_OF:
+        return None
+    kinds = _BEGIN_OF[state]
+    found = [event.at for event in run.events if event.kind in kinds]
+    return run.ended_at if run.ended_at else found[-1] if found else run.created_at
+
+
+# The events that lead to a state of a machine. The last heartbeat is no begin of ``running``; power-on is near it.
+_BEGIN_OF = {
+    "queued": frozenset({"lease"}),
+    "booting": frozenset({"boot_started"}),
+    "waiting": frozenset({"powered_on"}),
+    "running": frozenset({"powered_on"}),
+    **dict.fromkeys(("passed", "validated", "degraded", "failed", "timed_out", "aborted"), frozenset[str]()),
+}
 _WITH_REASON = frozenset({"failed", "timed_out", "aborted", "degraded"})
 
 

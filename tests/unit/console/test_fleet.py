@@ -73,6 +73,41 @@ def test_a_snapshot_replaces_all_that_was_known() -> None:
     assert sum(fleet.counts.values()) == 2
 
 
+def test_the_time_in_a_state_does_not_begin_anew_with_an_event_in_it() -> None:
+    fleet = fleet_of(snapshot(device("a")))
+    for seconds, state in enumerate((RunState.BOOTING, RunState.BOOTING, RunState.WAITING)):
+        at = AT + timedelta(seconds=seconds)
+        run = run_of("a", state, boot_started_at=AT, updated_at=at)
+        fleet.apply(change(seconds + 2, run=run, device=device("a", DeviceState.VALIDATING), at=at))
+        machine = fleet.get("a")
+        assert machine
+        assert machine.since == (AT if state is RunState.BOOTING else at)
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "since"),
+    [
+        (RunState.QUEUED, {}, AT),
+        (RunState.BOOTING, {"boot_started_at": LATER}, LATER),
+        (RunState.WAITING, {"powered_on_at": LATER}, LATER),
+        (RunState.FAILED, {"ended_at": LATER}, LATER),
+    ],
+)
+def test_after_a_start_the_time_in_a_state_is_that_of_the_run(
+    state: RunState, fields: dict[str, Any], since: object
+) -> None:
+    shown = device("a", DeviceState.FAILED if state.ended else DeviceState.VALIDATING)
+    machine = fleet_of(snapshot(shown, runs=(run_of("a", state, **fields),))).get("a")
+    assert machine
+    assert machine.since == since
+
+
+def test_a_time_that_is_not_known_is_not_made_up() -> None:
+    machine = fleet_of(snapshot(device("a", last_seen_at=AT))).get("a")
+    assert machine
+    assert machine.since is None
+
+
 def test_a_snapshot_of_an_older_state_has_no_run_that_was_begun_since() -> None:
     fleet = fleet_of(snapshot(device("a"), runs=(run_of("a"),)), snapshot(device("a")))
     machine = fleet.get("a")
