@@ -27,7 +27,6 @@ def register(app: Flask) -> None:
     }
     app.jinja_env.globals |= {
         "states": words.STATES,
-        "groups": words.Group,
         "awaited": awaited,
         "meaning": meaning,
         "look_at": look_at,

@@ -20,6 +20,10 @@ _PREDECESSOR_S = 10
 _GRACEFUL_S = 8
 
 
+# In the WSGI environment of a request: it has no line in the access log.
+UNLOGGED = "bringup.unlogged"
+
+
 @dataclass(frozen=True)
 class Listener:
     """One port, and what is served there.
@@ -82,6 +86,11 @@ class ServerLog(Logger):
         service = cfg.proc_name.removeprefix("bringup-")
         self.access_log.name = f"{service}.access"
         self.error_log.name = f"{service}.server"
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """One line for a request, unless its application has marked it as one that says nothing."""
+        if not environ.get(UNLOGGED):
+            super().access(resp, req, environ, request_time)
 
 
 def listen(settings: Settings, listener: Listener) -> None:

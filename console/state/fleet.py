@@ -13,6 +13,7 @@ from bringup.wire.changes import FeedChange, FeedPage, FeedSnapshot
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import Run
 from console.state.machine import MILESTONES, Machine, RunEvent, RunLine, since_by_run
+from console.words import STATES, Group
 
 # Dots of a run besides its milestones: a run that is retried has a few each time, and one that loops must not grow.
 _MOST_EVENTS = 32
@@ -49,6 +50,14 @@ class Fleet:
         """Every machine, by name."""
         with self._lock:
             return [self._machines[name] for _, name in self._names]
+
+    @property
+    def groups(self) -> dict[Group, int]:
+        """How many machines are in each group, in the order of the page."""
+        found = dict.fromkeys(Group, 0)
+        for state, number in self.counts.items():
+            found[STATES[state].group] += number
+        return found
 
     def facets(self) -> dict[str, list[str]]:
         """The racks, models and reasons that machines have now, sorted: what a list can be filtered by."""

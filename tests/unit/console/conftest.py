@@ -56,7 +56,8 @@ def snapshot(*devices: DeviceView, runs: tuple[Run, ...] = ()) -> FeedSnapshot:
 
 
 def change(number: int = 2, *, run: Run | None = None, device: DeviceView | None = None, **fields: Any) -> FeedPage:
-    one = FeedChange(id=number, site="fra1", run=run, device=device, **({"at": AT, "who": "api", "what": "x"} | fields))
+    given: dict[str, Any] = {"at": AT, "who": "api", "what": "x"} | fields
+    one = FeedChange(id=number, site="fra1", run=run, device=device, **given)
     return FeedPage(changes=(one,), next=number, oldest=1, newest=number)
 
 
