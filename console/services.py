@@ -41,7 +41,7 @@ class Console:
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
     answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
-    squares: Recent[list[Block]] = field(default_factory=lambda: Recent(_SQUARES_S))
+    squares: Recent[tuple[int, list[Block]]] = field(default_factory=lambda: Recent(_SQUARES_S))
     totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
@@ -63,9 +63,9 @@ class Console:
         """
         return cast("_Reply", self.answers.get(path, lambda: self.api.get(path, reply)))
 
-    def heat(self) -> list[Block]:
-        """The whole fleet in squares, as it was a moment ago: made once for all who look."""
-        return self.squares.get("all", lambda: blocks_of(self.fleet.all()))
+    def heat(self) -> tuple[int, list[Block]]:
+        """The whole fleet in squares, as it was a moment ago, and its version then: made once for all who look."""
+        return self.squares.get("all", lambda: (self.fleet.version, blocks_of(self.fleet.all())))
 
     def total(self, query: Query) -> int:
         """How many machines ``query`` takes, as it was a moment ago."""

@@ -42,9 +42,13 @@ def show_machines() -> str:
 
 
 @bp.get("/machines/heat")
-def show_heat() -> str:
-    """The whole fleet, as small squares."""
-    return render_template("heat.html", blocks=console().heat(), width=heat.WIDTH, shapes=heat.legend())
+def show_heat() -> Response:
+    """The whole fleet, as small squares; 204: as they were at ``?since=``."""
+    version, blocks = console().heat()
+    if version == live.since():
+        return live.dated(Response(status=204))
+    page = render_template("heat.html", blocks=blocks, version_shown=version, width=heat.WIDTH, shapes=heat.legend())
+    return live.dated(make_response(page))
 
 
 @bp.get("/machines/live")

@@ -43,6 +43,13 @@ def test_ten_thousand_machines_are_a_hundred_links(browser: Browser, console: Co
     assert len(text) < 500_000
 
 
+def test_squares_that_have_not_changed_are_not_sent_again(browser: Browser, console: Console) -> None:
+    console.fleet.apply(snapshot(device("a"), device("b")))
+    text = browser.get("/machines/heat").text
+    again = text.split('id="heat" hx-get="')[1].split('"')[0]
+    assert browser.get(again).status_code == 204
+
+
 def test_the_names_in_a_block_are_text(browser: Browser, console: Console) -> None:
     console.fleet.apply(snapshot(device(MARKUP)))
     assert "<script" not in browser.get("/machines/heat").text
