@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bringup.wire.actions import TargetPreview
+from console import guard
 from console.services import Console
 from tests.unit.console.acting import ask, changes, confirm, four_machines, pages
 from tests.unit.console.conftest import RUN_ID, Browser, FakeApi
@@ -38,7 +39,10 @@ def test_a_viewer_is_refused_by_the_page(new_browser: NewBrowser, api: FakeApi) 
     assert not changes(api)
 
 
-def test_a_person_with_a_certificate_alone_is_refused_with_what_to_do(browser: Browser, console: Console) -> None:
+def test_a_person_with_a_certificate_alone_is_refused_with_what_to_do(
+    browser: Browser, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "certificate_holder", lambda: "alice")
     key = console.sessions.begin(console.sessions.get(cookie(browser)).operator, None)  # type: ignore[union-attr]
     browser.client.set_cookie("bringup", key)
     answer = ask(browser, "start", "a")
