@@ -125,7 +125,8 @@ def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None
         key: of the timeline.
         entry: the line.
     """
-    pipe.xadd(key, {"entry": entry.model_dump_json()}, maxlen=_LONGEST_TIMELINE, approximate=False)
+    # Some twenty of each run: what it does not say is not stored.
+    pipe.xadd(key, {"entry": entry.model_dump_json(exclude_defaults=True)}, maxlen=_LONGEST_TIMELINE, approximate=False)
 
 
 def _write(
@@ -145,7 +146,7 @@ def _write(
     if not new:
         return
     values = record.model_dump(mode="json", by_alias=True, include=new)
-    changed: dict[Any, Any] = {name: json.dumps(value) for name, value in values.items()}
+    changed: dict[Any, Any] = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
     pipe.hset(key, mapping=changed)
     # For the ETag of a list: in the transaction, or a client would keep what is shown no more. A number is in it, too.
     if not numbered:
