@@ -48,7 +48,17 @@ class InventoryFeed:
             return sorted({name for name, _ in before[1].items() ^ entries.items()}) if before else []
 
         def what(changed: list[str]) -> list[FeedEntry]:
-            return [FeedEntry("inventory_changed", "api", device=name, state=states.get(name, "")) for name in changed]
+            return [
+                FeedEntry(
+                    "inventory_changed",
+                    "api",
+                    device=name,
+                    state=states.get(name, ""),
+                    # A device that was never seen is nowhere any more: a follower knows it by its name alone.
+                    detail="" if name in states else f"{name} is no longer in the inventory",
+                )
+                for name in changed
+            ]
 
         _, number = self._feed.apply(body, what=what)
         if number is not None:

@@ -39,7 +39,7 @@ class Snapshot:
         stored: what is on record of the device; None: nothing.
         now: by Redis's clock.
         refused_callbacks: how many calls for the run had a wrong token or certificate.
-        is_slot_free: whether a boot slot is free; it holds until the change is written only where one was wanted.
+        is_slot_free: whether a boot slot is free, and stays so until the change is written; False where none is wanted.
         first_seen_as: name of the device as which the machine was seen first that was asked for.
         lost: what Redis has lost; None: nothing.
     """
@@ -83,7 +83,7 @@ class Snapshots:
         ask_run, ask_record = reader.ask_run(batch, wanted.run_id), reader.ask_device_record(batch, wanted.device)
         status, withheld = self._installation.ask(batch), reader.ask_withheld(batch)
         now, refused = ask_now(batch), batch.ask(number, "GET", keys.refused(wanted.run_id))
-        free = self._boot_slots.ask_free(batch)
+        free = self._boot_slots.ask_free(batch) if wanted.boot_slot else None
         seen_as = batch.ask(text, "GET", keys.machine(wanted.machine)) if wanted.machine else None
         watched = [keys.run(wanted.run_id), keys.device(wanted.device)]
         self._database.read_watched(pipe, batch, *watched, *(BootSlots.WATCHED if wanted.boot_slot else ()))
@@ -96,7 +96,7 @@ class Snapshots:
             stored=record,
             now=now(),
             refused_callbacks=refused(),
-            is_slot_free=free(),
+            is_slot_free=free is not None and free(),
             first_seen_as=seen_as() if seen_as else None,
             lost=status().withheld,
         )

@@ -29,8 +29,9 @@ def test_each_device_that_an_edit_changes_is_in_the_feed_as_it_is_now(api: Api) 
 def test_a_device_that_is_removed_or_added_is_in_the_feed(api: Api) -> None:
     inventory_changes(api)
     api.inventory.write_text(INVENTORY.replace('name = "b"', 'name = "c"'))
-    found = {change["state"]: change["device"] for change in inventory_changes(api)}
-    assert (found[""], found["approved"]["name"]) == (None, "c")
+    found = {change["state"]: change for change in inventory_changes(api)}
+    assert (found[""]["device"], found[""]["detail"]) == (None, "b is no longer in the inventory")
+    assert found["approved"]["device"]["name"] == "c"
 
 
 def test_several_processes_and_hosts_add_an_edit_once(
