@@ -10,6 +10,9 @@ make_deb() { # source, wheels, SBOM, the file to make
         --python-version "$PYTHON_VERSION" --python-platform "$PLATFORM" --target "$site" \
         --requirement "$wheels/requirements.txt" || fail "the wheels cannot be installed into the package"
     rm -rf "$site/bin" "$site/.lock"
+    # When uv has seen each wheel: nothing of the package, and another time in each build.
+    find "$site" -name uv_cache.json -delete
+    sed -i '/\/uv_cache\.json,/d' "$site"/*.dist-info/RECORD
     # Source: the venv layout of PEP 405
     printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = %s\n' "$PYTHON_VERSION" >"$home/pyvenv.cfg"
     ln -s /usr/bin/python3.11 "$home/bin/python3"
