@@ -18,6 +18,7 @@ from bringup_cli.lazy_group import LazyGroup, Place
 COMMANDS = {
     "api": Place("services", "api", "Serve the callback API."),
     "audit": Place("operators", "audit", "Read and prove the audit log of this host."),
+    "backup": Place("backup", "backup", "Write Redis's data, PKI, inventory and settings of this host into one file."),
     "bmc": Place("bmc", "bmc", "Examine a machine's BMC; nothing is changed."),
     "completion": Place("completion", "completion", "Print what bash, zsh or fish needs to complete commands."),
     "config": Place("settings", "config", "Show the effective settings and where each came from."),
@@ -34,6 +35,9 @@ COMMANDS = {
     "queues": Place("queues", "queues", "Show the queues, and the jobs in quarantine."),
     "redis-conf": Place(
         "redis_conf", "redis_conf", "Write redis.conf, its ACL file and a password file for each role."
+    ),
+    "restore": Place(
+        "backup", "restore", "Put what a backup holds in place; machines are withheld until a person looks."
     ),
     "run": Place("run", "run", "Show a run, wait for its end, end it, or repeat it."),
     "runs": Place("runs", "runs", "List runs, newest first."),
