@@ -44,8 +44,6 @@ class Site:
         env.write_text(text)
         self.bringup("pki", "setup")
         self.bringup("redis-conf")
-        (self.site / "redis/data").mkdir()
-        os.chown(self.site / "redis/data", USER, USER)
 
     def podman_run(self, *words: str) -> subprocess.CompletedProcess[str]:
         confined = ("--rm", "--read-only", "--cap-drop=ALL", "--network=host", "--tmpfs=/tmp")
@@ -143,4 +141,4 @@ def test_the_image_has_its_bill_of_materials_and_its_labels() -> None:
     done = run("podman", "run", "--rm", "--network=host", "--entrypoint=cat", IMAGE, labels["org.bringup.sbom"])
     assert json.loads(done.stdout)["bomFormat"] == "CycloneDX"
     assert found["User"] == f"{USER}:{USER}"
-    assert found["HealthCheck"]["Test"] == ["CMD", "/usr/lib/bringup/bin/healthcheck"]
+    assert found["Healthcheck"]["Test"] == ["CMD", "/usr/lib/bringup/bin/healthcheck"]
