@@ -170,7 +170,7 @@ def _link(manifest: Manifest, folder: Path) -> None:
 
 
 def _swap(fresh: Path, place: Path, now: datetime, log: Callable[[str], None]) -> None:
-    """One rename each: whoever is killed between them has both, and runs the command again."""
+    """One rename each: after a kill between them both are there, and the command is run again."""
     if place.exists() and any(place.iterdir()):
         earlier = place.with_name(f"{place.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
         place.rename(earlier)
