@@ -76,6 +76,11 @@ def ended_runs(state: str, reason: str) -> str:
     return f"bringup:ended:{state}:{reason}"
 
 
+def durations(kind: str, state: str, bound: str) -> str:
+    """Counter: durations of runs up to so many seconds and above the bound before, or the sum of all."""
+    return f"bringup:durations:{kind}:{state}:{bound}"
+
+
 def booting_runs_of(group: str) -> str:
     """Set: runs of a boot group that hold one of the boot slots."""
     return f"bringup:runs:booting:{group}"

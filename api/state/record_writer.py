@@ -6,6 +6,7 @@ from typing import Any
 
 from api.runs import events
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
+from api.state import durations
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.redis import Pipeline
@@ -54,6 +55,7 @@ class RecordWriter:
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
         _count_ended(pipe, run)
+        durations.count(pipe, run, before)
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
             self._counts.count_run(pipe, run)
         for job in change.jobs:

@@ -15,10 +15,12 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
+from api.state import durations
 from api.state.batch import Batch
 from api.state.counts import DeviceCounts
 from api.state.installation import InstallationStatus
 from api.state.inventories import Differences
+from api.views import histograms
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
 from bringup.wire.selftest import SelfTestView
@@ -90,7 +92,7 @@ class _Current(Collector):
         ended, open_runs = store.ask_ended_runs(batch), store.counts.ask_open_runs(batch)
         slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
         installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
-        selftests = self._given.selftests.ask(batch)
+        selftests, lasted = self._given.selftests.ask(batch), durations.ask(batch)
         self._given.database.read(batch)
         status, differences, (booting, waiting) = installation(), hosts(), slots()
         yield _ended(ended())
@@ -103,7 +105,11 @@ class _Current(Collector):
         yield from self._replicas()
         documentation = "Other API hosts whose inventory is not the same: machines whose entries differ are withheld."
         yield GaugeMetricFamily("bringup_inventory_hosts_differing", documentation, len(differences.others))
-        yield from _selftests(*selftests())
+        found, now = selftests()
+        yield from _selftests(found, now)
+        yield from histograms.durations(lasted())
+        yield histograms.certificates(self._given.settings, now)
+        yield histograms.version()
 
     def _devices(self, found: DeviceCounts, status: InstallationStatus, differences: Differences) -> Iterator[Metric]:
         family = GaugeMetricFamily("bringup_devices", "Devices by state.", labels=["state"])

@@ -2,6 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bringup import __version__
 from bringup.model import DeviceState
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
 
@@ -49,3 +50,22 @@ def test_an_end_is_counted_once_whatever_follows_it(api: Api) -> None:
 def test_only_staff_reads_them(api: Api) -> None:
     assert api.call("GET", "/metrics", token=None).status_code == 401
     assert api.call("GET", "/metrics", token=api.booted()).status_code == 401
+
+
+def test_durations_are_counted_once_by_state_and_by_end(api: Api) -> None:
+    token = api.booted()
+    assert read(api)[("bringup_run_state_seconds_count", "booting")] == 1
+    for _ in range(2):
+        api.call("POST", f"/runs/{RUN_A}/report", api.report(), token)
+    found = read(api)
+    for state in ("queued", "booting", "waiting"):
+        assert found[("bringup_run_state_seconds_count", state)] == 1
+        assert found[("bringup_run_state_seconds_bucket", "+Inf", state)] == 1
+    assert found[("bringup_run_seconds_count", "passed")] == 1
+    assert found[("bringup_run_seconds_bucket", "7200.0", "passed")] == 1
+    assert found[("bringup_run_seconds_count", "failed")] == 0
+    assert 0 < found[("bringup_run_seconds_sum", "passed")] < 600
+
+
+def test_the_version_of_the_api_is_shown(api: Api) -> None:
+    assert read(api)[("bringup_info", __version__)] == 1
