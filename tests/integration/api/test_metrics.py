@@ -1,5 +1,9 @@
 """What monitoring reads is what happened: each end counted once, each standing as it is now."""
 
+import re
+from pathlib import Path
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bringup import __version__
@@ -69,3 +73,19 @@ def test_durations_are_counted_once_by_state_and_by_end(api: Api) -> None:
 
 def test_the_version_of_the_api_is_shown(api: Api) -> None:
     assert read(api)[("bringup_info", __version__)] == 1
+
+
+# Only with Redis Sentinel: tests/integration/api/test_replication.py.
+OF_SENTINEL = {"bringup_redis_replicas", "bringup_redis_replicas_known"}
+
+
+@pytest.mark.parametrize("path", ["deploy/prometheus/bringup.rules.yaml", "deploy/grafana/bringup.json"])
+def test_every_metric_that_a_rule_or_the_dashboard_names_is_there(api: Api, path: str) -> None:
+    named = set(re.findall(r"\bbringup_\w+", (Path(__file__).parents[3] / path).read_text()))
+    api.lease(RUN_B)
+    api.ok("POST", f"/runs/{RUN_B}/abort", {})
+    text = api.call("GET", "/metrics").text
+    of_types = set(re.findall(r"^# TYPE (\w+) (?:gauge|counter)$", text, re.MULTILINE))
+    histograms = {f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram$", text, re.MULTILINE)}
+    assert named
+    assert named - of_types - histograms == (named & OF_SENTINEL)
