@@ -38,7 +38,8 @@ def shown(tmp_path: Path) -> Callable[..., dict[str, float]]:
         paths = {name: tmp_path / name for name in ("api_tls_cert", "api_tls_ca", "api_tls_crl")}
         for name, content in contents.items():
             paths[name].write_bytes(content)
-        settings = Settings.model_construct(**paths, api_use_tls=use_tls, redis_use_tls=False)
+        uses = {"api_use_tls": use_tls, "redis_use_tls": False}
+        settings = Settings.model_construct().model_copy(update=paths | uses)
         samples = histograms.certificates(settings, NOW).samples
         return {sample.labels["certificate"]: sample.value / 86400 for sample in samples}
 
