@@ -18,7 +18,7 @@ class _Due(NamedTuple):
 
 
 class Deadlines:
-    """The deadlines of the jobs of one process; somebody has to call `enforce` now and then.
+    """The deadlines of the jobs of one process, which calls `enforce` now and then.
 
     Args:
         clock: in seconds.

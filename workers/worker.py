@@ -161,7 +161,12 @@ class QueueWorker(SimpleWorker):
         """Nothing: `_start` has done it."""
 
     def handle_execution_ended(self, job: "Job", queue: Queue, heartbeat_ttl: int) -> None:
-        """Remember when the job ended; it is written with its result."""
+        """Remember when the job ended; it is written with its result.
+
+        Args:
+            job, queue: as rq has them.
+            heartbeat_ttl: in seconds; nothing is written for which it would count.
+        """
         job.ended_at = datetime.now(UTC)
 
     def handle_job_success(
@@ -186,7 +191,12 @@ class QueueWorker(SimpleWorker):
             pipe.execute()
 
     def cleanup_execution(self, job: "Job", pipeline: "Pipeline", execution: Execution | None = None) -> None:
-        """The execution has ended: it is not on record as started any more."""
+        """The execution has ended: it is not on record as started any more.
+
+        Args:
+            job, execution: as rq has them.
+            pipeline: the transaction that records how it ended.
+        """
         if execution:
             job.started_job_registry.remove_execution(execution, pipeline=pipeline)
             self.executions.pop(execution.id, None)
