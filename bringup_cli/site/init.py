@@ -13,7 +13,7 @@ from bringup import files
 from bringup.errors import SettingsError
 from bringup.settings import Settings, generated, load, pki_rules
 from bringup.settings.generated import new_secret
-from bringup_cli.site import enroll, host_system, redis_users
+from bringup_cli.site import enroll, host_system, own_console, redis_users
 from bringup_cli.site.bundle import env_file
 from bringup_cli.site.join import join
 from bringup_cli.site.layout import HostLayout, user_of, users
@@ -102,10 +102,17 @@ def steps(layout: HostLayout, host: FirstHost, now: Callable[[], datetime]) -> l
         host: what was asked for.
         now: the time.
     """
+    operators = layout.config / _OPERATORS
+    console = HostStep(
+        "a token for the console",
+        lambda: own_console.make_token(layout.site_settings, operators, host.name, host.address, now()),
+        partial(own_console.has_token, layout.site_settings),
+    )
     return [
         *user_steps(host.roles),
         HostStep(f"write {layout.site_settings}", partial(_write_settings, layout, host), layout.site_settings.exists),
         HostStep(f"make the CA in {layout.ca}", partial(_make_ca, layout, now), Store(layout.ca).ca_key.exists),
+        *([console] if HostRole.CONSOLE in host.roles else []),
         HostStep(f"certificates, settings and Redis users of {host.name}", partial(_join_own, layout, host, now)),
         *unit_steps(layout, host.roles),
         HostStep("let Redis know every host", partial(_follow, layout)),

@@ -92,6 +92,9 @@ class HostLayout:
             if role in WITH_KEY_OF_HOST:
                 yield self.config / CLIENTS / f"{role}-key.pem", user_of(role)
             yield from ((path, user_of(role)) for path in _below(self.state_of(role)))
+        if HostRole.CONSOLE in roles:
+            web = bundle.files_of(Identity(Role.WEB, host)).key
+            yield self.config / web, user_of(HostRole.CONSOLE)
         if HostRole.API in roles:
             yield self.config / "operators.toml", user_of(HostRole.API)
         if HostRole.REDIS in roles:

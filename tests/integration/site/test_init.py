@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from bringup.operators import OperatorRole, Operators
 from bringup.settings import load
 from bringup_cli.root import cli
 from bringup_cli.site import host_system, init, layout, steps
@@ -134,3 +135,21 @@ def test_who_is_not_root_learns_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     done = CliRunner().invoke(cli, ["site", "init"])
     assert "root alone may: run it by sudo" in str(done.exception)
+
+
+def test_a_console_gets_a_token_that_the_api_knows_and_keeps_it(host_folders: layout.HostLayout) -> None:
+    with_console = FirstHost("h1", "192.0.2.10", (*ROLES, HostRole.CONSOLE), "dnsmasq-log", Path("/var/log/x.log"))
+
+    def run() -> str:
+        host_folders.config.parent.mkdir(parents=True, exist_ok=True)
+        host_folders.state.parent.mkdir(parents=True, exist_ok=True)
+        steps.apply(init.steps(host_folders, with_console, lambda: datetime.now(UTC))[1:5], lambda _line: None)
+        secret = load({}, host_folders.config / "console.env").settings.console_token
+        assert secret
+        return secret.get_secret_value()
+
+    token = run()
+    known = Operators.read(host_folders.config / "operators.toml").of_token(token)
+    assert known
+    assert (known.name, known.role) == ("h1", OperatorRole.CONSOLE)
+    assert run() == token
