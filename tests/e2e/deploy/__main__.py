@@ -85,12 +85,13 @@ def second_host(ca: Machine, machine: Machine, source: Path) -> None:
 
 
 def permit_simulated_machines(hosts: list[Machine]) -> None:
-    """Workers drive no simulated BMC in production: as a person would, by a file of their unit's own."""
+    """Neither workers nor the API serve simulated machines in production: by a file of their units' own they do."""
     for host in hosts:
-        folder = host.root / "etc/systemd/system/bringup-work@.service.d"
-        folder.mkdir()
-        (folder / "simulated.conf").write_text("[Service]\nEnvironment=ENVIRONMENT=development\n")
-        shell(host, "systemctl daemon-reload && systemctl restart bringup-work@1")
+        for unit in ("bringup-api", "bringup-work@"):
+            folder = host.root / f"etc/systemd/system/{unit}.service.d"
+            folder.mkdir()
+            (folder / "simulated.conf").write_text("[Service]\nEnvironment=ENVIRONMENT=development\n")
+        shell(host, "systemctl daemon-reload && systemctl try-restart bringup-api bringup-work@1")
 
 
 def trust_ssh(ca: Machine, other: Machine) -> None:

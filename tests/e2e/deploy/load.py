@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,15 +44,16 @@ class Api:
 
     def __init__(self, machine: Machine, scratch: Path) -> None:
         self._machine = machine
-        self._file = scratch / "client.env"
+        self._scratch = scratch
 
     def settings(self) -> Settings:
         """Those of the host now, by the paths that its files have here."""
         config = self._machine.root / "etc/bringup"
         texts = [(config / name).read_text() for name in ("site.env", "worker.env")]
-        self._file.touch(mode=0o600)
-        self._file.write_text("\n".join(texts).replace("=/etc/bringup", f"={config}"))
-        return load({}, self._file, rules=pki_rules).settings
+        with tempfile.NamedTemporaryFile("w", dir=self._scratch, suffix=".env") as file:
+            file.write("\n".join(texts).replace("=/etc/bringup", f"={config}"))
+            file.flush()
+            return load({}, Path(file.name), rules=pki_rules).settings
 
     def client(self, token: str | None = None) -> ApiClient:
         """A client in the present mode."""
@@ -102,14 +104,14 @@ class Leases(Thread):
         super().__init__(daemon=True)
         self._path = path
         self._machines = machines
-        self._stop = Event()
+        self._enough = Event()
         self.known: list[str] = []
         self.all: list[str] = []
 
     def run(self) -> None:
         """Write until `stop`."""
         number = 0
-        while not self._stop.wait(1 / RATE):
+        while not self._enough.wait(1 / RATE):
             number += 1
             if number % 10 < KNOWN_EACH and len(self.known) < self._machines:
                 self.known.append(self._write(len(self.known)))
@@ -118,7 +120,7 @@ class Leases(Thread):
 
     def stop(self) -> None:
         """No lease is written when this returns."""
-        self._stop.set()
+        self._enough.set()
         self.join()
 
     def _write(self, number: int) -> str:
