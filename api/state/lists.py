@@ -140,7 +140,8 @@ class Lists:
         seen, last = batch.ask(int, "SCARD", keys.DEVICES), batch.ask(number, "GET", keys.CHANGE_NUMBER)
         self._database.read(batch)
         withheld, all_names = ask_withheld(), self._names.all(inventory, seen(), last())
-        names = [name for name in all_names[bisect_right(all_names, page.after) :] if page.name in name]
+        names = all_names[bisect_right(all_names, page.after) :]
+        names = [name for name in names if page.name in name] if page.name else names
         step = _STEP if page.is_filtered else min(page.limit or _STEP, _STEP)
         pages = (names[start : start + step] for start in range(0, len(names), step))
         found = (device for some in pages for device in self._devices(some, inventory, withheld))
