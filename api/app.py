@@ -17,6 +17,7 @@ from api.views import (
     machine,
     monitoring,
     operators,
+    overview,
     people,
     queues,
     selftests,
@@ -28,6 +29,22 @@ from bringup.settings import Settings
 
 # The version of the whole API. A change that an older client would not survive gets another.
 PREFIX = "/api/v1"
+# What is served below it.
+_ROOMS: tuple[ModuleType, ...] = (
+    monitoring,
+    workers,
+    machine,
+    images,
+    lists,
+    operators,
+    people,
+    actions,
+    queues,
+    overview,
+    site,
+    changes,
+    selftests,
+)
 # RFC 7030 s.3.2.2
 EST_PREFIX = "/.well-known/est"
 
@@ -44,9 +61,7 @@ def create_app(settings: Settings) -> Flask:
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _app(
-        "api", monitoring, workers, machine, images, lists, operators, people, actions, queues, site, changes, selftests
-    )
+    app = _app("api", *_ROOMS)
     app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
     given = make_services(app, settings, serves_images=not settings.image_port)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.

@@ -5,7 +5,8 @@ the run that has waited longest, and enqueues its boot job. A slot belongs to a 
 was killed keeps it until another worker has done its job, or its time is up.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from api.runs.records import KnownDevice, RunRecord
 from api.runs.states import holds_boot_slot, waits_for_boot_slot
@@ -20,6 +21,15 @@ from bringup.model import RunState
 _MOST_AT_ONCE = 20
 # A run in another state has been moved on. UNKNOWN: by a newer version, which knows whether it waits.
 _MAY_WAIT = {RunState.QUEUED, RunState.UNKNOWN}
+
+
+@dataclass(frozen=True)
+class BootNumbers:
+    """How many runs hold a slot, how many wait for one, and how many of each limited boot group hold one."""
+
+    booting: int
+    waiting: int
+    of_group: Mapping[str, int]
 
 
 class BootSlots:
@@ -85,6 +95,17 @@ class BootSlots:
         """How many runs hold a slot, and how many wait, read with other things."""
         booting, waiting = batch.ask(int, "SCARD", keys.BOOTING_RUNS), batch.ask(int, "ZCARD", keys.WAITING_RUNS)
         return lambda: (booting(), waiting())
+
+    def numbers(self) -> BootNumbers:
+        """How many runs hold a slot and wait, and how many hold one in each boot group that has a limit."""
+        batch = Batch()
+        numbers, booting = self.ask_numbers(batch), batch.ask(set, "SMEMBERS", keys.BOOTING_RUNS)
+        of_group = {
+            group: batch.ask(set, "SMEMBERS", keys.booting_runs_of(group)) for group in self._inventory().boot_groups
+        }
+        self._database.read(batch)
+        # Of both sets, as `_room_in` counts.
+        return BootNumbers(*numbers(), {group: len(booting() & members()) for group, members in of_group.items()})
 
     def waiting(self) -> set[str]:
         """The ids of the runs that wait. One that an older API host has started is still among those of Redis."""

@@ -36,7 +36,9 @@ def by_console(api: Api, method: str, path: str, body: Any = None, *, token: str
     return api.client.open(f"/api/v1{path}", method=method, json=body, headers=headers)
 
 
-@pytest.mark.parametrize("path", ["/runs", "/devices", "/queues", "/changes", "/changes/snapshot", "/operators"])
+@pytest.mark.parametrize(
+    "path", ["/runs", "/devices", "/queues", "/services", "/changes", "/changes/snapshot", "/operators"]
+)
 def test_a_console_reads_everything(named: Api, path: str) -> None:
     assert named.call("GET", path, token=CONSOLE).status_code == 200
 

@@ -33,6 +33,7 @@ STAFF_CALLS = [
     ("PATCH", "/devices/a"),
     ("POST", "/devices/a/runs"),
     ("GET", "/queues"),
+    ("GET", "/services"),
 ]
 
 

@@ -207,6 +207,7 @@ ROUTES = {
     ("POST", "/api/v1/runs/<run_id>/repeat"): Answer.REFUSED,
     ("POST", "/api/v1/runs/<run_id>/trouble"): Answer.REFUSED,
     ("GET", "/api/v1/selftest"): Answer.SERVED,
+    ("GET", "/api/v1/services"): Answer.SERVED,
     ("POST", "/api/v1/selftest"): Answer.SERVED,  # what it posts is shown with the name in its certificate
     ("PUT", "/api/v1/trust"): Answer.REFUSED,
 }
