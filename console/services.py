@@ -11,6 +11,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from console.actions.plan import Plans
 from console.heat import Block, blocks_of
+from console.overview import Overview
 from console.recent import Recent
 from console.session.attempts import Attempts
 from console.session.sessions import Session, Sessions
@@ -27,6 +28,8 @@ _ANSWER_S, _MOST_ANSWERS = 1.0, 50
 _TOTAL_S, _MOST_TOTALS = 5.0, 500
 # Seconds that the squares of the fleet are shown as they were: 10,000 take some 30 ms to draw.
 _SQUARES_S = 5.0
+# Seconds that what the services are like is shown as it was: four calls of the API for all who look.
+_OVERVIEW_S = 3.0
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "console"
 
@@ -43,6 +46,7 @@ class Console:
     answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
     squares: Recent[tuple[int, list[Block]]] = field(default_factory=lambda: Recent(_SQUARES_S))
     totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
+    overviews: Recent[Overview] = field(default_factory=lambda: Recent(_OVERVIEW_S))
     shown: ShownPages = field(default_factory=ShownPages)
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)

@@ -1,0 +1,62 @@
+"""The services: what needs a person now, queues, tailers, boots, certificates, self-tests, and jobs in quarantine."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Blueprint, Response, make_response, render_template
+from pydantic import BaseModel
+
+from bringup import __version__, errors
+from bringup.model import utc_now
+from bringup.wire.message import Readiness
+from bringup.wire.operator import QueueList
+from bringup.wire.selftest import SelfTestList
+from bringup.wire.services import ServicesView
+from console.overview import Overview
+from console.services import Console, console
+from console.views import live
+
+bp = Blueprint("services", __name__)
+_Reply = TypeVar("_Reply", bound=BaseModel)
+
+
+@bp.get("/services")
+def show_services() -> str:
+    """All of it, as it was a few seconds ago at most."""
+    return _page("services.html")
+
+
+@bp.get("/services/live")
+def show_services_live() -> Response:
+    """The same for a poll, without the jobs in quarantine, which a person may be selecting."""
+    return live.dated(make_response(_page("services_live.html")))
+
+
+def _page(template: str) -> str:
+    found = console().overviews.get("all", lambda: _read(console()))
+    return render_template(template, overview=found, alarms=found.alarms(__version__))
+
+
+def _read(given: Console) -> Overview:
+    """Each part by itself: what can be read is shown, whatever else cannot."""
+    problems: list[str] = []
+
+    def part(read: Callable[[], _Reply]) -> _Reply | None:
+        try:
+            return read()
+        except errors.BringupError as error:
+            problems.append(str(error))
+            return None
+
+    ready: Readiness | None = part(given.api.readiness)
+    services = part(lambda: given.api.get("/services", ServicesView))
+    queues = part(lambda: given.api.get("/queues", QueueList))
+    selftests = part(lambda: given.api.get("/selftest", SelfTestList))
+    return Overview(
+        at=services.at if services else utc_now(),
+        ready=ready,
+        queues=queues,
+        services=services,
+        selftests=selftests.selftests if selftests else None,
+        problem=problems[0] if problems else "",
+    )
