@@ -16,6 +16,8 @@ from threading import Event, Thread
 
 import click
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from bench.processes import cpu_s, pss_mb
 from bringup import model, tls
@@ -41,18 +43,19 @@ class Viewer:
     page: str
     seen: dict[str, float] = field(default_factory=dict)
     first_page_s: float = 0.0
+    polls: int = 0
     browser: requests.Session = field(default_factory=requests.Session)
 
     def look(self, stopping: Event, delay_s: float) -> None:
-        """Sign in, load the page, and poll it until ``stopping``."""
+        """Load the page, and poll it until ``stopping``."""
         stopping.wait(delay_s)
-        self._sign_in()
         began = time.monotonic()
         text = self._get(self.page)
         self.first_page_s = time.monotonic() - began
         poll = _poll_in(text)
         while not stopping.wait(_POLL_S):
             text = self._get(poll)
+            self.polls += 1
             if text:
                 poll = _poll_in(text)
                 self._note(text)
@@ -60,11 +63,13 @@ class Viewer:
     def loads(self, text: str) -> bool:
         """Whether the page has ``text`` now."""
         if not self.browser.cookies:
-            self._sign_in()
+            self.sign_in()
         return text in self._get(self.page)
 
-    def _sign_in(self) -> None:
+    def sign_in(self) -> None:
+        """Begin a session, as a browser that tries once more when a kept connection has been closed."""
         self.browser.trust_env = False
+        self.browser.mount("http://", HTTPAdapter(max_retries=Retry(3, allowed_methods=None, backoff_factor=0.1)))
         origin = {"Origin": self.base}
         self.browser.post(f"{self.base}/sign-in", data={"token": self.token}, headers=origin, timeout=60)
 
@@ -132,11 +137,14 @@ def _await(base: str) -> None:
 def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]") -> dict[str, float]:
     """Everything of one number of viewers, who look at the page of the machines that change."""
     people = [Viewer(base, _TOKEN.format(f"p{n % _PEOPLE}"), "/machines?text=m000") for n in range(viewers)]
+    for one in people:  # one after the other: an address may not try too often at once
+        one.sign_in()
     stopping, made = Event(), dict[str, float]()
     threads = [Thread(target=one.look, args=(stopping, n * _POLL_S / viewers)) for n, one in enumerate(people)]
     for thread in threads:
         thread.start()
-    time.sleep(_POLL_S + 3)  # all are signed in, which is no cost of looking
+    time.sleep(_POLL_S + 3)  # all have loaded their page
+    polls = sum(one.polls for one in people)
     used = {name: cpu_s(stack.pid(name)) for name in ("api", "console")}
     began = time.monotonic()
     api = ApiClient(stack.settings, tls.ClientContexts(), token=_TOKEN.format("p1"))
@@ -145,6 +153,7 @@ def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "c
         api.patch(f"/devices/m{number % 100:05d}", DeviceChange(maintenance=f"change-{number:06d}"), DeviceView)
         made[f"{number:06d}"] = time.time()
         time.sleep(_CHANGES_EVERY_S)
+    polls = sum(one.polls for one in people) - polls
     spent = {
         name: (cpu_s(stack.pid(name)) - before) / (time.monotonic() - began) * 100 for name, before in used.items()
     }
@@ -158,6 +167,8 @@ def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "c
         "change seen, p50, s": statistics.median(late),
         "change seen, p99, s": late[int(len(late) * 0.99)],
         "console, % of a core": spent["console"],
+        "console, ms of CPU a poll": spent["console"] / 100 * seconds / polls * 1000,
+        "polls a second": polls / seconds,
         "API, % of a core": spent["api"],
         "console, MB": pss_mb(stack.pid("console")),
     }

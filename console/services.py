@@ -26,7 +26,7 @@ _Reply = TypeVar("_Reply", bound=BaseModel)
 _ANSWER_S, _MOST_ANSWERS = 1.0, 50
 # Seconds until the machines that fit a list are counted anew: of 10,000 some 10 ms. And lists that are counted.
 _TOTAL_S, _MOST_TOTALS = 5.0, 500
-# Seconds that the squares of the fleet are shown as they were: 10,000 take some 30 ms to draw.
+# Seconds that the squares and filters of the fleet are shown as they were: 10,000 machines take some 30 ms each.
 _SQUARES_S = 5.0
 # Seconds that what the services are like is shown as it was: four calls of the API for all who look.
 _OVERVIEW_S = 3.0
@@ -45,6 +45,7 @@ class Console:
     freshness: Freshness = field(default_factory=Freshness)
     answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
     squares: Recent[tuple[int, list[Block]]] = field(default_factory=lambda: Recent(_SQUARES_S))
+    filters: Recent[dict[str, list[str]]] = field(default_factory=lambda: Recent(_SQUARES_S))
     totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
     overviews: Recent[Overview] = field(default_factory=lambda: Recent(_OVERVIEW_S))
     shown: ShownPages = field(default_factory=ShownPages)
@@ -70,6 +71,10 @@ class Console:
     def heat(self) -> tuple[int, list[Block]]:
         """The whole fleet in squares, as it was a moment ago, and its version then: made once for all who look."""
         return self.squares.get("all", lambda: (self.fleet.version, blocks_of(self.fleet.all())))
+
+    def facets(self) -> dict[str, list[str]]:
+        """What a list can be filtered by, as it was a moment ago."""
+        return self.filters.get("all", self.fleet.facets)
 
     def total(self, query: Query) -> int:
         """How many machines ``query`` takes, as it was a moment ago."""

@@ -37,7 +37,7 @@ def show_machines() -> str:
         moved=0,
         more=0,
         total=page.total,
-        facets=console().fleet.facets(),
+        facets=console().facets(),
     )
 
 
