@@ -81,3 +81,9 @@ def test_the_list_of_operators_holds_no_hash(named: Api) -> None:
     text = named.call("GET", "/operators", token=CONSOLE).get_data(as_text=True)
     assert '"page"' in text
     assert "sha256" not in text
+
+
+def test_the_token_of_a_machine_is_nobodys_at_a_console(named: Api) -> None:
+    token = named.booted()
+    assert by_console(named, "GET", "/operators/me", token=token).status_code == 401
+    assert by_console(named, "POST", f"/runs/{RUN_A}/abort", {}, token=token).status_code == 401

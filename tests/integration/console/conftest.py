@@ -34,7 +34,7 @@ class Browser(requests.Session):
     def page(self, path: str) -> requests.Response:
         return self.get(self.base + path, allow_redirects=False, timeout=DEADLINE_S)
 
-    def form(self, path: str, **fields: str) -> requests.Response:
+    def form(self, path: str, **fields: str | list[str]) -> requests.Response:
         headers = {"Origin": self.base, "Sec-Fetch-Site": "same-origin"}
         return self.post(self.base + path, data=fields, headers=headers, allow_redirects=False, timeout=DEADLINE_S)
 
