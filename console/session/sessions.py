@@ -38,6 +38,11 @@ class Session:
         """Whether the API would let this person change something."""
         return self.token is not None and self.operator.role == "operator"
 
+    @property
+    def lacks_token(self) -> bool:
+        """An operator who has signed in by certificate alone: with their token, too, they could change something."""
+        return self.token is None and self.operator.role == "operator"
+
 
 class Sessions:
     """The sessions by their ids. ``clock``: monotonic seconds."""

@@ -20,8 +20,8 @@ _REFUSED = "This is the token of no operator. `bringup operator add NAME` on a h
 @bp.get("/sign-in")
 @public
 def show_sign_in() -> AnyResponse | str:
-    """The form; a person who is signed in goes on."""
-    if g.session is not None:
+    """The form; a person who is signed in goes on, but for one who could do more with their token."""
+    if g.session is not None and not g.session.lacks_token:
         return redirect(own_path(request.args.get("next")), 303)
     return _form()
 

@@ -59,6 +59,7 @@ class ConsoleSite:
     site: Site
     tokens: dict[str, str]
     base: str = ""
+    log: Path = Path()  # of the console that was started last
 
     @property
     def uses_tls(self) -> bool:
@@ -102,7 +103,7 @@ class ConsoleSite:
             **({"API_CLIENT_CERT": str(cert), "API_CLIENT_KEY": str(key)} if self.uses_tls else {}),
             **variables,
         }
-        log = self.site.folder / f"console-{port}.log"
+        log = self.log = self.site.folder / f"console-{port}.log"
         with log.open("ab") as output:
             process = preloaded.start(["console"], cwd=self.site.folder, env=environ, log=output.fileno())
         base = f"{'https' if self.uses_tls else 'http'}://127.0.0.1:{port}"

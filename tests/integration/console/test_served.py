@@ -30,6 +30,15 @@ def test_a_change_is_shown_without_asking_the_api(served: ConsoleSite) -> None:
     browser.await_page(poll_of(page), shows("/devices/b", "fan replacement"))
 
 
+def test_polls_do_not_fill_the_log_and_pages_are_in_it(served: ConsoleSite) -> None:
+    browser = served.browser().sign_in(served.tokens["vera"])
+    page = browser.await_page("/machines", shows("/devices/a"))
+    assert browser.page(poll_of(page)).status_code in {200, 204}
+    lines = served.log.read_text()
+    assert "GET /machines 200" in lines
+    assert "/machines/live" not in lines
+
+
 def test_what_the_console_sends_for_a_person_is_on_record_with_both_names(served: ConsoleSite) -> None:
     served.api("alice").patch("/devices/a", DeviceChange(maintenance="x"), DeviceView)
     newest = list(read(served.site.stack.settings_of("api").audit_path))[-1]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from console import guard
 from console.app import create_app
 from console.guard import cookie_name, own_path
 from console.server import end_sessions_of_others
@@ -75,6 +76,18 @@ def test_signing_out_ends_the_session(browser: Browser) -> None:
     assert browser.post("/sign-out", {"csrf": browser.csrf}).location == "/sign-in"
     assert cookie
     assert browser.console.sessions.get(cookie.value) is None
+
+
+def test_an_operator_by_certificate_alone_may_sign_in_with_their_token_too(
+    browser: Browser, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "certificate_holder", lambda: "alice")
+    browser.client.set_cookie("bringup", console.sessions.begin(PEOPLE["alice-token"], None))
+    assert "reads only: sign in with your token" in browser.get("/machines").text
+    assert browser.get("/sign-in").status_code == 200
+    assert browser.sign_in().status_code == 303
+    assert "reads only" not in browser.get("/machines").text
+    assert browser.get("/sign-in").status_code == 303
 
 
 def test_a_session_ends_after_a_shift() -> None:
