@@ -1,0 +1,57 @@
+"""What a backup may hold: plain files below its two folders, each once."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from bringup_cli.backup.archive import BackupRefused, _members
+
+
+def packed(*members: tarfile.TarInfo) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return gzip.compress(buffer.getvalue())
+
+
+def plain(name: str, mode: int = 0o600) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = 1, mode
+    return member
+
+
+def of_kind(name: str, kind: bytes) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, "/etc/passwd"
+    return member
+
+
+def test_plain_files_are_taken() -> None:
+    found = _members(packed(plain("manifest.json"), plain("config/pki/ca/ca-key.pem"), plain("redis/users.acl")))
+    assert [file.content for file in found.values()] == [b"x"] * 3
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../x", "config/../../x", "other/x", "config", "x", "config/..", "redis/a/../../../x"]
+)
+def test_a_name_outside_of_the_two_folders_is_refused(name: str) -> None:
+    with pytest.raises(BackupRefused, match="no plain file"):
+        _members(packed(plain(name)))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_what_is_no_plain_file_is_refused(kind: bytes) -> None:
+    with pytest.raises(BackupRefused, match="no plain file"):
+        _members(packed(of_kind("config/x", kind)))
+
+
+def test_a_name_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(BackupRefused, match="there twice"):
+        _members(packed(plain("config/x"), plain("config/x")))
+
+
+def test_no_file_comes_back_with_the_rights_of_its_owner() -> None:
+    assert _members(packed(plain("config/x", 0o4755)))["config/x"].mode == 0o755
