@@ -10,6 +10,9 @@ from bringup.wire.run import RunDetail, TimelineEntry
 from console.dots import event_word, look_of, span
 from console.words import Tone
 
+# Lines of a timeline that are shown. A run has some twenty; a BMC that is busy for hours makes thousands, which would
+# freeze a browser.
+MOST_STEPS = 300
 # The worst first: that is what one opens the page for.
 _ORDER = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIP, CheckStatus.OK)
 CHECK_TONES = {
@@ -43,7 +46,7 @@ class Step:
 
 
 def steps_of(run: RunDetail) -> list[Step]:
-    """The timeline of ``run``, oldest first."""
+    """The timeline of ``run``, oldest first; of a very long one the newest part."""
     entries = run.timeline
     begin = entries[0].at if entries else run.created_at
     seen: Counter[str] = Counter()
@@ -64,7 +67,7 @@ def steps_of(run: RunDetail) -> list[Step]:
                 attempt,
             )
         )
-    return found
+    return found[-MOST_STEPS:]
 
 
 def checks_of(verdict: Verdict | None) -> Sequence[CheckResult]:

@@ -152,6 +152,14 @@ def test_a_poll_brings_the_lines_of_its_page_that_have_changed_and_no_other(brow
     assert 'href="/devices/b"' not in text
 
 
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize("path", ["/machines", f"/runs/{RUN_ID}", "/devices/a"])
+def test_polls_do_not_pile_up_and_one_that_hangs_ends(browser: Browser, path: str) -> None:
+    text = browser.get(path).text
+    assert 'hx-trigger="every 2s" hx-sync="this:drop"' in text
+    assert '"timeout":8000' in text
+
+
 def test_the_next_poll_asks_from_where_this_one_ended(browser: Browser, console: Console) -> None:
     console.fleet.apply(snapshot(device("a")))
     poll = poll_of(browser)

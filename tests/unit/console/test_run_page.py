@@ -15,7 +15,7 @@ from console.awaited import awaited, look_at, meaning
 from console.dots import WIDTH, dots_of, span
 from console.recent import Recent
 from console.report_page import differences
-from console.run_page import checks_of, steps_of
+from console.run_page import MOST_STEPS, checks_of, steps_of
 from console.state.machine import Machine, RunEvent, RunLine
 from tests.unit.console.conftest import AT, device, run_of
 from tests.unit.console.test_pages import REPORT
@@ -106,6 +106,12 @@ def entry(seconds: float, kind: str, *, applied: bool = True) -> TimelineEntry:
 def test_the_timeline_has_the_time_since_the_begin_and_until_the_next_event() -> None:
     steps = steps_of(detail([entry(0, "lease"), entry(5, "boot_started"), entry(70, "powered_on")]))
     assert [(step.after, step.took) for step in steps] == [("0 s", "5 s"), ("5 s", "1 min 5 s"), ("1 min 10 s", "")]
+
+
+def test_a_very_long_timeline_freezes_no_browser_and_its_newest_part_is_shown() -> None:
+    steps = steps_of(detail([entry(second, "bmc_busy") for second in range(5000)]))
+    assert len(steps) == MOST_STEPS
+    assert (steps[-1].after, steps[-1].attempt) == ("1 h 23 min", 5000)
 
 
 def test_a_step_that_comes_again_is_the_next_try_unless_it_was_not_applied() -> None:
