@@ -1,6 +1,7 @@
 """The installation that the self-test examines: the settings, the two servers, and what we present to them."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -134,7 +135,7 @@ class TargetInstallation:
     def ca_store(self) -> Store:
         """Where the CA's key is, if it is on this host: in the PKI directory, or apart, by `bringup site init`."""
         apart = Store(CA_OF_SITE)
-        if self.store.ca_key.exists() or not apart.ca_key.exists():
+        if self.store.ca_key.exists() or not os.access(apart.ca_key, os.R_OK):
             return self.store
         is_ours = self.store.ca_certificate.exists() and apart.authorities() == self.store.authorities()
         return apart if is_ours else self.store

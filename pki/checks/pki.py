@@ -1,8 +1,10 @@
 """Everything in a PKI directory, checked."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from cryptography import x509
 
@@ -89,14 +91,19 @@ def _expected(store: Store, *, needed: bool) -> Sequence[Identity]:
 
 
 def _of_roles(store: Store, roles: Collection[Role]) -> Sequence[Identity]:
-    """For each role what is here of it, or else what must be; and whatever else has its key here."""
+    """For each role what is here of it, or else what must be; and whatever else has its key here, if it is ours."""
     found = store.identities()
     needed = [
         identity
         for role in sorted(roles)
         for identity in [one for one in found if one.role is role] or [Identity(role, role.value)]
     ]
-    return [*needed, *(one for one in found if one not in needed and store.files(one).key.exists())]
+    return [*needed, *(one for one in found if one not in needed and _is_ours(store.files(one).key))]
+
+
+def _is_ours(key: Path) -> bool:
+    """Whether a key is here, and not that of a service that runs as another user: its own check judges that one."""
+    return key.exists() and (os.access(key, os.R_OK) or key.stat().st_uid == os.geteuid())
 
 
 def _trusted(store: Store) -> tuple[x509.Certificate, ...]:

@@ -14,7 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from pki import profile
 from pki.authority import Authority, key_pem, pem
 from pki.check import Status
+from pki.checks.pki import verify
 from pki.errors import Locked, NotSetUp
+from pki.names import Role
 from pki.store import Store
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, NOW, REDIS, WORKER, Forgery, failures, plant, verified
@@ -296,3 +298,15 @@ def test_an_empty_directory_is_no_pki(tmp_path: Path) -> None:
 def test_verify_waits_for_no_writer_and_names_it(store: Store) -> None:
     with kit.open_session(store), pytest.raises(Locked, match=f"process {os.getpid()}: a test"):
         verified(store)
+
+
+@pytest.mark.parametrize(("owner_is_another", "judged"), [(True, False), (False, True)])
+def test_a_key_that_only_the_user_of_another_service_reads_is_judged_by_that_service(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, owner_is_another: bool, judged: bool
+) -> None:
+    owner = store.files(REDIS).key.stat().st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + owner_is_another)
+    monkeypatch.setattr("os.access", lambda path, _mode: path != store.files(REDIS).key)
+    results = verify(store, {}, NOW, roles=[Role.WORKER])
+    assert any(one.target == "redis" for one in results) is judged
+    assert any(one.target == "worker" for one in results)
