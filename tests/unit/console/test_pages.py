@@ -1,6 +1,8 @@
 """The pages: what they show, what a poll brings, and that whatever a machine says is text."""
 
+import re
 from datetime import timedelta
+from importlib.resources import files
 
 import pytest
 
@@ -158,6 +160,16 @@ def test_polls_do_not_pile_up_and_one_that_hangs_ends(browser: Browser, path: st
     text = browser.get(path).text
     assert 'hx-trigger="every 2s" hx-sync="this:drop"' in text
     assert '"timeout":8000' in text
+
+
+def test_every_page_polls_more_often_than_its_script_waits_for_an_answer() -> None:
+    """Else the banner of a console that does not answer would come and go."""
+    room = files("console")
+    waits = int(re.findall(r"AWAY_AFTER_S = (\d+);", room.joinpath("static/console.js").read_text())[0])
+    texts = [one.read_text() for one in room.joinpath("templates").iterdir()]
+    polls = [int(found) for text in texts for found in re.findall(r'id="live"[^>]*hx-trigger="every (\d+)s"', text)]
+    assert len(polls) >= 4
+    assert max(polls) * 2 <= waits
 
 
 def test_the_next_poll_asks_from_where_this_one_ended(browser: Browser, console: Console) -> None:
