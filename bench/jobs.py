@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from bench.processes import cpu_s, peak_mb
+from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
 from bringup.queues import Queues
@@ -142,7 +143,7 @@ def _enqueue(redis: Redis, queues: Queues, workers: str, jobs: int) -> None:
 
 
 def _keys(queues: Queues, workers: str) -> list[str]:
-    return [f"rq:queue:{_OF_RQ}"] if workers == _RQ else [queues.queue(kind).key for kind in JobKind]
+    return [keys.rq_queue(_OF_RQ)] if workers == _RQ else [queues.queue(kind).key for kind in JobKind]
 
 
 def _watched(

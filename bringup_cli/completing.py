@@ -21,12 +21,12 @@ _MOST = 100
 
 
 def device_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The machines whose names begin so."""
+    """The machines whose names begin so; the arguments as click gives them."""
     return _asked(ctx, incomplete, "/devices?limit=10000", "devices", "name")
 
 
 def run_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Of the newest runs those whose ids begin so."""
+    """Of the newest runs those whose ids begin so; the arguments as click gives them."""
     return _asked(ctx, incomplete, "/runs?limit=1000", "runs", "run_id")
 
 

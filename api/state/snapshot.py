@@ -13,7 +13,7 @@ from bringup import keys
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SnapshotRequest:
     """What a snapshot is taken of.
 
     Args:
@@ -70,7 +70,7 @@ class Snapshots:
         self._installation = installation
         self._boot_slots = boot_slots
 
-    def take(self, pipe: Pipeline, wanted: Wanted) -> Snapshot:
+    def take(self, pipe: Pipeline, wanted: SnapshotRequest) -> Snapshot:
         """A snapshot; what it holds is watched from before it was read.
 
         Both the run and its device are watched: a run is decided by its device, and one device has one active run.

@@ -20,7 +20,7 @@ from api.state.list_versions import ListVersions
 from api.state.lists import Lists
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
-from api.state.snapshot import Snapshot, Snapshots, Wanted
+from api.state.snapshot import Snapshot, Snapshots, SnapshotRequest
 from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
@@ -82,7 +82,7 @@ class RunStore(Reader):
         Args:
             run_id: of the run.
             compute: may be called more than once; never without a run.
-            boot_slot, machine: as of `Wanted`.
+            boot_slot, machine: as of `SnapshotRequest`.
 
         Raises:
             InvalidTransition: from ``compute``; it is on the run's timeline then, as not applied.
@@ -94,7 +94,7 @@ class RunStore(Reader):
             return compute(snapshot) if snapshot.run else None
 
         try:
-            return self._transact(Wanted(run_id, self.device_name_of(run_id), boot_slot, machine), of_known)
+            return self._transact(SnapshotRequest(run_id, self.device_name_of(run_id), boot_slot, machine), of_known)
         # On the timeline, so that a person sees what a late worker has tried.
         except errors.InvalidTransition as refused:
             if run := seen[0].run:
@@ -114,7 +114,7 @@ class RunStore(Reader):
             device_name: a device that is not known yet is created.
             compute: may be called more than once; the snapshot has no run where there is none yet.
         """
-        return self._transact(Wanted(run_id, device_name), compute)
+        return self._transact(SnapshotRequest(run_id, device_name), compute)
 
     def change_device(
         self, name: str, compute: Callable[[KnownDevice], tuple[KnownDevice, DeviceEvent]]
@@ -168,7 +168,7 @@ class RunStore(Reader):
 
         self._apply(write, what=lambda _: [self._line(run, entry)])
 
-    def _transact(self, wanted: Wanted, compute: Callable[[Snapshot], _Outcome]) -> _Outcome:
+    def _transact(self, wanted: SnapshotRequest, compute: Callable[[Snapshot], _Outcome]) -> _Outcome:
         successors: list[RunRecord] = []
 
         def body(pipe: Pipeline) -> _Outcome:

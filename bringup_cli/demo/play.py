@@ -46,7 +46,13 @@ def running(folder: Path, progress: Callable[[str], None], *, use_tls: bool = Fa
 
 
 def play(stack: Stack, watch: Watch, progress: Callable[[str], None]) -> dict[str, Run]:
-    """The run of each machine that got one, after the whole demonstration. ``watch``, ``progress``: as it goes on."""
+    """The run of each machine that got one, after the whole demonstration.
+
+    Args:
+        stack: runs.
+        watch: called with the runs by device, whenever one may have changed.
+        progress: called with one line for each step that begins.
+    """
     progress("Feeding the log of a real dnsmasq to the tailer")
     _feed(stack.folder / "dnsmasq.log")
     return _watch_to_the_end(stack, watch)

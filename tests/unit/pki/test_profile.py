@@ -30,7 +30,7 @@ def test_a_certificate_is_clean_by_our_own_lint(authority: Authority, role: Role
 @pytest.mark.parametrize("role", list(Role))
 def test_a_certificate_has_exactly_the_purpose_of_its_role(authority: Authority, role: Role) -> None:
     usage = certify(authority, role).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    server = role in {Role.REDIS, Role.API, Role.IMAGES}
+    server = role in {Role.REDIS, Role.API, Role.IMAGES, Role.WEB}
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
