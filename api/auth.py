@@ -1,16 +1,15 @@
 """Authentication: what a caller must present. Every view names it; one that does not is never served."""
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask, g, request
 
-from api import audit
+from api import audit, peer_certificate
 from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.principal import Principal, PrincipalRole
@@ -98,28 +97,15 @@ def _check_caller(required: Auth | None) -> None:
         _check_staff(bearer, required)
 
 
-def peer() -> x509.Certificate | None:
-    """The client's certificate as TLS has verified it; None: it has presented none."""
-    presented = _presented()
-    return x509.load_der_x509_certificate(presented) if presented else None
-
-
-def _presented() -> bytes | None:
-    if not services().settings.api_use_tls:
-        return None
-    presented: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
-    return presented
-
-
 def _check_presented(allowed: frozenset[str] | None) -> None:
     if not services().settings.api_use_tls:
         raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
-    _check_certificate(tls_failures.roles_of(_peer_certificate()) if allowed is None else allowed)
+    _check_certificate(tls_failures.roles_of(peer_certificate.details()) if allowed is None else allowed)
 
 
 def _refuse_malformed_certificate() -> None:
     """TLS has accepted it: it is of our CA. Raises Refusal: it is none that our PKI makes for a client."""
-    presented = _presented()
+    presented = peer_certificate.presented()
     if presented and (defect := peer_role.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
         raise forbidden(f"the client certificate must not be used: {defect}; run `bringup pki verify` on the CA's host")
 
@@ -143,7 +129,7 @@ def _check_staff(bearer: str, required: Auth) -> None:
             _check_own_certificate(operator, given.settings)
         _check_operator(operator, required)
     elif _is_service(bearer, given.settings):
-        g.principal = _principal(_certificate_name() or "API_TOKEN", PrincipalRole.SERVICE)
+        g.principal = _principal(peer_certificate.identity() or "API_TOKEN", PrincipalRole.SERVICE)
         _check_service(required, given)
     else:
         raise unauthorized()
@@ -158,14 +144,7 @@ def known_operators(given: Services) -> Operators:
 
 
 def _principal(name: str, role: PrincipalRole) -> Principal:
-    return Principal(name, role, request.remote_addr or "", _certificate_name())
-
-
-def _certificate_name() -> str | None:
-    """The identity in the client certificate, if one was shown."""
-    if not services().settings.api_use_tls:
-        return None
-    return next(iter(tls_failures.identities_of(_peer_certificate())), None)
+    return Principal(name, role, request.remote_addr or "", peer_certificate.identity())
 
 
 def _is_service(bearer: str, settings: Settings) -> bool:
@@ -190,7 +169,7 @@ def _console(operators: Operators, settings: Settings) -> Operator | None:
 
 def _check_own_certificate(operator: Operator, settings: Settings) -> None:
     """A token that was stolen is of no use without the key of the same person or console."""
-    if settings.api_use_tls and operator.certificate not in tls_failures.identities_of(_peer_certificate()):
+    if settings.api_use_tls and operator.certificate not in tls_failures.identities_of(peer_certificate.details()):
         role, own = ("console", "its") if operator.role is OperatorRole.CONSOLE else ("operator", "their")
         raise forbidden(
             f"the token of {role} {operator.name} needs {own} certificate, too: set API_CLIENT_CERT and "
@@ -224,7 +203,7 @@ def opens_everything(settings: Settings, operators: Operators) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = tls_failures.roles_of(_peer_certificate())
+    roles = tls_failures.roles_of(peer_certificate.details())
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:
@@ -233,15 +212,6 @@ def _check_certificate(allowed: frozenset[str]) -> None:
             f"a certificate of role {', '.join(sorted(roles))} may not do this; it takes one of role {wanted}: "
             "set API_CLIENT_CERT and API_CLIENT_KEY"
         )
-
-
-def _peer_certificate() -> Mapping[str, Any] | None:
-    certificate: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
-    return certificate
-
-
-def _dns_names(certificate: Mapping[str, Any] | None) -> list[str]:
-    return [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
 
 
 def _check_machine(bearer: str, run_id: str) -> None:
@@ -263,4 +233,4 @@ def _check_machine(bearer: str, run_id: str) -> None:
 
 def _holds_certificate_of(run_id: str) -> bool:
     """Without this a stolen token would be enough, and so would the certificate of another run."""
-    return run_identity(run_id) in _dns_names(_peer_certificate())
+    return run_identity(run_id) in peer_certificate.dns_names()

@@ -13,7 +13,7 @@ from api.http import problems
 from api.http.openapi import document
 from api.images import base_image, image_store
 from api.principal import UnknownCallers
-from api.runs import admission, records, states
+from api.runs import bmc_of_run, records, states
 from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
@@ -209,7 +209,7 @@ def run_detail(run_id: str) -> RunDetail | None:
         return None
     run, device = found.run, found.device
     current = states.with_required_jobs(run).model_copy(
-        update=admission.pinned(run, device.entry if device else None, services().settings)
+        update=bmc_of_run.pinned(run, device.entry if device else None, services().settings)
     )
     media = device.record.media_sha256 if device else ()
     return RunDetail(**dict(current), timeline=found.timeline, artifacts=found.artifacts, media_sha256=media)

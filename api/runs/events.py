@@ -1,7 +1,6 @@
 """What each event does to a run and its device: of a worker, of its machine, of an operator. Pure."""
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from api.runs.states import RunContext, holds_boot_slot, move, waits_for_boot_sl
 from api.runs.timeouts import reason_of
 from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
-from bringup.wire.machine import Heartbeat, TlsFailure
+from bringup.wire.machine import Heartbeat
 from bringup.wire.report import Report
 from bringup.wire.run import EventType, MachineIdentity, RunEvent, RunStep, TimelineEntry
 
@@ -32,13 +31,6 @@ _FENCED = {
 }
 # Of one run. A machine in a crash loop is recognised after 3 boots; more than 100 only fill the record.
 _MOST_BOOT_IDS = 100
-# Only these two: what else a machine cannot do over TLS, such as connect, it cannot report either.
-_IN_WORDS = {
-    model.FailureReason.TLS_TRUST: "the machine does not trust the API's certificate",
-    model.FailureReason.TLS_CLOCK: "by the machine's clock the API's certificate is not valid",
-}
-# The key for an unknown run: the same work is done for it, so that the time it takes shows nothing.
-_NO_KEY = "0" * 64
 
 
 def worker_event(context: RunContext, event: RunEvent) -> Change:
@@ -124,26 +116,6 @@ def report(context: RunContext, message: Report) -> Change:
 def report_digest(message: Report) -> str:
     """The same for the same content, whatever its white space or order of keys."""
     return hashlib.sha256(message.model_dump_json().encode()).hexdigest()
-
-
-def tls_failure(context: RunContext, message: TlsFailure) -> Change:
-    """The machine does not trust us, and so cannot report: the run ends."""
-    return context.end("tls_failure", message.reason, _in_words(message))
-
-
-def proves(message: TlsFailure, run_id: str, token_sha256: str | None) -> bool:
-    """Whether ``message`` was sent by a holder of the run's token.
-
-    Args:
-        message: with its proof.
-        run_id: of the run in the address of the call.
-        token_sha256: hexadecimal, as it is stored; None: there is no such run, or it has no token.
-
-    Source: RFC 2104 (HMAC).
-    """
-    key = (token_sha256 or _NO_KEY).encode()
-    expected = hmac.new(key, f"{run_id}:{message.reason.value}".encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected, message.proof) and token_sha256 is not None
 
 
 def _refuse_unless_current(context: RunContext, owner: str) -> None:
@@ -236,11 +208,6 @@ def _marking(mark: str | None) -> Callable[[RunContext, RunEvent], Change]:
         return context.step(event.type.value, event.detail, **marks)
 
     return mark_step
-
-
-def _in_words(message: TlsFailure) -> str:
-    """For people; what the machine adds to it comes last."""
-    return _IN_WORDS[message.reason] + (f": {message.detail}" if message.detail else "")
 
 
 # What a worker may post, and nothing else: an event without an entry here does not exist.

@@ -32,7 +32,7 @@ class StoredRecord(BaseModel):
 class RunRecord(StoredRecord, RunFields):
     """A run as it is stored."""
 
-    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.admission`
+    bmc_seal: str = ""  # of the API, on how the BMC is reached: `api.runs.bmc_of_run`
     # The latest execution of the boot job. It stays one field, under its first name: of two fields each version would
     # check another, and during an upgrade a worker that was replaced would go on.
     fencing_token: str = Field("", alias="boot_owner")

@@ -20,7 +20,7 @@ from api.state.list_versions import ListVersions
 from api.state.lists import Lists
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
-from api.state.snapshot import Snapshot, Snapshots, SnapshotRequest
+from api.state.snapshot import Snapshot, SnapshotRequest, Snapshots
 from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry

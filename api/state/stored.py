@@ -56,7 +56,13 @@ def _names_of(model: type[StoredRecord]) -> frozenset[str]:
 
 
 def read_line(model: type[_Line], record: str, fields: dict[bytes, bytes]) -> _Line | None:
-    """A line in the fields of an entry; one that cannot be read is logged and None."""
+    """A line in the fields of an entry; one that cannot be read is logged and None.
+
+    Args:
+        model: of the line.
+        record: the name of its run or device, for the log.
+        fields: of the stream's entry.
+    """
     try:
         return model.model_validate_json(fields.get(b"entry", b""), extra="ignore")
     except ValidationError as error:

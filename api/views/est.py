@@ -11,7 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Blueprint, Response
 
-from api.auth import Auth, peer, requires
+from api import peer_certificate
+from api.auth import Auth, requires
 from api.est.requests import certs_only, identity_for, identity_in, read_request
 from api.est.trust import read_anchors
 from api.http import body, problems
@@ -42,7 +43,7 @@ def cacerts() -> Response:
 @requires(Auth.CERTIFICATE)
 def simplereenroll() -> Response:
     """A certificate of the same identity for the key of the request; 202 until it is signed. RFC 7030 s.4.2.2."""
-    presented = peer()
+    presented = peer_certificate.verified()
     raw = body.read_bytes(_LARGEST_REQUEST, "application/pkcs10")
     if presented is None:
         raise problems.unauthorized("present the certificate that is to be renewed")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.runs import events, records
+from api.runs import tls_failure as failure_of_tls
 from api.runs.states import RunContext
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
@@ -111,7 +112,7 @@ def tls_failure(run_id: str) -> Response:
     if run.state.ended:
         return _after_the_end(run_id, message)
     try:
-        change = change_run(run_id, lambda context: events.tls_failure(context, message))
+        change = change_run(run_id, lambda context: failure_of_tls.end_run(context, message))
     except errors.InvalidTransition:
         return _after_the_end(run_id, message)
     return body.respond(TlsFailureReply(run_id=run_id, state=change.run.state), HTTPStatus.ACCEPTED)
@@ -128,7 +129,7 @@ def _proven_run(run_id: str, message: TlsFailure) -> records.RunRecord:
     """One refusal for a wrong proof, an unknown run and what is no run id: a guess must show nothing."""
     known = re.fullmatch(model.RUN_ID, run_id) is not None
     digest = services().tokens.digest(run_id) if known else None
-    proven = events.proves(message, run_id, digest)
+    proven = failure_of_tls.proves(message, run_id, digest)
     # Only after the proof: else the time of the answer would show which runs exist.
     run = services().store.run(run_id) if proven else None
     if run is None:

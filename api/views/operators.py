@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from api import audit
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import admission, device_changes, events, states
+from api.runs import admission, bmc_of_run, device_changes, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, run_detail, services
 from api.state.snapshot import Snapshot
@@ -189,7 +189,7 @@ def _started(
 
 
 def _sealed(change: Change) -> Change:
-    return replace(change, run=admission.with_seal(change.run, services().settings))
+    return replace(change, run=bmc_of_run.with_seal(change.run, services().settings))
 
 
 def _known_device(name: str) -> KnownDevice:

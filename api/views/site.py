@@ -5,7 +5,8 @@ from http import HTTPStatus
 from cryptography import x509
 from flask import Blueprint, Response, request
 
-from api.auth import Auth, peer, requires
+from api import peer_certificate
+from api.auth import Auth, requires
 from api.est.requests import identity_in
 from api.est.trust import is_newer, problem_of, read_lists
 from api.http import body, openapi, problems
@@ -93,7 +94,7 @@ def hosts() -> Response:
 )
 def report(name: str) -> Response:
     """Report what a host has: by the host itself alone."""
-    certificate = peer()
+    certificate = peer_certificate.verified()
     if certificate is None or identity_in(certificate) != f"{name}.host.bringup.internal":
         raise problems.forbidden(f"only {name} itself may report what it has")
     message = body.read(wire.HostReport, limit=_HOST_LIMIT)

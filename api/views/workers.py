@@ -11,7 +11,7 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
-from api.runs import admission, events, states
+from api.runs import admission, bmc_of_run, events, states
 from api.runs.records import Change, NewImage, NewSecrets, Noted, RunRecord
 from api.services import change_run_or_refuse, run_detail, services
 from api.state import run_secrets
@@ -61,7 +61,7 @@ def _open(event: model.LeaseEvent, found: Snapshot) -> Change | Noted | RunRecor
         return found.run
     change, device = admission.opened_by(event, found.device, found.now), found.device
     if change is not None:
-        return replace(change, run=admission.with_seal(change.run, services().settings))
+        return replace(change, run=bmc_of_run.with_seal(change.run, services().settings))
     active = services().store.run(device.record.active_run or "")
     if active is None:
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
@@ -175,7 +175,7 @@ def _plan(run: RunRecord) -> _Plan | None:
     given = services()
     device = given.store.device(run.device)
     # As pinned, for the parameters must go to no address that the inventory has not named.
-    bmc = cast("str | None", admission.pinned(run, device.entry if device else None, given.settings)["bmc"])
+    bmc = cast("str | None", bmc_of_run.pinned(run, device.entry if device else None, given.settings)["bmc"])
     simulated = (bmc or "").startswith("simulated:")
     if simulated and given.settings.environment == "production":
         return None

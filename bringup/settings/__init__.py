@@ -4,8 +4,7 @@ These names are the face of the package: 50 modules take `Settings`, and none of
 """
 
 from bringup.settings.load import Loaded, load
-from bringup.settings.rules import pki_rules
-from bringup.settings.schema import Settings, variables
+from bringup.settings.schema import Settings, pki_rules, variables
 from bringup.settings.types import Address
 
 __all__ = ["Address", "Loaded", "Settings", "load", "pki_rules", "variables"]

@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from bringup.settings.schema import Settings, exposed, keys_of
+from bringup.settings.schema import Settings, exposed, keys_of, renewal_rules
 
 # Characters of a password or token in production. Sixteen random letters and digits are 95 bits; the least number of
 # different ones refuses aaaaaaaaaaaaaaaa and abcabcabcabcabcabc.
@@ -71,18 +71,11 @@ def _broken_rules(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
         yield from _run_certificate_rules(settings)
     yield from _tls_file_rules(settings, uses)
     yield from _time_rules(settings)
-    yield from _renewal_rules(settings)
+    yield from renewal_rules(settings)
     if Use.LEASES in uses:
         yield from _dhcp_rules(settings)
     if settings.environment == "production" and not settings.allow_insecure_production:
         yield from insecurities(settings, uses)
-
-
-def pki_rules(settings: Settings) -> Iterator[str]:
-    """What the PKI commands need: they make the files that the other rules look for, on a host that may run nothing."""
-    if settings.callback_api_url and not urlsplit(settings.callback_api_url).hostname:
-        yield "CALLBACK_API_URL: must be a URL such as https://bringup.example.net:5000"
-    yield from _renewal_rules(settings)
 
 
 def _url_rules(settings: Settings) -> Iterator[str]:
@@ -176,11 +169,6 @@ def _dhcp_rules(settings: Settings) -> Iterator[str]:
             f"DHCP_VENDOR_PATTERN: DHCP_SOURCE={settings.dhcp_source} reports no vendor class, so that no lease would "
             "ever match; see docs/dhcp.md for one that does"
         )
-
-
-def _renewal_rules(settings: Settings) -> Iterator[str]:
-    if settings.renew_days >= settings.validity_days:
-        yield "RENEW_DAYS: must be smaller than VALIDITY_DAYS, or every certificate is always due"
 
 
 def insecurities(settings: Settings, uses: frozenset[Use] = _EVERY_USE) -> Iterator[str]:

@@ -140,3 +140,16 @@ def keys_of(settings: Settings, *, redis: object, api: object, serves: object, p
         "console_tls_key": settings.api_use_tls and page,
     }
     return list(dict.fromkeys(settings.path_of(name) for name, yes in used.items() if yes))
+
+
+def pki_rules(settings: Settings) -> Iterator[str]:
+    """What the PKI commands need: they make the files that the other rules look for, on a host that may run nothing."""
+    if settings.callback_api_url and not urlsplit(settings.callback_api_url).hostname:
+        yield "CALLBACK_API_URL: must be a URL such as https://bringup.example.net:5000"
+    yield from renewal_rules(settings)
+
+
+def renewal_rules(settings: Settings) -> Iterator[str]:
+    """When certificates are renewed, beside how long they are valid."""
+    if settings.renew_days >= settings.validity_days:
+        yield "RENEW_DAYS: must be smaller than VALIDITY_DAYS, or every certificate is always due"

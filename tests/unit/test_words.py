@@ -41,7 +41,7 @@ INSTEAD = {
 }
 _WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
 # Explained elsewhere: the arguments of the library's method that it overrides, or of the function that it names.
-_AS_ELSEWHERE = re.compile(r"\b[Aa]s (in )?(`\w+`|redis-py|requests|rq|gunicorn|urllib3|sushy|http|io)")
+_AS_ELSEWHERE = re.compile(r"\b[Aa]s (in )?(`\w+`|redis-py|requests|rq|gunicorn|urllib3|sushy|http|io|click)")
 _FEWEST_TO_EXPLAIN = 3
 
 # Words that are part of a format which installations have on their disks.

@@ -106,8 +106,8 @@ class Api:
 def without_tls(patch: pytest.MonkeyPatch) -> None:
     """Flask's client makes no TLS connection: no certificate is shown, and none is asked for."""
     patch.setattr("api.auth._check_certificate", lambda _allowed: None)
-    for name in ("_presented", "_certificate_name"):
-        patch.setattr(f"api.auth.{name}", lambda: None)
+    for name in ("presented", "identity"):
+        patch.setattr(f"api.peer_certificate.{name}", lambda: None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from agent import api, error_messages, first_contact, heartbeat, tls
 from agent.api import Response
 from agent.error_messages import TlsFailureReason
 from agent.parameters import BadParameters, Parameters
-from api.runs.events import proves
+from api.runs.tls_failure import proves
 from bringup.wire import machine as wire
 
 GIVEN = Parameters("02-00-00-00-00-01-1795426896", "https://api.example.net/api/v1", "the-token", 0, ca_pem="none")
