@@ -41,6 +41,7 @@
     ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
     ├── BmcRefusal               workers.redfish.refusal: a BMC answers 400 or more; never leaves the driver
     │   └── TaskFailed           it accepted the request, and its task failed
+    ├── BackupRefused        bringup_cli.backup.archive: a file must not be restored
     ├── BundleRefused            bringup_cli.site.bundle: a file must not be joined with
     ├── HostCommandFailed    bringup_cli.site.host_system: a command of the operating system failed
     ├── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed

@@ -77,7 +77,13 @@ def ended_runs(state: str, reason: str) -> str:
 
 
 def durations(kind: str, state: str, bound: str) -> str:
-    """Counter: durations of runs up to so many seconds and above the bound before, or the sum of all."""
+    """Counter: durations of runs up to so many seconds and above the bound before, or the sum of all.
+
+    Args:
+        kind: what is timed.
+        state: of the run, when it ended or left it.
+        bound: in seconds, or the name of the sum.
+    """
     return f"bringup:durations:{kind}:{state}:{bound}"
 
 

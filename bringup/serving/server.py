@@ -88,7 +88,7 @@ class ServerLog(Logger):
         self.error_log.name = f"{service}.server"
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
-        """One line for a request, as gunicorn logs it, unless its application has marked it as one that says nothing."""
+        """One line for a request, as gunicorn logs it, unless its application has marked it as not worth one."""
         if not environ.get(UNLOGGED):
             super().access(resp, req, environ, request_time)
 
