@@ -143,7 +143,7 @@ class Overview:
 def _of_queue(queue: QueueView) -> Iterator[Alarm]:
     waits = f", the first for {span(queue.oldest_s)}" if queue.oldest_s is not None else ""
     if queue.workers == 0:
-        many = f"{queue.queued} jobs wait{waits}" if queue.queued != 1 else f"1 job waits{waits}"
+        many = "no job waits" if not queue.queued else f"{_jobs(queue.queued, 'waits', 'wait')}{waits}"
         tone = Tone.BAD if queue.queued else Tone.CAUTION
         yield Alarm(
             tone,
@@ -151,11 +151,16 @@ def _of_queue(queue: QueueView) -> Iterator[Alarm]:
             "On a worker's host: `systemctl status 'bringup-work@*'`.",
         )
     elif queue.oldest_s is not None and queue.oldest_s > _WAITS_LONG_S:
-        what = f"The queue {queue.name} is behind: {queue.queued} jobs wait{waits}."
+        what = f"The queue {queue.name} is behind: {_jobs(queue.queued, 'waits', 'wait')}{waits}."
         yield Alarm(Tone.CAUTION, what, "Look at the log of the workers, or start more of them.")
     if queue.failed:
-        what = f"{queue.failed} jobs of the queue {queue.name} have failed."
+        what = f"{_jobs(queue.failed, 'has failed', 'have failed')} on the queue {queue.name}."
         yield Alarm(Tone.CAUTION, what, "The log of `bringup work` has why. They are forgotten after 7 days.")
     if queue.quarantined:
-        what = f"{queue.quarantined} jobs of the queue {queue.name} are in quarantine."
+        what = f"{_jobs(queue.quarantined, 'is', 'are')} in quarantine, of the queue {queue.name}."
         yield Alarm(Tone.CAUTION, what, "Read why below; then put them back, or delete them.")
+
+
+def _jobs(number: int, one: str, many: str) -> str:
+    """So many jobs, with the verb that agrees."""
+    return f"1 job {one}" if number == 1 else f"{number} jobs {many}"
