@@ -107,6 +107,23 @@ def test_a_change_is_refused_when_the_machine_is_in_another_state_by_now() -> No
     assert "by now" in str(refusal(FAILED.with_record(state=DeviceState.ACTIVE), wanted))
 
 
+IN_SERVICE = KnownDevice(FAILED.record, ENTRY.model_copy(update={"state": DeviceState.ACTIVE}))
+
+
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        (FAILED.with_record(active_run="r"), "run r has not ended"),
+        (KnownDevice(FAILED.record, None), "not in the inventory"),
+        (IN_SERVICE, "active in the inventory"),
+    ],
+)
+def test_what_must_not_be_approved_may_be_protected(device: KnownDevice, why: str) -> None:
+    assert why in str(refusal(device, DeviceChange(state=DeviceState.APPROVED)))
+    for protecting in (DeviceChange(state=DeviceState.DISCOVERED), DeviceChange(maintenance="fan")):
+        assert refusal(device, protecting) is None
+
+
 @pytest.mark.parametrize("state", RunState)
 def test_a_run_would_be_aborted_until_it_has_ended(state: RunState) -> None:
     found = previews.of_abort(RUN.model_copy(update={"state": state}), utc_now())

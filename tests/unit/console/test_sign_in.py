@@ -132,6 +132,38 @@ def test_tries_to_sign_in_are_bounded_and_possible_again_later() -> None:
     assert attempts.begin("192.0.2.1") == 0
 
 
+def test_who_signs_in_begins_to_count_anew() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for _ in range(3):
+        assert [attempts.begin("192.0.2.1") for _ in range(9)] == [0.0] * 9
+        attempts.succeeded("192.0.2.1")
+
+
+def test_the_addresses_that_are_remembered_are_bounded() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for number in range(10_001):
+        attempts.begin(str(number))
+    assert len(attempts._tries) == 10_000
+    assert "0" not in attempts._tries
+
+
+def test_sessions_that_have_ended_are_forgotten() -> None:
+    now = 0.0
+    sessions = Sessions(lambda: now)
+    sessions.begin(PEOPLE["alice-token"], "alice-token")
+    now = SESSION_S + 1
+    sessions.begin(PEOPLE["vera-token"], "vera-token")
+    assert [one.operator.name for one in sessions._by_id.values()] == ["vera"]
+
+
+def test_what_is_printed_of_a_session_holds_no_secret() -> None:
+    sessions = Sessions()
+    found = sessions.get(sessions.begin(PEOPLE["alice-token"], "alice-token"))
+    assert found
+    assert "alice-token" not in repr(found)
+    assert found.csrf not in repr(found)
+
+
 def test_an_address_that_tries_too_often_is_refused_with_the_right_token_too(new_browser: NewBrowser) -> None:
     browser = new_browser()
     for _ in range(10):
@@ -179,6 +211,28 @@ def test_every_response_forbids_what_is_not_needed(browser: Browser, path: str) 
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_a_page_loads_and_sends_nothing_but_to_its_own_address(browser: Browser) -> None:
+    headers = browser.get("/machines").headers
+    own = {f"{what} 'self'" for what in ("script-src", "style-src", "img-src", "connect-src", "form-action")}
+    none = {f"{what} 'none'" for what in ("default-src", "base-uri", "frame-ancestors")}
+    assert set(headers["Content-Security-Policy"].split("; ")) == own | none
+    assert headers["X-Frame-Options"] == "DENY"
+    names = ("Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy")
+    assert [headers[name] for name in names] == ["same-origin"] * 3
+
+
+def test_a_form_that_is_too_large_is_refused(new_browser: NewBrowser) -> None:
+    assert new_browser().sign_in("x" * 300_000).status_code == 413
+
+
+@pytest.mark.parametrize("site", ["http://localhost", "https://evil.example"])
+def test_a_poll_of_a_stranger_leads_to_sign_in_and_back_to_its_page(new_browser: NewBrowser, site: str) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": f"{site}/machines?state=failed"}
+    answer = new_browser().get("/machines/live", **headers)
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=%2Fmachines%3Fstate%3Dfailed"
+
+
 def test_pages_are_kept_by_no_cache(browser: Browser) -> None:
     assert browser.get("/machines").headers["Cache-Control"] == "no-store"
 
@@ -208,6 +262,18 @@ def test_after_signing_in_one_is_where_one_wanted_to_be(new_browser: NewBrowser)
     browser = new_browser()
     answer = browser.post("/sign-in", {"token": "alice-token", "next": "/machines?state=failed"})
     assert answer.location == "/machines?state=failed"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/machines", "//evil.example/machines"])
+def test_signing_in_leads_to_no_other_site(new_browser: NewBrowser, elsewhere: str) -> None:
+    browser = new_browser()
+    assert "evil.example" not in browser.get(f"/sign-in?next={elsewhere}").text
+    assert browser.post("/sign-in", {"token": "alice-token", "next": elsewhere}).location == "/machines"
+    assert browser.get(f"/sign-in?next={elsewhere}").location == "/machines"
+
+
+def test_an_address_with_an_empty_part_is_not_redirected_to_the_host_that_the_client_names(browser: Browser) -> None:
+    assert browser.get("/devices//a", Host="evil.example").status_code == 404
 
 
 def test_a_link_from_another_site_asks_again_for_itself(new_browser: NewBrowser) -> None:
