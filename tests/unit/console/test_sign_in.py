@@ -40,6 +40,17 @@ def test_any_other_token_is_refused(new_browser: NewBrowser, token: str) -> None
     assert browser.get("/machines").status_code == 303
 
 
+@pytest.mark.parametrize("token", ["täuschung", "a\nb"])
+def test_a_token_that_no_header_could_carry_is_not_sent(new_browser: NewBrowser, api: FakeApi, token: str) -> None:
+    new_browser().sign_in(token)
+    assert not api.calls
+
+
+def test_a_token_that_is_too_long_is_cut(new_browser: NewBrowser, api: FakeApi) -> None:
+    new_browser().sign_in("x" * 5000)
+    assert api.calls == [("GET", "/operators/me", "x" * 256)]
+
+
 def test_the_cookie_is_for_this_page_alone(new_browser: NewBrowser) -> None:
     cookie = new_browser().sign_in().headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={SESSION_S}"} <= set(cookie.split("; "))
@@ -73,7 +84,9 @@ def test_signing_in_again_ends_the_session_before(new_browser: NewBrowser, conso
 
 def test_signing_out_ends_the_session(browser: Browser) -> None:
     cookie = browser.client.get_cookie("bringup")
-    assert browser.post("/sign-out", {"csrf": browser.csrf}).location == "/sign-in"
+    answer = browser.post("/sign-out", {"csrf": browser.csrf})
+    assert answer.location == "/sign-in"
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert cookie
     assert browser.console.sessions.get(cookie.value) is None
 
