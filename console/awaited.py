@@ -1,4 +1,4 @@
-"""What a machine waits for: what, from whom, until when, and what a person can do next. Pure."""
+"""What a machine waits for: what it is, who sends it, until when, and what a person can do next. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -20,7 +20,7 @@ _SHAPES = {
     Tone.GOOD: "M{inner} {inner_y}h4v4h-4z",
     Tone.IDLE: "M{inner} {middle}h4v1h-4z",
 }
-# The worst first: that is what a reader is told first.
+# The worst is drawn first.
 _ORDER = (Tone.BAD, Tone.CAUTION, Tone.MOVING, Tone.GOOD, Tone.IDLE)
 
 

@@ -32,7 +32,13 @@ class Targets:
 
 
 def of_machines(action: OperatorAction, names: Sequence[str], fleet: Fleet) -> Targets:
-    """The targets of an action on machines: themselves, or the present or last run of each."""
+    """The targets of an action on machines: themselves, or the present or last run of each.
+
+    Args:
+        action: what is to be done.
+        names: of the machines; each counts once.
+        fleet: knows the runs.
+    """
     names = tuple(dict.fromkeys(names))
     if action not in OF_RUNS:
         return Targets(names)

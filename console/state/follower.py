@@ -52,7 +52,13 @@ class Freshness:
 
 
 class FeedFollower:
-    """Keeps ``fleet`` as the feed has it, until it is stopped."""
+    """Keeps ``fleet`` as the feed has it, until it is stopped.
+
+    Args:
+        client: of the API, with the console's own token.
+        fleet: takes in what the feed brings.
+        freshness: notes whether the API answers.
+    """
 
     def __init__(self, client: ApiClient, fleet: Fleet, freshness: Freshness) -> None:
         self._client = client

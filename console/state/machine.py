@@ -31,7 +31,7 @@ class RunEvent:
 
 # The feed dates the event that ends a run by another clock than the run.
 _SAME_EVENT = timedelta(seconds=1)
-# The times that a run keeps, in the order of a run, each with the event of its timeline that it stands for.
+# The times that a run keeps, in the order of a run, each with the event of its timeline that it is of.
 _MILESTONES = (
     ("created_at", "lease"),
     ("boot_started_at", "boot_started"),
@@ -111,7 +111,7 @@ class Machine:
     Args:
         site: SITE_NAME of the API.
         version: the state of the fleet in which it changed last.
-        since: when it came into its state; None: the console has not seen that, and its run does not tell.
+        since: when it came into its state; None: the console has not seen that, and its run has no time of it.
     """
 
     name: str

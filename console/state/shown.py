@@ -12,7 +12,7 @@ _ID_BYTES = 8
 
 
 class ShownPages:
-    """The machines of each page by its id, with the group that each stands in."""
+    """The machines of each page by its id, with the group that each is in."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[str, Mapping[str, str]] = OrderedDict()

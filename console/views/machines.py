@@ -1,4 +1,4 @@
-"""The list of machines, and what changes in it while somebody looks."""
+"""The list of machines, and what changes in it while a person looks."""
 
 from dataclasses import replace
 

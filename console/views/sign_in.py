@@ -12,7 +12,7 @@ from console.session.sessions import SESSION_S
 bp = Blueprint("sign_in", __name__)
 # Of a token: `bringup operator add` makes 32 characters.
 _LONGEST_TOKEN = 256
-# Whoever may sign in: a console has a token, too, and is no person.
+# The roles that may sign in: a console has a token, too, and is no person.
 _PEOPLE = frozenset({"operator", "viewer"})
 _REFUSED = "This is the token of no operator. `bringup operator add NAME` on a host of the API makes one."
 

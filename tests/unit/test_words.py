@@ -18,6 +18,7 @@ ROOMS = (
     "bringup_cli",
     "selftest",
     "api",
+    "console",
     "workers",
     "dhcp_tailer",
     "pki",
