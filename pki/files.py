@@ -143,9 +143,17 @@ def make_directory(path: Path, *, private: bool = False) -> None:
             pass
         else:
             path.chmod(mode)  # the umask may have removed what services need
+            _give_to_owner_of_parent(path)
             sync_directory(path.parent)
     if problem := directory_problem(path):
         raise problem
+
+
+def _give_to_owner_of_parent(path: Path) -> None:
+    """As files: what root makes for the owner of the directory above must be of use to the timers of that user."""
+    if os.geteuid() == 0:
+        above = path.parent.stat()
+        os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)
 
 
 def directory_problem(path: Path) -> PkiError | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pki.errors import Damaged, Locked
-from pki.files import LARGEST_FILE, read, shared_lock, staged_name, write_atomic, write_new
+from pki.files import LARGEST_FILE, make_directory, read, shared_lock, staged_name, write_atomic, write_new
 from pki.store import Store
 from tests.unit.pki import kit
 
@@ -80,3 +80,14 @@ def test_a_file_is_replaced_in_one_step_and_again_after_a_death_before_it(tmp_pa
     assert path.read_bytes() == b"newer"
     assert path.stat().st_mode & 0o777 == 0o600
     assert not staged_name(path).exists()
+
+
+def test_a_directory_that_root_makes_belongs_to_the_owner_of_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.chown", lambda path, uid, gid, **_: given.append((path, uid, gid)))
+    make_directory(tmp_path / "rollover", private=True)
+    above = tmp_path.stat()
+    assert given == [(tmp_path / "rollover", above.st_uid, above.st_gid)]
