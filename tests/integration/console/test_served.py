@@ -30,6 +30,13 @@ def test_a_change_is_shown_without_asking_the_api(served: ConsoleSite) -> None:
     browser.await_page(poll_of(page), shows("/devices/b", "fan replacement"))
 
 
+def test_the_token_of_services_and_that_of_the_console_sign_nobody_in(served: ConsoleSite) -> None:
+    token = served.site.settings.api_token
+    assert token
+    for one in (token.get_secret_value(), served.tokens["console"]):
+        assert served.browser().form("/sign-in", token=one).status_code == 403
+
+
 def test_polls_do_not_fill_the_log_and_pages_are_in_it(served: ConsoleSite) -> None:
     browser = served.browser().sign_in(served.tokens["vera"])
     page = browser.await_page("/machines", shows("/devices/a"))
