@@ -80,27 +80,29 @@ def test_the_checksum_file_names_every_file_and_is_signed(release: Path, key: Pa
     assert named == {path.name for path in release.iterdir()} - {"SHA256SUMS", "SHA256SUMS.sig"}
 
 
-def test_the_bundle_installs_without_a_network_and_shows_the_whole_chain(host: Host) -> None:
-    assert f"version {__version__}" in host.must("/srv/bringup/install && bringup --version")
-    assert not host.must("dpkg --verify bringup")
-    assert "passed" in host.must("cd /tmp && bringup demo").lower()
-
-
-def test_every_library_of_the_package_can_be_loaded(host: Host) -> None:
+@pytest.fixture(scope="module")
+def installed(host: Host) -> Host:
+    """The same host, once `install` has run."""
     host.must("/srv/bringup/install")
+    return host
+
+
+def test_the_bundle_installs_without_a_network_and_shows_the_whole_chain(installed: Host) -> None:
+    assert f"version {__version__}" in installed.must("bringup --version")
+    assert not installed.must("dpkg --verify bringup")
+    assert "passed" in installed.must("cd /tmp && bringup demo").lower()
+
+
+def test_every_library_of_the_package_can_be_loaded(installed: Host) -> None:
     unresolved = 'find /usr/lib/bringup -name "*.so*" -type f -exec ldd {} + | grep "not found"'
-    assert host.run(unresolved).returncode == 1
+    assert installed.run(unresolved).returncode == 1
 
 
-def test_a_removed_package_leaves_nothing_behind(host: Host) -> None:
-    host.must(
-        "/srv/bringup/install && dpkg --purge bringup && ! test -e /usr/lib/bringup && ! test -e /usr/bin/bringup"
-    )
+def test_the_package_holds_every_wheel_of_the_bundle(installed: Host) -> None:
+    names = {path.name for path in (installed.root / "srv/bringup/wheels").glob("*.whl")}
+    found = installed.must("ls -d /usr/lib/bringup/lib/python3.11/site-packages/*.dist-info").split()
+    assert len(names) == len(found)
 
 
-def test_the_package_holds_every_wheel_of_the_bundle(host: Host) -> None:
-    host.must("/srv/bringup/install")
-    packages = "/usr/lib/bringup/lib/python3.11/site-packages"
-    names = {path.name for path in (host.root / "srv/bringup/wheels").glob("*.whl")}
-    installed = host.must(f"ls -d {packages}/*.dist-info").split()
-    assert len(names) == len(installed)
+def test_a_removed_package_leaves_nothing_behind(installed: Host) -> None:
+    installed.must("dpkg --purge bringup && ! test -e /usr/lib/bringup && ! test -e /usr/bin/bringup")
