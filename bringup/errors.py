@@ -6,7 +6,8 @@
     ├── ConfigurationError       files or variables are wrong; lists every problem at once
     │   ├── SettingsError        the settings, or a file that they name
     │   ├── InventoryError       devices.toml
-    │   └── OperatorsError       operators.toml, or it does not have what was asked of it
+    │   └── OperatorsError       operators.toml
+    │       └── OperatorNameError  a name that is taken, or that nobody has
     ├── AuditError               the audit log cannot be written or read, or was altered
     ├── LeaseFormatError         a record of a DHCP server cannot be read
     ├── InvalidTransition        an event does not apply to the state that a run is in
@@ -96,9 +97,15 @@ class InventoryError(ConfigurationError):
 
 
 class OperatorsError(ConfigurationError):
-    """The file of operators is wrong, or does not have what was asked of it."""
+    """The file of operators is wrong."""
 
     heading = "the operators are not usable"
+
+
+class OperatorNameError(OperatorsError):
+    """The name is taken, or nobody has it; the file is right, and is not changed."""
+
+    heading = "nothing was changed"
 
 
 class AuditError(BringupError):

@@ -94,18 +94,17 @@ class Operators:
             raise errors.OperatorsError([f"OPERATORS_FILE: {path} cannot be written: {error.strerror}"]) from None
 
     def adding(self, operator: Operator) -> "Operators":
-        """These and one more. Raises OperatorsError: there is one of this name."""
+        """These and one more. Raises OperatorNameError: there is one of this name."""
         if operator.name in self.by_name:
-            raise errors.OperatorsError(
-                [f"there is an operator {operator.name} already; remove them first for a new token"]
-            )
+            renewing = f"for a new token first run: bringup operator remove {operator.name}"
+            raise errors.OperatorNameError([f"there is an operator {operator.name} already; {renewing}"])
         return Operators([*self.by_name.values(), operator])
 
     def removing(self, name: str) -> "Operators":
-        """All but one. Raises OperatorsError: there is none of this name."""
+        """All but one. Raises OperatorNameError: there is none of this name."""
         if name not in self.by_name:
             known = ", ".join(sorted(self.by_name)) or "none"
-            raise errors.OperatorsError([f"there is no operator {name}; there are: {known}"])
+            raise errors.OperatorNameError([f"there is no operator {name}; there are: {known}"])
         return Operators(operator for operator in self.by_name.values() if operator.name != name)
 
     def of_token(self, token: str) -> Operator | None:
