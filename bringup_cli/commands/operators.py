@@ -44,7 +44,10 @@ def operator_add(context: Context, name: str, role: str, output: Output) -> None
     if output == "json":
         print_json({"name": name, "role": role, "token": token})
         return
-    print_line(f"Operator {name} ({role}). Their token, shown this once: OPERATOR_TOKEN={token}")
+    is_console = added.role is OperatorRole.CONSOLE
+    setting = "CONSOLE_TOKEN" if is_console else "OPERATOR_TOKEN"
+    owner = "Its" if is_console else "Their"
+    print_line(f"Operator {name} ({role}). {owner} token, shown this once: {setting}={token}")
     if settings.api_use_tls:
         print_line(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
 

@@ -59,6 +59,20 @@ def test_a_name_that_is_there_is_refused(run: Run) -> None:
     again = run("operator", "add", "alice")
     assert again.exit_code != 0
     assert "already" in str(again.exception)
+    assert "bringup operator remove alice" in str(again.exception)
+
+
+def test_a_name_that_nobody_has_is_no_fault_of_the_file(run: Run) -> None:
+    run("operator", "add", "alice")
+    refused = str(run("operator", "remove", "vera").exception)
+    assert "there are: alice" in refused
+    assert "not usable" not in refused
+
+
+def test_the_token_of_a_console_is_shown_under_the_name_of_its_setting(run: Run) -> None:
+    shown = run("operator", "add", "page", "--role", "console").output
+    assert "CONSOLE_TOKEN=" in shown
+    assert "OPERATOR_TOKEN" not in shown
 
 
 def test_a_log_that_was_altered_is_found_by_the_command(run: Run) -> None:
