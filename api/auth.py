@@ -113,7 +113,7 @@ def _refuse_malformed_certificate() -> None:
 def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise unauthorized()
+        raise unauthorized("no bearer token was sent; set OPERATOR_TOKEN, or API_TOKEN for a service")
     return token.strip()
 
 
@@ -132,7 +132,7 @@ def _check_staff(bearer: str, required: Auth) -> None:
         g.principal = _principal(peer_certificate.identity() or "API_TOKEN", PrincipalRole.SERVICE)
         _check_service(required, given)
     else:
-        raise unauthorized()
+        raise unauthorized("this is the token of no operator and no service; check OPERATOR_TOKEN, or API_TOKEN")
 
 
 def known_operators(given: Services) -> Operators:

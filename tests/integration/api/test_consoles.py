@@ -87,3 +87,11 @@ def test_the_token_of_a_machine_is_nobodys_at_a_console(named: Api) -> None:
     token = named.booted()
     assert by_console(named, "GET", "/operators/me", token=token).status_code == 401
     assert by_console(named, "POST", f"/runs/{RUN_A}/abort", {}, token=token).status_code == 401
+
+
+@pytest.mark.parametrize("token", [None, "guessed"])
+def test_who_has_no_token_of_ours_is_shown_which_setting_holds_one(named: Api, token: str | None) -> None:
+    refused = named.call("GET", "/runs", token=token)
+    assert refused.status_code == 401
+    assert "OPERATOR_TOKEN" in refused.json["detail"]
+    assert "API_TOKEN" in refused.json["detail"]
