@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -42,7 +43,13 @@ _ASKS = (HostRole.WORKER, HostRole.CONSOLE, HostRole.API, HostRole.IMAGES, HostR
 @click.option("--name", default=lambda: os.uname().nodename.partition(".")[0], help="Of this host. Default: its own.")
 @click.option("--address", help="By which machines, BMCs and other hosts reach it. Default: that of its default route.")
 @click.option("--role", "roles", multiple=True, type=click.Choice([one.value for one in HostRole]), help="Repeatable.")
-@click.option("--dhcp-source", default="dnsmasq-log", show_default=True, help="What --dhcp-path holds (docs/dhcp.md).")
+@click.option(
+    "--dhcp-source",
+    default="dnsmasq-log",
+    show_default=True,
+    type=click.Choice(get_args(Settings.model_fields["dhcp_source"].annotation)),
+    help="What --dhcp-path holds (docs/dhcp.md).",
+)
 @click.option(
     "--dhcp-path",
     default="/var/log/dnsmasq.log",
@@ -186,8 +193,8 @@ def require_units(command: str, *, dry_run: bool) -> None:
         )
     if not host_system.is_running_systemd() and not dry_run:
         problems.append(
-            f"systemd does not run this host, and `bringup site {command}` is about its units; docs/hosts.md has the "
-            "way without it"
+            f"systemd does not run this host, and `bringup site {command}` is about its units; docs/production.md, "
+            "'Without systemd', has the way without it"
         )
     if problems:
         raise SettingsError(problems)

@@ -153,3 +153,12 @@ def test_a_console_gets_a_token_that_the_api_knows_and_keeps_it(host_folders: la
     assert known
     assert (known.name, known.role) == ("h1", OperatorRole.CONSOLE)
     assert run() == token
+
+
+def test_a_dhcp_source_that_does_not_exist_is_refused_before_anything_is_done() -> None:
+    refused = CliRunner().invoke(
+        cli, ["site", "init", "--address", "192.0.2.10", "--dhcp-source", "dhcpd", "--dry-run"]
+    )
+    assert refused.exit_code != 0
+    assert "'kea-csv'" in refused.output
+    assert "would do" not in refused.output
