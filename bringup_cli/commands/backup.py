@@ -84,7 +84,10 @@ def restore(
     Afterwards every machine is withheld until a person has looked: what came after the backup is not known.
     """
     now = datetime.now(UTC)
-    manifest, files = archive.opened(file.read_bytes(), _passphrase(passphrase_file, is_new=False))
+    try:
+        manifest, files = archive.opened(file.read_bytes(), _passphrase(passphrase_file, is_new=False))
+    except archive.BackupRefused as error:
+        raise archive.BackupRefused(f"{file}: {error}") from None
     if into is not None:
         folder = into.resolve()
         manifest = manifest.model_copy(update={"folder": folder, "redis": _moved(manifest, folder)})
@@ -108,9 +111,9 @@ def restore(
 
 _NEXT = """\
 Restored. Every machine is withheld until you have looked:
-1. where folder or addresses are others now: bringup redis-conf --force
+1. if the folder or an address has changed: bringup redis-conf --force
 2. start Redis, then the services
-3. compare `bringup devices` with the machines: who was put in service after the backup is not known to it
+3. compare `bringup devices` with the machines: it does not show which ones were put in service after the backup
 4. start the API once with --accept-redis"""
 
 

@@ -3,10 +3,13 @@
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bringup_cli.backup.archive import BackupRefused, _members
+from bringup_cli.root import cli
 
 
 def packed(*members: tarfile.TarInfo) -> bytes:
@@ -55,3 +58,10 @@ def test_a_name_that_is_there_twice_is_refused() -> None:
 
 def test_no_file_comes_back_with_the_rights_of_its_owner() -> None:
     assert _members(packed(plain("config/x", 0o4755)))["config/x"].mode == 0o755
+
+
+def test_a_file_that_is_no_backup_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a backup")
+    (tmp_path / "passphrase").write_text("correct horse battery staple\n")
+    words = ["restore", str(tmp_path / "notes.txt"), "--passphrase-file", str(tmp_path / "passphrase"), "--dry-run"]
+    assert "notes.txt: " in str(CliRunner().invoke(cli, words).exception)
