@@ -41,8 +41,7 @@ that is almost one of ours is an error that names the right one.
 This page and `.env.example` are made from the settings themselves:
 
 ```console
-$ python -m bringup.settings.generated settings.md > docs/settings.md
-$ python -m bringup.settings.generated env > .env.example
+$ python -m scripts.update_docs
 ```
 """
 
