@@ -43,6 +43,7 @@ def _shared(console: Console, lines: Lines) -> dict[str, object]:
         "uses_tls": console.settings.api_use_tls,
         "asset": static.address_of,
         "line": lines.line,
+        "services_needing": services.needing,
     }
 
 

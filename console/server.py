@@ -13,9 +13,12 @@ from bringup.wire.operator import OperatorList
 from console.app import create_app
 from console.services import Console
 from console.state.follower import FeedFollower
+from console.views.services import overview_of
 
 # Seconds between two looks at who is an operator: a person who was removed is signed out so soon.
 _OPERATORS_EVERY_S = 5.0
+# Seconds between two looks at the services, whether people look or not: a page shows within twice that what is wrong.
+_OVERVIEW_EVERY_S = 10.0
 
 
 def serve(settings: Settings) -> None:
@@ -56,6 +59,7 @@ def _start_threads(app: Flask) -> None:
     follower = FeedFollower(console.api, console.fleet, console.freshness)
     Thread(target=follower.run, daemon=True).start()
     Thread(target=_keep_sessions, args=(console,), daemon=True).start()
+    Thread(target=_keep_overview, args=(console,), daemon=True).start()
 
 
 def _keep_sessions(console: Console) -> None:
@@ -63,6 +67,13 @@ def _keep_sessions(console: Console) -> None:
     while True:
         end_sessions_of_others(console)
         sleep(_OPERATORS_EVERY_S)
+
+
+def _keep_overview(console: Console) -> None:
+    """Look at the services, so that every page can show how much of them needs a person."""
+    while True:
+        overview_of(console)
+        sleep(_OVERVIEW_EVERY_S)
 
 
 def end_sessions_of_others(console: Console) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 from pydantic import BaseModel
 
 from bringup import __version__, errors
@@ -18,6 +18,7 @@ from console.views import live
 
 bp = Blueprint("services", __name__)
 _Reply = TypeVar("_Reply", bound=BaseModel)
+_ALL = "all"  # the one key of what is kept
 
 
 @bp.get("/services")
@@ -32,8 +33,27 @@ def show_services_live() -> Response:
     return live.dated(make_response(_page("services_live.html")))
 
 
+@bp.get("/services/count")
+def show_count() -> Response:
+    """How much needs a person, for every page; 204: as much as ``?shown=``."""
+    if request.args.get("shown") == str(needing()):
+        return live.dated(Response(status=204))
+    return live.dated(make_response(render_template("_services_count.html")))
+
+
+def needing() -> int:
+    """How much of the services needed a person a moment ago; 0 as long as nothing was read."""
+    found = console().overviews.last(_ALL)
+    return len(found.alarms(__version__)) if found else 0
+
+
+def overview_of(given: Console) -> Overview:
+    """What the services are like, as it was a few seconds ago at most."""
+    return given.overviews.get(_ALL, lambda: _read(given))
+
+
 def _page(template: str) -> str:
-    found = console().overviews.get("all", lambda: _read(console()))
+    found = overview_of(console())
     return render_template(template, overview=found, alarms=found.alarms(__version__))
 
 

@@ -137,6 +137,14 @@ def test_a_run_that_has_gone_on_since_the_preview_is_aborted(browser: Browser, a
     assert "1 aborted" in confirm(browser, page).text
 
 
+@pytest.mark.parametrize("action", ["requeue", "discard"])
+def test_jobs_in_quarantine_are_moved(browser: Browser, api: FakeApi, action: str) -> None:
+    page = ask(browser, action, job=["j1", "j 2"])
+    assert f"bringup queues {action} j1 &#39;j 2&#39;" in page.text
+    confirm(browser, page)
+    assert changes(api) == [("POST", f"/queues/{action}", "alice-token")] * 2
+
+
 def test_when_the_api_is_away_the_result_says_that_nothing_was_tried(
     browser: Browser, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from bringup.wire.operator import QuarantinedJob, QueueList, QueueView, TailerVi
 from bringup.wire.selftest import SelfTestList, SelfTestView
 from bringup.wire.services import BootGroupView, BootsView, CertificateView, ReplicasView, ServicesView
 from console.overview import STALE_AFTER, Overview
+from console.services import Console
+from console.views.services import overview_of
 from console.words import Tone
 from tests.unit.console.conftest import AT, Browser, FakeApi
 from tests.unit.console.test_pages import MARKUP, is_text
@@ -188,3 +190,12 @@ def test_people_who_look_at_the_services_cost_the_api_what_one_costs(browser: Br
     for _ in range(20):
         browser.get("/services/live")
     assert [path for _, path, _ in answering.calls].count("/queues") <= 2
+
+
+@pytest.mark.usefixtures("answering")
+def test_every_page_shows_how_much_of_the_services_needs_a_person(browser: Browser, console: Console) -> None:
+    assert "need a person</span>" not in browser.get("/machines").text
+    alarms = overview_of(console).alarms(__version__)
+    assert f'<span class="badge">{len(alarms)}<' in browser.get("/machines").text
+    assert f'<span class="badge">{len(alarms)}<' in browser.get("/services/count?shown=0").text
+    assert browser.get(f"/services/count?shown={len(alarms)}").status_code == 204
