@@ -128,7 +128,8 @@ class CrlWriter:
         self._trust = trust
         self._ca = settings.path_of("api_tls_ca")
         self._path = settings.path_of("api_tls_crl")
-        self._looked_at: bytes | None = None
+        # What was published, and the CAs trusted then: the list of a CA that is trusted later counts from then on.
+        self._looked_at: tuple[bytes, bytes] | None = None
         self._alarm = outages.Alarm(
             "api",
             "the published list of revoked certificates (CRL) is not in use here",
@@ -146,9 +147,12 @@ class CrlWriter:
         """Take over what is published, unless it was looked at before."""
         try:
             published = self._trust.crl()
-            if published is None or published == self._looked_at:
+            if published is None:
                 return
-            anchors = read_anchors(self._ca.read_bytes())
+            seen = published, self._ca.read_bytes()
+            if seen == self._looked_at:
+                return
+            anchors = read_anchors(seen[1])
             lists = usable_lists(published, _content(self._path), anchors)
             if lists:
                 files.write_atomically(self._path, lists)
@@ -159,7 +163,7 @@ class CrlWriter:
         except (OSError, ValueError) as error:  # looked at again: a new CA may become trusted here meanwhile
             self._alarm.report(str(error))
         else:
-            self._looked_at = published
+            self._looked_at = seen
             self._alarm.clear()
 
 

@@ -67,3 +67,17 @@ def test_a_list_of_another_ca_or_none_is_not(writer: CrlWriter, published: Publi
         published.lists = lists
         writer.look()
         assert api_crl.read_bytes() == old
+
+
+def test_the_list_of_a_ca_that_is_trusted_later_is_taken_over_then(
+    writer: CrlWriter, published: Published, api_crl: Path
+) -> None:
+    anchors, other = api_crl.parent / "pki/ca/ca-cert.pem", Authority.new(30, NOW)
+    with open_session(init_pki(api_crl.parent / "rollover"), NOW) as session:
+        lists = pem(other.crl(session.ledger, 7, NOW))
+    published.lists = read(api_crl.parent / "pki/ca/ca-crl.pem") + lists
+    writer.look()
+    assert api_crl.read_bytes().count(b"BEGIN X509 CRL") == 1
+    anchors.write_bytes(anchors.read_bytes() + pem(other.certificate))
+    writer.look()
+    assert api_crl.read_bytes().count(b"BEGIN X509 CRL") == 2
