@@ -11,6 +11,7 @@
     ├── AuditError               the audit log cannot be written or read, or was altered
     ├── LeaseFormatError         a record of a DHCP server cannot be read
     ├── InvalidTransition        an event does not apply to the state that a run is in
+    │   ├── DeadlineAfterEnd     the run has ended before its deadline
     │   └── PowerRefused         the power of this machine must not be switched
     ├── TransientError           may succeed if tried again: retried with backoff
     │   ├── RedisUnavailable     it does not answer, or cannot work now
@@ -118,6 +119,10 @@ class LeaseFormatError(BringupError):
 
 class InvalidTransition(BringupError):
     """An event does not apply to the state that a run is in."""
+
+
+class DeadlineAfterEnd(InvalidTransition):
+    """The run has ended before its deadline, as most do: nothing was tried too late."""
 
 
 class PowerRefused(InvalidTransition):

@@ -155,7 +155,7 @@ def _boot_failed(context: RunContext, event: RunEvent) -> Change:
 def _deadline(context: RunContext, _event: RunEvent) -> Change:
     deadline = context.run.deadline_at
     if context.run.state.ended:
-        raise errors.InvalidTransition(f"the run is {context.run.state}")
+        raise errors.DeadlineAfterEnd(f"the run is {context.run.state}")
     if deadline is None or context.now < deadline:
         wait_s = (deadline - context.now).total_seconds() if deadline else context.settings.retry_max_s
         raise errors.NotYet("the run's time is not up", retry_in_s=wait_s)

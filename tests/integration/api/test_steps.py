@@ -74,3 +74,12 @@ def test_the_reply_has_the_run_as_it_is_afterwards_where_it_is_wanted(api: Api) 
     reply: dict[str, Any] = api.tell(RUN_A, "boot_started", wants_run=True).json
     assert reply["run"] == api.run()
     assert api.tell(RUN_A, "media_inserted").json["run"] is None
+
+
+def test_a_deadline_after_the_end_is_no_line_on_the_timeline_and_none_in_the_feed(api: Api) -> None:
+    begun(api)
+    api.ok("POST", f"/runs/{RUN_A}/abort", {"reason": "x"})
+    before, newest = types(api), api.ok("GET", "/changes?since=0")["newest"]
+    assert api.tell(RUN_A, "deadline").status_code == 409
+    assert types(api) == before
+    assert api.ok("GET", "/changes?since=0")["newest"] == newest
