@@ -116,7 +116,7 @@ def _check_origin() -> None:
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     is_ours = origin is not None and urlsplit(origin).netloc == request.host
     if not is_ours or site not in {None, "same-origin"}:
-        abort(403, "this request comes from another site")
+        abort(403, "this request comes from another site: open the page at its own address, and try again there")
 
 
 def _check_csrf(session: Session) -> None:
