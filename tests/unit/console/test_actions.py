@@ -145,6 +145,20 @@ def test_jobs_in_quarantine_are_moved(browser: Browser, api: FakeApi, action: st
     assert changes(api) == [("POST", f"/queues/{action}", "alice-token")] * 2
 
 
+def test_a_run_that_has_ended_since_the_preview_is_not_aborted(browser: Browser, api: FakeApi) -> None:
+    run_id = run_of("c", number=3).run_id
+    page = ask(browser, "abort", "c")
+    api.previews[run_id] = TargetPreview(target=run_id, would=False, reason="the run is passed")
+    assert "since the preview: the run is passed" in confirm(browser, page).text
+    assert not changes(api)
+
+
+def test_a_reason_is_cut_to_what_the_api_takes(browser: Browser, console: Console) -> None:
+    page = ask(browser, "maintenance", "a")
+    confirm(browser, page, reason="x" * 2000)
+    assert [one.reason for one in console.plans._plans.values()] == ["x" * 1024]
+
+
 def test_when_the_api_is_away_the_result_says_that_nothing_was_tried(
     browser: Browser, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

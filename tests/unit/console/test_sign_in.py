@@ -11,7 +11,8 @@ from console.guard import cookie_name, own_path
 from console.server import end_sessions_of_others
 from console.services import Console
 from console.session.attempts import Attempts
-from console.session.sessions import SESSION_S, Sessions
+from console.session.sessions import SESSION_S, Session, Sessions
+from console.views.static import address_of
 from tests.conftest import MakeSettings
 from tests.unit.console.conftest import PEOPLE, Browser, FakeApi, snapshot
 
@@ -169,6 +170,12 @@ def test_sessions_that_have_ended_are_forgotten() -> None:
     assert [one.operator.name for one in sessions._by_id.values()] == ["vera"]
 
 
+@pytest.mark.parametrize(("who", "by_token", "may_act"), [("alice", 1, True), ("alice", 0, False), ("vera", 1, False)])
+def test_only_an_operator_who_has_given_a_token_may_act(who: str, by_token: int, *, may_act: bool) -> None:
+    token = f"{who}-token"
+    assert Session(PEOPLE[token], token if by_token else None, 1.0).may_act is may_act
+
+
 def test_what_is_printed_of_a_session_holds_no_secret() -> None:
     sessions = Sessions()
     found = sessions.get(sessions.begin(PEOPLE["alice-token"], "alice-token"))
@@ -244,6 +251,11 @@ def test_a_poll_of_a_stranger_leads_to_sign_in_and_back_to_its_page(new_browser:
     answer = new_browser().get("/machines/live", **headers)
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"] == "/sign-in?next=%2Fmachines%3Fstate%3Dfailed"
+
+
+def test_a_file_is_served_by_the_address_of_its_content_alone(browser: Browser) -> None:
+    assert browser.get(address_of("console.css")).status_code == 200
+    assert browser.get("/static/000000000000/console.css").status_code == 404
 
 
 def test_pages_are_kept_by_no_cache(browser: Browser) -> None:

@@ -73,6 +73,18 @@ def test_a_job_that_fails_has_no_deadline_any_more() -> None:
     assert not deadlines._due
 
 
+def test_a_job_is_ended_once_and_not_while_it_takes_its_deadline_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, raised = Clock(), []
+    deadlines = Deadlines(clock)
+    # `cancel` waits for this lock: else the error could be raised in the next job of the thread.
+    monkeypatch.setattr("workers.deadlines._raise_in", lambda *_: raised.append(deadlines._lock.locked()))
+    deadlines.set(10, JobTimeoutException)
+    clock.now = 10
+    deadlines.enforce()
+    deadlines.enforce()
+    assert raised == [True]
+
+
 @pytest.mark.parametrize("timeout", [0, -1])
 def test_a_job_without_a_bound_gets_no_deadline(timeout: int) -> None:
     deadlines = Deadlines(Clock())

@@ -83,6 +83,16 @@ def test_a_kind_without_a_thread_comes_before_one_that_has_some() -> None:
     assert again.kind is taken[2].kind
 
 
+@pytest.mark.parametrize("lacking", JobKind)
+def test_whichever_kind_lacks_a_thread_gets_the_next_one(lacking: JobKind) -> None:
+    turns = Turns(16, reserved_of(16))
+    for kind in JobKind:
+        turns._used[kind] = 0 if kind is lacking else reserved_of(16)[kind]
+    turn = turns._next()
+    assert turn
+    assert turn.kind is lacking
+
+
 def test_a_thread_waits_until_another_one_took_a_job() -> None:
     turns = Turns(5, reserved_of(5))
     listeners = [turns._next() for _ in JobKind]

@@ -1,0 +1,67 @@
+"""What the process of a worker does beside its jobs: it reports that it lives, and ends jobs that take too long."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bringup.settings import Settings
+from workers.runner import Runner
+
+
+class Reported:
+    """What the service manager was sent; ``last`` stops the runner."""
+
+    def __init__(self, runner: Runner, last: str) -> None:
+        self.sent: list[str] = []
+        self._runner = runner
+        self._last = last
+
+    def _send(self, what: str) -> None:
+        self.sent.append(what)
+        if what == self._last:
+            self._runner.stop()
+
+    def ready(self) -> None:
+        self._send("ready")
+
+    def beat(self) -> None:
+        self._send("alive")
+
+    def stopping(self) -> None:
+        self._send("stopping")
+
+
+def reported(runner: Runner, last: str) -> list[str]:
+    notifier = runner._notifier = Reported(runner, last)  # type: ignore[assignment]
+    runner._supervise()
+    return notifier.sent
+
+
+@pytest.fixture
+def runner(make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Runner:
+    monkeypatch.setattr("workers.runner._LOOK_EVERY_S", 0)
+    return Runner(make_settings())
+
+
+def test_a_process_that_has_not_reached_redis_is_alive_and_not_ready(runner: Runner) -> None:
+    assert reported(runner, "alive") == ["alive", "stopping"]
+
+
+@pytest.mark.parametrize(("age_s", "is_alive"), [(0, True), (301, False)])
+def test_a_process_is_not_reported_alive_when_one_of_its_loops_is_stuck(
+    runner: Runner, age_s: int, *, is_alive: bool
+) -> None:
+    runner._reached_redis.set()
+    runner._came_round_at = {"one": time.monotonic(), "other": time.monotonic() - age_s}
+    assert ("alive" in reported(runner, "ready")) is is_alive
+
+
+def test_the_loop_that_marks_jobs_ends_those_beyond_their_deadline(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enforced: list[bool] = []
+    monkeypatch.setattr(runner._deadlines, "enforce", lambda: enforced.append(True))
+    monkeypatch.setattr(runner, "_beat", runner._jobs_ended.set)
+    runner._keep_beating()
+    assert enforced == [True]
