@@ -18,6 +18,7 @@ import pyrage
 from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
+from bringup.text import printable
 
 _MANIFEST = "manifest.json"
 # gzip: Redis's append-only file shrinks to a tenth at any level, and this one is four times as fast as the default.
@@ -109,9 +110,12 @@ def opened(data: bytes, passphrase: str) -> tuple[Manifest, dict[str, StoredFile
     try:
         files = _members(bytes(pyrage.passphrase.decrypt(data, passphrase)))
         manifest = Manifest.model_validate_json(files.pop(_MANIFEST).content)
-    except pyrage.DecryptError:
+    except pyrage.DecryptError as error:
+        # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
+        why = printable(str(error).partition("\n")[0])
         raise BackupRefused(
-            "it cannot be opened: the passphrase is wrong, or the file is damaged; copy it again, or take another one"
+            f"it cannot be opened ({why}): the passphrase is wrong, the file is damaged, or this host is too slow or too "
+            "busy; try again when it is idle, copy the file again, or take another one"
         ) from None
     # A ValidationError is a ValueError; of hostile headers tarfile raises RecursionError as well.
     except (tarfile.TarError, zlib.error, KeyError, ValueError, EOFError, OSError, RecursionError):

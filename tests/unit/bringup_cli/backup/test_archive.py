@@ -3,12 +3,14 @@
 import gzip
 import io
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
-from bringup_cli.backup.archive import BackupRefused, _members
+from bringup_cli.backup.archive import BackupRefused, Manifest, StoredFile, _members, opened, sealed
 from bringup_cli.root import cli
 
 
@@ -65,3 +67,24 @@ def test_a_file_that_is_no_backup_is_named(tmp_path: Path) -> None:
     (tmp_path / "passphrase").write_text("correct horse battery staple\n")
     words = ["restore", str(tmp_path / "notes.txt"), "--passphrase-file", str(tmp_path / "passphrase"), "--dry-run"]
     assert "notes.txt: " in str(CliRunner().invoke(cli, words).exception)
+
+
+def test_contents_that_its_manifest_does_not_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    plainly = SimpleNamespace(encrypt=lambda data, _: data, decrypt=lambda data, _: data)
+    monkeypatch.setattr("bringup_cli.backup.archive.pyrage.passphrase", plainly)
+    made_at = datetime(2026, 11, 29, tzinfo=UTC)
+    manifest = Manifest(version="1", host="h", made_at=made_at, folder=Path("/a"), redis=Path("/b"), db=0)
+    files = {"config/x": StoredFile(b"x")}
+    assert opened(sealed(manifest, files, "p"), "p")[1].keys() == files.keys()
+    with monkeypatch.context() as patch:
+        patch.setattr("bringup_cli.backup.archive._digest", lambda _: "0" * 64)
+        altered = sealed(manifest, files, "p")
+    with pytest.raises(BackupRefused, match="altered"):
+        opened(altered, "p")
+
+
+def test_a_host_too_slow_to_open_a_backup_is_not_taken_for_a_wrong_passphrase() -> None:
+    """age bounds the work by the speed of this host at this moment; 2^40 is too much for any."""
+    text = b"age-encryption.org/v1\n-> scrypt " + b"A" * 22 + b" 40\n" + b"A" * 43 + b"\n--- " + b"A" * 43 + b"\n"
+    with pytest.raises(BackupRefused, match=r"Excessive work .* too slow or too busy"):
+        opened(text + bytes(32), "p")
