@@ -124,6 +124,15 @@ def test_a_certificate_of_ours_that_cannot_be_read_ends_a_session(
     assert sessions.session(context, SERVER) is None
 
 
+def test_a_session_of_a_server_that_has_shown_no_certificate_is_not_offered(
+    store: Store, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, connection = Clocks().sessions(), Connected(store)
+    monkeypatch.setattr(connection, "getpeercert", lambda **_: None)
+    keep(sessions, context, connection, store.files(WORKER).certificate)
+    assert sessions.session(context, SERVER) is None
+
+
 def test_a_server_that_has_refused_a_session_is_offered_none_for_a_minute(
     store: Store, context: ssl.SSLContext
 ) -> None:

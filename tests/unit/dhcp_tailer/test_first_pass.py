@@ -13,6 +13,8 @@ from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
 from dhcp_tailer.checkpoint import checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass
+from dhcp_tailer.follower import FileFollower
+from dhcp_tailer.framing import Record
 from dhcp_tailer.resume import resume
 from dhcp_tailer.retry import Retry, Stop
 from dhcp_tailer.saver import Saver
@@ -117,6 +119,20 @@ def test_a_kill_during_the_first_reading_makes_no_old_lease_a_new_one(
     world.now += timedelta(days=2)  # the fresh one is two days old by then, and still to be queued
     world.start()
     assert [run[15:17] for run in world.runs] == ["01", "06"]
+
+
+def test_a_record_is_done_only_when_redis_has_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    queued: list[int] = []
+    done = FileFollower.done
+
+    def done_with(follower: FileFollower, record: Record) -> None:
+        queued.append(len(world.runs))
+        done(follower, record)
+
+    monkeypatch.setattr(FileFollower, "done", done_with)
+    world.append(FRESH)
+    world.start()
+    assert queued == [1]
 
 
 def test_no_lease_is_stale_where_the_limit_is_0() -> None:
