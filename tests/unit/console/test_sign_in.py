@@ -11,8 +11,7 @@ from console.guard import cookie_name, own_path
 from console.server import end_sessions_of_others
 from console.services import Console
 from console.session.attempts import Attempts
-from console.session.sessions import SESSION_S, Session, Sessions
-from console.views.static import address_of
+from console.session.sessions import SESSION_S, Sessions
 from tests.conftest import MakeSettings
 from tests.unit.console.conftest import PEOPLE, Browser, FakeApi, snapshot
 
@@ -146,44 +145,6 @@ def test_tries_to_sign_in_are_bounded_and_possible_again_later() -> None:
     assert attempts.begin("192.0.2.1") == 0
 
 
-def test_who_signs_in_begins_to_count_anew() -> None:
-    attempts = Attempts(lambda: 0.0)
-    for _ in range(3):
-        assert [attempts.begin("192.0.2.1") for _ in range(9)] == [0.0] * 9
-        attempts.succeeded("192.0.2.1")
-
-
-def test_the_addresses_that_are_remembered_are_bounded() -> None:
-    attempts = Attempts(lambda: 0.0)
-    for number in range(10_001):
-        attempts.begin(str(number))
-    assert len(attempts._tries) == 10_000
-    assert "0" not in attempts._tries
-
-
-def test_sessions_that_have_ended_are_forgotten() -> None:
-    now = 0.0
-    sessions = Sessions(lambda: now)
-    sessions.begin(PEOPLE["alice-token"], "alice-token")
-    now = SESSION_S + 1
-    sessions.begin(PEOPLE["vera-token"], "vera-token")
-    assert [one.operator.name for one in sessions._by_id.values()] == ["vera"]
-
-
-@pytest.mark.parametrize(("who", "by_token", "may_act"), [("alice", 1, True), ("alice", 0, False), ("vera", 1, False)])
-def test_only_an_operator_who_has_given_a_token_may_act(who: str, by_token: int, *, may_act: bool) -> None:
-    token = f"{who}-token"
-    assert Session(PEOPLE[token], token if by_token else None, 1.0).may_act is may_act
-
-
-def test_what_is_printed_of_a_session_holds_no_secret() -> None:
-    sessions = Sessions()
-    found = sessions.get(sessions.begin(PEOPLE["alice-token"], "alice-token"))
-    assert found
-    assert "alice-token" not in repr(found)
-    assert found.csrf not in repr(found)
-
-
 def test_an_address_that_tries_too_often_is_refused_with_the_right_token_too(new_browser: NewBrowser) -> None:
     browser = new_browser()
     for _ in range(10):
@@ -229,33 +190,6 @@ def test_every_response_forbids_what_is_not_needed(browser: Browser, path: str) 
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_a_page_loads_and_sends_nothing_but_to_its_own_address(browser: Browser) -> None:
-    headers = browser.get("/machines").headers
-    own = {f"{what} 'self'" for what in ("script-src", "style-src", "img-src", "connect-src", "form-action")}
-    none = {f"{what} 'none'" for what in ("default-src", "base-uri", "frame-ancestors")}
-    assert set(headers["Content-Security-Policy"].split("; ")) == own | none
-    assert headers["X-Frame-Options"] == "DENY"
-    names = ("Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy")
-    assert [headers[name] for name in names] == ["same-origin"] * 3
-
-
-def test_a_form_that_is_too_large_is_refused(new_browser: NewBrowser) -> None:
-    assert new_browser().sign_in("x" * 300_000).status_code == 413
-
-
-@pytest.mark.parametrize("site", ["http://localhost", "https://evil.example"])
-def test_a_poll_of_a_stranger_leads_to_sign_in_and_back_to_its_page(new_browser: NewBrowser, site: str) -> None:
-    headers = {"HX-Request": "true", "HX-Current-URL": f"{site}/machines?state=failed"}
-    answer = new_browser().get("/machines/live", **headers)
-    assert answer.status_code == 401
-    assert answer.headers["HX-Redirect"] == "/sign-in?next=%2Fmachines%3Fstate%3Dfailed"
-
-
-def test_a_file_is_served_by_the_address_of_its_content_alone(browser: Browser) -> None:
-    assert browser.get(address_of("console.css")).status_code == 200
-    assert browser.get("/static/000000000000/console.css").status_code == 404
 
 
 def test_pages_are_kept_by_no_cache(browser: Browser) -> None:

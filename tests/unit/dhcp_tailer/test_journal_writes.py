@@ -1,0 +1,131 @@
+"""How a journal is written: in which order, in parts, beside a child, and after an earlier start."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dhcp_tailer import checkpoint
+from dhcp_tailer.accounting import Accounting
+from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dhcp_tailer.child import Ended
+from dhcp_tailer.sources.jsonl import JsonLines
+from tests.unit.dhcp_tailer.test_journal import at, flushed, saver_of
+
+
+def test_a_torn_journal_of_an_earlier_start_is_not_written_on(tmp_path: Path) -> None:
+    """What is behind a torn line is never read."""
+    file, accounting = tmp_path / "c.json", Accounting()
+    for torn in (True, False):
+        saver = saver_of(file, JsonLines(), accounting)
+        saver.save(at(1))
+        saver.save(at(2))
+        journal = flushed(saver)
+        if torn:
+            journal.write_bytes(journal.read_bytes()[:-3])
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 2
+
+
+def test_a_write_that_takes_a_part_of_a_line_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, write = tmp_path / "c.json", os.write
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:7]))
+        saver.save(at(2))
+        flushed(saver)
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 2
+
+
+def test_a_reader_between_whose_looks_both_were_replaced_reads_the_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.json"
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    before = read_checkpoint(file)
+    saver._longest_journal, saver._next_whole_s = -1, 0.0
+    saver.save(at(2))
+    saver.save(at(3))
+    flushed(saver)
+    looks = iter([before])
+    monkeypatch.setattr(checkpoint, "_read_whole", lambda of: next(looks, None) or whole(of))
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 3
+
+
+def whole(file: Path) -> Checkpoint:
+    return Checkpoint.model_validate_json(file.read_bytes())
+
+
+def test_only_the_owner_may_read_a_journal(tmp_path: Path) -> None:
+    saver = saver_of(tmp_path / "c.json", JsonLines())
+    saver.save(at(1))
+    assert flushed(saver).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_is_on_disk_before_the_whole_one_that_it_belongs_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power failure could leave one whose later changes are read by nobody."""
+    steps: list[str] = []
+
+    def written(*arguments: Any) -> None:
+        write_checkpoint(*arguments)
+        steps.append("whole")
+
+    monkeypatch.setattr(checkpoint.CheckpointJournal, "sync", lambda _: steps.append("journal"))
+    monkeypatch.setattr("dhcp_tailer.saver.write_checkpoint", written)
+    saver_of(tmp_path / "c.json", JsonLines()).save(at(1))
+    assert steps == ["journal", "whole"]
+
+
+@pytest.mark.parametrize("problem", [None, "No space left on device"])
+def test_what_comes_while_a_child_writes_is_kept_whatever_becomes_of_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str | None
+) -> None:
+    children: list[WritesLater] = []
+
+    def fork(write: Callable[[], None]) -> WritesLater:
+        children.append(WritesLater(write, problem))
+        return children[-1]
+
+    file, parser = tmp_path / "c.json", JsonLines()
+    monkeypatch.setattr("dhcp_tailer.saver.Child.fork", fork)
+    changes = iter("abcdefg")
+    monkeypatch.setattr(parser, "changes", lambda: next(changes))
+    saver = saver_of(file, parser)
+    saver.save(at(1))  # a
+    saver._is_slow, saver._longest_journal, saver._next_whole_s = True, -1, 0.0
+    saver.save(at(2))  # b, and c for the child
+    saver.save(at(3))  # d
+    children[0].has_ended = True
+    saver.save(at(3))
+    flushed(saver)
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 3
+    assert found.changes == (["d"] if problem is None else ["b", "d", "e"])
+
+
+class WritesLater:
+    """A child that ends when a test wants it to."""
+
+    def __init__(self, write: Callable[[], None], problem: str | None) -> None:
+        self.has_ended = False
+        self._write = write
+        self._problem = problem
+
+    def ended(self, *, wait: bool) -> Ended | None:
+        if not (self.has_ended or wait):
+            return None
+        if self._problem is None:
+            self._write()
+        return Ended(self._problem, 0.0)
