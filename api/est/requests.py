@@ -17,7 +17,7 @@ from bringup.tls_failures import identities_of
 # Roles that renew by EST: those of runs end with their run, and the CA's host renews its own itself.
 RENEWABLE = frozenset({"host", "worker", "tailer", "console", "operator"})
 # The identities of a host that it renews with its own certificate, in the place of theirs.
-OF_A_HOST = frozenset({"redis", "api", "images", "worker", "tailer", "console"})
+OF_A_HOST = frozenset({"redis", "api", "images", "worker", "tailer", "console", "web"})
 
 # What cryptography raises, now or when a part is asked for, about a request that was made by hand.
 _UNREADABLE = (
