@@ -30,7 +30,7 @@ def operator() -> None:
     type=click.Choice([role.value for role in OperatorRole]),
     default=OperatorRole.OPERATOR.value,
     show_default=True,
-    help="operator reads and changes; viewer reads.",
+    help="operator reads and changes; viewer reads; console is the page that `bringup console` serves.",
 )
 @output_option
 @click.pass_obj
