@@ -130,7 +130,7 @@ def _examine(joined: Joined, role: HostRole) -> int:
             f"It waits for {settings.dhcp_path} ({settings.dhcp_source}), which is not there; where the DHCP server "
             f"writes another file: DHCP_PATH and DHCP_SOURCE, on the CA's host, and enroll it again"
         )
-    click.echo(f"The self-test of the {role}{', of its files' if role in _SERVERS else ''}:")
+    click.echo(f"The self-test of {role}{' (its files)' if role in _SERVERS else ''}:")
     return selftest.status_of(selftest.examine_host(settings, static_only=role in _SERVERS))
 
 
