@@ -61,7 +61,7 @@ class StoredFolder(BaseModel):
     owner: str
 
 
-class Manifest(BaseModel):
+class BackupManifest(BaseModel):
     """What a backup is. ``files`` has the SHA-256 of each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +78,7 @@ class Manifest(BaseModel):
     files: Mapping[str, str] = {}
 
 
-def sealed(manifest: Manifest, files: Mapping[str, StoredFile], passphrase: str) -> bytes:
+def sealed(manifest: BackupManifest, files: Mapping[str, StoredFile], passphrase: str) -> bytes:
     """The whole file of a backup.
 
     Args:
@@ -101,7 +101,7 @@ def sealed(manifest: Manifest, files: Mapping[str, StoredFile], passphrase: str)
     return bytes(pyrage.passphrase.encrypt(buffer.getvalue(), passphrase))
 
 
-def opened(data: bytes, passphrase: str) -> tuple[Manifest, dict[str, StoredFile]]:
+def opened(data: bytes, passphrase: str) -> tuple[BackupManifest, dict[str, StoredFile]]:
     """What `sealed` was given. Nothing is written.
 
     Raises:
@@ -109,7 +109,7 @@ def opened(data: bytes, passphrase: str) -> tuple[Manifest, dict[str, StoredFile
     """
     try:
         files = _members(bytes(pyrage.passphrase.decrypt(data, passphrase)))
-        manifest = Manifest.model_validate_json(files.pop(_MANIFEST).content)
+        manifest = BackupManifest.model_validate_json(files.pop(_MANIFEST).content)
     except pyrage.DecryptError as error:
         # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
         why = printable(str(error).partition("\n")[0])

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup_cli.backup import append_only
-from bringup_cli.backup.archive import BackupRefused, Manifest, StoredFile, StoredFolder, owner_of
+from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, StoredFolder, owner_of
 
 # In the folder of settings: what `init`, `pki`, `redis-conf`, `operator` and `site` write, and what people write.
 _NAMES = (".env", "*.env", "*.toml", "*.json", "pki/**/*", "redis/*", "credentials/**/*", "requested/**/*")
@@ -93,7 +93,7 @@ def require_whole(settings: Settings, folder: Path) -> None:
 
 
 def put(
-    manifest: Manifest, files: Mapping[str, StoredFile], *, force: bool, now: datetime, log: Callable[[str], None]
+    manifest: BackupManifest, files: Mapping[str, StoredFile], *, force: bool, now: datetime, log: Callable[[str], None]
 ) -> None:
     """Put every file in place. Each folder is made beside its place, and gets its name when it is whole.
 
@@ -130,14 +130,14 @@ def put(
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _places(manifest: Manifest) -> dict[str, Path]:
+def _places(manifest: BackupManifest) -> dict[str, Path]:
     """The folders that are put in place, Redis's data first: settings without data would start an empty site."""
     if manifest.redis.is_relative_to(manifest.folder):
         return {"config": manifest.folder}
     return {"redis": manifest.redis, "config": manifest.folder}
 
 
-def _inside(name: str, manifest: Manifest, places: Mapping[str, Path], fresh: Mapping[Path, Path]) -> Path:
+def _inside(name: str, manifest: BackupManifest, places: Mapping[str, Path], fresh: Mapping[Path, Path]) -> Path:
     """Where a file or folder of the backup is while it is made."""
     kind, *rest = PurePosixPath(name).parts
     if kind in places:
@@ -163,7 +163,7 @@ def _give(path: Path, mode: int, owner: str) -> None:
             shutil.chown(path, owner, owner)
 
 
-def _link(manifest: Manifest, folder: Path) -> None:
+def _link(manifest: BackupManifest, folder: Path) -> None:
     for name, target in manifest.links.items():
         (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / name).symlink_to(manifest.redis / Path(target).name)

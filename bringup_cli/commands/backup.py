@@ -46,7 +46,7 @@ def backup(context: Context, *, file: Path, folder: Path, passphrase_file: Path 
     passphrase = _passphrase(passphrase_file, is_new=True)
     redis = place.redis_folder(folder)
     files, links = place.taken(folder, redis)
-    manifest = archive.Manifest(
+    manifest = archive.BackupManifest(
         version=__version__,
         host=os.uname().nodename,
         made_at=datetime.now(UTC),
@@ -117,14 +117,14 @@ Restored. Every machine is withheld until you have looked:
 4. start the API once with --accept-redis"""
 
 
-def _moved(manifest: archive.Manifest, folder: Path) -> Path:
+def _moved(manifest: archive.BackupManifest, folder: Path) -> Path:
     """What Redis writes, in another folder: at its place there, or in redis/."""
     inside = manifest.redis.is_relative_to(manifest.folder)
     return folder / (manifest.redis.relative_to(manifest.folder) if inside else "redis")
 
 
 def _withheld(
-    manifest: archive.Manifest, files: dict[str, archive.StoredFile], now: datetime
+    manifest: archive.BackupManifest, files: dict[str, archive.StoredFile], now: datetime
 ) -> dict[str, archive.StoredFile]:
     data = {name.removeprefix(_DATA): file for name, file in files.items() if name.startswith(_DATA)}
     marked = append_only.marked(data, db=manifest.db, since=now.isoformat(), host=os.uname().nodename)

@@ -13,7 +13,8 @@ ROOMS = ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer", 
 ONLY_IN = {
     "an atomic write, to disk": (
         r"\bos\.(fsync|link|replace|rename)\(|\.hardlink_to\(|\bfresh\.replace\(",
-        {"bringup/files.py", "pki/files.py", "bringup/audit.py"},  # the audit log is appended to
+        # The audit log is appended to; a restore puts whole folders in place.
+        {"bringup/files.py", "pki/files.py", "bringup/audit.py", "bringup_cli/backup/place.py"},
     ),
     "whether a file has changed": (r"\bst_ctime_ns\b|st_size, \w+\.st_mtime_ns", {"bringup/files.py"}),
     "jitter and backoff": (

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from bringup_cli.backup.archive import BackupRefused, Manifest, StoredFile, _members, opened, sealed
+from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, _members, opened, sealed
 from bringup_cli.root import cli
 
 
@@ -73,7 +73,7 @@ def test_contents_that_its_manifest_does_not_name_are_refused(monkeypatch: pytes
     plainly = SimpleNamespace(encrypt=lambda data, _: data, decrypt=lambda data, _: data)
     monkeypatch.setattr("bringup_cli.backup.archive.pyrage.passphrase", plainly)
     made_at = datetime(2026, 11, 29, tzinfo=UTC)
-    manifest = Manifest(version="1", host="h", made_at=made_at, folder=Path("/a"), redis=Path("/b"), db=0)
+    manifest = BackupManifest(version="1", host="h", made_at=made_at, folder=Path("/a"), redis=Path("/b"), db=0)
     files = {"config/x": StoredFile(b"x")}
     assert opened(sealed(manifest, files, "p"), "p")[1].keys() == files.keys()
     with monkeypatch.context() as patch:

@@ -9,7 +9,7 @@ import pytest
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup_cli.backup import place
-from bringup_cli.backup.archive import BackupRefused, Manifest, StoredFile
+from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -34,11 +34,11 @@ class Host:
         for path in (self.redis / "data/appendonlydir").iterdir():
             path.chmod(0o600)  # as the unit's umask has it
 
-    def taken(self) -> tuple[Manifest, dict[str, StoredFile]]:
+    def taken(self) -> tuple[BackupManifest, dict[str, StoredFile]]:
         redis = place.redis_folder(self.config)
         files, links = place.taken(self.config, redis)
         folders = place.folders_of(files, self.config, redis)
-        manifest = Manifest(
+        manifest = BackupManifest(
             version="1", host="r1", made_at=NOW, folder=self.config, redis=redis, db=0, links=links, folders=folders
         )
         return manifest, files
@@ -49,7 +49,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path / "old")
 
 
-def moved(manifest: Manifest, folder: Path) -> Manifest:
+def moved(manifest: BackupManifest, folder: Path) -> BackupManifest:
     """The same backup, of a host whose folders are elsewhere."""
     places = {"folder": folder / "etc/bringup", "redis": folder / "lib/bringup/redis"}
     return manifest.model_copy(update=places)
@@ -63,7 +63,7 @@ def tree(folder: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-def put(manifest: Manifest, files: dict[str, StoredFile], *, force: bool = False) -> list[str]:
+def put(manifest: BackupManifest, files: dict[str, StoredFile], *, force: bool = False) -> list[str]:
     """What was reported."""
     reported: list[str] = []
     place.put(manifest, files, force=force, now=NOW, log=reported.append)
