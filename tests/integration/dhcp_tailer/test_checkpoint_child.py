@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dhcp_tailer.checkpoint import Checkpoint, journals, read_checkpoint, write_checkpoint
+from dhcp_tailer.child import Child
 from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.resume import locked
 from dhcp_tailer.saver import Saver
@@ -97,6 +98,13 @@ def test_a_child_that_cannot_write_is_logged_once_and_the_old_one_stays(
     assert whole(tmp_path / "c.json") == 1
     await_offset(tmp_path / "c.json", 2)
     assert len(journals(tmp_path / "c.json")) == 1
+
+
+def test_a_child_that_was_killed_has_written_nothing() -> None:
+    child = Child.fork(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    ended = child.ended(wait=True)
+    assert ended
+    assert ended.problem == "its process was ended by signal 9"
 
 
 def test_the_child_of_a_tailer_that_was_killed_dies_with_it_and_only_then_the_lock_is_free(

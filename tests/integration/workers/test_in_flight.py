@@ -110,6 +110,18 @@ def test_a_job_does_not_fail_because_redis_does(
     assert in_flight.is_started(records.boots, BOOT_ID), "the reaper must find it"
 
 
+def test_a_job_is_not_quarantined_because_redis_fails(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise redis.exceptions.ConnectionError("gone for a moment")
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    worker = records.worker(nothing)
+    monkeypatch.setattr(worker.job_class, "fetch", interrupted)
+    with pytest.raises(redis.exceptions.ConnectionError):
+        worker.next_job(JobKind.BOOT)
+    assert in_flight.dequeued(records.boots) == [BOOT_ID], "the reaper must find it"
+
+
 def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.work_once(records.worker(away))

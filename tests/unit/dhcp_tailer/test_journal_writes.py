@@ -129,3 +129,59 @@ class WritesLater:
         if self._problem is None:
             self._write()
         return Ended(self._problem, 0.0)
+
+
+def full(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_stop_without_news_makes_the_journal_a_whole_one(tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    saver.save(at(2))
+    saver.save(at(2), last=True)
+    assert whole(file).position.offset == 2
+
+
+def test_a_stop_on_a_full_disk_keeps_the_position_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.json"
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    monkeypatch.setattr("dhcp_tailer.saver.write_checkpoint", full)
+    saver.save(at(2), last=True)
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 2
+
+
+def test_a_position_that_could_not_be_written_is_written_later_without_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.json"
+    saver = saver_of(file, JsonLines())
+    with monkeypatch.context() as patch:
+        patch.setattr("dhcp_tailer.saver.write_checkpoint", full)
+        saver.save(at(1))
+    assert read_checkpoint(file) is None
+    for due_at in (1e9, 0.0):
+        saver._next_whole_s = due_at
+        saver.save(at(1))
+    assert whole(file).position.offset == 1
+
+
+def test_what_a_broken_journal_lacks_is_in_the_next_whole_one_without_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.json"
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", full)
+        saver.save(at(2))
+        flushed(saver)
+    saver._next_whole_s = 0.0
+    saver.save(at(2))
+    assert whole(file).position.offset == 2

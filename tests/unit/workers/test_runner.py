@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bringup.errors import RedisUnavailable
 from bringup.settings import Settings
 from workers.runner import Runner
 
@@ -55,6 +56,17 @@ def test_a_process_is_not_reported_alive_when_one_of_its_loops_is_stuck(
     runner._reached_redis.set()
     runner._came_round_at = {"one": time.monotonic(), "other": time.monotonic() - age_s}
     assert ("alive" in reported(runner, "ready")) is is_alive
+
+
+def test_redis_is_reached_only_when_it_takes_writes(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: object) -> None:
+        raise RedisUnavailable("it takes no writes")
+
+    monkeypatch.setattr("workers.runner.in_flight.beat", lambda *_: None)
+    monkeypatch.setattr("workers.runner.check_writes", refused)
+    with pytest.raises(RedisUnavailable):
+        runner._beat()
+    assert not runner._reached_redis.is_set()
 
 
 def test_the_loop_that_marks_jobs_ends_those_beyond_their_deadline(
