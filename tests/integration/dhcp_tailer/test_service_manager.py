@@ -4,6 +4,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from bringup.service_manager import Notifier
+
 
 def test_a_tailer_is_ready_when_redis_takes_writes_and_not_before(
     tailer: Any, own_redis: Any, until: Any, tmp_path: Path
@@ -21,3 +23,10 @@ def test_a_tailer_is_ready_when_redis_takes_writes_and_not_before(
         waiting, last = messages[:-2], messages[-2:]
         assert [message.split(b"\n")[0] for message in last] == [b"READY=1", b"WATCHDOG=1"]
         assert all(message.startswith(b"EXTEND_TIMEOUT_USEC=") for message in waiting)
+
+
+def test_a_service_goes_on_while_the_socket_of_its_manager_is_away(tmp_path: Path) -> None:
+    notifier = Notifier(str(tmp_path / "gone"), 60.0)
+    notifier.ready()
+    notifier.beat()
+    notifier.stopping()
