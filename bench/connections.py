@@ -19,7 +19,7 @@ from bench.processes import cpu_s
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
-from bringup.tls_sessions import Sessions
+from bringup.tls_sessions import TlsSessions
 from bringup_cli.demo.stack import Stack
 
 # Milliseconds of the median, on a quiet machine: far below what a boot waits for its BMC.
@@ -89,7 +89,7 @@ def _ours(settings: Settings, *, resume: bool) -> Callable[[], Any]:
 
     def connect() -> Any:
         if not resume:
-            pool.connection_kwargs["sessions"] = Sessions()
+            pool.connection_kwargs["sessions"] = TlsSessions()
         return pool.make_connection()
 
     return connect

@@ -14,7 +14,7 @@ from bringup import errors, log, outages, peer_role
 from bringup.crl import CrlLife, CrlWatch
 from bringup.files import Reloaded
 from bringup.settings import Settings
-from bringup.tls_sessions import Sessions
+from bringup.tls_sessions import TlsSessions
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -65,7 +65,7 @@ class ClientContexts:
     """Contexts for our side of connections to Redis and to the API, and what these connections may resume."""
 
     def __init__(self) -> None:
-        self.sessions = Sessions()
+        self.sessions = TlsSessions()
         self._caches = {role: ContextCache() for role in peer_role.ServerRole}
 
     def get(self, role: peer_role.ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:

@@ -44,7 +44,7 @@ class _Kept:
         return self.context is context and monotonic < self.until and now < self.ends_at
 
 
-class Sessions:
+class TlsSessions:
     """The session of the last full handshake with each server.
 
     Args:

@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from bringup import __version__, errors
 from console import formats, guard
-from console.lines import Lines
+from console.lines import MachineLines
 from console.services import Console
 from console.views import actions, devices, machines, runs, services, sign_in, static
 
@@ -25,7 +25,7 @@ def create_app(console: Console) -> Flask:
         app.register_blueprint(module.bp)
     guard.guard(app)
     formats.register(app)
-    lines = Lines(app.jinja_env)
+    lines = MachineLines(app.jinja_env)
     app.context_processor(lambda: _shared(console, lines))
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(errors.ApiUnavailable, _show_away)
@@ -33,7 +33,7 @@ def create_app(console: Console) -> Flask:
     return app
 
 
-def _shared(console: Console, lines: Lines) -> dict[str, object]:
+def _shared(console: Console, lines: MachineLines) -> dict[str, object]:
     """What every template may use."""
     return {
         "console": console,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
-from console.state.machine import RunEvent, RunLine
+from console.state.machine import EventDot, RunLine
 from console.words import STATES, Tone
 
 # Of the drawing, in its own units: the style sheet scales it.
@@ -96,7 +96,7 @@ def dots_of(run: RunLine, now: datetime) -> list[Dot]:
     return _apart(shown)
 
 
-def _dot(event: RunEvent, begin: datetime, length: float) -> Dot:
+def _dot(event: EventDot, begin: datetime, length: float) -> Dot:
     after_s = max(0.0, (event.at - begin).total_seconds())
     x = _MARGIN + (WIDTH - 2 * _MARGIN) * min(1.0, after_s / length)
     by = f" by {event.who}" if event.who else ""

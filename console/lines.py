@@ -13,11 +13,11 @@ from console.state.machine import Machine
 # Seconds after which a line is made anew although its machine has not changed: its dots move as time passes.
 # console.js keeps the ages in it true meanwhile.
 _FRESH_S = 10
-# Lines that are kept, each some 2 kB: what fifty people with pages of their own look at.
+# MachineLines that are kept, each some 2 kB: what fifty people with pages of their own look at.
 _MOST = 5000
 
 
-class Lines:
+class MachineLines:
     """Makes the line of a machine by the template ``_machine.html``. ``clock``: monotonic seconds."""
 
     def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:

@@ -29,7 +29,7 @@ _ORDER = (Tone.BAD, Tone.CAUTION)
 
 
 @dataclass(frozen=True)
-class Alarm:
+class ServiceProblem:
     """Something that needs a person.
 
     Args:
@@ -53,7 +53,7 @@ class Overview:
     selftests: tuple[SelfTestView, ...] | None
     problem: str = ""  # why a part could not be read
 
-    def alarms(self, version: str) -> list[Alarm]:
+    def alarms(self, version: str) -> list[ServiceProblem]:
         """What needs a person, the most urgent first. ``version``: of the console."""
         found = [*self._state(), *self._queue_alarms(), *self._tailer_alarms(), *self._selftest_alarms()]
         found += [*self._certificate_alarms(), *self._version_alarms(version)]
@@ -83,47 +83,53 @@ class Overview:
         """Whether the host has posted no result when its timer should have."""
         return self.at - selftest.at > STALE_AFTER
 
-    def _state(self) -> Iterator[Alarm]:
+    def _state(self) -> Iterator[ServiceProblem]:
         if self.problem:
-            yield Alarm(
+            yield ServiceProblem(
                 Tone.BAD, f"A part cannot be read: {self.problem}.", "On a host of the API run `bringup selftest`."
             )
         for problem in self.ready.problems if self.ready else ():
             is_withheld = self.ready is not None and problem == self.ready.withheld
             what = f"No machine is touched: {problem}." if is_withheld else f"The API cannot work: {problem}."
-            yield Alarm(Tone.BAD, what, "" if is_withheld else "On a host of the API run `bringup selftest`.")
+            yield ServiceProblem(Tone.BAD, what, "" if is_withheld else "On a host of the API run `bringup selftest`.")
 
-    def _queue_alarms(self) -> Iterator[Alarm]:
+    def _queue_alarms(self) -> Iterator[ServiceProblem]:
         for queue in self.queues.queues if self.queues else ():
             yield from _of_queue(queue)
 
-    def _tailer_alarms(self) -> Iterator[Alarm]:
+    def _tailer_alarms(self) -> Iterator[ServiceProblem]:
         if self.queues and self.queues.tailers is not None and not self.queues.tailers:
-            yield Alarm(
+            yield ServiceProblem(
                 Tone.BAD, "No tailer has reported: no lease is read.", "On the host of the DHCP server: `bringup tail`."
             )
         for tailer in self.tailers:
             name = f"The tailer of {tailer.host} ({tailer.path})"
             look = f"On {tailer.host}: `systemctl status 'bringup-tail@*'`."
             if tailer.silent_s > _SILENT_S:
-                yield Alarm(Tone.BAD, f"{name} is silent for {span(tailer.silent_s)}: its leases are not read.", look)
+                yield ServiceProblem(
+                    Tone.BAD, f"{name} is silent for {span(tailer.silent_s)}: its leases are not read.", look
+                )
             elif tailer.problem:
-                yield Alarm(Tone.BAD, f"{name} cannot read its file: {tailer.problem}.", look)
+                yield ServiceProblem(Tone.BAD, f"{name} cannot read its file: {tailer.problem}.", look)
             elif tailer.behind_s > _BEHIND_S:
-                yield Alarm(Tone.CAUTION, f"{name} is behind for {span(tailer.behind_s)}: leases come late.", look)
+                yield ServiceProblem(
+                    Tone.CAUTION, f"{name} is behind for {span(tailer.behind_s)}: leases come late.", look
+                )
 
-    def _selftest_alarms(self) -> Iterator[Alarm]:
+    def _selftest_alarms(self) -> Iterator[ServiceProblem]:
         for one in self.selftests or ():
             if self.is_stale(one):
                 what = f"The self-test of {one.host} is old: {span((self.at - one.at).total_seconds())}."
-                yield Alarm(Tone.CAUTION, what, f"On {one.host}: `systemctl list-timers 'bringup-selftest@*'`.")
+                yield ServiceProblem(
+                    Tone.CAUTION, what, f"On {one.host}: `systemctl list-timers 'bringup-selftest@*'`."
+                )
             elif not one.passed:
                 checks = f" ({', '.join(one.failed)})" if one.failed else ""
-                yield Alarm(
+                yield ServiceProblem(
                     Tone.BAD, f"The self-test of {one.host} has failed{checks}.", f"On {one.host}: `bringup selftest`."
                 )
 
-    def _certificate_alarms(self) -> Iterator[Alarm]:
+    def _certificate_alarms(self) -> Iterator[ServiceProblem]:
         for one in self.services.certificates if self.services else ():
             days = self.days_left(one)
             if days < _ENDS_SOON_DAYS:
@@ -131,34 +137,34 @@ class Overview:
                 tone = Tone.BAD if days < _ENDS_NOW_DAYS else Tone.CAUTION
                 stale = " It has not reported since." if self.at - one.reported_at > _REPORT_STALE else ""
                 look = f"On {one.host}: `systemctl status bringup-renew`; on the host of the CA: `bringup site status`."
-                yield Alarm(tone, f"The certificate {one.identity} of {one.host} {ends}.{stale}", look)
+                yield ServiceProblem(tone, f"The certificate {one.identity} of {one.host} {ends}.{stale}", look)
 
-    def _version_alarms(self, version: str) -> Iterator[Alarm]:
+    def _version_alarms(self, version: str) -> Iterator[ServiceProblem]:
         found = self.versions(version)
         if len(found) > 1:
             listed = "; ".join(f"{number}: {', '.join(who)}" for number, who in sorted(found.items()))
-            yield Alarm(Tone.CAUTION, f"Several versions run at once: {listed}.", "Finish the update.")
+            yield ServiceProblem(Tone.CAUTION, f"Several versions run at once: {listed}.", "Finish the update.")
 
 
-def _of_queue(queue: QueueView) -> Iterator[Alarm]:
+def _of_queue(queue: QueueView) -> Iterator[ServiceProblem]:
     waits = f", the first for {span(queue.oldest_s)}" if queue.oldest_s is not None else ""
     if queue.workers == 0:
         many = "no job waits" if not queue.queued else f"{_jobs(queue.queued, 'waits', 'wait')}{waits}"
         tone = Tone.BAD if queue.queued else Tone.CAUTION
-        yield Alarm(
+        yield ServiceProblem(
             tone,
             f"No worker serves the queue {queue.name}: {many}.",
             "On a worker's host: `systemctl status 'bringup-work@*'`.",
         )
     elif queue.oldest_s is not None and queue.oldest_s > _WAITS_LONG_S:
         what = f"The queue {queue.name} is behind: {_jobs(queue.queued, 'waits', 'wait')}{waits}."
-        yield Alarm(Tone.CAUTION, what, "Look at the log of the workers, or start more of them.")
+        yield ServiceProblem(Tone.CAUTION, what, "Look at the log of the workers, or start more of them.")
     if queue.failed:
         what = f"{_jobs(queue.failed, 'has failed', 'have failed')} on the queue {queue.name}."
-        yield Alarm(Tone.CAUTION, what, "The log of `bringup work` has why. They are forgotten after 7 days.")
+        yield ServiceProblem(Tone.CAUTION, what, "The log of `bringup work` has why. They are forgotten after 7 days.")
     if queue.quarantined:
         what = f"{_jobs(queue.quarantined, 'is', 'are')} in quarantine, of the queue {queue.name}."
-        yield Alarm(Tone.CAUTION, what, "Read why below; then put them back, or delete them.")
+        yield ServiceProblem(Tone.CAUTION, what, "Read why below; then put them back, or delete them.")
 
 
 def _jobs(number: int, one: str, many: str) -> str:

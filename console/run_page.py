@@ -26,7 +26,7 @@ _REPEATED = frozenset({"boot_started", "media_inserted", "powered_on", "powered_
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineStep:
     """One line of the timeline.
 
     Args:
@@ -45,7 +45,7 @@ class Step:
     attempt: int
 
 
-def steps_of(run: RunDetail) -> list[Step]:
+def steps_of(run: RunDetail) -> list[TimelineStep]:
     """The timeline of ``run``, oldest first; of a very long one the newest part."""
     entries = run.timeline
     begin = entries[0].at if entries else run.created_at
@@ -57,7 +57,7 @@ def steps_of(run: RunDetail) -> list[Step]:
         shape, tone = look_of(entry.type, by_person=entry.by is not None)
         attempt = seen[entry.type] if entry.type in _REPEATED and seen[entry.type] > 1 else 0
         found.append(
-            Step(
+            TimelineStep(
                 entry,
                 _between(begin, entry.at),
                 _between(entry.at, following),

@@ -66,7 +66,7 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
         self,
         *,
         context: "Callable[[], ssl.SSLContext]",
-        sessions: tls_sessions.Sessions,
+        sessions: tls_sessions.TlsSessions,
         certificate: Path,
         **kwargs: Any,
     ) -> None:

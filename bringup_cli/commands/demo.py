@@ -165,7 +165,7 @@ def _cells(run: Run) -> tuple[str, Text, str, Text]:
     return run.run_id, Text(run.state, _STYLE.get(run.state, "")), seconds_of(run), Text(why)
 
 
-def _mark(machine: scenario.Machine, run: Run | None) -> str:
+def _mark(machine: scenario.DemoMachine, run: Run | None) -> str:
     if run is None or run.closed_at is None:
         return "..."
     return "[green]yes[/green]" if play.as_expected(machine, run) else f"[red]no[/red]: {machine.ends}"

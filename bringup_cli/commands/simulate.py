@@ -9,7 +9,7 @@ import click
 
 from bringup import errors, inventory
 from bringup_cli.context import Context
-from bringup_cli.simulate.fleet import Fleet
+from bringup_cli.simulate.fleet import SimulatedFleet
 from bringup_cli.simulate.hardware_report import Fault
 
 _POLL_S = 0.1  # how soon the server sees that it must stop; the library's 0.5 s would make each test's end slower
@@ -48,7 +48,7 @@ def simulate(
     chosen = dict(_parse_fault(text) for text in faults)
     path = settings.devices_file
     new = _inventory_text(machines) if machines and not path.exists() else None
-    fleet = Fleet(
+    fleet = SimulatedFleet(
         settings,
         inventory.Inventory.read(path) if new is None else _inventory_of(new),
         chosen,

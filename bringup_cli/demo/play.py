@@ -58,7 +58,7 @@ def play(stack: Stack, watch: Watch, progress: Callable[[str], None]) -> dict[st
     return _watch_to_the_end(stack, watch)
 
 
-def as_expected(machine: scenario.Machine, run: Run | None) -> bool:
+def as_expected(machine: scenario.DemoMachine, run: Run | None) -> bool:
     """Whether a machine's run came to the end that the scenario names."""
     return run is not None and run.closed_at is not None and (run.state, run.reason) == (machine.ends, machine.reason)
 

@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Machine:
+class DemoMachine:
     """One machine of the scenario.
 
     Args:
@@ -55,21 +55,21 @@ class Machine:
 _FAILED, _TIMED_OUT, _AUDITED = RunState.FAILED, RunState.TIMED_OUT, RunState.AUDITED
 
 MACHINES = (
-    Machine("r12u01", "02:00:00:00:00:01", RunState.PASSED, nic="52:54:00:00:02:01"),
-    Machine("r12u07", "02:00:00:00:00:02", RunState.PASSED),
-    Machine("r14u01", "02:10:00:00:00:00", RunState.PASSED),
-    Machine("r14u02", "02:10:00:00:00:01", RunState.DEGRADED, None, Fault.LINK_DOWN),
-    Machine("r12u09", "02:00:00:00:00:44", _FAILED, FailureReason.CHECK_FAILED, Fault.WRONG_MEMORY),
-    Machine("r14u03", "02:10:00:00:00:02", _TIMED_OUT, FailureReason.NO_BOOT, Fault.NO_BOOT),
-    Machine("r14u04", "02:10:00:00:00:03", _TIMED_OUT, FailureReason.NO_NETWORK, Fault.SILENT),
-    Machine("r14u05", "02:10:00:00:00:04", _TIMED_OUT, FailureReason.CALLBACK_REFUSED, Fault.BAD_TOKEN),
-    Machine("r14u06", "02:10:00:00:00:05", _TIMED_OUT, FailureReason.NO_BOOT, Fault.CRASH_LOOP),
-    Machine("r14u07", "02:10:00:00:00:06", _FAILED, FailureReason.BMC_UNREACHABLE, Fault.BMC_UNREACHABLE),
-    Machine("r14u08", "02:10:00:00:00:07", _FAILED, FailureReason.BMC_AUTH, Fault.BMC_AUTH),
-    Machine("r14u09", "02:10:00:00:00:08", _FAILED, FailureReason.MEDIA_REJECTED, Fault.MEDIA_REJECTED),
-    Machine("r14u10", "02:10:00:00:00:09", _AUDITED, extra='state = "active"'),
-    Machine("r14u11", "02:10:00:00:00:0a", _AUDITED, extra='maintenance = "disk replacement"'),
-    Machine("02-00-00-00-00-55", "02:00:00:00:00:55", _AUDITED, in_inventory=False),
+    DemoMachine("r12u01", "02:00:00:00:00:01", RunState.PASSED, nic="52:54:00:00:02:01"),
+    DemoMachine("r12u07", "02:00:00:00:00:02", RunState.PASSED),
+    DemoMachine("r14u01", "02:10:00:00:00:00", RunState.PASSED),
+    DemoMachine("r14u02", "02:10:00:00:00:01", RunState.DEGRADED, None, Fault.LINK_DOWN),
+    DemoMachine("r12u09", "02:00:00:00:00:44", _FAILED, FailureReason.CHECK_FAILED, Fault.WRONG_MEMORY),
+    DemoMachine("r14u03", "02:10:00:00:00:02", _TIMED_OUT, FailureReason.NO_BOOT, Fault.NO_BOOT),
+    DemoMachine("r14u04", "02:10:00:00:00:03", _TIMED_OUT, FailureReason.NO_NETWORK, Fault.SILENT),
+    DemoMachine("r14u05", "02:10:00:00:00:04", _TIMED_OUT, FailureReason.CALLBACK_REFUSED, Fault.BAD_TOKEN),
+    DemoMachine("r14u06", "02:10:00:00:00:05", _TIMED_OUT, FailureReason.NO_BOOT, Fault.CRASH_LOOP),
+    DemoMachine("r14u07", "02:10:00:00:00:06", _FAILED, FailureReason.BMC_UNREACHABLE, Fault.BMC_UNREACHABLE),
+    DemoMachine("r14u08", "02:10:00:00:00:07", _FAILED, FailureReason.BMC_AUTH, Fault.BMC_AUTH),
+    DemoMachine("r14u09", "02:10:00:00:00:08", _FAILED, FailureReason.MEDIA_REJECTED, Fault.MEDIA_REJECTED),
+    DemoMachine("r14u10", "02:10:00:00:00:09", _AUDITED, extra='state = "active"'),
+    DemoMachine("r14u11", "02:10:00:00:00:0a", _AUDITED, extra='maintenance = "disk replacement"'),
+    DemoMachine("02-00-00-00-00-55", "02:00:00:00:00:55", _AUDITED, in_inventory=False),
 )
 
 
@@ -96,7 +96,7 @@ def faults() -> list[str]:
     ]
 
 
-def _entry(number: int, machine: Machine, bmc_port: int) -> str:
+def _entry(number: int, machine: DemoMachine, bmc_port: int) -> str:
     nic = machine.nic or f"02:aa:00:00:00:{number:02x}"
     return (
         f'\n[[device]]\nname = "{machine.name}"\nbmc_mac = "{machine.mac}"\nnic_macs = ["{nic}"]\n'

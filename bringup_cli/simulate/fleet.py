@@ -30,7 +30,7 @@ _CA_WAIT_S = 30
 _CERTIFICATE_DAYS = 1  # a run ends within hours
 
 
-class Fleet:
+class SimulatedFleet:
     """All simulated machines of an inventory.
 
     Args:

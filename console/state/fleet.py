@@ -12,7 +12,7 @@ from bringup.model import DeviceState
 from bringup.wire.changes import FeedChange, FeedPage, FeedSnapshot
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import Run
-from console.state.machine import MILESTONES, Machine, RunEvent, RunLine, since_by_run
+from console.state.machine import MILESTONES, EventDot, Machine, RunLine, since_by_run
 from console.words import STATES, Group
 
 # Dots of a run besides its milestones: a run that is retried has a few each time, and one that loops must not grow.
@@ -34,7 +34,7 @@ class Fleet:
         self.counts: Counter[str] = Counter()  # machines by state
         self._machines: dict[str, Machine] = {}
         self._names: list[tuple[tuple[object, ...], str]] = []  # sorted as people sort: r2 before r10
-        self._seen: dict[str, deque[RunEvent]] = {}  # of the runs that are open, by their ids
+        self._seen: dict[str, deque[EventDot]] = {}  # of the runs that are open, by their ids
         self._changed: OrderedDict[str, int] = OrderedDict()  # the version of each change, the latest last
         # A batch changes several of these; a request in between would see a machine that is not counted.
         self._lock = Lock()
@@ -108,7 +108,7 @@ class Fleet:
         if run and change.what not in MILESTONES:
             events = self._seen.setdefault(run.run_id, deque(maxlen=_MOST_EVENTS))
             person = change.who if change.what in _BY_PEOPLE else ""
-            events.append(RunEvent(change.at, change.what, change.detail[:_LONGEST_DETAIL], person))
+            events.append(EventDot(change.at, change.what, change.detail[:_LONGEST_DETAIL], person))
         self._put(name, device, run, change.at)
 
     def _put(self, name: str, device: DeviceView | None, run: Run | None, at: datetime | None = None) -> None:

@@ -14,7 +14,7 @@ _LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
-class RunEvent:
+class EventDot:
     """One thing that happened in a run: a dot.
 
     Args:
@@ -66,17 +66,17 @@ class RunLine:
     ended_at: datetime | None
     closed_at: datetime | None
     last_heartbeat_at: datetime | None
-    events: tuple[RunEvent, ...]
+    events: tuple[EventDot, ...]
 
     @classmethod
-    def of(cls, run: Run, seen: tuple[RunEvent, ...] = ()) -> "RunLine":
+    def of(cls, run: Run, seen: tuple[EventDot, ...] = ()) -> "RunLine":
         """The line of ``run``. ``seen``: what the feed has shown of it besides its milestones."""
-        events = [RunEvent(at, kind) for name, kind in _MILESTONES if (at := getattr(run, name))]
+        events = [EventDot(at, kind) for name, kind in _MILESTONES if (at := getattr(run, name))]
         if run.ended_at:
             # What ended it is the same event under another name.
             ending = [event for event in seen if abs(event.at - run.ended_at) < _SAME_EVENT]
             who = next((event.who for event in ending if event.who), "")
-            events.append(RunEvent(run.ended_at, run.state.value, _short(run.detail), who))
+            events.append(EventDot(run.ended_at, run.state.value, _short(run.detail), who))
             seen = tuple(event for event in seen if event not in ending)
         return cls(
             run_id=run.run_id,

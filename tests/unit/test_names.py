@@ -5,7 +5,19 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("agent", "api", "bringup", "bringup_cli", "selftest", "dhcp_tailer", "pki", "workers", "scripts", "bench")
+ROOMS = (
+    "agent",
+    "api",
+    "bringup",
+    "bringup_cli",
+    "console",
+    "selftest",
+    "dhcp_tailer",
+    "pki",
+    "workers",
+    "scripts",
+    "bench",
+)
 # The agent runs in the image with the standard library alone: it has its own copy of what both sides must have alike.
 BOTH_SIDES_OF_THE_WIRE = frozenset({"CheckResult", "CheckStatus", "ConnectionSettings"})
 

@@ -88,7 +88,7 @@ def row(tab: Page, name: str) -> Any:
     return tab.locator("li.machine").filter(has=tab.get_by_role("link", name=name, exact=True))
 
 
-def machines() -> tuple[scenario.Machine, ...]:
+def machines() -> tuple[scenario.DemoMachine, ...]:
     """Those of the demonstration, with their expected ends."""
     return scenario.MACHINES
 

@@ -15,7 +15,7 @@ from bringup.inventory import Inventory
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.run import RunMedia
 from bringup_cli.simulate import simulated_machine
-from bringup_cli.simulate.fleet import Fleet
+from bringup_cli.simulate.fleet import SimulatedFleet
 from tests.e2e.deploy.machines import Machine
 
 PORT = 9000  # of the simulated BMCs
@@ -72,7 +72,7 @@ class Following:
         return self._api.client(self._token).post(path, body, reply)
 
 
-class LoadedFleet(Fleet):
+class LoadedFleet(SimulatedFleet):
     """Simulated machines of a site outside of this computer's own settings."""
 
     def __init__(self, api: Api, inventory: Path, *, boot_s: float, check_s: float, power_log: Path) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from bringup.tls_sessions import Sessions
+from bringup.tls_sessions import TlsSessions
 from pki.authority import pem
 from pki.names import STANDARD
 from pki.store import Store
@@ -19,14 +19,14 @@ REDIS, WORKER, _ = STANDARD
 
 
 class Clocks:
-    """Both clocks of `Sessions`; the calendar's may jump."""
+    """Both clocks of `TlsSessions`; the calendar's may jump."""
 
     def __init__(self) -> None:
         self.passed = 0.0
         self.jumped = 0.0
 
-    def sessions(self) -> Sessions:
-        return Sessions(lambda: self.passed, lambda: NOW.timestamp() + self.passed + self.jumped)
+    def sessions(self) -> TlsSessions:
+        return TlsSessions(lambda: self.passed, lambda: NOW.timestamp() + self.passed + self.jumped)
 
 
 class Connected:
@@ -57,7 +57,7 @@ def context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def keep(sessions: Sessions, context: ssl.SSLContext, connection: Connected, own: Path) -> None:
+def keep(sessions: TlsSessions, context: ssl.SSLContext, connection: Connected, own: Path) -> None:
     sessions.keep(context, SERVER, cast("ssl.SSLSocket", connection), own)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from bringup.model import DeviceState
 from console.app import create_app
 from console.heat import blocks_of
-from console.lines import Lines
+from console.lines import MachineLines
 from console.services import Console
 from console.state.fleet import Fleet
 from console.words import Tone
@@ -58,7 +58,7 @@ def test_the_names_in_a_block_are_text(browser: Browser, console: Console) -> No
 def test_a_line_is_made_once_as_long_as_its_machine_has_not_changed(console: Console) -> None:
     app = create_app(console)
     now = 0.0
-    lines = Lines(app.jinja_env, lambda: now)
+    lines = MachineLines(app.jinja_env, lambda: now)
     console.fleet.apply(snapshot(device("a"), device("b")))
     with app.test_request_context():
         machine, other = console.fleet.get("a"), console.fleet.get("b")

@@ -16,7 +16,7 @@ from console.dots import WIDTH, dots_of, span
 from console.recent import Recent
 from console.report_page import differences
 from console.run_page import MOST_STEPS, checks_of, steps_of
-from console.state.machine import Machine, RunEvent, RunLine
+from console.state.machine import EventDot, Machine, RunLine
 from tests.unit.console.conftest import AT, device, run_of
 from tests.unit.console.test_pages import REPORT
 
@@ -25,7 +25,7 @@ def at(seconds: float) -> datetime:
     return AT + timedelta(seconds=seconds)
 
 
-def line_of(state: RunState = RunState.RUNNING, seen: tuple[RunEvent, ...] = (), **fields: Any) -> RunLine:
+def line_of(state: RunState = RunState.RUNNING, seen: tuple[EventDot, ...] = (), **fields: Any) -> RunLine:
     return RunLine.of(run_of("a", state, **fields), seen)
 
 
@@ -74,7 +74,7 @@ def test_an_open_run_ends_with_a_ring_for_what_is_awaited() -> None:
 
 
 def test_what_a_person_did_is_a_square_with_their_name() -> None:
-    run = line_of(RunState.ABORTED, (RunEvent(at(10), "abort", "no need", "alice"),), ended_at=at(10))
+    run = line_of(RunState.ABORTED, (EventDot(at(10), "abort", "no need", "alice"),), ended_at=at(10))
     last = dots_of(run, at(20))[-1]
     assert last.shape == "square"
     assert "by alice" in last.title
@@ -82,7 +82,7 @@ def test_what_a_person_did_is_a_square_with_their_name() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 40, 200])
 def test_events_of_one_second_do_not_hide_each_other_and_stay_on_the_line(count: int) -> None:
-    seen = tuple(RunEvent(at(1), "bmc_busy") for _ in range(count))
+    seen = tuple(EventDot(at(1), "bmc_busy") for _ in range(count))
     places = [dot.x for dot in dots_of(line_of(RunState.FAILED, seen, ended_at=at(1000)), at(2000))]
     assert places == sorted(places)
     assert len(set(places)) == len(places) or count > 100
@@ -91,7 +91,7 @@ def test_events_of_one_second_do_not_hide_each_other_and_stay_on_the_line(count:
 
 
 def test_a_clock_that_went_back_breaks_no_line() -> None:
-    seen = (RunEvent(at(-60), "bmc_busy"),)
+    seen = (EventDot(at(-60), "bmc_busy"),)
     assert all(0 <= dot.x <= WIDTH for dot in dots_of(line_of(RunState.RUNNING, seen), at(-120)))
 
 
