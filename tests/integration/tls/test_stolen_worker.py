@@ -188,6 +188,8 @@ ROUTES = {
     ("GET", "/api/v1/images/<secret>/bringup-validation.iso"): Answer.NOTHING,  # without the secret of a run
     ("GET", "/api/v1/metrics"): Answer.SERVED,
     ("GET", "/api/v1/openapi.json"): Answer.SERVED,
+    ("GET", "/api/v1/operators"): Answer.SERVED,  # names and roles, no token and no hash
+    ("GET", "/api/v1/operators/me"): Answer.NOTHING,  # the token of a service is nobody's
     ("GET", "/api/v1/queues"): Answer.SERVED,
     ("POST", "/api/v1/queues/discard"): Answer.REFUSED,
     ("POST", "/api/v1/queues/requeue"): Answer.REFUSED,
