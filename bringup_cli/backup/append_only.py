@@ -57,9 +57,15 @@ def marked(files: Mapping[str, StoredFile], *, db: int, since: str, host: str) -
         db: the number of our database.
         since: when it was restored, ISO 8601.
         host: where it was restored, for people.
+
+    Raises:
+        BackupRefused: there is no append-only file among them.
     """
-    manifest = files[_MANIFEST]
-    sequence = max(int(line.split()[3]) for line in manifest.content.decode().splitlines()) + 1
+    try:
+        manifest = files[_MANIFEST]
+        sequence = max(int(line.split()[3]) for line in manifest.content.decode().splitlines()) + 1
+    except (KeyError, IndexError, ValueError):
+        raise BackupRefused(f"it has no append-only file of Redis: {_MANIFEST} is missing, or is damaged") from None
     wanted = (keys.CHANGE_NUMBER, keys.CHANGE_TIME, keys.LOSS)
     mark = _command("SELECT", str(db)) + _command("EVAL", _NOTE_LOSS, str(len(wanted)), *wanted, since, host)
     name = f"appendonly.aof.{sequence}.incr.aof"  # as Redis itself would name the next one, to which it then appends

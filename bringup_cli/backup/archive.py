@@ -6,9 +6,10 @@ Source: https://age-encryption.org/v1 (scrypt recipient)
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from bringup.text import printable
 _MANIFEST = "manifest.json"
 # gzip: Redis's append-only file shrinks to a tenth at any level, and this one is four times as fast as the default.
 _LEVEL = 1
+_TOO_LARGE = "unpacked it does not fit into the memory of this host: restore it on one that has more"
 
 
 class BackupRefused(BringupError):
@@ -122,13 +124,20 @@ def opened(data: bytes, passphrase: str) -> tuple[BackupManifest, dict[str, Stor
         raise BackupRefused("this is no file of `bringup backup`, or one of a newer version") from None
     if manifest.files != {name: _digest(file.content) for name, file in files.items()}:
         raise BackupRefused("its contents are not those that its manifest names: it was altered")
+    _refuse_outside([*manifest.folders, *(f"config/{name}" for name in manifest.links)])
     return manifest, files
+
+
+def _refuse_outside(names: Iterable[str]) -> None:
+    for name in names:
+        if not _is_inside(name):
+            raise BackupRefused(f"its manifest names {name!r}, which is outside of its two folders")
 
 
 def _members(data: bytes) -> dict[str, StoredFile]:
     """Plain files below config/ and redis/ alone: a link or ``..`` could lead a writer out of its folder."""
     found: dict[str, StoredFile] = {}
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data)), mode="r:") as tar:
+    with tarfile.open(fileobj=io.BytesIO(_unpacked(data)), mode="r:") as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isreg() else None
             if file is None or member.name in found or not _is_below(member.name):
@@ -137,9 +146,29 @@ def _members(data: bytes) -> dict[str, StoredFile]:
     return found
 
 
+def _unpacked(data: bytes) -> bytes:
+    """What was packed: it is in memory twice while it is read, so more than half of ours can be none of a backup."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # of gzip
+    try:
+        content = unpacker.decompress(data, most)
+    except MemoryError:
+        raise BackupRefused(_TOO_LARGE) from None
+    if unpacker.unconsumed_tail:
+        raise BackupRefused(_TOO_LARGE)
+    if not unpacker.eof:
+        raise EOFError
+    return content
+
+
 def _is_below(name: str) -> bool:
+    return name == _MANIFEST or (len(PurePosixPath(name).parts) > 1 and _is_inside(name))
+
+
+def _is_inside(name: str) -> bool:
+    """One of the two folders, or below it."""
     parts = PurePosixPath(name).parts
-    return name == _MANIFEST or (len(parts) > 1 and parts[0] in {"config", "redis"} and ".." not in parts)
+    return bool(parts) and parts[0] in {"config", "redis"} and ".." not in parts and "\0" not in name
 
 
 def _digest(content: bytes) -> str:

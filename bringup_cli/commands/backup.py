@@ -86,15 +86,14 @@ def restore(
     now = datetime.now(UTC)
     try:
         manifest, files = archive.opened(file.read_bytes(), _passphrase(passphrase_file, is_new=False))
+        withheld = _withheld(manifest, files, now)
     except archive.BackupRefused as error:
         raise archive.BackupRefused(f"{file}: {error}") from None
     if into is not None:
         folder = into.resolve()
         manifest = manifest.model_copy(update={"folder": folder, "redis": _moved(manifest, folder)})
     if not dry_run:
-        place.put(
-            manifest, _withheld(manifest, files, now), force=force, now=now, log=lambda line: click.echo(line, err=True)
-        )
+        place.put(manifest, withheld, force=force, now=now, log=lambda line: click.echo(line, err=True))
     if output == "json":
         found = manifest.model_dump(mode="json", include={"version", "host", "made_at", "folder", "redis"})
         print_json(found | {"files": sorted(files), "restored": not dry_run})
@@ -131,9 +130,18 @@ def _withheld(
     return files | {f"{_DATA}{name}": one for name, one in marked.items()}
 
 
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except ValueError:
+        raise SettingsError(
+            [f"--passphrase-file: {file} is no text in UTF-8; name the file of the passphrase"]
+        ) from None
+
+
 def _passphrase(file: Path | None, *, is_new: bool) -> str:
     if file is not None:
-        given = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        given = _first_line(file)
     elif sys.stdin.isatty():
         given = str(click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=is_new, err=True))
     else:

@@ -80,3 +80,10 @@ def test_the_mark_is_the_last_file_and_none_of_those_there(written: Written) -> 
     assert command("SELECT", "3") in twice["appendonly.aof.3.incr.aof"].content
     assert twice["appendonly.aof.2.incr.aof"] == once["appendonly.aof.2.incr.aof"]
     assert isinstance(twice["appendonly.aof.1.incr.aof"], StoredFile)
+
+
+@pytest.mark.parametrize("manifest", [None, b"\xff", b"file x", b""])
+def test_what_has_no_append_only_file_is_refused(manifest: bytes | None) -> None:
+    files = {} if manifest is None else {"appendonly.aof.manifest": StoredFile(manifest)}
+    with pytest.raises(BackupRefused, match="no append-only file"):
+        append_only.marked(files, db=0, since="", host="r1")

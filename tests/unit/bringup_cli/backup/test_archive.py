@@ -6,11 +6,12 @@ import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, _members, opened, sealed
+from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, StoredFolder, _members, opened, sealed
 from bringup_cli.root import cli
 
 
@@ -88,3 +89,36 @@ def test_a_host_too_slow_to_open_a_backup_is_not_taken_for_a_wrong_passphrase() 
     text = b"age-encryption.org/v1\n-> scrypt " + b"A" * 22 + b" 40\n" + b"A" * 43 + b"\n--- " + b"A" * 43 + b"\n"
     with pytest.raises(BackupRefused, match=r"Excessive work .* too slow or too busy"):
         opened(text + bytes(32), "p")
+
+
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda _name: 1000)
+    with pytest.raises(BackupRefused, match="does not fit into the memory"):
+        _members(gzip.compress(bytes(1_000_000)))
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"links": {"../../users.acl": "users.acl"}},
+        {"links": {"a\0b": "users.acl"}},
+        {"folders": {"config/../..": StoredFolder(mode=0o777, owner="")}},
+        {"folders": {"/etc": StoredFolder(mode=0o777, owner="")}},
+    ],
+)
+def test_a_manifest_that_names_what_is_outside_of_the_two_folders_is_refused(
+    outside: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("encrypt", "decrypt"):  # takes a second each
+        monkeypatch.setattr(f"pyrage.passphrase.{name}", lambda data, _passphrase: data)
+    manifest = BackupManifest(
+        version="1",
+        host="r1",
+        made_at=datetime(2026, 11, 29, tzinfo=UTC),
+        folder=Path("/etc/bringup"),
+        redis=Path("/var/lib/bringup/redis"),
+        db=0,
+        **outside,
+    )
+    with pytest.raises(BackupRefused, match="outside of its two folders"):
+        opened(sealed(manifest, {}, "passphrase"), "passphrase")
