@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask, Response, abort, current_app, g, redirect, render_template, request
@@ -87,9 +87,17 @@ def certificate_holder() -> str | None:
 
 def own_path(address: str | None) -> str:
     """``address`` if it is a path of this page, else the page of the machines: nobody is sent to another site."""
-    parts = urlsplit(address or "")
+    parts = _parts(address)
     is_own = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
     return address if address and is_own and address.isprintable() and "\\" not in address else "/machines"
+
+
+def _parts(address: str | None) -> SplitResult:
+    """Of an address that a browser has sent; of one that is none: nothing."""
+    try:
+        return urlsplit(address or "")
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _check() -> AnyResponse | str | None:
@@ -114,7 +122,7 @@ def _view() -> Callable[..., object] | None:
 def _check_origin() -> None:
     """A change must come from a page of ours: browsers send both headers, and no page can forge them."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    is_ours = origin is not None and urlsplit(origin).netloc == request.host
+    is_ours = origin is not None and _parts(origin).netloc == request.host
     if not is_ours or site not in {None, "same-origin"}:
         abort(403, "this request comes from another site: open the page at its own address, and try again there")
 
@@ -140,7 +148,7 @@ def _ask_to_sign_in() -> AnyResponse | str:
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.headers.get("Sec-Fetch-Mode") == "navigate":
         return render_template("again.html")
     if request.headers.get("HX-Request"):  # a poll: back to the page that it is of
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))._replace(scheme="", netloc="").geturl()
+        page = _parts(request.headers.get("HX-Current-URL"))._replace(scheme="", netloc="").geturl()
         return Response(status=401, headers={"HX-Redirect": _sign_in(page)})
     return redirect(_sign_in(request.full_path.rstrip("?")), 303)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from bringup import errors, log
 from bringup.connections.api_client import ApiClient
 from bringup.connections.change_feed import ChangeFollower, Cursor
+from bringup.wire.changes import FeedPage
 from console.state.fleet import Fleet
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -74,11 +75,13 @@ class FeedFollower:
                 follower = ChangeFollower(self, cursor, retry_s=_RETRY_S, ask_every_s=_ASK_EVERY_S)
                 for batch in follower.follow(self._stopping):
                     self._fleet.apply(batch)
+                    self._freshness.answered()
             except errors.ApiRejected as error:
                 log.get("console").error("the API refuses the console", why=str(error))
                 self._stopping.wait(_REFUSED_RETRY_S)
             except Exception:  # noqa: BLE001 - whatever a change holds: a page that stays old helps nobody
                 log.get("console").exception("a change cannot be shown: everything is read anew")
+                self._freshness.failed("what the API has sent cannot be shown; see the log of the console")
                 cursor = Cursor()
                 self._stopping.wait(_REFUSED_RETRY_S)
 
@@ -87,11 +90,12 @@ class FeedFollower:
         self._stopping.set()
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
-        """As `ApiClient.get`, and notes whether the API answers."""
+        """As `ApiClient.get`, and notes whether the API answers; changes count once the page shows them."""
         try:
             found = self._client.get(path, reply)
         except errors.BringupError as error:
             self._freshness.failed(str(error))
             raise
-        self._freshness.answered()
+        if isinstance(found, FeedPage) and not found.changes:
+            self._freshness.answered()
         return found

@@ -90,3 +90,22 @@ def test_without_its_certificate_the_console_does_not_start_with_tls(make_settin
     settings = make_settings(console_token="page-token").model_copy(update={"api_use_tls": True})
     with pytest.raises(errors.SettingsError, match="bringup pki issue web --name console"):
         serve(settings)
+
+
+def test_what_cannot_be_shown_is_no_fresh_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the page would show an old fleet without its warning, for as long as the API sends it."""
+    monkeypatch.setattr(module, "_REFUSED_RETRY_S", 0.001)
+    freshness, fleet = Freshness(), Fleet()
+    follower = FeedFollower(Api(*2 * [snapshot(device("a"))]), fleet, freshness)  # type: ignore[arg-type]
+    tries: list[bool] = []
+
+    def apply(_batch: Any) -> None:
+        tries.append(freshness.is_stale)
+        if len(tries) == 2:
+            follower.stop()
+        raise KeyError("of a newer version")
+
+    monkeypatch.setattr(fleet, "apply", apply)
+    follower.run()
+    assert tries == [True, True]
+    assert "cannot be shown" in freshness.problem

@@ -250,3 +250,11 @@ def test_no_script_and_no_style_is_inline(browser: Browser, console: Console) ->
         assert " style=" not in text
         assert " on" not in {part[:3] for part in text.split("<script")[1:]}
         assert "<script>" not in text
+
+
+def test_an_address_that_is_none_is_no_failure_of_the_page(new_browser: NewBrowser) -> None:
+    browser = new_browser()
+    assert browser.get("/sign-in?next=//[").status_code == 200
+    assert browser.post("/sign-in", {"token": "guessed"}, Origin="http://[").status_code == 403
+    poll = browser.get("/machines", **{"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert poll.headers["HX-Redirect"].endswith("machines")
