@@ -5,6 +5,7 @@ key is that of the whole one which the journal belongs to, so that both are repl
 whole one is there before it is, and that of the old one is of no use from then on.
 """
 
+import errno
 import os
 import zlib
 from collections.abc import Iterator
@@ -116,7 +117,11 @@ class CheckpointJournal:
         # A queue without a lock of Python: a child that is forked while the thread holds one would have it for ever.
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._writer = Thread(target=self._write, name="journal", daemon=True)
-        self._writer.start()
+        try:
+            self._writer.start()
+        except RuntimeError as error:  # the host has no thread for us: as bad as no disk, and no worse
+            os.close(self._descriptor)
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def append(self, line: bytes) -> None:
         """Write ``line`` soon."""

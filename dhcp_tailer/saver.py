@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -134,11 +135,11 @@ class Saver:
             return self._ended(str(error.strerror), self._clock() - began_s)
         self._next_journal = journal
         self._parser.changes()  # up to now all are in the whole one
-        if self._is_slow:
-            self._child = Child.fork(lambda: self._write(journal, whole))
-            return None
         problem = None
         try:
+            if self._is_slow:
+                self._child = Child.fork(lambda: self._write(journal, whole))
+                return None
             self._write(journal, whole)
         except OSError as error:
             problem = str(error.strerror)
@@ -182,7 +183,7 @@ class Saver:
             return
         if journal:
             journal.end()
-            journal.file.unlink(missing_ok=True)
+            _remove(journal.file)
         self._saved = None
         self._alarm.report(str(problem))
 
@@ -201,7 +202,7 @@ class Saver:
     def _remove_journals(self, but: Path | None = None) -> None:
         for other in journals(self._file):
             if other != but:
-                other.unlink(missing_ok=True)
+                _remove(other)
 
     def _progress(self, position: Position) -> Progress:
         return Progress(
@@ -218,3 +219,9 @@ class Saver:
 
     def _with_state(self, whole: Checkpoint) -> Checkpoint:
         return whole.model_copy(update={"state": self._parser.state()})
+
+
+def _remove(journal: Path) -> None:
+    """A journal that is of no use: where the folder takes no change, as of a disk that has failed, it remains."""
+    with suppress(OSError):
+        journal.unlink(missing_ok=True)
