@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Mapping
 
+from pydantic import TypeAdapter
+
 from api.state.batch import Batch
 from api.state.feed import ChangeFeed, FeedEntry
 from api.state.redis import Database, Pipeline
-from bringup import keys
+from bringup import keys, log
 
 
 class InventoryFeed:
@@ -37,7 +39,7 @@ class InventoryFeed:
 
         def body(pipe: Pipeline) -> list[str]:
             batch = Batch()
-            published = batch.ask(lambda reply: json.loads(reply) if reply else None, "GET", keys.INVENTORY_PUBLISHED)
+            published = batch.ask(_read, "GET", keys.INVENTORY_PUBLISHED)
             # Watched: of two processes that see one edit at once, one adds it.
             self._database.read_watched(pipe, batch, keys.INVENTORY_PUBLISHED)
             before = published()
@@ -63,3 +65,17 @@ class InventoryFeed:
         _, number = self._feed.apply(body, what=what)
         if number is not None:
             self._saw(number)
+
+
+def _read(reply: bytes | None) -> tuple[str, dict[str, str]] | None:
+    """Digest and entries; None: none are there, or what is there cannot be read, and is replaced."""
+    if reply is None:
+        return None
+    try:
+        return _PUBLISHED.validate_json(reply)
+    except ValueError as error:
+        log.get("api").error("what the feed has of the inventory cannot be read", why=type(error).__name__)
+        return None
+
+
+_PUBLISHED = TypeAdapter(tuple[str, dict[str, str]])

@@ -3,7 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from bringup import keys
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
+from bringup.tls import ClientContexts
 from tests.integration.api.conftest import INVENTORY, Api
 
 EDITED = INVENTORY.replace('name = "b"', 'name = "b"\nstate = "active"')
@@ -49,3 +54,13 @@ def test_no_edit_adds_nothing(api: Api) -> None:
     inventory_changes(api)
     api.inventory.write_text("# a comment\n" + INVENTORY)
     assert inventory_changes(api) == []
+
+
+@pytest.mark.parametrize("stored", [b"garbage", b"[]", b'["x", []]', b"\xff"])
+def test_what_cannot_be_read_of_the_last_inventory_is_replaced(api: Api, settings: Settings, stored: bytes) -> None:
+    inventory_changes(api)
+    connect_redis(settings, ClientContexts(), name="test").set(keys.INVENTORY_PUBLISHED, stored)
+    api.inventory.write_text(EDITED)
+    assert inventory_changes(api) == []
+    api.inventory.write_text(INVENTORY)
+    assert len(inventory_changes(api)) == 1
