@@ -304,6 +304,6 @@ def test_a_host_without_threads_stops_no_tailer(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr("threading.Thread.start", refuse)
         saver.save(at(1))
-    assert [line["why"] for line in logged if "why" in line] == ["Resource temporarily unavailable"]
+    assert [line["why"] for line in logged if "why" in line] == ["can't start new thread"]
     saver.save(at(2), last=True)
     assert json.loads((tmp_path / "c.json").read_text())["position"]["offset"] == 2
