@@ -41,7 +41,7 @@ def test_a_filter_leaves_only_the_machines_that_fit_and_has_an_address_of_its_ow
 
 def test_a_run_shows_its_timeline_and_its_verdict_check_by_check(lab: Lab, screenshots: Path) -> None:
     tab = lab.signed_in()
-    tab.get_by_role("link", name="The run of r12u09").click()
+    tab.get_by_role("link", name="Run of r12u09").click()
     verdict = tab.get_by_role("region", name="Checks of the verdict")
     expect(verdict.get_by_role("row", name=re.compile("fail memory"))).to_contain_text("64 GiB")
     expect(tab.get_by_role("heading", name=re.compile("Timeline"))).to_be_visible()
@@ -88,7 +88,7 @@ def test_nothing_needs_a_sideways_scroll_on_a_phone(lab: Lab, screenshots: Path)
 
 def _pages(lab: Lab) -> list[tuple[str, str]]:
     tab = lab.signed_in()
-    run = tab.get_by_role("link", name="The run of r12u09").get_attribute("href")
+    run = tab.get_by_role("link", name="Run of r12u09").get_attribute("href")
     tab.context.close()
     assert run
     return [("machines", "/machines"), ("run", run), ("device", "/devices/r12u09")]
