@@ -79,6 +79,8 @@ def test_a_revocation_ends_the_open_connections_of_its_client_and_no_others(stri
     strict.site.stack.command("pki", "issue", "operator", "--name", name)
     caller = strict.by("operator", name)
     context = caller.context()
+    session = answered(caller, context, None)[1]
+    assert answered(caller, context, session)[2], "there is nothing to resume"
     with kept_alive(caller) as revoked, kept_alive(strict.by("worker")) as other:
         strict.site.stack.command("pki", "revoke", name)
         if busy:
@@ -87,6 +89,7 @@ def test_a_revocation_ends_the_open_connections_of_its_client_and_no_others(stri
             assert ended_by_the_server(revoked, BAR_S)
         assert other.call() == 200
     assert answered(caller, context, None)[0] == b"", "it may come back"
+    assert answered(caller, context, session)[0] == b"", "it may resume its session"
 
 
 def ended_by_the_server(connection: KeptAlive, seconds: float) -> bool:

@@ -115,6 +115,26 @@ def test_what_comes_while_a_child_writes_is_kept_whatever_becomes_of_the_child(
     assert found.changes == (["d"] if problem is None else ["b", "d", "e"])
 
 
+def test_a_stop_waits_for_the_child_that_would_write_an_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[WritesLater] = []
+
+    def fork(write: Callable[[], None]) -> WritesLater:
+        children.append(WritesLater(write, None))
+        return children[-1]
+
+    file = tmp_path / "c.json"
+    monkeypatch.setattr("dhcp_tailer.saver.Child.fork", fork)
+    saver = saver_of(file, JsonLines())
+    saver.save(at(1))
+    saver._is_slow, saver._longest_journal, saver._next_whole_s = True, -1, 0.0
+    saver.save(at(2))
+    saver.save(at(3), last=True)
+    children[0].finish()
+    assert whole(file).position.offset == 3
+
+
 class WritesLater:
     """A child that ends when a test wants it to."""
 
@@ -126,9 +146,14 @@ class WritesLater:
     def ended(self, *, wait: bool) -> Ended | None:
         if not (self.has_ended or wait):
             return None
-        if self._problem is None:
-            self._write()
+        self.finish()
         return Ended(self._problem, 0.0)
+
+    def finish(self) -> None:
+        """Write, once."""
+        write, self._write = self._write, lambda: None
+        if self._problem is None:
+            write()
 
 
 def full(*_: Any) -> None:
