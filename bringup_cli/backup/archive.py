@@ -116,8 +116,8 @@ def opened(data: bytes, passphrase: str) -> tuple[BackupManifest, dict[str, Stor
         # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
         why = printable(str(error).partition("\n")[0])
         raise BackupRefused(
-            f"it cannot be opened ({why}): the passphrase is wrong, the file is damaged, or this host is too slow or "
-            "too busy; try again when it is idle, copy the file again, or take another one"
+            f"it cannot be opened ({why}): the passphrase is wrong, or the file is damaged; copy it again, or take "
+            "another one; if this host is too slow or too busy, try again when it is idle"
         ) from None
     # A ValidationError is a ValueError; of hostile headers tarfile raises RecursionError as well.
     except (tarfile.TarError, zlib.error, KeyError, ValueError, EOFError, OSError, RecursionError):

@@ -17,6 +17,7 @@ import pyrage
 from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
+from bringup.text import printable
 from bringup_cli.site.registry import HostRole, identities_of
 from pki.errors import PkiError
 from pki.names import STANDARD_ROLES, Identity, Role
@@ -133,10 +134,12 @@ def unseal(data: bytes, passphrase: str) -> bytes:
         raise BundleRefused(f"it is larger than {LARGEST >> 20} MiB: no file of `bringup site enroll` is")
     try:
         return bytes(pyrage.passphrase.decrypt(data, passphrase))
-    except pyrage.DecryptError:
+    except pyrage.DecryptError as error:
+        # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
+        why = printable(str(error).partition("\n")[0])
         raise BundleRefused(
-            "it cannot be opened: the passphrase is wrong, or the file is damaged; copy it again, or make a new one "
-            "by `bringup site enroll`"
+            f"it cannot be opened ({why}): the passphrase is wrong, or the file is damaged; copy it again, or make a "
+            "new one by `bringup site enroll`; if this host is too slow or too busy, try again when it is idle"
         ) from None
 
 
