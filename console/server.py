@@ -56,7 +56,7 @@ def _problems(settings: Settings) -> Iterator[str]:
 
 def _start_threads(app: Flask) -> None:
     console: Console = app.extensions["console"]
-    follower = FeedFollower(console.api, console.fleet, console.freshness)
+    follower = FeedFollower(console.feed_client(), console.fleet, console.freshness)
     Thread(target=follower.run, daemon=True).start()
     Thread(target=_keep_sessions, args=(console,), daemon=True).start()
     Thread(target=_keep_overview, args=(console,), daemon=True).start()

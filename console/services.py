@@ -30,6 +30,9 @@ _TOTAL_S, _MOST_TOTALS = 5.0, 500
 _SQUARES_S = 5.0
 # Seconds that what the services are like is shown as it was: four calls of the API for all who look.
 _OVERVIEW_S = 3.0
+# Seconds that a page waits for an answer of the API, and once more for a second try: each holds one of our threads, and
+# while an API hangs they would all wait, also those of pages that need none of its answers.
+_PAGE_S = 5.0
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "console"
 
@@ -57,7 +60,12 @@ class Console:
     def of(cls, settings: Settings) -> "Console":
         """The console of ``settings``, which has CONSOLE_TOKEN. Connects to nothing yet."""
         contexts = tls.ClientContexts()
-        return cls(settings, contexts, ApiClient(settings, contexts, token=_token(settings)))
+        for_pages = settings.model_copy(update={"api_timeout_s": min(_PAGE_S, settings.api_timeout_s)})
+        return cls(settings, contexts, ApiClient(for_pages, contexts, token=_token(settings)))
+
+    def feed_client(self) -> ApiClient:
+        """The API with the time that it may take for a snapshot of a large fleet: for one thread, not for pages."""
+        return ApiClient(self.settings, self.contexts, token=_token(self.settings))
 
     def read(self, path: str, reply: type[_Reply]) -> _Reply:
         """What the API answers to ``GET`` of ``path``, now or a moment ago.

@@ -9,6 +9,7 @@ import pytest
 from bringup import errors
 from bringup.wire.changes import FeedPage
 from console.server import serve
+from console.services import Console
 from console.state import follower as module
 from console.state.fleet import Fleet
 from console.state.follower import FeedFollower, Freshness
@@ -109,3 +110,8 @@ def test_what_cannot_be_shown_is_no_fresh_answer(monkeypatch: pytest.MonkeyPatch
     follower.run()
     assert tries == [True, True]
     assert "cannot be shown" in freshness.problem
+
+
+def test_a_page_waits_for_a_hanging_api_for_less_long_than_the_feed(make_settings: MakeSettings) -> None:
+    console = Console.of(make_settings(console_token="page-token", api_timeout_s=30))
+    assert (console.api._timeout[1], console.feed_client()._timeout[1]) == (5, 30)
