@@ -122,7 +122,10 @@ def _view() -> Callable[..., object] | None:
 def _check_origin() -> None:
     """A change must come from a page of ours: browsers send both headers, and no page can forge them."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    is_ours = origin is not None and _parts(origin).netloc == request.host
+    parts = _parts(origin) if origin is not None else None
+    # Without TLS an attacker between browser and console can make a page at the same name.
+    schemes = {"https"} if console().settings.api_use_tls else {"http", "https"}
+    is_ours = parts is not None and parts.netloc == request.host and parts.scheme in schemes
     if not is_ours or site not in {None, "same-origin"}:
         abort(403, "this request comes from another site: open the page at its own address, and try again there")
 

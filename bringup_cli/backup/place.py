@@ -13,6 +13,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup_cli.backup import append_only
 from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, StoredFolder, owner_of
+from pki.files import sync_directory
 
 # In the folder of settings: what `init`, `pki`, `redis-conf`, `operator` and `site` write, and what people write.
 _NAMES = (".env", "*.env", "*.toml", "*.json", "pki/**/*", "redis/*", "credentials/**/*", "requested/**/*")
@@ -177,6 +178,13 @@ def _swap(fresh: Path, place: Path, now: datetime, log: Callable[[str], None]) -
         log(f"What was there is in {earlier}.")
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh.replace(place)
+    # After a power cut a name that is not on the disk would be an empty site, although the command has said "restored".
+    for folder in (
+        *(path for path in place.rglob("*") if path.is_dir() and not path.is_symlink()),
+        place,
+        place.parent,
+    ):
+        sync_directory(folder)
 
 
 def _stored(path: Path) -> StoredFile:

@@ -46,13 +46,15 @@ class TlsBrowser:
         self.client = create_app(console).test_client()
         self.ca = ca
 
-    def call(self, method: str, path: str, shows: kit.Forgery | None, **form: str) -> TestResponse:
+    def call(
+        self, method: str, path: str, shows: kit.Forgery | None, origin: str = "https://localhost", **form: str
+    ) -> TestResponse:
         return self.client.open(
             path,
             method=method,
             data=form or None,
             base_url="https://localhost",
-            headers={"Origin": "https://localhost"},
+            headers={"Origin": origin},
             environ_overrides={"gunicorn.socket": Connected(shows, self.ca)},
         )
 
@@ -94,6 +96,12 @@ def test_the_cookie_is_bound_to_the_host_and_sent_over_tls_alone(tls_browser: Ne
     cookie = answer.headers["Set-Cookie"]
     assert cookie.startswith("__Host-bringup=")
     assert "Secure" in cookie.split("; ")
+
+
+def test_a_page_without_tls_at_the_same_name_is_another_site(tls_browser: NewBrowser) -> None:
+    browser = tls_browser()
+    assert browser.call("POST", "/sign-in", None, "http://localhost", token="alice-token").status_code == 403
+    assert browser.call("POST", "/sign-in", None, token="alice-token").status_code == 303
 
 
 @pytest.mark.parametrize("shows", [None, of(VERA)], ids=["none", "another person's"])
