@@ -189,6 +189,9 @@ class Runner:
                 job_class=self._job_class,
                 serializer=self._queues.queue(JobKind.BOOT).serializer,
             )
+            # Registered before it gets heartbeats: rq takes a name that has one for that of another worker.
+            self._workers.pop(slot, None)
+            worker.register_birth()  # type: ignore[no-untyped-call]
             self._workers[slot] = worker
             worker.serve(self._turns, self._stopping)
 

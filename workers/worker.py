@@ -105,8 +105,7 @@ class QueueWorker(SimpleWorker):
         return ANSWER_WITHIN_S
 
     def serve(self, turns: "Turns", stopping: Event) -> None:
-        """Do jobs until ``stopping`` is set. Raises whatever Redis raises."""
-        self.register_birth()  # type: ignore[no-untyped-call]
+        """Do jobs until ``stopping`` is set, after `register_birth`. Raises whatever Redis raises."""
         while not stopping.is_set():
             with turns.take() as turn:
                 if turn and (found := self.next_job(turn.kind)):

@@ -215,8 +215,9 @@ def test_the_queues_show_how_long_the_first_job_waits(api: Api, run: Command) ->
 
 def test_each_change_is_one_line_for_a_program_that_watches(api: Api, served: str, tmp_path: Path) -> None:
     environ = {**os.environ, "CALLBACK_API_URL": served, "API_TOKEN": TOKEN, "REDIS_PASSWORD": "x"}
-    program = [sys.executable, "-m", "bringup", "runs", "--watch", "--device", "a", "--output", "json"]
-    watching = subprocess.Popen(program, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True)
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "bringup"]  # a shell that runs us with & ignores it
+    watch = ["runs", "--watch", "--device", "a", "--output", "json"]
+    watching = subprocess.Popen([*program, *watch], cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True)
     assert watching.stdout
     reader = threading.Thread(target=lambda: lines.append(watching.stdout.readline()))  # type: ignore[union-attr]
     lines: list[str] = []

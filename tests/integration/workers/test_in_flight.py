@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis.exceptions
@@ -19,6 +20,7 @@ from workers import in_flight
 from workers.deadlines import Deadlines
 from workers.job import JobFunction, job_class
 from workers.reaper import Reaper, Suspects
+from workers.runner import Runner
 from workers.worker import QueueWorker
 
 RUN_ID = "02-00-00-00-00-01-1767225600"
@@ -274,3 +276,19 @@ def test_what_a_look_for_missing_jobs_costs_does_not_grow_with_the_runs(records:
     before = commands()
     reaper.enqueue_missing(lambda: runs)
     assert commands() - before == 2 * len(JobKind)
+
+
+def test_a_worker_gets_no_heartbeat_before_it_is_registered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # rq takes a name that has a heartbeat for another worker's, and asks by a command that the role must not run.
+    runner = Runner(settings)
+    unpatched: Any = QueueWorker.register_birth
+
+    def beat_first(worker: QueueWorker) -> None:
+        runner._keep_records()
+        unpatched(worker)
+
+    monkeypatch.setattr(QueueWorker, "register_birth", beat_first)
+    runner.stop()
+    runner._work_as("0")()
