@@ -23,6 +23,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -41,6 +42,8 @@ from tests.in_process import command
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
 _START_S = 60.0
 _PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
+# How long a failover on request is given before it is asked for again; it takes a second or two.
+_ASK_AGAIN_S = 15.0
 _FAILOVER_S = 60.0  # generous: these machines are shared
 _POLL_S = 0.05  # each look opens connections, with TLS: more of them would take the processor from the servers
 
@@ -164,12 +167,25 @@ class SentinelSet:
         return old, self.await_master(old)
 
     def promote(self) -> int:
-        """Ask a sentinel for a failover although the master lives; the port of the master that has to go."""
+        """Make another server the master although this one lives; the port of the one that has to go.
+
+        A sentinel gives a failover up without an error when no replica is ready soon enough: then it is asked again.
+        """
         old = self.master()
         settings = self.settings()
         sentinel = Sentinels(settings, tls.ClientContexts(), name="tests").manager.sentinels[0]
         sentinel.connection_pool.connection_kwargs |= {"username": ADMINISTRATOR, "password": PASSWORD}
-        sentinel.execute_command("SENTINEL FAILOVER", settings.redis_sentinel_name)  # type: ignore[no-untyped-call]
+        again_at = 0.0
+
+        def promoted() -> bool:
+            nonlocal again_at
+            if time.monotonic() >= again_at:
+                again_at = time.monotonic() + _ASK_AGAIN_S
+                with suppress(redis.ResponseError):  # one is under way, or no replica is fit now
+                    sentinel.execute_command("SENTINEL FAILOVER", settings.redis_sentinel_name)  # type: ignore[no-untyped-call]
+            return self._is_master_other_than(old)
+
+        self._await(f"a master other than {old}", promoted, 2 * _FAILOVER_S)
         return old
 
     def admin(self, port: int) -> "redis.Redis":

@@ -50,6 +50,9 @@ class Turns:
         # Threads that have a turn, by kind.
         self._used: Counter[JobKind] = Counter()
         self._listening: set[JobKind] = set()
+        # How many turns there have been, and which of them was the last of each kind.
+        self._turn_number = 0
+        self._last_turn: Counter[JobKind] = Counter()
         self._closed = False
         # Without it two threads would both take the last one that is not reserved.
         self._changed = Condition()
@@ -94,7 +97,9 @@ class Turns:
             free = [kind for kind in JobKind if self._may_listen(kind)]
             if not free:
                 return None
-            kind = min(free, key=self._share)
+            kind = min(free, key=self._urgency)
+            self._turn_number += 1
+            self._last_turn[kind] = self._turn_number
             self._used[kind] += 1
             self._listening.add(kind)
             if len(free) > 1:
@@ -107,9 +112,12 @@ class Turns:
         taken = sum(max(self._used[one], self._reserved[one]) for one in JobKind)
         return self._used[kind] < self._reserved[kind] or taken < self._threads
 
-    def _share(self, kind: JobKind) -> tuple[bool, int]:
-        """Kinds that do not have what is reserved for them come first, then those that have the fewest threads."""
-        return self._used[kind] >= self._reserved[kind], self._used[kind]
+    def _urgency(self, kind: JobKind) -> tuple[bool, int]:
+        """Kinds that do not have what is reserved for them come first, then the one that was listened to longest ago.
+
+        By the number of their threads, the last idle one would listen to the same empty queue again and again.
+        """
+        return self._used[kind] >= self._reserved[kind], self._last_turn[kind]
 
     def _end(self, turn: Turn | None) -> None:
         if turn is None:

@@ -157,3 +157,18 @@ def test_close_ends_every_wait() -> None:
     for thread in threads:
         thread.join(JOIN_S)
     assert got == [None, None, None]
+
+
+def test_the_last_idle_thread_listens_to_each_kind_in_turn() -> None:
+    turns = Turns(len(JobKind) + 1, dict.fromkeys(JobKind, 1))
+    for _ in JobKind:
+        busy = turns._next()
+        assert busy
+        busy.took_job()
+    listened = []
+    for _ in JobKind:
+        idle = turns._next()
+        assert idle
+        listened.append(idle.kind)
+        turns._end(idle)
+    assert sorted(listened) == sorted(JobKind)
