@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-import pyrage
 from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
-from bringup.text import printable
+from bringup_cli.sealed_file import seal, unseal
 
 _MANIFEST = "manifest.json"
 # gzip: Redis's append-only file shrinks to a tenth at any level, and this one is four times as fast as the default.
@@ -100,7 +99,7 @@ def sealed(manifest: BackupManifest, files: Mapping[str, StoredFile], passphrase
             member.size, member.mode, member.uname = len(file.content), file.mode, file.owner
             member.mtime = int(manifest.made_at.timestamp())
             tar.addfile(member, io.BytesIO(file.content))
-    return bytes(pyrage.passphrase.encrypt(buffer.getvalue(), passphrase))
+    return seal(buffer.getvalue(), passphrase)
 
 
 def opened(data: bytes, passphrase: str) -> tuple[BackupManifest, dict[str, StoredFile]]:
@@ -110,15 +109,8 @@ def opened(data: bytes, passphrase: str) -> tuple[BackupManifest, dict[str, Stor
         BackupRefused: the passphrase is wrong, the file is damaged, or it is no backup.
     """
     try:
-        files = _members(bytes(pyrage.passphrase.decrypt(data, passphrase)))
+        files = _members(unseal(data, passphrase, refusal=BackupRefused, instead="take another one"))
         manifest = BackupManifest.model_validate_json(files.pop(_MANIFEST).content)
-    except pyrage.DecryptError as error:
-        # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
-        why = printable(str(error).partition("\n")[0])
-        raise BackupRefused(
-            f"it cannot be opened ({why}): the passphrase is wrong, or the file is damaged; copy it again, or take "
-            "another one; if this host is too slow or too busy, try again when it is idle"
-        ) from None
     # A ValidationError is a ValueError; of hostile headers tarfile raises RecursionError as well.
     except (tarfile.TarError, zlib.error, KeyError, ValueError, EOFError, OSError, RecursionError):
         raise BackupRefused("this is no file of `bringup backup`, or one of a newer version") from None

@@ -11,6 +11,7 @@ from bringup.errors import SettingsError
 from bringup.files import write_atomically
 from bringup.settings import Settings, load
 from bringup.settings.generated import new_secret
+from bringup_cli import sealed_file
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import PkiGroup, now, open_session, settings_of
 from bringup_cli.commands.site_flip import flip
@@ -90,7 +91,7 @@ def enroll(
         registry.put(session)
         session.commit()
         files = bundle_files(session.store, registry, settings, found, with_keys=requests is None)
-    _write(path, bundle.seal(bundle.pack(manifest_of(found, time), files), passphrase))
+    _write(path, sealed_file.seal(bundle.pack(manifest_of(found, time), files), passphrase))
     click.echo(
         f"{path}: {found.name} ({', '.join(found.roles)}), to be used until {found.use_until:%Y-%m-%d %H:%M} UTC"
     )

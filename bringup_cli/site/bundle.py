@@ -13,11 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import pyrage
 from pydantic import BaseModel, ConfigDict
 
 from bringup.errors import BringupError
-from bringup.text import printable
+from bringup_cli import sealed_file
 from bringup_cli.site.registry import HostRole, identities_of
 from pki.errors import PkiError
 from pki.names import STANDARD_ROLES, Identity, Role
@@ -119,28 +118,16 @@ def unpack(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     return manifest, files
 
 
-def seal(data: bytes, passphrase: str) -> bytes:
-    """The encrypted file."""
-    return bytes(pyrage.passphrase.encrypt(data, passphrase))
-
-
 def unseal(data: bytes, passphrase: str) -> bytes:
-    """What `seal` was given.
+    """What `sealed_file.seal` was given.
 
     Raises:
         BundleRefused: the passphrase is wrong, or the file is damaged.
     """
     if len(data) > LARGEST:
         raise BundleRefused(f"it is larger than {LARGEST >> 20} MiB: no file of `bringup site enroll` is")
-    try:
-        return bytes(pyrage.passphrase.decrypt(data, passphrase))
-    except pyrage.DecryptError as error:
-        # age bounds the work of opening by how fast this host is right now: a busy one refuses a good file.
-        why = printable(str(error).partition("\n")[0])
-        raise BundleRefused(
-            f"it cannot be opened ({why}): the passphrase is wrong, or the file is damaged; copy it again, or make a "
-            "new one by `bringup site enroll`; if this host is too slow or too busy, try again when it is idle"
-        ) from None
+    instead = "make a new one by `bringup site enroll`"
+    return sealed_file.unseal(data, passphrase, refusal=BundleRefused, instead=instead)
 
 
 def _members(data: bytes) -> dict[str, bytes]:

@@ -78,7 +78,7 @@ def test_a_person_signs_in_by_certificate_and_reads(served: ConsoleSite) -> None
 
 @with_tls
 def test_a_session_by_certificate_is_of_no_use_without_it(served: ConsoleSite) -> None:
-    """Somebody who has copied the cookie, or the person after their certificate was revoked."""
+    """A client that has copied the cookie, or the person after their certificate was revoked."""
     browser, without = served.browser("operator", "alice").sign_in(), served.browser()
     without.cookies.update(browser.cookies)
     assert browser.page("/machines").status_code == 200
@@ -108,7 +108,7 @@ def test_a_console_may_insist_on_certificates(served: ConsoleSite) -> None:
         assert without.form("/sign-in", token=served.tokens["alice"]).status_code == 403
         with_it.sign_in(served.tokens["alice"])
         assert with_it.page("/machines").status_code == 200
-        # The cookie alone, as somebody who has copied it.
+        # The cookie alone, as a client that has copied it.
         without.cookies.update(with_it.cookies)
         assert without.page("/machines").status_code == 403
 

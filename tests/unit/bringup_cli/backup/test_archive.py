@@ -72,7 +72,7 @@ def test_a_file_that_is_no_backup_is_named(tmp_path: Path) -> None:
 
 def test_contents_that_its_manifest_does_not_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plainly = SimpleNamespace(encrypt=lambda data, _: data, decrypt=lambda data, _: data)
-    monkeypatch.setattr("bringup_cli.backup.archive.pyrage.passphrase", plainly)
+    monkeypatch.setattr("bringup_cli.sealed_file.pyrage.passphrase", plainly)
     made_at = datetime(2026, 11, 29, tzinfo=UTC)
     manifest = BackupManifest(version="1", host="h", made_at=made_at, folder=Path("/a"), redis=Path("/b"), db=0)
     files = {"config/x": StoredFile(b"x")}
