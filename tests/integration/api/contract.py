@@ -1,7 +1,7 @@
 """Calls of every kind to an API, and whether it answers as its OpenAPI document says."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
@@ -14,8 +14,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-
-from tests.integration.api.conftest import RUN_A, RUN_B
 
 DOCUMENT = "/api/v1/openapi.json"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -49,12 +47,13 @@ def operations_of(schema: Any) -> list[Any]:
     return [cast("Any", found).ok() for found in schema.get_all_operations()]
 
 
-def probe(operations: list[Any], callers: list[dict[str, Any]], token: str, examples: int) -> None:
+def probe(operations: list[Any], callers: list[dict[str, Any]], token: str, runs: Sequence[str], examples: int) -> None:
     """Make calls, and compare each response with the document.
 
     Args:
         callers: what each client presents, as arguments of requests; one is chosen for each call.
         token: of services.
+        runs: ids of runs that there are.
         examples: how many calls.
     """
 
@@ -63,7 +62,7 @@ def probe(operations: list[Any], callers: list[dict[str, Any]], token: str, exam
     def call(data: Any) -> None:
         case = data.draw(data.draw(st.sampled_from(operations)).as_strategy())
         if "run_id" in (case.path_parameters or {}):
-            case.path_parameters["run_id"] = data.draw(st.sampled_from([RUN_A, RUN_B, "02-00-00-00-00-99-1", "x"]))
+            case.path_parameters["run_id"] = data.draw(st.sampled_from([*runs, "02-00-00-00-00-99-1", "x"]))
         case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         case.call_and_validate(checks=CHECKS, **data.draw(st.sampled_from(callers)))
 

@@ -31,6 +31,14 @@ bmc_mac = "02:00:00:00:08:{number:02}"
 bmc = "simulated://127.0.0.1:9/simulated-{number}"
 """
 SIMULATED_MACHINES = range(1, 3)
+# Their runs get calls of every kind: no other test may find its own run there already.
+PROBED_MACHINE = """
+[[device]]
+name = "probed-{number}"
+bmc_mac = "02:00:00:00:09:{number:02}"
+bmc = "simulated://127.0.0.1:9/probed-{number}"
+"""
+PROBED_MACHINES = range(1, 3)
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("tls")
     real = "".join(REAL_MACHINE.format(number=number) for number in REAL_MACHINES)
     simulated = "".join(SIMULATED_MACHINE.format(number=number) for number in SIMULATED_MACHINES)
-    (folder / "devices.toml").write_text(
-        INVENTORY + real + simulated
-    )  # before the first API: every API must have the same
+    probed = "".join(PROBED_MACHINE.format(number=number) for number in PROBED_MACHINES)
+    # Before the first API: every API must have the same.
+    (folder / "devices.toml").write_text(INVENTORY + real + simulated + probed)
     made = Site(folder, use_tls=True)
     with made.stack:
         for role, name in (("operator", "some"), ("run", "some"), ("run", RUN_A), ("run", RUN_B)):

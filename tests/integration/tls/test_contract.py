@@ -2,9 +2,9 @@
 
 import requests
 
-from tests.integration.api.conftest import LEASE, RUN_A, RUN_B
+from tests.integration.api.conftest import EPOCH, LEASE
 from tests.integration.api.contract import operations_of, probe, schema_of
-from tests.integration.tls.conftest import Caller, Served
+from tests.integration.tls.conftest import PROBED_MACHINES, Caller, Served
 
 
 def certificate_of(caller: Caller) -> tuple[str, str] | None:
@@ -13,8 +13,9 @@ def certificate_of(caller: Caller) -> tuple[str, str] | None:
 
 def test_whatever_is_sent_by_https_the_api_answers_as_its_document_says(lenient: Served) -> None:
     worker = lenient.by("worker")
-    for number, run_id in enumerate((RUN_A, RUN_B), start=1):
-        worker.call("PUT", f"/runs/{run_id}", LEASE | {"mac": f"02:00:00:00:00:{number:02}"})
+    runs = [f"02-00-00-00-09-{number:02}-{EPOCH}" for number in PROBED_MACHINES]
+    for number, run_id in zip(PROBED_MACHINES, runs, strict=True):
+        assert worker.call("PUT", f"/runs/{run_id}", LEASE | {"mac": f"02:00:00:00:09:{number:02}"})[0] == 201
     status, document = worker.call("GET", "/openapi.json")
     assert status == 200
     address = {"base_url": f"https://127.0.0.1:{lenient.port}", "verify": str(worker.ca)}
@@ -23,4 +24,4 @@ def test_whatever_is_sent_by_https_the_api_answers_as_its_document_says(lenient:
     callers = [{**address, "session": requests.Session(), "cert": certificate_of(client)} for client in clients]
     operations = operations_of(schema_of(document))
     assert len(operations) > 30
-    probe(operations, callers, worker.token, examples=120)
+    probe(operations, callers, worker.token, runs, examples=120)
