@@ -1,7 +1,6 @@
 """``bringup site flip``: a running site from plain text to mutual TLS, or back."""
 
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from bringup_cli.commands.site_units import asking_role, examine, require_units
 from bringup_cli.output import Output, output_option, print_json
 from bringup_cli.site import flip as site_flip
 from bringup_cli.site import flip_files, flip_report, host_system
+from bringup_cli.site.actions import HostAction, OutageMeter, SiteHost, run_on
 from bringup_cli.site.bundle import Manifest, env_file
 from bringup_cli.site.flip_files import FlipMode
 from bringup_cli.site.host_files import HostFolder
@@ -30,8 +30,6 @@ from selftest.report import Results
 
 # What the files of a host would change by, asked by the host that flips the others.
 _DIFFERENCES = "differences"
-# Seconds for one action on another host: a worker finishes its jobs, Redis reads its append-only file.
-_REMOTE_S = 1800
 _NAMED = 5  # machines in one message
 
 
@@ -58,7 +56,7 @@ def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str 
     if step:
         _on_this_host(layout, here, step, wanted)
         return
-    hosts = _hosts(layout, here)
+    hosts = hosts_of_site(layout, here)
     others = [host.name for host in hosts if host.name != here.host]
     if others and not ssh and not dry_run:
         _print_plan(hosts, here.host, wanted)
@@ -73,7 +71,7 @@ def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str 
     if not at_once:
         _refuse_running_machines(layout, here)
     record = site_flip.FlipRecord(wanted, now(), changes)
-    with site_flip.OutageMeter(_in_both_modes(layout, here)) as meter:
+    with OutageMeter(_in_both_modes(layout, here)) as meter:
         site_flip.flip(record, hosts, actor, show)
     record.outage_s = meter.longest_s
     written = flip_report.write(record, layout.state / "flips")
@@ -93,7 +91,7 @@ class _Actor:
         self._here = here
         self._ssh = ssh
 
-    def __call__(self, action: site_flip.FlipAction, mode: FlipMode) -> None:
+    def __call__(self, action: HostAction, mode: FlipMode) -> None:
         if action.host == self._here.host:
             _on_this_host(self._layout, self._here, action.what, mode)
         else:
@@ -106,12 +104,7 @@ class _Actor:
         return self._elsewhere(host, _DIFFERENCES, mode).splitlines()
 
     def _elsewhere(self, host: str, what: str, mode: FlipMode) -> str:
-        command = [*shlex.split((self._ssh or "").format(host=host)), _command(mode, what)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_REMOTE_S, check=False)  # noqa: S603
-        if done.returncode:
-            last = (done.stdout + done.stderr).strip().splitlines()[-3:]
-            raise host_system.HostCommandFailed("; ".join(last) or f"{command[0]}: status {done.returncode}")
-        return done.stdout
+        return run_on(host, _command(mode, what), ssh=self._ssh or "")
 
 
 def _on_this_host(layout: HostLayout, here: Manifest, what: str, mode: FlipMode) -> None:
@@ -137,10 +130,10 @@ def _on_this_host(layout: HostLayout, here: Manifest, what: str, mode: FlipMode)
 
 
 def _test(layout: HostLayout, here: Manifest) -> None:
-    _require_passed(examine(layout, here.roles), "the self-test has failed")
+    require_passed(examine(layout, here.roles), "the self-test has failed")
 
 
-def _require_passed(results: Results, what: str) -> None:
+def require_passed(results: Results, what: str) -> None:
     """Raises HostCommandFailed, with what has failed."""
     if selftest.status_of(results):
         roots = [f"{one.case.id} {one.case.title}: {one.finding.message}" for one in results.outcomes if one.is_root]
@@ -155,23 +148,23 @@ def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
             path = Path(folder) / env_file(role)
             write_atomically(path, text, sole_writer=True)
             results = selftest.examine_host(load({}, path).settings, static_only=True)
-            _require_passed(results, f"the self-test of the {role}'s files would fail")
+            require_passed(results, f"the self-test of the {role}'s files would fail")
 
 
-def _hosts(layout: HostLayout, here: Manifest) -> list[site_flip.FlipHost]:
+def hosts_of_site(layout: HostLayout, here: Manifest) -> list[SiteHost]:
     """Every host of the site, this one first. Raises SettingsError: this is not the CA's host."""
     if not layout.site_settings.exists():
         raise SettingsError([f"{layout.site_settings} is not here: run it on the CA's host, which knows every host"])
     known = Registry.read(Store(layout.ca)).hosts.values()
-    hosts = [site_flip.FlipHost(host.name, host.roles) for host in known if not host.revoked_at]
+    hosts = [SiteHost(host.name, host.roles) for host in known if not host.revoked_at]
     return sorted(hosts, key=lambda host: host.name != here.host)
 
 
-def _print_plan(hosts: Sequence[site_flip.FlipHost], here: str, mode: FlipMode) -> None:
+def _print_plan(hosts: Sequence[SiteHost], here: str, mode: FlipMode) -> None:
     click.echo("Nothing was changed: this site has other hosts. Name the way to them, as --ssh 'ssh root@{host}',")
     click.echo("or run these, in this order, each when the one before it has ended:")
-    checks = [site_flip.FlipAction(host.name, "check") for host in hosts]
-    tests = [site_flip.FlipAction(host.name, "test") for host in hosts]
+    checks = [HostAction(host.name, "check") for host in hosts]
+    tests = [HostAction(host.name, "test") for host in hosts]
     for action in [*checks, *site_flip.plan(hosts), *tests]:
         where = "here" if action.host == here else f"on {action.host}"
         click.echo(f"  {where}: {_command(mode, action.what)}")
@@ -188,7 +181,7 @@ def _show_changes(changes: dict[str, list[str]], show: Callable[[str], object]) 
             show(f"{host}: {line}")
 
 
-def _dry_run(hosts: Sequence[site_flip.FlipHost], actor: _Actor, mode: FlipMode, show: Callable[[str], object]) -> int:
+def _dry_run(hosts: Sequence[SiteHost], actor: _Actor, mode: FlipMode, show: Callable[[str], object]) -> int:
     record = site_flip.FlipRecord(mode, now())
     for action in site_flip.plan(hosts):
         show(f"would do: {action.host}: {action.what}")
@@ -198,7 +191,7 @@ def _dry_run(hosts: Sequence[site_flip.FlipHost], actor: _Actor, mode: FlipMode,
 
 def _refuse_running_machines(layout: HostLayout, here: Manifest) -> None:
     """A real machine calls back at the URL that it has booted with. Raises SettingsError: some do now."""
-    api = ApiClient(_client(layout, here), tls.ClientContexts())
+    api = ApiClient(client_settings(layout, here), tls.ClientContexts())
     try:
         devices = api.get("/devices", DeviceList).devices
     except BringupError:
@@ -213,14 +206,14 @@ def _refuse_running_machines(layout: HostLayout, here: Manifest) -> None:
         raise SettingsError([why])
 
 
-def _client(layout: HostLayout, here: Manifest) -> Settings:
+def client_settings(layout: HostLayout, here: Manifest) -> Settings:
     """The settings of a client of the API on this host."""
     files = [layout.site_settings, layout.config / env_file(asking_role(here.roles))]
     return load({}, [path for path in files if path.exists()], rules=pki_rules).settings
 
 
 def _in_both_modes(layout: HostLayout, here: Manifest) -> list[Settings]:
-    settings = _client(layout, here)
+    settings = client_settings(layout, here)
     found = []
     for mode in FlipMode:
         url = f"{mode.scheme}://{settings.api_url.partition('://')[2]}"

@@ -7,7 +7,8 @@ import pytest
 
 from bringup.errors import TransientError
 from bringup_cli.site import flip_report
-from bringup_cli.site.flip import FlipAction, FlipHost, FlipRecord, flip, plan
+from bringup_cli.site.actions import HostAction, SiteHost
+from bringup_cli.site.flip import FlipRecord, flip, plan
 from bringup_cli.site.flip_files import FlipMode, change, differences, flipped
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
@@ -15,8 +16,8 @@ from tests.unit.bringup_cli.site.conftest import Enrolling
 
 PLAIN = "# a comment\nENVIRONMENT=development\nREDIS_PASSWORD=secret-1\nCALLBACK_API_URL=http://192.0.2.1:5000\n"
 HOSTS = (
-    FlipHost("h1", (HostRole.REDIS, HostRole.API, HostRole.WORKER, HostRole.TAILER)),
-    FlipHost("w1", (HostRole.WORKER, HostRole.TAILER)),
+    SiteHost("h1", (HostRole.REDIS, HostRole.API, HostRole.WORKER, HostRole.TAILER)),
+    SiteHost("w1", (HostRole.WORKER, HostRole.TAILER)),
 )
 
 
@@ -27,7 +28,7 @@ class Acting:
         self.done: list[tuple[str, FlipMode]] = []
         self._fails = fails
 
-    def __call__(self, action: FlipAction, mode: FlipMode) -> None:
+    def __call__(self, action: HostAction, mode: FlipMode) -> None:
         self.done.append((f"{action.host} {action.what}", mode))
         if mode is FlipMode.PRODUCTION and f"{action.host} {action.what}" == self._fails:
             raise TransientError("it did not work")
@@ -108,7 +109,7 @@ def test_a_flip_that_is_not_green_goes_back_on_every_host(fails: str) -> None:
 
 def test_the_way_back_does_not_end_at_what_fails_there() -> None:
     class FailsTwice(Acting):
-        def __call__(self, action: FlipAction, mode: FlipMode) -> None:
+        def __call__(self, action: HostAction, mode: FlipMode) -> None:
             super().__call__(action, mode)
             if action.what == "restart redis":
                 raise TransientError("it did not work")

@@ -10,8 +10,8 @@ from bringup.errors import ApiUnavailable, SettingsError
 from bringup.model import DeviceState
 from bringup.wire.operator import DeviceList, DeviceView
 from bringup_cli.commands import site_flip
+from bringup_cli.site.actions import SiteHost
 from bringup_cli.site.bundle import Manifest
-from bringup_cli.site.flip import FlipHost
 from bringup_cli.site.flip_files import FlipMode
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
@@ -35,7 +35,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *devices: DeviceView
 
     settings: Any = None
     monkeypatch.setattr(site_flip, "ApiClient", Api)
-    monkeypatch.setattr(site_flip, "_client", lambda *_: settings)
+    monkeypatch.setattr(site_flip, "client_settings", lambda *_: settings)
     site_flip._refuse_running_machines(HostLayout(tmp_path, tmp_path), HERE)
 
 
@@ -59,7 +59,7 @@ def test_nobody_else_keeps_a_flip_from_beginning(
 
 
 def test_without_a_way_to_other_hosts_what_to_run_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    hosts = (FlipHost("h1", (HostRole.API,)), FlipHost("w1", (HostRole.TAILER,)))
+    hosts = (SiteHost("h1", (HostRole.API,)), SiteHost("w1", (HostRole.TAILER,)))
     site_flip._print_plan(hosts, "h1", FlipMode.PRODUCTION)
     shown = capsys.readouterr().out
     assert shown.startswith("Nothing was changed")
