@@ -32,8 +32,8 @@ FUNCTION_OF = {kind: f"workers.jobs.{kind.value}" for kind in JobKind}
 # Seconds that the hash of a job is kept. While that of a lease exists, the same lease is recognised without asking the
 # API; later the API is asked, and answers the same.
 DISCOVER_KEPT_S = 24 * 3600
-# Long enough to look at a job that has just ended; the run's own timeline is kept for RUN_KEEP_DAYS.
-RESULT_KEPT_S = 600
+# Of all other jobs nothing is kept: the timeline of the run shows what they did, for RUN_KEEP_DAYS.
+RESULT_KEPT_S = 0
 # A job that fails has met a bug, as a rule: its traceback waits for an operator who was away for a week.
 FAILURE_KEPT_S = 7 * 24 * 3600
 # Above every bound that a job has by itself (a BMC's tries, tasks and waits), so that only one that hangs meets it.
@@ -86,6 +86,10 @@ for _, job in ipairs(new) do
 end
 return found
 """
+# Takes back a job that waits for its time. One that is on its queue by now, or runs, must keep its hash: without it the
+# worker would have an id of nothing, and log a job that is lost.
+# KEYS: what is scheduled, the job. ARGV: its id.
+_CANCEL = "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('DEL', KEYS[2]) end"
 
 
 class RecordReader(NamedTuple):
@@ -167,6 +171,16 @@ class Queues:
             self._queues[kind].enqueue_job(job, pipeline=pipeline)
         else:
             self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
+
+    def cancel(self, kind: JobKind, run_id: str, pipeline: "Pipeline") -> None:
+        """Delete a job that waits for its time; one whose time has come stays.
+
+        Args:
+            kind, run_id: of the job.
+            pipeline: of the transaction after which nothing needs it.
+        """
+        job_id = job_id_of(kind, run_id)
+        pipeline.eval(_CANCEL, 2, keys.rq_scheduled(QUEUE_OF[kind]), Job.key_for(job_id), job_id)
 
     def counted_by(self) -> dict[str, dict[str, tuple[str, str]]]:
         """Of every queue, by its name, the commands that count its jobs queued, started, scheduled and failed."""

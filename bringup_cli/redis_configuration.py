@@ -19,6 +19,10 @@ appendfsync {appendfsync}
 save ""
 # Jobs must never be evicted: a full Redis refuses writes, and every service waits and logs it.
 maxmemory-policy noeviction
+# A run, a device and a job are small hashes, of which one or two fields are long (a verdict, a job's data). With
+# Redis's 64 bytes they would take twice the memory. Of more or longer fields each is found by its hash again.
+hash-max-listpack-entries 128
+hash-max-listpack-value 4096
 """
 _PLAIN = """\
 port {port}

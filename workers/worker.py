@@ -38,6 +38,9 @@ _LISTEN_S = 3
 ANSWER_WITHIN_S = _LISTEN_S + 2
 # Seconds after which rq's record of a killed worker expires. Nothing is decided by it: the reaper goes by marks.
 _WORKER_TTL_S = 60
+# Deletes a job that has ended, unless it was put on its queue or scheduled anew while it ran, as the boot job of a run
+# that was given a boot slot at this very moment: without its hash that job would be lost. KEYS: the job.
+_DELETE_ENDED = "if redis.call('HGET', KEYS[1], 'status') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class RedisClockQueue(Queue):
@@ -183,9 +186,12 @@ class QueueWorker(SimpleWorker):
         kept_s = max(0, job.get_result_ttl(self.default_result_ttl) or 0)
         ended_at = job.ended_at or datetime.now(UTC)
         with self.connection.pipeline() as pipe:
-            pipe.hset(job.key, mapping={"status": JobStatus.FINISHED.value, "ended_at": utcformat(ended_at)})
-            pipe.expire(job.key, kept_s)
-            queue.finished_job_registry.add(job, kept_s, pipe)
+            if kept_s:
+                pipe.hset(job.key, mapping={"status": JobStatus.FINISHED.value, "ended_at": utcformat(ended_at)})
+                pipe.expire(job.key, kept_s)
+                queue.finished_job_registry.add(job, kept_s, pipe)
+            else:
+                pipe.eval(_DELETE_ENDED, 1, job.key, JobStatus.STARTED.value)
             self.cleanup_execution(job, pipe, execution)
             pipe.execute()
 

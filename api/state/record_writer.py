@@ -54,6 +54,8 @@ class RecordWriter:
             append(pipe, keys.events(run_id), line)
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
+        if run.ended_at and (before is None or before.ended_at is None):
+            self._jobs.cancel(model.JobKind.EXPIRE, run_id, pipe)
         _count_ended(pipe, run)
         durations.count(pipe, run, before)
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):

@@ -292,3 +292,44 @@ def test_a_worker_gets_no_heartbeat_before_it_is_registered(
     monkeypatch.setattr(QueueWorker, "register_birth", beat_first)
     runner.stop()
     runner._work_as("0")()
+
+
+def test_a_job_that_has_ended_leaves_nothing_in_redis(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(records.worker(nothing))
+    assert not records.redis.exists(keys.rq_job(BOOT_ID), records.boots.finished_job_registry.key)
+
+
+def test_a_job_that_is_enqueued_anew_while_it_runs_is_done_again(records: Records) -> None:
+    """As the boot job of a run that is given a boot slot while the job that was refused one is about to end."""
+    done: list[str] = []
+
+    def enqueues_itself_once(_task: object, *, run_id: str) -> None:
+        done.append(run_id)
+        if len(done) == 1:
+            records.queues.add(JobKind.BOOT, run_id)
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    worker = records.worker(enqueues_itself_once)
+    records.work_once(worker)
+    assert records.redis.hget(keys.rq_job(BOOT_ID), "status") == b"queued"
+    assert records.redis.ttl(keys.rq_job(BOOT_ID)) == -1
+    records.work_once(worker)
+    assert done == [RUN_ID, RUN_ID]
+    assert not records.redis.exists(keys.rq_job(BOOT_ID))
+
+
+def test_a_job_that_was_cancelled_is_gone_unless_it_is_on_its_queue(records: Records) -> None:
+    def cancel() -> None:
+        with records.redis.pipeline() as pipe:
+            records.queues.cancel(JobKind.BOOT, RUN_ID, pipe)
+            pipe.execute()
+
+    records.queues.add(JobKind.BOOT, RUN_ID, at=utc_now() + timedelta(hours=1))
+    assert records.is_scheduled()
+    cancel()
+    assert not records.is_scheduled()
+    assert not records.redis.exists(keys.rq_job(BOOT_ID))
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    cancel()
+    records.work_once(records.worker(nothing))

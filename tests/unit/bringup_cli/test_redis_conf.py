@@ -263,3 +263,10 @@ def test_for_an_upgrade_each_role_takes_the_old_password_too_and_keeper_does_not
     after = written(tmp_path, "--force", **PLAIN, **tls_files(tmp_path))
     assert digest not in after["users.acl"]
     assert after["worker.env"] == files["worker.env"]
+
+
+def test_small_hashes_are_stored_compactly(tmp_path: Path) -> None:
+    """A run, a device and a job: with Redis's own limits they would take twice the memory."""
+    lines = written(tmp_path)["redis.conf"].splitlines()
+    assert "hash-max-listpack-entries 128" in lines
+    assert "hash-max-listpack-value 4096" in lines
