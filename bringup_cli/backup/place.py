@@ -13,6 +13,7 @@ from bringup.errors import SettingsError
 from bringup.settings import Settings
 from bringup_cli.backup import append_only
 from bringup_cli.backup.archive import BackupManifest, BackupRefused, StoredFile, StoredFolder, owner_of
+from bringup_cli.backup.running import redis_on
 from pki.files import sync_directory
 
 # In the folder of settings: what `init`, `pki`, `redis-conf`, `operator` and `site` write, and what people write.
@@ -106,7 +107,7 @@ def put(
         log: is called with what was moved away.
 
     Raises:
-        BackupRefused: something is there.
+        BackupRefused: something is there, or a Redis runs on it.
         OSError: they cannot be written; what was there is there still.
     """
     places = _places(manifest)
@@ -115,6 +116,7 @@ def put(
             raise BackupRefused(
                 f"{place} is not empty: stop Redis and the services, then use --force, which moves it away"
             )
+    _refuse_running(manifest)
     fresh = {place: place.with_name(f".{place.name}.restore") for place in places.values()}
     try:
         for path in fresh.values():
@@ -129,6 +131,15 @@ def put(
     finally:
         for path in fresh.values():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _refuse_running(manifest: BackupManifest) -> None:
+    """A Redis goes on writing to files that are moved away, and acknowledges leases that nobody reads again."""
+    if running := redis_on(manifest.folder, manifest.redis / "data"):
+        raise BackupRefused(
+            f"a Redis runs on {manifest.redis} ({running}): stop the services and then Redis "
+            "(`systemctl stop bringup.target` on a host with units), and run this again"
+        )
 
 
 def _places(manifest: BackupManifest) -> dict[str, Path]:

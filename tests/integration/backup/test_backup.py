@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -96,6 +97,29 @@ def test_a_restore_over_a_site_is_refused(site: Site) -> None:
     done = site.run("restore", site.backup, check=False)
     assert done.returncode == 1
     assert "is not empty" in done.stderr
+
+
+def test_a_restore_over_a_running_redis_is_refused_also_by_force(site: Site) -> None:
+    before = files_of(site.folder)
+    done = site.run("restore", site.backup, "--force", check=False)
+    assert done.returncode == 1
+    assert "a Redis runs on" in done.stderr
+    assert f"process {site.filled.stack.pid('redis')} has its files open" in done.stderr
+    assert files_of(site.folder) == before
+    assert not list(site.folder.parent.glob("*before-restore*"))
+
+
+def test_a_restore_is_refused_while_the_port_of_its_redis_answers(site: Site, tmp_path: Path) -> None:
+    """The Redis of another user, whose open files are not seen."""
+    conf = tmp_path / "new/redis/redis.conf"
+    conf.parent.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        conf.write_text(f"bind 127.0.0.1 -::1\nport 0\ntls-port {port}\n")
+        done = site.run("restore", site.backup, "--into", tmp_path / "new", "--force", check=False)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}, where its redis.conf listens, answers" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_wrong_passphrase_opens_nothing(site: Site, tmp_path: Path) -> None:

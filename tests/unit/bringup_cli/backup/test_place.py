@@ -1,5 +1,6 @@
 """A host whose settings are in one folder and whose Redis writes in another, as `bringup site init` makes it."""
 
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ class Host:
         (self.config / "site.env").write_text("REDIS_HOST=10.0.0.1\n")
         (self.config / "pki/ca/ca-key.pem").write_text("a key")
         (self.config / "pki/ca/ca-key.pem").chmod(0o600)
-        (self.config / "redis/redis.conf").write_text(f'port 6379\ndir "{self.redis}/data"\n')
+        (self.config / "redis/redis.conf").write_text(f'port 0\ndir "{self.redis}/data"\n')
         (self.redis / "users.acl").write_text("user default off\n")
         (self.config / "redis/users.acl").symlink_to(self.redis / "users.acl")
         base = "appendonly.aof.1.base.rdb"
@@ -122,3 +123,43 @@ def test_a_file_of_the_settings_outside_of_the_folder_is_refused(host: Host, tmp
     outside = Settings.model_construct().model_copy(update=inside | {name: tmp_path / "outside"})
     with pytest.raises(SettingsError, match=name.upper()):
         place.require_whole(outside, host.config)
+
+
+def test_a_restore_is_refused_while_a_process_has_redis_files_open(host: Host) -> None:
+    manifest, files = host.taken()
+    before = tree(host.redis)
+    with (host.redis / "data/appendonlydir/appendonly.aof.manifest").open():
+        with pytest.raises(BackupRefused, match=f"process {os.getpid()} has its files open"):
+            put(manifest, files, force=True)
+        assert tree(host.redis) == before
+    put(manifest, files, force=True)
+
+
+def test_every_file_is_on_the_disk_before_its_folder_has_its_name_and_every_name_afterwards(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after "restored" must not leave an empty site: what the system calls leave in memory is lost then."""
+    manifest, files = host.taken()
+    new = moved(manifest, tmp_path / "new")
+    calls: list[tuple[str, Path]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        calls.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        calls.append(("rename", target))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    put(new, files)
+    for folder in (new.redis, new.folder):
+        switched = calls.index(("rename", folder))
+        inside = [path for path in folder.rglob("*") if not path.is_symlink()]
+        fresh = folder.with_name(f".{folder.name}.restore")
+        contents = {fresh / path.relative_to(folder) for path in inside if path.is_file()}
+        assert contents <= {path for kind, path in calls[:switched] if kind == "sync"}
+        names = {folder.parent, folder, *(path for path in inside if path.is_dir())}
+        assert names <= {path for kind, path in calls[switched:] if kind == "sync"}
