@@ -13,11 +13,12 @@ from bringup.serving.server import Listener, listen
 from bringup.settings import Settings
 
 
-def serve(settings: Settings, *, accept_redis: bool = False) -> None:
+def serve(settings: Settings, *, accept_redis: bool = False, share_port: bool = False) -> None:
     """Serve until SIGTERM.
 
     Args:
         accept_redis: a person accepts what Redis holds now: see `api.state.installation`.
+        share_port: another API of the same user may listen there, too: the one that this one replaces.
 
     Raises:
         SettingsError, InventoryError, OperatorsError: before anything listens.
@@ -43,12 +44,13 @@ def serve(settings: Settings, *, accept_redis: bool = False) -> None:
             create_app,
             processes=settings.api_workers,
             started=partial(_start_threads, settings),
+            shares_port=share_port,
         ),
     )
 
 
-def serve_images(settings: Settings) -> None:
-    """Serve the images alone until SIGTERM, to clients that have no certificate.
+def serve_images(settings: Settings, *, share_port: bool = False) -> None:
+    """Serve the images alone until SIGTERM, to clients that have no certificate. ``share_port``: as `serve`.
 
     Raises:
         SettingsError: before anything listens.
@@ -65,6 +67,7 @@ def serve_images(settings: Settings) -> None:
             create_images_app,
             asks_clients=False,
             processes=settings.api_workers,
+            shares_port=share_port,
         ),
     )
 

@@ -37,6 +37,7 @@ class Listener:
         processes: that serve it.
         certificate: the settings of its certificate begin with this.
         started: called with the application in each process, before it serves.
+        shares_port: another server of the same user may listen there at the same time.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Listener:
     processes: int = 1
     certificate: str = "api_tls"
     started: Callable[[Flask], None] | None = None
+    shares_port: bool = False
 
 
 class HttpServer(BaseApplication):
@@ -123,6 +125,8 @@ def _try_port(listener: Listener) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.shares_port:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
@@ -136,6 +140,9 @@ def _options(settings: Settings, listener: Listener) -> dict[str, object]:
     host = listener.host
     return {
         "bind": f"{f'[{host}]' if ':' in host else host}:{listener.port}",
+        # Without a gap in an upgrade: the new server listens before the old one ends. Not by default, for a second
+        # server that is started by mistake must be refused. Source: socket(7), SO_REUSEPORT
+        "reuse_port": listener.shares_port,
         "worker_class": "bringup.serving.gevent_worker.Worker",
         "workers": listener.processes,
         "keepalive": settings.api_header_timeout_s,

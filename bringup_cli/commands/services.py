@@ -10,21 +10,29 @@ from bringup_cli.context import Context
 
 # Imported when a command runs, not with this module: each service would load the other's libraries.
 _SERVER, _RUNNER = "api.server", "workers.runner"
+_share_port = click.option(
+    "--share-port",
+    is_flag=True,
+    help="Another one of the same user may listen there, too: an upgrade starts the new one before the old one ends.",
+)
 
 
 @click.command()
 @click.option("--accept-redis", is_flag=True, help="Accept what Redis holds now, after it has lost data.")
+@_share_port
 @click.pass_obj
-def api(context: Context, *, accept_redis: bool) -> None:
+def api(context: Context, *, accept_redis: bool, share_port: bool) -> None:
     """Serve the callback API."""
-    import_module(_SERVER).serve(context.settings_for(Use.REDIS, Use.CALLBACKS), accept_redis=accept_redis)
+    settings = context.settings_for(Use.REDIS, Use.CALLBACKS)
+    import_module(_SERVER).serve(settings, accept_redis=accept_redis, share_port=share_port)
 
 
 @click.command()
+@_share_port
 @click.pass_obj
-def images(context: Context) -> None:
+def images(context: Context, *, share_port: bool) -> None:
     """Serve the validation images on IMAGE_PORT, to BMCs, which have no certificate."""
-    import_module(_SERVER).serve_images(context.settings_for(Use.REDIS, Use.IMAGES))
+    import_module(_SERVER).serve_images(context.settings_for(Use.REDIS, Use.IMAGES), share_port=share_port)
 
 
 @click.command()

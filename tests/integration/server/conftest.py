@@ -26,10 +26,11 @@ class ServedApi:
     """One API server process.
 
     Args:
+        options: of ``bringup api``.
         clock: see `tests.integration.workers.site.with_clock`.
     """
 
-    def __init__(self, folder: Path, variables: dict[str, str], clock: str = "") -> None:
+    def __init__(self, folder: Path, variables: dict[str, str], options: tuple[str, ...] = (), clock: str = "") -> None:
         self.port = int(variables["CALLBACK_API_PORT"])
         self.variables = variables
         self._folder = folder
@@ -37,7 +38,7 @@ class ServedApi:
         environ = {"PATH": os.environ["PATH"], "BRINGUP_ENV_FILE": str(folder / "empty.env"), **variables}
         with self.log.open("ab") as log:
             self.process = preloaded.start(
-                ["api"], cwd=folder, env=environ | with_clock(clock), log=log.fileno(), start_new_session=True
+                ["api", *options], cwd=folder, env=environ | with_clock(clock), log=log.fileno(), start_new_session=True
             )
 
     def kill(self) -> None:
@@ -46,10 +47,14 @@ class ServedApi:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def client(self) -> ApiClient:
+        """A client, with no connection yet."""
+        settings = load(environ=self.variables, env_file=self._folder / "empty.env").settings
+        return ApiClient(settings, tls.ClientContexts())
+
     def await_health(self) -> ApiClient:
         """A client, once the server answers."""
-        settings = load(environ=self.variables, env_file=self._folder / "empty.env").settings
-        client = ApiClient(settings, tls.ClientContexts())
+        client = self.client()
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -70,7 +75,7 @@ def start_api(tmp_path: Path, shared_redis: RedisServer, settings: Settings) -> 
     (tmp_path / "empty.env").touch()
     started: list[ServedApi] = []
 
-    def start(*, clock: str = "", **variables: str) -> ServedApi:
+    def start(*options: str, clock: str = "", **variables: str) -> ServedApi:
         given = {
             "REDIS_PORT": str(shared_redis.port),
             "REDIS_PASSWORD": PASSWORD,
@@ -79,7 +84,7 @@ def start_api(tmp_path: Path, shared_redis: RedisServer, settings: Settings) -> 
             "CALLBACK_API_PORT": str(free_port()),
             **{name.upper(): value for name, value in variables.items()},
         }
-        started.append(ServedApi(tmp_path, given, clock))
+        started.append(ServedApi(tmp_path, given, options, clock))
         return started[-1]
 
     yield start

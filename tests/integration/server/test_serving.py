@@ -2,9 +2,11 @@
 
 import socket
 import time
+from threading import Event, Thread
 
 import pytest
 
+from bringup.errors import ApiUnavailable
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
 from tests.conftest import TOKEN
@@ -16,6 +18,49 @@ def test_it_serves_and_stops_within_ten_seconds(start_api: StartApi) -> None:
     served.await_health().get("/runs", RunList)
     served.process.terminate()
     assert served.process.wait(10) == 0
+
+
+def test_a_second_server_on_the_port_is_refused(start_api: StartApi) -> None:
+    served = start_api()
+    served.await_health()
+    second = start_api(callback_api_port=str(served.port))
+    assert second.process.wait(60) != 0
+    assert "CALLBACK_API_PORT: cannot listen" in served.log.read_text()
+
+
+def test_a_server_takes_a_shared_port_over_without_a_call_that_fails(start_api: StartApi) -> None:
+    """The new one listens before the old one ends, as in an upgrade. Each call has a connection of its own."""
+    first = start_api("--share-port")
+    first.await_health()
+    failed: list[str] = []
+    calls, enough = [0], Event()
+
+    def call() -> None:
+        while not enough.is_set():
+            try:
+                first.client().get("/health", Health)
+            except ApiUnavailable as error:
+                failed.append(str(error))
+            calls[0] += 1
+
+    callers = [Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    second = start_api("--share-port", callback_api_port=str(first.port))
+    deadline = time.monotonic() + 60
+    while second.log.read_text().count("Booting worker") < 2:
+        assert time.monotonic() < deadline, second.log.read_text()
+        time.sleep(0.05)
+    first.process.terminate()
+    assert first.process.wait(30) == 0
+    now = calls[0]
+    while calls[0] < now + 50:
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.05)
+    enough.set()
+    for caller in callers:
+        caller.join()
+    assert failed == []
 
 
 def test_clients_that_never_finish_their_header_do_not_stop_the_service(start_api: StartApi) -> None:
