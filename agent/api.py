@@ -6,7 +6,8 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +23,10 @@ MAX_RESPONSE_BYTES = 1024**2
 JSON = "application/json"
 # Seconds that a Retry-After may ask for: a wrong value of a proxy must not stop a machine for days.
 _MAX_RETRY_AFTER_S = 600.0
+# Seconds that another address than the preferred one is used before that is tried again: a host that is away costs a
+# connect timeout each time, and a run lasts some ten minutes.
+_RETURN_S = 120.0
+_SERVER_ERROR = 500  # from here on it is this address that cannot answer now. Source: RFC 9110 s.15.6
 
 
 class RunOver(Exception):
@@ -38,28 +43,38 @@ class Response(NamedTuple):
 
 
 class Api:
-    """The API of one run. Each call opens a connection; a redirect is returned as it is and never followed."""
+    """The API of one run, at each of its addresses.
 
-    def __init__(self, params: Parameters, context: ssl.SSLContext | None, token: str | None = None) -> None:
+    A call goes to the address that answered last, and to the others when that one does not answer or is not ready:
+    every call is safe to repeat. Each opens a connection; a redirect is returned as it is and never followed.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        context: ssl.SSLContext | None,
+        token: str | None = None,
+        failed: Callable[[str, Exception], None] = lambda _address, _error: None,
+    ) -> None:
         """Prepare calls; nothing is connected yet.
 
         Args:
-            params: the run and the address of the API.
-            context: TLS settings; None only where the address is plain http.
+            params: the run and the addresses of the API.
+            context: TLS settings; None only where the addresses are plain http.
             token: the run's token; None sends no credentials at all.
+            failed: is given HOST:PORT and the error of an address while there are others to try.
         """
-        parts = urlsplit(params.callback_url)
-        self.uses_tls = parts.scheme == "https"
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self.uses_tls else 80)
-        self._base = f"{parts.path.rstrip('/')}/runs/{params.run_id}"
-        self._context = context
-        self._token = token
+        self.uses_tls = params.uses_tls
+        self._hosts = [_ApiHost(url, params.run_id, context, token) for url in params.callback_urls]
+        self._failed = failed
+        # Heartbeats call in a thread of their own. It needs no lock: whichever address a thread reads here may be used.
+        self._current = self._hosts[0]
+        self._return_at = 0.0
 
     @property
     def address(self) -> str:
-        """HOST:PORT, for messages."""
-        return f"{self._host}:{self._port}"
+        """HOST:PORT of the address that answered last, or failed last where none answers; for messages."""
+        return self._current.address
 
     def call(self, method: str, path: str, body: bytes, content_type: str = JSON) -> Response:
         """Send one request for this run.
@@ -73,6 +88,61 @@ class Api:
         Raises:
             OSError, http.client.HTTPException: no response came; `agent.error_messages` explains each.
         """
+        unready: Response | None = None
+        failures: list[tuple[_ApiHost, Exception]] = []
+        for host in self._order():
+            try:
+                response = host.call(method, path, body, content_type)
+            except (OSError, http.client.HTTPException) as error:
+                failures.append((host, error))
+                if len(self._hosts) > 1:
+                    self._failed(host.address, error)
+                continue
+            if response.status < _SERVER_ERROR:
+                self._use(host)
+                return response
+            unready = response
+        if unready is not None:
+            return unready
+        # An address that is only away may be right again soon: while there is one, no certificate ends the run.
+        self._current, why = min(failures, key=lambda failure: isinstance(failure[1], ssl.SSLCertVerificationError))
+        raise why
+
+    def post(self, path: str, message: Mapping[str, object]) -> Response:
+        """`call` with a JSON message; raises the same."""
+        return self.call("POST", path, json.dumps(message).encode())
+
+    def _order(self) -> list["_ApiHost"]:
+        """The current one, then the others; from time to time the preferred one first."""
+        first = self._current
+        if first is not self._hosts[0] and time.monotonic() >= self._return_at:
+            self._return_at = time.monotonic() + _RETURN_S
+            first = self._hosts[0]
+        return sorted(self._hosts, key=lambda host: (host is not first, host is not self._current))
+
+    def _use(self, host: "_ApiHost") -> None:
+        if host is not self._current:
+            self._current = host
+            self._return_at = time.monotonic() + _RETURN_S
+
+
+class _ApiHost:
+    """One address of the API."""
+
+    def __init__(self, url: str, run_id: str, context: ssl.SSLContext | None, token: str | None) -> None:
+        parts = urlsplit(url)
+        self._uses_tls = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._uses_tls else 80)
+        self._base = f"{parts.path.rstrip('/')}/runs/{run_id}"
+        self._context = context
+        self._token = token
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    def call(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         connection = self._connection()
         try:
             connection.connect()
@@ -85,12 +155,8 @@ class Api:
         finally:
             connection.close()
 
-    def post(self, path: str, message: Mapping[str, object]) -> Response:
-        """`call` with a JSON message; raises the same."""
-        return self.call("POST", path, json.dumps(message).encode())
-
     def _connection(self) -> http.client.HTTPConnection:
-        if not self.uses_tls:
+        if not self._uses_tls:
             return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_TIMEOUT_S)
         if self._context is None:
             raise ValueError("https needs a TLS context")

@@ -1,8 +1,22 @@
 """What the agent does, in its order: parameters, clock, network, first contact, inspection, report."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from agent import __version__, api, clock, first_contact, heartbeat, inspection, lldp, log, network, report, tls
+from agent import (
+    __version__,
+    api,
+    clock,
+    error_messages,
+    first_contact,
+    heartbeat,
+    inspection,
+    lldp,
+    log,
+    network,
+    report,
+    tls,
+)
 from agent.kernel import Kernel
 from agent.parameters import BadParameters, Parameters, read_parameters
 from agent.system import LocalSystem, System
@@ -53,9 +67,9 @@ def _finish(params: Parameters, machine: LocalSystem) -> None:
 
 def _serve(params: Parameters, machine: LocalSystem, hardware_clock: clock.HardwareClock) -> str:
     """Everything from the clock to the report. Returns the run's state; raises RunOver and BadParameters."""
-    machine.log.show(f"run {params.run_id}, reporting to {params.callback_url}")
-    context = tls.verifying_context(params) if params.callback_url.startswith("https:") else None
-    callback = api.Api(params, context, params.token)
+    machine.log.show(f"run {params.run_id}, reporting to {' or '.join(params.callback_urls)}")
+    context = tls.verifying_context(params) if params.uses_tls else None
+    callback = api.Api(params, context, params.token, _log_of(machine, params))
     clock.set_forward(params.epoch, machine)
     neighbours = _connect(params, machine)
     heartbeats = heartbeat.Heartbeats(callback, machine)
@@ -69,6 +83,16 @@ def _serve(params: Parameters, machine: LocalSystem, hardware_clock: clock.Hardw
         return report.deliver(callback, message, heartbeats, machine)
     finally:
         heartbeats.stop()
+
+
+def _log_of(machine: LocalSystem, params: Parameters) -> Callable[[str, Exception], None]:
+    """Shows why one of several addresses of the API was not used."""
+
+    def show(address: str, error: Exception) -> None:
+        text = error_messages.describe_error(error, address, machine.system.now(), uses_tls=params.uses_tls)
+        machine.log.show(f"trying another address of the API: {text}")
+
+    return show
 
 
 def _connect(params: Parameters, machine: LocalSystem) -> lldp.Neighbours:

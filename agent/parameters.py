@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ _URL = re.compile(r"https?://[^/@\s]+(/[^\s?#]*)?")
 _REQUIRED: dict[str, tuple[type, ...]] = {"run_id": (str,), "callback_url": (str,), "token": (str,), "epoch": (int,)}
 _OPTIONAL: dict[str, tuple[type, ...]] = {
     "version": (int,),
+    "other_callback_urls": (list,),
     "ca_pem": (str, type(None)),
     "client_cert_pem": (str, type(None)),
     "client_key_pem": (str, type(None)),
@@ -39,6 +41,7 @@ class Parameters(NamedTuple):
         client_key_pem: its key; a secret.
         after: ``poweroff`` or ``wait``: what to do once the run is over.
         lldp_wait_s: seconds that LLDP announcements are waited for; switches send one every 30 s.
+        other_callback_urls: of the other API hosts.
     """
 
     run_id: str
@@ -51,6 +54,17 @@ class Parameters(NamedTuple):
     client_key_pem: str | None = None
     after: str = "wait"
     lldp_wait_s: float = 35
+    other_callback_urls: Sequence[str] = ()
+
+    @property
+    def callback_urls(self) -> list[str]:
+        """Every address of the API, the preferred one first."""
+        return [self.callback_url, *self.other_callback_urls]
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the API is called by HTTPS: at all its addresses, or at none."""
+        return self.callback_url.startswith("https://")
 
     def __repr__(self) -> str:
         """Without its secrets."""
@@ -111,13 +125,17 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _bad_values(params: Parameters) -> list[str]:
-    https = params.callback_url.startswith("https://")
     rules = {
         f"version is {params.version}, and this agent knows 1": params.version == 1,
         "epoch is no time that a clock can be set to": 0 <= params.epoch < 2**33,
         "run_id is none": _RUN_ID.fullmatch(params.run_id),
         "callback_url must be http://HOST... or https://HOST...": _URL.fullmatch(params.callback_url),
-        "callback_url is https, and there is no ca_pem to check its certificate with": params.ca_pem or not https,
+        "other_callback_urls must be URLs of the same kind as callback_url": all(
+            _URL.fullmatch(url) and url.startswith("https://") is params.uses_tls
+            for url in map(str, params.other_callback_urls)
+        ),
+        "callback_url is https, and there is no ca_pem to check its certificate with": params.ca_pem
+        or not params.uses_tls,
         "token must be printable ASCII": params.token and params.token.isascii() and params.token.isprintable(),
         "client_cert_pem and client_key_pem go together": bool(params.client_cert_pem) == bool(params.client_key_pem),
         "after must be poweroff or wait": params.after in ("poweroff", "wait"),

@@ -17,7 +17,7 @@ def configured_hosts(settings: Settings) -> dict[Role, dict[str, list[str]]]:
     named = {
         # A sentinel runs beside each Redis, and shows its certificate.
         Role.REDIS: {"REDIS_HOST": [settings.redis_host], "REDIS_SENTINELS": [host for host, _ in settings.sentinels]},
-        Role.API: {url: [urlsplit(settings.api_url).hostname or ""]},
+        Role.API: {url: [urlsplit(one).hostname or "" for one in settings.api_urls]},
     }
     return {
         role: {source: [host for host in hosts if host not in _EVERYWHERE] for source, hosts in sources.items()}
@@ -28,7 +28,8 @@ def configured_hosts(settings: Settings) -> dict[Role, dict[str, list[str]]]:
 def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
     """The hosts of each server as its certificate must name them.
 
-    With Sentinel there are several Redis hosts, each with a certificate of its own: none of them is required.
+    With Sentinel there are several Redis hosts, each with a certificate of its own: none of them is required. Of
+    several API hosts the one that `Settings.api_url` names is.
 
     Raises:
         InvalidInput: a certificate cannot contain one of them.
@@ -36,6 +37,8 @@ def hosts_of(settings: Settings) -> dict[Role, tuple[San, ...]]:
     required = configured_hosts(settings)
     if settings.sentinels:
         del required[Role.REDIS]
+    if len(settings.api_urls) > 1:
+        required[Role.API] = {source: hosts[:1] for source, hosts in required[Role.API].items()}
     return {role: sans_from(sources, single_label=True) for role, sources in required.items()}
 
 

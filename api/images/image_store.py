@@ -136,9 +136,11 @@ def run_parameters(
     Raises:
         OSError: API_TLS_CA cannot be read.
     """
+    own, *others = (f"{url}/api/v1" for url in settings.api_urls)
     return RunParameters(
         run_id=run_id,
-        callback_url=f"{settings.api_url}/api/v1",
+        callback_url=own,
+        other_callback_urls=tuple(others),
         token=token,
         epoch=int(model.utc_now().timestamp()),
         ca_pem=_trust(settings),

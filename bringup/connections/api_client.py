@@ -14,6 +14,7 @@ from urllib3.util import Retry
 
 from bringup import backoff, errors, openssl_errors, tls
 from bringup.connections import http_reply
+from bringup.connections.api_addresses import ApiAddresses
 from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
@@ -54,7 +55,7 @@ class _TlsAdapter(HTTPAdapter):
 
 
 class ApiClient:
-    """Calls the API of ``settings``; every call is safe to repeat.
+    """Calls the API of ``settings``; every call is safe to repeat, and is repeated at the next address of the API.
 
     Args:
         contexts: shared by the connections of one process, so that files are read once.
@@ -78,7 +79,7 @@ class ApiClient:
     ) -> None:
         own = settings.api_token
         bearer = token or (own.get_secret_value() if own else "")
-        self._base = settings.api_url
+        self._addresses = ApiAddresses(settings.api_urls)
         self._certificate = settings.path_of("api_client_cert")
         self._timeout = (settings.redis_timeout_s, settings.api_timeout_s)
         self._session = requests.Session()
@@ -86,9 +87,12 @@ class ApiClient:
         self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
         if console:
             self._session.headers["Bringup-Console"] = console
-        pool: dict[str, Any] = {"pool_maxsize": threads, "max_retries": _retry_once()}
+        pool: dict[str, Any] = {
+            "pool_maxsize": threads,
+            "max_retries": _retry_once(connect=len(settings.api_urls) == 1),
+        }
         adapter = _TlsAdapter(settings, contexts, **pool) if settings.api_use_tls else HTTPAdapter(**pool)
-        self._session.mount(f"{urlsplit(self._base).scheme}://", adapter)
+        self._session.mount(f"{urlsplit(settings.api_url).scheme}://", adapter)
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
         """``GET /api/v1{path}``."""
@@ -114,17 +118,18 @@ class ApiClient:
 
     def get_text(self, path: str) -> bytes:
         """``GET /api/v1{path}`` where the answer is plain text: its bytes, which may be any. Raises as every call."""
-        response = self._send("GET", path, None)
-        if not response.headers.get("Content-Type", "").startswith("text/plain"):
-            raise _foreign(self._base)
-        return response.content
+
+        def ask(base: str) -> bytes:
+            response = self._send(base, "GET", path, None)
+            if not response.headers.get("Content-Type", "").startswith("text/plain"):
+                raise _foreign(base)
+            return response.content
+
+        return self._addresses.call(ask)
 
     def readiness(self) -> Readiness:
         """``GET /api/v1/ready``, whether or not it is ready. Raises as every call."""
-        try:
-            return read_reply(Readiness, self._send("GET", "/ready", None, also=_NOT_READY).content)
-        except ValidationError:
-            raise _foreign(self._base) from None
+        return self._call("GET", "/ready", None, Readiness, also=_NOT_READY)
 
     def est(self, path: str, request: bytes | None = None) -> bytes | None:
         """``/.well-known/est{path}`` by RFC 7030: the body of the response; None: 202, ask again later.
@@ -134,28 +139,37 @@ class ApiClient:
             request: PKCS #10 in base64; None: a GET.
         """
         method, media_type = ("GET", "") if request is None else ("POST", "application/pkcs10")
-        response = self._exchange(method, f"/.well-known/est{path}", request, media_type)
+
+        def ask(base: str) -> http_reply.HttpReply:
+            return self._exchange(base, method, f"/.well-known/est{path}", request, media_type)
+
+        response = self._addresses.call(ask)
         return None if response.status_code == _ACCEPTED else response.content
 
-    def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply]) -> _Reply:
-        try:
-            return read_reply(reply, self._send(method, path, body).content)
-        except ValidationError:
-            raise _foreign(self._base) from None
+    def _call(self, method: str, path: str, body: BaseModel | None, reply: type[_Reply], *, also: int = 0) -> _Reply:
+        def ask(base: str) -> _Reply:
+            try:
+                return read_reply(reply, self._send(base, method, path, body, also=also).content)
+            except ValidationError:
+                raise _foreign(base) from None
 
-    def _send(self, method: str, path: str, body: BaseModel | None, *, also: int = 0) -> http_reply.HttpReply:
+        return self._addresses.call(ask)
+
+    def _send(
+        self, base: str, method: str, path: str, body: BaseModel | None, *, also: int = 0
+    ) -> http_reply.HttpReply:
         """The response with a status of success, or ``also``."""
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
-        return self._exchange(method, f"/api/v1{path}", data, "application/json", also=also)
+        return self._exchange(base, method, f"/api/v1{path}", data, "application/json", also=also)
 
     def _exchange(
-        self, method: str, path: str, data: bytes | None, media_type: str, *, also: int = 0
+        self, base: str, method: str, path: str, data: bytes | None, media_type: str, *, also: int = 0
     ) -> http_reply.HttpReply:
         try:
             response = http_reply.read(
                 self._session.request(
                     method,
-                    f"{self._base}{path}",
+                    f"{base}{path}",
                     data=data,
                     headers={"Content-Type": media_type} if data else {},
                     timeout=self._timeout,
@@ -164,18 +178,29 @@ class ApiClient:
                 )
             )
         except http_reply.ReplyTooLargeError as error:
-            raise _foreign(self._base, f" ({error})") from error
+            raise _foreign(base, f" ({error})") from error
         except requests.RequestException as error:
-            raise _unreachable(error, self._base, self._certificate) from error
+            raise _unreachable(error, base, self._certificate) from error
         if not 200 <= response.status_code < 300 and response.status_code != also:
-            raise _refusal(response, self._base)
+            raise _refusal(response, base)
         return response
 
 
-def _retry_once() -> Retry:
-    """One quick second try hides a kept-alive connection that the server has closed meanwhile."""
+def _retry_once(*, connect: bool) -> Retry:
+    """One quick second try hides a kept-alive connection that the server has closed meanwhile.
+
+    Args:
+        connect: whether a connection that was not made is tried again, too; where the API has another address, that one
+            is tried at once.
+    """
     return Retry(
-        total=1, status=0, redirect=0, allowed_methods=None, backoff_factor=0, respect_retry_after_header=False
+        total=1,
+        connect=int(connect),
+        status=0,
+        redirect=0,
+        allowed_methods=None,
+        backoff_factor=0,
+        respect_retry_after_header=False,
     )
 
 

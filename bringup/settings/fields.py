@@ -91,7 +91,9 @@ class Fields(BaseModel):
     callback_api_host: str = Field("127.0.0.1", min_length=1, description="address that the API listens on")
     callback_api_port: Port = Field(5000, description="its port")
     callback_api_url: str = Field(
-        "", description="URL under which machines and workers reach the API; empty: from host and port"
+        "",
+        description="URL under which machines and workers reach the API; of several API hosts each, with commas "
+        "between; empty: from host and port",
     )
     api_token: Secret | None = Field(
         None, description="bearer token of workers and operators; `bringup init` makes one"

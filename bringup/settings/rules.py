@@ -79,13 +79,17 @@ def _broken_rules(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
 
 
 def _url_rules(settings: Settings) -> Iterator[str]:
-    if not settings.callback_api_url:
-        return
-    scheme, given = "https" if settings.api_use_tls else "http", settings.callback_api_url.partition(":")[0]
-    yield from _url_problems("CALLBACK_API_URL", settings.callback_api_url, f"{scheme}://bringup.example.net:5000")
-    if given in {"http", "https"} - {scheme}:
-        flag = str(settings.api_use_tls).lower()
-        yield f"CALLBACK_API_URL: begins with {given}:// but API_USE_TLS={flag} means {scheme}://"
+    scheme, flag = "https" if settings.api_use_tls else "http", str(settings.api_use_tls).lower()
+    text = settings.callback_api_url
+    urls = [part.strip().rstrip("/") for part in text.split(",")] if text else []
+    for number, url in enumerate(urls, start=1):
+        name = "CALLBACK_API_URL" if len(urls) == 1 else f"CALLBACK_API_URL, entry {number}"
+        yield from _url_problems(name, url, f"{scheme}://bringup.example.net:5000")
+        given = url.partition(":")[0]
+        if given in {"http", "https"} - {scheme}:
+            yield f"{name}: begins with {given}:// but API_USE_TLS={flag} means {scheme}://"
+    if len(set(urls)) < len(urls):
+        yield "CALLBACK_API_URL: must name each URL once"
 
 
 def _url_problems(name: str, text: str, example: str) -> Iterator[str]:

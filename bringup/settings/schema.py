@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic.fields import FieldInfo
 
 from bringup.settings.fields import Fields
-from bringup.settings.types import Address, addresses_in
+from bringup.settings.types import Address, addresses_in, urls_in
 
 _OTHERS = 0o066  # reading and writing by the group and by everybody
 
@@ -42,9 +42,18 @@ class Settings(Fields):
 
     @property
     def api_url(self) -> str:
-        """Base URL of the API, without a slash at its end."""
-        if self.callback_api_url:
-            return self.callback_api_url.rstrip("/")
+        """Base URL of the API, without a slash at its end: on an API host its own, elsewhere the first."""
+        return self.api_urls[0]
+
+    @property
+    def api_urls(self) -> tuple[str, ...]:
+        """Base URLs of the API, without a slash at the end: this host's own before the others."""
+        own = self._listening_url
+        listed = urls_in(self.callback_api_url)
+        return tuple(sorted(listed, key=lambda url: url != own)) or (own,)
+
+    @property
+    def _listening_url(self) -> str:
         scheme = "https" if self.api_use_tls else "http"
         host = f"[{self.callback_api_host}]" if ":" in self.callback_api_host else self.callback_api_host
         return f"{scheme}://{host}:{self.callback_api_port}"
@@ -71,7 +80,7 @@ class Settings(Fields):
     def effective(self, name: str) -> object:
         """A setting as it is used: what is derived from others where it was left empty."""
         if name == "callback_api_url":
-            return self.api_url
+            return ",".join(self.api_urls)
         if name == "image_base_url":
             return self.image_base
         return self.path_of(name) if name in _UNDER_PKI_DIR else getattr(self, name)
@@ -144,8 +153,8 @@ def keys_of(settings: Settings, *, redis: object, api: object, serves: object, p
 
 def pki_rules(settings: Settings) -> Iterator[str]:
     """What the PKI commands need: they make the files that the other rules look for, on a host that may run nothing."""
-    if settings.callback_api_url and not urlsplit(settings.callback_api_url).hostname:
-        yield "CALLBACK_API_URL: must be a URL such as https://bringup.example.net:5000"
+    if settings.callback_api_url and not all(urlsplit(url).hostname for url in settings.api_urls):
+        yield "CALLBACK_API_URL: must be a URL such as https://bringup.example.net:5000, or several with commas between"
     yield from renewal_rules(settings)
 
 

@@ -66,6 +66,11 @@ def _address(text: str) -> Address:
     return bare, int(port)
 
 
+def urls_in(text: str) -> tuple[str, ...]:
+    """The URLs of ``http://a:1,http://b:1``, each without a slash at its end."""
+    return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+
+
 def checked_addresses(text: str) -> str:
     """Hosts and ports with commas between them, each once. Raises ValueError."""
     addresses = addresses_in(text)

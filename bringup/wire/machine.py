@@ -1,5 +1,6 @@
 """What a booted machine is given, and what it sends besides its report."""
 
+import operator
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat
@@ -24,6 +25,8 @@ class RunParameters(Message):
     version: Literal[1] = 1
     run_id: RunId
     callback_url: str  # with /api/v1, without a slash at its end
+    # Of the other API hosts. Left out where there is none, for an agent of version 0.1 refuses what it does not know.
+    other_callback_urls: tuple[str, ...] = Field((), exclude_if=operator.not_)
     token: str = Field(repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
     ca_pem: str | None = None  # the only trust anchors for callback_url; None with plain HTTP

@@ -216,7 +216,7 @@ def _in_both_modes(layout: HostLayout, here: Manifest) -> list[Settings]:
     settings = client_settings(layout, here)
     found = []
     for mode in FlipMode:
-        url = f"{mode.scheme}://{settings.api_url.partition('://')[2]}"
-        changed = {"api_use_tls": mode is FlipMode.PRODUCTION, "callback_api_url": url}
+        urls = flip_files.with_scheme(",".join(settings.api_urls), mode)
+        changed = {"api_use_tls": mode is FlipMode.PRODUCTION, "callback_api_url": urls}
         found.append(settings.model_copy(update=changed))
     return found

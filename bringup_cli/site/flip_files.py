@@ -44,8 +44,13 @@ def flipped(text: str, mode: FlipMode) -> str:
         text, found = re.subn(rf"^{name}=.*$", line, text, flags=re.MULTILINE)
         text = text if found else f"{text.rstrip()}\n{line}\n"
     for name in _URLS:
-        text = re.sub(rf"^({name}=)https?(://)", rf"\g<1>{mode.scheme}\g<2>", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{name}=.*$", lambda line: with_scheme(line[0], mode), text, flags=re.MULTILINE)
     return text
+
+
+def with_scheme(urls: str, mode: FlipMode) -> str:
+    """URLs of the API as they are in a mode."""
+    return re.sub(r"\bhttps?://", f"{mode.scheme}://", urls)
 
 
 def settings_files(layout: HostLayout, roles: tuple[HostRole, ...]) -> list[Path]:

@@ -145,7 +145,8 @@ def unit_steps(layout: HostLayout, roles: tuple[HostRole, ...]) -> list[HostStep
     def permit() -> None:
         settings = load({}, layout.config / env_file(roles[0]), rules=pki_rules).settings
         sentinels = [host for host, _ in settings.sentinels]
-        host_system.permit_addresses([settings.redis_host, *sentinels, urlsplit(settings.api_url).hostname or ""])
+        apis = [urlsplit(url).hostname or "" for url in settings.api_urls]
+        host_system.permit_addresses([settings.redis_host, *sentinels, *apis])
 
     services = host_system.service_units(roles)
     return [

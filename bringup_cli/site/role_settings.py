@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bringup.redis_acl import RIGHTS
 from bringup.settings import Settings, generated, schema
+from bringup.settings.types import urls_in
 from bringup_cli.site.bundle import FOLDER, files_of
 from bringup_cli.site.registry import Host, HostRole, redis_user
 from pki.names import Identity, Role
@@ -67,8 +68,8 @@ def problems_elsewhere(settings: Settings, roles: Iterable[HostRole]) -> Iterato
             "CALLBACK_API_URL: must be set to the URL by which every host reaches the API, such as "
             f"https://api.example.net:{settings.callback_api_port}; without it hosts would use {settings.api_url}"
         )
-    addresses = {"CALLBACK_API_URL": urlsplit(settings.callback_api_url).hostname, "REDIS_HOST": settings.redis_host}
-    for name, address in addresses.items():
+    addresses = [("CALLBACK_API_URL", urlsplit(url).hostname) for url in urls_in(settings.callback_api_url)]
+    for name, address in (*addresses, ("REDIS_HOST", settings.redis_host)):
         if settings.environment == "production" and address and _is_of_each_host(address):
             yield f"{name}: {address} is every host itself; set the address by which all reach the one that is meant"
     if _TAILER in roles and not settings.dhcp_path.is_absolute():
@@ -86,7 +87,8 @@ def role_settings(settings: Settings, host: Host, role: HostRole) -> bytes:
     lines = {
         **_of_site(settings, role),
         "HOST_ROLES": role.value,
-        "CALLBACK_API_URL": settings.api_url,
+        "CALLBACK_API_URL": ",".join(settings.api_urls),
+        **(_listening(settings, host) if role in _API else {}),
         "PKI_DIR": f"{FOLDER}/pki",
         **{name: _NAMES[name] for name in _FOLDERS[role]},
         **({"DHCP_SOURCE": settings.dhcp_source, "DHCP_PATH": str(settings.dhcp_path)} if role is _TAILER else {}),
@@ -110,6 +112,13 @@ def _of_site(settings: Settings, role: HostRole) -> dict[str, str]:
         if value is not None and text != generated.default_text(field):
             found[name] = text
     return found
+
+
+def _listening(settings: Settings, host: Host) -> dict[str, str]:
+    """Of several API hosts each listens on its own address, by which it knows which of the URLs is its own."""
+    addresses = [urlsplit(url).hostname for url in settings.api_urls]
+    own = next((san for san in host.sans if san in addresses), None)
+    return {"CALLBACK_API_HOST": own} if own and len(addresses) > 1 else {}
 
 
 def _is_of_each_host(address: str) -> bool:

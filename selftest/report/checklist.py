@@ -121,7 +121,7 @@ def wanted_flags(results: Results) -> dict[str, str]:
     """The variables that are not as production needs them, with the values that it needs."""
     wanted = {name: value for name, value in _WANTED.items() if _value(results, name) != value}
     url = results.target.settings.callback_api_url
-    return wanted | ({"CALLBACK_API_URL": f"https:{url.removeprefix('http:')}"} if url.startswith("http:") else {})
+    return wanted | ({"CALLBACK_API_URL": url.replace("http://", "https://")} if "http://" in url else {})
 
 
 def _of_checks(results: Results) -> Iterator[Step]:

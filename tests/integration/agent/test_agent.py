@@ -49,6 +49,26 @@ def boot(api: Api, listener: Listener, tmp_path: Path) -> Boot:
     return make
 
 
+def test_a_run_whose_first_api_host_is_away_goes_to_its_verdict_by_the_other(
+    api: Api, boot: Boot, listener: Listener
+) -> None:
+    away = f"https://127.0.0.1:{free_port()}/api/v1"
+    console = boot(callback_url=away, other_callback_urls=[listener.url]).run()
+    assert "trying another address of the API: " in console
+    assert "refuses the connection" in console
+    assert "the report is delivered" in console
+    assert api.run()["state"] == "failed"
+
+
+def test_a_wrong_certificate_ends_no_run_while_another_address_may_come_back(api: Api, boot: Boot) -> None:
+    machine = boot(other_callback_urls=[f"https://127.0.0.1:{free_port()}/api/v1"])
+    machine.given["callback_url"] = machine.given["callback_url"].replace("127.0.0.1", "localhost")
+    with pytest.raises(Ended):
+        machine.run()
+    assert "no TLS with localhost" in machine.console
+    assert api.run()["state"] == "waiting"
+
+
 def test_a_run_goes_from_parameters_to_a_verdict(api: Api, boot: Boot) -> None:
     machine = boot()
     console = machine.run()

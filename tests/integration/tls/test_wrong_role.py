@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
 from agent import tls as agent_tls
 from agent.api import Api
@@ -28,13 +29,16 @@ from tests.conftest import MakeSettings
 from tests.unit.pki.kit import init_pki
 
 REDIS, _WORKER, API = STANDARD
+_HEALTH = b'{"service": "bringup-api", "version": "1"}'
+HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(_HEALTH), _HEALTH)
 
 
 class Listener:
-    """A server of our CA that writes down what it is sent after the handshake."""
+    """A server of our CA that writes down what it is sent after the handshake, and answers each part the same."""
 
-    def __init__(self, store: Store, identity: Identity) -> None:
+    def __init__(self, store: Store, identity: Identity, answer: bytes = b"-ERR no\r\n") -> None:
         self.heard = b""
+        self._answer = answer
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(store.files(identity).certificate, store.files(identity).key)
         self._context.load_verify_locations(store.ca_certificate)
@@ -51,7 +55,7 @@ class Listener:
                     secure.settimeout(10)
                     while data := secure.recv(4096):
                         self.heard += data
-                        secure.sendall(b"-ERR no\r\n")
+                        secure.sendall(self._answer)
 
     def close(self) -> None:
         self._server.close()
@@ -114,6 +118,45 @@ def test_redis_served_as_the_api_is_sent_no_token_by_the_agent(store: Store) -> 
         Api(params, agent_tls.verifying_context(params), params.token).post("heartbeat", {})
     listener.close()
     assert listener.heard == b""
+
+
+@pytest.mark.parametrize("served", [REDIS], indirect=True)
+def test_of_two_addresses_the_one_with_a_wrong_certificate_is_sent_no_token_and_is_named_in_the_log(
+    served: Listener, store: Store, make_settings: MakeSettings
+) -> None:
+    api = Listener(store, API, answer=HEALTHY)
+    urls = f"https://127.0.0.1:{served.port},https://127.0.0.1:{api.port}"
+    settings = settings_for(make_settings, store, served.port).model_copy(update={"callback_api_url": urls})
+    with capture_logs() as logs:
+        assert ApiClient(settings, tls.ClientContexts()).get("/health", Health).service == "bringup-api"
+    api.close()
+    assert served.heard == b""
+    assert b"the-token-of-the-api" in api.heard
+    (line,) = [one for one in logs if one["event"] == "using another address of the API"]
+    assert f"https://127.0.0.1:{served.port}: " in line["why"]
+    assert "it is of role redis, and api is expected" in line["why"]
+
+
+@pytest.mark.parametrize("served", [REDIS], indirect=True)
+def test_of_two_addresses_the_agent_sends_its_token_to_the_one_with_the_right_certificate_alone(
+    served: Listener, store: Store
+) -> None:
+    api, failed = Listener(store, API, answer=HEALTHY), list[str]()
+    params = Parameters(
+        "r",
+        f"https://127.0.0.1:{served.port}",
+        "the-token",
+        0,
+        ca_pem=store.ca_certificate.read_text(),
+        other_callback_urls=[f"https://127.0.0.1:{api.port}"],
+    )
+    context = agent_tls.verifying_context(params)
+    client = Api(params, context, params.token, lambda address, error: failed.append(f"{address}: {error}"))
+    assert client.post("heartbeat", {}).status == 200
+    api.close()
+    assert served.heard == b""
+    assert b"the-token" in api.heard
+    assert "it is of role redis, and api is expected" in failed[0]
 
 
 @pytest.mark.parametrize("served", [API], indirect=True)

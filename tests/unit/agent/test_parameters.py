@@ -26,11 +26,17 @@ def area(text: str) -> bytes:
 
 
 def test_the_api_and_the_agent_mean_the_same_by_every_parameter() -> None:
-    written = RunParameters(**GIVEN, client_cert_pem="c", client_key_pem="k", after="poweroff", lldp_wait_s=3.5)
+    others = ("https://other.example.net/api/v1",)
+    more = {"client_cert_pem": "c", "client_key_pem": "k", "other_callback_urls": others}
+    written = RunParameters(**GIVEN, **more, after="poweroff", lldp_wait_s=3.5)
     read = parameters.parse(area(written.model_dump_json()))
-    assert read._asdict() == written.model_dump()
+    assert read._asdict() == written.model_dump(mode="json")
+
+
+def test_an_agent_that_knows_one_address_alone_reads_the_parameters_of_a_site_with_one() -> None:
+    assert "other_callback_urls" not in json.loads(RunParameters(**GIVEN).model_dump_json())
     plain = RunParameters(**GIVEN)
-    assert parameters.parse(area(plain.model_dump_json()))._asdict() == plain.model_dump()
+    assert parameters.parse(area(plain.model_dump_json()))._asdict() == plain.model_dump() | {"other_callback_urls": ()}
 
 
 def test_the_base_image_reports_that_it_carries_no_run(tree: Tree) -> None:
@@ -50,6 +56,9 @@ def test_an_image_without_the_file_is_to_be_built_again(tmp_path: Path) -> None:
         ({"ca_pem": None}, "no ca_pem"),
         ({"callback_url": "ftp://api.example.net"}, "callback_url must be"),
         ({"callback_url": "https://user:secret@api.example.net/"}, "callback_url must be"),
+        ({"other_callback_urls": ["http://api.example.net"]}, "other_callback_urls must be"),
+        ({"other_callback_urls": [7]}, "other_callback_urls must be"),
+        ({"other_callback_urls": "https://api.example.net"}, "other_callback_urls is of a wrong kind"),
         ({"version": 2}, "version is 2"),
         ({"token": "a\nb"}, "token must be"),
         ({"token": 7}, "token is of a wrong kind"),

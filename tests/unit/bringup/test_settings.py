@@ -136,6 +136,36 @@ def test_a_url_whose_scheme_contradicts_the_flag_is_an_error(flag: str, url: str
     assert any(line.startswith("CALLBACK_API_URL: begins with") for line in found)
 
 
+@pytest.mark.parametrize(
+    ("urls", "problem"),
+    [
+        ("http://a.example.net,https://b.example.net", "entry 2: begins with https:// but API_USE_TLS=false"),
+        ("http://a.example.net,http://u:p@b.example.net", "entry 2: must not hold credentials"),
+        ("http://a.example.net,", "entry 2: must be a URL"),
+        (",", "entry 1: must be a URL"),
+        ("http://a.example.net,b.example.net:5000", "entry 2: must be a URL"),
+        ("http://a.example.net,http://a.example.net/", "must name each URL once"),
+    ],
+)
+def test_each_entry_of_several_urls_of_the_api_is_checked(urls: str, problem: str, tmp_path: Path) -> None:
+    found = problems_of({"CALLBACK_API_URL": urls}, tmp_path)
+    assert any(line.startswith("CALLBACK_API_URL") and problem in line for line in found)
+    assert "u:p" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("host", "urls"),
+    [("127.0.0.1", ("http://a:5000", "http://b:5000")), ("b", ("http://b:5000", "http://a:5000"))],
+)
+def test_an_api_host_has_its_own_address_first_and_every_other_host_the_order_of_the_setting(
+    host: str, urls: tuple[str, ...], tmp_path: Path
+) -> None:
+    given = {"CALLBACK_API_URL": "http://a:5000/, http://b:5000", "CALLBACK_API_HOST": host, "IMAGE_PORT": "5001"}
+    found = loaded(given, tmp_path)
+    assert (found.api_urls, found.api_url) == (urls, urls[0])
+    assert found.image_base == urls[0].replace("5000", "5001")
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "http://x:99999", "http://", "x", "http://u:p@host", "http://h/?q=1"])
 def test_what_is_no_plain_url_is_an_error(url: str, tmp_path: Path) -> None:
     found = problems_of({"CALLBACK_API_URL": url}, tmp_path)

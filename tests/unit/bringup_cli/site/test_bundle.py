@@ -89,6 +89,16 @@ def test_settings_are_those_that_the_service_uses(ca: Enrolling) -> None:
     assert "BMC_TRIES" not in tailer
 
 
+def test_each_of_several_api_hosts_listens_on_its_own_address_and_every_host_knows_all(ca: Enrolling) -> None:
+    urls = "https://192.0.2.1:5000,https://192.0.2.2:5000"
+    ca.settings = ca.settings.model_copy(update={"callback_api_url": urls})
+    api = ca.files(ca.host("a2", HostRole.API, sans=("192.0.2.2",)))["api.env"].decode()
+    worker = ca.files(ca.host("w1", HostRole.WORKER))["worker.env"].decode()
+    assert "CALLBACK_API_HOST=192.0.2.2\n" in api
+    assert f"CALLBACK_API_URL={urls}\n" in api
+    assert f"CALLBACK_API_URL={urls}\n" in worker
+
+
 def test_a_host_that_is_enrolled_again_keeps_passwords_and_certificates(ca: Enrolling) -> None:
     first = ca.files(ca.host("w1", HostRole.WORKER))
     assert ca.files(ca.host("w1", HostRole.WORKER)) == first

@@ -51,6 +51,11 @@ def test_a_flip_and_a_flip_back_leave_a_file_as_it_was() -> None:
     assert flipped(flipped(there, FlipMode.DEVELOPMENT), FlipMode.PRODUCTION) == there
 
 
+def test_every_address_of_the_api_is_flipped() -> None:
+    there = flipped("CALLBACK_API_URL=http://192.0.2.1:5000, http://192.0.2.2:5000\n", FlipMode.PRODUCTION)
+    assert "CALLBACK_API_URL=https://192.0.2.1:5000, https://192.0.2.2:5000\n" in there
+
+
 def test_a_second_flip_to_the_same_mode_changes_nothing() -> None:
     there = flipped(PLAIN, FlipMode.PRODUCTION)
     assert flipped(there, FlipMode.PRODUCTION) == there
