@@ -196,9 +196,14 @@ class TargetInstallation:
         """A client as all services use it, with short timeouts."""
         return connect_redis(self.short_timeouts, self.contexts, name="selftest")
 
-    def api_client(self) -> ApiClient:
-        """A client as workers and operators use it, with short timeouts."""
-        return ApiClient(self.short_timeouts, self.contexts)
+    def api_client(self, url: str = "") -> ApiClient:
+        """A client as workers and operators use it, with short timeouts, of one address: no other answers for it.
+
+        Args:
+            url: one of CALLBACK_API_URL; empty: the one that all tests ask.
+        """
+        one = {"callback_api_url": url or self.settings.api_url}
+        return ApiClient(self.short_timeouts.model_copy(update=one), self.contexts)
 
     @cached_property
     def bad_certificates(self) -> BadCertificates:

@@ -160,6 +160,37 @@ def _is_ready(target: TargetInstallation) -> Finding:
     return ok("it is ready" if readiness.ready else "only what 3e shows keeps it from its work")
 
 
+def _other_addresses(target: TargetInstallation) -> Finding:
+    """Whether each further address of CALLBACK_API_URL would do, should the first be lost."""
+    others = target.settings.api_urls[1:]
+    if not others:
+        return info("CALLBACK_API_URL names one address")
+    problems = [problem for url in others if (problem := _problem_at(target, url))]
+    if problems:
+        return fail(
+            "; ".join(problems),
+            expected="each address of CALLBACK_API_URL is an API of this installation, by its certificate, and ready",
+            cause="without it nothing takes over when the host of the first address is lost",
+            hint="bringup selftest on the host of that address, or take the address out of CALLBACK_API_URL",
+        )
+    return ok(f"{', '.join(others)}: each is ready, and accepts our token")
+
+
+def _problem_at(target: TargetInstallation, url: str) -> str:
+    client = target.api_client(url)
+    try:
+        readiness = client.readiness()
+        client.get("/runs?limit=1", RunList)
+    except errors.BringupError as error:
+        return str(error)
+    return "" if readiness.ready else f"the API at {url} is not ready: {'; '.join(readiness.problems)}"
+
+
+def several_addresses(target: TargetInstallation) -> str:
+    """Required where the API has several addresses."""
+    return "CALLBACK_API_URL" if len(target.settings.api_urls) > 1 else ""
+
+
 def image_port(target: TargetInstallation) -> str:
     """Required where images have a port of their own."""
     port = target.settings.image_port
@@ -168,8 +199,8 @@ def image_port(target: TargetInstallation) -> str:
 
 # Test 3 proves that the API answers on the port and by the protocol of the settings, is ours, takes our certificate and
 # our token, and reaches Redis (3a, 3b); that the clocks agree, on which TLS and deadlines depend (3c); that BMCs, which
-# have no certificate, can fetch images (3d); that Redis has lost nothing that an API host remembers (3e); and that
-# nothing else keeps the API from its work (3f).
+# have no certificate, can fetch images (3d); that Redis has lost nothing that an API host remembers (3e); that
+# nothing else keeps the API from its work (3f); and that every other address of the API would do as well (3g).
 CHECKS = (
     Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain, roles=AT_API),
     Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls, roles=AT_API),
@@ -192,4 +223,12 @@ CHECKS = (
     ),
     Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
     Case("3f", "The API is ready", _is_ready, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
+    Case(
+        "3g",
+        "Every address of the API answers",
+        _other_addresses,
+        group=_GROUP,
+        required_by=several_addresses,
+        roles=AT_API,
+    ),
 )

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from bringup.model import utc_now
 from pki.authority import pem
 from pki.profile import authority, new_key
-from tests.integration.selftest.faults import Fault, Inject, fault
+from tests.conftest import free_port
+from tests.integration.selftest.faults import Inject, fault
 from tests.integration.selftest.proxy import proxy, server_context, speaking_old_tls
 from tests.integration.selftest.site import Changes, Site
 
@@ -48,6 +49,21 @@ def a_second_plain_api(site: Site) -> Iterator[Changes]:
     """The API that all clients know is as it must be; another one serves the same Redis on a free port."""
     with site.api(**_PLAIN):
         yield {}
+
+
+@contextmanager
+def nothing_at_the_second_address(site: Site) -> Iterator[Changes]:
+    yield {"callback_api_url": f"{site.settings.api_url},{_url(site, free_port())}"}
+
+
+@contextmanager
+def redis_at_the_second_address(site: Site) -> Iterator[Changes]:
+    """Its certificate is of our CA, and not that of an API."""
+    yield {"callback_api_url": f"{site.settings.api_url},{_url(site, site.settings.redis_port)}"}
+
+
+def _url(site: Site, port: int) -> str:
+    return f"{'https' if site.settings.api_use_tls else 'http'}://127.0.0.1:{port}"
 
 
 @contextmanager
@@ -192,6 +208,17 @@ WITH_TLS = (
         "role console",
     ),
     fault("the API has an old list", an_old_list, {"5d"}, "5d", "list number", "cp "),
+    fault("nothing listens at the second address", nothing_at_the_second_address, {"3g"}, "3g", "does not answer"),
+    fault(
+        "another server of ours at the second address",
+        redis_at_the_second_address,
+        {"3g"},
+        "3g",
+        "no TLS connection",
+    ),
     fault("the API has no list", no_list, {"5d"}, "5d", "does not exist", "carry ca/ca-crl.pem"),
 )
-WITHOUT_TLS: tuple[Fault, ...] = ()  # without TLS none of it is promised
+# Without TLS nothing else is promised.
+WITHOUT_TLS = (
+    fault("nothing listens at the second address", nothing_at_the_second_address, {"3g"}, "3g", "does not answer"),
+)
