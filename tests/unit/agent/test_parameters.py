@@ -27,8 +27,8 @@ def area(text: str) -> bytes:
 
 def test_the_api_and_the_agent_mean_the_same_by_every_parameter() -> None:
     others = ("https://other.example.net/api/v1",)
-    more = {"client_cert_pem": "c", "client_key_pem": "k", "other_callback_urls": others}
-    written = RunParameters(**GIVEN, **more, after="poweroff", lldp_wait_s=3.5)
+    own = {"client_cert_pem": "c", "client_key_pem": "k", "after": "poweroff", "lldp_wait_s": 3.5}
+    written = RunParameters.model_validate(GIVEN | own | {"other_callback_urls": others})
     read = parameters.parse(area(written.model_dump_json()))
     assert read._asdict() == written.model_dump(mode="json")
 
