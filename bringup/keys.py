@@ -102,9 +102,19 @@ def events(run_id: str) -> str:
     return f"bringup:run:{run_id}:events"
 
 
+def packed_events(run_id: str) -> str:
+    """String: the timeline of a run that is closed, compressed (api.state.timelines); later lines are in the stream."""
+    return f"bringup:run:{run_id}:events:packed"
+
+
 def report(run_id: str) -> str:
-    """String: the report of a run, as JSON."""
+    """String: the report of a run, as JSON, if version 0.1 has written it."""
     return f"bringup:run:{run_id}:report"
+
+
+def packed_report(run_id: str) -> str:
+    """String: the report of a run, as JSON, compressed (api.state.packed)."""
+    return f"bringup:run:{run_id}:report:packed"
 
 
 def artifacts(run_id: str) -> str:

@@ -42,6 +42,11 @@ def text(reply: bytes | None) -> str | None:
     return None if reply is None else reply.decode()
 
 
+def stored_bytes(reply: bytes | None) -> bytes | None:
+    """A string as it is stored."""
+    return reply
+
+
 def texts(reply: Iterable[bytes]) -> list[str]:
     """The members of a set or a list."""
     return [member.decode(errors="replace") for member in reply]

@@ -1,6 +1,6 @@
 """The versions of the lists, for their ETags: what changes whenever a list may show something else."""
 
-from api.state.batch import Asked, Batch
+from api.state.batch import Asked, Batch, stored_bytes
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
@@ -51,9 +51,5 @@ class ListVersions:
 
 
 def _ask_numbers(batch: Batch, version: str) -> Asked[list[bytes | None]]:
-    asked = [batch.ask(_as_it_is, "GET", key) for key in (version, keys.CHANGE_NUMBER, keys.CHANGE_TIME)]
+    asked = [batch.ask(stored_bytes, "GET", key) for key in (version, keys.CHANGE_NUMBER, keys.CHANGE_TIME)]
     return lambda: [read() for read in asked]
-
-
-def _as_it_is(reply: bytes | None) -> bytes | None:
-    return reply

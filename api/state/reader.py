@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
-from api.state import inventories
+from api.state import inventories, timelines
 from api.state.artifacts import ask_artifacts
-from api.state.batch import Asked, Batch, fields, number, texts
+from api.state.batch import Asked, Batch, fields, number, stored_bytes, texts
 from api.state.installation import Installation
+from api.state.packed import unpack
 from api.state.redis import Database, Pipeline
-from api.state.stored import entries, read_line, read_record, unless_corrupt
+from api.state.stored import read_line, read_record, unless_corrupt
 from bringup import identity, keys
 from bringup.inventory import Inventory
 from bringup.model import DeviceState, FailureReason, RunState
@@ -155,28 +156,34 @@ class Reader:
     def _history(self, run_id: str, device_name: str) -> "RunHistory | None":
         batch = Batch()
         ask_run, device = self.ask_run(batch, run_id), self.ask_device(batch, device_name)
-        lines = batch.ask(entries, "XRANGE", keys.events(run_id), "-", "+")
+        lines = timelines.ask_run(batch, run_id)
         artifacts = ask_artifacts(batch, run_id)
         self._database.read(batch)
         run = ask_run()
         # The inventory has the machine under another name now than when the run began.
         if run and run.device != device_name:
             return self._history(run_id, run.device)
-        timeline = tuple(entry for fields in lines() if (entry := read_line(TimelineEntry, run_id, fields)))
+        timeline = tuple(entry for line in lines() if (entry := read_line(TimelineEntry, run_id, line)))
         return RunHistory(run, device(), timeline, artifacts()) if run else None
 
     def device_changes(self, name: str) -> list[DeviceEvent]:
         """What people changed of a device, oldest first."""
-        lines = self._database.stream(keys.device_events(name))
-        return [event for fields in lines if (event := read_line(DeviceEvent, name, fields))]
+        batch = Batch()
+        lines = timelines.ask_stream(batch, keys.device_events(name))
+        self._database.read(batch)
+        return [event for line in lines() if (event := read_line(DeviceEvent, name, line))]
 
     def runs_of(self, device: str, count: int) -> list[RunRecord]:
         """The newest runs of a device, newest first."""
         return self.runs(self._database.newest(keys.device_runs(device), count))
 
     def report(self, run_id: str) -> bytes | None:
-        """The stored report, as JSON."""
-        return self._database.string(keys.report(run_id))
+        """The stored report, as JSON. Raises CorruptRecord."""
+        batch = Batch()
+        packed, plain = (batch.ask(stored_bytes, "GET", key(run_id)) for key in (keys.packed_report, keys.report))
+        self._database.read(batch)
+        stored = packed()
+        return plain() if stored is None else unpack(stored)
 
     def ask_ended_runs(self, batch: Batch) -> Asked[dict[tuple[str, str], int]]:
         """How often runs have ended by state and reason ("": none), read with other things."""

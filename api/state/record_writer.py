@@ -6,20 +6,18 @@ from typing import Any
 
 from api.runs import events
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
-from api.state import durations
+from api.state import durations, timelines
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
+from api.state.packed import pack
 from api.state.redis import Pipeline
 from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
-from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
-# Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
-_LONGEST_TIMELINE = 1000
 # What expires together when a run is forgotten; a key that is missing here would stay for ever.
 _OF_A_RUN = (
-    *(keys.run, keys.events, keys.report, keys.run_token, keys.refused),
+    *(keys.run, keys.events, keys.packed_events, keys.report, keys.packed_report, keys.run_token, keys.refused),
     *(keys.artifacts, keys.artifact_sizes),
 )
 
@@ -40,18 +38,22 @@ class RecordWriter:
         self._counts = counts
         self._keep = keep
 
-    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
+    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None, lines: list[bytes]) -> None:
         """Write what one event changes of a run; its device is written apart.
 
         Args:
             pipe: of the transaction, after MULTI.
             change: what the event changes.
             before: the run as it is on record; None: there is none.
+            lines: of its timeline, as they are on record; used where the run is closed by the change.
         """
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before, numbered=bool(change.lines))
-        for line in change.lines:
-            append(pipe, keys.events(run_id), line)
+        if closes(run, before):
+            timelines.close(pipe, run_id, lines, change.lines)
+        else:
+            for line in change.lines:
+                timelines.append(pipe, keys.events(run_id), line)
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
         if run.ended_at and (before is None or before.ended_at is None):
@@ -65,7 +67,17 @@ class RecordWriter:
         if change.secrets:
             write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:
-            pipe.set(keys.report(run_id), change.report)
+            pipe.set(keys.packed_report(run_id), pack(change.report))
+
+    def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
+        """Write a line of a run that may be closed.
+
+        Args:
+            pipe: of the transaction, after MULTI.
+            run_id: of the run.
+            entry: the line.
+        """
+        timelines.note(pipe, run_id, entry, self._keep)
 
     def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
         """Write where the run is found: to list what is open, or the newest, must not read every run."""
@@ -74,7 +86,7 @@ class RecordWriter:
                 pipe.zadd(index, {run.run_id: run.created_at.timestamp()})
         if before is None and run.closed_at is None:
             pipe.sadd(keys.OPEN_RUNS, run.run_id)
-        if run.closed_at and (before is None or before.closed_at is None):
+        if closes(run, before) and run.closed_at:
             pipe.srem(keys.OPEN_RUNS, run.run_id)
             self._forget_later(pipe, run.run_id, run.device, run.closed_at)
 
@@ -107,7 +119,7 @@ class RecordWriter:
         run, entry = events.boot_slot_given(waited, freed_by)
         _write(pipe, keys.run(run.run_id), run, waited, numbered=True)
         self._boot_slots.write(pipe, run, waited)
-        append(pipe, keys.events(run.run_id), entry)
+        timelines.append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
     def _forget_later(self, pipe: Pipeline, run_id: str, device: str, closed_at: datetime) -> None:
@@ -121,16 +133,14 @@ def _counted_by(record: DeviceRecord) -> tuple[object, ...]:
     return record.state, record.unapproved, record.maintenance is None
 
 
-def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
-    """Write a line of a timeline.
+def closes(run: RunRecord, before: RunRecord | None) -> bool:
+    """Whether a change closes a run.
 
     Args:
-        pipe: of the transaction, after MULTI.
-        key: of the timeline.
-        entry: the line.
+        run: as it will be.
+        before: as it is on record; None: it is not.
     """
-    # Some twenty of each run: what it does not say is not stored.
-    pipe.xadd(key, {"entry": entry.model_dump_json(exclude_defaults=True)}, maxlen=_LONGEST_TIMELINE, approximate=False)
+    return run.closed_at is not None and (before is None or before.closed_at is None)
 
 
 def _write(

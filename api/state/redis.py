@@ -173,12 +173,6 @@ class Database:
         with self.errors():
             self.connection.zrem(key, *members)
 
-    def stream(self, key: str) -> list[dict[bytes, bytes]]:
-        """The entries of a stream, oldest first."""
-        with self.errors():
-            entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", self.connection.xrange(key))
-        return [fields for _, fields in entries]
-
     def transact(self, body: Callable[[Pipeline], _Result], *watched: str) -> _Result:
         """Run ``body`` again until no other client has changed meanwhile what it watches (optimistic locking).
 

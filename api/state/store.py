@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from api.runs.records import Change, KnownDevice, Noted, RunRecord
-from api.state import record_writer
+from api.state import record_writer, timelines
 from api.state.batch import Batch, ask_now
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
@@ -142,7 +142,7 @@ class RunStore(Reader):
             pipe.multi()
             if changed and event:
                 self._writer.device(pipe, changed.record, before, numbered=True)
-                record_writer.append(pipe, keys.device_events(name), event)
+                timelines.append(pipe, keys.device_events(name), event)
             return changed
 
         def what(changed: KnownDevice | None) -> list[FeedEntry]:
@@ -167,7 +167,7 @@ class RunStore(Reader):
     def _note(self, run: RunRecord, entry: TimelineEntry) -> None:
         def write(pipe: Pipeline) -> None:
             pipe.multi()
-            record_writer.append(pipe, keys.events(run.run_id), entry)
+            self._writer.note(pipe, run.run_id, entry)
 
         self._apply(write, what=lambda _: [self._line(run, entry)])
 
@@ -181,18 +181,29 @@ class RunStore(Reader):
             _refuse_permits_after_a_loss(outcome, snapshot.lost)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
+            lines = self._lines_to_pack(pipe, after, snapshot.run)
             pipe.multi()
             if isinstance(outcome, Noted):
-                record_writer.append(pipe, keys.events(outcome.run.run_id), outcome.entry)
+                self._writer.note(pipe, outcome.run.run_id, outcome.entry)
             if isinstance(outcome, Change):
                 is_numbered = bool(outcome.lines or successors)
                 self._writer.device(pipe, outcome.device.record, snapshot.stored, numbered=is_numbered)
-                self._writer.change(pipe, outcome, snapshot.run)
+                self._writer.change(pipe, outcome, snapshot.run, lines)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome
 
         return self._apply(body, what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)])
+
+    def _lines_to_pack(self, pipe: Pipeline, after: RunRecord | None, before: RunRecord | None) -> list[bytes]:
+        """The lines of a run that is closed by this change: it has none before there is a record of it."""
+        if before is None or after is None or not record_writer.closes(after, before):
+            return []
+        batch = Batch()
+        lines = timelines.ask_stream(batch, keys.events(after.run_id))
+        # Watched: a line that is added right now would not be packed, and be deleted.
+        self._database.read_watched(pipe, batch, keys.events(after.run_id))
+        return lines()
 
     def _changed(self, outcome: Change | Noted | RunRecord | None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""

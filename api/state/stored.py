@@ -19,11 +19,6 @@ _Found = TypeVar("_Found", RunRecord, KnownDevice)
 _Line = TypeVar("_Line", TimelineEntry, DeviceEvent)
 
 
-def entries(reply: list[tuple[bytes, dict[bytes, bytes]]]) -> list[dict[bytes, bytes]]:
-    """The fields of each entry of a stream."""
-    return [stored for _, stored in reply]
-
-
 def unless_corrupt(read: Callable[[str], _Found | None]) -> Callable[[str], _Found | None]:
     """``read``, which logs what cannot be read and returns None."""
 
@@ -55,16 +50,16 @@ def _names_of(model: type[StoredRecord]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
-def read_line(model: type[_Line], record: str, fields: dict[bytes, bytes]) -> _Line | None:
-    """A line in the fields of an entry; one that cannot be read is logged and None.
+def read_line(model: type[_Line], record: str, stored: bytes) -> _Line | None:
+    """A line of a timeline; one that cannot be read is logged and None.
 
     Args:
         model: of the line.
         record: the name of its run or device, for the log.
-        fields: of the stream's entry.
+        stored: the line, as JSON.
     """
     try:
-        return model.model_validate_json(fields.get(b"entry", b""), extra="ignore")
+        return model.model_validate_json(stored, extra="ignore")
     except ValidationError as error:
         log.get("api").error("a line of a timeline cannot be read and is skipped", record=record, why=str(error))
         return None

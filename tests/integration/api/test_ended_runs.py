@@ -1,9 +1,12 @@
 """What Redis keeps of a run that has ended: as little as shows what it was."""
 
-from typing import TYPE_CHECKING
+import zlib
+from typing import Any
 
 import pytest
 
+from api.state import timelines
+from api.state.batch import Asked, Batch
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
@@ -11,21 +14,115 @@ from bringup.queues import job_id_of
 from bringup.settings import Settings
 from tests.integration.api.conftest import RUN_A, Api
 
-if TYPE_CHECKING:
-    from redis import Redis
-
 DEADLINE = job_id_of(JobKind.EXPIRE, RUN_A)
 
 
 @pytest.fixture
-def redis(settings: Settings) -> "Redis":
+def redis(settings: Settings) -> Any:
     return connect_redis(settings, tls.ClientContexts(), name="tests")
 
 
-def test_a_run_that_has_ended_has_no_deadline_any_more(api: Api, redis: "Redis") -> None:
+def test_a_run_that_has_ended_has_no_deadline_any_more(api: Api, redis: Any) -> None:
     api.booted()
     assert redis.zscore(keys.rq_scheduled("deadlines"), DEADLINE)
     assert redis.exists(keys.rq_job(DEADLINE))
     api.ok("POST", f"/runs/{RUN_A}/abort", {"reason": "x"})
     assert redis.zscore(keys.rq_scheduled("deadlines"), DEADLINE) is None
     assert not redis.exists(keys.rq_job(DEADLINE))
+
+
+def reported(api: Api) -> None:
+    token = api.booted()
+    report = api.report()
+    assert api.call("POST", f"/runs/{RUN_A}/report", report, token).status_code == 202
+    assert api.ok("GET", f"/runs/{RUN_A}/report") == report
+
+
+def types(api: Api) -> list[str]:
+    return [line["type"] for line in api.run()["timeline"]]
+
+
+def test_a_report_is_compressed(api: Api, redis: Any) -> None:
+    reported(api)
+    stored = redis.get(keys.packed_report(RUN_A))
+    assert isinstance(stored, bytes)
+    assert len(stored) < len(api.call("GET", f"/runs/{RUN_A}/report").data) / 2
+    assert not redis.exists(keys.report(RUN_A))
+
+
+def test_a_report_of_version_0_1_is_shown(api: Api, redis: Any) -> None:
+    reported(api)
+    report = api.call("GET", f"/runs/{RUN_A}/report").data
+    redis.delete(keys.packed_report(RUN_A))
+    redis.set(keys.report(RUN_A), report)
+    assert api.call("GET", f"/runs/{RUN_A}/report").data == report
+
+
+def test_the_timeline_of_a_closed_run_is_compressed_and_shows_the_same(api: Api, redis: Any) -> None:
+    reported(api)
+    before = api.run()["timeline"]
+    stored = sum(len(fields[b"entry"]) for _, fields in redis.xrange(keys.events(RUN_A)))
+    assert api.tell(RUN_A, "finished").status_code == 202
+    assert api.run()["timeline"][:-1] == before
+    assert types(api)[-1] == "finished"
+    assert not redis.exists(keys.events(RUN_A))
+    assert redis.strlen(keys.packed_events(RUN_A)) < stored / 2
+
+
+def test_what_is_kept_of_a_closed_run_expires(api: Api, redis: Any) -> None:
+    reported(api)
+    api.tell(RUN_A, "finished")
+    assert api.tell(RUN_A, "media_inserted").status_code == 409
+    of_the_run = list(redis.scan_iter(f"bringup:run:{RUN_A}*", count=1000))
+    assert keys.events(RUN_A).encode() in of_the_run
+    assert [key for key in of_the_run if redis.ttl(key) < 0] == []
+
+
+def test_a_line_that_comes_after_the_end_is_on_the_timeline(api: Api) -> None:
+    reported(api)
+    api.tell(RUN_A, "finished")
+    before = types(api)
+    assert api.tell(RUN_A, "media_inserted").status_code == 409
+    assert types(api) == [*before, "refused"]
+
+
+def test_a_line_that_is_added_while_a_run_is_closed_is_not_lost(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported(api)
+    ask, lines = timelines.ask_stream, len(types(api))
+
+    def and_add_one(batch: Batch, key: str) -> Asked[list[bytes]]:
+        asked = ask(batch, key)
+
+        def read() -> list[bytes]:
+            found = asked()
+            if len(found) == lines:
+                redis.xadd(key, redis.xrange(key)[0][1])
+            return found
+
+        return read
+
+    monkeypatch.setattr(timelines, "ask_stream", and_add_one)
+    assert api.tell(RUN_A, "finished").status_code == 202
+    monkeypatch.undo()
+    assert len(types(api)) == lines + 2
+
+
+def test_an_audited_run_has_its_timeline_packed_from_the_start(api: Api, redis: Any) -> None:
+    run_id = RUN_A.replace("-01-", "-03-")
+    assert api.lease(run_id).json["decision"] == "audit_only"
+    assert redis.exists(keys.packed_events(run_id))
+    assert not redis.exists(keys.events(run_id))
+    assert [line["type"] for line in api.run(run_id)["timeline"]] == ["lease"]
+
+
+@pytest.mark.parametrize("damaged", [b"no zlib", zlib.compress(b"x")[:-1], zlib.compress(bytes(20 * 1024**2))])
+def test_a_packed_timeline_that_cannot_be_read_hides_nothing_else(api: Api, redis: Any, damaged: bytes) -> None:
+    reported(api)
+    api.tell(RUN_A, "finished")
+    redis.set(keys.packed_events(RUN_A), damaged)
+    redis.set(keys.packed_report(RUN_A), damaged)
+    assert api.run()["timeline"] == []
+    assert api.run()["state"] == "passed"
+    assert api.call("GET", f"/runs/{RUN_A}/report").status_code >= 400

@@ -1,0 +1,91 @@
+"""Timelines: a stream while a run or a device goes on, and one compressed string once a run is closed.
+
+A run has some twenty lines, which a stream keeps in 4.7 kB, and zlib in 0.8. What comes later, such as an event that
+was refused, is in the stream again.
+"""
+
+from datetime import timedelta
+
+from api.state.batch import Asked, Batch, stored_bytes
+from api.state.packed import pack, unpack
+from api.state.redis import Pipeline
+from bringup import errors, keys, log
+from bringup.wire.operator import DeviceEvent
+from bringup.wire.run import TimelineEntry
+
+# Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
+_LONGEST = 1000
+# Adds a line to the stream of a run, and where the run is closed by now, the time at which the run is forgotten: the
+# stream has none that began after the end, and would stay for ever. In Lua, because a run may be closed after it was
+# read. KEYS: the stream, what the run was packed into. ARGV: most lines, the line, seconds.
+_NOTE = """
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[1], '*', 'entry', ARGV[2])
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+"""
+
+
+def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
+    """Write a line.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        key: of the stream.
+        entry: the line.
+    """
+    pipe.xadd(key, {"entry": _text(entry)}, maxlen=_LONGEST, approximate=False)
+
+
+def note(pipe: Pipeline, run_id: str, entry: TimelineEntry, keep: timedelta) -> None:
+    """Write a line of a run that may be closed.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        run_id: of the run.
+        entry: the line.
+        keep: how long the line is kept, if the run is closed.
+    """
+    places = keys.events(run_id), keys.packed_events(run_id)
+    pipe.eval(_NOTE, len(places), *places, _LONGEST, _text(entry), int(keep.total_seconds()))
+
+
+def close(pipe: Pipeline, run_id: str, lines: list[bytes], last: tuple[TimelineEntry, ...]) -> None:
+    """Write a timeline that has come to its end.
+
+    Args:
+        pipe: of the transaction, after MULTI; it watches the stream.
+        run_id: of the run.
+        lines: those in the stream.
+        last: those that are new.
+    """
+    pipe.set(keys.packed_events(run_id), pack(b"\n".join([*lines, *(_text(entry).encode() for entry in last)])))
+    pipe.delete(keys.events(run_id))
+
+
+def ask_stream(batch: Batch, key: str) -> Asked[list[bytes]]:
+    """The lines in a stream, oldest first, read with other things."""
+    return batch.ask(_lines, "XRANGE", key, "-", "+")
+
+
+def ask_run(batch: Batch, run_id: str) -> Asked[list[bytes]]:
+    """The lines of a run, oldest first, read with other things; packed ones that cannot be read are logged."""
+    packed, later = batch.ask(stored_bytes, "GET", keys.packed_events(run_id)), ask_stream(batch, keys.events(run_id))
+
+    def read() -> list[bytes]:
+        try:
+            stored = packed()
+            earlier = unpack(stored).split(b"\n") if stored else []
+        except errors.CorruptRecord as error:
+            log.get("api").error("a timeline cannot be read and is skipped", record=run_id, why=str(error))
+            earlier = []
+        return [*earlier, *later()]
+
+    return read
+
+
+def _text(entry: TimelineEntry | DeviceEvent) -> str:
+    """Some twenty of each run: what it does not say is not stored."""
+    return entry.model_dump_json(exclude_defaults=True)
+
+
+def _lines(reply: list[tuple[bytes, dict[bytes, bytes]]]) -> list[bytes]:
+    return [fields.get(b"entry", b"") for _, fields in reply]
