@@ -7,9 +7,8 @@ import click
 from bringup import actions
 from bringup.text import printable
 from bringup.wire.actions import ActionPreview, OperatorAction
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, print_json, print_line, print_table
 from bringup_cli.exit_status import EXIT_FAILED
-from bringup_cli.output import Output, print_json, print_line, print_table
 
 dry_run_option = click.option(
     "--dry-run",

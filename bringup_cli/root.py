@@ -22,7 +22,7 @@ COMMANDS = {
     "bmc": Place("bmc", "bmc", "Examine a machine's BMC; nothing is changed."),
     "completion": Place("completion", "completion", "Print what bash, zsh or fish needs to complete commands."),
     "config": Place("settings", "config", "Show the effective settings and where each came from."),
-    "console": Place("console", "console", "Serve the operator's page."),
+    "console": Place("services", "console", "Serve the operator's page."),
     "demo": Place("demo", "demo", "Show the whole chain at work with SIMULATED machines."),
     "device": Place("device", "device", "Show, approve, start, maintain or learn machines."),
     "devices": Place("devices", "devices", "List the machines that are known, and their state."),

@@ -3,7 +3,7 @@
 from bringup.expectation import GIB
 from bringup.wire.report import Disk, Report
 from bringup.wire.run import RunDetail
-from bringup_cli.output import print_line, print_table
+from bringup_cli.context import print_line, print_table
 
 _GB = 10**9  # bytes, as disks are sold
 

@@ -11,8 +11,7 @@ from bringup import __version__
 from bringup.errors import SettingsError
 from bringup.files import write_atomically
 from bringup_cli.backup import append_only, archive, place
-from bringup_cli.context import Context
-from bringup_cli.output import print_json
+from bringup_cli.context import Context, print_json
 
 _PASSPHRASE_FILE = click.option(
     "--passphrase-file",

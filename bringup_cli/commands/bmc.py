@@ -10,9 +10,8 @@ import click
 
 from bringup import errors, inventory, model
 from bringup.settings import Settings
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, output_option, print_json, print_line, print_table
 from bringup_cli.exit_status import EXIT_FAILED
-from bringup_cli.output import Output, output_option, print_json, print_line, print_table
 from workers.redfish.capture import anonymised, read_all, write_mockup
 from workers.redfish.connection import RedfishConnection
 from workers.redfish.login import Credential, Login, read_credential

@@ -6,10 +6,9 @@ from bringup.wire import operator
 from bringup.wire.actions import OperatorAction
 from bringup_cli.bulk import act, dry_run_option
 from bringup_cli.completing import device_names
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, output_option, print_line, print_model, print_table
 from bringup_cli.exit_status import EXIT_FAILED
 from bringup_cli.lazy_group import LazyGroup, Place
-from bringup_cli.output import Output, output_option, print_line, print_model, print_table
 
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
 _name = click.argument("name", shell_complete=device_names)

@@ -11,10 +11,9 @@ from bringup.settings.rules import Use
 from bringup.text import printable
 from bringup.wire import operator, report
 from bringup.wire.run import RunDetail, RunList
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, output_option, print_json
 from bringup_cli.learn.learned import learn
 from bringup_cli.learn.proposal import Proposal, ProposedValue, propose
-from bringup_cli.output import Output, output_option, print_json
 
 # How many of the newest runs are searched for a report of the machine: the API lists 10,000 at most, and a page of
 # 1,000 holds weeks of a busy site.

@@ -14,8 +14,7 @@ from bringup.model import DeviceState, RunState
 from bringup.wire import operator
 from bringup.wire.message import Message
 from bringup_cli import filters
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_json_line, print_line, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_json_line, print_line, print_table
 
 if TYPE_CHECKING:
     from bringup.wire.changes import FeedChange

@@ -12,8 +12,7 @@ from bringup import audit_chain, model
 from bringup.audit import read, recorded_on_host
 from bringup.operators import Operator, OperatorRole, Operators, token_hash
 from bringup.settings.generated import new_secret
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_line, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_line, print_table
 
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 

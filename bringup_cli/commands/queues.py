@@ -5,7 +5,7 @@ import click
 from bringup.wire.actions import OperatorAction
 from bringup.wire.operator import QueueList
 from bringup_cli.bulk import act, dry_run_option
-from bringup_cli.output import Output, output_option, print_line, print_model, print_table
+from bringup_cli.context import Output, output_option, print_line, print_model, print_table
 
 
 @click.group(invoke_without_command=True)

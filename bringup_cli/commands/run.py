@@ -9,8 +9,7 @@ from bringup.wire.report import Report
 from bringup.wire.run import RunDetail
 from bringup_cli import completing, run_tables
 from bringup_cli.bulk import act, dry_run_option
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_line, print_model
+from bringup_cli.context import Context, Output, output_option, print_json, print_line, print_model
 from bringup_cli.waiting import EXIT_OF, wait_for_end
 
 _HELP_OF_STATUS = ", ".join(f"{status} {state}" for state, status in EXIT_OF.items())

@@ -12,8 +12,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.wire.message import Message
 from bringup.wire.run import Run, RunList
 from bringup_cli import filters
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_json_line, print_line, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_json_line, print_line, print_table
 
 if TYPE_CHECKING:
     from bringup.wire.changes import FeedChange

@@ -17,8 +17,7 @@ from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
 from bringup.wire.selftest import SelfTestReport, SelfTestView
 from bringup_cli.commands.selftest_watch import watch_on
-from bringup_cli.context import Context
-from bringup_cli.output import print_json, print_table
+from bringup_cli.context import Context, print_json, print_table
 from bringup_cli.redis_configuration import redis_configuration
 from selftest import report as reports
 from selftest.case import Case, CaseResult, SelfTestResult

@@ -1,4 +1,4 @@
-"""``bringup api``, ``bringup images`` and ``bringup work``: serve until the process gets a signal to stop."""
+"""``bringup api``, ``images``, ``work`` and ``console``: serve until the process gets a signal to stop."""
 
 import signal
 from importlib import import_module
@@ -9,7 +9,7 @@ from bringup.settings.rules import Use
 from bringup_cli.context import Context
 
 # Imported when a command runs, not with this module: each service would load the other's libraries.
-_SERVER, _RUNNER = "api.server", "workers.runner"
+_SERVER, _RUNNER, _CONSOLE = "api.server", "workers.runner", "console.server"
 _share_port = click.option(
     "--share-port",
     is_flag=True,
@@ -43,3 +43,10 @@ def work(context: Context) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()
+
+
+@click.command()
+@click.pass_obj
+def console(context: Context) -> None:
+    """Serve the operator's page on CONSOLE_PORT: every machine a line, every event a dot."""
+    import_module(_CONSOLE).serve(context.settings_for(Use.CONSOLE))

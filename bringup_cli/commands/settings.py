@@ -8,9 +8,8 @@ from pydantic import SecretStr
 from bringup.errors import InventoryError
 from bringup.inventory import Inventory
 from bringup.settings import generated, variables
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, output_option, print_json, print_line, print_table
 from bringup_cli.exit_status import EXIT_USAGE
-from bringup_cli.output import Output, output_option, print_json, print_line, print_table
 
 MASK = "********"
 

@@ -16,7 +16,7 @@ from bringup.wire.operator import DeviceList
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import EXIT_FAILED, now
 from bringup_cli.commands.site_units import asking_role, examine, require_units
-from bringup_cli.output import Output, output_option, print_json
+from bringup_cli.context import Output, output_option, print_json
 from bringup_cli.site import flip as site_flip
 from bringup_cli.site import flip_files, flip_report, host_system
 from bringup_cli.site.actions import HostAction, OutageMeter, SiteHost, run_on

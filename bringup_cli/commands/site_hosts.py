@@ -12,8 +12,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from bringup.wire.site import HostView, HostViewList, Trust, TrustView
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, open_session, settings_of, store_of
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_table
 from bringup_cli.site import decide, enroll, join, redis_users, sign
 from bringup_cli.site import revoke as revocation
 from bringup_cli.site.registry import Host, HostRole, Registry

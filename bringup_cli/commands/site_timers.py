@@ -13,9 +13,8 @@ from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import now, open_session, settings_of, store_of
-from bringup_cli.context import Context
+from bringup_cli.context import Context, Output, output_option, print_json, print_line
 from bringup_cli.exit_status import EXIT_FAILED
-from bringup_cli.output import Output, output_option, print_json, print_line
 from bringup_cli.site import enroll, host_files, join, redis_users, renewal
 from bringup_cli.site.registry import Registry
 from bringup_cli.site.renewal import run_pass as renew_pass

@@ -9,8 +9,7 @@ import click
 
 from bringup import model
 from bringup.settings.rules import Use
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_model, print_table
+from bringup_cli.context import Context, Output, output_option, print_model, print_table
 from dhcp_tailer import accounting, filters, recognise, retry, service, show, sources
 
 

@@ -6,8 +6,7 @@ import click
 
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import PkiGroup, open_session, pki, settings_of, store_of
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_table
 from bringup_cli.site.decide import check_hosts
 from pki import errors, rollover
 from pki.names import STANDARD, Role, San, san_text, sans_of

@@ -11,8 +11,7 @@ import click
 from bringup.settings import Settings
 from bringup_cli.commands.pki.group import EXIT_FAILED, open_session, pki, settings_of, store_of
 from bringup_cli.commands.pki.issued import issued, show_issued, write_browser_file
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_table
 from pki import crl, csr, errors, issue, ledger, names, renew
 from pki.files import read
 

@@ -7,8 +7,7 @@ import click
 from cryptography import x509
 
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
-from bringup_cli.context import Context
-from bringup_cli.output import Output, output_option, print_json, print_table
+from bringup_cli.context import Context, Output, output_option, print_json, print_table
 from pki import check, crl, ledger, names
 from pki.checks.pki import verify
 from pki.errors import Damaged

@@ -11,8 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bringup_cli.commands.pki import pki
-from bringup_cli.context import Context
-from bringup_cli.output import print_table
+from bringup_cli.context import Context, print_table
 
 ENVIRONMENT = {
     "REDIS_HOST": "redis.example.net",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup_cli.output import print_table
+from bringup_cli.context import print_table
 
 
 def test_a_long_table_has_one_line_a_row_with_every_value_whole(capsys: pytest.CaptureFixture[str]) -> None:
