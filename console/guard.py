@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from bringup import peer_role, tls_failures
 from console.services import console
-from console.session.sessions import Session
+from console.session import Session
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _PUBLIC = "console_public"  # the attribute of a view that is served without a session

@@ -12,13 +12,11 @@ from bringup.settings import Settings
 from console.actions.plan import Plans
 from console.heat import Block, blocks_of
 from console.overview import Overview
-from console.recent import Recent
-from console.session.attempts import Attempts
-from console.session.sessions import Session, Sessions
+from console.recent import Recent, ShownPages
+from console.session import Attempts, Session, Sessions
 from console.state.fleet import Fleet
 from console.state.follower import Freshness
 from console.state.query import Query
-from console.state.shown import ShownPages
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 # Seconds that an answer of the API is shown to others, too: less than the 2 s between two polls of one page. Of the

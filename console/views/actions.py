@@ -10,13 +10,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from bringup import actions, log
 from bringup.model import RUN_ID
 from bringup.wire.actions import MOST_TARGETS, ActionPreview, OperatorAction
-from console.actions import confirmed
-from console.actions.offers import OF_JOBS, OF_RUNS
-from console.actions.plan import REASON_BELOW, Plan
-from console.actions.targets import Targets, of_machines
+from console.actions.offers import OF_JOBS, OF_RUNS, Targets, of_machines
+from console.actions.plan import REASON_BELOW, Plan, apply
 from console.guard import own_path, session
 from console.services import console
-from console.session.sessions import Session
+from console.session import Session
 from console.state.query import Query
 from console.views import live
 from console.views.devices import NAME
@@ -65,7 +63,7 @@ def confirm_action(key: str) -> AnyResponse:
             "an action was confirmed", who=person.operator.name, action=plan.action.value, targets=plan.would
         )
         # Beside the request: a browser that goes away does not stop it half-way.
-        Thread(target=confirmed.apply, args=(console().api_for(person), plan), daemon=True).start()
+        Thread(target=apply, args=(console().api_for(person), plan), daemon=True).start()
     plan.finished.wait(_RESULT_SOON_S)
     return redirect(f"/actions/{plan.key}", 303)
 

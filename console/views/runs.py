@@ -12,7 +12,7 @@ from bringup.wire.report import Report
 from bringup.wire.run import RunDetail
 from console import run_page
 from console.actions import offers
-from console.report_page import MOST_DIFFERENCES, differences
+from console.run_page import MOST_DIFFERENCES, differences
 from console.services import console
 from console.views import live
 

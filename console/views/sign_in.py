@@ -7,7 +7,7 @@ from bringup import errors, log
 from bringup.wire.operator import OperatorList, OperatorView
 from console.guard import certificate_holder, cookie_name, own_path, public
 from console.services import console
-from console.session.sessions import SESSION_S
+from console.session import SESSION_S
 
 bp = Blueprint("sign_in", __name__)
 # Of a token: `bringup operator add` makes 32 characters.

@@ -8,9 +8,9 @@ import pytest
 from bringup import errors
 from bringup.model import DeviceState
 from bringup.wire.actions import MOST_TARGETS, ActionPreview, TargetPreview
-from console.actions import confirmed, plan
+from console.actions import plan
+from console.actions.offers import Targets
 from console.actions.plan import KEEP_S, Plan, Plans
-from console.actions.targets import Targets
 from console.services import Console
 from tests.unit.console.acting import ask, changes, confirm, four_machines, pages
 from tests.unit.console.conftest import RUN_ID, Browser, FakeApi, device, run_of, snapshot
@@ -175,9 +175,9 @@ def test_when_the_api_is_away_the_result_says_that_nothing_was_tried(
 def test_the_page_does_not_wait_for_ever_after_an_error_of_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
     preview = ActionPreview(action="start", targets=(TargetPreview(target="a", would=True),))
     made = Plans().add("x", preview, Targets(("a",)), "/machines")
-    monkeypatch.setattr(confirmed, "_unchanged", lambda *_: 1 / 0)
+    monkeypatch.setattr(plan, "_unchanged", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        confirmed.apply(FakeApi(), made)
+        plan.apply(FakeApi(), made)
     assert made.finished.is_set()
     assert "not known whether" in made.outcomes[0].detail
 

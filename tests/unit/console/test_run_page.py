@@ -14,8 +14,7 @@ from console import words
 from console.awaited import awaited, look_at, meaning
 from console.dots import WIDTH, dots_of, span
 from console.recent import Recent
-from console.report_page import differences
-from console.run_page import MOST_STEPS, checks_of, steps_of
+from console.run_page import MOST_STEPS, checks_of, differences, steps_of
 from console.state.machine import EventDot, Machine, RunLine
 from tests.unit.console.conftest import AT, device, run_of
 from tests.unit.console.test_pages import REPORT

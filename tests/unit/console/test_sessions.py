@@ -2,8 +2,7 @@
 
 import pytest
 
-from console.session.attempts import Attempts
-from console.session.sessions import SESSION_S, Session, Sessions
+from console.session import SESSION_S, Attempts, Session, Sessions
 from tests.unit.console.conftest import PEOPLE
 
 

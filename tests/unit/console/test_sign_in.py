@@ -10,8 +10,7 @@ from console.app import create_app
 from console.guard import cookie_name, own_path
 from console.server import end_sessions_of_others
 from console.services import Console
-from console.session.attempts import Attempts
-from console.session.sessions import SESSION_S, Sessions
+from console.session import SESSION_S, Attempts, Sessions
 from tests.conftest import MakeSettings
 from tests.unit.console.conftest import PEOPLE, Browser, FakeApi, snapshot
 

@@ -1,1 +1,0 @@
-"""Who is signed in: sessions, attempts, and what every request must show."""
