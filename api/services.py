@@ -20,11 +20,12 @@ from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.installation import Installation
 from api.state.inventory_feed import InventoryFeed
+from api.state.reader import RunHistory
 from api.state.redis import Database
 from api.state.selftests import SelfTests
-from api.state.snapshot import Snapshot
+from api.state.snapshot import NOTHING_ELSE, Also, Snapshot
 from api.state.store import RunStore
-from bringup import errors, files, identity, outages, tls
+from bringup import errors, files, outages, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.operators import Operators
 from bringup.settings import Settings
@@ -131,17 +132,14 @@ def services() -> Services:
 def change_run(
     run_id: str,
     compute: Callable[[states.RunContext], _Changed],
-    *,
-    needs_boot_slot: bool = False,
-    machine: str | None = None,
+    also: Also = NOTHING_ELSE,
 ) -> _Changed:
     """Apply ``compute`` to the run as it is now; a run that it returns changes nothing.
 
     Args:
         run_id: of the run.
         compute: may be called more than once.
-        needs_boot_slot: the context says whether the run must wait for one.
-        machine: a UUID; the context says as which device this machine was seen first.
+        also: what the context holds besides the run and its device.
 
     Raises:
         Refusal: there is no such run.
@@ -150,22 +148,22 @@ def change_run(
     given = services()
 
     def in_context(snapshot: Snapshot) -> _Changed:
-        return compute(_context(given, snapshot, needs_boot_slot=needs_boot_slot, machine=machine))
+        return compute(_context(given, snapshot, also))
 
     # In the transaction: of many runs that ask at once, no more may see a slot free than there are.
-    change = given.store.change_run(run_id, in_context, boot_slot=needs_boot_slot, machine=identity.uuid_key(machine))
+    change = given.store.change_run(run_id, in_context, also)
     if change is None:
         raise problems.unknown_run()
     return change
 
 
-def _context(given: Services, snapshot: Snapshot, *, needs_boot_slot: bool, machine: str | None) -> states.RunContext:
+def _context(given: Services, snapshot: Snapshot, also: Also) -> states.RunContext:
     run, device, store = cast("records.RunRecord", snapshot.run), snapshot.device, given.store
     seen_as = None
     if snapshot.first_seen_as:
         is_own = snapshot.first_seen_as == device.record.name
-        seen_as = store.if_seen_as(device if is_own else store.device(snapshot.first_seen_as), machine)
-    refusal = store.boot_slots.refusal(run, device, is_free=snapshot.is_slot_free) if needs_boot_slot else None
+        seen_as = store.if_seen_as(device if is_own else store.device(snapshot.first_seen_as), also.machine)
+    refusal = store.boot_slots.refusal(run, device, is_free=snapshot.is_slot_free) if also.boot_slot else None
     return states.RunContext(
         run,
         device,
@@ -181,21 +179,19 @@ def _context(given: Services, snapshot: Snapshot, *, needs_boot_slot: bool, mach
 def change_run_or_refuse(
     run_id: str,
     compute: Callable[[states.RunContext], records.Change],
-    *,
-    needs_boot_slot: bool = False,
-    machine: str | None = None,
+    also: Also = NOTHING_ELSE,
 ) -> records.Change:
     """As `change_run`; what does not apply is a conflict.
 
     Args:
-        run_id, compute, needs_boot_slot, machine: as of `change_run`.
+        run_id, compute, also: as of `change_run`.
 
     Raises:
         Refusal: there is no such run, or the change does not apply to it.
         NotYet: from ``compute``.
     """
     try:
-        return change_run(run_id, compute, needs_boot_slot=needs_boot_slot, machine=machine)
+        return change_run(run_id, compute, also)
     except errors.PowerRefused as error:
         raise problems.power_refused(str(error)) from None
     except errors.InvalidTransition as error:
@@ -205,8 +201,15 @@ def change_run_or_refuse(
 def run_detail(run_id: str) -> RunDetail | None:
     """The run with its timeline and its artifacts, and how its BMC is reached, if it is known."""
     found = services().store.run_with_history(run_id)
-    if found is None:
-        return None
+    return _detail(found) if found else None
+
+
+def changed_run_detail(change: records.Change) -> RunDetail:
+    """The same of a run that was just changed, of which the records need not be read again."""
+    return _detail(services().store.history_of(change.run, change.device))
+
+
+def _detail(found: RunHistory) -> RunDetail:
     run, device = found.run, found.device
     current = states.with_required_jobs(run).model_copy(
         update=bmc_of_run.pinned(run, device.entry if device else None, services().settings)

@@ -5,7 +5,7 @@ There is one key, and only `api.state.feed` increments it, in the transaction of
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from api.state.batch import Asked, Batch, fields, number, text
@@ -44,7 +44,7 @@ class Recorded:
 
     Args:
         installation: the id of the installation; None: there is none.
-        number, at: the last change and its time, ISO 8601 ("": none).
+        number, at: the last change and its time, ISO 8601 ("": none, or not read).
         loss: what a host noted, if one did.
     """
 
@@ -67,16 +67,16 @@ class Changes:
     def recorded(self) -> Recorded:
         """What Redis holds now."""
         batch = Batch()
-        recorded = self.ask(batch)
+        recorded, at = self.ask(batch), batch.ask(text, "GET", keys.CHANGE_TIME)
         self._database.read(batch)
-        return recorded()
+        return replace(recorded(), at=at() or "")
 
     def ask(self, batch: Batch) -> Asked[Recorded]:
-        """The same, read with other things."""
+        """The same without the time, which no decision needs, read with other things."""
         installation = batch.ask(text, "GET", keys.INSTALLATION)
-        last, at = batch.ask(number, "GET", keys.CHANGE_NUMBER), batch.ask(text, "GET", keys.CHANGE_TIME)
+        last = batch.ask(number, "GET", keys.CHANGE_NUMBER)
         loss = batch.ask(lambda reply: _loss(fields(reply)), "HGETALL", keys.LOSS)
-        return lambda: Recorded(installation(), last(), at() or "", loss())
+        return lambda: Recorded(installation(), last(), "", loss())
 
     def join(self) -> str:
         """The id of the installation. Of several processes that start at once, one sets it: hence NX."""

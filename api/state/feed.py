@@ -26,9 +26,9 @@ _TIME_DIGITS = 14
 # lost: its followers must take a snapshot.
 # ARGV: time (ISO 8601), time (ms), oldest time to keep (ms), most entries, then each change as JSON.
 _NUMBER_AND_FEED = """
-local number
+local number = redis.call('INCRBY', KEYS[1], #ARGV - 4) - (#ARGV - 4)
 for i = 5, #ARGV do
-    number = redis.call('INCRBY', KEYS[1], 1)
+    number = number + 1
     local id = string.format('%d-0', number)
     local trim, how, bound = 'MAXLEN', '~', ARGV[4]
     if number % 64 == 0 then

@@ -22,6 +22,8 @@ from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import Artifact, TimelineEntry
 
 Withheld = Callable[[str], str | None]
+# What was not read withholds: a change that forgets to ask gets no permit, instead of one that rests on nothing.
+_NOT_READ = "whether the machine must be withheld was not read"
 # Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
 _REASONS = ("", *(reason.value for reason in FailureReason))
 _WAYS_TO_END = [(state.value, reason) for state in RunState if state.ended for reason in _REASONS]
@@ -149,22 +151,28 @@ class Reader:
         """The ids of all runs that are not closed."""
         return sorted(self._database.members(keys.OPEN_RUNS))
 
-    def run_with_history(self, run_id: str) -> "RunHistory | None":
+    def run_with_history(self, run_id: str) -> RunHistory | None:
         """The run, its device and its history, if it is known."""
         return self._history(run_id, self.device_name_of(run_id))
 
-    def _history(self, run_id: str, device_name: str) -> "RunHistory | None":
+    def history_of(self, run: RunRecord, device: KnownDevice) -> RunHistory:
+        """What happened in a run that was just read or written, with its device."""
         batch = Batch()
-        ask_run, device = self.ask_run(batch, run_id), self.ask_device(batch, device_name)
-        lines = timelines.ask_run(batch, run_id)
-        artifacts = ask_artifacts(batch, run_id)
+        history = _ask_history(batch, run.run_id)
+        self._database.read(batch)
+        return RunHistory(run, device, *history())
+
+    def _history(self, run_id: str, device_name: str) -> RunHistory | None:
+        batch = Batch()
+        ask_run, record = self.ask_run(batch, run_id), self.ask_device_record(batch, device_name)
+        history = _ask_history(batch, run_id)
         self._database.read(batch)
         run = ask_run()
         # The inventory has the machine under another name now than when the run began.
         if run and run.device != device_name:
             return self._history(run_id, run.device)
-        timeline = tuple(entry for line in lines() if (entry := read_line(TimelineEntry, run_id, line)))
-        return RunHistory(run, device(), timeline, artifacts()) if run else None
+        device = self._device(device_name, record(), self.not_read)
+        return RunHistory(run, device, *history()) if run else None
 
     def device_changes(self, name: str) -> list[DeviceEvent]:
         """What people changed of a device, oldest first."""
@@ -199,13 +207,28 @@ class Reader:
 
     def ask_withheld(self, batch: Batch) -> Asked[Withheld]:
         """The same, read with other things."""
-        installation, hosts = self._installation.ask(batch), self._hosts.ask(batch)
+        installation = self._installation.ask(batch)
+        return self.withheld_with(lambda: installation().withheld, batch)
+
+    def withheld_with(self, lost: Asked[str | None], batch: Batch) -> Asked[Withheld]:
+        """The same, where what Redis has lost is asked for already.
+
+        Args:
+            lost: what it has lost; None: nothing.
+            batch: with which the inventories of other hosts are read.
+        """
+        hosts = self._hosts.ask(batch)
 
         def withheld() -> Withheld:
-            everything, differences = installation().withheld, hosts()
+            everything, differences = lost(), hosts()
             return lambda name: everything or differences.withheld(name)
 
         return withheld
+
+    @staticmethod
+    def not_read(_name: str) -> str | None:
+        """For what writes to no BMC and starts nothing: the device counts as withheld."""
+        return _NOT_READ
 
     def _device(self, name: str, record: DeviceRecord | None, withheld: Withheld) -> KnownDevice | None:
         entry = self.inventory().by_name.get(name)
@@ -236,3 +259,14 @@ class Reader:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else DeviceState.DISCOVERED
         return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
+
+
+def _ask_history(batch: Batch, run_id: str) -> Asked[tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]]:
+    """The timeline of a run, and what its machine has left, read with other things."""
+    lines, artifacts = timelines.ask_run(batch, run_id), ask_artifacts(batch, run_id)
+
+    def history() -> tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]:
+        read = (read_line(TimelineEntry, run_id, line) for line in lines())
+        return tuple(entry for entry in read if entry), artifacts()
+
+    return history

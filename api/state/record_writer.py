@@ -15,11 +15,10 @@ from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
 
-# What expires together when a run is forgotten; a key that is missing here would stay for ever.
-_OF_A_RUN = (
-    *(keys.run, keys.events, keys.packed_events, keys.report, keys.packed_report, keys.run_token, keys.refused),
-    *(keys.artifacts, keys.artifact_sizes),
-)
+# What expires together when a run is forgotten; a key that is missing here would stay for ever. Its token and its
+# refused calls expire by themselves, as long after they were written.
+_OF_A_RUN = (keys.run, keys.events, keys.packed_events, keys.artifacts, keys.artifact_sizes)
+_OF_A_REPORT = (keys.report, keys.packed_report)
 
 
 class RecordWriter:
@@ -88,7 +87,7 @@ class RecordWriter:
             pipe.sadd(keys.OPEN_RUNS, run.run_id)
         if closes(run, before) and run.closed_at:
             pipe.srem(keys.OPEN_RUNS, run.run_id)
-            self._forget_later(pipe, run.run_id, run.device, run.closed_at)
+            self._forget_later(pipe, run, run.closed_at)
 
     def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None, *, numbered: bool) -> None:
         """Write what changed of a device.
@@ -122,10 +121,10 @@ class RecordWriter:
         timelines.append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
-    def _forget_later(self, pipe: Pipeline, run_id: str, device: str, closed_at: datetime) -> None:
-        for key in _OF_A_RUN:
-            pipe.expire(key(run_id), self._keep)
-        for index in (keys.RUNS, keys.device_runs(device)):
+    def _forget_later(self, pipe: Pipeline, run: RunRecord, closed_at: datetime) -> None:
+        for key in (*_OF_A_RUN, *_OF_A_REPORT) if run.report_sha256 else _OF_A_RUN:
+            pipe.expire(key(run.run_id), self._keep)
+        for index in (keys.RUNS, keys.device_runs(run.device)):
             pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
 
 

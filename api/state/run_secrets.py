@@ -17,11 +17,11 @@ from bringup import keys, model
 # One round trip for both, at each of the thousands of small ranges of a BMC: what belongs to the secret, and the state
 # of its run.
 _FIND = """#!lua flags=no-writes
-local run_id = redis.call('HGET', KEYS[1], 'run_id')
-if not run_id then return false end
-local state = redis.call('HGET', ARGV[1] .. run_id, 'state')
-return {run_id, redis.call('HGET', KEYS[1], 'base'), redis.call('HGET', KEYS[1], 'sealed'), state,
-        redis.call('HGET', KEYS[1], 'readers')}
+local fields, reply = {}, redis.call('HGETALL', KEYS[1])
+for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
+if not fields.run_id then return false end
+local state = redis.call('HGET', ARGV[1] .. fields.run_id, 'state')
+return {fields.run_id, fields.base or false, fields.sealed or false, state, fields.readers or false}
 """
 # Makes what one name leads to found no more, and another found. In Lua, for only the transaction itself sees what is
 # there: a token that stayed valid beside the next one would speak for a machine that is not there any more.

@@ -4,12 +4,32 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord
-from api.state.batch import Batch, ask_now, number, text
+from api.state.batch import Asked, Batch, ask_now, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
-from api.state.reader import Reader
+from api.state.reader import Reader, Withheld
 from api.state.redis import Database, Pipeline
 from bringup import keys
+
+
+@dataclass(frozen=True)
+class Also:
+    """What a change is computed from besides the run and its device: each costs every call that asks for it.
+
+    Args:
+        withheld: whether the machine may be touched. A change that gives a permit, or starts a run, must ask.
+        boot_slot: whether a boot slot is free for the run.
+        refused_callbacks: how many calls for the run had a wrong token or certificate.
+        machine: the UUID of a machine of which is asked as which device it was seen first.
+    """
+
+    withheld: bool = False
+    boot_slot: bool = False
+    refused_callbacks: bool = False
+    machine: str | None = None
+
+
+NOTHING_ELSE = Also()
 
 
 @dataclass(frozen=True)
@@ -19,14 +39,12 @@ class SnapshotRequest:
     Args:
         run_id: of the run.
         device: name of its device; that of the run, where the run is on record, counts.
-        boot_slot: whether a run may get a boot slot by the change.
-        machine: the UUID of a machine of which is asked as which device it was seen first.
+        also: what else the change is computed from.
     """
 
     run_id: str
     device: str
-    boot_slot: bool = False
-    machine: str | None = None
+    also: Also
 
 
 @dataclass(frozen=True)
@@ -38,10 +56,10 @@ class Snapshot:
         device: a new one, where neither the inventory nor a lease has named it.
         stored: what is on record of the device; None: nothing.
         now: by Redis's clock.
-        refused_callbacks: how many calls for the run had a wrong token or certificate.
+        refused_callbacks: how many calls for the run had a wrong token or certificate; 0 where that is not asked.
         is_slot_free: whether a boot slot is free, and stays so until the change is written; False where none is wanted.
         first_seen_as: name of the device as which the machine was seen first that was asked for.
-        lost: what Redis has lost; None: nothing.
+        lost: why no permit may be given, such as what Redis has lost; None: nothing.
     """
 
     run: RunRecord | None
@@ -79,14 +97,14 @@ class Snapshots:
             pipe: of the transaction, before MULTI.
             wanted: what it is of.
         """
-        batch, reader = Batch(), self._reader
+        batch, reader, also = Batch(), self._reader, wanted.also
         ask_run, ask_record = reader.ask_run(batch, wanted.run_id), reader.ask_device_record(batch, wanted.device)
-        status, withheld = self._installation.ask(batch), reader.ask_withheld(batch)
-        now, refused = ask_now(batch), batch.ask(number, "GET", keys.refused(wanted.run_id))
-        free = self._boot_slots.ask_free(batch) if wanted.boot_slot else None
-        seen_as = batch.ask(text, "GET", keys.machine(wanted.machine)) if wanted.machine else None
+        now, (lost, withheld) = ask_now(batch), self._ask_withheld(batch, wanted=also.withheld)
+        refused = batch.ask(number, "GET", keys.refused(wanted.run_id)) if also.refused_callbacks else None
+        free = self._boot_slots.ask_free(batch) if also.boot_slot else None
+        seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None
         watched = [keys.run(wanted.run_id), keys.device(wanted.device)]
-        self._database.read_watched(pipe, batch, *watched, *(BootSlots.WATCHED if wanted.boot_slot else ()))
+        self._database.read_watched(pipe, batch, *watched, *(BootSlots.WATCHED if also.boot_slot else ()))
         run, name, record = ask_run(), wanted.device, ask_record()
         if run and run.device != name:
             name, record = run.device, self._record_of(pipe, run)
@@ -95,11 +113,18 @@ class Snapshots:
             device=reader.known_device(name, record, withheld()),
             stored=record,
             now=now(),
-            refused_callbacks=refused(),
+            refused_callbacks=refused() if refused else 0,
             is_slot_free=free is not None and free(),
             first_seen_as=seen_as() if seen_as else None,
-            lost=status().withheld,
+            lost=lost(),
         )
+
+    def _ask_withheld(self, batch: Batch, *, wanted: bool) -> tuple[Asked[str | None], Asked[Withheld]]:
+        """What Redis has lost, and why a machine is withheld. Not asked for, both refuse."""
+        if not wanted:
+            return lambda: Reader.not_read(""), lambda: Reader.not_read
+        status = self._installation.ask(batch)
+        return lambda: status().withheld, self._reader.withheld_with(lambda: status().withheld, batch)
 
     def _record_of(self, pipe: Pipeline, run: RunRecord) -> DeviceRecord | None:
         """The inventory has the machine under another name now than when the run began."""

@@ -20,7 +20,7 @@ from api.state.list_versions import ListVersions
 from api.state.lists import Lists
 from api.state.reader import Reader
 from api.state.redis import Database, Pipeline
-from api.state.snapshot import Snapshot, SnapshotRequest, Snapshots
+from api.state.snapshot import NOTHING_ELSE, Also, Snapshot, SnapshotRequest, Snapshots
 from bringup import errors, keys, queues
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
@@ -71,9 +71,7 @@ class RunStore(Reader):
         self,
         run_id: str,
         compute: Callable[[Snapshot], _Changed],
-        *,
-        boot_slot: bool = False,
-        machine: str | None = None,
+        also: Also = NOTHING_ELSE,
     ) -> _Changed | None:
         """Apply what ``compute`` makes of the run and its device; None when there is no such run.
 
@@ -82,7 +80,7 @@ class RunStore(Reader):
         Args:
             run_id: of the run.
             compute: may be called more than once; never without a run.
-            boot_slot, machine: as of `SnapshotRequest`.
+            also: what it is computed from besides the run and its device.
 
         Raises:
             InvalidTransition: from ``compute``; it is on the run's timeline then, as not applied, except for a
@@ -95,7 +93,7 @@ class RunStore(Reader):
             return compute(snapshot) if snapshot.run else None
 
         try:
-            return self._transact(SnapshotRequest(run_id, self.device_name_of(run_id), boot_slot, machine), of_known)
+            return self._transact(SnapshotRequest(run_id, self.device_name_of(run_id), also), of_known)
         except errors.DeadlineAfterEnd:
             raise
         # On the timeline, so that a person sees what a late worker has tried.
@@ -117,7 +115,7 @@ class RunStore(Reader):
             device_name: a device that is not known yet is created.
             compute: may be called more than once; the snapshot has no run where there is none yet.
         """
-        return self._transact(SnapshotRequest(run_id, device_name), compute)
+        return self._transact(SnapshotRequest(run_id, device_name, Also(withheld=True)), compute)
 
     def change_device(
         self, name: str, compute: Callable[[KnownDevice], tuple[KnownDevice, DeviceEvent]]

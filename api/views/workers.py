@@ -11,12 +11,12 @@ from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.images import base_image, image_store, run_certificate
 from api.images.readers import UnknownBmcAddress, addresses_of
-from api.runs import admission, bmc_of_run, events, states
+from api.runs import admission, bmc_of_run, events, permits, states
 from api.runs.records import Change, NewImage, NewSecrets, Noted, RunRecord
-from api.services import change_run_or_refuse, run_detail, services
+from api.services import change_run_or_refuse, changed_run_detail, services
 from api.state import run_secrets
-from api.state.snapshot import Snapshot
-from bringup import errors, log, model
+from api.state.snapshot import Also, Snapshot
+from bringup import errors, identity, log, model
 from bringup.wire.machine import RunParameters
 from bringup.wire.run import (
     PERMIT_S,
@@ -103,8 +103,12 @@ def post_event(run_id: str) -> Response:
         change = change_run_or_refuse(
             run_id,
             lambda context: events.worker_event(replace(context, image_read=read), event),
-            needs_boot_slot=event.type is EventType.BOOT_STARTED,
-            machine=_machine_in(event),
+            Also(
+                withheld=event.type in permits.PERMITS,
+                boot_slot=event.type is EventType.BOOT_STARTED,
+                refused_callbacks=event.type is EventType.DEADLINE,
+                machine=identity.uuid_key(_machine_in(event)),
+            ),
         )
     except errors.NotYet as early:
         return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
@@ -123,7 +127,7 @@ def _event_reply(change: Change, event: RunEvent) -> RunEventReply:
     return RunEventReply(
         state=change.run.state,
         permit_s=PERMIT_S if change.permits_power else None,
-        run=run_detail(change.run.run_id) if event.wants_run else None,
+        run=changed_run_detail(change) if event.wants_run else None,
     )
 
 
@@ -173,9 +177,9 @@ class _Plan:
 def _plan(run: RunRecord) -> _Plan | None:
     """None: the machine boots no image of ours, and is given no parameters."""
     given = services()
-    device = given.store.device(run.device)
+    entry = given.store.inventory().by_name.get(run.device)
     # As pinned, for the parameters must go to no address that the inventory has not named.
-    bmc = cast("str | None", bmc_of_run.pinned(run, device.entry if device else None, given.settings)["bmc"])
+    bmc = cast("str | None", bmc_of_run.pinned(run, entry, given.settings)["bmc"])
     simulated = (bmc or "").startswith("simulated:")
     if simulated and given.settings.environment == "production":
         return None
