@@ -5,33 +5,36 @@ hundred strings, and each is parsed and validated by itself. Every field is stor
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import from_json
 
+from api.runs.records import StoredRecord
 from api.state.redis import Database
+from api.state.stored import default_of
 
 Document = dict[str, Any]
 # Records in one call of the script, which blocks Redis for about four milliseconds meanwhile.
 _AT_ONCE = 100
 # Calls of the script in one round trip.
 _CALLS_AT_ONCE = 10
-# A JSON array: of each record the wanted fields, {} where there is none, null where one of the fields is missing or the
-# key is no hash. HGETALL and not HMGET, which the users of installed servers may not call.
-# ARGV: the keys as a JSON array; the fields as one, each followed by its name in the document.
+# A JSON array: of each record the wanted fields, {} where there is none, null where the key is no hash or lacks a field
+# that has no default. HGETALL and not HMGET, which the users of installed servers may not call.
+# ARGV: the keys as a JSON array; the fields as one, each followed by its name in the document and its default ("": it
+# has none).
 # no-writes: without it Redis refuses the script while its memory is full.
 _READ = """#!lua flags=no-writes
 local wanted, documents = cjson.decode(ARGV[2]), {}
 for number, key in ipairs(cjson.decode(ARGV[1])) do
     local reply, fields, parts = redis.pcall('HGETALL', key), {}, {}
     for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
-    for i = 1, #wanted, 2 do
-        local value = fields[wanted[i]]
-        if not value then break end
+    for i = 1, #wanted, 3 do
+        local value = fields[wanted[i]] or wanted[i + 2]
+        if value == '' or #reply == 0 or reply.err then break end
         parts[#parts + 1] = '"' .. wanted[i + 1] .. '":' .. value
     end
-    if #parts == #wanted / 2 then
+    if #parts == #wanted / 3 then
         documents[number] = '{' .. table.concat(parts, ',') .. '}'
     else
         documents[number] = (#reply == 0 and not reply.err) and '{}' or 'null'
@@ -43,8 +46,27 @@ return '[' .. table.concat(documents, ',') .. ']'
 _MEMBERS = "#!lua flags=no-writes\nreturn cjson.encode(redis.call('SMEMBERS', KEYS[1]))"
 
 
+class WantedField(NamedTuple):
+    """A field of a record that is shown.
+
+    Args:
+        stored: its name in the hash.
+        name: its name in the document.
+        default: as JSON, where the record does not have it; empty: it must have it.
+    """
+
+    stored: str
+    name: str
+    default: str
+
+
+def wanted_fields(model: type[StoredRecord], names: Iterable[str]) -> list[WantedField]:
+    """The fields of these names, as records of ``model`` are stored."""
+    return [WantedField(model.model_fields[name].alias or name, name, default_of(model, name)) for name in names]
+
+
 def read_documents(
-    database: Database, key_of: Callable[[str], str], ids: Sequence[str], fields: Mapping[str, str]
+    database: Database, key_of: Callable[[str], str], ids: Sequence[str], wanted: Sequence[WantedField]
 ) -> Iterator[tuple[str, Document | None]]:
     """Each record that there is, in the order of ``ids``; None: it has to be read field by field.
 
@@ -52,22 +74,22 @@ def read_documents(
         database: where they are.
         key_of: the key of a record by its id.
         ids: of the records.
-        fields: those of the hash, each with its name in the document; the first holds the id.
+        wanted: the fields that are read; the first holds the id.
 
     Raises:
         RedisUnavailable: Redis does not answer.
     """
     pages = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
-    wanted = json.dumps([text for pair in fields.items() for text in pair])
+    fields = json.dumps([text for field in wanted for text in field])
     for start in range(0, len(pages), _CALLS_AT_ONCE):
         some = pages[start : start + _CALLS_AT_ONCE]
         with database.errors():
             pipe = database.connection.pipeline(transaction=False)
             for page in some:
-                pipe.eval(_READ, 0, json.dumps([key_of(one) for one in page]), wanted)
+                pipe.eval(_READ, 0, json.dumps([key_of(one) for one in page]), fields)
             replies = cast("list[bytes]", pipe.execute())
         for page, reply in zip(some, replies, strict=True):
-            yield from _documents(page, reply, next(iter(fields.values())))
+            yield from _documents(page, reply, wanted[0].name)
 
 
 def members(database: Database, key: str) -> list[str]:

@@ -14,7 +14,7 @@ from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
 from api.state.batch import Batch, number
 from api.state.device_names import DeviceNames
-from api.state.documents import Document, read_documents
+from api.state.documents import Document, read_documents, wanted_fields
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
 from bringup import keys
@@ -24,9 +24,8 @@ from bringup.wire.operator import DeviceView
 from bringup.wire.report import CheckStatus
 from bringup.wire.run import RunFields
 
-# As they are named in Redis, each with its name in the reply.
-_RUN_FIELDS = {RunRecord.model_fields[name].alias or name: name for name in RunFields.model_fields}
-_DEVICE_FIELDS = {name: name for name in DeviceRecord.model_fields if name != "media_sha256"}
+_RUN_FIELDS = wanted_fields(RunRecord, RunFields.model_fields)
+_DEVICE_FIELDS = wanted_fields(DeviceRecord, (name for name in DeviceRecord.model_fields if name != "media_sha256"))
 _SHOWN = tuple(DeviceView.model_fields)
 # Words that this version knows; UNKNOWN is never stored.
 _RUN_STATES = frozenset(map(str, RunState))

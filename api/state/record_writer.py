@@ -147,6 +147,8 @@ def _write(
 ) -> None:
     """Write only what changed: a value of a newer version, which we read as UNKNOWN, would be lost otherwise.
 
+    A new record has no field that is as it is without one: half of those of a run.
+
     Args:
         pipe: of the transaction, after MULTI.
         key: of the record.
@@ -155,7 +157,7 @@ def _write(
         numbered: whether the transaction has a number in the feed.
     """
     fields = type(record).model_fields
-    new = {name for name in fields if before is None or getattr(record, name) != getattr(before, name)}
+    new = {n for n, field in fields.items() if getattr(record, n) != (getattr(before, n) if before else field.default)}
     if not new:
         return
     values = record.model_dump(mode="json", by_alias=True, include=new)

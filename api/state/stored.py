@@ -8,6 +8,7 @@ from functools import cache
 from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from api.runs.records import KnownDevice, RunRecord, StoredRecord
 from bringup import errors, log
@@ -42,6 +43,13 @@ def read_record(model: type[_Record], fields: dict[str, bytes]) -> _Record | Non
         return model.model_validate_json(b"{%b}" % document, extra="ignore")
     except ValueError as error:
         raise errors.CorruptRecord(f"a {model.__name__} in Redis cannot be read: {type(error).__name__}") from error
+
+
+@cache
+def default_of(model: type[StoredRecord], name: str) -> str:
+    """What a record without this field has, as JSON; empty: no record is without it."""
+    field = model.model_fields[name]
+    return "" if field.is_required() else to_json(field.default).decode()
 
 
 @cache

@@ -1,6 +1,5 @@
 """The feed of changes: what connectors, the console and other followers read instead of asking for everything again."""
 
-import json
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
@@ -65,35 +64,33 @@ def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:
 
 
 def _shown(found: feed.Feed) -> list[wire.FeedChange]:
-    read = [(number, fields, _fields(number, fields)) for number, fields in found.entries]
+    read = [(number, fields, _entry(number, fields)) for number, fields in found.entries]
     store, batch = services().store, Batch()
     free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
     services().database.read(batch)
-    ids = {change["run"] for *_, change in read if "run" in change}
+    ids = {change.run for *_, change in read if change.run}
     runs = {run.run_id: run for run in _runs(ids, is_slot_free=free())}
-    names = {change["device"] for *_, change in read if "device" in change}
+    names = {change.device for *_, change in read if change.device}
     devices: dict[str, DeviceView] = {one.record.name: one.view() for one in store.devices(names, withheld())}
     return [
         wire.FeedChange(
             id=number,
             at=feed.time_of(fields),
             site=services().settings.site_name,
-            who=change.get("who", ""),
-            what=change.get("what", "unknown"),
-            state=change.get("state", ""),
-            detail=change.get("detail", ""),
-            run=runs.get(change.get("run", "")),
-            device=devices.get(change.get("device", "")),
+            who=change.who,
+            what=change.what,
+            state=change.state,
+            detail=change.detail,
+            run=runs.get(change.run or ""),
+            device=devices.get(change.device or ""),
         )
         for number, fields, change in read
     ]
 
 
-def _fields(number: int, fields: dict[bytes, bytes]) -> dict[str, str]:
+def _entry(number: int, fields: dict[bytes, bytes]) -> feed.FeedEntry:
     """One that cannot be read is shown as unknown: a follower counts the numbers, and must not stop at it."""
-    try:
-        read: dict[str, str] = json.loads(fields[b"change"])
-        return {str(name): str(value) for name, value in read.items()}
-    except (KeyError, ValueError, AttributeError, RecursionError) as error:
-        log.get("api").error("a change in the feed cannot be read", number=number, why=type(error).__name__)
-        return {}
+    if entry := feed.entry_of(fields):
+        return entry
+    log.get("api").error("a change in the feed cannot be read", number=number)
+    return feed.FeedEntry("unknown", "")

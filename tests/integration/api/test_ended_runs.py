@@ -7,11 +7,13 @@ import pytest
 
 from api.state import timelines
 from api.state.batch import Asked, Batch
+from api.state.reader import Reader
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
 from bringup.queues import job_id_of
 from bringup.settings import Settings
+from bringup.wire.run import Run
 from tests.integration.api.conftest import RUN_A, Api
 
 DEADLINE = job_id_of(JobKind.EXPIRE, RUN_A)
@@ -126,3 +128,20 @@ def test_a_packed_timeline_that_cannot_be_read_hides_nothing_else(api: Api, redi
     assert api.run()["timeline"] == []
     assert api.run()["state"] == "passed"
     assert api.call("GET", f"/runs/{RUN_A}/report").status_code >= 400
+
+
+def test_a_new_run_stores_no_field_that_is_as_without_it(api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.lease()
+    stored = {name.decode(): value for name, value in redis.hgetall(keys.run(RUN_A)).items()}
+    assert not {"verdict", "reason", "boot_ids", "detail", "bmc_verify"} & set(stored)
+    assert b"null" not in stored.values()
+    shown = {name: value for name, value in api.run().items() if name in Run.model_fields}
+    # The list needs no reader of single records for it, which would cost three times as much.
+    monkeypatch.delattr(Reader, "runs")
+    assert api.ok("GET", "/runs")["runs"] == [shown]
+
+
+def test_a_change_in_the_feed_is_stored_without_names(api: Api, redis: Any) -> None:
+    api.lease()
+    ((_, fields),) = redis.xrange(keys.CHANGES)
+    assert fields[b"change"].startswith(f'["lease","API_TOKEN","{RUN_A}","a","queued","'.encode())
