@@ -26,7 +26,7 @@ _VENDOR_CLASS = (b"vendor-class-identifier", b"vendor-class")  # as the configur
 _LATEST_S = 253402300799
 
 
-@dataclass
+@dataclass(slots=True)
 class _Declaration:
     """One address and the state it is in."""
 
@@ -65,9 +65,8 @@ def _read(record: bytes) -> _Declaration:
 
 def _plain(groups: tuple[bytes | None, ...]) -> _Declaration:
     """The declaration in the groups of `isc_syntax.plain`. Raises LeaseFormatError."""
-    ip, starts, ends, cltt, state, mac, uid, *texts = groups
+    ip, starts, ends, cltt, state, mac, uid, vendor_class, circuit_id, hostname = groups
     began_at = None if starts is None else _moment(starts)
-    vendor_class, circuit_id, hostname = (None if text is None else device_text(unquoted(text)) for text in texts)
     return _Declaration(
         str(ip or b"", "ascii"),
         state,
@@ -76,10 +75,10 @@ def _plain(groups: tuple[bytes | None, ...]) -> _Declaration:
         never_starts=starts is not None and began_at is None,
         ends=None if ends is None else _moment(ends),
         cltt=None if cltt is None else _moment(cltt),
-        hostname=hostname,
-        vendor_class=vendor_class,
+        hostname=None if hostname is None else device_text(unquoted(hostname)),
+        vendor_class=None if vendor_class is None else device_text(unquoted(vendor_class)),
         client_id=None if uid is None else unquoted(uid).hex(":"),
-        circuit_id=circuit_id,
+        circuit_id=None if circuit_id is None else device_text(unquoted(circuit_id)),
     )
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 
 from bringup import errors, model
 from dhcp_tailer.framing import LINES
@@ -18,8 +19,6 @@ _ACTIONS = MappingProxyType(
     | dict.fromkeys(("released", "lease_released", "release", "del"), model.LeaseAction.RELEASED)
     | dict.fromkeys(("expired", "lease_expired", "expiry"), model.LeaseAction.EXPIRED)
 )
-# Fields that a client, or the relay before it, chose.
-_TEXTS = ("hostname", "vendor_class", "client_id", "circuit_id")
 _INFINITE_S = 0xFFFFFFFF  # option 51, RFC 2131 s.3.3
 
 
@@ -35,7 +34,8 @@ class JsonLines:
             return parser.NOT_A_LEASE
         try:
             fields = _object(record)
-            action = _ACTIONS.get(str(fields.get("event_type", "")).lower())
+            kind = fields.get("event_type")
+            action = _ACTIONS.get(kind.lower()) if isinstance(kind, str) else None
             if action is None:
                 return _other(fields)
             return self._event(action, fields)
@@ -64,33 +64,43 @@ class JsonLines:
         if not isinstance(data, dict):
             raise errors.LeaseFormatError("data is not an object")
         starts = lease_fields.json_time("timestamp", fields.get("timestamp"))
-        mac = data.get("mac")
+        mac, ip = data.get("mac"), data.get("ip")
         if not mac and isinstance(data.get("duid"), str):  # DHCPv6: that is all that the server knows
             mac = lease_fields.mac_in(data["duid"])
             if mac is None:
                 return parser.NO_MAC
-        texts = {name: _text(name, data[name]) for name in _TEXTS if name in data}
         return lease_fields.lease_event(
             mac=mac,
-            ip=data.get("ip") if isinstance(data.get("ip"), str) else None,  # a number would pass as an address
+            ip=ip if isinstance(ip, str) else None,  # a number would pass as an address
             action=action,
             starts=starts,
             ends=_ends(starts, data),
+            hostname=_text(data, "hostname"),
+            vendor_class=_text(data, "vendor_class"),
+            client_id=_text(data, "client_id"),
+            circuit_id=_text(data, "circuit_id"),
             source=self.name,
-            **texts,
         )
 
 
 def _object(record: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(record.decode("utf-8"))
+        value = from_json(record)  # three times as fast as Python's
+    except ValueError:
+        value = _by_python(record)
+    if not isinstance(value, dict):
+        raise errors.LeaseFormatError("is not a JSON object")
+    return value
+
+
+def _by_python(record: bytes) -> object:
+    """What pydantic refuses: half a surrogate pair, with which a client must not hide its lease, or no JSON at all."""
+    try:
+        return json.loads(record.decode("utf-8"))
     except UnicodeDecodeError:
         raise errors.LeaseFormatError("is not UTF-8") from None
     except (ValueError, RecursionError):
         raise errors.LeaseFormatError("is not JSON") from None
-    if not isinstance(value, dict):
-        raise errors.LeaseFormatError("is not a JSON object")
-    return value
 
 
 def _other(fields: dict[str, Any]) -> parser.Skip:
@@ -110,7 +120,9 @@ def _ends(starts: datetime, data: dict[str, Any]) -> datetime | None:
     return starts + timedelta(seconds=seconds)
 
 
-def _text(name: str, value: object) -> str | None:
+def _text(data: dict[str, Any], name: str) -> str | None:
+    """A field that a client, or the relay before it, chose."""
+    value = data.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):

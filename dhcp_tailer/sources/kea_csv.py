@@ -98,12 +98,12 @@ class KeaCsv(LeaseFileParser):
         self._pick = itemgetter(*(at.get(name, len(columns)) for name in _READ))
 
     def _row(self, fields: tuple[str, ...]) -> model.LeaseEvent | Skip:
-        lease_type, lasts, expires, state, ip, *others = fields
+        lease_type, lasts, expires, state, ip = fields[:5]
         if lease_type == _PREFIX:
             return Skip("a delegated prefix")
         lifetime, expire = int(lasts), int(expires)
         if state == _DEFAULT and lifetime:
-            return self._given(ip, expire - lifetime, None if lifetime == _INFINITE_S else expire, others)
+            return self._given(ip, expire - lifetime, None if lifetime == _INFINITE_S else expire, fields[5:])
         if state == _DECLINED:  # its client found the address in use: it had a lease, and never used it
             self._leases.over(ip, None)
             return Skip("the end of a lease that was not known")
@@ -111,7 +111,7 @@ class KeaCsv(LeaseFileParser):
         ended = {_RECLAIMED: model.LeaseAction.EXPIRED, _RELEASED: model.LeaseAction.RELEASED}.get(state)
         return self._over(ip, expire if lifetime == 0 else None, ended)
 
-    def _given(self, ip: str, starts: int, ends: int | None, others: list[str]) -> model.LeaseEvent | Skip:
+    def _given(self, ip: str, starts: int, ends: int | None, others: tuple[str, ...]) -> model.LeaseEvent | Skip:
         hwaddr, duid, hostname, client_id, user_context = others
         mac = hwaddr or lease_fields.mac_in(duid)
         if not mac:
@@ -126,7 +126,7 @@ class KeaCsv(LeaseFileParser):
 
 
 def _text(field: str) -> str | None:
-    return lease_fields.cut(_unescaped(field)) or None if field else None
+    return (lease_fields.cut(_unescaped(field) if "&" in field else field) or None) if field else None
 
 
 def _unescaped(field: str) -> str:

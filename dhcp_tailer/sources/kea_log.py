@@ -23,6 +23,12 @@ _OWN = (
 _SYSLOG = re.compile(header(rb"kea-dhcp[46]") + _OWN + rb"(?=DHCP[46]_)")
 _ALONE = re.compile(STAMPED + _OWN + rb"(?=DHCP[46]_)")
 
+# The same without syslog or a container, in its usual form: what most lines begin with is recognised at once.
+_USUAL = re.compile(
+    rb"(?P<stamp>(?P<iso>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?))(?: (?P<zone>UTC))? [A-Z]{4,5} {1,2}"
+    rb"\[kea-dhcp[46](?:\.[a-z0-9-]{1,40})?(?:[/.][0-9a-fx./]{1,60})?\] (?=DHCP[46]_)"
+)
+
 # Behind the header, as in: DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:01], cid=[no info], tid=0x90436612: lease
 # 10.77.1.0 has been allocated for 40 seconds
 _MESSAGE = re.compile(
@@ -60,7 +66,7 @@ class KeaLog(LogParser):
 
     def _line(self, record: bytes) -> model.LeaseEvent | Skip:
         first, second = (_SYSLOG, _ALONE) if b" kea-dhcp" in record else (_ALONE, _SYSLOG)
-        found = first.match(record) or second.match(record)
+        found = _USUAL.match(record) or first.match(record) or second.match(record)
         message = found and _MESSAGE.fullmatch(record, found.end())
         if found and message:
             return self._message(found, message)
@@ -91,7 +97,7 @@ class KeaLog(LogParser):
 
     def _time(self, found: re.Match[bytes]) -> datetime:
         """By a time that has a zone; else Kea's own, which has a year; else that of syslog."""
-        own = found["own"]
+        own = None if found.re is _USUAL else found["own"]
         if own and not (found["iso"] and found["iso"][19:].strip(b".,0123456789")):
             return self._clock.iso(own)
         if found["stamp"] is None:

@@ -210,13 +210,32 @@ class LeaseFileParser:
         gone, rows = self._leases.changes()
         return [[*gone], [list(row) for row in rows]]
 
-    def _in_force(self, ip: str, lease: Lease, **texts: str | None) -> LeaseEvent | Skip:
-        """``lease`` is in force; ``texts``: further fields of the event."""
+    def _in_force(
+        self,
+        ip: str,
+        lease: Lease,
+        *,
+        hostname: str | None,
+        client_id: str | None,
+        circuit_id: str | None,
+        vendor_class: str | None = None,
+    ) -> LeaseEvent | Skip:
+        """``lease`` is in force; the texts are as `lease_event` takes them."""
         action = self._leases.in_force(ip, lease)
         if action is None:
             return KNOWN
-        starts, ends = utc(lease.starts), None if lease.ends is None else utc(lease.ends)
-        return lease_event(mac=lease.mac, ip=ip, action=action, starts=starts, ends=ends, source=self.name, **texts)
+        return lease_event(
+            mac=lease.mac,
+            ip=ip,
+            action=action,
+            starts=utc(lease.starts),
+            ends=None if lease.ends is None else utc(lease.ends),
+            hostname=hostname,
+            vendor_class=vendor_class,
+            client_id=client_id,
+            circuit_id=circuit_id,
+            source=self.name,
+        )
 
     def _over(self, ip: str, at: int | None, ended: LeaseAction | None) -> LeaseEvent | Skip:
         """The lease of ``ip`` is over.
