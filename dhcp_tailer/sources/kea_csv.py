@@ -58,8 +58,9 @@ class KeaCsv(LeaseFileParser):
             return NOT_A_LEASE
         if len(fields) != len(self._columns):
             return malformed("not as many fields as its header has" if self._columns else "a row without a header")
+        fields.append("")
         try:
-            return self._row(self._pick((*fields, "")))
+            return self._row(self._pick(fields))
         except (errors.LeaseFormatError, ValueError, OverflowError, OSError) as error:
             return malformed(
                 error if isinstance(error, errors.LeaseFormatError) else "a field that should be a number is none"

@@ -23,21 +23,21 @@ _OWN = (
 _SYSLOG = re.compile(header(rb"kea-dhcp[46]") + _OWN + rb"(?=DHCP[46]_)")
 _ALONE = re.compile(STAMPED + _OWN + rb"(?=DHCP[46]_)")
 
-# The same without syslog or a container, in its usual form: what most lines begin with is recognised at once.
-_USUAL = re.compile(
-    rb"(?P<stamp>(?P<iso>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?))(?: (?P<zone>UTC))? [A-Z]{4,5} {1,2}"
-    rb"\[kea-dhcp[46](?:\.[a-z0-9-]{1,40})?(?:[/.][0-9a-fx./]{1,60})?\] (?=DHCP[46]_)"
-)
-
 # Behind the header, as in: DHCP4_LEASE_ALLOC [hwtype=1 02:00:00:00:00:01], cid=[no info], tid=0x90436612: lease
 # 10.77.1.0 has been allocated for 40 seconds
-_MESSAGE = re.compile(
+_TEXT = (
     rb"DHCP[46]_(?P<kind>LEASE_ADVERT|LEASE_OFFER|LEASE_ALLOC|LEASE_REUSE|LEASE_RENEW|RELEASE|RELEASE_NA) "
     rb"(?:\[hwtype=(?P<hwtype>\d{1,3}) (?P<hwaddr>[0-9a-fA-F:]{0,60})\]"
     rb"|duid=\[(?P<duid>[0-9a-fA-F:]{0,400})\]"
     rb"(?:, \[(?:hwtype=(?P<hwtype6>\d{1,3}) (?P<hwaddr6>[0-9a-fA-F:]{0,60})|no hwaddr info)\])?)"
     rb"(?:, cid=\[[^\]]{0,800}\])?(?:, tid=0x[0-9a-f]{1,8})?: "
     rb"(?:lease (?:for address )?|address |binding for address )(?P<ip>[0-9a-fA-F.:]{2,45})(?: [^\x00-\x1f\x7f]*)?"
+)
+_MESSAGE = re.compile(_TEXT)
+# All of a line as Kea itself writes it by default: most are read by this one pattern.
+_USUAL = re.compile(
+    rb"(?P<stamp>(?P<iso>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?))(?: (?P<zone>UTC))? [A-Z]{4,5} {1,2}"
+    rb"\[kea-dhcp[46](?:\.[a-z0-9-]{1,40})?(?:[/.][0-9a-fx./]{1,60})?\] " + _TEXT
 )
 # A lease was given, whatever comes behind it: a line with one of these is a lease, or malformed.
 _GIVEN = re.compile(rb"DHCP[46]_LEASE_(?:ALLOC|REUSE|RENEW) ")
@@ -65,8 +65,10 @@ class KeaLog(LogParser):
             return malformed(error)
 
     def _line(self, record: bytes) -> model.LeaseEvent | Skip:
+        if usual := _USUAL.fullmatch(record):
+            return self._message(usual, usual)
         first, second = (_SYSLOG, _ALONE) if b" kea-dhcp" in record else (_ALONE, _SYSLOG)
-        found = _USUAL.match(record) or first.match(record) or second.match(record)
+        found = first.match(record) or second.match(record)
         message = found and _MESSAGE.fullmatch(record, found.end())
         if found and message:
             return self._message(found, message)
