@@ -89,7 +89,7 @@ def installed(host: Host) -> Host:
 
 def test_the_bundle_installs_without_a_network_and_shows_the_whole_chain(installed: Host) -> None:
     assert f"version {__version__}" in installed.must("bringup --version")
-    assert not installed.must("dpkg --verify bringup")
+    assert not installed.must(f"dpkg --verify bringup-{__version__}")
     assert "passed" in installed.must("cd /tmp && bringup demo").lower()
 
 
@@ -100,9 +100,9 @@ def test_every_library_of_the_package_can_be_loaded(installed: Host) -> None:
 
 def test_the_package_holds_every_wheel_of_the_bundle(installed: Host) -> None:
     names = {path.name for path in (installed.root / "srv/bringup/wheels").glob("*.whl")}
-    found = installed.must("ls -d /usr/lib/bringup/lib/python3.11/site-packages/*.dist-info").split()
+    found = installed.must(f"ls -d /usr/lib/bringup/{__version__}/lib/python3.11/site-packages/*.dist-info").split()
     assert len(names) == len(found)
 
 
 def test_a_removed_package_leaves_nothing_behind(installed: Host) -> None:
-    installed.must("dpkg --purge bringup && ! test -e /usr/lib/bringup && ! test -e /usr/bin/bringup")
+    installed.must(f"dpkg --purge bringup-{__version__} && ! test -e /usr/lib/bringup && ! test -e /usr/bin/bringup")

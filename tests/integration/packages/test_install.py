@@ -30,9 +30,9 @@ class Bundle:
             (self.tools / name).write_text(f"#!/bin/sh\n{does}\n")
             (self.tools / name).chmod(0o755)
         shutil.copy(INSTALL, self.folder / "install")
-        (self.folder / "debs/bringup.deb").write_text("a package")
+        (self.folder / "debs/bringup-1.0_1.0_amd64.deb").write_text("a package")
         self.key, self.signers = make_key(folder, "ours")
-        names = ("debs/bringup.deb", "install")
+        names = ("debs/bringup-1.0_1.0_amd64.deb", "install")
         sums = "".join(f"{hashlib.sha256((self.folder / one).read_bytes()).hexdigest()}  {one}\n" for one in names)
         (self.folder / "SHA256SUMS").write_text(sums)
         sign = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(self.key), "-n", "bringup-release"]
@@ -58,13 +58,13 @@ def test_an_untouched_bundle_reaches_apt(bundle: Bundle) -> None:
 
 
 def test_a_changed_file_is_refused(bundle: Bundle) -> None:
-    (bundle.folder / "debs/bringup.deb").write_text("another package")
+    (bundle.folder / "debs/bringup-1.0_1.0_amd64.deb").write_text("another package")
     assert "damaged or missing" in bundle.install()
     assert not bundle.asked.exists()
 
 
 def test_a_missing_file_is_refused(bundle: Bundle) -> None:
-    (bundle.folder / "debs/bringup.deb").unlink()
+    (bundle.folder / "debs/bringup-1.0_1.0_amd64.deb").unlink()
     assert "damaged or missing" in bundle.install()
     assert not bundle.asked.exists()
 
@@ -82,10 +82,10 @@ def test_a_signature_of_another_key_is_refused(bundle: Bundle, tmp_path: Path) -
 
 
 def test_checksums_that_were_made_anew_are_refused_where_signers_are_named(bundle: Bundle) -> None:
-    (bundle.folder / "debs/bringup.deb").write_text("another package")
+    (bundle.folder / "debs/bringup-1.0_1.0_amd64.deb").write_text("another package")
     digest = hashlib.sha256(b"another package").hexdigest()
     own = hashlib.sha256(INSTALL.read_bytes()).hexdigest()
-    (bundle.folder / "SHA256SUMS").write_text(f"{digest}  debs/bringup.deb\n{own}  install\n")
+    (bundle.folder / "SHA256SUMS").write_text(f"{digest}  debs/bringup-1.0_1.0_amd64.deb\n{own}  install\n")
     assert "not signed by a key" in bundle.install("--signers", bundle.signers)
     assert not bundle.asked.exists()
 
