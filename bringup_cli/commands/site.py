@@ -18,6 +18,7 @@ from bringup_cli.commands.site_flip import flip
 from bringup_cli.commands.site_hosts import forget, request, revoke, standard_folder, status
 from bringup_cli.commands.site_timers import renew, sign
 from bringup_cli.commands.site_units import can_have_units, init, join_with_units, remove, report_joining
+from bringup_cli.commands.site_upgrade import rollback, upgrade
 from bringup_cli.context import Context
 from bringup_cli.site import bundle, redis_users
 from bringup_cli.site.enroll import bundle_files, certify, manifest_of, read_requests, user_lines
@@ -40,7 +41,7 @@ def site() -> None:
     """Hosts of a site: enroll one on the CA's host, join on the host itself; see all, and cut one off."""
 
 
-for command in (init, flip, request, revoke, forget, status, sign, renew, remove):
+for command in (init, flip, upgrade, rollback, request, revoke, forget, status, sign, renew, remove):
     site.add_command(command)
 
 

@@ -80,7 +80,7 @@ def each(hosts: Sequence[SiteHost], what: str, roles: Iterable[HostRole]) -> Ite
 
 
 @dataclass
-class Runner(Generic[Target]):
+class ActionRunner(Generic[Target]):
     """Takes actions, and adds each to the record.
 
     Args:

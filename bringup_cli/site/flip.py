@@ -6,7 +6,7 @@ they have. Redis keeps its data over its restart. Where a self-test is not green
 
 from collections.abc import Callable, Sequence
 
-from bringup_cli.site.actions import HostAction, Runner, SiteChange, SiteHost, each
+from bringup_cli.site.actions import ActionRunner, HostAction, SiteChange, SiteHost, each
 from bringup_cli.site.flip_files import FlipMode
 from bringup_cli.site.registry import HostRole
 
@@ -37,7 +37,7 @@ def check(
     show: Callable[[str], object],
 ) -> bool:
     """Whether every host could be flipped, by its files and settings as they would be. Arguments as `flip`."""
-    return Runner(record, act, show).all([HostAction(host.name, "check") for host in hosts], record.target)
+    return ActionRunner(record, act, show).all([HostAction(host.name, "check") for host in hosts], record.target)
 
 
 def flip(
@@ -54,7 +54,7 @@ def flip(
         act: does one action in one mode; raises BringupError where it fails.
         show: gets a line for each action.
     """
-    run = Runner(record, act, show)
+    run = ActionRunner(record, act, show)
     if not check(record, hosts, act, show):
         return  # nothing was changed
     tests = [HostAction(host.name, "test") for host in hosts]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.state.unreadable import unreadable
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind, LeaseEvent, RunState
@@ -73,6 +74,7 @@ def test_a_state_that_only_the_next_version_knows_is_shown_kept_and_never_powere
     redis.hset("bringup:device:b", mapping={"name": '"b"', "state": '"retired"'})
     found = {device["name"]: device["state"] for device in site.ok("GET", "/devices")["devices"]}
     assert (found["a"], found["b"]) == ("unknown", "unknown")
+    assert unreadable(site.stack.settings_of("api"), redis) == ["device a"]
     assert site.lease(RUN_B)["decision"] == "audit_only"
     refused = site.post_event(RUN_A, "power_on_requested")
     assert refused.json()["type"] == "urn:bringup:power_refused"
@@ -84,7 +86,9 @@ def test_a_state_that_only_the_next_version_knows_is_shown_kept_and_never_powere
 def test_a_run_in_such_a_state_waits_for_the_next_version_or_for_a_person(site: Filled) -> None:
     token = site.boot(RUN_A)
     redis = site.redis("api")
+    assert unreadable(site.stack.settings_of("api"), redis) == []
     redis.hset(RECORD_A, mapping={"state": '"paused"', "decision": '"later"', "reason": '"a_new_reason"'})
+    assert unreadable(site.stack.settings_of("api"), redis) == [f"run {RUN_A}"]
     (shown,) = site.ok("GET", "/runs")["runs"]
     assert (shown["state"], shown["decision"], shown["reason"]) == ("unknown", "unknown", "a_new_reason")
     beat = {"boot_id": "b", "uptime_s": 1}

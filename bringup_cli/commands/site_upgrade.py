@@ -1,0 +1,258 @@
+"""``bringup site upgrade`` and ``rollback``: a running site from one version to its neighbour, and back."""
+
+import shlex
+import sys
+import tarfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from api.state.unreadable import unreadable
+from bringup import __version__, tls
+from bringup.connections.redis_client import connect_redis
+from bringup.errors import SettingsError
+from bringup.settings import load
+from bringup_cli.commands import selftest
+from bringup_cli.commands.pki.group import EXIT_FAILED, now
+from bringup_cli.commands.site_flip import client_settings, hosts_of_site, require_passed
+from bringup_cli.commands.site_units import examine, require_units
+from bringup_cli.context import Output, output_option, print_json
+from bringup_cli.site import host_system, upgrade_bundle, upgrade_host, upgrade_report
+from bringup_cli.site import upgrade as site_upgrade
+from bringup_cli.site.actions import HostAction, OutageMeter, SiteHost, run_on
+from bringup_cli.site.bundle import Manifest, env_file
+from bringup_cli.site.host_files import HostFolder
+from bringup_cli.site.layout import HostLayout
+from bringup_cli.site.registry import HostRole
+from bringup_cli.site.upgrade import Direction, Phase, UpgradeState
+from bringup_cli.site.upgrade_bundle import UpgradeRefused
+
+_NAMED = 5  # records in one message
+_ssh = click.option(
+    "--ssh", metavar="COMMAND", help="Reaches another host, as 'ssh root@{host}'; without it the plan is shown."
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done on each host; do nothing.")
+
+
+@click.command()
+@click.argument("bundle", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--signers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who may have signed the bundle, as docs/packages.md has it.",
+)
+@_dry_run
+@_ssh
+@click.option("--step", hidden=True, help="One action on this host, for the host that upgrades the others.")
+@click.option("--digest", hidden=True, help="Of the bundle that is received.")
+@output_option
+def upgrade(
+    *,
+    bundle: Path | None,
+    signers: Path | None,
+    dry_run: bool,
+    ssh: str | None,
+    step: str | None,
+    digest: str | None,
+    output: Output,
+) -> None:
+    """Upgrade a running site to the version of BUNDLE, a release's .tar or the folder that it was unpacked to.
+
+    It verifies the bundle, installs it on every host beside the present version, lets one service after the other run
+    it, the API first and without a gap, runs the self-test, and goes back by itself where that is not green. After an
+    interruption run it again. Run it on the CA's host, as root.
+
+    Exit status: 0 the site runs the version and its self-test has passed; 1 it does not, and the report shows why.
+    """
+    require_units("upgrade", dry_run=False)
+    site = _Site(HostLayout(), ssh)
+    if step:
+        _on_this_host(site, step, digest)
+        return
+    if bundle is None:
+        raise SettingsError(["BUNDLE: name the .tar of a release, or the folder that it was unpacked to"])
+    upgrade_host.require_package()
+    site.folder.mkdir(mode=0o700, exist_ok=True)
+    upgrade_bundle.unpack(bundle, site.bundle)
+    release = upgrade_bundle.verified(site.bundle, signers)
+    _run(site, _upgrade_to(site.last(), release), dry_run=dry_run, output=output)
+
+
+@click.command()
+@_dry_run
+@_ssh
+@output_option
+def rollback(*, dry_run: bool, ssh: str | None, output: Output) -> None:
+    """Put the version before the last `bringup site upgrade` in force again; no network is needed.
+
+    Where an upgrade was interrupted, it is undone. Run it on the CA's host, as root.
+
+    Exit status: 0 the site runs the version before and its self-test has passed; 1 it does not.
+    """
+    require_units("rollback", dry_run=False)
+    site = _Site(HostLayout(), ssh)
+    _run(site, _rollback_of(site.last()), dry_run=dry_run, output=output)
+
+
+class _Site:
+    """The hosts of the site, as the CA's host reaches them, and what is kept of its upgrades."""
+
+    def __init__(self, layout: HostLayout, ssh: str | None) -> None:
+        self.layout = layout
+        self.ssh = ssh
+        self.here: Manifest = HostFolder.read(layout.config).manifest
+        self.folder = layout.state / "upgrades"
+        self.bundle = self.folder / "bundle"
+
+    def hosts(self) -> list[SiteHost]:
+        """All of them, this one first."""
+        return hosts_of_site(self.layout, self.here)
+
+    def last(self) -> UpgradeState | None:
+        """The last upgrade or rollback."""
+        return UpgradeState.read(self.folder / site_upgrade.STATE_FILE)
+
+    def save(self, state: UpgradeState) -> None:
+        """Keep it."""
+        state.write(self.folder / site_upgrade.STATE_FILE)
+
+    def act(self, state: UpgradeState, action: HostAction, version: str) -> None:
+        """One action on one host. Raises HostCommandFailed."""
+        command = command_of(state, action, version)
+        if action.host == self.here.host:
+            host_system.run(*shlex.split(command))
+        elif action.what == "receive":
+            run_on(action.host, command, ssh=self.ssh or "", stdin=self._archive())
+        else:
+            run_on(action.host, command, ssh=self.ssh or "")
+
+    def _archive(self) -> Path:
+        """The bundle as a file, for other hosts."""
+        path = self.folder / "bundle.tar"
+        path.unlink(missing_ok=True)
+        with tarfile.open(path, "w") as tar:
+            tar.add(self.bundle, "bundle")
+        return path
+
+
+def command_of(state: UpgradeState, action: HostAction, version: str) -> str:
+    """What does an action on its host, for a shell.
+
+    Args:
+        state: the versions, and the bundle.
+        action: what is done.
+        version: that is put in force.
+    """
+    verb = action.what.partition(" ")[0]
+    program = upgrade_host.program_of(state.before if verb in site_upgrade.BY_THE_PRESENT else version)
+    digest = f" --digest {state.digest}" if verb == "receive" else ""
+    return f"{program} site upgrade --step {shlex.quote(action.what)}{digest}"
+
+
+def _upgrade_to(last: UpgradeState | None, release: upgrade_bundle.ReleaseBundle) -> UpgradeState:
+    """A new one, or the one that was interrupted."""
+    if last and last.phase is not Phase.ENDED:
+        if last.digest != release.digest:
+            raise UpgradeRefused(
+                f"the {last.direction} to {last.after} was interrupted: run it again, or `bringup site rollback`"
+            )
+        return last
+    site_upgrade.require_neighbours(__version__, release.version)
+    return UpgradeState(
+        direction=Direction.UPGRADE, before=__version__, after=release.version, digest=release.digest, began_at=now()
+    )
+
+
+def _rollback_of(last: UpgradeState | None) -> UpgradeState:
+    if last is None:
+        raise UpgradeRefused("`bringup site upgrade` has not run here: there is no version before")
+    fresh = {"done": [], "actions": [], "began_at": now()}
+    if last.phase is not Phase.ENDED:
+        is_upgrade = last.direction is Direction.UPGRADE
+        return last.model_copy(update={"phase": Phase.BACK}) if is_upgrade else last
+    if last.direction is Direction.ROLLBACK and not last.passed:
+        return last.model_copy(update=fresh | {"phase": Phase.FORWARD})
+    if last.went_back and not last.restored:
+        return last.model_copy(update=fresh | {"phase": Phase.BACK})
+    if last.direction is Direction.ROLLBACK or not last.passed:
+        raise UpgradeRefused(f"the last {last.direction} has left nothing to go back from: {__version__} is in force")
+    return UpgradeState(direction=Direction.ROLLBACK, before=last.after, after=last.before, began_at=now())
+
+
+def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output) -> None:
+    hosts = site.hosts()
+    if dry_run or (len(hosts) > 1 and not site.ssh):
+        _show_plan(state, hosts, site.here.host, dry_run=dry_run)
+        return
+    quiet = output == "json"
+    show: Callable[[str], object] = (lambda _line: None) if quiet else click.echo
+    undoing = state.phase is Phase.BACK  # by `rollback`, or after an interruption
+    site.save(state)
+    with OutageMeter([client_settings(site.layout, site.here)]) as meter:
+        site_upgrade.apply(state, hosts, partial(site.act, state), show, site.save, here=site.here.host)
+    written = upgrade_report.write(state, site.folder, meter.longest_s)
+    if quiet:
+        print_json(upgrade_report.as_json(state, meter.longest_s))
+    else:
+        click.echo(f"{upgrade_report.result_of(state)}\nThe API did not answer for {meter.longest_s:.1f} s at most.")
+        click.echo(f"Reports: {', '.join(map(str, written))}")
+    wanted = state.restored if undoing else state.passed
+    raise SystemExit(0 if wanted else EXIT_FAILED)
+
+
+def _show_plan(state: UpgradeState, hosts: Sequence[SiteHost], here: str, *, dry_run: bool) -> None:
+    click.echo(f"Nothing was changed. The site would go from {state.before} to {state.after}:")
+    if not dry_run:
+        click.echo("this site has other hosts: name the way to them, as --ssh 'ssh root@{host}', or run these, in this")
+        click.echo("order, each when the one before it has ended (`receive` reads the bundle's .tar from its input):")
+    preparation = site_upgrade.preparation(hosts, state.direction, here)
+    for action in [*preparation, *site_upgrade.plan(hosts, state.direction)]:
+        where = "here" if action.host == here else f"on {action.host}"
+        click.echo(f"  {where}: {command_of(state, action, state.after)}")
+    back = f"Where one of them fails: `select`, `switch` and `test` of {state.before}, in the reverse order."
+    click.echo(back)
+
+
+def _on_this_host(site: _Site, what: str, digest: str | None) -> None:
+    """One action on this host. Raises BringupError: it has failed."""
+    verb, _, role = what.partition(" ")
+    actions: dict[str, Callable[[], object]] = {
+        "test-before": lambda: _test(site),
+        "receive": lambda: _receive(site, digest),
+        "install": lambda: upgrade_bundle.install(site.bundle),
+        "check": lambda: _check(site),
+        "switch": lambda: upgrade_host.switch(HostRole(role)),
+        "select": upgrade_host.select,
+        "test": lambda: _test(site),
+    }
+    if verb not in actions:
+        raise SettingsError([f"--step {what}: there is no such action"])
+    actions[verb]()
+
+
+def _receive(site: _Site, digest: str | None) -> None:
+    site.folder.mkdir(mode=0o700, exist_ok=True)
+    upgrade_bundle.unpack(sys.stdin.buffer, site.bundle)
+    upgrade_bundle.verified(site.bundle, digest=digest)
+
+
+def _check(site: _Site) -> None:
+    """Whether this version can work with the files, the settings and the records that are here."""
+    for role in site.here.roles:
+        settings = load({}, site.layout.config / env_file(role)).settings
+        results = selftest.examine_host(settings, static_only=True)
+        require_passed(results, f"the self-test of the {role}'s files fails in {__version__}")
+        if role is HostRole.API:
+            found = unreadable(settings, connect_redis(settings, tls.ClientContexts(), name="upgrade"))
+            if found:
+                more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+                raise UpgradeRefused(
+                    f"{__version__} does not know the state of {', '.join(found[:_NAMED])}{more}: nothing would be "
+                    "done with them. End them first: `bringup run abort`, `bringup device set NAME --state approved`"
+                )
+
+
+def _test(site: _Site) -> None:
+    require_passed(examine(site.layout, site.here.roles), "the self-test has failed")
