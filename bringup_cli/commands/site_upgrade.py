@@ -26,7 +26,8 @@ from bringup_cli.site.bundle import Manifest, env_file
 from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
-from bringup_cli.site.upgrade import Direction, Phase, UpgradeState
+from bringup_cli.site.upgrade import UpgradePhase, UpgradeState
+from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import UpgradeRefused
 
 _NAMED = 5  # records in one message
@@ -77,7 +78,7 @@ def upgrade(
     site.folder.mkdir(mode=0o700, exist_ok=True)
     upgrade_bundle.unpack(bundle, site.bundle)
     release = upgrade_bundle.verified(site.bundle, signers)
-    _run(site, _upgrade_to(site.last(), release), dry_run=dry_run, output=output)
+    _run(site, upgrade_to(site.last(), release, now()), dry_run=dry_run, output=output)
 
 
 @click.command()
@@ -93,7 +94,7 @@ def rollback(*, dry_run: bool, ssh: str | None, output: Output) -> None:
     """
     require_units("rollback", dry_run=False)
     site = _Site(HostLayout(), ssh)
-    _run(site, _rollback_of(site.last()), dry_run=dry_run, output=output)
+    _run(site, rollback_of(site.last(), now()), dry_run=dry_run, output=output)
 
 
 class _Site:
@@ -137,50 +138,6 @@ class _Site:
         return path
 
 
-def command_of(state: UpgradeState, action: HostAction, version: str) -> str:
-    """What does an action on its host, for a shell.
-
-    Args:
-        state: the versions, and the bundle.
-        action: what is done.
-        version: that is put in force.
-    """
-    verb = action.what.partition(" ")[0]
-    program = upgrade_host.program_of(state.before if verb in site_upgrade.BY_THE_PRESENT else version)
-    digest = f" --digest {state.digest}" if verb == "receive" else ""
-    return f"{program} site upgrade --step {shlex.quote(action.what)}{digest}"
-
-
-def _upgrade_to(last: UpgradeState | None, release: upgrade_bundle.ReleaseBundle) -> UpgradeState:
-    """A new one, or the one that was interrupted."""
-    if last and last.phase is not Phase.ENDED:
-        if last.digest != release.digest:
-            raise UpgradeRefused(
-                f"the {last.direction} to {last.after} was interrupted: run it again, or `bringup site rollback`"
-            )
-        return last
-    site_upgrade.require_neighbours(__version__, release.version)
-    return UpgradeState(
-        direction=Direction.UPGRADE, before=__version__, after=release.version, digest=release.digest, began_at=now()
-    )
-
-
-def _rollback_of(last: UpgradeState | None) -> UpgradeState:
-    if last is None:
-        raise UpgradeRefused("`bringup site upgrade` has not run here: there is no version before")
-    fresh = {"done": [], "actions": [], "began_at": now()}
-    if last.phase is not Phase.ENDED:
-        is_upgrade = last.direction is Direction.UPGRADE
-        return last.model_copy(update={"phase": Phase.BACK}) if is_upgrade else last
-    if last.direction is Direction.ROLLBACK and not last.passed:
-        return last.model_copy(update=fresh | {"phase": Phase.FORWARD})
-    if last.went_back and not last.restored:
-        return last.model_copy(update=fresh | {"phase": Phase.BACK})
-    if last.direction is Direction.ROLLBACK or not last.passed:
-        raise UpgradeRefused(f"the last {last.direction} has left nothing to go back from: {__version__} is in force")
-    return UpgradeState(direction=Direction.ROLLBACK, before=last.after, after=last.before, began_at=now())
-
-
 def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output) -> None:
     hosts = site.hosts()
     if dry_run or (len(hosts) > 1 and not site.ssh):
@@ -188,7 +145,7 @@ def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output) -> 
         return
     quiet = output == "json"
     show: Callable[[str], object] = (lambda _line: None) if quiet else click.echo
-    undoing = state.phase is Phase.BACK  # by `rollback`, or after an interruption
+    undoing = state.phase is UpgradePhase.BACK  # by `rollback`, or after an interruption
     site.save(state)
     with OutageMeter([client_settings(site.layout, site.here)]) as meter:
         site_upgrade.apply(state, hosts, partial(site.act, state), show, site.save, here=site.here.host)

@@ -34,7 +34,7 @@ class Direction(StrEnum):
     ROLLBACK = "rollback"
 
 
-class Phase(StrEnum):
+class UpgradePhase(StrEnum):
     """How far it is."""
 
     FORWARD = "forward"
@@ -71,7 +71,7 @@ class UpgradeState(BaseModel):
     after: str
     digest: str = ""
     began_at: datetime
-    phase: Phase = Phase.FORWARD
+    phase: UpgradePhase = UpgradePhase.FORWARD
     went_back: bool = False
     restored: bool = False
     passed: bool = False
@@ -165,13 +165,13 @@ def apply(
         here: the host that has the bundle.
     """
     going = _Going(state, act, show, save)
-    if state.phase is Phase.FORWARD:
+    if state.phase is UpgradePhase.FORWARD:
         going.forward(hosts, here)
-    if state.phase is Phase.BACK:
+    if state.phase is UpgradePhase.BACK:
         show(f"It is not green: going back to {state.before}")
         state.went_back = True
         state.restored = going.back(plan(hosts, Direction.ROLLBACK))
-    state.phase = Phase.ENDED
+    state.phase = UpgradePhase.ENDED
     save(state)
 
 
@@ -196,7 +196,7 @@ class _Going:
         state.passed = self._all(plan(hosts, state.direction), state.after)
         # A person who rolls back has a reason: the newer version is not put in force again by itself.
         if not state.passed and state.direction is Direction.UPGRADE:
-            state.phase = Phase.BACK
+            state.phase = UpgradePhase.BACK
             self._save(state)
 
     def back(self, actions: Sequence[HostAction]) -> bool:

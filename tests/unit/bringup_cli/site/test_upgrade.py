@@ -9,7 +9,7 @@ from bringup.errors import SettingsError, TransientError
 from bringup_cli.site import upgrade_report
 from bringup_cli.site.actions import HostAction, SiteHost
 from bringup_cli.site.registry import HostRole
-from bringup_cli.site.upgrade import Direction, Phase, UpgradeState, apply, plan, preparation, require_neighbours
+from bringup_cli.site.upgrade import Direction, UpgradePhase, UpgradeState, apply, plan, preparation, require_neighbours
 from bringup_cli.site.upgrade_bundle import UpgradeRefused
 from tests.unit.bringup_cli.killing import Killed
 
@@ -69,7 +69,7 @@ class Site:
 def test_the_api_of_every_host_changes_before_any_client_of_it() -> None:
     site = Site()
     state = site.apply(state_of())
-    assert (state.passed, state.went_back, state.phase) == (True, False, Phase.ENDED)
+    assert (state.passed, state.went_back, state.phase) == (True, False, UpgradePhase.ENDED)
     assert [name for name, _ in site.done][: len(PREPARED)] == PREPARED
     assert [name for name, _ in site.done][len(PREPARED) :] == [
         *("h1 switch api", "h2 switch api", "h1 switch worker", "h2 switch worker", "h1 switch tailer"),

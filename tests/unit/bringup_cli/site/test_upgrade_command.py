@@ -10,9 +10,11 @@ from bringup.errors import SettingsError
 from bringup_cli.commands import site_upgrade
 from bringup_cli.site.actions import HostAction, SiteHost
 from bringup_cli.site.registry import HostRole
-from bringup_cli.site.upgrade import Direction, Phase, UpgradeState
+from bringup_cli.site.upgrade import Direction, UpgradePhase, UpgradeState
+from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import ReleaseBundle, UpgradeRefused
 
+NOW = datetime(2026, 5, 4, tzinfo=UTC)
 MAJOR, MINOR, *_ = __version__.split(".")
 NEWER = f"{MAJOR}.{int(MINOR) + 1}.0"
 BUNDLE = ReleaseBundle(Path("bundle"), NEWER, "d1")
@@ -21,49 +23,49 @@ STATE = UpgradeState(
     before=__version__,
     after=NEWER,
     digest="d1",
-    began_at=datetime(2026, 5, 4, tzinfo=UTC),
+    began_at=NOW,
     done=[f"{NEWER} h1 install"],
 )
 
 
 def ended(**changes: object) -> UpgradeState:
-    return STATE.model_copy(update={"phase": Phase.ENDED, **changes})
+    return STATE.model_copy(update={"phase": UpgradePhase.ENDED, **changes})
 
 
 def test_a_first_upgrade_begins_at_the_version_that_runs() -> None:
-    found = site_upgrade._upgrade_to(None, BUNDLE)
+    found = upgrade_to(None, BUNDLE, NOW)
     assert (found.before, found.after, found.digest, found.done) == (__version__, NEWER, "d1", [])
 
 
 def test_an_interrupted_upgrade_goes_on_with_its_bundle() -> None:
-    assert site_upgrade._upgrade_to(STATE, BUNDLE) == STATE
+    assert upgrade_to(STATE, BUNDLE, NOW) == STATE
 
 
 def test_another_bundle_is_refused_while_an_upgrade_is_interrupted() -> None:
     other = ReleaseBundle(Path("bundle"), NEWER, "d2")
     with pytest.raises(UpgradeRefused, match="was interrupted: run it again, or `bringup site rollback`"):
-        site_upgrade._upgrade_to(STATE, other)
+        upgrade_to(STATE, other, NOW)
 
 
 def test_after_an_upgrade_that_has_ended_another_one_begins() -> None:
-    assert site_upgrade._upgrade_to(ended(went_back=True), BUNDLE).done == []
+    assert upgrade_to(ended(went_back=True), BUNDLE, NOW).done == []
 
 
 def test_a_rollback_goes_to_the_version_before() -> None:
-    found = site_upgrade._rollback_of(ended(passed=True))
+    found = rollback_of(ended(passed=True), NOW)
     assert (found.direction, found.before, found.after) == (Direction.ROLLBACK, NEWER, __version__)
 
 
 def test_a_rollback_of_an_interrupted_upgrade_undoes_it() -> None:
-    found = site_upgrade._rollback_of(STATE)
-    assert (found.direction, found.phase, found.before) == (Direction.UPGRADE, Phase.BACK, __version__)
+    found = rollback_of(STATE, NOW)
+    assert (found.direction, found.phase, found.before) == (Direction.UPGRADE, UpgradePhase.BACK, __version__)
 
 
 def test_a_way_back_that_was_not_green_is_taken_again_from_its_begin() -> None:
-    found = site_upgrade._rollback_of(ended(went_back=True))
-    assert (found.phase, found.done) == (Phase.BACK, [])
+    found = rollback_of(ended(went_back=True), NOW)
+    assert (found.phase, found.done) == (UpgradePhase.BACK, [])
     back = ended(direction=Direction.ROLLBACK, before=NEWER, after=__version__)
-    assert site_upgrade._rollback_of(back).phase is Phase.FORWARD
+    assert rollback_of(back, NOW).phase is UpgradePhase.FORWARD
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_a_way_back_that_was_not_green_is_taken_again_from_its_begin() -> None:
 )
 def test_without_a_version_before_a_rollback_is_refused(last: UpgradeState | None) -> None:
     with pytest.raises(UpgradeRefused, match=r"nothing to go back from|no version before"):
-        site_upgrade._rollback_of(last)
+        rollback_of(last, NOW)
 
 
 @pytest.mark.parametrize(
@@ -85,17 +87,17 @@ def test_without_a_version_before_a_rollback_is_refused(last: UpgradeState | Non
     [("install", __version__), ("test-before", __version__), ("check", NEWER), ("switch api", NEWER), ("test", NEWER)],
 )
 def test_each_action_is_done_by_the_program_of_its_version(what: str, version: str) -> None:
-    found = site_upgrade.command_of(STATE, HostAction("h1", what), NEWER)
+    found = command_of(STATE, HostAction("h1", what), NEWER)
     assert found.startswith(f"/usr/lib/bringup/{version}/bin/bringup site upgrade --step ")
 
 
 def test_the_way_back_is_done_by_the_version_before() -> None:
-    found = site_upgrade.command_of(STATE, HostAction("h1", "switch api"), __version__)
+    found = command_of(STATE, HostAction("h1", "switch api"), __version__)
     assert found == f"/usr/lib/bringup/{__version__}/bin/bringup site upgrade --step 'switch api'"
 
 
 def test_a_host_that_receives_the_bundle_compares_it_with_the_one_that_was_verified() -> None:
-    assert site_upgrade.command_of(STATE, HostAction("h2", "receive"), NEWER).endswith("--step receive --digest d1")
+    assert command_of(STATE, HostAction("h2", "receive"), NEWER).endswith("--step receive --digest d1")
 
 
 def test_without_a_way_to_other_hosts_what_to_run_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
