@@ -153,16 +153,13 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
     )
 
 
-def has_only_session_data(connection: socket.socket) -> bool:
-    """Whether what waits to be read is session tickets alone: the other side has neither closed nor sent data.
-
-    Source: RFC 8446 s.4.6.1.
-    """
+def is_idle(connection: socket.socket) -> bool:
+    """Whether the other side has neither closed nor sent data; session tickets of TLS are none (RFC 8446 s.4.6.1)."""
     timeout_s = connection.gettimeout()
     connection.settimeout(0)
     try:
         connection.recv(1)  # the end, or an answer to nothing that we sent
-    except ssl.SSLWantReadError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return True
     except OSError:
         return False

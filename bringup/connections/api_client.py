@@ -1,20 +1,16 @@
 """Connections to the callback API: HTTP or HTTPS with a client certificate, as ``API_USE_TLS`` says."""
 
-import functools
 import http.client
+from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
-import requests
 from pydantic import BaseModel, ValidationError
-from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
-from urllib3.util import Retry
 
 from bringup import backoff, errors, openssl_errors, tls
 from bringup.connections import http_reply
 from bringup.connections.api_addresses import ApiAddresses
+from bringup.connections.http_pool import HttpPool
 from bringup.settings import Settings
 from bringup.wire.message import Readiness, read_reply
 
@@ -25,33 +21,8 @@ _LONGEST_RETRY_AFTER_S = 600.0  # our API asks for seconds; a proxy that asks fo
 _TOO_MANY = 429  # the one refusal that means "later"; RFC 6585 s.4
 # But not to the one who asks: the API enqueues the boot job again when the run has a slot.
 _NO_BOOT_SLOT = "no_boot_slot"
-
-
-class _TlsAdapter(HTTPAdapter):
-    """Connects with the certificate files as they are now; connections made with earlier ones end."""
-
-    def __init__(self, settings: Settings, contexts: tls.ClientContexts, **pool: Any) -> None:
-        self._context_now = functools.partial(tls.for_api_client, settings, contexts)
-        self._context = self._context_now()
-        self._lock = Lock()  # a thread with the earlier context must not open a pool after it was dropped
-        super().__init__(**pool)
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """As in requests. A change of the files ends idle connections now, busy ones after their answer."""
-        with self._lock:
-            context = self._context_now()
-            if context is not self._context:
-                self._context = context
-                self.poolmanager.clear()
-            return super().get_connection_with_tls_context(*args, **kwargs)
-
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        """As in requests, with our context."""
-        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
-        return host, {**pool, "ssl_context": self._context}
-
-    def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: requests would load every public CA into our context here, and trust them besides ours."""
+# Connections that a client keeps unless it is asked for more: as many as a command or the follower of the feed needs.
+_THREADS = 10
 
 
 class ApiClient:
@@ -75,24 +46,30 @@ class ApiClient:
         *,
         token: str | None = None,
         console: str = "",
-        threads: int = DEFAULT_POOLSIZE,
+        threads: int = _THREADS,
     ) -> None:
         own = settings.api_token
         bearer = token or (own.get_secret_value() if own else "")
         self._addresses = ApiAddresses(settings.api_urls)
         self._certificate = settings.path_of("api_client_cert")
-        self._timeout = (settings.redis_timeout_s, settings.api_timeout_s)
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxies, no netrc, no CA bundle from the environment
-        self._session.headers.update({"Authorization": f"Bearer {bearer}", "Accept": "application/json"})
-        if console:
-            self._session.headers["Bringup-Console"] = console
-        pool: dict[str, Any] = {
-            "pool_maxsize": threads,
-            "max_retries": _retry_once(connect=len(settings.api_urls) == 1),
+        self._headers = {
+            "Authorization": f"Bearer {bearer}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "bringup",
         }
-        adapter = _TlsAdapter(settings, contexts, **pool) if settings.api_use_tls else HTTPAdapter(**pool)
-        self._session.mount(f"{urlsplit(settings.api_url).scheme}://", adapter)
+        if console:
+            self._headers["Bringup-Console"] = console
+        self._pools = {
+            base: HttpPool(
+                base,
+                context_now=partial(tls.for_api_client, settings, contexts) if settings.api_use_tls else None,
+                connect_s=settings.redis_timeout_s,
+                answer_s=settings.api_timeout_s,
+                most_idle=threads,
+            )
+            for base in settings.api_urls
+        }
 
     def get(self, path: str, reply: type[_Reply]) -> _Reply:
         """``GET /api/v1{path}``."""
@@ -165,43 +142,16 @@ class ApiClient:
     def _exchange(
         self, base: str, method: str, path: str, data: bytes | None, media_type: str, *, also: int = 0
     ) -> http_reply.HttpReply:
+        headers = self._headers | ({"Content-Type": media_type} if data else {})
         try:
-            response = http_reply.read(
-                self._session.request(
-                    method,
-                    f"{base}{path}",
-                    data=data,
-                    headers={"Content-Type": media_type} if data else {},
-                    timeout=self._timeout,
-                    allow_redirects=False,  # a redirect would carry our token elsewhere
-                    stream=True,
-                )
-            )
+            response = self._pools[base].exchange(method, path, data, headers)
         except http_reply.ReplyTooLargeError as error:
             raise _foreign(base, f" ({error})") from error
-        except requests.RequestException as error:
+        except (OSError, http.client.HTTPException) as error:
             raise _unreachable(error, base, self._certificate) from error
         if not 200 <= response.status_code < 300 and response.status_code != also:
             raise _refusal(response, base)
         return response
-
-
-def _retry_once(*, connect: bool) -> Retry:
-    """One quick second try hides a kept-alive connection that the server has closed meanwhile.
-
-    Args:
-        connect: whether a connection that was not made is tried again, too; where the API has another address, that one
-            is tried at once.
-    """
-    return Retry(
-        total=1,
-        connect=int(connect),
-        status=0,
-        redirect=0,
-        allowed_methods=None,
-        backoff_factor=0,
-        respect_retry_after_header=False,
-    )
 
 
 def _refusal(response: http_reply.HttpReply, base: str) -> errors.ApiUnavailable | errors.ApiRejected:
@@ -224,19 +174,11 @@ def _foreign(base: str, why: str = "") -> errors.ApiUnavailable:
     return errors.ApiUnavailable(f"what answers at {base} is not the bringup API{why}; check CALLBACK_API_URL")
 
 
-def _unreachable(error: requests.RequestException, base: str, certificate: Path) -> errors.ApiUnavailable:
-    cause = errors.innermost(error)
-    if openssl_errors.is_tls(cause):
-        why = openssl_errors.failure_text(cause, openssl_errors.TO_API, certificate, uses_tls=True)
+def _unreachable(error: Exception, base: str, certificate: Path) -> errors.ApiUnavailable:
+    if openssl_errors.is_tls(error):
+        why = openssl_errors.failure_text(error, openssl_errors.TO_API, certificate, uses_tls=True)
         return errors.ApiUnavailable(f"no TLS connection to the API at {base}: {why}")
-    if isinstance(cause, ConnectionResetError | BrokenPipeError | http.client.HTTPException):
-        why = openssl_errors.failure_text(cause, openssl_errors.TO_API, certificate, uses_tls=base.startswith("https:"))
+    if isinstance(error, ConnectionResetError | BrokenPipeError | http.client.HTTPException):
+        why = openssl_errors.failure_text(error, openssl_errors.TO_API, certificate, uses_tls=base.startswith("https:"))
         return errors.ApiUnavailable(f"the API at {base} does not answer: {why}")
-    return errors.ApiUnavailable(f"the API at {base} does not answer ({_text(cause)}); is `bringup api` running there?")
-
-
-def _text(cause: BaseException) -> str:
-    """Without the memory addresses that requests prints."""
-    if "object at 0x" not in str(cause):
-        return str(cause)
-    return f"{cause.__class__.__name__}: {cause}".split("(")[0].strip(": ")
+    return errors.ApiUnavailable(f"the API at {base} does not answer ({error}); is `bringup api` running there?")

@@ -1,17 +1,19 @@
 """The reply of an HTTP server, read up to a bound: what answers may be another program, or a bomb in gzip."""
 
+import http.client
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import requests
+from email.message import Message
 
 # Twice the largest that our API sends, which is the list of 100,000 devices or runs.
 MAX_BYTES = 256 * 1024**2
 _BLOCK_BYTES = 64 * 1024
+_GZIP = 16 + zlib.MAX_WBITS  # the header of gzip, and not of zlib. Source: zlib.h, inflateInit2()
 
 
-class ReplyTooLargeError(requests.RequestException):
+class ReplyTooLargeError(http.client.HTTPException):
     """It was not read to its end."""
 
 
@@ -25,7 +27,7 @@ class HttpReply:
 
     status_code: int
     reason: str
-    headers: Mapping[str, str]
+    headers: Message  # case of names does not matter in it
     content: bytes
 
     def problem(self) -> dict[str, object]:
@@ -37,17 +39,40 @@ class HttpReply:
         return body if isinstance(body, dict) else {}
 
 
-def read(response: requests.Response, max_bytes: int = MAX_BYTES) -> HttpReply:
-    """Read a response that was requested with ``stream=True``.
+def read(response: http.client.HTTPResponse, max_bytes: int = MAX_BYTES) -> HttpReply:
+    """Read a response.
 
     Raises:
         ReplyTooLargeError: it has more than ``max_bytes``, unpacked.
-        requests.RequestException: the connection ended in it.
+        OSError, http.client.HTTPException: the connection ended in it, or it is not what it claims to be.
     """
     content = bytearray()
-    with response:  # a connection with an unread rest is closed, and not used again
-        for block in response.iter_content(_BLOCK_BYTES):
-            content += block
-            if len(content) > max_bytes:
-                raise ReplyTooLargeError(f"its reply is larger than {max_bytes // 1024**2} MiB")
-    return HttpReply(response.status_code, response.reason, response.headers, bytes(content))
+    for block in _unpacked(response):
+        content += block
+        if len(content) > max_bytes:
+            raise ReplyTooLargeError(f"its reply is larger than {max_bytes // 1024**2} MiB")
+    return HttpReply(response.status, response.reason, response.headers, bytes(content))
+
+
+def _unpacked(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Blocks of bounded size. Source: RFC 9110 s.8.4.1.3."""
+    if response.getheader("Content-Encoding", "").lower() != "gzip":
+        yield from _blocks(response)
+        return
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        for block in _blocks(response):
+            yield unpacker.decompress(block, _BLOCK_BYTES)
+            while unpacker.unconsumed_tail:
+                yield unpacker.decompress(unpacker.unconsumed_tail, _BLOCK_BYTES)
+    except zlib.error as error:
+        raise http.client.HTTPException(f"its reply cannot be unpacked: {error}") from None
+    if not unpacker.eof:
+        raise http.client.HTTPException("its reply ends too early")
+
+
+def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while block := response.read(_BLOCK_BYTES):
+        yield block
+    if response.length:  # http.client takes an end before it for the end
+        raise http.client.IncompleteRead(b"", response.length)

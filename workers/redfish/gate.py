@@ -143,4 +143,4 @@ class _Connection(HTTPSConnection):
     @property
     def is_connected(self) -> bool:
         """Whether the other side has kept it open."""
-        return super().is_connected or (self.sock is not None and tls.has_only_session_data(self.sock))
+        return super().is_connected or (self.sock is not None and tls.is_idle(self.sock))

@@ -15,7 +15,7 @@ PACKAGES = ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer
 # Those that hang on no tree of ours, and why.
 ELSEWHERE = {
     "bringup.connections.sentinel.SentinelRefused": "redis-py must take it for a refused login",
-    "bringup.connections.http_reply.ReplyTooLargeError": "callers of requests must take it for a call that failed",
+    "bringup.connections.http_reply.ReplyTooLargeError": "it is a reply that http.client cannot read",
     "bringup.connections.sentinel.NoSentinelAnswers": "redis-py must take it for a connection that failed",
     "dhcp_tailer.retry.Interrupted": "a signal: no `except Exception` of a library may stop it",
     "agent.api.RunOver": "the agent runs in the image, without the kernel",

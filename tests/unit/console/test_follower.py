@@ -114,4 +114,4 @@ def test_what_cannot_be_shown_is_no_fresh_answer(monkeypatch: pytest.MonkeyPatch
 
 def test_a_page_waits_for_a_hanging_api_for_less_long_than_the_feed(make_settings: MakeSettings) -> None:
     console = Console.of(make_settings(console_token="page-token", api_timeout_s=30))
-    assert (console.api._timeout[1], console.feed_client()._timeout[1]) == (5, 30)
+    assert (console.api._pool._answer_s, console.feed_client()._pool._answer_s) == (5, 30)
