@@ -14,7 +14,7 @@ from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.principal import Principal, PrincipalRole
 from api.services import Services, services
-from bringup import errors, peer_role, tls_failures
+from bringup import certificates, errors, tls_failures
 from bringup.operators import Operator, OperatorRole, Operators
 from bringup.settings import Settings
 
@@ -106,7 +106,7 @@ def _check_presented(allowed: frozenset[str] | None) -> None:
 def _refuse_malformed_certificate() -> None:
     """TLS has accepted it: it is of our CA. Raises Refusal: it is none that our PKI makes for a client."""
     presented = peer_certificate.presented()
-    if presented and (defect := peer_role.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
+    if presented and (defect := certificates.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH)):
         raise forbidden(f"the client certificate must not be used: {defect}; run `bringup pki verify` on the CA's host")
 
 

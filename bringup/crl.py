@@ -6,18 +6,16 @@ since. That is wanted, and it must never come as a surprise.
 Source: RFC 5280 s.5.1.2.4 (thisUpdate), s.5.1.2.5 (nextUpdate).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-
-from cryptography import x509
 
 from bringup import log, model
 
 HINT = "run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to {path} on this one"
-_PEM_END = b"-----END X509 CRL-----"
 _WARN_AFTER = 2 / 3  # of its life; `bringup pki renew` run daily replaces it before half of it is over
 
 
@@ -44,10 +42,11 @@ class CrlLife:
         Raises:
             OSError, ValueError: there is none, or it cannot be read.
         """
-        blocks = path.read_bytes().split(_PEM_END)[:-1]
-        lists = [x509.load_pem_x509_crl(block + _PEM_END) for block in blocks]
-        lives = [cls(one.last_update_utc, one.next_update_utc or one.last_update_utc) for one in lists]
-        return min(lives, key=lambda life: life.end)
+        # Imported here: only servers have a list, and each command loads this module.
+        lives: Iterable[tuple[datetime, datetime]] = import_module("bringup.certificates").lives_of_lists(
+            path.read_bytes()
+        )
+        return min((cls(start, end) for start, end in lives), key=lambda life: life.end)
 
     def state(self, now: datetime) -> CrlState:
         """What it is good for at ``now``."""

@@ -1,10 +1,10 @@
 """What a failure of our own connections means, where the certificate that we present is at hand."""
 
 import ssl
+from datetime import datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-
-from cryptography import x509
 
 from bringup import tls_failures
 from bringup.model import utc_now
@@ -38,7 +38,8 @@ def which_expired(meaning: str, certificate: Path) -> str:
     if meaning != EXPIRED:
         return meaning
     try:
-        end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        # Imported here: few connections fail for this.
+        end: datetime = import_module("bringup.certificates").end_of_pem(certificate.read_bytes())
     except (OSError, ValueError):
         return meaning
     if utc_now() < end:

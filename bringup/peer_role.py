@@ -5,16 +5,13 @@ certificate would be sent the password of Redis.
 """
 
 import ssl
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
-
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from importlib import import_module
+from typing import Any
 
 from bringup.tls_failures import check_role, refusal
-
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 class ServerRole(StrEnum):
@@ -22,36 +19,6 @@ class ServerRole(StrEnum):
 
     REDIS = "redis"
     API = "api"
-
-
-def defect_of(certificate: bytes, purpose: ObjectIdentifier) -> str | None:
-    """Why a verified certificate of our CA must be refused all the same; None: nothing is wrong with it.
-
-    OpenSSL accepts a leaf without an extended key usage for everything, and one that is a CA itself. Our PKI makes
-    neither; a certificate that another tool made with our CA's key may be one.
-
-    Args:
-        certificate: DER.
-        purpose: the one extended key usage that it must have.
-    """
-    parsed = x509.load_der_x509_certificate(certificate)
-    try:
-        basic = _extension(parsed, x509.BasicConstraints)
-        usage = _extension(parsed, x509.ExtendedKeyUsage)
-    except ValueError:
-        return "it cannot be read"
-    if basic is not None and basic.ca:
-        return "it is a CA (CA:TRUE)"
-    if usage is None:
-        return "it has no extended key usage"
-    return None if list(usage) == [purpose] else "its extended key usage is of another purpose, or of several"
-
-
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 @cache
@@ -66,7 +33,9 @@ def socket_to(role: ServerRole) -> type[ssl.SSLSocket]:
             super().do_handshake(*args, **kwargs)
             check_role(self.getpeercert(), role)
             presented = self.getpeercert(binary_form=True)
-            if presented and (defect := defect_of(presented, ExtendedKeyUsageOID.SERVER_AUTH)):
+            # Imported here: a connection without TLS needs no cryptography.
+            defect_of_server: Callable[[bytes], str | None] = import_module("bringup.certificates").defect_of_server
+            if presented and (defect := defect_of_server(presented)):
                 raise refusal(f"it is not one of our PKI: {defect}")
 
     return RoleCheckingSocket

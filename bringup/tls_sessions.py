@@ -11,10 +11,11 @@ Source: RFC 8446 s.2.2, s.4.6.1.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
-
-from cryptography import x509
 
 if TYPE_CHECKING:
     import ssl
@@ -97,12 +98,19 @@ def _end_of_peer(connection: "ssl.SSLSocket") -> float:
     presented = connection.getpeercert(binary_form=True)
     if presented is None:
         return 0.0
-    return x509.load_der_x509_certificate(presented).not_valid_after_utc.timestamp()
+    end: datetime = _certificates().end_of_der(presented)
+    return end.timestamp()
 
 
 def _end_of(certificate: Path) -> float:
     """Of a file that may be replaced right now; what cannot be read has ended."""
     try:
-        return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
+        end: datetime = _certificates().end_of_pem(certificate.read_bytes())
     except (OSError, ValueError):
         return 0.0
+    return end.timestamp()
+
+
+def _certificates() -> ModuleType:
+    """Imported when a session is kept: only Redis over TLS needs it, and each command loads this module."""
+    return import_module("bringup.certificates")

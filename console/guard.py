@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask, Response, abort, current_app, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from bringup import peer_role, tls_failures
+from bringup import certificates, tls_failures
 from console.services import console
 from console.session import Session
 
@@ -80,7 +80,7 @@ def certificate_holder() -> str | None:
         return None
     certificate: Mapping[str, Any] = connection.getpeercert()
     people = [name for name in tls_failures.identities_of(certificate) if name.endswith(".operator")]
-    if not people or peer_role.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH):
+    if not people or certificates.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH):
         abort(403, "the certificate in this browser is no operator's")
     return people[0].removesuffix(".operator")
 

@@ -24,7 +24,8 @@ from bringup.settings.types import (
 class Fields(BaseModel):
     """The settings as they are set; what follows from several of them is in `bringup.settings.schema`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, title="bringup")
+    # Built at first use: nothing uses it but `Settings`, which is built from it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, title="bringup", defer_build=True)
 
     # General
     environment: Literal["development", "production"] = Field(

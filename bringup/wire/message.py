@@ -14,7 +14,8 @@ _Message = TypeVar("_Message", bound=BaseModel)
 class Message(BaseModel):
     """Base of all messages: immutable, and no unknown fields in what is built here or received as a request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built at first use: a command needs one or two of a hundred messages, and to build all takes longer than it runs.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def read_reply(reply: type[_Message], raw: bytes) -> _Message:

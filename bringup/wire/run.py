@@ -76,6 +76,8 @@ _Jobs = Annotated[tuple[model.JobKind, ...], BeforeValidator(_known_jobs)]
 class RunFields(BaseModel):
     """What is known of a run, as it is shown and as it is stored: `api.runs.records` adds what stays in the API."""
 
+    model_config = ConfigDict(defer_build=True)
+
     run_id: model.RunId
     device: str
     mac: model.Mac

@@ -88,7 +88,7 @@ def test_a_reply_that_drips_ends_at_the_deadline(serve: Serve, begun: bytes) -> 
             connection.sendall(b"H")
 
     server = serve(drip)
-    with pytest.raises(TimeoutError, match="did not end in time|timed out"):
+    with pytest.raises(TimeoutError, match=r"did not end in time|timed out"):
         get(pool_of(server, answer_s=ANSWER_S))
     stopping.set()
     assert len(server.requests) == 1, "what hangs is not asked again"
@@ -156,7 +156,7 @@ def test_a_reply_that_ends_too_early_is_none(serve: Serve, *, is_packed: bool) -
         connection.sendall(whole[: len(whole) // 2])
         connection.close()
 
-    with pytest.raises(Exception, match="ends too early|IncompleteRead"):
+    with pytest.raises(Exception, match=r"ends too early|IncompleteRead"):
         get(pool_of(serve(conduct)))
 
 
