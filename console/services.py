@@ -28,8 +28,8 @@ _TOTAL_S, _MOST_TOTALS = 5.0, 500
 _SQUARES_S = 5.0
 # Seconds that what the services are like is shown as it was: four calls of the API for all who look.
 _OVERVIEW_S = 3.0
-# Seconds that a page waits for an answer of the API, and once more for a second try: each holds one of our threads, and
-# while an API hangs they would all wait, also those of pages that need none of its answers.
+# Seconds that a page, or a sign-in, waits for an answer of the API to begin, and twice that for a whole one: each holds
+# one of our threads, and while an API hangs they would all wait, also those of pages that need none of its answers.
 _PAGE_S = 5.0
 # Of the application's extensions, as Flask recommends: no global holds a connection.
 _KEY = "console"
@@ -58,8 +58,7 @@ class Console:
     def of(cls, settings: Settings) -> "Console":
         """The console of ``settings``, which has CONSOLE_TOKEN. Connects to nothing yet."""
         contexts = tls.ClientContexts()
-        for_pages = settings.model_copy(update={"api_timeout_s": min(_PAGE_S, settings.api_timeout_s)})
-        return cls(settings, contexts, ApiClient(for_pages, contexts, token=_token(settings)))
+        return cls(settings, contexts, ApiClient(_for_pages(settings), contexts, token=_token(settings)))
 
     def feed_client(self) -> ApiClient:
         """The API with the time that it may take for a snapshot of a large fleet: for one thread, not for pages."""
@@ -90,9 +89,10 @@ class Console:
             return last[1]
         return self.totals.get(query, lambda: (version, sum(map(query.takes, self.fleet.all()))))[1]
 
-    def api_of(self, token: str) -> ApiClient:
-        """The API as the person of ``token`` calls it, at this console."""
-        return ApiClient(self.settings, self.contexts, token=token, console=_token(self.settings))
+    def api_of(self, token: str, *, for_page: bool = False) -> ApiClient:
+        """The API as the person of ``token`` calls it here; ``for_page``: to read, in the time that a page has."""
+        settings = _for_pages(self.settings) if for_page else self.settings
+        return ApiClient(settings, self.contexts, token=token, console=_token(self.settings))
 
     def api_for(self, session: Session) -> ApiClient:
         """The API as a signed-in person calls it.
@@ -103,6 +103,10 @@ class Console:
         if session.token is None:
             raise ValueError("a session without a token reads only")
         return self.api_of(session.token)
+
+
+def _for_pages(settings: Settings) -> Settings:
+    return settings.model_copy(update={"api_timeout_s": min(_PAGE_S, settings.api_timeout_s)})
 
 
 def _token(settings: Settings) -> str:

@@ -75,7 +75,7 @@ def _by_token(token: str) -> OperatorView | None:
     if not token.isascii() or not token.isprintable():
         return None  # no header could carry it
     try:
-        return console().api_of(token).get("/operators/me", OperatorView)
+        return console().api_of(token, for_page=True).get("/operators/me", OperatorView)
     except errors.ApiRejected:
         return None
 

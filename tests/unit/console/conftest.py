@@ -145,7 +145,7 @@ def api() -> FakeApi:
 def console(make_settings: MakeSettings, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Console:
     settings = make_settings(console_token="page-token")
     made = Console(settings, None, api, totals=Recent(0, 500))  # type: ignore[arg-type]
-    monkeypatch.setattr(Console, "api_of", lambda _, token: replace(api, token=token))
+    monkeypatch.setattr(Console, "api_of", lambda _, token, **__: replace(api, token=token))
     made.freshness.answered()
     return made
 

@@ -77,7 +77,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def tls_browser(
     make_settings: MakeSettings, api: FakeApi, ca: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> NewBrowser:
-    monkeypatch.setattr(Console, "api_of", lambda _, token: replace(api, token=token))
+    monkeypatch.setattr(Console, "api_of", lambda _, token, **__: replace(api, token=token))
 
     def browser(*, required: bool = False) -> TlsBrowser:
         wanted = {"api_use_tls": True, "console_require_client_cert": required}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bringup import errors
+from bringup.connections.api_client import ApiClient
 from bringup.wire.changes import FeedPage
 from console.server import serve
 from console.services import Console
@@ -112,6 +113,12 @@ def test_what_cannot_be_shown_is_no_fresh_answer(monkeypatch: pytest.MonkeyPatch
     assert "cannot be shown" in freshness.problem
 
 
-def test_a_page_waits_for_a_hanging_api_for_less_long_than_the_feed(make_settings: MakeSettings) -> None:
+def test_a_page_and_a_sign_in_wait_for_a_hanging_api_for_less_long_than_the_feed(make_settings: MakeSettings) -> None:
     console = Console.of(make_settings(console_token="page-token", api_timeout_s=30))
-    assert (console.api._pool._answer_s, console.feed_client()._pool._answer_s) == (5, 30)
+    assert (_wait_of(console.api), _wait_of(console.feed_client())) == (5, 30)
+    assert (_wait_of(console.api_of("x", for_page=True)), _wait_of(console.api_of("x"))) == (5, 30)
+
+
+def _wait_of(client: ApiClient) -> float:
+    (pool,) = client._pools.values()
+    return pool._answer_s
