@@ -8,6 +8,7 @@ from api import auth
 from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
+from api.state.inventory_cache import InventoryRead
 from api.views import (
     actions,
     changes,
@@ -49,8 +50,11 @@ _ROOMS: tuple[ModuleType, ...] = (
 EST_PREFIX = "/.well-known/est"
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings, inventory: InventoryRead | None = None) -> Flask:
     """The callback API for ``settings``. Connects to Redis on the first request, not before.
+
+    Args:
+        inventory: what was read of the inventory file already; None: nothing.
 
     Raises:
         SettingsError: there is no API_TOKEN; an API without authentication is never served.
@@ -63,7 +67,7 @@ def create_app(settings: Settings) -> Flask:
         check_command(settings.run_certificate_command)
     app = _app("api", *_ROOMS)
     app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
-    given = make_services(app, settings, serves_images=not settings.image_port)
+    given = make_services(app, settings, serves_images=not settings.image_port, inventory=inventory)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.
     given.store.inventory()
     return _with_services(app, given)

@@ -1,5 +1,6 @@
 """Serving the API, and the images."""
 
+import gc
 from functools import partial
 from threading import Thread
 
@@ -33,6 +34,11 @@ def serve(settings: Settings, *, accept_redis: bool = False, share_port: bool = 
     if opens_everything(settings, operators.Operators.read(settings.operators_file)):
         text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
         log.get("api").warning(text)
+    inventory = app.extensions["bringup"].hosts.own_file.current()
+    del app
+    # The processes share what is here until they write to it, and the collector writes to whatever it looks at.
+    gc.collect()
+    gc.freeze()
     listen(
         settings,
         Listener(
@@ -41,7 +47,7 @@ def serve(settings: Settings, *, accept_redis: bool = False, share_port: bool = 
             settings.callback_api_port,
             "CALLBACK_API_HOST",
             "CALLBACK_API_PORT",
-            create_app,
+            partial(create_app, inventory=inventory),
             processes=settings.api_workers,
             started=partial(_start_threads, settings),
             shares_port=share_port,

@@ -19,6 +19,7 @@ from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.installation import Installation
+from api.state.inventory_cache import InventoryRead
 from api.state.inventory_feed import InventoryFeed
 from api.state.reader import RunHistory
 from api.state.redis import Database
@@ -60,11 +61,15 @@ class Services:
     openapi: Callable[[], Mapping[str, Any]]
 
 
-def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Services:
+def make_services(
+    app: Flask, settings: Settings, *, serves_images: bool, inventory: InventoryRead | None = None
+) -> Services:
     """Everything that the views of ``app`` work with. Connects to Redis on the first request, not before.
 
     Args:
+        app, settings: of this process.
         serves_images: on this port.
+        inventory: what was read of the inventory file already; None: nothing.
 
     Raises:
         SettingsError: STATE_DIR cannot be used, or VALIDATION_IMAGE names a file that is no image.
@@ -72,7 +77,7 @@ def make_services(app: Flask, settings: Settings, *, serves_images: bool) -> Ser
     database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
     feed = ChangeFeed(database, timedelta(days=settings.changes_keep_days))
-    hosts = inventories.InventoryHosts(database, settings, InventoryFeed(database, feed, installation.saw))
+    hosts = inventories.InventoryHosts(database, settings, InventoryFeed(database, feed, installation.saw), inventory)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     return Services(

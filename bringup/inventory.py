@@ -147,6 +147,20 @@ class Inventory:
                     yield _Conflict(device, shown, f"{shown} belongs to {other.name} too")
         yield from _shared_bmcs(self.by_name.values())
 
+    @classmethod
+    def of_checked(cls, devices: Iterable[Device], boot_groups: Mapping[str, int]) -> Self:
+        """The inventory of devices that `read` has found right together; nothing is compared again.
+
+        Args:
+            devices: each may be made only when it is asked for.
+            boot_groups: how many machines of each may boot at once.
+        """
+        made = cls(boot_groups=boot_groups)
+        for device in devices:
+            made.by_name[device.name] = device
+            made._owners.update((key, device) for key, _ in _names_of(device))
+        return made
+
     def device_of(self, mac: str) -> Device | None:
         """The machine that owns ``mac``, as its BMC or as a NIC."""
         return self._owners.get(f"mac {mac}")

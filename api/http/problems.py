@@ -24,6 +24,7 @@ _OUTAGES = {
     errors.NotReplicated: "the replicas of Redis have not confirmed the change yet",
     errors.RedisRefused: "Redis refuses the API: check REDIS_PASSWORD and the rights of REDIS_USERNAME",
     errors.SettingsError: "the API cannot read what its settings name",
+    errors.NotYet: "the inventory of the API has changed and is being read: nothing is decided until then",
 }
 # Any client may cause these, and where Redis is or what the inventory holds must be shown to none.
 _LOGGED = {

@@ -5,7 +5,6 @@ another host's entry is not the same is withheld: what one host calls approved m
 without a sign of life for `SILENT_S` does not count any more.
 """
 
-import hashlib
 import json
 import secrets
 import socket
@@ -20,28 +19,28 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.blocking import in_a_thread
 from api.state.batch import Asked, Batch
+from api.state.inventory_cache import IN_MAINTENANCE, IN_SERVICE, OTHER, Entries, InventoryRead
 from api.state.inventory_feed import InventoryFeed
+from api.state.inventory_file import InventoryFile
 from api.state.redis import Database, Pipeline
-from bringup import errors, files, keys, log, model, outages
-from bringup.inventory import Device, Inventory
+from bringup import errors, files, keys, log, outages
+from bringup.inventory import Inventory
 from bringup.settings import Settings
 
 # In STATE_DIR.
 ID_FILE = "api-host"
+CACHE_FILE = "inventory.cache"
 # Well below SILENT_S: a host that misses a few of these is not silent.
 BEAT_EVERY_S = 15.0
 # The restart or the update of a host takes minutes. A host that is gone for good must not withhold machines for ever.
 SILENT_S = 900.0
 # Seconds: a summary in Redis outlives its host by a day, in which a person may ask which host that was.
 _FORGET_S = 86_400
-# One letter before the digest of an entry, so that another host can name the reason without the entry.
-_IN_SERVICE, _IN_MAINTENANCE, _OTHER = "s", "m", "o"
 _REASONS = {
-    _IN_SERVICE: "the machine is in service",
-    _IN_MAINTENANCE: "the machine is in maintenance",
-    _OTHER: "the machine has another entry",
+    IN_SERVICE: "the machine is in service",
+    IN_MAINTENANCE: "the machine is in maintenance",
+    OTHER: "the machine has another entry",
 }
-Entries = dict[str, str]  # device name -> its state (one letter) and a digest of its entry
 
 
 class ApiHost(BaseModel):
@@ -78,7 +77,7 @@ class Differences:
         for host, entries in self.others:
             theirs = entries.get(device)
             if theirs != self.own.get(device):
-                reason = _REASONS.get(theirs[0], _REASONS[_OTHER]) if theirs else "the machine is not on record"
+                reason = _REASONS.get(theirs[0], _REASONS[OTHER]) if theirs else "the machine is not on record"
                 yield f"API hosts have different inventories: by that of {host} {reason}"
 
 
@@ -87,18 +86,21 @@ class InventoryHosts:
 
     Args:
         feed: gets what an edit has changed.
+        first: what was read of our inventory file already; None: nothing.
     """
 
-    def __init__(self, database: Database, settings: Settings, feed: InventoryFeed | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        feed: InventoryFeed | None = None,
+        first: InventoryRead | None = None,
+    ) -> None:
         self._database = database
         self._feed = feed
-        path = settings.devices_file
-        # A file that has become wrong stops new decisions (503, retried by the workers) instead of being replaced by
-        # what it held before: it may have been edited to protect a machine.
-        self.own_file = files.Reloaded([path], partial(Inventory.read, path))
+        self.own_file = InventoryFile(settings.devices_file, settings.state_dir / CACHE_FILE, first)
         self._name = f"{socket.gethostname()}:{settings.callback_api_port}"
         self._id_path = settings.state_dir / ID_FILE
-        self._digested: tuple[Inventory, Entries, str] | None = None
         self._read_before: dict[str, tuple[str, Entries]] = {}  # of a host: its digest and entries
         self._alarm = outages.Alarm(
             "api",
@@ -122,14 +124,14 @@ class InventoryHosts:
 
     def ask(self, batch: Batch) -> Asked[Differences]:
         """The same, read with other things."""
-        own = self._own()
+        own = self.own_file.current()
         now, hosts = batch.ask(_seconds, "TIME"), batch.ask(_hosts, "HGETALL", keys.INVENTORY_HOSTS)
         return lambda: self._compared(own, now(), hosts())
 
-    def _compared(self, own: tuple[Inventory, Entries, str], now: float, hosts: dict[str, ApiHost]) -> Differences:
-        _, entries, digest = own
+    def _compared(self, own: InventoryRead, now: float, hosts: dict[str, ApiHost]) -> Differences:
+        entries, digest = own.entries, own.digest
         own_id = f"{_host_id(self._id_path)}:{self._name}"
-        self._publish(own_id, hosts.pop(own_id, None), entries, digest, now)
+        self._publish(own_id, hosts.pop(own_id, None), own, now)
         differing = {i: h for i, h in hosts.items() if now - h.seen_at <= SILENT_S and h.digest != digest}
         if differing:
             self._alarm.report(f"not the same: {', '.join(sorted(host.name for host in differing.values()))}")
@@ -139,12 +141,12 @@ class InventoryHosts:
 
     def digest(self) -> str:
         """Of all that our inventory holds of machines. Raises InventoryError."""
-        return self._own()[2]
+        return self.own_file.current().digest
 
     def own_with_digest(self) -> tuple[Inventory, str]:
         """Our inventory, and the digest of this very content. Raises InventoryError."""
-        inventory, _, digest = self._own()
-        return inventory, digest
+        own = self.own_file.current()
+        return own.inventory, own.digest
 
     def keep_comparing(self) -> None:
         """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own."""
@@ -156,16 +158,9 @@ class InventoryHosts:
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
             time.sleep(BEAT_EVERY_S)
 
-    def _own(self) -> tuple[Inventory, Entries, str]:
-        inventory = self.own_file.current()
-        digested = self._digested
-        if digested is None or digested[0] is not inventory:
-            entries = {name: _summary(device) for name, device in sorted(inventory.by_name.items())}
-            digested = self._digested = (inventory, entries, hashlib.sha256(json.dumps(entries).encode()).hexdigest())
-        return digested
-
-    def _publish(self, own_id: str, published: ApiHost | None, entries: Entries, digest: str, now: float) -> None:
+    def _publish(self, own_id: str, published: ApiHost | None, own: InventoryRead, now: float) -> None:
         """Write our summary, unless Redis has it: another process of this host may have written an older one last."""
+        entries, digest = own.entries, own.digest
         is_current = published is not None and published.digest == digest
         if is_current and published and now - published.seen_at < BEAT_EVERY_S:
             return
@@ -183,7 +178,7 @@ class InventoryHosts:
         with suppress(errors.RedisUnavailable, errors.PermanentError):
             # First: what is in the feed already is not added again, what is published here is not looked at again.
             if self._feed and not is_current:
-                states = {name: entry.state.value for name, entry in self._own()[0].by_name.items()}
+                states = {name: entry.state.value for name, entry in own.inventory.by_name.items()}
                 self._feed.publish(digest, entries, states)
             # One transaction: a sign of life beside an older summary would release machines that differ.
             self._database.transact(write)
@@ -195,13 +190,6 @@ class InventoryHosts:
             stored = self._database.string(keys.inventory_of(host_id))
             known = self._read_before[host_id] = tuple(json.loads(stored)) if stored else (host.digest, {})
         return known[1]
-
-
-def _summary(device: Device) -> str:
-    """Its state, and 64 bits of a digest of all that is on record of it."""
-    state = _IN_SERVICE if device.state is model.DeviceState.ACTIVE else _OTHER
-    digest = hashlib.sha256(device.model_dump_json().encode()).hexdigest()[:16]
-    return (_IN_MAINTENANCE if device.maintenance else state) + digest
 
 
 def _seconds(reply: tuple[int, int]) -> float:

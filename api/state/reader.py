@@ -60,7 +60,7 @@ class Reader:
 
     def inventory(self) -> Inventory:
         """The inventory as the file has it now. Raises InventoryError."""
-        return self._hosts.own_file.current()
+        return self._hosts.own_file.inventory()
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""

@@ -1,0 +1,123 @@
+"""A large inventory is read by a process of its own, once for all processes of a host."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.state import inventory_cache, inventory_file
+from api.state.inventory_cache import InventoryRead, read_by_another, read_directly
+from bringup import files
+from bringup.errors import InventoryError
+from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
+from tests.integration.workers.site import eventually
+
+LARGE = "[boot_groups]\nrack = 2\n" + INVENTORY.replace('bmc = "s', 'boot_group = "rack"\nbmc = "s') + "#" * 70_000
+WITHIN_S = 60
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "large.toml"
+    made.write_text(LARGE)
+    return made
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that a process was started for."""
+    started: list[Path] = []
+    run: Any = inventory_cache._run
+
+    def counting(path: Path, cache: Path) -> bool:
+        started.append(path)
+        return bool(run(path, cache))
+
+    monkeypatch.setattr(inventory_cache, "_run", counting)
+    return started
+
+
+def read(path: Path) -> InventoryRead | None:
+    signature = files.signature(path)
+    assert signature
+    return read_by_another(path, path.with_name("cache"), signature)
+
+
+def test_two_processes_at_once_read_it_once_and_find_what_it_holds(path: Path, runs: list[Path]) -> None:
+    found: list[InventoryRead | None] = []
+    threads = [threading.Thread(target=lambda: found.append(read(path))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WITHIN_S)
+    assert runs == [path]
+    wanted = read_directly(path)
+    assert len(found) == 2
+    for one in found:
+        assert one
+        assert one._replace(inventory=wanted.inventory) == wanted
+        assert one.inventory.by_name == wanted.inventory.by_name
+        assert one.inventory.boot_groups == wanted.inventory.boot_groups
+        assert one.inventory._owners == wanted.inventory._owners
+
+
+def test_what_is_wrong_in_it_is_named_as_if_it_were_read_here(path: Path, runs: list[Path]) -> None:
+    path.write_text(LARGE.replace("maintenance", "maintenence"))
+    with pytest.raises(InventoryError) as expected:
+        read_directly(path)
+    for _ in range(2):
+        with pytest.raises(InventoryError) as found:
+            read(path)
+        assert found.value.problems == expected.value.problems
+    assert runs == [path]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]\n", b"\xff"])
+def test_a_cache_that_cannot_be_read_is_made_again(path: Path, runs: list[Path], damaged: bytes) -> None:
+    path.with_name("cache").write_bytes(damaged)
+    assert read(path)
+    assert runs == [path]
+
+
+def test_a_cache_of_another_version_or_another_file_is_made_again(
+    path: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(path)
+    path.write_text(LARGE + "#")
+    assert read(path)
+    monkeypatch.setattr(inventory_cache, "__version__", "another")
+    assert read(path) is None, "that process has the version of the installed files"
+    assert len(runs) == 3
+    assert path.with_name("cache").stat().st_mode & 0o777 == 0o600
+
+
+def test_while_it_is_read_everything_is_answered_and_nothing_decided(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permit for a machine that the edit puts in service would be a live machine touched."""
+    api.lease(RUN_B)
+    api.tell(RUN_B, "boot_started")
+    reading, held = threading.Event(), threading.Event()
+
+    def by_another(path: Path, _cache: Path, _signature: files.Signature) -> InventoryRead:
+        reading.set()
+        assert held.wait(WITHIN_S)
+        return read_directly(path)
+
+    monkeypatch.setattr(inventory_file, "read_by_another", by_another)
+    in_service = LARGE.replace('name = "b"', 'name = "b"\nstate = "active"')
+    try:
+        api.inventory.write_text(in_service)
+        assert {device["name"]: device["state"] for device in api.ok("GET", "/devices")["devices"]}["b"] == "validating"
+        assert reading.wait(WITHIN_S)
+        assert api.run(RUN_B)["state"] == "booting"
+        refused = api.lease(RUN_A)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert "is being read" in refused.json["detail"]
+        for kind in ("write_requested", "power_on_requested"):
+            answer = api.tell(RUN_B, kind).json
+            assert (answer["permit_s"], answer["next_s"]) == (None, 3.0)
+        assert api.call("GET", f"/runs/{RUN_A}").status_code == 404
+    finally:
+        held.set()
+    eventually(lambda: api.lease(RUN_A).status_code == 201, WITHIN_S, "leases are taken again")
+    assert api.tell(RUN_B, "power_on_requested").json["type"] == "urn:bringup:power_refused"
