@@ -4,6 +4,7 @@ import shlex
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,10 @@ from bringup_cli.site.registry import HostRole
 from bringup_cli.site.upgrade import UpgradePhase, UpgradeState
 from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import UpgradeRefused
+from pki.files import exclusive_lock
 
+# Seconds for an action of a command that was killed: a worker finishes its jobs, apt installs on a slow disk.
+_STEP_S = 900
 _NAMED = 5  # records in one message
 _ssh = click.option(
     "--ssh", metavar="COMMAND", help="Reaches another host, as 'ssh root@{host}'; without it the plan is shown."
@@ -70,15 +74,17 @@ def upgrade(
     require_units("upgrade", dry_run=False)
     site = _Site(HostLayout(), ssh)
     if step:
-        _on_this_host(site, step, digest)
+        # Of a command that was killed an action goes on: repeated beside it, each would stop what the other starts.
+        with site.locked("step", wait_s=_STEP_S):
+            _on_this_host(site, step, digest)
         return
     if bundle is None:
         raise SettingsError(["BUNDLE: name the .tar of a release, or the folder that it was unpacked to"])
     upgrade_host.require_package()
-    site.folder.mkdir(mode=0o700, exist_ok=True)
-    upgrade_bundle.unpack(bundle, site.bundle)
-    release = upgrade_bundle.verified(site.bundle, signers)
-    _run(site, upgrade_to(site.last(), release, now()), dry_run=dry_run, output=output)
+    with site.locked("site"):
+        upgrade_bundle.unpack(bundle, site.bundle)
+        release = upgrade_bundle.verified(site.bundle, signers)
+        _run(site, upgrade_to(site.last(), release, now()), dry_run=dry_run, output=output)
 
 
 @click.command()
@@ -94,7 +100,8 @@ def rollback(*, dry_run: bool, ssh: str | None, output: Output) -> None:
     """
     require_units("rollback", dry_run=False)
     site = _Site(HostLayout(), ssh)
-    _run(site, rollback_of(site.last(), now()), dry_run=dry_run, output=output)
+    with site.locked("site"):
+        _run(site, rollback_of(site.last(), now()), dry_run=dry_run, output=output)
 
 
 class _Site:
@@ -106,6 +113,16 @@ class _Site:
         self.here: Manifest = HostFolder.read(layout.config).manifest
         self.folder = layout.state / "upgrades"
         self.bundle = self.folder / "bundle"
+
+    def locked(self, what: str, *, wait_s: float = 0) -> AbstractContextManager[None]:
+        """Keep a second command away, or wait for it. Raises Locked: it has not ended in time.
+
+        Args:
+            what: is locked: the whole site, or the one action of this host.
+            wait_s: seconds.
+        """
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        return exclusive_lock(self.folder / f"{what}.lock", "bringup site upgrade", wait_s=wait_s)
 
     def hosts(self) -> list[SiteHost]:
         """All of them, this one first."""
@@ -190,7 +207,6 @@ def _on_this_host(site: _Site, what: str, digest: str | None) -> None:
 
 
 def _receive(site: _Site, digest: str | None) -> None:
-    site.folder.mkdir(mode=0o700, exist_ok=True)
     upgrade_bundle.unpack(sys.stdin.buffer, site.bundle)
     upgrade_bundle.verified(site.bundle, digest=digest)
 

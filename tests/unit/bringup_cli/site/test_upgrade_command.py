@@ -9,10 +9,14 @@ from bringup import __version__
 from bringup.errors import SettingsError
 from bringup_cli.commands import site_upgrade
 from bringup_cli.site.actions import HostAction, SiteHost
+from bringup_cli.site.bundle import MANIFEST
+from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
 from bringup_cli.site.upgrade import Direction, UpgradePhase, UpgradeState
 from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import ReleaseBundle, UpgradeRefused
+from pki.errors import Locked
+from tests.unit.bringup_cli.site.conftest import Enrolling
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 MAJOR, MINOR, *_ = __version__.split(".")
@@ -112,3 +116,16 @@ def test_without_a_way_to_other_hosts_what_to_run_is_shown(capsys: pytest.Captur
 def test_an_action_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="there is no such action"):
         site_upgrade._on_this_host(None, "explode", None)  # type: ignore[arg-type]
+
+
+def test_a_second_command_is_refused_while_one_runs(tmp_path: Path, ca: Enrolling) -> None:
+    layout = HostLayout(tmp_path / "etc", tmp_path / "var")
+    for path in (layout.config, layout.state):
+        path.mkdir()
+    (layout.config / MANIFEST).write_text(ca.manifest(ca.host("h1", HostRole.API)).model_dump_json())
+    site = site_upgrade._Site(layout, None)
+    with site.locked("site"):
+        with pytest.raises(Locked, match="bringup site upgrade"), site.locked("site"):
+            pass
+        with site.locked("step"):  # which its own actions take
+            pass
