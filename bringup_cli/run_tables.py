@@ -17,6 +17,8 @@ def headline(found: RunDetail) -> str:
 def print_run(found: RunDetail) -> None:
     """The run with its timeline, its verdict and its artifacts."""
     print_line(headline(found))
+    if found.retry_at:
+        print_line(f"The next try at its BMC: {found.retry_at:%Y-%m-%d %H:%M:%S} UTC")
     start = found.created_at
     print_table(
         "Timeline",
@@ -28,7 +30,7 @@ def print_run(found: RunDetail) -> None:
                 e.type if e.applied else f"{e.type} (not applied)",
                 e.state,
                 f"{e.by} ({e.address})" if e.by else "",
-                e.detail,
+                e.detail + (f" (next try at {e.next_at:%H:%M:%S} UTC)" if e.next_at else ""),
             )
             for e in found.timeline
         ],

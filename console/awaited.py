@@ -31,7 +31,9 @@ def awaited(machine: Machine) -> Awaited:
     if run and run.is_open:
         return _of_open_run(machine, machine.state)
     if run and run.closed_at is None and run.decision == "start" and not machine.reason:
-        return Awaited("the clean-up at its BMC", "a worker")
+        return Awaited(
+            "the next try of the clean-up" if run.retry_at else "the clean-up at its BMC", "a worker", run.retry_at
+        )
     return _at_rest(machine)
 
 
@@ -40,6 +42,8 @@ def _of_open_run(machine: Machine, state: str) -> Awaited:
     until = run.deadline_at if run else None
     if state == "queued" and run and run.boot_slot == "waits":
         return Awaited("a boot slot", "other machines that boot now", None, "")
+    if state == "booting" and run and run.retry_at:
+        return Awaited("the next try at its BMC", "a worker", run.retry_at, "See why on the page of its run.")
     found = {
         "queued": Awaited("a worker for the boot job", "bringup work", until),
         "booting": Awaited(

@@ -14,7 +14,9 @@ _MARGIN = 8.0
 _APART = {"step": 3.5}
 _APART_ELSE = 6.0
 _PEOPLES = frozenset({"abort"})
-_TROUBLE = frozenset({"bmc_busy", "boot_failed", "tls_failure", "deadline", "worker_lost", "another_boot"})
+_TROUBLE = frozenset(
+    {"bmc_busy", "retry_scheduled", "boot_failed", "tls_failure", "deadline", "worker_lost", "another_boot"}
+)
 # The steps of bringup itself, between the events that a person looks for: small dots.
 _STEPS = frozenset(
     {
@@ -47,6 +49,7 @@ _WORDS = {
     "boot_override_set": "boot order set for one boot",
     "media_minted": "image made for this machine",
     "bmc_busy": "its BMC is busy; tried again",
+    "retry_scheduled": "the BMC did not do it; tried again",
 }
 
 

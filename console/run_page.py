@@ -23,7 +23,9 @@ CHECK_TONES = {
     CheckStatus.OK: Tone.GOOD,
 }
 # Steps that are repeated when a boot is tried again; heartbeats and permits come more than once by themselves.
-_REPEATED = frozenset({"boot_started", "media_inserted", "powered_on", "powered_off", "bmc_busy", "boot_failed"})
+_REPEATED = frozenset(
+    {"boot_started", "media_inserted", "powered_on", "powered_off", "bmc_busy", "retry_scheduled", "boot_failed"}
+)
 
 
 @dataclass(frozen=True)

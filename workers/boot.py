@@ -35,6 +35,7 @@ def boot(context: job_context.JobContext, task: job.Task, *, run_id: str) -> Non
         _end_if_refused(context, run_id, error)
     except errors.BmcUnavailable as error:
         if _may_retry(context, task, error):
+            context.post_retry(run_id, error, task.retry_in_s(error), task.fencing_token)
             raise
         _fail(context, run_id, model.FailureReason(error.reason), str(error))
     except errors.BmcRejected as error:

@@ -51,7 +51,7 @@ class Task:
         job: as rq has it.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: "AllowedJob") -> None:
         self._job = job
         self.fencing_token = uuid4().hex
 
@@ -63,6 +63,10 @@ class Task:
         self._job.meta[what] = int(self._job.meta.get(what, 0)) + 1
         self._job.save_meta()  # type: ignore[no-untyped-call]
         return int(self._job.meta[what])
+
+    def retry_in_s(self, error: errors.TransientError) -> float:
+        """Seconds until the job runs again when ``error`` ends this execution; asked again, the same."""
+        return self._job.retry_in_s(error)
 
     def seconds_since_first(self, what: str) -> float:
         """Seconds since an execution of this job first asked this; 0 for the first.
@@ -159,12 +163,17 @@ class AllowedJob(Job):
             raise errors.JobRefused(f"job {self.id} names a run that cannot be")
         return self.kwargs
 
+    def retry_in_s(self, error: errors.TransientError) -> float:
+        """Seconds until the job runs again after ``error``: as the other side asked, else with backoff.
+
+        The error keeps them: they are chosen by chance, and what was posted must come true.
+        """
+        if error.retry_in_s is None:
+            error.retry_in_s = backoff.backoff_s(self.number_of_retries or 0, self.retry_min_s, self.retry_max_s)
+        return error.retry_in_s
+
     def _retry_after(self, error: errors.TransientError) -> Retry:
-        """When to run again: as the other side asked, else with backoff."""
-        tries = self.number_of_retries or 0
-        wait_s = error.retry_in_s
-        if wait_s is None:
-            wait_s = backoff.backoff_s(tries, self.retry_min_s, self.retry_max_s)
+        wait_s, tries = self.retry_in_s(error), self.number_of_retries or 0
         log.get("workers").info("will be tried again", why=str(error), in_s=round(wait_s, 1), tries=tries + 1)
         return Retry(max=_UNLIMITED, interval=max(1, round(wait_s)))
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -61,6 +61,7 @@ class Callback:
         identity: wire.MachineIdentity | None = None,
         before: tuple[wire.RunStep, ...] = (),
         wants_run: bool = False,
+        retry_in_s: float | None = None,
     ) -> wire.RunEventReply:
         """Post a step that was taken, or ask for a permit.
 
@@ -73,12 +74,14 @@ class Callback:
             identity: of the machine, for `machine_identified`.
             before: steps that were taken since the last event, oldest first.
             wants_run: the reply has the run.
+            retry_in_s: seconds until the job runs again, for `retry_scheduled`.
 
         Raises:
             ApiRejected: it does not apply any more.
         """
         # Only what is used: an API of a version before refuses fields that it does not know.
         more = ({"before": before} if before else {}) | ({"wants_run": True} if wants_run else {})
+        more |= {} if retry_in_s is None else {"retry_in_s": min(retry_in_s, wire.LONGEST_RETRY_S)}
         event = wire.RunEvent.model_validate(
             {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
         )
@@ -152,6 +155,22 @@ class JobContext:
     def bmc(self, run: wire.Run) -> Bmc:
         """The BMC of the run's device. Raises BmcRejected."""
         return self.make_bmc(run, self.settings)
+
+    def post_retry(self, run_id: str, error: errors.BmcUnavailable, retry_in_s: float, fencing_token: str) -> None:
+        """Post why the BMC did not do it, and when it is tried again; without effect where the API takes no post now.
+
+        Args:
+            run_id: the run that it is about.
+            error: what the BMC did not do.
+            retry_in_s: seconds until the job runs again.
+            fencing_token: of the execution that ends.
+        """
+        # The job is tried again in any case: a post that fails must not take the place of what has happened.
+        with suppress(errors.BringupError):
+            what = wire.EventType.RETRY_SCHEDULED
+            self.callback.post_event(
+                run_id, what, fencing_token=fencing_token, detail=str(error), retry_in_s=retry_in_s
+            )
 
     def post_unless_stale(self, run_id: str, what: wire.EventType, **fields: object) -> bool:
         """Post an event that may have been posted, or overtaken, already; returns whether it applied.

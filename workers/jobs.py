@@ -93,6 +93,7 @@ def finish(context: job_context.JobContext, task: job.Task, *, run_id: str) -> N
         steps = _clean_up_or_report_bug(context, task, run)
     except errors.BmcUnavailable as error:
         if task.count("bmc_tries") < context.settings.bmc_tries:
+            context.post_retry(run_id, error, task.retry_in_s(error), task.fencing_token)
             raise
         detail = f"closed without clean-up: {error}"
     except errors.PermanentError as error:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from api.runs import machine_identity, permits
 from api.runs.admission import cleanup_refusal, power_refusal
@@ -131,6 +132,7 @@ def _boot_started(context: RunContext, event: RunEvent) -> Change:
     first = context.run.boot_started_at or context.now
     group = context.run.boot_group if holds_boot_slot(context.run) else context.device.boot_group
     marks = {"boot_started_at": first, "fencing_token": event.owner, "boot_slot": "held", "boot_group": group}
+    marks["retry_at"] = None
     return context.step(event.type.value, event.detail, **marks)
 
 
@@ -146,6 +148,16 @@ def boot_slot_given(waited: RunRecord, freed_by: RunRecord) -> tuple[RunRecord, 
     run = move(waited, "boot_slot_given", freed_by.updated_at, {"boot_slot": "held"})
     detail = f"the run {freed_by.run_id} has given its boot slot back"
     return run, TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
+
+
+def _retry_scheduled(context: RunContext, event: RunEvent) -> Change:
+    """What failed is on the timeline with its reason, and with the time of the next try by the clock of Redis."""
+    if not context.run.state.ended:
+        _refuse_unless_current(context, event.owner)
+    next_at = context.now + timedelta(seconds=event.retry_in_s or 0)
+    change = context.step(event.type.value, event.detail, retry_at=next_at)
+    entry = context.entry(event.type.value, change.run, event.detail)
+    return replace(change, entry=entry.model_copy(update={"next_at": next_at}))
 
 
 def _boot_failed(context: RunContext, event: RunEvent) -> Change:
@@ -192,7 +204,9 @@ def _identified(context: RunContext, owner: str, began_with: MachineIdentity) ->
 
 
 def _finished(context: RunContext, event: RunEvent) -> Change:
-    after = move(context.run, event.type.value, context.now, {"closed_at": context.now, **permits.NONE_GIVEN})
+    after = move(
+        context.run, event.type.value, context.now, {"closed_at": context.now, "retry_at": None, **permits.NONE_GIVEN}
+    )
     device = context.device
     # Another run may own the machine by now, and must keep it.
     if device.record.active_run == context.run.run_id:
@@ -218,6 +232,7 @@ _WORKER_EVENTS: dict[EventType, Callable[[RunContext, RunEvent], Change]] = {
     EventType.BOOT_OVERRIDE_SET: _marking(None),
     EventType.MACHINE_IDENTIFIED: _machine_identified,
     EventType.BMC_BUSY: _marking(None),
+    EventType.RETRY_SCHEDULED: _retry_scheduled,
     EventType.WRITE_REQUESTED: permits.permitting(power_refusal, "write_permitted_at"),
     EventType.OVERRIDE_REQUESTED: permits.permitting(power_refusal, "write_permitted_at", "override_requested_at"),
     EventType.POWER_REQUESTED: permits.permitting(power_refusal, "power_requested_at"),

@@ -36,6 +36,7 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "wrong_machine": _all_to(RunState.FAILED, _B),
     "media_minted": _STAY_BOOTING,
     "bmc_busy": _STAY_BOOTING | _STAY_ENDED,
+    "retry_scheduled": _STAY_BOOTING | _STAY_ENDED,
     "media_inserted": _STAY_BOOTING,
     "boot_override_set": _STAY_BOOTING,
     "write_requested": _STAY_BOOTING,
@@ -173,6 +174,7 @@ def move(
     changes: dict[str, object] = {"state": to, "updated_at": now} | dict(marks)
     if to.ended and not run.state.ended:
         changes |= {"ended_at": now, "reason": reason, "detail": detail, "deadline_at": None}
+        changes |= {"retry_at": None}
     return run.model_copy(update=changes)
 
 

@@ -29,6 +29,10 @@ PERMIT_S = 5.0
 ARRIVAL_S = 5.0
 
 
+# Of any wait that a worker or a BMC may name: a day. More would be no time that a person waits for.
+LONGEST_RETRY_S = 86400.0
+
+
 class MachineIdentity(Message):
     """What a BMC reports of its system; None or empty: it reports nothing.
 
@@ -52,6 +56,7 @@ class TimelineEntry(Message):
         applied: false for what came too late or out of turn.
         by, address: who did it and from where; None: no person.
         before: the state of the run before a person changed it.
+        next_at: when what has failed is tried again.
     """
 
     at: AwareDatetime
@@ -62,6 +67,7 @@ class TimelineEntry(Message):
     by: str | None = None
     address: str | None = None
     before: model.AnyRunState | None = None
+    next_at: AwareDatetime | None = Field(None, exclude_if=lambda at: at is None)
 
 
 def _known_jobs(value: object) -> object:
@@ -105,6 +111,7 @@ class RunFields(BaseModel):
     boot_slot: str = ""  # while it is queued: "waits" for one of MAX_CONCURRENT_BOOTS, or "held"
     boot_group: str | None = None  # as the inventory had it when the run asked for a slot
     boot_started_at: AwareDatetime | None = None
+    retry_at: AwareDatetime | None = None  # what its BMC did not do is tried again then; None: nothing failed since
     media_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # of the machine that this run began with
     write_permitted_at: AwareDatetime | None = None  # the first permit to write to the BMC
@@ -173,6 +180,7 @@ class EventType(StrEnum):
     POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
     POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
     BMC_BUSY = "bmc_busy"  # what the BMC has to wait for; the job waits with it
+    RETRY_SCHEDULED = "retry_scheduled"  # the BMC did not do it, for the reason in the detail; the job comes again
     POWERED_OFF = "powered_off"
     POWERED_ON = "powered_on"
     BOOT_FAILED = "boot_failed"
@@ -206,6 +214,7 @@ class RunEvent(Message):
     """One step of a run, posted by the worker that took it.
 
     Args:
+        retry_in_s: for `retry_scheduled`: seconds until the job runs again.
         before: the steps since the event before this one, oldest first. They apply together with it, or not at all;
             when one of them ends the run, nothing after it applies.
         wants_run: whether the reply has the run.
@@ -216,6 +225,7 @@ class RunEvent(Message):
     reason: model.FailureReason | None = None
     detail: model.DeviceText = ""
     identity: MachineIdentity | None = None  # for `machine_identified`
+    retry_in_s: float | None = Field(default=None, ge=0, le=LONGEST_RETRY_S)
     before: tuple[RunStep, ...] = Field(default=(), max_length=16)
     wants_run: bool = False
 

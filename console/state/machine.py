@@ -62,6 +62,7 @@ class RunLine:
     hostname: str
     created_at: datetime
     updated_at: datetime
+    retry_at: datetime | None
     deadline_at: datetime | None
     ended_at: datetime | None
     closed_at: datetime | None
@@ -91,6 +92,7 @@ class RunLine:
             hostname=run.hostname or "",
             created_at=run.created_at,
             updated_at=run.updated_at,
+            retry_at=run.retry_at,
             deadline_at=run.deadline_at,
             ended_at=run.ended_at,
             closed_at=run.closed_at,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from api.runs import admission, events
 from api.runs.records import Change, DeviceRecord, Job, KnownDevice
@@ -75,6 +76,25 @@ def reported(change: Change, fault: Fault = Fault.NONE) -> Change:
 def expire(change: Change, *, refused: int = 0) -> Change:
     late = after(change, seconds=10 * 24 * 3600, refused=refused)
     return events.worker_event(late, RunEvent(type=EventType.DEADLINE))
+
+
+def test_a_retry_has_its_time_until_the_job_runs_again() -> None:
+    change = tell(booting(), EventType.RETRY_SCHEDULED, detail="503", retry_in_s=30)
+    assert change.entry is not None
+    assert change.run.retry_at == change.entry.next_at == change.run.updated_at + timedelta(seconds=30)
+    assert tell(change, EventType.BOOT_STARTED).run.retry_at is None
+    assert events.abort(after(change), "enough").run.retry_at is None
+
+
+def test_a_worker_that_was_replaced_announces_no_retry() -> None:
+    with pytest.raises(InvalidTransition, match="taken over"):
+        tell(booting(), EventType.RETRY_SCHEDULED, owner="another", retry_in_s=30)
+
+
+@pytest.mark.parametrize("retry_in_s", [-1, 10**6, float("inf"), float("nan")])
+def test_a_retry_has_a_time_that_can_be(retry_in_s: float) -> None:
+    with pytest.raises(ValidationError):
+        RunEvent(type=EventType.RETRY_SCHEDULED, retry_in_s=retry_in_s)
 
 
 def test_a_lease_of_an_approved_machine_opens_a_run_and_owes_a_boot() -> None:

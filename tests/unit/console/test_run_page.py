@@ -194,6 +194,12 @@ def test_the_clean_up_after_a_run_is_awaited() -> None:
     assert awaited(machine(DeviceState.VALIDATED, line_of(RunState.PASSED, ended_at=at(9)))).by == "a worker"
 
 
+@pytest.mark.parametrize(("state", "ended"), [(RunState.BOOTING, {}), (RunState.FAILED, {"ended_at": at(9)})])
+def test_the_time_of_the_next_try_is_shown(state: RunState, ended: dict[str, Any]) -> None:
+    found = awaited(machine(DeviceState.VALIDATING, line_of(state, retry_at=at(60), deadline_at=at(600), **ended)))
+    assert ("next try" in found.what, found.until) == (True, at(60))
+
+
 def report(**inventory: Any) -> Report:
     return Report.model_validate(REPORT | {"agent": "a", "inventory": dict(REPORT["inventory"]) | inventory})  # type: ignore[call-overload]
 

@@ -8,13 +8,11 @@ from ipaddress import IPv4Address
 from itertools import zip_longest
 from typing import Any, TypeVar, cast
 
-from rq.job import Job
-
 from api.runs import events
 from api.runs.admission import opened_by
 from api.runs.records import Change, DeviceRecord, KnownDevice
 from api.runs.states import RunContext
-from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused
+from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused, TransientError
 from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
@@ -32,7 +30,7 @@ from bringup.wire.run import (
     TimelineEntry,
 )
 from workers.bmc import Bmc, OwnMedia, Permit, ReportedIdentity
-from workers.job import Task
+from workers.job import AllowedJob, Task
 from workers.job_context import Callback, JobContext
 
 _Result = TypeVar("_Result")
@@ -45,6 +43,7 @@ LEASE = LeaseEvent(
     source="tests",
 )
 RUN_ID = LEASE.run_id
+RETRY_S = 7.0  # until a job of the fakes runs again
 
 
 class Killed(BaseException):
@@ -226,6 +225,7 @@ class FakeApi:
         identity: MachineIdentity | None = None,
         before: tuple[RunStep, ...] = (),
         wants_run: bool = False,
+        retry_in_s: float | None = None,
     ) -> RunEventReply:
         event = RunEvent(
             type=what,
@@ -235,6 +235,7 @@ class FakeApi:
             identity=identity,
             before=before,
             wants_run=wants_run,
+            retry_in_s=retry_in_s,
         )
         named = before[-1].type if before and what is EventType.PERMIT_RETURNED else what
         return self.calls.through(f"post_event {named}", lambda: self._event(run_id, event))
@@ -336,7 +337,7 @@ class World:
 
     def task(self) -> Task:
         """A new execution of the job."""
-        return Task(cast("Job", _FakeJob(self.meta, self.clock)))
+        return Task(cast("AllowedJob", _FakeJob(self.meta, self.clock)))
 
 
 class _FakeJob:
@@ -346,6 +347,10 @@ class _FakeJob:
 
     def save_meta(self) -> None:
         """Nothing is kept but in the dict."""
+
+    def retry_in_s(self, error: TransientError) -> float:
+        """As a BMC asks, or a while."""
+        return error.retry_in_s or RETRY_S
 
 
 class _FakeRedis:

@@ -3,14 +3,18 @@
 import errno
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavailable, NotYet
 from bringup.model import FailureReason, RunState
 from bringup.wire.run import EventType
-from tests.unit.workers.fakes import RUN_ID, Killed, World
+from tests.unit.workers.fakes import RETRY_S, RUN_ID, FakeApi, Killed, World
 from workers.boot import boot
+from workers.job_context import Callback
 from workers.jobs import finish
 
 _BUSY = BmcUnavailable("busy")
@@ -23,6 +27,21 @@ def raising(error: Exception) -> Callable[[], None]:
         raise error
 
     return act
+
+
+class _Refusing:
+    """The API of a world, which takes no post about a retry."""
+
+    def __init__(self, api: FakeApi, error: Exception) -> None:
+        self._api, self._error = api, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    def post_event(self, run_id: str, what: EventType, **fields: Any) -> Any:
+        if what is EventType.RETRY_SCHEDULED:
+            raise self._error
+        return self._api.post_event(run_id, what, **fields)
 
 
 def boot_it(world: World) -> None:
@@ -68,6 +87,50 @@ def test_a_bmc_that_stays_away_fails_the_run_after_its_tries(world: World) -> No
     fail_at(world, "power_state", _BUSY)
     boot_it(world)
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.BMC_UNREACHABLE)
+
+
+@pytest.mark.parametrize(("asked_s", "wait_s"), [(None, RETRY_S), (60.0, 60.0)])
+def test_a_retry_is_on_record_with_why_and_when(world: World, asked_s: float | None, wait_s: float) -> None:
+    fail_at(world, "power_state", BmcUnavailable("it answers 503", retry_in_s=asked_s))
+    with pytest.raises(BmcUnavailable):
+        boot_it(world)
+    entry = world.api.timeline[-1]
+    assert (entry.type, entry.detail) == ("retry_scheduled", "it answers 503")
+    assert entry.next_at == world.api.state.retry_at == entry.at + timedelta(seconds=wait_s)
+    boot_it(world)
+    assert world.api.state.retry_at is None
+
+
+def test_a_retry_of_the_clean_up_is_on_record_until_it_is_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot_it(world)
+    world.api.abort()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.bmc, "eject_media", lambda *_: raising(_BUSY)())
+        with pytest.raises(BmcUnavailable):
+            finish_it(world)
+    assert world.api.timeline[-1].type == "retry_scheduled"
+    assert world.api.state.retry_at is not None
+    finish_it(world)
+    assert world.api.state.retry_at is None
+
+
+@pytest.mark.parametrize("error", [ApiUnavailable("away"), ApiRejected("of a version before", kind="invalid")])
+def test_a_retry_that_cannot_be_posted_is_made_all_the_same(world: World, error: Exception) -> None:
+    world.context = replace(world.context, callback=cast("Callback", _Refusing(world.api, error)))
+    fail_at(world, "power_state", _BUSY)
+    with pytest.raises(BmcUnavailable, match="busy"):
+        boot_it(world)
+    assert world.api.state.retry_at is None
+
+
+def test_the_last_try_announces_no_other(world: World) -> None:
+    for _ in range(3):
+        fail_at(world, "power_state", _BUSY)
+        with suppress(BmcUnavailable):
+            boot_it(world)
+    assert world.api.state.state is RunState.FAILED
+    assert [entry.type for entry in world.api.timeline].count("retry_scheduled") == 2
+    assert world.api.state.retry_at is None
 
 
 def test_only_errors_of_the_bmc_count_as_tries(world: World) -> None:
