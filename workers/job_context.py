@@ -80,8 +80,9 @@ class Callback:
             ApiRejected: it does not apply any more.
         """
         # Only what is used: an API of a version before refuses fields that it does not know.
-        more = ({"before": before} if before else {}) | ({"wants_run": True} if wants_run else {})
-        more |= {} if retry_in_s is None else {"retry_in_s": min(retry_in_s, wire.LONGEST_RETRY_S)}
+        more: dict[str, object] = ({"before": before} if before else {}) | ({"wants_run": True} if wants_run else {})
+        if retry_in_s is not None:
+            more["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
         event = wire.RunEvent.model_validate(
             {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
         )
