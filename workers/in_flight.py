@@ -8,14 +8,15 @@ rq's own scheduler of delayed jobs is a forked process that guards each queue by
 would stop all retries for that long. Here each job moves in one transaction, so any number of processes may do it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from rq import Queue
 from rq.job import Job, JobStatus
 
-from bringup import keys, model
-from bringup.connections.redis_client import redis_now
+from bringup import errors, keys, model
+from bringup.connections.redis_client import is_wrong_type, redis_now
 from bringup.queues import Queues
 
 if TYPE_CHECKING:
@@ -34,17 +35,50 @@ SILENT_AFTER_S = 6.0
 _FORGET_AFTER_S = 3600
 
 
+def each_queue(step: Callable[[model.JobKind], object]) -> errors.CorruptRecord | None:
+    """Take ``step`` for every kind of job. What is wrong with the keys of one queue is returned, and stops no other."""
+    corrupt = None
+    for kind in model.JobKind:
+        try:
+            step(kind)
+        except errors.CorruptRecord as error:
+            corrupt = error
+    return corrupt
+
+
+@contextmanager
+def type_checked(key: str) -> Iterator[None]:
+    """A block that reads ``key``. Raises CorruptRecord when Redis holds another type under it."""
+    try:
+        yield
+    except Exception as error:
+        if not is_wrong_type(error):
+            raise
+        raise errors.CorruptRecord(
+            f"the key {key} in Redis is of another type than rq's: its jobs wait until it is renamed or deleted"
+        ) from error
+
+
+def any_started(connection: "Redis", queues: Queues) -> bool:
+    """Whether a job of any queue is dequeued or started: one command, however many queues there are."""
+    each = [queues.queue(kind) for kind in model.JobKind]
+    places = [key for queue in each for key in (queue.started_job_registry.key, queue.intermediate_queue.key)]
+    return bool(connection.exists(*places))
+
+
 def started(queue: Queue) -> list[str]:
-    """Executions that began and did not end: ``job:execution``."""
+    """Executions that began and did not end: ``job:execution``. Raises CorruptRecord."""
     key = queue.started_job_registry.key
-    stored = cast("list[bytes]", queue.connection.zrange(key, 0, -1))
+    with type_checked(key):
+        stored = cast("list[bytes]", queue.connection.zrange(key, 0, -1))
     return _readable(stored, lambda entry: queue.connection.zrem(key, entry))
 
 
 def dequeued(queue: Queue) -> list[str]:
-    """Jobs that a worker has moved off the queue, and whose execution has not begun."""
+    """Jobs that a worker has moved off the queue, and whose execution has not begun. Raises CorruptRecord."""
     key = queue.intermediate_queue.key
-    stored = cast("list[bytes]", queue.connection.lrange(key, 0, -1))
+    with type_checked(key):
+        stored = cast("list[bytes]", queue.connection.lrange(key, 0, -1))
     began = {entry.partition(":")[0] for entry in started(queue)}
     return [
         name
@@ -66,7 +100,10 @@ class Places(NamedTuple):
 
 
 def places(connection: "Redis", queues: Queues) -> Places:
-    """Where the jobs of all queues are: a few commands, however many there are."""
+    """Where the jobs of all queues are: a few commands, however many there are.
+
+    A key of another type holds no job: it must not hide where all the others are.
+    """
     each = [queues.queue(kind) for kind in model.JobKind]
     lists = [key for queue in each for key in (queue.key, queue.intermediate_queue.key)]
     registries = [queue.scheduled_job_registry.key for queue in each] + [q.started_job_registry.key for q in each]
@@ -76,10 +113,18 @@ def places(connection: "Redis", queues: Queues) -> Places:
             pipe.lrange(key, 0, -1)
         for key in (*registries, *(queue.failed_job_registry.key for queue in each)):
             pipe.zrange(key, 0, -1)
-        replies: list[list[bytes]] = pipe.execute()
+        replies = [_entries(reply) for reply in pipe.execute(raise_on_error=False)]
     found = [{entry.decode(errors="replace").partition(":")[0] for entry in ids} for ids in replies]
     alive = len(lists) + len(registries)
     return Places(set().union(*found[:alive]), set().union(*found[alive:]))
+
+
+def _entries(reply: "list[bytes] | Exception") -> list[bytes]:
+    if not isinstance(reply, Exception):
+        return reply
+    if not is_wrong_type(reply):
+        raise reply
+    return []
 
 
 def exists(queue: Queue, job_id: str) -> bool:
@@ -113,10 +158,11 @@ def _readable(stored: Iterable[bytes], drop: Callable[[bytes], object]) -> list[
 
 def beat(connection: "Redis", executions: Iterable[str]) -> None:
     """Mark ``executions`` as alive now."""
+    names = list(executions)
+    if not names:
+        return
     now = redis_now(connection).timestamp()
-    marks: dict[str, Any] = dict.fromkeys(executions, now)
-    if marks:
-        connection.zadd(keys.EXECUTIONS, marks)
+    connection.zadd(keys.EXECUTIONS, cast("dict[Any, float]", dict.fromkeys(names, now)))
     connection.zremrangebyscore(keys.EXECUTIONS, 0, now - _FORGET_AFTER_S)
 
 
@@ -131,14 +177,24 @@ def silent(connection: "Redis", executions: Iterable[str]) -> set[str]:
 
 
 def enqueue_due(connection: "Redis", queues: Queues) -> int:
-    """Move every delayed job whose time has come to its queue; returns how many this call has moved."""
-    moved = 0
-    now = int(redis_now(connection).timestamp())
-    for kind in model.JobKind:
-        queue = queues.queue(kind)
-        for job_id in queue.scheduled_job_registry.get_jobs_to_schedule(now):
-            moved += _enqueue(connection, queue, job_id)
-    return moved
+    """Move every delayed job whose time has come to its queue; returns how many this call has moved.
+
+    Raises:
+        CorruptRecord: a key of one queue is of another type; those of the others have been looked at.
+    """
+    registries = {kind: queues.queue(kind).scheduled_job_registry for kind in model.JobKind}
+    if not connection.exists(*(registry.key for registry in registries.values())):
+        return 0  # as nearly always on an idle site: one command, twice a second
+    now, moved = int(redis_now(connection).timestamp()), list[bool]()
+
+    def step(kind: model.JobKind) -> None:
+        with type_checked(registries[kind].key):
+            due = registries[kind].get_jobs_to_schedule(now)
+        moved.extend(_enqueue(connection, queues.queue(kind), job_id) for job_id in due)
+
+    if corrupt := each_queue(step):
+        raise corrupt
+    return sum(moved)
 
 
 def _enqueue(connection: "Redis", queue: Queue, job_id: str) -> bool:

@@ -75,16 +75,31 @@ class Reaper:
         self._sweep_lock = connection.lock(keys.SWEEP_LOCK, timeout=_SWEEP_TURN_S, thread_local=False)
 
     def requeue_in_flight(self) -> list[str]:
-        """Requeue the jobs in flight of workers that died; returns their ids."""
+        """Requeue the jobs in flight of workers that died; returns their ids.
+
+        Raises:
+            CorruptRecord: a key of one queue is of another type; the jobs of the others have been requeued.
+        """
+        lost: dict[str, tuple[model.JobKind, str]] = {}
+
+        def look(kind: model.JobKind) -> None:
+            lost.update({f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for entry in self._lost(kind)})
+
         try:
+            if not in_flight.any_started(self._connection, self._queues):
+                self._silent.clear()
+                return []
             # While Redis takes no writes no worker can show that it is alive.
             check_writes(self._connection)
-            lost = {f"{QUEUE_OF[kind]}/{entry}": (kind, entry) for kind in model.JobKind for entry in self._lost(kind)}
+            corrupt = in_flight.each_queue(look)
             confirmed = [lost[name] for name in self._silent.confirmed(lost)]
-            return [entry.partition(":")[0] for kind, entry in confirmed if self._requeue(kind, entry)]
+            requeued = [entry.partition(":")[0] for kind, entry in confirmed if self._requeue(kind, entry)]
         except Exception:
             self._silent.clear()
             raise
+        if corrupt:
+            raise corrupt
+        return requeued
 
     def enqueue_missing(self, open_runs: Callable[[], Iterable[Run]]) -> list[str]:
         """Enqueue anew the jobs that runs need and that are nowhere, or have failed a while ago; returns their ids.
@@ -103,6 +118,10 @@ class Reaper:
             needed = {
                 job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.required_jobs
             }
+            if not needed:  # as on an idle site
+                self._gone.clear()
+                self._failed.clear()
+                return []
             places = in_flight.places(self._connection, self._queues)
             failed = needed.keys() & places.failed
             gone = [job_id for job_id in needed if job_id not in places.waiting_or_running]
@@ -122,11 +141,16 @@ class Reaper:
 
         rq's own cleaning would also fail the jobs in flight that the reaper requeues.
         """
-        for kind in model.JobKind:
+
+        def drop(kind: model.JobKind) -> None:
             queue = self._queues.queue(kind)
-            queue.finished_job_registry.cleanup()
-            queue.failed_job_registry.cleanup()
             clean_worker_registry(queue)
+            for registry in (queue.finished_job_registry, queue.failed_job_registry):
+                with in_flight.type_checked(registry.key):
+                    registry.cleanup()
+
+        if corrupt := in_flight.each_queue(drop):
+            raise corrupt
 
     def _lost(self, kind: model.JobKind) -> set[str]:
         """Entries of silent workers: started jobs (``job:execution``), and dequeued but not started (``job``)."""

@@ -44,8 +44,8 @@ _LOOK_EVERY_S = 0.5
 # bounded by the timeouts of Redis and of the API's calls, which are far below.
 _STUCK_AFTER_S = 300.0
 # Seconds between two signs of life of our threads in rq's records. The API takes a thread for dead 60 s after its last
-# one, by two clocks that need not agree; the records expire after 2 min.
-_RECORDS_EVERY_S = 15.0
+# one, by two clocks that need not agree; the records expire after 2 min. Each thread costs Redis two commands.
+_RECORDS_EVERY_S = 20.0
 
 
 class LoopErrors:

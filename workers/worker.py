@@ -116,6 +116,18 @@ class QueueWorker(SimpleWorker):
                     self.execute_job(*found)
         self.register_death()  # type: ignore[no-untyped-call]
 
+    def heartbeat(self, timeout: int | None = None, pipeline: "Pipeline | None" = None) -> None:
+        """As rq, without the executions of a worker, which we do not keep.
+
+        Args:
+            timeout: seconds that the record is kept.
+            pipeline: sends it with others.
+        """
+        self.last_heartbeat = datetime.now(UTC)
+        connection = self.connection if pipeline is None else pipeline
+        connection.hset(self.key, "last_heartbeat", utcformat(self.last_heartbeat))
+        connection.expire(self.key, timeout or self.worker_ttl + 60)
+
     def running(self) -> list[str]:
         """The executions in flight: ``<job id>:<execution id>``, as rq's started registry has them."""
         return [execution.composite_key for execution in list(self.executions.values())]

@@ -130,6 +130,11 @@ def redis_errors(settings: Settings) -> Iterator[None]:
         raise translated from error
 
 
+def is_wrong_type(error: Exception) -> bool:
+    """Whether Redis holds another type under a key than the command is for."""
+    return isinstance(error, redis.RedisError) and _code(error) == "WRONGTYPE"
+
+
 def translate(error: redis.RedisError, settings: Settings) -> errors.BringupError | None:
     """The error of ours that ``error`` means; None: a bug of ours, which must be seen as one."""
     where = f"Redis at {settings.redis_address}"
