@@ -5,22 +5,17 @@ key is that of the whole one which the journal belongs to, so that both are repl
 whole one is there before it is, and that of the old one is of no use from then on.
 """
 
-import errno
-import os
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from bringup.errors import PermanentError
-from bringup.files import give_to, owner_of, write_atomically
+from bringup.files import write_atomically
+from dhcp_tailer.journal import JournalHead, journal_file, journals, whole_lines
 from dhcp_tailer.open_file import Position
 from dhcp_tailer.sources.parser import Parser
 
@@ -43,15 +38,6 @@ class JournalEntry(Progress):
     """One line of a journal, behind the first: the progress, and what has changed in the parser's state since."""
 
     changes: JsonValue
-
-
-class JournalHead(BaseModel):
-    """The first line of a journal."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    reader: str  # name of the `bringup.queues.RecordReader`
 
 
 class Checkpoint(Progress):
@@ -91,7 +77,7 @@ class Checkpoint(Progress):
     def with_journal(self, text: bytes) -> Self:
         """Brought up to date by its journal, as far as that is whole; one of a later version is ignored."""
         try:
-            head, *rest = _lines(text)
+            head, *rest = whole_lines(text)
             reader = JournalHead.model_validate_json(head).reader
         except ValueError:
             return self
@@ -99,55 +85,6 @@ class Checkpoint(Progress):
         progress = {name: getattr(entries[-1], name) for name in Progress.model_fields} if entries else {}
         changes = [entry.changes for entry in entries]
         return self.model_copy(update={**progress, "changes": changes, "reader": reader})
-
-
-class CheckpointJournal:
-    """The changes since a whole checkpoint, brought to disk by a thread: no lease waits for the disk.
-
-    Args:
-        file: created; one that is there is replaced. Raises OSError when it cannot be.
-        head: its first line.
-    """
-
-    def __init__(self, file: Path, head: JournalHead) -> None:
-        self.file = file
-        self.size = 0  # bytes that were appended
-        self.problem: str | None = None  # why nothing is written any more
-        self._descriptor = _begun(file, journal_line(head))
-        # A queue without a lock of Python: a child that is forked while the thread holds one would have it for ever.
-        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
-        self._writer = Thread(target=self._write, name="journal", daemon=True)
-        try:
-            self._writer.start()
-        except RuntimeError as error:  # the host has no thread for us: as bad as no disk, and no worse
-            os.close(self._descriptor)
-            raise OSError(errno.EAGAIN, str(error)) from error
-
-    def append(self, line: bytes) -> None:
-        """Write ``line`` soon."""
-        self.size += len(line)
-        self._lines.put(line)
-
-    def sync(self) -> None:
-        """Bring its first line to disk."""
-        os.fdatasync(self._descriptor)
-
-    def end(self, *, wait: bool = False) -> None:
-        """End it once all is written. ``wait``: until then."""
-        self._lines.put(None)
-        if wait:
-            self._writer.join()
-
-    def _write(self) -> None:
-        try:
-            while (line := self._lines.get()) is not None:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-                os.fdatasync(self._descriptor)
-        except OSError as error:
-            self.problem = error.strerror or type(error).__name__
-        finally:
-            os.close(self._descriptor)
 
 
 def checkpoint_file(state_dir: Path, source: str, path: Path) -> Path:
@@ -160,22 +97,6 @@ def checkpoint_file(state_dir: Path, source: str, path: Path) -> Path:
     """
     name = sha256(str(path.absolute()).encode(errors="surrogateescape")).hexdigest()[:12]
     return state_dir / f"tail-{source}-{name}.json"
-
-
-def journal_file(file: Path, key: str) -> Path:
-    """Where the journal of the checkpoint ``file`` with this key is."""
-    return file.with_suffix(f".{key}.journal")
-
-
-def journals(file: Path) -> list[Path]:
-    """The journals beside the checkpoint ``file``, also those that were left behind."""
-    return list(file.parent.glob(f"{file.stem}.*.journal"))
-
-
-def journal_line(record: BaseModel) -> bytes:
-    """``record`` as a line of a journal; its checksum shows whether all of it was written."""
-    text = record.model_dump_json().encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
 def read_checkpoint(file: Path) -> Checkpoint | None:
@@ -217,15 +138,6 @@ def _read_whole(file: Path) -> Checkpoint | None:
         return None
 
 
-def _lines(text: bytes) -> Iterator[bytes]:
-    """The records of a journal, up to the first that is not whole: what follows was written later."""
-    for line in text.split(b"\n")[:-1]:
-        checksum, _, record = line.partition(b" ")
-        if checksum != b"%08x" % zlib.crc32(record):
-            return
-        yield record
-
-
 def write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     """Replace ``file`` in one step, mode 0600: after a crash it is the old one or the new one.
 
@@ -234,20 +146,3 @@ def write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     """
     # We hold the lock of this checkpoint: one name for the temporary file, so that no kill can leave many of them.
     write_atomically(file, checkpoint.model_dump_json(), sole_writer=True)
-
-
-def _begun(file: Path, head: bytes) -> int:
-    """A descriptor of a new file, mode 0600, that begins with ``head``."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    with suppress(FileNotFoundError):
-        if file.read_bytes() == head:  # of an earlier start: a kill while it is replaced would lose the name in it
-            return os.open(file, flags)
-        file.unlink()
-    descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        give_to(owner_of(file), descriptor)
-        os.write(descriptor, head)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor

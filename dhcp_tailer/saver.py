@@ -8,19 +8,10 @@ from pathlib import Path
 
 from bringup.outages import Alarm
 from dhcp_tailer.accounting import Accounting
-from dhcp_tailer.checkpoint import (
-    Checkpoint,
-    CheckpointJournal,
-    JournalEntry,
-    JournalHead,
-    Progress,
-    journal_file,
-    journal_line,
-    journals,
-    write_checkpoint,
-)
+from dhcp_tailer.checkpoint import Checkpoint, JournalEntry, Progress, write_checkpoint
 from dhcp_tailer.child import Child
 from dhcp_tailer.filters import FirstPass
+from dhcp_tailer.journal import CheckpointJournal, JournalHead, journal_file, journal_line, journals
 from dhcp_tailer.open_file import Position
 from dhcp_tailer.sources.parser import Parser
 

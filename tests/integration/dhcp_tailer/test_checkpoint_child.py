@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dhcp_tailer.checkpoint import Checkpoint, journals, read_checkpoint, write_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.child import Child
+from dhcp_tailer.journal import journals
 from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.resume import locked
 from dhcp_tailer.saver import Saver

@@ -9,9 +9,10 @@ import pytest
 
 from bringup.model import LeaseEvent
 from dhcp_tailer.accounting import Accounting, Outcome
-from dhcp_tailer.checkpoint import Checkpoint, journals, read_checkpoint, write_checkpoint
+from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.framing import Blocks, Lines
+from dhcp_tailer.journal import journals
 from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.resume import resume
 from dhcp_tailer.saver import Saver

@@ -11,6 +11,7 @@ from dhcp_tailer import checkpoint
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.child import Ended
+from dhcp_tailer.journal import CheckpointJournal
 from dhcp_tailer.sources.jsonl import JsonLines
 from tests.unit.dhcp_tailer.test_journal import at, flushed, saver_of
 
@@ -38,6 +39,20 @@ def test_a_write_that_takes_a_part_of_a_line_is_continued(tmp_path: Path, monkey
         patch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:7]))
         saver.save(at(2))
         flushed(saver)
+    found = read_checkpoint(file)
+    assert found
+    assert found.position.offset == 2
+
+
+def test_a_first_line_of_which_a_part_is_taken_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its first line nothing of a journal is read."""
+    file, write = tmp_path / "c.json", os.write
+    saver = saver_of(file, JsonLines())
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", lambda descriptor, data: write(descriptor, data[:7]))
+        saver.save(at(1))
+    saver.save(at(2))
+    flushed(saver)
     found = read_checkpoint(file)
     assert found
     assert found.position.offset == 2
@@ -81,7 +96,7 @@ def test_a_journal_is_on_disk_before_the_whole_one_that_it_belongs_to(
         write_checkpoint(*arguments)
         steps.append("whole")
 
-    monkeypatch.setattr(checkpoint.CheckpointJournal, "sync", lambda _: steps.append("journal"))
+    monkeypatch.setattr(CheckpointJournal, "sync", lambda _: steps.append("journal"))
     monkeypatch.setattr("dhcp_tailer.saver.write_checkpoint", written)
     saver_of(tmp_path / "c.json", JsonLines()).save(at(1))
     assert steps == ["journal", "whole"]
