@@ -144,6 +144,12 @@ class Bmc(Protocol):
     def power_state(self) -> str:
         """Whether the machine is on, read now."""
 
+    def holds_media(self, own: OwnMedia) -> bool:
+        """Whether one of our own media is in."""
+
+    def has_boot_override(self) -> bool:
+        """Whether a boot override is set that may be ours, read now; a start uses it up."""
+
     def insert_media(self, media: wire.RunMedia, permit: Permit) -> None:
         """Put in the run's validation image, and check that it is in."""
 

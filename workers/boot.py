@@ -70,18 +70,18 @@ def _boot(context: job_context.JobContext, task: job.Task, run: RunDetail) -> No
         # Once power-on was permitted the machine may be reading the medium: exchanging it, or switching off, would end
         # a boot that has begun.
         if run.power_on_requested_at is None:
-            _insert(context, task, run, guard)
+            _insert(run, guard)
             Power(guard).switch(PowerState.OFF, EventType.POWER_REQUESTED)
             guard.taken(EventType.POWERED_OFF)
         _switch_on(run, guard)
 
 
-def _insert(context: job_context.JobContext, task: job.Task, run: RunDetail, guard: Guard) -> None:
-    bmc = guard.bmc
+def _insert(run: RunDetail, guard: Guard) -> None:
+    bmc, own = guard.bmc, OwnMedia.of(run)
     # What an earlier execution has inserted bears an older token, which the next one makes invalid.
-    guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
-    media = context.callback.media(run.run_id, task.fencing_token)
-    guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.insert_media(media, permit), "insert the medium")
+    if bmc.holds_media(own):
+        guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(own, permit), "eject our medium")
+    guard.insert_media("insert the medium")
     guard.taken(EventType.MEDIA_INSERTED)
 
 

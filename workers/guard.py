@@ -10,8 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from bringup.errors import ApiRejected, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
-from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply, RunStep
+from bringup.errors import ApiRejected, ApiUnavailable, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
+from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply, RunMedia, RunStep
 from workers.bmc import Bmc, Permit, PowerState
 from workers.job_context import JobContext, cut
 
@@ -44,6 +44,7 @@ class Guard:
         self._run_id = run_id
         self._fencing_token = fencing_token
         self._is_used = False
+        self._media: RunMedia | None = None
         self._taken: list[RunStep] = []
         self._posted: set[str] = set()
 
@@ -88,13 +89,30 @@ class Guard:
         self._taken.clear()
         return steps
 
-    def write(self, what: EventType, act: Callable[[Permit], None], detail: str = "") -> None:
+    def insert_media(self, detail: str) -> None:
+        """Put the run's medium in, which the API makes together with the permit. Raises as `write` does.
+
+        Args:
+            detail: the line that the run's timeline shows.
+        """
+
+        def insert(permit: Permit) -> None:
+            if self._media is None:
+                raise ApiUnavailable("the API has permitted to insert a medium, and named none")
+            self.bmc.insert_media(self._media, permit)
+
+        self.write(EventType.WRITE_REQUESTED, insert, detail, wants_media=True)
+
+    def write(
+        self, what: EventType, act: Callable[[Permit], None], detail: str = "", *, wants_media: bool = False
+    ) -> None:
         """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
 
         Args:
             what: the kind of permit to ask for.
             act: sends the write, and raises PermitExpired when it could not send it in time.
             detail: the line that the run's timeline shows.
+            wants_media: what the machine must boot is asked for with the first permit.
 
         Raises:
             ApiRejected: the permit was refused; nothing was written by this call.
@@ -105,28 +123,30 @@ class Guard:
         deadline = self.context.clock() + _BUSY_S
         while True:
             try:
-                return self._write(what, act, detail)
+                return self._write(what, act, detail, wants_media=wants_media)
             except BmcBusy as busy:
                 if self.context.clock() >= deadline:
                     raise
                 self._wait(busy)
 
-    def _write(self, what: EventType, act: Callable[[Permit], None], detail: str) -> None:
+    def _write(self, what: EventType, act: Callable[[Permit], None], detail: str, *, wants_media: bool) -> None:
         for _ in range(_PERMITS_PER_WRITE - 1):
             with suppress(PermitExpired):
-                return act(self._ask(what, detail))
-        return act(self._ask(what, detail))
+                return act(self._ask(what, detail, wants_media=wants_media))
+        return act(self._ask(what, detail, wants_media=wants_media))
 
-    def _ask(self, what: EventType, detail: str) -> Permit:
+    def _ask(self, what: EventType, detail: str, *, wants_media: bool) -> Permit:
         self.bmc.connect()
         # Before the question: a clock that starts with the answer would be late by the time that the answer took.
         asked_at = self.context.clock()
-        reply = self.post(what, detail=detail)
+        # Once: each medium has a token of its own, and makes the one before it invalid.
+        reply = self.post(what, detail=detail, wants_media=wants_media and self._media is None)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
         if reply.permit_s is None and reply.state.ended:
             raise ApiRejected(f"the run is {reply.state}", kind="stale")  # the machine is another one
         self._is_used = True
+        self._media = reply.media or self._media
         return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self.context.clock)
 
     def _wait(self, busy: BmcBusy) -> None:
@@ -136,12 +156,13 @@ class Guard:
             self.post(EventType.BMC_BUSY, detail=str(busy))
         self.context.sleep(busy.retry_in_s or _BUSY_RETRY_S)
 
-    def post(self, what: EventType, *, detail: str = "") -> RunEventReply:
+    def post(self, what: EventType, *, detail: str = "", wants_media: bool = False) -> RunEventReply:
         """Post an event of this execution, with the steps before it.
 
         Args:
             what: the event.
             detail: the line that the run's timeline shows.
+            wants_media: the reply has what the machine must boot.
 
         Raises:
             ApiRejected: it does not apply any more, or another execution has begun.
@@ -149,7 +170,8 @@ class Guard:
         post, steps = self.context.callback.post_event, tuple(self._taken)
         # Whatever comes of it: an execution that goes on without them ends, and the next one finds out by itself.
         self._taken.clear()
-        return post(self._run_id, what, fencing_token=self._fencing_token, detail=detail, before=steps)
+        token = self._fencing_token
+        return post(self._run_id, what, fencing_token=token, detail=detail, before=steps, wants_media=wants_media)
 
 
 class Power:

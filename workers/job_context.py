@@ -45,11 +45,6 @@ class Callback:
         with _refused_login_waits():
             return self._client.get("/runs?open=true&waiting=false", wire.RunList).runs
 
-    def media(self, run_id: str, fencing_token: str) -> wire.RunMedia:
-        """What the machine must boot, with a fresh run token."""
-        with _refused_login_waits():
-            return self._client.post(f"/runs/{run_id}/media", wire.MediaRequest(owner=fencing_token), wire.RunMedia)
-
     def post_event(
         self,
         run_id: str,
@@ -62,6 +57,7 @@ class Callback:
         before: tuple[wire.RunStep, ...] = (),
         wants_run: bool = False,
         retry_in_s: float | None = None,
+        wants_media: bool = False,
     ) -> wire.RunEventReply:
         """Post a step that was taken, or ask for a permit.
 
@@ -75,14 +71,16 @@ class Callback:
             before: steps that were taken since the last event, oldest first.
             wants_run: the reply has the run.
             retry_in_s: seconds until the job runs again, for `retry_scheduled`.
+            wants_media: the reply has what the machine must boot, with a fresh run token.
 
         Raises:
             ApiRejected: it does not apply any more.
         """
         # Only what is used: an API of a version before refuses fields that it does not know.
-        more: dict[str, object] = ({"before": before} if before else {}) | ({"wants_run": True} if wants_run else {})
+        used: dict[str, object] = {"before": before, "wants_run": wants_run, "wants_media": wants_media}
         if retry_in_s is not None:
-            more["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
+            used["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
+        more = {name: value for name, value in used.items() if value}
         event = wire.RunEvent.model_validate(
             {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
         )

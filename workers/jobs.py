@@ -137,7 +137,8 @@ def _clean_up(context: job_context.JobContext, task: job.Task, run: RunDetail) -
         eject = EventType.CLEANUP_REQUESTED
         guard.write(eject, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
         guard.taken(EventType.MEDIA_EJECTED)
-        if _may_have_an_override(run):
+        # After the permit to eject, which is given only when no request of another worker can arrive any more.
+        if _may_have_an_override(run) and bmc.has_boot_override():
             guard.write(eject, bmc.restore_boot, "take our boot override back")
         if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
             Power(guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)

@@ -45,13 +45,21 @@ class SimulatedBmc:
         """Whether the simulated machine is on."""
         return str(self._call("GET", "power")["state"])
 
+    def holds_media(self, own: OwnMedia) -> bool:
+        """Whether the simulated medium that is in is this run's."""
+        return self._call("GET", "media").get("run_id") == own.run_id
+
+    def has_boot_override(self) -> bool:
+        """Whether an override is set that no start has used."""
+        return self._call("GET", "boot-override").get("target") is not None
+
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
         """Put the run's image in."""
         self._write(permit, "PUT", "media", media.model_dump(mode="json"))
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take the simulated medium out, if it is this run's."""
-        if self._call("GET", "media").get("run_id") == own.run_id:
+        if self.holds_media(own):
             self._write(permit, "DELETE", "media")
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:

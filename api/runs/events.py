@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from api.runs import machine_identity, permits
 from api.runs.admission import cleanup_refusal, power_refusal
-from api.runs.records import Change, RunRecord
+from api.runs.records import Change, NewSecrets, RunRecord
 from api.runs.states import RunContext, holds_boot_slot, move, waits_for_boot_slot
 from api.runs.timeouts import reason_of
 from bringup import errors, expectation, model
@@ -34,8 +34,13 @@ _FENCED = {
 _MOST_BOOT_IDS = 100
 
 
-def worker_event(context: RunContext, event: RunEvent) -> Change:
+def worker_event(context: RunContext, event: RunEvent, media: NewSecrets | None = None) -> Change:
     """What an event of a worker does to the run, with the steps that were taken before it.
+
+    Args:
+        context: of the run.
+        event: what the worker posted.
+        media: of the medium that the permit is for, where the worker has asked for one.
 
     Raises:
         InvalidTransition: it does not apply now.
@@ -50,8 +55,14 @@ def worker_event(context: RunContext, event: RunEvent) -> Change:
         if change.run.state.ended and not context.run.state.ended:
             break
         context = replace(context, run=change.run, device=change.device)
-    lines = tuple(line for one in done[:-1] for line in one.lines)
-    return replace(done[-1], earlier=lines, jobs=tuple(job for one in done for job in one.jobs))
+    if media and done[-1].permits_power:
+        done.append(media_minted(context, event.owner, media))
+    return replace(
+        done[-1],
+        earlier=tuple(line for one in done[:-1] for line in one.lines),
+        jobs=tuple(job for one in done for job in one.jobs),
+        permits_power=any(one.permits_power for one in done),
+    )
 
 
 def _of_worker(step: RunStep, owner: str) -> RunEvent:
@@ -64,12 +75,12 @@ def _one_event(context: RunContext, event: RunEvent) -> Change:
     return _WORKER_EVENTS[event.type](context, event)
 
 
-def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Change:
+def media_minted(context: RunContext, owner: str, secrets: NewSecrets) -> Change:
     """A run token is given out; never again once power-on was permitted, for the machine may have it already.
 
     Args:
         owner: the fencing token of the worker that asks.
-        secret_sha256: of the secret in the address of the image; the medium is recognised by it.
+        secrets: the token, and the secret in the address of the image, by which the medium is recognised.
 
     Raises:
         InvalidTransition: the power-on was permitted, or another worker has taken over.
@@ -80,8 +91,8 @@ def media_minted(context: RunContext, owner: str, secret_sha256: str = "") -> Ch
     change = context.step("media_minted")
     # Kept with the device, not the run: a later run must recognise, and eject, the medium of an earlier one.
     known = change.device.record.media_sha256
-    media = (*known, secret_sha256)[-_MOST_MEDIA:] if secret_sha256 else known
-    return replace(change, device=change.device.with_record(media_sha256=media))
+    media = (*known, secrets.image.locator)[-_MOST_MEDIA:] if secrets.image else known
+    return replace(change, device=change.device.with_record(media_sha256=media), secrets=secrets)
 
 
 def abort(context: RunContext, why: str) -> Change:

@@ -21,8 +21,6 @@ from bringup.wire.report import Verdict
 # the device. Long enough for one request over an open connection, and less than the time after which
 # a silent worker's job is given to another (`workers.in_flight`).
 PERMIT_S = 5.0
-
-
 # What was sent and not acknowledged is given up by the worker's kernel after this time, also when the worker has been
 # killed: a request reaches the BMC at most this long after its permit has ended. Together with PERMIT_S about the
 # time after which a killed worker's job is given to another, which then need not wait. Source: RFC 5482; tcp(7).
@@ -217,7 +215,7 @@ class RunEvent(Message):
         retry_in_s: for `retry_scheduled`: seconds until the job runs again.
         before: the steps since the event before this one, oldest first. They apply together with it, or not at all;
             when one of them ends the run, nothing after it applies.
-        wants_run: whether the reply has the run.
+        wants_run, wants_media: whether the reply has the run; with `write_requested`, what its machine must boot.
     """
 
     type: EventType
@@ -228,21 +226,7 @@ class RunEvent(Message):
     retry_in_s: float | None = Field(default=None, ge=0, le=LONGEST_RETRY_S)
     before: tuple[RunStep, ...] = Field(default=(), max_length=16)
     wants_run: bool = False
-
-
-class RunEventReply(Message):
-    """What an event led to.
-
-    Args:
-        run: as it is afterwards, where it was wanted.
-        next_s: too early; seconds until the same event may be posted again.
-        permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
-    """
-
-    state: model.AnyRunState
-    next_s: NonNegativeFloat | None = None
-    permit_s: NonNegativeFloat | None = None
-    run: RunDetail | None = None
+    wants_media: bool = False
 
 
 class MediaRequest(Message):
@@ -260,3 +244,19 @@ class RunMedia(Message):
     run_token: str = Field("", repr=False)
     epoch: int  # seconds; the machine's clock is never set to before this
     image_url: str | None = Field(None, repr=False)  # where its BMC fetches the image
+
+
+class RunEventReply(Message):
+    """What an event led to.
+
+    Args:
+        run, media: where they were wanted: the run as it is afterwards, and what its machine must boot.
+        next_s: too early; seconds until the same event may be posted again.
+        permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
+    """
+
+    state: model.AnyRunState
+    next_s: NonNegativeFloat | None = None
+    permit_s: NonNegativeFloat | None = None
+    run: RunDetail | None = None
+    media: RunMedia | None = Field(None, repr=False)

@@ -191,6 +191,8 @@ class _BmcHandler(BaseHTTPRequestHandler):
             return 200, machine.identity
         if action == "GET media":
             return 200, {"run_id": machine.medium_of}
+        if action == "GET boot-override":
+            return 200, {"target": machine.boot_override}
         if action == "PUT media" and machine.fault is Fault.MEDIA_REJECTED:
             return HTTPStatus.BAD_REQUEST, {}
         return self._change(machine, action, body)

@@ -20,6 +20,7 @@ from bringup.wire.message import read_reply
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
 _RETRY_S = 2.0  # between the tries of a call that was not answered; short, for a demonstration of a minute
+_LEAST_BEAT_S = 1.0  # between two heartbeats, whatever the API asks for, as `agent.heartbeat` has it
 _Reply = TypeVar("_Reply")
 
 
@@ -78,6 +79,11 @@ class SimulatedMachine:
         return self._media.run_id if self._media else None
 
     @property
+    def boot_override(self) -> str | None:
+        """What it boots from at the next start; None: as usual."""
+        return self._override
+
+    @property
     def identity(self) -> dict[str, object]:
         """What a real BMC would report of the machine."""
         return {"serial": self.device.expectation.serial, "macs": list(self.device.nic_macs)}
@@ -125,17 +131,21 @@ class SimulatedMachine:
 
     def _live_one_life(self, client: ApiClient, run_id: str, off: Event) -> bool:
         """From one start to the next; False: there is no next."""
-        boot_id = secrets.token_hex(8)
-        reply = self._heartbeat(client, run_id, boot_id, off)
-        if reply is None or reply.command == "abort" or self.fault is Fault.SILENT:
-            return False
-        if off.wait(self._check_s):
-            return False
-        if self.fault is Fault.CRASH_LOOP:
-            return True
-        if self._heartbeat(client, run_id, boot_id, off):
+        boot_id, left_s = secrets.token_hex(8), self._check_s
+        while True:
+            reply = self._heartbeat(client, run_id, boot_id, off)
+            if reply is None or reply.command == "abort" or self.fault is Fault.SILENT:
+                return False
+            # As the agent: the next heartbeat when the API asks for it, which may be after the report.
+            pause_s = min(left_s, max(reply.next_s, _LEAST_BEAT_S))
+            if off.wait(pause_s):
+                return False
+            left_s -= pause_s
+            if left_s <= 0:
+                break
+        if self.fault is not Fault.CRASH_LOOP:
             self._report(client, run_id, boot_id, off)
-        return False
+        return self.fault is Fault.CRASH_LOOP
 
     def _heartbeat(self, client: ApiClient, run_id: str, boot_id: str, off: Event) -> machine.HeartbeatReply | None:
         beat = machine.Heartbeat(boot_id=boot_id, uptime_s=self._boot_s, stage="simulated")

@@ -104,14 +104,15 @@ class BootOverride:
             reason=model.FailureReason.NO_BOOT,
         )
 
+    def is_ours(self, boot_method: str) -> bool:
+        """Whether an override is set, read now, that `restore` would take back."""
+        return any(_may_be_ours(place, boot_method) for place in self._reread())
+
     def restore(self, boot_method: str) -> None:
         """Take back an override of ours that no boot has used; the BMC ends a used one by itself."""
-        # An override to another target, or a permanent one, was set by an administrator: it stays.
-        ours = {target.casefold() for target in _TARGETS[boot_method]}
         for place in self._places:
             now = self._connection.get_ahead(place.path)
-            found = _override(now)
-            if found.enabled == "Once" and found.target.casefold() in ours:
+            if _may_be_ours(now, boot_method):
                 self._disable(now)
 
     def _wanted(self, boot_method: str) -> tuple[str, ...]:
@@ -190,6 +191,12 @@ def _places(connection: RedfishConnection, system: Resource) -> Iterator[Resourc
     if settings and isinstance(boot, Mapping) and boot.keys() & {_TARGET, _ENABLED, _ALLOWABLE}:
         yield settings
     yield system
+
+
+def _may_be_ours(place: Resource, boot_method: str) -> bool:
+    """An override to another target, or a permanent one, was set by an administrator: it stays."""
+    found = _override(place)
+    return found.enabled == "Once" and found.target.casefold() in {one.casefold() for one in _TARGETS[boot_method]}
 
 
 def _override(place: Resource) -> ShownOverride:

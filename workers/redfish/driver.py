@@ -60,6 +60,17 @@ class RedfishBmc:
         with self._asked_to("report the power state", refused=FailureReason.BMC_UNREACHABLE):
             return self._machine.power_state()
 
+    def holds_media(self, own: OwnMedia) -> bool:
+        """Whether one of our own discs is in, as the slots were read last: before each permit, and after each write."""
+        with self._asked_to("report its media", refused=FailureReason.MEDIA_REJECTED):
+            return any(not slot.is_empty and own.owns(slot.image) for slot in self._machine.read_slots())
+
+    def has_boot_override(self) -> bool:
+        """Whether a one-time boot override is set that may be ours, read now."""
+        with self._asked_to("report its boot order", refused=FailureReason.NO_BOOT):
+            oem = self._machine.oem_boot(self._run.boot_method)
+            return bool(oem and oem.is_set()) or self._machine.boot_override().is_ours(self._run.boot_method)
+
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take out our own disc; none is fine."""
         with self._writing(permit, "eject the medium", refused=FailureReason.MEDIA_REJECTED):

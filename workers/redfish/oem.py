@@ -46,7 +46,7 @@ class OemMedia(Protocol):
 
 
 class OemBoot(Protocol):
-    """A vendor's own one-time boot from the virtual disc. Both raise BmcRejected, BmcRefusal, NoAnswer."""
+    """A vendor's own one-time boot from the virtual disc. All raise BmcRejected, BmcRefusal, NoAnswer."""
 
     @property
     def place(self) -> str:
@@ -54,6 +54,9 @@ class OemBoot(Protocol):
 
     def boot_once(self) -> None:
         """Boot the virtual disc at the next start, and only then."""
+
+    def is_set(self) -> bool:
+        """Whether `restore` would take one back, read now."""
 
     def restore(self) -> None:
         """Take it back where no boot has used it."""
@@ -208,9 +211,15 @@ class DellVirtualBoot:
             message = f"the boot device was set to {_VIRTUAL} and reads back as {shown or 'nothing'}"
             raise errors.BmcRejected(message, reason=model.FailureReason.NO_BOOT)
 
+    def is_set(self) -> bool:
+        """Whether no boot has used it and it can be seen; the iDRAC ends a used one by itself."""
+        if not self.attributes:
+            return False
+        return self.connection.get_ahead(self.attributes).text("Attributes", _DEVICE) == _VIRTUAL
+
     def restore(self) -> None:
-        """Take it back where no boot has used it and it can be seen; the iDRAC ends a used one by itself."""
-        if self.attributes and self.connection.get_ahead(self.attributes).text("Attributes", _DEVICE) == _VIRTUAL:
+        """Take it back where no boot has used it and it can be seen."""
+        if self.is_set():
             self._set(_NORMAL, once="Disabled")
 
     def _set(self, device: str, *, once: str) -> None:

@@ -63,6 +63,7 @@ def boot(counted: Counted, run_id: str) -> str:
     identity = {"serial": run_id[:17], "uuid": UUID_OF[run_id], "macs": []}
     tell("machine_identified", run_id, "machine_identified", identity=identity)
     tell("write_requested", run_id, "write_requested")
+    tell("write_requested, with a medium", run_id, "write_requested", wants_media=True)
     media = counted.ok("POST /media", "POST", f"/runs/{run_id}/media", {"owner": "w"})
     for kind in ("media_inserted", "override_requested", "power_on_requested", "powered_on", "permit_returned"):
         tell(kind, run_id, kind)
@@ -170,7 +171,15 @@ def _play(counted: Counted) -> None:
 
 CALLS = (
     *("PUT /runs, new", "PUT /runs, again", "PUT /runs, of a run that goes on", "PUT /runs, audited"),
-    *("boot_started", "machine_identified", "write_requested", "POST /media", "media_inserted", "override_requested"),
+    *(
+        "boot_started",
+        "machine_identified",
+        "write_requested",
+        "POST /media",
+        "write_requested, with a medium",
+        "media_inserted",
+        "override_requested",
+    ),
     *("power_on_requested", "powered_on", "permit_returned", "deadline", "an event that comes too late"),
     *("machine_identified, after the end", "cleanup_requested", "media_ejected", "power_off_requested", "finished"),
     *("GET /images", "heartbeat, first", "heartbeat", "report", "report, again"),

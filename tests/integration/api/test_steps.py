@@ -1,5 +1,6 @@
 """A worker posts the steps that it has taken with its next event: all of them apply, or none."""
 
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,50 @@ def test_of_another_machine_the_run_ends_and_no_permit_is_given(api: Api) -> Non
     assert (reply.json["state"], reply.json["permit_s"]) == ("failed", None)
     assert api.run()["reason"] == "wrong_machine"
     assert types(api)[-1:] == ["wrong_machine"]
+
+
+def test_the_medium_is_made_with_the_permit_to_insert_it(api: Api) -> None:
+    begun(api)
+    reply = api.tell(RUN_A, "write_requested", before=[IDENTIFIED], wants_media=True).json
+    assert (reply["permit_s"], reply["media"]["run_id"]) == (5.0, RUN_A)
+    assert types(api)[-3:] == ["machine_identified", "write_requested", "media_minted"]
+    assert api.tell(RUN_A, "write_requested").json["media"] is None
+    token = read_token(api, reply["media"]["image_url"])
+    assert api.call("POST", f"/runs/{RUN_A}/heartbeat", {"boot_id": "1", "uptime_s": 1}, token).status_code == 202
+
+
+def test_without_a_permit_no_medium_is_made_and_the_one_before_counts(api: Api) -> None:
+    begun(api)
+    first = api.ok("POST", f"/runs/{RUN_A}/media", {"owner": "w"})["image_url"]
+    api.ok("PATCH", "/devices/a", {"maintenance": "disk"})
+    refused = api.tell(RUN_A, "write_requested", before=[IDENTIFIED], wants_media=True)
+    assert refused.json["type"] == "urn:bringup:power_refused"
+    assert read_token(api, first)
+    assert types(api).count("media_minted") == 1
+
+
+def test_of_another_machine_no_medium_is_made(api: Api) -> None:
+    begun(api)
+    other = {"type": "machine_identified", "identity": ANOTHER}
+    assert api.tell(RUN_A, "write_requested", before=[other], wants_media=True).json["media"] is None
+    assert "media_minted" not in types(api)
+
+
+def test_a_worker_that_was_replaced_gets_no_medium(api: Api) -> None:
+    begun(api)
+    asked = {"type": "write_requested", "owner": "replaced", "wants_media": True}
+    assert api.call("POST", f"/runs/{RUN_A}/events", asked).status_code == 409
+    assert "media_minted" not in types(api)
+
+
+def test_a_medium_is_asked_for_with_no_other_event(api: Api) -> None:
+    begun(api)
+    assert api.tell(RUN_A, "override_requested", before=[IDENTIFIED], wants_media=True).status_code == 422
+    assert types(api)[-1:] == ["boot_started"]
+
+
+def read_token(api: Api, image_url: str) -> str:
+    return str(json.loads(api.call("GET", image_url.partition("/api/v1")[2], token=None).data)["token"])
 
 
 def test_where_the_event_is_refused_no_step_applies(api: Api) -> None:

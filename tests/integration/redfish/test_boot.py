@@ -18,7 +18,9 @@ def test_the_image_is_inserted_and_ejected(emulator: Emulator, bmc: RedfishBmc) 
     bmc.insert_media(media_of(emulator), PERMIT)
     found = emulator.ask(CD)
     assert (found["Inserted"], found["Image"]) == (True, emulator.image)
+    assert bmc.holds_media(OWN)
     bmc.eject_media(OWN, PERMIT)
+    assert not bmc.holds_media(OWN)
     assert not emulator.ask(CD)["Inserted"]
 
 
@@ -46,11 +48,14 @@ def test_machines_that_boot_from_the_network_need_no_disc(
 
 def test_an_override_that_was_not_used_is_taken_back(emulator: Emulator, bmc: RedfishBmc) -> None:
     bmc.set_boot_once("cd", PERMIT)
+    assert bmc.has_boot_override()
     bmc.restore_boot(PERMIT)
+    assert not bmc.has_boot_override()
     assert emulator.seen["override"]["BootSourceOverrideEnabled"] == "Disabled"
 
 
 def test_an_override_that_was_used_is_left_alone(emulator: Emulator, bmc: RedfishBmc) -> None:
+    assert not bmc.has_boot_override()
     bmc.restore_boot(PERMIT)
     assert f"PATCH {SYSTEM}" not in emulator.seen["log"]
 

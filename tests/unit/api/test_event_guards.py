@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from api.runs import events
-from api.runs.records import Change
+from api.runs.records import Change, NewImage, NewSecrets
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.run import EventType, MachineIdentity, RunEvent
@@ -87,6 +87,7 @@ def test_the_boots_that_a_run_remembers_are_bounded() -> None:
 def test_the_media_that_a_machine_is_known_by_are_bounded_and_the_newest_counts() -> None:
     change = booting()
     for number in range(40):
-        change = events.media_minted(after(change), "w", f"{number:064x}")
+        made = NewSecrets("", NewImage(f"{number:064x}", "", b"", ()))
+        change = events.media_minted(after(change), "w", made)
     assert len(change.device.record.media_sha256) == 32
     assert change.device.record.media_sha256[-1] == f"{39:064x}"

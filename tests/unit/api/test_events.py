@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api.runs import admission, events
-from api.runs.records import Change, DeviceRecord, Job, KnownDevice
+from api.runs.records import Change, DeviceRecord, Job, KnownDevice, NewSecrets
 from api.runs.states import MOVES, RunContext, with_required_jobs
 from api.runs.timeouts import deadline_of
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
@@ -21,6 +21,7 @@ from bringup.wire.run import EventType, RunEvent
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
 SETTINGS = Settings()
+NO_IMAGE = NewSecrets("", None)
 T0 = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ENTRY = Device.model_validate(
     {
@@ -138,12 +139,12 @@ def test_only_the_latest_owner_may_go_on_with_a_boot() -> None:
     with pytest.raises(InvalidTransition, match="taken over"):
         tell(taken_over, EventType.POWER_REQUESTED)
     with pytest.raises(InvalidTransition, match="taken over"):
-        events.media_minted(after(taken_over), "w")
+        events.media_minted(after(taken_over), "w", NO_IMAGE)
 
 
 def test_a_token_is_not_minted_once_the_machine_may_be_booting() -> None:
     with pytest.raises(InvalidTransition):
-        events.media_minted(after(tell(booting(), EventType.POWER_ON_REQUESTED)), "w")
+        events.media_minted(after(tell(booting(), EventType.POWER_ON_REQUESTED)), "w", NO_IMAGE)
 
 
 def test_leave_to_switch_is_refused_for_a_machine_put_in_service_meanwhile() -> None:
@@ -249,7 +250,7 @@ def test_in_whatever_order_events_come_the_run_keeps_its_laws(steps: list[str]) 
 def one_step(change: Change, step: str) -> Change:
     context = after(change)
     if step == "mint":
-        return events.media_minted(context, "w")
+        return events.media_minted(context, "w", NO_IMAGE)
     if step == "beat":
         return events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
     if step == "report":

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from api.runs import events
 from api.runs.admission import opened_by
-from api.runs.records import Change, DeviceRecord, KnownDevice
+from api.runs.records import Change, DeviceRecord, KnownDevice, NewImage, NewSecrets
 from api.runs.states import RunContext
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused, TransientError
 from bringup.inventory import Device, Inventory
@@ -125,12 +125,18 @@ class FakeBmc:
     def power_state(self) -> str:
         return self.calls.through("power_state", self._look)
 
+    def holds_media(self, own: OwnMedia) -> bool:
+        return self.calls.through("holds_media", lambda: self._holds(own))
+
+    def has_boot_override(self) -> bool:
+        return self.calls.through("has_boot_override", lambda: self.override is not None)
+
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
         self._write("insert_media", permit, lambda: self._set(media=media))
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         def eject() -> None:
-            if self.media and self.media.run_id == own.run_id:
+            if self._holds(own):
                 self._set(media=None)
 
         self._write("eject_media", permit, eject)
@@ -146,6 +152,9 @@ class FakeBmc:
 
     def power_off(self, permit: Permit) -> None:
         self._write("power_off", permit, lambda: self._switch(on=False))
+
+    def _holds(self, own: OwnMedia) -> bool:
+        return self.media is not None and self.media.run_id == own.run_id
 
     def _write(self, name: str, permit: Permit, act: Callable[[], None]) -> None:
         def act_with_permit() -> None:
@@ -211,9 +220,6 @@ class FakeApi:
     def run(self, run_id: str) -> RunDetail:
         return self.calls.through("run", lambda: self._detail(run_id))
 
-    def media(self, run_id: str, fencing_token: str) -> RunMedia:
-        return self.calls.through("media", lambda: self._mint(run_id, fencing_token))
-
     def post_event(
         self,
         run_id: str,
@@ -226,6 +232,7 @@ class FakeApi:
         before: tuple[RunStep, ...] = (),
         wants_run: bool = False,
         retry_in_s: float | None = None,
+        wants_media: bool = False,
     ) -> RunEventReply:
         event = RunEvent(
             type=what,
@@ -236,6 +243,7 @@ class FakeApi:
             before=before,
             wants_run=wants_run,
             retry_in_s=retry_in_s,
+            wants_media=wants_media,
         )
         named = before[-1].type if before and what is EventType.PERMIT_RETURNED else what
         return self.calls.through(f"post_event {named}", lambda: self._event(run_id, event))
@@ -267,12 +275,14 @@ class FakeApi:
         if run_id != RUN_ID:
             raise ApiRejected("there is no such run", kind="unknown_run")
 
-    def _mint(self, run_id: str, fencing_token: str) -> RunMedia:
+    def _prepared(self) -> NewSecrets:
         self.tokens += 1
         digest = hashlib.sha256(self.secret.encode()).hexdigest()
-        self._apply(self._ruled(lambda: events.media_minted(self._context(), fencing_token, digest)))
+        return NewSecrets("", NewImage(digest, "", b"", ()))
+
+    def _media(self) -> RunMedia:
         return RunMedia(
-            run_id=run_id,
+            run_id=RUN_ID,
             callback_url="http://api",
             epoch=self.tokens,  # tells one minting from another
             image_url=self.image_url and self.image_url.format(secret=self.secret),
@@ -280,13 +290,15 @@ class FakeApi:
 
     def _event(self, run_id: str, event: RunEvent) -> RunEventReply:
         self._require_known(run_id)
+        made = self._prepared() if event.wants_media else None
         try:
-            change = self._ruled(lambda: events.worker_event(self._context(), event))
+            change = self._ruled(lambda: events.worker_event(self._context(), event, made))
         except NotYet as early:
             return RunEventReply(state=self.state.state, next_s=early.retry_in_s)
         self._apply(change)
         run = self._detail(run_id) if event.wants_run else None
-        return RunEventReply(state=self.state.state, permit_s=PERMIT_S if change.permits_power else None, run=run)
+        permit_s, media = PERMIT_S if change.permits_power else None, self._media() if change.secrets else None
+        return RunEventReply(state=self.state.state, permit_s=permit_s, run=run, media=media)
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
         try:

@@ -148,10 +148,10 @@ def test_only_errors_of_the_bmc_count_as_tries(world: World) -> None:
 def test_a_bmc_that_stays_busy_fails_the_run_with_the_reason_of_its_last_error(world: World) -> None:
     stuck = BmcUnavailable("stuck", reason=FailureReason.MEDIA_REJECTED)
     for _ in range(2):
-        fail_at(world, "eject_media", stuck)
+        fail_at(world, "insert_media", stuck)
         with pytest.raises(BmcUnavailable):
             boot_it(world)
-    fail_at(world, "eject_media", stuck)
+    fail_at(world, "insert_media", stuck)
     boot_it(world)
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
@@ -179,7 +179,7 @@ def test_a_bmc_that_refuses_fails_the_run_at_once_with_its_reason(world: World) 
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
 
-@pytest.mark.parametrize("call", ["power_state", "media", "power_on", "post_event powered_on"])
+@pytest.mark.parametrize("call", ["power_state", "post_event write_requested", "power_on", "post_event powered_on"])
 def test_a_bug_in_boot_ends_the_run_as_worker_lost_at_once(world: World, call: str) -> None:
     fail_at(world, call, KeyError("a bug"))
     with pytest.raises(KeyError):

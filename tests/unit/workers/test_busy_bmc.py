@@ -6,6 +6,7 @@ import pytest
 
 from bringup.errors import BmcBusy
 from bringup.model import FailureReason, RunState
+from bringup.wire.run import RunMedia
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.boot import boot
 
@@ -30,9 +31,10 @@ def test_a_host_in_post_is_waited_for_and_named_once(world: World) -> None:
 
 def test_each_look_has_a_permit_of_its_own(world: World) -> None:
     world.bmc.busy = 4
+    world.bmc.media = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
     boot_it(world)
     given = [entry for entry in world.api.timeline if entry.type == "write_requested"]
-    assert len(given) == 2 + 4, "to look for an old medium, to insert, and for each look at a busy BMC"
+    assert len(given) == 2 + 4, "to take an old medium out, to insert, and for each look at a busy BMC"
 
 
 def test_a_worker_is_not_silent_for_long_and_the_wait_costs_no_try(world: World) -> None:

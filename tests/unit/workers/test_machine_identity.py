@@ -5,7 +5,7 @@ import pytest
 from bringup.errors import BmcUnavailable
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire.run import ARRIVAL_S, PERMIT_S, MachineIdentity
+from bringup.wire.run import ARRIVAL_S, PERMIT_S, MachineIdentity, RunMedia
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
 from workers.bmc import ReportedIdentity
@@ -121,6 +121,8 @@ def test_an_edit_that_gives_the_machine_to_another_name_ends_the_run_before_its_
     world: World, at: str, *, is_other_entry: bool
 ) -> None:
     probe = World(world.settings, machine_is_on=True)
+    # An earlier execution has put it in: there is a permit before each of these writes.
+    world.bmc.media = probe.bmc.media = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
     boot_it(probe)
 
     def edit() -> None:

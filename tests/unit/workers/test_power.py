@@ -4,13 +4,16 @@ import pytest
 
 from bringup.errors import ApiRejected, BmcUnavailable, PermitExpired
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire.run import PERMIT_S, EventType
+from bringup.wire.run import PERMIT_S, EventType, RunMedia
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import PowerState
 from workers.boot import boot
 from workers.guard import Guard, Power
 from workers.in_flight import SILENT_AFTER_S
 from workers.jobs import finish
+
+# That an earlier execution of the job has inserted.
+MEDIUM = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
 
 
 def boot_it(world: World) -> None:
@@ -61,8 +64,9 @@ def test_the_order_of_a_boot_is_insert_off_override_on(world: World) -> None:
 
 
 def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None:
-    world.bmc.on = True
+    world.bmc.on, world.bmc.media = True, MEDIUM
     boot_it(world)
+    world.bmc.override = "cd"
     world.api.abort()
     finish_it(world)
     names = world.calls.names
@@ -78,6 +82,26 @@ def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None
     assert names[names.index("power_off") - 1] == "post_event power_requested"
     assert names[names.index("eject_media") - 1] == "post_event write_requested"
     assert before["eject_media"] == before["restore_boot"] == "post_event cleanup_requested"
+
+
+def test_no_permit_is_asked_for_where_there_is_nothing_to_write(world: World) -> None:
+    world.bmc.on = True
+    boot_it(world)
+    assert "eject_media" not in world.calls.names
+    assert world.calls.names.count("post_event write_requested") == 1
+    world.api.abort()
+    finish_it(world)
+    assert "restore_boot" not in world.calls.names
+    assert world.calls.names.count("post_event cleanup_requested") == 1
+
+
+def test_the_medium_is_made_once_however_many_permits_its_insertion_takes(world: World) -> None:
+    world.bmc.busy = 3
+    boot_it(world)
+    assert world.calls.names.count("post_event write_requested") == 4
+    assert world.api.tokens == 1
+    assert world.bmc.booted
+    assert [entry.type for entry in world.api.timeline].count("media_minted") == 1
 
 
 def test_a_machine_that_is_off_after_its_run_is_not_switched(world: World) -> None:
