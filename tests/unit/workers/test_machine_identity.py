@@ -122,7 +122,8 @@ def test_an_edit_that_gives_the_machine_to_another_name_ends_the_run_before_its_
 ) -> None:
     probe = World(world.settings, machine_is_on=True)
     # An earlier execution has put it in: there is a permit before each of these writes.
-    world.bmc.media = probe.bmc.media = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
+    for one in (world, probe):
+        one.bmc.media = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
     boot_it(probe)
 
     def edit() -> None:
