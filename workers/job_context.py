@@ -77,10 +77,10 @@ class Callback:
             ApiRejected: it does not apply any more.
         """
         # Only what is used: an API of a version before refuses fields that it does not know.
-        used: dict[str, object] = {"before": before, "wants_run": wants_run, "wants_media": wants_media}
+        used = {"before": before, "wants_run": wants_run, "wants_media": wants_media}
+        more: dict[str, object] = {name: value for name, value in used.items() if value}
         if retry_in_s is not None:
-            used["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
-        more = {name: value for name, value in used.items() if value}
+            more["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
         event = wire.RunEvent.model_validate(
             {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
         )

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from api.runs import machine_identity, permits
 from api.runs.admission import cleanup_refusal, power_refusal
-from api.runs.records import Change, NewSecrets, RunRecord
+from api.runs.records import Change, NewSecrets
 from api.runs.states import RunContext, holds_boot_slot, move, waits_for_boot_slot
 from api.runs.timeouts import reason_of
 from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat
 from bringup.wire.report import Report
-from bringup.wire.run import EventType, MachineIdentity, RunEvent, RunStep, TimelineEntry
+from bringup.wire.run import EventType, MachineIdentity, RunEvent, RunStep
 
 # Our media of one machine that are recognised in its BMC: more than the tries of a run, and those of one or two before.
 _MOST_MEDIA = 32
@@ -38,8 +38,7 @@ def worker_event(context: RunContext, event: RunEvent, media: NewSecrets | None 
     """What an event of a worker does to the run, with the steps that were taken before it.
 
     Args:
-        context: of the run.
-        event: what the worker posted.
+        context, event: the run, and what the worker posted.
         media: of the medium that the permit is for, where the worker has asked for one.
 
     Raises:
@@ -57,11 +56,9 @@ def worker_event(context: RunContext, event: RunEvent, media: NewSecrets | None 
         context = replace(context, run=change.run, device=change.device)
     if media and done[-1].permits_power:
         done.append(media_minted(context, event.owner, media))
+    lines, has_permit = tuple(line for one in done[:-1] for line in one.lines), any(one.permits_power for one in done)
     return replace(
-        done[-1],
-        earlier=tuple(line for one in done[:-1] for line in one.lines),
-        jobs=tuple(job for one in done for job in one.jobs),
-        permits_power=any(one.permits_power for one in done),
+        done[-1], earlier=lines, jobs=tuple(job for one in done for job in one.jobs), permits_power=has_permit
     )
 
 
@@ -152,13 +149,6 @@ def _boot_slot_awaited(context: RunContext, why: str) -> Change:
     waited = waits_for_boot_slot(context.run)
     change = context.step("boot_slot_awaited", why, boot_slot="waits", boot_group=context.device.boot_group)
     return replace(change, entry=None) if waited else change
-
-
-def boot_slot_given(waited: RunRecord, freed_by: RunRecord) -> tuple[RunRecord, TimelineEntry]:
-    """A run that waits gets the boot slot that another gives back: the run then, and the line on its timeline."""
-    run = move(waited, "boot_slot_given", freed_by.updated_at, {"boot_slot": "held"})
-    detail = f"the run {freed_by.run_id} has given its boot slot back"
-    return run, TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
 
 
 def _retry_scheduled(context: RunContext, event: RunEvent) -> Change:

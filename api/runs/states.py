@@ -188,6 +188,13 @@ def waits_for_boot_slot(run: RunRecord) -> bool:
     return run.state is RunState.QUEUED and run.boot_slot == "waits"
 
 
+def boot_slot_given(waited: RunRecord, freed_by: RunRecord) -> tuple[RunRecord, TimelineEntry]:
+    """A run that waits gets the boot slot that another gives back: the run then, and the line on its timeline."""
+    run = move(waited, "boot_slot_given", freed_by.updated_at, {"boot_slot": "held"})
+    detail = f"the run {freed_by.run_id} has given its boot slot back"
+    return run, TimelineEntry(at=run.updated_at, type="boot_slot_given", state=run.state, applied=True, detail=detail)
+
+
 def with_required_jobs(run: RunRecord, *, is_slot_free: bool = False) -> Run:
     """The run as it is shown, with the jobs that must exist for it in this state.
 

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from api.runs import events
+from api.runs import states
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
 from api.state import durations, timelines
 from api.state.boot_slots import BootSlots
@@ -115,7 +115,7 @@ class RecordWriter:
             waited: the run as it is on record.
             freed_by: the run that gives its slot back.
         """
-        run, entry = events.boot_slot_given(waited, freed_by)
+        run, entry = states.boot_slot_given(waited, freed_by)
         _write(pipe, keys.run(run.run_id), run, waited, numbered=True)
         self._boot_slots.write(pipe, run, waited)
         timelines.append(pipe, keys.events(run.run_id), entry)
