@@ -16,7 +16,7 @@ from tests.e2e.chaos.supervisor import Supervisor
 
 TLS = {"REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
 _LOOK_EVERY_S = 2.0  # the list of all runs is work for the API, which has other work to do
-_TIMES = {
+TIMES = {
     "ENVIRONMENT": "development",  # simulated machines have no place in production
     "LOG_LEVEL": "INFO",
     # A machine outlives every disturbance of this test; what ends sooner was ended by the site.
@@ -86,9 +86,9 @@ def site(folder: Path, record: Record, *, settings: Mapping[str, str], machines:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "leases.jsonl"
     path.touch()
-    (folder / "devices.toml").write_text(_inventory(machines, free_port()))
+    (folder / "devices.toml").write_text(inventory(machines, free_port()))
     more = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": str(path), "LEASE_MAX_AGE_H": "0"}
-    with Stack(folder, {**_TIMES, **more, **settings}) as stack:
+    with Stack(folder, {**TIMES, **more, **settings}) as stack:
         if "REDIS_SENTINELS" not in settings:
             _start_redis(stack)
         services = Supervisor(stack, _SERVICES, record)
@@ -116,11 +116,11 @@ def wait_for(holds: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def _inventory(machines: int, bmc_port: int) -> str:
+def inventory(machines: int, bmc_port: int, host: str = "127.0.0.1") -> str:
     return "".join(
         f'[[device]]\nname = "{name_of(number)}"\nbmc_mac = "{mac_of(number)}"\n'
         f'nic_macs = ["{mac_of(number).replace("02:00", "02:0a", 1)}"]\n'
-        f'bmc = "simulated://127.0.0.1:{bmc_port}/{name_of(number)}"\n'
+        f'bmc = "simulated://{host}:{bmc_port}/{name_of(number)}"\n'
         "expected = { memory_gib = 64, cpu_count = 16, nics = 1, disks = [{ size_gb = 480 }] }\n"
         for number in range(machines)
     )

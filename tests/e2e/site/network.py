@@ -30,6 +30,14 @@ class Network:
         """What a command is preceded by, to run on a host."""
         return ("ip", "netns", "exec", self._namespace(host)) if self.is_real else ()
 
+    def cut(self, host: str) -> None:
+        """From here on nothing reaches a host, and nothing is refused by it: as when its power is off."""
+        assert _ip("-n", self._switch, "link", "set", f"port{self._numbers[host]}", "down")
+
+    def connect(self, host: str) -> None:
+        """The end of `cut`."""
+        assert _ip("-n", self._switch, "link", "set", f"port{self._numbers[host]}", "up")
+
     def remove(self) -> None:
         """Remove every namespace, and our link with them; their processes have ended."""
         if self.is_real:
