@@ -11,6 +11,7 @@ from api.services import Services, make_services
 from api.state.inventory_cache import InventoryRead
 from api.views import (
     actions,
+    bmc_requests,
     changes,
     est,
     images,
@@ -45,6 +46,7 @@ _ROOMS: tuple[ModuleType, ...] = (
     site,
     changes,
     selftests,
+    bmc_requests,
 )
 # RFC 7030 s.3.2.2
 EST_PREFIX = "/.well-known/est"

@@ -18,6 +18,7 @@ from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
+from api.state.followers import Followers
 from api.state.installation import Installation
 from api.state.inventory_cache import InventoryRead
 from api.state.inventory_feed import InventoryFeed
@@ -55,6 +56,7 @@ class Services:
     enrollments: Enrollments
     trust: TrustStore
     selftests: SelfTests
+    followers: Followers
     operators: files.Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
@@ -106,6 +108,7 @@ def make_services(
         enrollments=Enrollments(database),
         trust=TrustStore(database),
         selftests=SelfTests(database),
+        followers=Followers(database),
         operators=_operators(settings),
         unknown_callers=UnknownCallers(),
         views=app.view_functions,

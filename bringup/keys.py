@@ -14,6 +14,8 @@ INVENTORY_PUBLISHED = "bringup:inventory:published"  # string: the entries that 
 ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
 TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollments)
 SELFTESTS = "bringup:selftests"  # hash: the last self-test of each host (api.state.selftests)
+BMC_REQUESTS = "bringup:bmc-requests"  # hash: how many requests to BMCs took how long (api.state.bmc_requests)
+FOLLOWERS = "bringup:followers"  # hash: how far each follower of the feed is (api.state.followers)
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
@@ -85,6 +87,11 @@ def durations(kind: str, state: str, bound: str) -> str:
         bound: in seconds, or the name of the sum.
     """
     return f"bringup:durations:{kind}:{state}:{bound}"
+
+
+def bmc_report(report_id: str) -> str:
+    """String: a worker's report of its requests to BMCs was counted."""
+    return f"bringup:bmc-report:{report_id}"
 
 
 def booting_runs_of(group: str) -> str:

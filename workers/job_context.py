@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from bringup import errors, model, text
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
+from bringup.wire import bmc as bmc_wire
 from bringup.wire import run as wire
 from workers.bmc import Bmc, Clock, boot_clock
 from workers.redfish import RedfishBmc
+from workers.redfish.transport import Measured, unmeasured
 from workers.simulated_bmc import SimulatedBmc
 
 # Characters of a detail, escaped as `bringup.wire.run.RunEvent` has it, which refuses more.
@@ -87,6 +89,11 @@ class Callback:
         with _refused_login_waits():
             return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
 
+    def count_bmc_requests(self, report: bmc_wire.BmcRequests) -> None:
+        """Report how long BMCs took to answer; the same again is counted once."""
+        with _refused_login_waits():
+            self._client.post("/bmc-requests", report, bmc_wire.BmcRequestsReply)
+
 
 @contextmanager
 def _refused_login_waits() -> Iterator[None]:
@@ -105,8 +112,13 @@ def cut(detail: str) -> str:
     return text.printable(detail)[:_MAX_DETAIL]
 
 
-def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
+def bmc_of(run: wire.Run, settings: Settings, *, measured: Measured = unmeasured) -> Bmc:
     """The BMC on record for the run's device; never the one that holds the lease.
+
+    Args:
+        run: of the device.
+        settings: of this process.
+        measured: is given the seconds until each request was answered, or given up.
 
     Raises:
         BmcRejected: there is no driver for this address.
@@ -121,7 +133,7 @@ def bmc_of(run: wire.Run, settings: Settings) -> Bmc:
     if address.scheme == "simulated" and settings.environment != "production":
         return SimulatedBmc(address.netloc, address.path, settings)
     if address.scheme == "https":
-        return RedfishBmc(run, settings)
+        return RedfishBmc(run, settings, measured=measured)
     raise errors.BmcRejected(
         f"no driver for the BMC address {run.bmc!r} when ENVIRONMENT={settings.environment}",
         reason=model.FailureReason.BMC_UNREACHABLE,

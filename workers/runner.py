@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from threading import Event, Lock, Thread
 
 from bringup import backoff, errors, log, queues, tls
@@ -16,6 +17,7 @@ from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
 from workers import in_flight, job, job_context, jobs, reaper
+from workers.bmc_latency import BmcLatency
 from workers.deadlines import Deadlines
 from workers.turns import Turns, reserved_of
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
@@ -38,6 +40,7 @@ _DELAYED_EVERY_S = 0.5
 _IN_FLIGHT_EVERY_S = 1.0
 _MISSING_EVERY_S = 5.0
 _EXPIRED_EVERY_S = 60.0
+_LATENCY_EVERY_S = 15.0  # what Prometheus often asks every
 # Seconds between two looks at whether the loops go round; the start of a service waits for the first.
 _LOOK_EVERY_S = 0.5
 # Seconds without a round of a loop after which the process is stuck, and the service manager restarts it. Each step is
@@ -81,10 +84,14 @@ class Runner:
         listening = settings.model_copy(update={"redis_timeout_s": timeout_s})
         self._connection = connect_redis(listening, contexts, name="worker")
         self._queues = queues.Queues(self._connection)
-        # The jobs, and the loop that asks for open runs.
-        client = ApiClient(settings, contexts, threads=settings.worker_concurrency + 1)
+        # The jobs, and the loops that ask for open runs and report the latency of BMCs.
+        client = ApiClient(settings, contexts, threads=settings.worker_concurrency + 2)
         self._callback = job_context.Callback(client)
-        context = job_context.JobContext(settings, self._callback, boot_in_flight=self._boot_in_flight)
+        self._bmc_latency = BmcLatency()
+        make_bmc = partial(job_context.bmc_of, measured=self._bmc_latency.count)
+        context = job_context.JobContext(
+            settings, self._callback, boot_in_flight=self._boot_in_flight, make_bmc=make_bmc
+        )
         self._job_class = job.job_class(settings, functions(context))
         self._reaper = reaper.Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
@@ -113,6 +120,7 @@ class Runner:
             self._start("jobs in flight", _IN_FLIGHT_EVERY_S, self._reaper.requeue_in_flight),
             self._start("missing jobs", _MISSING_EVERY_S, self._enqueue_missing, Service.REDIS, Service.API),
             self._start("expired records", _EXPIRED_EVERY_S, self._reaper.drop_expired),
+            self._start("latency of BMCs", _LATENCY_EVERY_S, self._report_latency, Service.API),
             self._start("own records", _RECORDS_EVERY_S, self._keep_records),
         ]
         # Apart from the other loops: it goes on after SIGTERM, until the last job in flight has ended.
@@ -215,6 +223,11 @@ class Runner:
 
     def _enqueue_missing(self) -> None:
         self._reaper.enqueue_missing(self._callback.open_runs)
+
+    def _report_latency(self) -> None:
+        if report := self._bmc_latency.report():
+            self._callback.count_bmc_requests(report)
+            self._bmc_latency.reported()
 
     def _boot_in_flight(self, run_id: str) -> bool:
         with redis_errors(self._settings):

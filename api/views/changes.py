@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi
+from api.principal import PrincipalRole, current_principal
 from api.runs.states import with_required_jobs
 from api.services import services
 from api.state import feed
@@ -32,6 +33,8 @@ def list_changes() -> Response:
     query = body.read_query(ChangesQuery)
     since, limit = int(query.since), min(int(query.limit), _MOST)
     found = services().store.feed.read(since, limit)
+    if current_principal().role is PrincipalRole.CONSOLE:
+        services().followers.saw(current_principal().name, feed.time_of(found.entries[0][1]) if found.entries else None)
     after = found.entries[-1][0] if found.entries else max(since, found.oldest - 1)
     page = wire.FeedPage(changes=tuple(_shown(found)), next=after, oldest=found.oldest, newest=found.newest)
     return body.respond_compressed(page)

@@ -11,6 +11,7 @@ from api.state.durations import BOUNDS, Durations, Histogram
 from bringup import __version__
 from bringup.model import RunState
 from bringup.settings import Settings
+from bringup.wire.bmc import BMC_BOUNDS_S
 
 
 def durations(found: Durations) -> Iterator[Metric]:
@@ -18,6 +19,15 @@ def durations(found: Durations) -> Iterator[Metric]:
     in_state = "How long runs were in a state; booting is what their BMCs took."
     yield _family("bringup_run_state_seconds", in_state, found.in_state)
     yield _family("bringup_run_seconds", "From the lease to the end of a run, by how it ended.", found.of_runs)
+
+
+def bmc_requests(found: Histogram) -> Metric:
+    """How long BMCs took to answer requests of all workers."""
+    documentation = "How long BMCs took to answer one request of a worker, or it to give up."
+    family = HistogramMetricFamily("bringup_bmc_request_seconds", documentation)
+    names = (*map(str, BMC_BOUNDS_S), "+Inf")
+    family.add_metric([], list(zip(names, map(float, found.buckets), strict=True)), found.sum_s)
+    return family
 
 
 def version() -> Metric:

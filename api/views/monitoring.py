@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
-from api.state import durations
+from api.state import bmc_requests, durations
 from api.state.batch import Batch
 from api.state.counts import DeviceCounts
 from api.state.installation import InstallationStatus
@@ -93,6 +93,7 @@ class _Current(Collector):
         slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
         installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
         selftests, lasted = self._given.selftests.ask(batch), durations.ask(batch)
+        followers, to_bmcs = self._given.followers.ask(batch), bmc_requests.ask(batch)
         self._given.database.read(batch)
         status, differences, (booting, waiting) = installation(), hosts(), slots()
         yield _ended(ended())
@@ -108,6 +109,8 @@ class _Current(Collector):
         found, now = selftests()
         yield from _selftests(found, now)
         yield from histograms.durations(lasted())
+        yield histograms.bmc_requests(to_bmcs())
+        yield _followers(followers())
         yield histograms.certificates(self._given.settings, now)
         yield histograms.version()
 
@@ -161,6 +164,14 @@ def _installation(status: InstallationStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("bringup_changes", "Changes that Redis holds.", status.number)
     yield GaugeMetricFamily("bringup_changes_missing", "Changes that Redis has lost.", status.missing)
     yield GaugeMetricFamily("bringup_withheld", "1: no machine is touched.", int(status.withheld is not None))
+
+
+def _followers(found: Mapping[str, float]) -> Metric:
+    documentation = "Seconds since a follower of the feed has handled every change, by its name."
+    family = GaugeMetricFamily("bringup_feed_lag_seconds", documentation, labels=["follower"])
+    for name, seconds in found.items():
+        family.add_metric([name], seconds)
+    return family
 
 
 def _selftests(found: tuple[SelfTestView, ...], now: datetime) -> Iterator[Metric]:

@@ -45,14 +45,22 @@ class RedfishConnection:
         address: on record; it may carry the path of one system.
         settings: bound each request, in seconds.
         sleep: waits for so many seconds.
+        measured: is given the seconds until each request was answered, or given up.
     """
 
-    def __init__(self, address: transport.BmcAddress, settings: Settings, *, sleep: Sleep = time.sleep) -> None:
+    def __init__(
+        self,
+        address: transport.BmcAddress,
+        settings: Settings,
+        *,
+        sleep: Sleep = time.sleep,
+        measured: transport.Measured = transport.unmeasured,
+    ) -> None:
         parts = urlsplit(address.bmc or "")
         self.base = f"{parts.scheme}://{parts.netloc}"
         self.system_path = parts.path if bmc_address.system_key(parts.path) else None
         self.gate = gate.Gate()
-        self.connector = transport.BmcConnector(self.base, address, settings, self.gate)
+        self.connector = transport.BmcConnector(self.base, address, settings, self.gate, measured)
         self.sleep = sleep
         self._ahead: dict[str, Resource] = {}
         self._off_limits: frozenset[str] = frozenset()

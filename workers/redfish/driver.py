@@ -9,7 +9,7 @@ from bringup.model import FailureReason
 from bringup.settings import Settings
 from bringup.wire.run import Run, RunMedia
 from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
-from workers.redfish import connection, error_mapping, login, machine, virtual_media
+from workers.redfish import connection, error_mapping, login, machine, transport, virtual_media
 
 
 class RedfishBmc:
@@ -19,12 +19,21 @@ class RedfishBmc:
         run: names the BMC, its credential and the machine.
         settings: bound requests and waiting, in seconds; name the folder of credentials.
         sleep: waits for so many seconds.
+        measured: is given the seconds until each request was answered, or given up.
     """
 
-    def __init__(self, run: Run, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        run: Run,
+        settings: Settings,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        measured: transport.Measured = transport.unmeasured,
+    ) -> None:
         self._run = run
         self._settings = settings
         self._sleep = sleep
+        self._measured = measured
         self._image_url: str | None = None
         self._opened: connection.RedfishConnection | None = None
         self._login: login.Login | None = None
@@ -171,7 +180,9 @@ class RedfishBmc:
     @property
     def _connection(self) -> connection.RedfishConnection:
         if self._opened is None:
-            self._opened = connection.RedfishConnection(self._run, self._settings, sleep=self._sleep)
+            self._opened = connection.RedfishConnection(
+                self._run, self._settings, sleep=self._sleep, measured=self._measured
+            )
         return self._opened
 
     @property

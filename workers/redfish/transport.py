@@ -5,7 +5,7 @@ A BMC whose answer never ends must block no worker, nor fill its memory.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +25,10 @@ from workers.redfish.gate import SOCKET_OPTIONS, Gate, connect_ahead
 LARGEST_BYTES = 8 * 1024**2
 # Bytes that are taken from the socket at a time: the limits are checked after each piece.
 _PIECE_BYTES = 64 * 1024
+
+
+# Is given seconds.
+Measured = Callable[[float], None]
 
 
 class BmcAddress(Protocol):
@@ -57,6 +61,10 @@ class GivenAddress:
     bmc_verify: bool = True
 
 
+def unmeasured(_seconds: float) -> None:
+    """Ignore how long a request took."""
+
+
 class BmcConnector(Connector):  # type: ignore[misc]
     """sushy's connector that connects to one address only, and sends everything once.
 
@@ -68,9 +76,12 @@ class BmcConnector(Connector):  # type: ignore[misc]
         address: has how its certificate is checked.
         settings: bound each request, in seconds.
         gate: what every request passes.
+        measured: is given the seconds until each request was answered, or given up.
     """
 
-    def __init__(self, base: str, address: BmcAddress, settings: Settings, gate: Gate) -> None:
+    def __init__(
+        self, base: str, address: BmcAddress, settings: Settings, gate: Gate, measured: Measured = unmeasured
+    ) -> None:
         super().__init__(
             base,
             verify=_verify(address),
@@ -84,7 +95,8 @@ class BmcConnector(Connector):  # type: ignore[misc]
         self._session.max_redirects = 0  # a redirect would carry the session elsewhere
         self._session.adapters.clear()
         self._base = base
-        self._adapter = BoundedAdapter(settings.bmc_read_timeout_s, gate, fingerprint=address.bmc_fingerprint)
+        fingerprint = address.bmc_fingerprint
+        self._adapter = BoundedAdapter(settings.bmc_read_timeout_s, gate, fingerprint=fingerprint, measured=measured)
         self._session.mount(f"{base}/", self._adapter)
 
     def connect(self) -> None:
@@ -142,12 +154,16 @@ class BoundedAdapter(HTTPAdapter):
         answer_s: seconds for the body of one answer; a read timeout alone allows a byte a minute.
         gate: what every request passes.
         fingerprint: SHA-256 of the only certificate that is accepted; compared before a request is sent.
+        measured: is given the seconds until each request was answered, or given up.
     """
 
-    def __init__(self, answer_s: float, gate: Gate, *, fingerprint: str | None = None) -> None:
+    def __init__(
+        self, answer_s: float, gate: Gate, *, fingerprint: str | None = None, measured: Measured = unmeasured
+    ) -> None:
         self._answer_s = answer_s
         self._gate = gate
         self._fingerprint = fingerprint
+        self._measured = measured
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -179,18 +195,31 @@ class BoundedAdapter(HTTPAdapter):
         kwargs["stream"] = True
         connect_s, read_s = kwargs["timeout"]
         kwargs["timeout"] = (self._gate.connect_timeout_s(request.method, connect_s), read_s)
-        # The gate is asked again by the pool, when the connection is ready and the request about to be written.
-        with self._gate.request(request.method):
-            response = super().send(request, *args, **kwargs)
-        try:
-            content = self._whole(response)
-        finally:
-            response.close()
-            # We asked for `Connection: close`: nothing more may be sent on it (RFC 9112 s.9.6). urllib3 would, and
-            # the write that meets the BMC's close is lost.
-            self.poolmanager.clear()
+        with self._timed():
+            # The gate is asked again by the pool, when the connection is ready and the request about to be written.
+            with self._gate.request(request.method):
+                response = super().send(request, *args, **kwargs)
+            try:
+                content = self._whole(response)
+            finally:
+                response.close()
+                # We asked for `Connection: close`: nothing more may be sent on it (RFC 9112 s.9.6). urllib3 would, and
+                # the write that meets the BMC's close is lost.
+                self.poolmanager.clear()
         response._content = content  # noqa: SLF001 - where requests itself keeps what it has read
         return response
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        except errors.PermitExpired:  # nothing was sent
+            raise
+        except Exception:
+            self._measured(time.monotonic() - began)
+            raise
+        self._measured(time.monotonic() - began)
 
     def _whole(self, response: requests.Response) -> bytes:
         deadline, content = time.monotonic() + self._answer_s, bytearray()

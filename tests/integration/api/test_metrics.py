@@ -71,6 +71,26 @@ def test_durations_are_counted_once_by_state_and_by_end(api: Api) -> None:
     assert 0 < found[("bringup_run_seconds_sum", "passed")] < 600
 
 
+def test_the_requests_to_bmcs_of_all_workers_are_one_histogram_and_a_repeated_report_counts_once(api: Api) -> None:
+    report = {"id": "a" * 32, "counts": [0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1], "sum_s": 90.5}
+    assert api.ok("POST", "/bmc-requests", report) == {"counted": True}
+    assert api.ok("POST", "/bmc-requests", report) == {"counted": False}
+    assert api.ok("POST", "/bmc-requests", report | {"id": "b" * 32}) == {"counted": True}
+    found = read(api)
+    buckets = {bound: found[("bringup_bmc_request_seconds_bucket", bound)] for bound in ("0.1", "0.25", "60.0", "+Inf")}
+    assert buckets == {"0.1": 0, "0.25": 6, "60.0": 6, "+Inf": 8}
+    assert (found[("bringup_bmc_request_seconds_count",)], found[("bringup_bmc_request_seconds_sum",)]) == (8, 181)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": "x"}, {"counts": [1]}, {"counts": [-1] + 10 * [0]}, {"counts": [10**7] + 10 * [0]}, {"sum_s": -1}]
+)
+def test_a_wrong_report_of_requests_to_bmcs_is_refused_and_counts_nothing(api: Api, wrong: dict[str, object]) -> None:
+    report = {"id": "a" * 32, "counts": 11 * [1], "sum_s": 1} | wrong
+    assert api.call("POST", "/bmc-requests", report).status_code == 422
+    assert read(api)[("bringup_bmc_request_seconds_count",)] == 0
+
+
 def test_the_version_of_the_api_is_shown(api: Api) -> None:
     assert read(api)[("bringup_info", __version__)] == 1
 

@@ -21,12 +21,20 @@ Serve = Callable[[socket.socket], None]
 
 
 @pytest.fixture
-def bmc(request: pytest.FixtureRequest, make_settings: MakeSettings, credentials: Path) -> Iterator[RedfishBmc]:
+def measured() -> list[float]:
+    """Seconds of each request."""
+    return []
+
+
+@pytest.fixture
+def bmc(
+    request: pytest.FixtureRequest, make_settings: MakeSettings, credentials: Path, measured: list[float]
+) -> Iterator[RedfishBmc]:
     """A BMC that answers every request as the test wants."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         Thread(target=_answer, args=(listener, request.param), daemon=True).start()
         settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
-        made = RedfishBmc(_run_at(listener.getsockname()[1]), settings, sleep=lambda _s: None)
+        made = RedfishBmc(_run_at(listener.getsockname()[1]), settings, sleep=lambda _s: None, measured=measured.append)
         yield made
         made.close()
 
@@ -74,8 +82,10 @@ def _flood(caller: socket.socket) -> None:
     ids=["drop by drop", "a flood"],
     indirect=["bmc"],
 )
-def test_an_answer_without_an_end_is_given_up(bmc: RedfishBmc, why: str) -> None:
+def test_an_answer_without_an_end_is_given_up(bmc: RedfishBmc, measured: list[float], why: str) -> None:
     started = time.monotonic()
     with pytest.raises(BmcUnavailable, match=why):
         bmc.power_state()
     assert time.monotonic() - started < 30
+    assert len(measured) > 0
+    assert all(0 < seconds < 30 for seconds in measured)

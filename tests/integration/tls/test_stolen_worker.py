@@ -208,6 +208,7 @@ ROUTES = {
     ("POST", "/api/v1/runs/<run_id>/tls-failure"): Answer.REFUSED,  # without a proof of the run's token
     ("POST", "/api/v1/runs/<run_id>/repeat"): Answer.REFUSED,
     ("POST", "/api/v1/runs/<run_id>/trouble"): Answer.REFUSED,
+    ("POST", "/api/v1/bmc-requests"): Answer.SERVED,  # it can make BMCs look slow, and no more
     ("GET", "/api/v1/selftest"): Answer.SERVED,
     ("GET", "/api/v1/services"): Answer.SERVED,
     ("POST", "/api/v1/selftest"): Answer.SERVED,  # what it posts is shown with the name in its certificate
@@ -216,6 +217,7 @@ ROUTES = {
 PROOF = {"reason": "tls_trust", "proof": "0" * 64, "boot_id": "b", "detail": "x"}
 # What a thief would send: a body that is right, so that nothing but the right to do it is missing.
 BODIES = {
+    "bmc-requests": {"id": "a" * 32, "counts": 11 * [0], "sum_s": 0},
     "selftest": {"host": "w1", "passed": True, "verdict": "PASSED", "version": "1"},
     "abort": {"reason": "x"},
     "discard": {"job_id": "j"},
