@@ -74,7 +74,9 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_S):
             for name in self._services:
-                if not self._stack.runs(name):
+                with self._lock:
+                    runs = self._stack.runs(name)
+                if not runs:
                     self._restart(name)
 
     def _restart(self, name: str) -> None:
