@@ -1,9 +1,11 @@
 """The stack of compose.yaml, plain and with mutual TLS: confined, healthy, and green by its own self-test."""
 
+import http.client
 import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,11 +14,20 @@ from typing import Any
 
 import pytest
 
+from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("BRINGUP_IMAGE", "")
-SERVICES = ("redis", "api", "worker", "tailer")
+SERVICES = ("redis", "api", "images", "console", "worker", "tailer")
+PROFILES = ("--profile", "images", "--profile", "console")
 USER = 10001
-PLAIN = {"DHCP_SOURCE": "jsonl", "DHCP_PATH": "/dhcp/leases.jsonl"}
+IMAGE_PORT, CONSOLE_PORT = 5001, 5002
+PLAIN = {
+    "DHCP_SOURCE": "jsonl",
+    "DHCP_PATH": "/dhcp/leases.jsonl",
+    "IMAGE_PORT": str(IMAGE_PORT),
+    "VALIDATION_IMAGE": "/site/images/bringup-validation.iso",
+}
 TLS = PLAIN | {"ENVIRONMENT": "production", "REDIS_USE_TLS": "true", "API_USE_TLS": "true"}
 
 
@@ -30,8 +41,8 @@ class Site:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder, self.site, self.dhcp = folder, folder / "site", folder / "dhcp"
         shutil.copy(ROOT / "deploy/containers/compose.yaml", folder)
-        for path in (self.site, self.site / "credentials"):
-            path.mkdir(mode=0o700)
+        for path in (self.site, self.site / "credentials", self.site / "images", self.site / "pki/issued"):
+            path.mkdir(mode=0o700, parents=True)
             os.chown(path, USER, USER)
         self.dhcp.mkdir()
         (self.dhcp / "leases.jsonl").touch()
@@ -44,6 +55,36 @@ class Site:
         env.write_text(text)
         self.bringup("pki", "setup")
         self.bringup("redis-conf")
+        base = AREA_HEAD.ljust(AREA_SIZE)
+        (self.site / "images/bringup-validation.iso").write_bytes(bytes(2048) + base + bytes(2048))
+        self._make_console(settings)
+
+    def _make_console(self, settings: dict[str, str]) -> None:
+        """Its token, its certificates, and settings of its own."""
+        printed = self.bringup("operator", "add", "console", "--role", "console")
+        lines = [*re.findall(r"CONSOLE_TOKEN=\S+", printed), "API_CLIENT_CERT=pki/issued/console/console-cert.pem"]
+        lines += ["API_CLIENT_KEY=pki/issued/console/console-key.pem"]
+        lines += [f"{name}={settings[name]}" for name in ("ENVIRONMENT", "API_USE_TLS") if name in settings]
+        (self.site / "console.env").write_text("\n".join(lines) + "\n")
+        (self.site / "console.env").chmod(0o600)
+        os.chown(self.site / "console.env", USER, USER)
+        if "API_USE_TLS" in settings:
+            self.bringup("pki", "issue", "console", "--name", "console")
+            self.bringup("pki", "issue", "web", "--name", "console", "--san", "127.0.0.1")
+
+    def fetched(self, port: int, path: str) -> tuple[int, str]:
+        """Status and body, without a client certificate."""
+        known = self.site / "pki/ca/ca-cert.pem"
+        context = ssl.create_default_context(cafile=known) if known.exists() else None
+        secure = context is not None and "API_USE_TLS=true" in (self.site / ".env").read_text()
+        made = (
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
+            if secure
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        )
+        made.request("GET", path)
+        answer = made.getresponse()
+        return answer.status, answer.read().decode()
 
     def podman_run(self, *words: str) -> subprocess.CompletedProcess[str]:
         confined = ("--rm", "--read-only", "--cap-drop=ALL", "--network=host", "--tmpfs=/tmp")
@@ -57,7 +98,7 @@ class Site:
 
     def compose(self, *words: str) -> None:
         env = {**os.environ, "DHCP_FOLDER": str(self.dhcp)}
-        done = run("podman-compose", "-p", "bringup", *words, cwd=self.folder, env=env)
+        done = run("podman-compose", "-p", "bringup", *PROFILES, *words, cwd=self.folder, env=env)
         assert done.returncode == 0, done.stderr
 
     def health(self, service: str) -> int:
@@ -102,6 +143,36 @@ def test_the_self_test_is_green_and_finds_worker_and_tailer(site: Site) -> None:
     assert re.search(r"^PASSED: \d+ ok", report, re.MULTILINE), report
     assert re.search(r"^OK +chain\.workers", report, re.MULTILINE), report
     assert re.search(r"^OK +chain\.tailers", report, re.MULTILINE), report
+
+
+def test_images_are_served_on_a_port_of_their_own_and_no_call_of_the_api(site: Site) -> None:
+    status, body = site.fetched(IMAGE_PORT, "/api/v1/health")
+    assert (status, "bringup-api" in body) == (200, True)
+    assert site.fetched(IMAGE_PORT, "/api/v1/ready")[0] == 404
+
+
+def test_the_page_asks_people_to_sign_in_and_follows_the_feed(site: Site) -> None:
+    status, body = site.fetched(CONSOLE_PORT, "/sign-in")
+    assert status == 200
+    assert "token" in body.lower()
+    assert "the feed of changes is away" not in run("podman", "logs", "bringup_console_1").stdout
+
+
+def test_console_and_images_see_neither_the_ca_key_nor_the_secrets_of_others(site: Site) -> None:
+    hidden = {
+        "console": (".env", "redis", "pki/ca/ca-key.pem", "pki/api", "pki/workers", "operators.toml", "credentials"),
+        "images": (
+            "pki/ca/ca-key.pem",
+            "pki/redis",
+            "redis/users.acl",
+            "redis/worker.env",
+            "credentials",
+            "console.env",
+        ),
+    }
+    for service, names in hidden.items():
+        for name in names:
+            assert run("podman", "exec", f"bringup_{service}_1", "ls", f"/site/{name}").returncode != 0, (service, name)
 
 
 def test_a_lease_in_the_dhcp_file_becomes_a_run(site: Site) -> None:
