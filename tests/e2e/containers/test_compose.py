@@ -41,8 +41,9 @@ class Site:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder, self.site, self.dhcp = folder, folder / "site", folder / "dhcp"
         shutil.copy(ROOT / "deploy/containers/compose.yaml", folder)
-        for path in (self.site, self.site / "credentials", self.site / "images", self.site / "pki/issued"):
-            path.mkdir(mode=0o700, parents=True)
+        for name in ("", "credentials", "images", "pki", "pki/issued"):
+            path = self.site / name
+            path.mkdir(mode=0o700)
             os.chown(path, USER, USER)
         self.dhcp.mkdir()
         (self.dhcp / "leases.jsonl").touch()
