@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ContextNow = Callable[[], "ssl.SSLContext"]
 # What stays as it is in an address (RFC 3986 s.2): all else, such as a space in the name of a device, is escaped.
 _AS_IT_IS = "!$%&'()*+,/:;=?@[]~"
+# Linux has it; elsewhere a call to a host that is gone ends after API_TIMEOUT_S.
+_TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 # A whole reply may take this many times as long as one wait within it: enough for the list of 100,000 devices over a
 # slow line. A server that sends a byte now and then would hold our thread without end.
 _WHOLE_REPLY = 2
@@ -131,6 +133,10 @@ class _Connection(http.client.HTTPConnection):
         """Connect within so many seconds for TCP, and as many for TLS. Raises OSError."""
         self.timeout = connect_s
         self.connect()
+        # A host that has lost its power ends no connection: without this a call that was under way then would wait for
+        # all of API_TIMEOUT_S. Source: RFC 5482, tcp(7).
+        if _TCP_USER_TIMEOUT:
+            self.sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(connect_s * 1000))
         if self.context is not None:
             try:
                 self.sock = self.context.wrap_socket(self.sock, server_hostname=self.host)

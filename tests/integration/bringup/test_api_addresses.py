@@ -1,5 +1,6 @@
 """An API with several addresses: what a client does when some of them, or all, do not answer."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from bringup import errors, tls
 from bringup.connections.api_addresses import ApiAddresses
 from bringup.connections.api_client import ApiClient
+from bringup.connections.http_pool import HttpPool
 from bringup.wire.message import Health
 from bringup.wire.operator import AbortRequest
 from tests.conftest import MakeSettings, free_port
@@ -146,6 +148,15 @@ def test_a_refusal_is_no_reason_to_ask_another(apis: tuple[Api, Api], client: Cl
     with pytest.raises(errors.ApiRejected, match="too late"):
         client(*apis).get("/health", Health)
     assert [one.calls for one in apis] == [1, 0]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has this option of TCP")
+def test_a_connection_whose_other_side_acknowledges_nothing_is_given_up_within_the_time_for_connecting(
+    apis: tuple[Api, Api],
+) -> None:
+    made = HttpPool(apis[0].url, context_now=None, connect_s=7, answer_s=60, most_idle=1)._connect()
+    assert made.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+    made.close()
 
 
 class Addresses:
