@@ -129,7 +129,8 @@ class Limits:
         if schema.get("minItems") and "prefixItems" not in schema:
             yield Tried("fewest items", [item] * schema["minItems"], [item] * (schema["minItems"] - 1))
         for inner in self.of(schema["items"]) if "items" in schema else ():
-            yield Tried(f"[] {inner.place}", [inner.allowed], [inner.beyond])
+            number = max(1, schema.get("minItems", 0))
+            yield Tried(f"[] {inner.place}", [inner.allowed] * number, [inner.beyond] * number)
 
     def _of_object(self, schema: Schema) -> Iterator[Tried]:
         base = self.example(schema)
