@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 from bringup import errors, tls
 from bringup.connections import api_client, redis_client
@@ -162,7 +163,7 @@ class Stack:
         """The settings as a service of this role has them."""
         return load(environ=self.environment(role)).settings
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

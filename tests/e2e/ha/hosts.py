@@ -57,7 +57,7 @@ class HostStack(Stack):
             "CALLBACK_API_PORT": str(API_PORT),
             "CALLBACK_API_URL": ",".join(f"{scheme}://{addresses[host]}:{API_PORT}" for host in _WITH_API),
         }
-        super().__init__(folder, site | settings)
+        super().__init__(folder, {**site, **settings})
 
     def configure_redis(self) -> None:
         """What `bringup redis-conf` makes of the settings on each host, with one user more that the test has."""
