@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,23 +18,18 @@ import click
 from flask.testing import FlaskClient
 
 from api.app import PREFIX, create_app
-from api.runs.records import DeviceRecord, RunRecord, StoredRecord
+from bench.fleet import MOST_RUNS, entry_of, fill, name_of, run_id_of
 from bench.own_redis import own_redis
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
-from bringup.model import Decision, DeviceState, RunState
 from bringup.settings import load
 from bringup.tls import ClientContexts
-from bringup.wire.report import CheckResult, CheckStatus, Verdict
-from bringup.wire.run import MachineIdentity
 
 _TOKEN = "a-token-of-the-bench-that-is-long-enough"  # noqa: S105 - of nothing but this server
-_AT = datetime(2026, 11, 23, 9, 41, 36, tzinfo=UTC)
 _PAGE = 200
 # Of CPU time, on a machine that does nothing else.
 _WANTED_MS = {"a page of /devices": 60, "/devices": 250, "/metrics": 20}
 _REPEATS = 3
-_MOST_RUNS = 10_000  # that the API lists
 
 
 class _Cost(NamedTuple):
@@ -53,23 +47,23 @@ def main(number: int) -> None:
         sys.exit("redis-server is missing; run scripts/setup")
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as text, own_redis(Path(text)) as environ:
         folder = Path(text)
-        (folder / "devices.toml").write_text("".join(map(_entry, range(number))))
+        (folder / "devices.toml").write_text("".join(map(entry_of, range(number))))
         (folder / "empty.env").touch()
         given = {"API_TOKEN": _TOKEN, "STATE_DIR": text + "/state", "DEVICES_FILE": text + "/devices.toml", **environ}
         settings = load(environ=given, env_file=folder / "empty.env").settings
         redis: Any = connect_redis(settings, ClientContexts(), name="bench")
-        _fill(redis, number)
+        fill(redis, number)
         client = create_app(settings).test_client()
         measured = _measured(client, redis, number)
     too_slow = _show(measured)
-    if too_slow and number <= _MOST_RUNS:
+    if too_slow and number <= MOST_RUNS:
         sys.exit("above what is promised: " + ", ".join(too_slow))
 
 
 def _measured(client: FlaskClient, redis: Any, number: int) -> dict[str, tuple[_Cost, _Cost]]:
     """Of each call its cost, and that of its baseline."""
-    names, run_ids = [_name(n) for n in range(number)], [_run_id(n) for n in range(min(number, _MOST_RUNS))]
-    page, limit = f"/devices?limit={_PAGE}&after={_name(number // 2)}", min(number, _MOST_RUNS)
+    names, run_ids = [name_of(n) for n in range(number)], [run_id_of(n) for n in range(min(number, MOST_RUNS))]
+    page, limit = f"/devices?limit={_PAGE}&after={name_of(number // 2)}", min(number, MOST_RUNS)
     of_devices, of_runs = ([key(one) for one in ids] for key, ids in ((keys.device, names), (keys.run, run_ids)))
     calls = {
         "a page of /devices": (page, of_devices[:_PAGE]),
@@ -126,70 +120,6 @@ def _show(measured: dict[str, tuple[_Cost, _Cost]]) -> list[str]:
         ratio = cost.api / baseline.api
         click.echo(f"{call:22} {cost.api:7.1f} {cost.redis:10.1f} {baseline.api:13.1f} {ratio:17.3f}")
     return [call for call, wanted in _WANTED_MS.items() if measured[call][0].api > wanted]
-
-
-def _fill(redis: Any, number: int) -> None:
-    pipe = redis.pipeline(transaction=False)
-    for n in range(number):
-        if n < _MOST_RUNS:
-            run = _run(n)
-            pipe.hset(keys.run(run.run_id), mapping=_fields(run))
-            pipe.zadd(keys.RUNS, {run.run_id: n})
-        device = _device(n)
-        pipe.hset(keys.device(device.name), mapping=_fields(device))
-        pipe.sadd(keys.DEVICES, device.name)
-        if n % 1000 == 999:
-            pipe.execute()
-    pipe.execute()
-
-
-def _fields(record: StoredRecord) -> dict[str, str]:
-    return {name: json.dumps(value) for name, value in record.model_dump(mode="json", by_alias=True).items()}
-
-
-def _name(n: int) -> str:
-    return f"m{n:06d}"
-
-
-def _mac(n: int) -> str:
-    return f"02:00:00:{n >> 16 & 255:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"
-
-
-def _run_id(n: int) -> str:
-    return f"{_mac(n).replace(':', '-')}-{int(_AT.timestamp())}"
-
-
-def _entry(n: int) -> str:
-    return f'[[device]]\nname = "{_name(n)}"\nbmc_mac = "{_mac(n)}"\nbmc = "simulated://127.0.0.1:9/{_name(n)}"\n'
-
-
-def _device(n: int) -> DeviceRecord:
-    identity = MachineIdentity(serial=_name(n), macs=(_mac(n),))
-    return DeviceRecord(
-        name=_name(n),
-        state=DeviceState.VALIDATED,
-        ip="10.0.0.1",
-        last_run=_run_id(n),
-        last_seen_at=_AT,
-        identity=identity,
-    )
-
-
-def _run(n: int) -> RunRecord:
-    checks = tuple(CheckResult(name=f"check {k}", status=CheckStatus.OK) for k in range(12))
-    return RunRecord(
-        run_id=_run_id(n),
-        device=_name(n),
-        mac=_mac(n),
-        ip="10.0.0.1",
-        decision=Decision.START,
-        state=RunState.PASSED,
-        created_at=_AT,
-        updated_at=_AT,
-        ended_at=_AT,
-        closed_at=_AT,
-        verdict=Verdict(state=RunState.PASSED, checks=checks),
-    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
 from api.state import inventories, timelines
 from api.state.artifacts import ask_artifacts
-from api.state.batch import Asked, Batch, fields, number, stored_bytes, texts
+from api.state.batch import Asked, Batch, fields, number, stored_bytes
 from api.state.installation import Installation
 from api.state.packed import unpack
 from api.state.redis import Database, Pipeline
@@ -137,15 +137,6 @@ class Reader:
         self._database.read(batch)
         device = unless_corrupt(lambda name: self._device(name, records[name](), withheld))
         return [found for found in map(device, records) if found]
-
-    def ask_device_names(self, batch: Batch) -> Asked[set[str]]:
-        """Every device of the inventory and every one that was seen, read with other things."""
-        seen = batch.ask(texts, "SMEMBERS", keys.DEVICES)
-        return lambda: set(seen()) | set(self.inventory().by_name)
-
-    def ask_newest_runs(self, batch: Batch, count: int) -> Asked[list[str]]:
-        """The ids of the newest runs, newest first, read with other things."""
-        return batch.ask(texts, "ZREVRANGE", keys.RUNS, 0, count - 1)
 
     def open_runs(self) -> list[str]:
         """The ids of all runs that are not closed."""

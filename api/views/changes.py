@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from itertools import chain
 
 from flask import Blueprint, Response
+from pydantic_core import to_json
 
 from api.auth import Auth, requires
 from api.http import body, openapi
@@ -12,6 +14,7 @@ from api.runs.states import with_required_jobs
 from api.services import services
 from api.state import feed
 from api.state.batch import Batch
+from api.state.lists import DevicePage, RunPage
 from bringup import log
 from bringup.wire import changes as wire
 from bringup.wire.operator import DeviceView
@@ -48,17 +51,12 @@ def snapshot() -> Response:
     store = services().store
     # First: what is changed while the records are read comes again in the feed, and does no harm twice.
     newest, batch = store.feed.read(0, 1).newest, Batch()
-    free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
-    ids, names = store.ask_newest_runs(batch, _MOST_RUNS), store.ask_device_names(batch)
+    free = store.boot_slots.ask_free(batch)
     services().database.read(batch)
-    return body.respond_compressed(
-        wire.FeedSnapshot(
-            id=newest,
-            site=services().settings.site_name,
-            runs=tuple(_runs(ids(), is_slot_free=free())),
-            devices=tuple(device.view() for device in store.devices(names(), withheld())),
-        )
-    )
+    runs = store.lists.newest_runs(RunPage(_MOST_RUNS), is_slot_free=free())
+    head = {"id": newest, "site": services().settings.site_name}
+    pieces = body.json_pieces(f'{to_json(head).decode()[:-1]},"runs":', runs, ',"devices":')
+    return body.respond_compressed(chain(pieces, body.json_pieces("", store.lists.devices(DevicePage()), "}")))
 
 
 def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:

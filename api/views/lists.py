@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from flask import Blueprint, Response
-from pydantic_core import to_json
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
@@ -34,18 +33,13 @@ def list_runs() -> Response:
     version, is_slot_free = store.list_versions.of_runs()
     page = RunPage(int(query.limit), query.after, query.state, query.device, query.reason, query.since)
 
-    def runs() -> bytes:
+    def runs() -> Iterable[Document]:
         if query.open == "false":
-            return _as_json("runs", store.lists.newest_runs(page, is_slot_free=is_slot_free))
+            return store.lists.newest_runs(page, is_slot_free=is_slot_free)
         ids = _open_runs(leave_out_waiting=query.waiting == "false" and not is_slot_free)
-        return _as_json("runs", store.lists.runs(ids, is_slot_free=is_slot_free))
+        return store.lists.runs(ids, is_slot_free=is_slot_free)
 
-    return body.respond_unless_known(version, runs)
-
-
-def _as_json(name: str, documents: Iterable[Document]) -> bytes:
-    """One by one, so that ten thousand runs are never in memory as objects at once."""
-    return b'{"%b":[%b]}' % (name.encode(), b",".join(map(to_json, documents)))
+    return body.respond_unless_known(version, lambda: body.json_pieces('{"runs":', runs(), "}"))
 
 
 def _open_runs(*, leave_out_waiting: bool) -> Sequence[str]:
@@ -69,5 +63,5 @@ def list_devices() -> Response:
         since=query.since,
     )
     return body.respond_unless_known(
-        store.list_versions.of_devices(), lambda: _as_json("devices", store.lists.devices(page))
+        store.list_versions.of_devices(), lambda: body.json_pieces('{"devices":', store.lists.devices(page), "}")
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from api.http.body import json_pieces
 from api.state import feed
 from bringup import keys
 from bringup.connections.change_feed import ChangeFollower, Cursor, FileCursor
@@ -272,3 +273,21 @@ def test_a_follower_goes_on_after_a_key_of_the_feed_was_deleted(settings: Settin
     (found,) = follow(Client(api), cursor, 1)
     runs = found.runs if isinstance(found, FeedSnapshot) else tuple(c.run for c in found.changes if c.run)
     assert RUN_B in {run.run_id for run in runs}
+
+
+def test_a_snapshot_shows_what_the_lists_show(api: Api) -> None:
+    api.lease(RUN_A)
+    api.lease(RUN_B)
+    found = api.ok("GET", "/changes/snapshot")
+    assert found["runs"] == api.ok("GET", "/runs?limit=10000")["runs"]
+    assert found["devices"] == api.ok("GET", "/devices")["devices"]
+    assert found["id"] == changes(api)["newest"]
+    FeedSnapshot.model_validate_json(api.call("GET", "/changes/snapshot").data, strict=True)
+
+
+@pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])
+def test_a_list_of_any_length_is_whole(number: int) -> None:
+    elements = [{"n": n} for n in range(number)]
+    pieces = list(json_pieces('{"a":', elements, "}"))
+    assert json.loads(b"".join(pieces)) == {"a": elements}
+    assert max(map(len, pieces)) < 2_000
