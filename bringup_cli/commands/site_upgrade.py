@@ -228,4 +228,8 @@ def _check(site: _Site) -> None:
 
 
 def _test(site: _Site) -> None:
-    require_passed(examine(site.layout, site.here.roles), "the self-test has failed")
+    """Twice where it must be: on a busy host answers come late, and that alone must not send a site back."""
+    results = examine(site.layout, site.here.roles)
+    if selftest.status_of(results):
+        results = examine(site.layout, site.here.roles)
+    require_passed(results, "the self-test has failed")
