@@ -17,7 +17,7 @@ from bringup_cli.backup.running import redis_on
 from pki.files import sync_directory
 
 # In the folder of settings: what `init`, `pki`, `redis-conf`, `operator` and `site` write, and what people write.
-_NAMES = (".env", "*.env", "*.toml", "*.json", "pki/**/*", "redis/*", "credentials/**/*", "requested/**/*")
+_NAMES = (".env", "*.env", "*.toml", "*.json", "pki/**/*", "ca/**/*", "redis/*", "credentials/**/*", "requested/**/*")
 _CONF = "redis/redis.conf"
 
 

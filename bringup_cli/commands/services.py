@@ -18,7 +18,13 @@ _share_port = click.option(
 
 
 @click.command()
-@click.option("--accept-redis", is_flag=True, help="Accept what Redis holds now, after it has lost data.")
+@click.option(
+    "--accept-redis",
+    is_flag=True,
+    # For a service unit: `systemctl set-environment` hands it to one start.
+    envvar="ACCEPT_REDIS",
+    help="Accept what Redis holds now, after it has lost data.",
+)
 @_share_port
 @click.pass_obj
 def api(context: Context, *, accept_redis: bool, share_port: bool) -> None:

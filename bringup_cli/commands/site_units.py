@@ -63,18 +63,25 @@ def init(
 ) -> None:
     """Make this host the first of a site: its CA, users, settings, units; start them and run the self-test.
 
-    Redis, API, worker and tailer run here where no --role is given. What was done already stays; after an interruption,
-    run it again. Exit status 0: the self-test of production has passed.
+    Redis, API, worker and tailer run here where no --role is given. What was done already stays, and --role adds to it;
+    after an interruption, run it again. Exit status 0: the self-test of production has passed.
     """
     require_units("init", dry_run=dry_run)
     layout = HostLayout()
-    if (layout.config / "manifest.json").exists() and not layout.site_settings.exists():
-        raise SettingsError([f"{layout.config}: this host has joined a site; `bringup site remove` ends that first"])
-    chosen = tuple(map(HostRole, roles)) or _DEFAULT_ROLES
+    chosen = _chosen_roles(layout, tuple(map(HostRole, roles)))
     host = first_host.FirstHost(name, address or first_host.own_address(), chosen, dhcp_source, dhcp_path)
     steps.apply(first_host.steps(layout, host, now), click.echo, dry_run=dry_run)
     if not dry_run:
         raise SystemExit(selftest.status_of(examine(layout, chosen)))
+
+
+def _chosen_roles(layout: HostLayout, given: tuple[HostRole, ...]) -> tuple[HostRole, ...]:
+    """What runs here from now on: what did already, and what is given. Raises SettingsError: it is no first host."""
+    if not (layout.config / "manifest.json").exists():
+        return given or _DEFAULT_ROLES
+    if not layout.site_settings.exists():
+        raise SettingsError([f"{layout.config}: this host has joined a site; `bringup site remove` ends that first"])
+    return tuple(dict.fromkeys([*HostFolder.read(layout.config).manifest.roles, *given]))
 
 
 @click.command()

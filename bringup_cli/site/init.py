@@ -13,7 +13,7 @@ from bringup import files
 from bringup.errors import SettingsError
 from bringup.settings import Settings, generated, load, pki_rules
 from bringup.settings.generated import new_secret
-from bringup_cli.site import enroll, host_system, own_console, redis_users
+from bringup_cli.site import enroll, host_system, own_console, own_images, redis_users
 from bringup_cli.site.bundle import env_file
 from bringup_cli.site.join import join
 from bringup_cli.site.layout import HostLayout, user_of, users
@@ -27,7 +27,6 @@ from pki.store import Store
 
 # Days of a certificate: renewed by the timer, so that a shorter life costs nothing and a stolen key is of use for less.
 _VALIDITY_DAYS = 90
-_IMAGE_PORT = 5001
 # Seconds to wait for another command at the CA.
 _WAIT_S = 60
 _DEVICES, _OPERATORS = "devices.toml", "operators.toml"
@@ -70,7 +69,6 @@ class FirstHost:
             "BMC_CREDENTIALS_DIR": str(own / "credentials"),
             "DHCP_SOURCE": self.dhcp_source,
             "DHCP_PATH": str(self.dhcp_path),
-            **({"IMAGE_PORT": str(_IMAGE_PORT)} if HostRole.IMAGES in self.roles else {}),
         }
         return generated.fresh(values)
 
@@ -108,9 +106,15 @@ def steps(layout: HostLayout, host: FirstHost, now: Callable[[], datetime]) -> l
         lambda: own_console.make_token(layout.site_settings, operators, host.name, host.address, now()),
         partial(own_console.has_token, layout.site_settings),
     )
+    images = HostStep(
+        f"settings of the images in {layout.site_settings}",
+        lambda: own_images.add_settings(layout),
+        lambda: own_images.has_settings(layout),
+    )
     return [
         *user_steps(host.roles),
         HostStep(f"write {layout.site_settings}", partial(_write_settings, layout, host), layout.site_settings.exists),
+        *([images] if HostRole.IMAGES in host.roles else []),
         HostStep(f"make the CA in {layout.ca}", partial(_make_ca, layout, now), Store(layout.ca).ca_key.exists),
         *([console] if HostRole.CONSOLE in host.roles else []),
         HostStep(f"certificates, settings and Redis users of {host.name}", partial(_join_own, layout, host, now)),

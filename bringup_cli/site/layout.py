@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bringup.wire.machine import IMAGE_FILE
 from bringup_cli.site import bundle
 from bringup_cli.site.registry import HostRole
 from pki.files import make_directory, write_atomic
@@ -52,6 +53,11 @@ class HostLayout:
     def site_settings(self) -> Path:
         """The settings of the whole site."""
         return self.config / SITE_SETTINGS
+
+    @property
+    def validation_image(self) -> Path:
+        """What machines boot, where this host serves it; a person puts it there."""
+        return self.config / IMAGE_FILE
 
     @property
     def pki(self) -> Path:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from bringup.redis_acl import RIGHTS
 from bringup.settings import Settings, generated, schema
 from bringup.settings.types import urls_in
+from bringup.wire.machine import IMAGE_FILE
 from bringup_cli.site.bundle import FOLDER, files_of
 from bringup_cli.site.registry import Host, HostRole, redis_user
 from pki.names import Identity, Role
@@ -50,7 +51,7 @@ _NAMES = {
     "BMC_CREDENTIALS_DIR": f"{FOLDER}/credentials",
 }
 
-_IMAGE = f"{FOLDER}/bringup-validation.iso"  # a person puts it there: it is half a gigabyte
+_IMAGE = f"{FOLDER}/{IMAGE_FILE}"  # a person puts it there: it is half a gigabyte
 
 
 def problems_elsewhere(settings: Settings, roles: Iterable[HostRole]) -> Iterator[str]:

@@ -95,15 +95,16 @@ class LoadedFleet(SimulatedFleet):
     def close(self) -> None:
         """No BMC answers any more."""
         self._server.shutdown()
+        self._server.server_close()
 
 
 class Leases(Thread):
     """The file of a DHCP server: ten leases a second, five of them of machines that the inventory knows."""
 
-    def __init__(self, path: Path, machines: int) -> None:
+    def __init__(self, path: Path, machines: range) -> None:
         super().__init__(daemon=True)
         self._path = path
-        self._machines = machines
+        self._machines = iter(machines)
         self._enough = Event()
         self.known: list[str] = []
         self.all: list[str] = []
@@ -113,10 +114,9 @@ class Leases(Thread):
         number = 0
         while not self._enough.wait(1 / RATE):
             number += 1
-            if number % 10 < KNOWN_EACH and len(self.known) < self._machines:
-                self.known.append(self._write(len(self.known)))
-            else:
-                self._write(10_000 + number)
+            known = next(self._machines, None) if number % 10 < KNOWN_EACH else None
+            run_id = self._write(10_000 + number if known is None else known)
+            self.known += [] if known is None else [run_id]
 
     def stop(self) -> None:
         """No lease is written when this returns."""
@@ -134,7 +134,7 @@ class Leases(Thread):
         return self.all[-1]
 
 
-def answer(ask: Callable[[], Any], within_s: float = 60) -> Any:
+def answer(ask: Callable[[], Any], within_s: float = 300) -> Any:
     """What a call returns, tried again while the API is away."""
     deadline = time.monotonic() + within_s
     while True:

@@ -19,6 +19,13 @@ _NOT_WANTED = ("redis-server.service", "apt-daily.timer", "apt-daily-upgrade.tim
 _ENVIRONMENT = ("env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root")
 # Seconds for a host to boot on a busy computer.
 _BOOT_S = 120
+# A control group of its own for each host: in a common one their services, which have the same names, would be those of
+# both. The unified hierarchy alone: with it systemd can bound the addresses that a unit reaches (IPAddressDeny=).
+_IN_GROUP = (
+    "mount --make-rprivate / && umount --recursive /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && "
+    'mkdir -p "/sys/fs/cgroup/$0" && echo $$ > "/sys/fs/cgroup/$0/cgroup.procs" && exec "$@"'
+)
+_REMOVE_GROUP = 'mount -t cgroup2 cgroup2 /mnt && find "/mnt/$0" -depth -type d -exec rmdir {} +'
 _MIRROR = "http://deb.debian.org/debian"
 
 
@@ -37,12 +44,7 @@ class Image:
             packages = f"--include={','.join(PACKAGES)}"
             command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(self.root), _MIRROR]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            for unit in (
-                "redis-server.service",
-                "apt-daily.timer",
-                "apt-daily-upgrade.timer",
-                "systemd-networkd.service",
-            ):
+            for unit in _NOT_WANTED:
                 subprocess.run(["systemctl", f"--root={self.root}", "disable", "--quiet", unit], check=True)
             (folder / "bookworm.done").touch()
 
@@ -70,33 +72,43 @@ class Machine:
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.root)], check=True)
         (self.root / "etc/hostname").write_text(f"{name}\n")
         (self.root / "etc/machine-id").write_text("")
+        self._group = f"bringup-deploy-{os.getpid()}-{name}"
         self._process: subprocess.Popen[bytes] | None = None
-        self.boot()
         # A way out that leads nowhere, as in a network without the Internet: by it a host finds its own address.
-        self.run("ip", "route", "replace", "default", "via", f"{self.address.rpartition('.')[0]}.1")
+        self._gateway = network.gateway
+        self.boot()
 
     def boot(self) -> None:
         """Switch it on, and return when it has booted."""
         command = [
+            *("unshare", "--mount", "sh", "-c", _IN_GROUP, self._group),
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={self.root}"),
             *(f"--machine={self.name}", f"--network-namespace-path={self._namespace}", *self._binds),
+            *("--capability=CAP_BPF,CAP_NET_ADMIN", "--system-call-filter=bpf"),
             *("--console=pipe", "--boot", "systemd.unit=multi-user.target", "systemd.show_status=no"),
         ]
+        environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + _BOOT_S
         while self.try_to("systemctl", "is-system-running", "--wait").returncode not in {0, 1}:
             assert time.monotonic() < deadline, self._log.read_text(errors="replace")[-2000:]
             assert self._process.poll() is None, self._log.read_text(errors="replace")[-2000:]
             time.sleep(0.5)
+        self.run("ip", "route", "replace", "default", "via", self._gateway)
+
+    @property
+    def entering(self) -> list[str]:
+        """What a command is preceded by, to run on it; its first process must be there."""
+        return ["nsenter", "--target", str(self._first_process()), "--all", *_ENVIRONMENT]
 
     def try_to(self, *command: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command on it, whatever comes of it."""
-        inner = self._first_process()
-        if inner is None:
+        if self._first_process() is None:
             return subprocess.CompletedProcess(command, 255, "", "not booted yet")
-        words = ["nsenter", "--target", str(inner), "--all", *_ENVIRONMENT, *command]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout_s)
+        return subprocess.run(
+            [*self.entering, *command], capture_output=True, text=True, check=False, timeout=timeout_s
+        )
 
     def run(self, *command: str) -> str:
         """What a command printed, which must succeed."""
@@ -116,6 +128,7 @@ class Machine:
         """Switch it off, and forget its files."""
         self.switch_off()
         subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+        subprocess.run(["unshare", "--mount", "sh", "-c", _REMOVE_GROUP, self._group], check=False)
 
     def _first_process(self) -> int | None:
         """Process number here of its PID 1."""

@@ -26,6 +26,11 @@ class Network:
         """By which the others reach a host."""
         return f"{self._subnet}.{self._numbers[host]}" if self.is_real else LOOPBACK
 
+    @property
+    def gateway(self) -> str:
+        """The address of this process's link."""
+        return f"{self._subnet}.1" if self.is_real else LOOPBACK
+
     def on(self, host: str) -> tuple[str, ...]:
         """What a command is preceded by, to run on a host."""
         return ("ip", "netns", "exec", self._namespace(host)) if self.is_real else ()
@@ -58,7 +63,7 @@ class Network:
             _ip("-n", self._switch, "link", "add", "br0", "type", "bridge"),
             _ip("-n", self._switch, "link", "set", "br0", "up"),
             _ip("link", "add", ours, "type", "veth", "peer", "name", "port1", "netns", self._switch),
-            _ip("addr", "add", f"{self._subnet}.1/24", "dev", ours),
+            _ip("addr", "add", f"{self.gateway}/24", "dev", ours),
             _ip("link", "set", ours, "up"),
         ]
         for host, number in self._numbers.items():

@@ -20,12 +20,18 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.config, self.redis = folder / "etc/bringup", folder / "lib/bringup/redis"
-        for path in (self.config / "pki/ca", self.config / "redis", self.redis / "data/appendonlydir"):
+        for path in (
+            self.config / "pki/ca",
+            self.config / "ca/ca",
+            self.config / "redis",
+            self.redis / "data/appendonlydir",
+        ):
             path.mkdir(parents=True)
         self.redis.chmod(0o700)
         (self.config / "site.env").write_text("REDIS_HOST=10.0.0.1\n")
         (self.config / "pki/ca/ca-key.pem").write_text("a key")
         (self.config / "pki/ca/ca-key.pem").chmod(0o600)
+        (self.config / "ca/ca/ca-key.pem").write_text("the key of the site's CA")
         (self.config / "redis/redis.conf").write_text(f'port 0\ndir "{self.redis}/data"\n')
         (self.redis / "users.acl").write_text("user default off\n")
         (self.config / "redis/users.acl").symlink_to(self.redis / "users.acl")
