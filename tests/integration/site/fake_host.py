@@ -1,0 +1,115 @@
+"""A host's users and systemd, as far as `bringup site` sees them: it can end before any call of the system."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bringup_cli.site import host_system, init, layout, redis_users
+from bringup_cli.site.bundle import env_file
+from bringup_cli.site.init import FirstHost
+from bringup_cli.site.registry import HostRole
+from bringup_cli.site.steps import HostStep
+from tests.unit.bringup_cli.killing import Killed, contents
+
+ROLES = (HostRole.REDIS, HostRole.API, HostRole.WORKER, HostRole.TAILER)
+HOST = FirstHost("h1", "192.0.2.10", ROLES, "dnsmasq-log", Path("/var/log/dnsmasq.log"))
+_ROLE_OF = {unit: role for role, unit in host_system.UNIT_OF.items()}
+
+
+class FakeHost:
+    """An empty host, in folders of a test.
+
+    Args:
+        patch: ends with the test.
+        folder: for its files.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.layout = layout.HostLayout(folder / "etc/bringup", folder / "var/lib/bringup")
+        self.units = folder / "etc/systemd/system"
+        for path in (self.units, self.layout.state.parent):
+            path.mkdir(parents=True)
+        self.calls: list[str] = []
+        self.kill_at: int | None = None
+        self.users: set[str] = set()
+        self.groups: set[str] = set()
+        self.enabled: set[str] = set()
+        self.running: dict[str, str] = {}  # by unit: the settings that it has read
+        self.loaded: dict[str, bytes] = {}  # the unit files, as systemd has read them
+        patch.setattr(host_system, "UNITS", self.units)
+        patch.setattr(host_system, "run", self.run)
+        patch.setattr(layout, "give", lambda _owners: None)
+        patch.setattr(host_system, "give_file", lambda _path, _user: None)
+        patch.setattr(redis_users, "everywhere", lambda *_: self.run("redis", "users") and {})
+        patch.setattr("pwd.getpwall", lambda: [SimpleNamespace(pw_name=name) for name in self.users])
+        patch.setattr("grp.getgrall", lambda: [SimpleNamespace(gr_name=name) for name in self.groups])
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """As `host_system.run`."""
+        del check
+        if len(self.calls) == self.kill_at:
+            raise Killed
+        self.calls.append(" ".join(command))
+        words = [word for word in command if not word.startswith("-")]
+        {"groupadd": self._add_group, "useradd": self._add_user, "systemctl": self._systemctl}.get(
+            words[0], lambda _words: None
+        )(words[1:])
+        return ""
+
+    def kill(self, number: int | None) -> None:
+        """End before the system call of this number, counted from now; None: before none."""
+        self.calls.clear()
+        self.kill_at = number
+
+    def init(self) -> list[HostStep]:
+        """The steps of `site init`."""
+        return init.steps(self.layout, HOST, lambda: datetime.now(UTC))
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the host."""
+        return contents(self.units.parents[2])
+
+    def state(self) -> dict[str, Any]:
+        """All that a person could tell two hosts apart by, but secrets, keys and times."""
+        return {
+            "users": self.users | {f"group {name}" for name in self.groups},
+            "enabled": self.enabled,
+            "running": set(self.running),
+            "files": set(self.files()),
+            "units": self.loaded,
+        }
+
+    def settings_of(self, unit: str) -> str:
+        """What a unit would read if it started now; empty: it reads none of ours."""
+        role = _ROLE_OF.get(unit)
+        path = self.layout.config / env_file(role) if role else None
+        return path.read_text() if path and path.exists() else ""
+
+    def _add_group(self, words: list[str]) -> None:
+        self.groups.add(words[-1])
+
+    def _add_user(self, words: list[str]) -> None:
+        self.users.add(words[-1])
+
+    def _systemctl(self, words: list[str]) -> None:
+        verb, units = words[0], words[1:]
+        actions: dict[str, Callable[[], object]] = {
+            "enable": lambda: (self.enabled.update(units), self._reload()),
+            "disable": lambda: (self.enabled.difference_update(units), self._stop(units)),
+            "start": lambda: [self.running.setdefault(unit, self.settings_of(unit)) for unit in units],
+            "restart": lambda: self.running.update({unit: self.settings_of(unit) for unit in units}),
+            "stop": lambda: self._stop(units),
+            "daemon-reload": self._reload,
+        }
+        actions[verb]()
+
+    def _stop(self, units: list[str]) -> None:
+        for unit in units:
+            self.running.pop(unit, None)
+
+    def _reload(self) -> None:
+        self.loaded = contents(self.units)
