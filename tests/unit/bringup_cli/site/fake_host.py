@@ -1,5 +1,6 @@
 """A host's users and systemd, as far as `bringup site` sees them: it can end before any call of the system."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,17 +30,10 @@ class FakeHost:
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.folder = folder
         self.layout = layout.HostLayout(folder / "etc/bringup", folder / "var/lib/bringup")
         self.units = folder / "etc/systemd/system"
-        for path in (self.units, self.layout.state.parent):
-            path.mkdir(parents=True)
-        self.calls: list[str] = []
-        self.kill_at: int | None = None
-        self.users: set[str] = set()
-        self.groups: set[str] = set()
-        self.enabled: set[str] = set()
-        self.running: dict[str, str] = {}  # by unit: the settings that it has read
-        self.loaded: dict[str, bytes] = {}  # the unit files, as systemd has read them
+        self.forget()
         patch.setattr(host_system, "UNITS", self.units)
         patch.setattr(host_system, "run", self.run)
         patch.setattr(layout, "give", lambda _owners: None)
@@ -47,6 +41,19 @@ class FakeHost:
         patch.setattr(redis_users, "everywhere", lambda *_: self.run("redis", "users") and {})
         patch.setattr("pwd.getpwall", lambda: [SimpleNamespace(pw_name=name) for name in self.users])
         patch.setattr("grp.getgrall", lambda: [SimpleNamespace(gr_name=name) for name in self.groups])
+
+    def forget(self) -> None:
+        """Be an empty host, which nothing kills."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.units, self.layout.config.parent, self.layout.state.parent):
+            path.mkdir(parents=True, exist_ok=True)
+        self.calls: list[str] = []
+        self.kill_at: int | None = None
+        self.users: set[str] = set()
+        self.groups: set[str] = set()
+        self.enabled: set[str] = set()
+        self.running: dict[str, str] = {}  # by unit: the settings that it has read
+        self.loaded: dict[str, bytes] = {}  # the unit files, as systemd has read them
 
     def run(self, *command: str, check: bool = True) -> str:
         """As `host_system.run`."""
@@ -71,7 +78,7 @@ class FakeHost:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the host."""
-        return contents(self.units.parents[2])
+        return contents(self.folder)
 
     def state(self) -> dict[str, Any]:
         """All that a person could tell two hosts apart by, but secrets, keys and times."""

@@ -1,14 +1,12 @@
-"""`site init` and `join` that are killed between any two steps, or before any call of the system: they go on."""
+"""`site init` that is killed between any two steps, or before any call of the system: it goes on."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bringup_cli.site import steps
 from tests.unit.bringup_cli.killing import Killed
-from tests.integration.site.fake_host import FakeHost
+from tests.unit.bringup_cli.site.fake_host import FakeHost
 
 STEPS = 10
 CALLS = 25
