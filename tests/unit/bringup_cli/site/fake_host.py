@@ -19,6 +19,7 @@ from tests.unit.bringup_cli.killing import Killed, contents
 ROLES = (HostRole.REDIS, HostRole.API, HostRole.WORKER, HostRole.TAILER)
 HOST = FirstHost("h1", "192.0.2.10", ROLES, "dnsmasq-log", Path("/var/log/dnsmasq.log"))
 _ROLE_OF = {unit: role for role, unit in host_system.UNIT_OF.items()}
+_ENDS_BY_ITSELF = ("bringup-sign.service",)  # Type=oneshot
 
 
 class FakeHost:
@@ -107,7 +108,9 @@ class FakeHost:
         actions: dict[str, Callable[[], object]] = {
             "enable": lambda: (self.enabled.update(units), self._reload()),
             "disable": lambda: (self.enabled.difference_update(units), self._stop(units)),
-            "start": lambda: [self.running.setdefault(unit, self.settings_of(unit)) for unit in units],
+            "start": lambda: [
+                self.running.setdefault(unit, self.settings_of(unit)) for unit in units if unit not in _ENDS_BY_ITSELF
+            ],
             "restart": lambda: self.running.update({unit: self.settings_of(unit) for unit in units}),
             "stop": lambda: self._stop(units),
             "daemon-reload": self._reload,
