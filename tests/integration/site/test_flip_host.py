@@ -10,15 +10,15 @@ from click.testing import CliRunner
 from bringup_cli.commands import site_flip
 from bringup_cli.root import cli
 from bringup_cli.site import flip, host_system, steps
+from bringup_cli.site.actions import HostAction, SiteHost
 from bringup_cli.site.flip_files import FlipMode, settings_files
 from bringup_cli.site.host_files import HostFolder
 from tests.unit.bringup_cli.killing import Killed
 from tests.unit.bringup_cli.site.fake_host import ROLES, FakeHost
 
-HOSTS = [flip.FlipHost("h1", ROLES)]
+HOSTS = [SiteHost("h1", ROLES)]
 ACTIONS = len(flip.plan(HOSTS)) + 2  # and the check before it, and the test after it
 SERVICES = host_system.service_units(ROLES)
-CONF = "etc/bringup/redis/redis.conf"
 
 
 class Flipping:
@@ -29,15 +29,13 @@ class Flipping:
         steps.apply(self.host.init(), lambda _line: None)
         self.begin = self.host.files()
         self.red: set[FlipMode] = set()  # the modes in which the self-test fails
-        self.kill_at: int | None = None  # the action before which the command ends
-        self.actions: list[str] = []
         patch.setattr(site_flip, "_check", lambda *_: None)
         patch.setattr(site_flip, "examine", lambda *_: "red" if self.mode in self.red else "green")
-        patch.setattr(site_flip, "_require_passed", self._require_passed)
+        patch.setattr(site_flip, "require_passed", self._require_passed)
         patch.setattr(site_flip, "_refuse_running_machines", lambda *_: None)
         patch.setattr(site_flip, "HostLayout", lambda: self.host.layout)
         patch.setattr(site_flip, "require_units", lambda *_, **_all: None)
-        patch.setattr(flip, "OutageMeter", NoMeter)
+        patch.setattr(site_flip, "OutageMeter", NoMeter)
 
     @property
     def mode(self) -> FlipMode:
@@ -50,7 +48,7 @@ class Flipping:
         actor, record = site_flip._Actor(self.host.layout, here, None), flip.FlipRecord(mode, datetime.now(UTC))
         count = iter(range(1000))
 
-        def act(action: flip.FlipAction, wanted: FlipMode) -> None:
+        def act(action: HostAction, wanted: FlipMode) -> None:
             if next(count) == kill_at:
                 raise Killed
             actor(action, wanted)

@@ -1,7 +1,6 @@
 """A host's users and systemd, as far as `bringup site` sees them: it can end before any call of the system."""
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,21 +104,15 @@ class FakeHost:
 
     def _systemctl(self, words: list[str]) -> None:
         verb, units = words[0], words[1:]
-        actions: dict[str, Callable[[], object]] = {
-            "enable": lambda: (self.enabled.update(units), self._reload()),
-            "disable": lambda: (self.enabled.difference_update(units), self._stop(units)),
-            "start": lambda: [
-                self.running.setdefault(unit, self.settings_of(unit)) for unit in units if unit not in _ENDS_BY_ITSELF
-            ],
-            "restart": lambda: self.running.update({unit: self.settings_of(unit) for unit in units}),
-            "stop": lambda: self._stop(units),
-            "daemon-reload": self._reload,
-        }
-        actions[verb]()
-
-    def _stop(self, units: list[str]) -> None:
-        for unit in units:
-            self.running.pop(unit, None)
-
-    def _reload(self) -> None:
-        self.loaded = contents(self.units)
+        if verb in {"stop", "disable", "restart"}:
+            for unit in units:
+                self.running.pop(unit, None)
+        if verb in {"start", "restart"}:
+            started = [unit for unit in units if unit not in _ENDS_BY_ITSELF]
+            self.running = {unit: self.settings_of(unit) for unit in started} | self.running
+        if verb in {"enable", "daemon-reload"}:  # systemctl(1): enable lets systemd read its files again, too
+            self.loaded = contents(self.units)
+        if verb == "enable":
+            self.enabled |= set(units)
+        if verb == "disable":
+            self.enabled -= set(units)

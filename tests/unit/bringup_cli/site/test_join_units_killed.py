@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bringup_cli.commands import site_units
-from bringup_cli.site.bundle import Manifest
+from bringup_cli.site.bundle import BundleRefused, Manifest
 from bringup_cli.site.registry import HostRole
 from tests.unit.bringup_cli.killing import Killed
 from tests.unit.bringup_cli.site.conftest import NOW, Enrolling
@@ -60,6 +60,6 @@ def test_a_host_that_is_the_first_of_a_site_is_not_joined(
 ) -> None:
     host.layout.config.mkdir(parents=True)
     host.layout.site_settings.touch()
-    with pytest.raises(site_units.BundleRefused, match="that of the first host of a site"):
+    with pytest.raises(BundleRefused, match="that of the first host of a site"):
         site_units.join_with_units(host.layout, *bundle, force=False)
     assert host.calls == []
