@@ -17,6 +17,9 @@ from bringup_cli.site.layout import STATE
 from bringup_cli.site.registry import HostRole
 
 UNITS = Path("/etc/systemd/system")
+# Where systemd copies the settings of a service to, at its start: LoadCredential= in the unit files.
+CREDENTIALS = Path("/run/credentials")
+_CREDENTIAL = "settings.env"
 TARGET = "bringup.target"
 # In the order in which they start; a stop takes the reverse. Tailers start last and stop first: the file of the DHCP
 # server keeps what comes meanwhile.
@@ -135,6 +138,12 @@ def instances(role: HostRole) -> list[str]:
     pattern = re.sub(r"@[^.]*", "@*", UNIT_OF[role])
     enabled = sorted(path.name for path in (UNITS / f"{TARGET}.wants").glob(pattern))
     return enabled or [UNIT_OF[role]]
+
+
+def has_read(unit: str, settings: Path) -> bool:
+    """Whether a unit that runs uses these settings as they are now; one that does not run will read them."""
+    copy = CREDENTIALS / unit / _CREDENTIAL
+    return not copy.exists() or copy.read_bytes() == settings.read_bytes()
 
 
 def _start_one(unit: str, *, again: bool) -> None:

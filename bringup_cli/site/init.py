@@ -156,7 +156,7 @@ def unit_steps(layout: HostLayout, roles: tuple[HostRole, ...]) -> list[HostStep
     return [
         HostStep(f"unit files in {host_system.UNITS}", host_system.install_units, host_system.units_are_installed),
         HostStep("what the renewal of certificates may reach", permit),
-        HostStep(f"enable and start {', '.join(services)}", lambda: _start(services)),
+        HostStep(f"enable and start {', '.join(services)}", lambda: _start_services(layout, services, roles)),
     ]
 
 
@@ -169,6 +169,15 @@ def timer_steps(roles: tuple[HostRole, ...], *, has_ca: bool) -> list[HostStep]:
     """
     timers = host_system.timers(roles, has_ca=has_ca)
     return [HostStep(f"enable and start {', '.join(timers)}", lambda: _start(timers))]
+
+
+def _start_services(layout: HostLayout, services: list[str], roles: tuple[HostRole, ...]) -> None:
+    """Also those that run with settings of before: a password there may be one that Redis does not know any more."""
+    _start(services)
+    for role in (role for role in host_system.UNIT_OF if role in roles):
+        settings = layout.config / env_file(role)
+        outdated = [unit for unit in host_system.instances(role) if not host_system.has_read(unit, settings)]
+        host_system.start(outdated, again=True)
 
 
 def _start(units: list[str]) -> None:

@@ -54,11 +54,11 @@ def play(options: Namespace, scratch: Path, network: Network, hosts: list[Machin
     site.trust_ssh(ca, other)
     site.permit_simulated_machines(hosts)
     rows = under_load(ca, other, network, scratch, options.machines)
+    site.adds_roles(ca)
     certificates.rolled_over(hosts)
     certificates.renewed(hosts)
     certificates.revoked(ca, other)
     site.removed_and_back(ca)
-    site.serves_images(ca)
     again = scratch / "again"
     again.mkdir()
     losses.restored(hosts, source, lambda: Machine(image, again, network, ca.name, [source]))

@@ -12,6 +12,7 @@ from tests.e2e.deploy.site import (
     install,
     known_runs,
     last_line,
+    put_image,
     require,
     say,
     self_test,
@@ -61,6 +62,7 @@ def restored(hosts: list[Machine], source: Path, again: Callable[[], Machine]) -
     (new.root / LEASES).touch()
     install(new, source)
     shell(new, f"bringup restore {_BACKUP} {_WITH_PASSPHRASE}")
+    put_image(new)  # no backup has it: it is built, not made here
     withheld = shell(new, INIT, status=1)
     require("--accept-redis" in withheld, withheld)
     shell(new, "systemctl set-environment ACCEPT_REDIS=1 && systemctl restart bringup-api")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
+from bringup_cli.exit_status import EXIT_USAGE
 from tests.e2e.deploy.machines import Machine
 
 # As a person types it on a fresh Debian 12, with a release or a folder of wheels in /srv/FOLDER, and no other network
@@ -146,10 +147,17 @@ def known_runs(ca: Machine) -> set[str]:
     return {run["run_id"] for run in json.loads(text)}
 
 
-def serves_images(ca: Machine) -> None:
-    """A role that is added later: one file, one command."""
-    # As small as an image may be, which no machine boots: what lays a run's parameters over it finds their place.
-    (ca.root / "etc/bringup/bringup-validation.iso").write_bytes(AREA_HEAD.ljust(AREA_SIZE).rjust(2 * AREA_SIZE))
-    say(last_line(shell(ca, "bringup site init --role images")))
-    shell(ca, "systemctl restart bringup-api")
-    say(last_line(self_test(ca)))
+def put_image(host: Machine) -> None:
+    """As small as an image may be, and no machine boots it: what lays a run's parameters over it finds their place."""
+    image = host.root / "etc/bringup/bringup-validation.iso"
+    image.write_bytes(AREA_HEAD.ljust(AREA_SIZE).rjust(2 * AREA_SIZE))
+
+
+def adds_roles(ca: Machine) -> None:
+    """Roles that are added later: one command, once the image is there."""
+    command = "bringup site init --role images --role console"
+    require("bringup-validation.iso is not there" in shell(ca, command, status=EXIT_USAGE), "no image is missed")
+    put_image(ca)
+    say(last_line(shell(ca, command)))
+    for role in ("images", "console"):
+        say(last_line(self_test(ca, role)))

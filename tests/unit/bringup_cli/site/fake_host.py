@@ -33,8 +33,10 @@ class FakeHost:
         self.folder = folder
         self.layout = layout.HostLayout(folder / "etc/bringup", folder / "var/lib/bringup")
         self.units = folder / "etc/systemd/system"
+        self._credentials = folder.with_name(f"{folder.name}-run")
         self.forget()
         patch.setattr(host_system, "UNITS", self.units)
+        patch.setattr(host_system, "CREDENTIALS", self._credentials)
         patch.setattr(host_system, "run", self.run)
         patch.setattr(layout, "give", lambda _owners: None)
         patch.setattr(host_system, "give_file", lambda _path, _user: None)
@@ -44,7 +46,8 @@ class FakeHost:
 
     def forget(self) -> None:
         """Be an empty host, which nothing kills."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.folder, self._credentials):
+            shutil.rmtree(path, ignore_errors=True)
         for path in (self.units, self.layout.config.parent, self.layout.state.parent):
             path.mkdir(parents=True, exist_ok=True)
         self.calls: list[str] = []
@@ -104,15 +107,22 @@ class FakeHost:
 
     def _systemctl(self, words: list[str]) -> None:
         verb, units = words[0], words[1:]
-        if verb in {"stop", "disable", "restart"}:
-            for unit in units:
-                self.running.pop(unit, None)
-        if verb in {"start", "restart"}:
-            started = [unit for unit in units if unit not in _ENDS_BY_ITSELF]
-            self.running = {unit: self.settings_of(unit) for unit in started} | self.running
+        for unit in units if verb in {"stop", "disable", "restart"} else ():
+            self.running.pop(unit, None)
+            shutil.rmtree(self._credentials / unit, ignore_errors=True)
+        for unit in units if verb in {"start", "restart"} else ():
+            if unit not in self.running and unit not in _ENDS_BY_ITSELF:
+                self._start(unit)
         if verb in {"enable", "daemon-reload"}:  # systemctl(1): enable lets systemd read its files again, too
             self.loaded = contents(self.units)
         if verb == "enable":
             self.enabled |= set(units)
         if verb == "disable":
             self.enabled -= set(units)
+
+    def _start(self, unit: str) -> None:
+        self.running[unit] = self.settings_of(unit)
+        copy = self._credentials / unit / "settings.env"
+        if self.running[unit] and unit != host_system.UNIT_OF[HostRole.REDIS]:
+            copy.parent.mkdir(parents=True)
+            copy.write_text(self.running[unit])

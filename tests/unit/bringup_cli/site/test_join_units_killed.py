@@ -55,6 +55,20 @@ def test_a_join_that_was_killed_before_any_call_of_the_system_goes_on(
     assert len(host.calls) == CALLS
 
 
+def test_a_host_that_joins_again_restarts_the_services_whose_settings_are_others(host: FakeHost, ca: Enrolling) -> None:
+    found = ca.host("w1", *ROLES)
+    site_units.join_with_units(host.layout, ca.manifest(found), ca.files(found), force=False)
+    host.kill(None)
+    site_units.join_with_units(host.layout, ca.manifest(found), ca.files(found), force=False)
+    assert not [call for call in host.calls if "restart" in call]
+    again = found.model_copy(
+        update={"passwords": {**found.passwords, HostRole.WORKER: "another-password-of-the-worker"}}
+    )
+    site_units.join_with_units(host.layout, ca.manifest(again), ca.files(again), force=False)
+    assert [call for call in host.calls if "restart" in call] == ["systemctl restart bringup-work@1.service"]
+    assert "another-password-of-the-worker" in host.running["bringup-work@1.service"]
+
+
 def test_a_host_that_is_the_first_of_a_site_is_not_joined(
     host: FakeHost, bundle: tuple[Manifest, Mapping[str, bytes]]
 ) -> None:
