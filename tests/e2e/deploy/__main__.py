@@ -1,5 +1,6 @@
 """``python -m tests.e2e.deploy``: from an empty Debian 12 to production, and what happens to a site there."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def main() -> int:
         for host in hosts:
             host.remove()
         network.remove()
+        shutil.rmtree(scratch)
     site.say("passed")
     return 0
 
@@ -46,7 +48,8 @@ def play(options: Namespace, scratch: Path, network: Network, hosts: list[Machin
         hosts: gets those that are booted, the first host first.
     """
     image, source = Image(options.cache), options.source.absolute()
-    hosts += [Machine(image, scratch, network, name, [source]) for name in ("h1", "w1")]
+    for name in ("h1", "w1"):
+        hosts.append(Machine(image, scratch, network, name, [source]))  # noqa: PERF401 - one that boots is removed
     ca, other = hosts
     site.first_host(ca, source)
     site.second_host(ca, other, source)
