@@ -1,6 +1,6 @@
 """Connections to one HTTP server that are kept between calls, each reply read within a deadline (RFC 9112).
 
-Python's own http.client makes them: to import requests takes a quarter of the time of a short command.
+Python's own http.client makes them (ADR 15).
 """
 
 import http.client
