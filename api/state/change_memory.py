@@ -50,6 +50,7 @@ class ChangeMemory:
         self._path = path
         # flock() belongs to the process: without this lock two of our own requests would both have it.
         self._ours = Lock()
+        self._awaited: list[int] = []
 
     def read(self) -> Remembered | None:
         """What is remembered; None: nothing yet."""
@@ -65,11 +66,16 @@ class ChangeMemory:
 
     def raise_to(self, number: int) -> None:
         """Remember ``number``, unless a higher one is remembered; it is on disk when this returns."""
-        with self._locked():
-            # Under the lock: between reading and writing another process may have remembered a higher number.
-            known = self.read()
-            if known is None or known.number < number:
-                self._write(number)
+        self._awaited.append(number)
+        try:
+            with self._locked():
+                # Under the lock: between reading and writing another process may have remembered a higher number.
+                known = self.read()
+                if known is None or known.number < number:
+                    # For all that wait: one after the other, a hundred permits would take the disk two seconds.
+                    self._write(max(self._awaited))
+        finally:
+            self._awaited.remove(number)
 
     def replace(self, number: int) -> None:
         """Remember ``number``, whatever the file holds now."""

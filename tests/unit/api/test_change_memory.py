@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -28,6 +30,28 @@ def test_a_lower_number_that_comes_late_is_not_remembered(path: Path) -> None:
     for number, known in ((7, 7), (3, 7), (7, 7), (8, 8)):
         memory.raise_to(number)
         assert remembered(path) == known
+
+
+def test_all_that_wait_for_the_disk_share_one_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, written = ChangeMemory(path), list[int]()
+    write = memory._write
+
+    def when_all_wait(number: int) -> None:
+        deadline = time.monotonic() + 60
+        while len(memory._awaited) < 10 and not written and time.monotonic() < deadline:
+            time.sleep(0.001)
+        written.append(number)
+        write(number)
+
+    monkeypatch.setattr(memory, "_write", when_all_wait)
+    callers = [Thread(target=memory.raise_to, args=(number,)) for number in range(1, 11)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert remembered(path) == 10
+    assert len(written) <= 2, "the first, and one for all others"
+    assert memory._awaited == []
 
 
 def test_only_a_person_lowers_the_number(path: Path) -> None:
