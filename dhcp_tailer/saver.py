@@ -15,7 +15,7 @@ from dhcp_tailer.journal import CheckpointJournal, JournalHead, journal_file, jo
 from dhcp_tailer.open_file import Position
 from dhcp_tailer.sources.parser import Parser
 
-# Seconds between two checkpoints: after a crash no more than 0.2 s of records are read again.
+# Seconds between two checkpoints: after a kill no more than 0.2 s of records are read again.
 INTERVAL_S = 0.2
 # Seconds that leases may wait for a whole checkpoint: half of what the slowest one in a hundred may take to its job.
 LONGEST_INLINE_S = 0.004

@@ -1,6 +1,8 @@
 """How a journal is written: in which order, in parts, beside a child, and after an earlier start."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from dhcp_tailer import checkpoint
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.child import Ended
-from dhcp_tailer.journal import CheckpointJournal
+from dhcp_tailer.journal import CheckpointJournal, JournalHead
 from dhcp_tailer.sources.jsonl import JsonLines
 from tests.unit.dhcp_tailer.test_journal import at, flushed, saver_of
 
@@ -225,3 +227,32 @@ def test_what_a_broken_journal_lacks_is_in_the_next_whole_one_without_news(
     saver._next_whole_s = 0.0
     saver.save(at(2))
     assert whole(file).position.offset == 2
+
+
+def test_lines_are_written_at_once_and_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync for each would make the next lease wait for a disk on which Redis is, too."""
+    syncs = list[int]()
+    monkeypatch.setattr("dhcp_tailer.journal.SYNC_WITHIN_S", 600.0)
+    monkeypatch.setattr("os.fdatasync", syncs.append)
+    kept = CheckpointJournal(tmp_path / "c.journal", JournalHead(reader="r"))
+    for _ in range(3):
+        kept.append(b"line\n")
+    deadline = time.monotonic() + 60
+    while kept.file.read_bytes().count(b"line\n") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert syncs == []
+    kept.end(wait=True)
+    assert len(syncs) == 1
+
+
+def test_the_last_line_of_a_while_is_synced_although_none_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Event()
+    monkeypatch.setattr("dhcp_tailer.journal.SYNC_WITHIN_S", 0.01)
+    monkeypatch.setattr("os.fdatasync", lambda _: synced.set())
+    kept = CheckpointJournal(tmp_path / "c.journal", JournalHead(reader="r"))
+    kept.append(b"line\n")
+    assert synced.wait(60)
+    kept.end(wait=True)
