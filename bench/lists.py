@@ -69,6 +69,7 @@ def _measured(client: FlaskClient, redis: Any, number: int) -> dict[str, tuple[_
         "a page of /devices": (page, of_devices[:_PAGE]),
         "/devices": ("/devices", of_devices),
         f"/runs?limit={limit}": (f"/runs?limit={limit}", of_runs),
+        "/runs?state=failed": ("/runs?state=failed", of_runs),  # none is: every run is looked at
         "/metrics": ("/metrics", of_devices),
     }
     found = {}

@@ -149,12 +149,7 @@ class Inventory:
 
     @classmethod
     def of_checked(cls, devices: Iterable[Device], boot_groups: Mapping[str, int]) -> Self:
-        """The inventory of devices that `read` has found right together; nothing is compared again.
-
-        Args:
-            devices: each may be made only when it is asked for.
-            boot_groups: how many machines of each may boot at once.
-        """
+        """The inventory of devices that `read` has found right together; nothing is compared again."""
         made = cls(boot_groups=boot_groups)
         for device in devices:
             made.by_name[device.name] = device

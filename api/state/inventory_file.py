@@ -1,7 +1,7 @@
 """The inventory file of this host, as it was read last, and whether it has changed since.
 
 A small file is read by the request that finds it changed. While a large one is read, requests go on with what it held
-before; nothing is decided by that: no lease, and no permit (`pending`).
+before; nothing is decided by that: no lease, and no permit (`require_unchanged`).
 """
 
 import time
@@ -15,6 +15,8 @@ from bringup.inventory import Inventory
 
 # Bytes: some 300 entries, parsed in 40 ms. To start a process for them would cost ten times as much.
 _LARGE = 65_536
+# Seconds: 10,000 entries are read in less.
+_READ_IN_S = 3.0
 
 
 class InventoryFile:
@@ -65,11 +67,16 @@ class InventoryFile:
         """The same without its summaries. Raises InventoryError."""
         return self.current().inventory
 
-    def pending(self) -> str | None:
-        """Why nothing may be decided by what `current` returns; None: the file has not changed since."""
-        read = self.current()
-        is_same = read.signature == files.signature(self._path)
-        return None if is_same else f"{self._path} has changed and is being read: nothing is decided until then"
+    def require_unchanged(self) -> None:
+        """Before anything is decided by what `current` returns: an edit may have been meant to protect a machine.
+
+        Raises:
+            NotYet: the file has changed, and is being read.
+            InventoryError: it is wrong.
+        """
+        if self.current().signature != files.signature(self._path):
+            text = f"{self._path} has changed and is being read: nothing is decided until then"
+            raise errors.NotYet(text, retry_in_s=_READ_IN_S)
 
     def _must_read(self, signature: files.Signature | None) -> bool:
         is_known = (self._read or self._error) and signature == self._signature

@@ -14,7 +14,7 @@ from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
 from api.state.batch import Batch, number
 from api.state.device_names import DeviceNames
-from api.state.documents import Document, read_documents, wanted_fields
+from api.state.documents import Document, matching, read_documents, wanted_fields
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
 from bringup import keys
@@ -177,8 +177,13 @@ class Lists:
         start = self._database.position_after(index, page.after) if page.after else 0
         step = _STEP if page.is_filtered else min(page.limit, _STEP)
         while start is not None and (ids := self._database.newest(index, step, start)):
-            yield ids
+            yield self._matching(ids, page)
             start = start + step if len(ids) == step else None
+
+    def _matching(self, ids: list[str], page: RunPage) -> list[str]:
+        """Those that may be listed. What reads as UNKNOWN is stored in a word that only a newer version knows."""
+        state = None if page.state == RunState.UNKNOWN else page.state
+        return matching(self._database, keys.run, ids, state, page.reason) if state or page.reason else ids
 
 
 def _is_since(time: str | None, since: datetime) -> bool:

@@ -30,8 +30,6 @@ _Outcome = TypeVar("_Outcome", bound=Change | Noted | RunRecord | None)
 _Changed = TypeVar("_Changed", bound=Change | RunRecord)
 # A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
 _LOST_AGAIN_S = 30.0
-# 10,000 entries are read in less.
-_READ_IN_S = 3.0
 
 
 class RunStore(Reader):
@@ -117,17 +115,8 @@ class RunStore(Reader):
             device_name: a device that is not known yet is created.
             compute: may be called more than once; the snapshot has no run where there is none yet.
         """
-        self._await_inventory()
+        self._hosts.own_file.require_unchanged()
         return self._transact(SnapshotRequest(run_id, device_name, Also(withheld=True)), compute)
-
-    def _await_inventory(self) -> None:
-        """Nothing is decided by what the inventory was before an edit, which may have been meant to protect a machine.
-
-        Raises:
-            NotYet: its file has changed, and is being read.
-        """
-        if pending := self._hosts.own_file.pending():
-            raise errors.NotYet(pending, retry_in_s=_READ_IN_S)
 
     def change_device(
         self, name: str, compute: Callable[[KnownDevice], tuple[KnownDevice, DeviceEvent]]
@@ -190,7 +179,7 @@ class RunStore(Reader):
             outcome = compute(snapshot)
             _refuse_permits_after_a_loss(outcome, snapshot.lost)
             if isinstance(outcome, Change) and outcome.permits_power:
-                self._await_inventory()
+                self._hosts.own_file.require_unchanged()
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
             lines = self._lines_to_pack(pipe, after, snapshot.run)

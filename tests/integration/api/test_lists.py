@@ -126,6 +126,27 @@ def test_a_page_after_a_run_that_is_forgotten_is_empty(api: Api) -> None:
     assert ids(api, "?after=02-00-00-00-00-77-1") == []
 
 
+@pytest.mark.parametrize(("query", "read"), [("state=passed", 1), ("state=aborted&reason=aborted", 0), ("", 3)])
+def test_of_runs_that_a_filter_leaves_out_only_two_fields_are_read(
+    api: Api, settings: Settings, query: str, read: int
+) -> None:
+    several(api)
+    redis = redis_of(settings)
+
+    def records_read() -> int:
+        return int(redis.info("commandstats")["cmdstat_hgetall"]["calls"])
+
+    before = records_read()
+    assert len(ids(api, f"?{query}")) == read
+    assert records_read() - before == read
+
+
+def test_a_state_of_another_version_is_found_as_unknown(api: Api, settings: Settings) -> None:
+    several(api)
+    redis_of(settings).hset(keys.run(RUN_B), "state", '"of tomorrow"')
+    assert ids(api, "?state=unknown") == [RUN_B]
+
+
 def test_filters_leave_out_what_is_not_asked_for(api: Api) -> None:
     several(api)
     assert names(api, "?state=validated") == ["a"]

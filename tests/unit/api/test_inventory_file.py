@@ -10,7 +10,7 @@ from api.state import inventory_file
 from api.state.inventory_cache import InventoryRead, read_directly
 from api.state.inventory_file import InventoryFile
 from bringup import files
-from bringup.errors import InventoryError
+from bringup.errors import InventoryError, NotYet
 from tests.integration.workers.site import eventually
 
 WITHIN_S = 60
@@ -70,7 +70,15 @@ def names(file: InventoryFile) -> list[str]:
 
 
 def is_read(file: InventoryFile, expected: list[str]) -> Callable[[], bool]:
-    return lambda: names(file) == expected and file.pending() is None
+    return lambda: names(file) == expected and not is_pending(file)
+
+
+def is_pending(file: InventoryFile) -> bool:
+    try:
+        file.require_unchanged()
+    except NotYet:
+        return True
+    return False
 
 
 def edit_while_held(path: Path, file: InventoryFile, reader: Reader, text: str) -> None:
@@ -83,14 +91,15 @@ def edit_while_held(path: Path, file: InventoryFile, reader: Reader, text: str) 
 def test_a_small_file_counts_from_the_moment_it_is_written(path: Path, file: InventoryFile, reader: Reader) -> None:
     path.write_text(text_of("a", "b"))
     assert names(file) == ["a", "b"]
-    assert file.pending() is None
+    assert not is_pending(file)
     assert reader.calls == 0
 
 
 def test_the_old_content_serves_while_a_large_file_is_read(path: Path, file: InventoryFile, reader: Reader) -> None:
     edit_while_held(path, file, reader, text_of("a", "b", padding=70_000))
     assert names(file) == ["a"]
-    assert "is being read" in str(file.pending())
+    with pytest.raises(NotYet, match="is being read"):
+        file.require_unchanged()
     reader.held.set()
     eventually(is_read(file, ["a", "b"]), WITHIN_S, "the new content counts")
     assert reader.calls == 1
@@ -101,7 +110,7 @@ def test_a_large_file_that_is_wrong_replaces_nothing_and_is_an_error(
 ) -> None:
     edit_while_held(path, file, reader, text_of("a", padding=70_000) + "\nwrong")
     assert names(file) == ["a"]
-    assert file.pending()
+    assert is_pending(file)
     reader.held.set()
 
     def is_wrong() -> bool:
@@ -113,7 +122,7 @@ def test_a_large_file_that_is_wrong_replaces_nothing_and_is_an_error(
 
     eventually(is_wrong, WITHIN_S, "the error is visible")
     with pytest.raises(InventoryError):
-        file.pending()
+        file.require_unchanged()
     path.write_text(text_of("c", padding=70_000))
 
     def is_right() -> bool:
