@@ -170,7 +170,8 @@ def _console(operators: Operators, settings: Settings) -> Operator | None:
 def _check_own_certificate(operator: Operator, settings: Settings) -> None:
     """A token that was stolen is of no use without the key of the same person or console."""
     if settings.api_use_tls and operator.certificate not in tls_failures.identities_of(peer_certificate.details()):
-        role, own = ("console", "its") if operator.role is OperatorRole.CONSOLE else ("operator", "their")
+        role = operator.certificate_role
+        own = "their" if role == OperatorRole.OPERATOR else "its"
         raise forbidden(
             f"the token of {role} {operator.name} needs {own} certificate, too: set API_CLIENT_CERT and "
             f"API_CLIENT_KEY to that of `bringup pki issue {role} --name {operator.name}`"
@@ -184,6 +185,8 @@ def _check_operator(operator: Operator, required: Auth) -> None:
         raise forbidden(f"{operator.name} is a viewer, who may read and change nothing")
     if required is Auth.OPERATOR and operator.role is OperatorRole.CONSOLE:
         raise forbidden(f"{operator.name} is a console: it reads, and changes nothing without an operator's token")
+    if required is Auth.OPERATOR and operator.role is OperatorRole.CONNECTOR:
+        raise forbidden(f"{operator.name} is a connector, which may read and change nothing")
 
 
 def _check_service(required: Auth, given: Services) -> None:

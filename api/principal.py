@@ -18,6 +18,7 @@ class PrincipalRole(StrEnum):
     VIEWER = "viewer"
     SERVICE = "service"  # API_TOKEN
     CONSOLE = "console"  # the page, for itself
+    CONNECTOR = "connector"  # a program of another system
     UNKNOWN = "unknown"  # no token that we know
 
 

@@ -18,18 +18,22 @@ from bringup import errors, files
 
 
 class OperatorRole(StrEnum):
-    """What a person or a console may do."""
+    """What a person, a console or a connector may do."""
 
     OPERATOR = "operator"  # read and change
     VIEWER = "viewer"  # read
     CONSOLE = "console"  # no person: the page. It reads, and sends what operators do with their tokens
+    CONNECTOR = "connector"  # no person: a program of another system, which follows the feed of changes. It reads
+
+
+_PROGRAMS = frozenset({OperatorRole.CONSOLE, OperatorRole.CONNECTOR})
 
 
 class Operator(BaseModel):
-    """One person, or one console.
+    """One person, one console, or one connector.
 
     Args:
-        name: as in the certificate ``NAME.operator.bringup.internal``; of a console ``NAME.console.bringup.internal``.
+        name: as in the certificate ``NAME.operator.bringup.internal``; of a console or connector with that role.
         token_sha256: hash of the token, as hex.
         added: when.
     """
@@ -44,7 +48,12 @@ class Operator(BaseModel):
     @property
     def certificate(self) -> str:
         """The identity that the certificate beside the token must have."""
-        return f"{self.name}.{'console' if self.role is OperatorRole.CONSOLE else 'operator'}"
+        return f"{self.name}.{self.certificate_role}"
+
+    @property
+    def certificate_role(self) -> str:
+        """The role in that certificate: people have one for all that they may do."""
+        return self.role.value if self.role in _PROGRAMS else OperatorRole.OPERATOR.value
 
 
 class Operators:

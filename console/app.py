@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from flask import Flask, render_template
+from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from bringup import __version__, errors
@@ -57,6 +57,9 @@ def _show_away(error: errors.ApiUnavailable) -> tuple[str, int]:
     return render_template("error.html", title="The API does not answer", detail=str(error)), 503
 
 
-def _show_refused(error: errors.ApiRejected) -> tuple[str, int]:
+def _show_refused(error: errors.ApiRejected) -> tuple[str, int] | Response:
     status = 404 if error.kind.startswith("unknown_") else 502
+    if status == 404 and request.headers.get("HX-Request"):
+        # A poll of a page whose run or machine is gone: without this the page would go on to show it, as if it were.
+        return Response(status=404, headers={"HX-Refresh": "true"})
     return render_template("error.html", title="The API refuses this", detail=str(error)), status

@@ -36,6 +36,7 @@ class Role(StrEnum):
     IMAGES = "images"  # a port that serves images alone
     TAILER = "tailer"
     CONSOLE = "console"
+    CONNECTOR = "connector"  # a program of another system that follows the feed of changes
     WEB = "web"  # the console's port, for browsers
     HOST = "host"  # a host itself: as a client of Redis, and when it renews what it has
     CA = "ca"  # the CA's host, as a client of the API

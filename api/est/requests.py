@@ -15,7 +15,7 @@ from api.http.problems import Refusal, forbidden, malformed
 from bringup.tls_failures import identities_of
 
 # Roles that renew by EST: those of runs end with their run, and the CA's host renews its own itself.
-RENEWABLE = frozenset({"host", "worker", "tailer", "console", "operator"})
+RENEWABLE = frozenset({"host", "worker", "tailer", "console", "connector", "operator"})
 # The identities of a host that it renews with its own certificate, in the place of theirs.
 OF_A_HOST = frozenset({"redis", "api", "images", "worker", "tailer", "console", "web"})
 

@@ -29,7 +29,8 @@ def operator() -> None:
     type=click.Choice([role.value for role in OperatorRole]),
     default=OperatorRole.OPERATOR.value,
     show_default=True,
-    help="operator reads and changes; viewer reads; console is the page that `bringup console` serves.",
+    help="operator reads and changes; viewer reads; console is the page that `bringup console` serves; connector is a "
+    "program of another system, which reads.",
 )
 @output_option
 @click.pass_obj
@@ -43,12 +44,12 @@ def operator_add(context: Context, name: str, role: str, output: Output) -> None
     if output == "json":
         print_json({"name": name, "role": role, "token": token})
         return
-    is_console = added.role is OperatorRole.CONSOLE
-    setting = "CONSOLE_TOKEN" if is_console else "OPERATOR_TOKEN"
-    owner = "Its" if is_console else "Their"
+    setting = "CONSOLE_TOKEN" if added.role is OperatorRole.CONSOLE else "OPERATOR_TOKEN"
+    owner, needs = ("Their", "They need") if added.certificate_role == OperatorRole.OPERATOR else ("Its", "It needs")
     print_line(f"Operator {name} ({role}). {owner} token, shown this once: {setting}={token}")
     if settings.api_use_tls:
-        print_line(f"They need a certificate of the same name, too: bringup pki issue operator --name {name}")
+        issue = f"bringup pki issue {added.certificate_role} --name {name}"
+        print_line(f"{needs} a certificate of the same name, too: {issue}")
 
 
 @operator.command("list")

@@ -51,7 +51,7 @@ function showFreshness() {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const answer = event.detail.xhr;
-  if (!answer || answer.status === 0 || answer.status >= 500) return;
+  if (!answer || answer.status === 0 || answer.status >= 400) return; // no news: what is shown gets older
   answeredAt = Date.now();
   const age = answer.getResponseHeader("Console-Age");
   if (age !== null) ageThen = age === "" ? null : Number(age);

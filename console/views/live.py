@@ -25,9 +25,9 @@ def is_news(version: int) -> bool:
 
 
 def version_of(name: str) -> int:
-    """The version of the fleet in which a machine has changed last."""
+    """The version of the fleet in which a machine has changed last; of one that is gone: the present one."""
     machine = console().fleet.get(name)
-    return machine.version if machine else 0
+    return machine.version if machine else console().fleet.version
 
 
 def dated(response: Response) -> Response:

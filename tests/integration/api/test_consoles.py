@@ -9,10 +9,11 @@ from bringup.audit import AuditResult, read
 from bringup.operators import OperatorRole, Operators
 from bringup.settings import Settings
 from tests.conftest import MakeSettings, RedisServer
-from tests.integration.api.conftest import RUN_A, Api
+from tests.integration.api.conftest import LEASE, RUN_A, Api
 from tests.integration.api.test_named_operators import ALICE, CHANGES, VERA, person
 
 CONSOLE = "the-page-has-this-token-of-letters"
+CONNECTOR = "cmdb-has-this-token-of-32-letters"
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def named(settings: Settings, make_api: Callable[[Settings], Api]) -> Api:
         person("alice", ALICE, OperatorRole.OPERATOR),
         person("vera", VERA, OperatorRole.VIEWER),
         person("page", CONSOLE, OperatorRole.CONSOLE),
+        person("cmdb", CONNECTOR, OperatorRole.CONNECTOR),
     ]
     Operators(people).write(settings.operators_file)
     return make_api(settings)
@@ -39,8 +41,22 @@ def by_console(api: Api, method: str, path: str, body: Any = None, *, token: str
 @pytest.mark.parametrize(
     "path", ["/runs", "/devices", "/queues", "/services", "/changes", "/changes/snapshot", "/operators"]
 )
-def test_a_console_reads_everything(named: Api, path: str) -> None:
-    assert named.call("GET", path, token=CONSOLE).status_code == 200
+@pytest.mark.parametrize("token", [CONSOLE, CONNECTOR])
+def test_a_console_and_a_connector_read_everything(named: Api, path: str, token: str) -> None:
+    assert named.call("GET", path, token=token).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_a_connector_changes_nothing(named: Api, method: str, path: str, body: Any) -> None:
+    named.lease()
+    answer = named.call(method, path, body, CONNECTOR)
+    assert answer.status_code == 403
+    assert "cmdb is a connector" in answer.json["detail"]
+    assert by_console(named, method, path, body, token=CONNECTOR).status_code == 403
+
+
+def test_a_connector_is_no_worker(named: Api) -> None:
+    assert named.call("PUT", f"/runs/{RUN_A}", LEASE, CONNECTOR).status_code == 403
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
@@ -64,7 +80,7 @@ def test_a_viewer_at_a_console_changes_nothing(named: Api) -> None:
     assert by_console(named, "POST", f"/runs/{RUN_A}/abort", {}, token=VERA).status_code == 403
 
 
-@pytest.mark.parametrize("console", [ALICE, "guessed", ""])
+@pytest.mark.parametrize("console", [ALICE, CONNECTOR, "guessed", ""])
 def test_only_the_token_of_a_console_makes_a_console(named: Api, console: str) -> None:
     named.lease()
     answer = by_console(named, "POST", f"/runs/{RUN_A}/abort", {}, token=ALICE, console=console)

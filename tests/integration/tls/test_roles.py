@@ -123,6 +123,37 @@ def test_an_operators_token_needs_the_certificate_of_the_same_name(strict: Serve
         assert "bringup pki issue operator --name alice" in problem["detail"]
 
 
+@pytest.fixture
+def connector(strict: Served) -> Iterator[str]:
+    """The token of a connector, with a certificate; it is not named any more afterwards."""
+    token = "cmdb-has-this-token-of-32-letters"
+    path = strict.site.folder / strict.site.settings.operators_file
+    added = Operator(name="cmdb", role=OperatorRole.CONNECTOR, token_sha256=token_hash(token), added=datetime.now(UTC))
+    Operators([added]).write(path)
+    certificate = strict.by("connector", "cmdb").cert
+    if certificate and not certificate.exists():
+        strict.site.stack.command("pki", "issue", "connector", "--name", "cmdb")
+    yield token
+    path.unlink()
+
+
+def test_a_connector_follows_the_feed_with_its_token_and_certificate_and_changes_nothing(
+    strict: Served, connector: str
+) -> None:
+    cmdb = strict.by("connector", "cmdb")
+    for path in ("/changes?since=0", "/changes/snapshot", "/runs"):
+        assert cmdb.call("GET", path, token=connector)[0] == 200
+    assert cmdb.call("PATCH", "/devices/b", {"maintenance": "x"}, connector)[0] == 403
+    status, problem = strict.by("worker").call("GET", "/changes?since=0", token=connector)
+    assert status == 403
+    assert "bringup pki issue connector --name cmdb" in problem["detail"]
+
+
+def test_a_connectors_certificate_is_no_service(strict: Served, connector: str) -> None:
+    assert connector
+    assert strict.by("connector", "cmdb").call("GET", "/runs")[0] == 403
+
+
 def test_an_operators_certificate_without_their_token_changes_nothing_once_they_are_named(
     strict: Served, alice: str
 ) -> None:

@@ -29,6 +29,7 @@ PEOPLE = {
     "alice-token": OperatorView(name="alice", role="operator", added=AT),
     "vera-token": OperatorView(name="vera", role="viewer", added=AT),
     "page-token": OperatorView(name="page", role="console", added=AT),
+    "cmdb-token": OperatorView(name="cmdb", role="connector", added=AT),
 }
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 
+from bringup.errors import ApiRejected
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.operator import DeviceDetail, DeviceEvent, Explanation
 from bringup.wire.report import CheckResult, CheckStatus, Report, Verdict
@@ -244,6 +245,23 @@ def test_a_page_that_needs_the_api_says_that_it_is_away(browser: Browser) -> Non
     answer = browser.get("/devices/a")
     assert answer.status_code == 503
     assert "The API does not answer" in answer.text
+
+
+@pytest.mark.parametrize("path", [f"/runs/{RUN_ID}/live", "/devices/a/live"])
+def test_a_page_whose_run_or_machine_is_gone_does_not_go_on_to_show_it(
+    browser: Browser, console: Console, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    console.fleet.apply(snapshot())
+
+    def gone(*_: object) -> None:
+        raise ApiRejected("there is no such thing", kind="unknown_run")
+
+    monkeypatch.setattr(Console, "read", gone)
+    poll = browser.get(path, **{"HX-Request": "true"})
+    assert (poll.status_code, poll.headers.get("HX-Refresh")) == (404, "true"), poll.text
+    page = browser.get(path.removesuffix("/live"))
+    assert (page.status_code, 'id="live"' in page.text) == (404, False)
+    assert "HX-Refresh" not in page.headers
 
 
 def test_plain_text_connections_are_named_on_every_page(browser: Browser) -> None:

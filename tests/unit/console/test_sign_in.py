@@ -32,7 +32,7 @@ def test_an_operator_and_a_viewer_sign_in(new_browser: NewBrowser, token: str) -
     assert browser.get("/machines").status_code == 200
 
 
-@pytest.mark.parametrize("token", ["", "guessed", "page-token", "täuschung", "a\nb", "x" * 5000])
+@pytest.mark.parametrize("token", ["", "guessed", "page-token", "cmdb-token", "täuschung", "a\nb", "x" * 5000])
 def test_any_other_token_is_refused(new_browser: NewBrowser, token: str) -> None:
     browser = new_browser()
     assert browser.sign_in(token).status_code == 403
