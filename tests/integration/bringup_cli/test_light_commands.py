@@ -37,6 +37,8 @@ LIGHT = {
     ("run", "wait", "x", "--timeout", "0"): SERVERS | CLIENTS | {"structlog"} | TABLES,
     ("completion", "bash"): SERVERS | CLIENTS | {"structlog"} | TABLES,
     ("explain", "x"): SERVERS | CLIENTS | {"structlog"} | TABLES,
+    ("site", "--help"): SERVERS | {"requests", "urllib3"} | TABLES,
+    ("site", "status", "--output", "json"): (SERVERS - {"redis"}) | {"requests", "urllib3"} | TABLES,
     ("pki", "--help"): SERVERS | {"requests", "urllib3"} | TABLES,
     ("pki", "issue", "run", "--name", "x", "--stdout"): SERVERS | {"requests", "urllib3"} | TABLES,
 }

@@ -4,12 +4,17 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bringup_cli.commands.site import COMMANDS as SITE_COMMANDS
+from bringup_cli.commands.site import site
+from bringup_cli.lazy_group import Place
 from bringup_cli.root import COMMANDS, cli
 
+TABLES = [(cli, name) for name in COMMANDS] + [(site, name) for name in SITE_COMMANDS]
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_is_where_the_table_has_it(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name)
+
+@pytest.mark.parametrize(("group", "name"), TABLES, ids=[name for _, name in TABLES])
+def test_every_command_is_where_the_table_has_it(group: click.Group, name: str) -> None:
+    command = group.get_command(click.Context(group), name)
     assert command is not None
     assert command.name == name
 
@@ -18,8 +23,9 @@ def test_an_unknown_command_is_none_of_ours() -> None:
     assert cli.get_command(click.Context(cli), "no-such-command") is None
 
 
-def test_the_list_of_commands_has_a_line_of_help_for_each() -> None:
-    listed = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:")[2]
+@pytest.mark.parametrize(("words", "places"), [((), COMMANDS), (("site",), SITE_COMMANDS)])
+def test_the_list_of_commands_has_a_line_of_help_for_each(words: tuple[str, ...], places: dict[str, Place]) -> None:
+    listed = CliRunner().invoke(cli, [*words, "--help"]).output.partition("Commands:")[2]
     names = [line.split()[0] for line in listed.splitlines() if line[:3].strip()]
-    assert names == sorted(COMMANDS)
-    assert all(place.help in " ".join(listed.split()) for place in COMMANDS.values())
+    assert names == sorted(places)
+    assert all(place.help in " ".join(listed.split()) for place in places.values())
