@@ -224,7 +224,7 @@ def _check_machine(bearer: str, run_id: str) -> None:
         tokens.count_refused(run_id)
         raise unauthorized()
     if owner != run_id:
-        raise unknown_run()
+        raise unknown_run(run_id)
     settings = services().settings
     if settings.machines_need_certificates and not _holds_certificate_of(run_id):
         tokens.count_refused(run_id)

@@ -161,7 +161,7 @@ def change_run(
     # In the transaction: of many runs that ask at once, no more may see a slot free than there are.
     change = given.store.change_run(run_id, in_context, also)
     if change is None:
-        raise problems.unknown_run()
+        raise problems.unknown_run(run_id)
     return change
 
 

@@ -1,7 +1,8 @@
 """The console with so many machines and viewers: when a page is there, when a change is seen, and what it costs.
 
-The baseline in the same run is one viewer: the API must not notice how many more there are. Real processes: Redis, the
-API, `bringup console`. The viewers are threads that poll as a browser does.
+The baseline in the same run is one viewer: the API must not notice how many more there are, and neither must a machine
+that sends heartbeats. Real processes: Redis, the API, `bringup console`. The viewers are threads that poll as a browser
+does.
 """
 
 import statistics
@@ -19,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from bench.heartbeats import Machine
 from bench.processes import cpu_s, pss_mb
 from bringup import model, tls
 from bringup.connections.api_client import ApiClient
@@ -44,6 +46,7 @@ class Viewer:
     seen: dict[str, float] = field(default_factory=dict)
     first_page_s: float = 0.0
     polls: int = 0
+    ca: Path | None = None  # of the page, with TLS
     browser: requests.Session = field(default_factory=requests.Session)
 
     def look(self, stopping: Event, delay_s: float) -> None:
@@ -69,7 +72,8 @@ class Viewer:
     def sign_in(self) -> None:
         """Begin a session, as a browser that tries once more when a kept connection has been closed."""
         self.browser.trust_env = False
-        self.browser.mount("http://", HTTPAdapter(max_retries=Retry(3, allowed_methods=None, backoff_factor=0.1)))
+        self.browser.verify = str(self.ca) if self.ca else True
+        self.browser.mount(self.base, HTTPAdapter(max_retries=Retry(3, allowed_methods=None, backoff_factor=0.1)))
         origin = {"Origin": self.base}
         self.browser.post(f"{self.base}/sign-in", data={"token": self.token}, headers=origin, timeout=60)
 
@@ -85,14 +89,15 @@ class Viewer:
 @click.option("--machines", default=10_000, show_default=True)
 @click.option("--viewers", default=50, show_default=True)
 @click.option("--seconds", default=30.0, show_default=True, help="Of each of the two measurements.")
-def main(machines: int, viewers: int, seconds: float) -> None:
+@click.option("--tls/--plain", default=False, help="Viewers by HTTPS, and mutual TLS behind the page.")
+def main(machines: int, viewers: int, seconds: float, *, tls: bool) -> None:
     """Measure one viewer, then many, beside each other."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as text,
-        _stack(Path(text), machines) as (stack, base),
+        _stack(Path(text), machines, tls=tls) as (stack, base),
     ):
-        changes = count()
-        rows = {number: _measured(stack, base, number, seconds, changes) for number in (1, viewers)}
+        changes, machine = count(), Machine(stack)
+        rows = {number: _measured(stack, base, number, seconds, changes, machine=machine) for number in (1, viewers)}
     for name in rows[1]:
         one, many = rows[1][name], rows[viewers][name]
         wanted = f"   wanted: {_WANTED[name]:g}" if name in _WANTED else ""
@@ -100,7 +105,7 @@ def main(machines: int, viewers: int, seconds: float) -> None:
 
 
 @contextmanager
-def _stack(folder: Path, machines: int) -> Iterator[tuple[Stack, str]]:
+def _stack(folder: Path, machines: int, *, tls: bool) -> Iterator[tuple[Stack, str]]:
     (folder / "devices.toml").write_text("".join(map(_entry, range(machines))))
     (folder / "dnsmasq.log").touch()
     port, path = free_port(), folder / "operators.toml"
@@ -110,20 +115,42 @@ def _stack(folder: Path, machines: int) -> Iterator[tuple[Stack, str]]:
         for name, role in roles.items()
     ).write(path)
     path.chmod(0o600)
-    own = {"CONSOLE_PORT": str(port), "CONSOLE_TOKEN": _TOKEN.format("console"), "OPERATORS_FILE": str(path)}
-    with Stack(folder, {"ENVIRONMENT": "development"} | own) as stack:
+    flags = dict.fromkeys(("REDIS_USE_TLS", "API_USE_TLS"), "true" if tls else "false")
+    own = {"CONSOLE_TOKEN": _TOKEN.format("console"), "OPERATORS_FILE": str(path), "API_REQUIRE_CLIENT_CERT": "false"}
+    with Stack(folder, {"ENVIRONMENT": "development"} | flags | own) as stack:
         stack.start_redis()
         stack.start("api")
-        stack.spawn("console")
-        base = f"http://127.0.0.1:{port}"
-        _await(base)
+        stack.start_console(port, _certificates(stack) if tls else {})
+        base = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        _await(base, _ca(stack))
         yield stack, base
 
 
-def _await(base: str) -> None:
+def _certificates(stack: Stack) -> dict[str, str]:
+    """Those of the console and of the people, and the settings that name the first."""
+    for person in range(_PEOPLE):
+        stack.command("pki", "issue", "operator", "--name", f"p{person}")
+    stack.command("pki", "issue", "console", "--name", "console")
+    stack.command("pki", "issue", "web", "--name", "console", "--san", "127.0.0.1")
+    issued = stack.settings.pki_dir / "issued" / "console"
+    return {"API_CLIENT_CERT": f"{issued}/console-cert.pem", "API_CLIENT_KEY": f"{issued}/console-key.pem"}
+
+
+def _ca(stack: Stack) -> Path | None:
+    return stack.settings.path_of("api_tls_ca") if stack.settings.api_use_tls else None
+
+
+def _client(stack: Stack, person: str) -> ApiClient:
+    """The API as a person calls it."""
+    issued = stack.settings.pki_dir / "issued" / "operator"
+    own = {"api_client_cert": issued / f"{person}-cert.pem", "api_client_key": issued / f"{person}-key.pem"}
+    return ApiClient(stack.settings.model_copy(update=own), tls.ClientContexts(), token=_TOKEN.format(person))
+
+
+def _await(base: str, ca: Path | None) -> None:
     """Return when the console has read the fleet."""
     deadline = time.monotonic() + 120
-    viewer = Viewer(base, _TOKEN.format("p0"), "/machines")
+    viewer = Viewer(base, _TOKEN.format("p0"), "/machines", ca=ca)
     while time.monotonic() < deadline:
         try:
             if viewer.loads("m00000"):
@@ -134,20 +161,25 @@ def _await(base: str) -> None:
     raise click.ClickException("the console did not start")
 
 
-def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]") -> dict[str, float]:
+def _measured(
+    stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]", *, machine: Machine
+) -> dict[str, float]:
     """Everything of one number of viewers, who look at the page of the machines that change."""
-    people = [Viewer(base, _TOKEN.format(f"p{n % _PEOPLE}"), "/machines?text=m000") for n in range(viewers)]
+    people = [
+        Viewer(base, _TOKEN.format(f"p{n % _PEOPLE}"), "/machines?text=m000", ca=_ca(stack)) for n in range(viewers)
+    ]
     for one in people:  # one after the other: an address may not try too often at once
         one.sign_in()
-    stopping, made = Event(), dict[str, float]()
+    stopping, made, beats = Event(), dict[str, float](), list[float]()
     threads = [Thread(target=one.look, args=(stopping, n * _POLL_S / viewers)) for n, one in enumerate(people)]
+    threads.append(Thread(target=machine.beat, args=(stopping, beats)))
     for thread in threads:
         thread.start()
     time.sleep(_POLL_S + 3)  # all have loaded their page
     polls = sum(one.polls for one in people)
     used = {name: cpu_s(stack.pid(name)) for name in ("api", "console")}
     began = time.monotonic()
-    api = ApiClient(stack.settings, tls.ClientContexts(), token=_TOKEN.format("p1"))
+    api = _client(stack, "p1")
     while time.monotonic() < began + seconds:
         number = next(changes)
         api.patch(f"/devices/m{number % 100:05d}", DeviceChange(maintenance=f"change-{number:06d}"), DeviceView)
@@ -170,6 +202,8 @@ def _measured(stack: Stack, base: str, viewers: int, seconds: float, changes: "c
         "console, ms of CPU a poll": spent["console"] / 100 * seconds / polls * 1000,
         "polls a second": polls / seconds,
         "API, % of a core": spent["api"],
+        "heartbeat, p50, ms": statistics.median(beats),
+        "heartbeat, p99, ms": sorted(beats)[int(len(beats) * 0.99)],
         "console, MB": pss_mb(stack.pid("console")),
     }
 

@@ -71,9 +71,14 @@ def forbidden(detail: str) -> Refusal:
     return Refusal(HTTPStatus.FORBIDDEN, "forbidden", detail)
 
 
-def unknown_run() -> Refusal:
+def unknown_run(run_id: str) -> Refusal:
     """404, with one text whether the run does not exist or is another's: a guessed id must show nothing."""
-    return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", "there is no such run")
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_run", f"there is no run {run_id!r}")
+
+
+def unknown_report(run_id: str) -> Refusal:
+    """404 for a report that has not come."""
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_report", f"the run {run_id!r} has no report")
 
 
 def unknown_operator() -> Refusal:

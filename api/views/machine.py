@@ -162,7 +162,7 @@ def put_artifact(run_id: str, name: str) -> Response:
     content = body.read_text(LIMIT)
     run = services().store.run(run_id)
     if run is None:
-        raise problems.unknown_run()
+        raise problems.unknown_run(run_id)
     if run.closed_at is not None:
         raise problems.finished(f"the run is {run.state} and closed")
     is_new = services().artifacts.put(run_id, name, content)
@@ -176,7 +176,7 @@ def show_artifact(run_id: str, name: str) -> Response:
     """A log as the machine sent it: never to be shown by a browser, which might take it for a page."""
     _check_name(name)
     if services().store.run(run_id) is None:
-        raise problems.unknown_run()
+        raise problems.unknown_run(run_id)
     content = services().artifacts.get(run_id, name)
     if content is None:
         raise problems.unknown_artifact(f"the machine has left no {name}")

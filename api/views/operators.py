@@ -33,7 +33,7 @@ def show_run(run_id: str) -> Response:
     """A run with its timeline and its artifacts."""
     found = run_detail(run_id)
     if found is None:
-        raise problems.unknown_run()
+        raise problems.unknown_run(run_id)
     return body.respond(found)
 
 
@@ -44,7 +44,8 @@ def show_report(run_id: str) -> Response:
     """The report of a run, as the machine sent it."""
     stored = services().store.report(run_id)
     if stored is None:
-        raise problems.unknown_run()
+        has_run = services().store.run(run_id) is not None
+        raise problems.unknown_report(run_id) if has_run else problems.unknown_run(run_id)
     return Response(stored, mimetype="application/json")
 
 
@@ -145,7 +146,7 @@ def repeat_run(run_id: str) -> Response:
     with audit.recorded("run.repeat", f"run/{run_id}", why) as record:
         known = services().store.run(run_id)
         if known is None:
-            raise problems.unknown_run()
+            raise problems.unknown_run(run_id)
         device = _known_device(known.device)
         run = _started(device, f"{why}: {run_id}", partial(admission.repeat_refusal, known), admission.approved)
         record.states(f"run {run_id} {known.state}", f"run {run.run_id} {run.state}")

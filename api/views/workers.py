@@ -132,7 +132,7 @@ def _event_reply(change: Change, event: RunEvent, made: RunMedia | None) -> RunE
 def _known(run_id: str) -> RunRecord:
     run = services().store.run(run_id)
     if run is None:
-        raise problems.unknown_run()
+        raise problems.unknown_run(run_id)
     return run
 
 

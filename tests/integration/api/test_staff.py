@@ -69,6 +69,16 @@ def test_an_event_out_of_turn_is_stale_and_on_the_timeline_as_not_applied(api: A
     assert (last["applied"], api.run()["state"]) == (False, "queued")
 
 
+UNKNOWN_RUN = "02-00-00-00-00-77-1"
+
+
+def test_a_report_that_has_not_come_is_no_unknown_run(api: Api) -> None:
+    api.lease()
+    answer = api.call("GET", f"/runs/{RUN_A}/report")
+    assert (answer.status_code, answer.json["type"]) == (404, "urn:bringup:unknown_report")
+    assert answer.json["detail"] == f"the run '{RUN_A}' has no report"
+
+
 def test_an_event_of_an_unknown_run_is_not_found(api: Api) -> None:
     assert api.tell("02-00-00-00-00-77-1", "boot_started").status_code == 404
 
@@ -79,11 +89,14 @@ def test_an_event_of_an_unknown_run_is_not_found(api: Api) -> None:
         ("PATCH", "/devices/r12u99", {"state": "active"}, "r12u99"),
         ("GET", "/devices/r12u99/explain", None, "r12u99"),
         ("POST", "/devices/r12u99/runs", {}, "r12u99"),
+        ("GET", f"/runs/{UNKNOWN_RUN}", None, UNKNOWN_RUN),
+        ("GET", f"/runs/{UNKNOWN_RUN}/report", None, UNKNOWN_RUN),
+        ("POST", f"/runs/{UNKNOWN_RUN}/abort", {}, UNKNOWN_RUN),
         ("POST", "/queues/requeue", {"job_id": "boot-r12u99"}, "boot-r12u99"),
         ("POST", "/queues/discard", {"job_id": "boot-r12u99"}, "boot-r12u99"),
     ],
 )
-def test_a_device_or_job_that_is_not_known_is_named(
+def test_a_device_a_run_or_a_job_that_is_not_known_is_named(
     api: Api, method: str, path: str, body: dict[str, str] | None, named: str
 ) -> None:
     answer = api.call(method, path, body)

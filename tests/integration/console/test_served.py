@@ -1,14 +1,21 @@
 """``bringup console`` itself, beside a real API: plain, and with mutual TLS."""
 
 from collections.abc import Callable
+from ipaddress import IPv4Address
 
 import pytest
 import requests
 
+from bringup import tls
 from bringup.audit import AuditResult, read
+from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected, ApiUnavailable
+from bringup.model import LeaseAction, LeaseEvent, utc_now
 from bringup.wire.operator import DeviceChange, DeviceView
+from bringup.wire.run import RunDecision
 from tests.integration.console.conftest import ConsoleSite
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>{{7*7}}"
 
 
 def shows(*texts: str) -> Callable[[requests.Response], bool]:
@@ -35,6 +42,30 @@ def test_the_token_of_services_and_that_of_the_console_sign_nobody_in(served: Co
     assert token
     for one in (token.get_secret_value(), served.tokens["console"]):
         assert served.browser().form("/sign-in", token=one).status_code == 403
+
+
+def test_what_a_machine_puts_in_its_lease_is_text_on_its_pages(served: ConsoleSite) -> None:
+    lease = LeaseEvent(
+        mac="02:00:00:00:77:01",
+        ip=IPv4Address("192.0.2.77"),
+        action=LeaseAction.ASSIGNED,
+        starts=utc_now(),
+        hostname=MARKUP,
+        vendor_class=MARKUP,
+        client_id=MARKUP,
+        circuit_id=MARKUP,
+        source="tests",
+    )
+    ApiClient(served.site.settings, tls.ClientContexts()).put(f"/runs/{lease.run_id}", lease, RunDecision)
+    browser = served.browser().sign_in(served.tokens["vera"])
+    pages = [
+        browser.await_page("/machines?text=192.0.2.77", shows("192.0.2.77")),
+        browser.page(f"/runs/{lease.run_id}"),
+    ]
+    assert "&lt;script&gt;alert(1)" in pages[1].text, "the host name is shown"
+    for page in pages:
+        assert page.status_code == 200
+        assert not any(part in page.text for part in ("<script>alert", "<img src=x", ">49<"))
 
 
 def test_polls_do_not_fill_the_log_and_pages_are_in_it(served: ConsoleSite) -> None:
