@@ -20,7 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from bench.heartbeats import Machine
+from bench.heartbeats import HeartbeatSender
 from bench.processes import cpu_s, pss_mb
 from bringup import model, tls
 from bringup.connections.api_client import ApiClient
@@ -96,7 +96,7 @@ def main(machines: int, viewers: int, seconds: float, *, tls: bool) -> None:
         tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as text,
         _stack(Path(text), machines, tls=tls) as (stack, base),
     ):
-        changes, machine = count(), Machine(stack)
+        changes, machine = count(), HeartbeatSender(stack)
         rows = {number: _measured(stack, base, number, seconds, changes, machine=machine) for number in (1, viewers)}
     for name in rows[1]:
         one, many = rows[1][name], rows[viewers][name]
@@ -162,7 +162,7 @@ def _await(base: str, ca: Path | None) -> None:
 
 
 def _measured(
-    stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]", *, machine: Machine
+    stack: Stack, base: str, viewers: int, seconds: float, changes: "count[int]", *, machine: HeartbeatSender
 ) -> dict[str, float]:
     """Everything of one number of viewers, who look at the page of the machines that change."""
     people = [

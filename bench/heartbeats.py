@@ -15,7 +15,7 @@ from bringup_cli.demo.stack import Stack
 _HEARTBEATS_EVERY_S = 0.05
 
 
-class Machine:
+class HeartbeatSender:
     """A machine whose run goes on: it sends heartbeats, and remembers how long each took."""
 
     def __init__(self, stack: Stack) -> None:
