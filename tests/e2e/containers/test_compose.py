@@ -75,14 +75,10 @@ class Site:
 
     def fetched(self, port: int, path: str) -> tuple[int, str]:
         """Status and body, without a client certificate."""
-        known = self.site / "pki/ca/ca-cert.pem"
-        context = ssl.create_default_context(cafile=known) if known.exists() else None
-        secure = context is not None and "API_USE_TLS=true" in (self.site / ".env").read_text()
-        made = (
-            http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
-            if secure
-            else http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        )
+        made = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        if re.search("^API_USE_TLS=true$", (self.site / ".env").read_text(), re.MULTILINE):
+            context = ssl.create_default_context(cafile=self.site / "pki/ca/ca-cert.pem")
+            made = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
         made.request("GET", path)
         answer = made.getresponse()
         return answer.status, answer.read().decode()
