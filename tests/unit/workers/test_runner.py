@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bringup.errors import RedisUnavailable
+from bringup.errors import ApiUnavailable, RedisUnavailable
 from bringup.settings import Settings
+from bringup.wire.bmc import BmcRequests
 from workers.runner import Runner
 
 
@@ -77,3 +78,25 @@ def test_the_loop_that_marks_jobs_ends_those_beyond_their_deadline(
     monkeypatch.setattr(runner, "_beat", runner._jobs_ended.set)
     runner._keep_beating()
     assert enforced == [True]
+
+
+def test_how_long_bmcs_took_is_reported_again_until_the_api_has_it(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted: list[BmcRequests] = []
+
+    def post(report: BmcRequests) -> None:
+        posted.append(report)
+        if len(posted) == 1:
+            raise ApiUnavailable("it is away")
+
+    monkeypatch.setattr(runner._callback, "count_bmc_requests", post)
+    runner._report_latency()
+    assert posted == []
+    runner._bmc_latency.count(0.2)
+    with pytest.raises(ApiUnavailable):
+        runner._report_latency()
+    runner._report_latency()
+    runner._report_latency()
+    assert len(posted) == 2
+    assert posted[0] == posted[1]
