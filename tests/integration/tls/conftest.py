@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B
+from tests.integration.api.conftest import EPOCH, INVENTORY, RUN_A
 from tests.integration.selftest.site import Site
 
 PREFIX = "/api/v1"
@@ -39,6 +39,15 @@ bmc_mac = "02:00:00:00:09:{number:02}"
 bmc = "simulated://127.0.0.1:9/probed-{number}"
 """
 PROBED_MACHINES = range(1, 3)
+# Of these two one beats, and the other has no run but a certificate for one: both for test_machine.py alone.
+BEATING_MACHINE = """
+[[device]]
+name = "beating-{number}"
+bmc_mac = "02:00:00:00:0a:{number:02}"
+bmc = "simulated://127.0.0.1:9/beating-{number}"
+"""
+BEATING_MACHINES = range(1, 3)
+BEATING_RUNS = tuple(f"02-00-00-00-0a-{number:02}-{EPOCH}" for number in BEATING_MACHINES)
 
 
 @dataclass(frozen=True)
@@ -98,11 +107,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     real = "".join(REAL_MACHINE.format(number=number) for number in REAL_MACHINES)
     simulated = "".join(SIMULATED_MACHINE.format(number=number) for number in SIMULATED_MACHINES)
     probed = "".join(PROBED_MACHINE.format(number=number) for number in PROBED_MACHINES)
+    beating = "".join(BEATING_MACHINE.format(number=number) for number in BEATING_MACHINES)
     # Before the first API: every API must have the same.
-    (folder / "devices.toml").write_text(INVENTORY + real + simulated + probed)
+    (folder / "devices.toml").write_text(INVENTORY + real + simulated + probed + beating)
     made = Site(folder, use_tls=True)
     with made.stack:
-        for role, name in (("operator", "some"), ("run", "some"), ("run", RUN_A), ("run", RUN_B)):
+        for role, name in (("operator", "some"), ("run", "some"), *(("run", run) for run in (RUN_A, *BEATING_RUNS))):
             made.stack.command("pki", "issue", role, "--name", name)
         yield made
 
