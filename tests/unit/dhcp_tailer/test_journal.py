@@ -13,7 +13,6 @@ from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.follower import FileFollower
 from dhcp_tailer.framing import Blocks, Lines
 from dhcp_tailer.journal import journals
-from dhcp_tailer.open_file import Position, digest
 from dhcp_tailer.resume import resume
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources import PARSERS
@@ -21,6 +20,7 @@ from dhcp_tailer.sources.dnsmasq_log import DnsmasqLog
 from dhcp_tailer.sources.jsonl import JsonLines
 from dhcp_tailer.sources.lease_history import Clients, Lease, Leases
 from dhcp_tailer.sources.parser import Parser
+from tests.unit.dhcp_tailer.savers import Clock, at, flushed, saver_of
 
 FILES = {
     "dnsmasq-log": "dnsmasq-logdhcp.log",
@@ -35,32 +35,6 @@ FILES = {
 
 class Killed(BaseException):
     """Runs no handler of ours."""
-
-
-class Clock:
-    """Time passes with each look at it: every checkpoint is due."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
-def at(offset: int) -> Position:
-    return Position(device=1, inode=2, offset=offset, written_ns=3, head_sha256=digest(b""))
-
-
-def saver_of(file: Path, parser: Parser, accounting: Accounting | None = None) -> Saver:
-    return Saver(file, parser=parser, path=Path("/x"), accounting=accounting, clock=Clock())
-
-
-def flushed(saver: Saver) -> Path:
-    """Its journal, with all that was appended to it, as a kill leaves it."""
-    assert saver._journal
-    saver._journal.end(wait=True)
-    return saver._journal.file
 
 
 def records_of(source: str, samples: Path) -> list[bytes]:
@@ -248,63 +222,3 @@ def test_the_journal_of_another_checkpoint_is_ignored(tmp_path: Path) -> None:
     found = read_checkpoint(file)
     assert found
     assert (found.position.offset, found.reader) == (7, "")
-
-
-def test_a_journal_that_cannot_be_written_is_logged_once_and_replaced_when_the_disk_has_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Any
-) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    file = tmp_path / "c.json"
-    saver = saver_of(file, JsonLines())
-    saver.save(at(1))
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fdatasync", full)
-        saver.save(at(2))
-        flushed(saver)
-        patch.setattr("dhcp_tailer.saver.write_checkpoint", full)
-        for _ in range(2):
-            saver._next_whole_s = 0.0
-            saver.save(at(3))
-    assert [line["why"] for line in logged if "why" in line] == ["No space left on device"]
-    saver._next_whole_s = 0.0
-    saver.save(at(3))
-    assert json.loads(file.read_text())["position"]["offset"] == 3
-    assert logged[-1]["event"] == "the checkpoint can be written again"
-    saver.save(at(4), last=True)
-
-
-@pytest.mark.parametrize("refused", ["write_checkpoint", "Child.fork"])
-def test_a_disk_that_turns_read_only_or_a_host_without_processes_stops_no_tailer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Any, refused: str
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(30, "Read-only file system")
-
-    file = tmp_path / "c.json"
-    saver = saver_of(file, JsonLines())
-    saver.save(at(1))
-    saver._is_slow = refused == "Child.fork"
-    saver._journal, saver._next_whole_s = None, 0.0
-    with monkeypatch.context() as patch:
-        patch.setattr(f"dhcp_tailer.saver.{refused}", refuse)
-        patch.setattr(Path, "unlink", refuse)
-        saver.save(at(2))
-    assert [line["why"] for line in logged if "why" in line] == ["Read-only file system"]
-    saver.save(at(3), last=True)
-    assert json.loads(file.read_text())["position"]["offset"] == 3
-    assert journals(file) == []
-
-
-def test_a_host_without_threads_stops_no_tailer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Any) -> None:
-    def refuse(_self: Any) -> None:
-        raise RuntimeError("can't start new thread")
-
-    saver = saver_of(tmp_path / "c.json", JsonLines())
-    with monkeypatch.context() as patch:
-        patch.setattr("threading.Thread.start", refuse)
-        saver.save(at(1))
-    assert [line["why"] for line in logged if "why" in line] == ["can't start new thread"]
-    saver.save(at(2), last=True)
-    assert json.loads((tmp_path / "c.json").read_text())["position"]["offset"] == 2

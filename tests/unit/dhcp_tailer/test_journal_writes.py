@@ -15,7 +15,7 @@ from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.child import Ended
 from dhcp_tailer.journal import CheckpointJournal, JournalHead
 from dhcp_tailer.sources.jsonl import JsonLines
-from tests.unit.dhcp_tailer.test_journal import at, flushed, saver_of
+from tests.unit.dhcp_tailer.savers import at, flushed, saver_of
 
 
 def test_a_torn_journal_of_an_earlier_start_is_not_written_on(tmp_path: Path) -> None:
