@@ -8,7 +8,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from tests.e2e.deploy import certificates, confinement, flips, losses, site
+from tests.e2e.deploy import certificates, confinement, flips, losses, site, upgrade
 from tests.e2e.deploy.machines import Image, Machine
 from tests.e2e.site.network import Network
 
@@ -17,6 +17,7 @@ def main() -> int:
     parser = ArgumentParser()
     parser.add_argument("--cache", type=Path, required=True, help="keeps the Debian between runs")
     parser.add_argument("--source", type=Path, required=True, help="a release, or wheels: bringup and what it needs")
+    parser.add_argument("--next", type=Path, required=True, help="a release of the next version")
     parser.add_argument("--machines", type=int, default=320, help="of the flips")
     parser.add_argument("--pause", action="store_true", help="after a failure, keep the hosts until Ctrl-C")
     options = parser.parse_args()
@@ -48,15 +49,16 @@ def play(options: Namespace, scratch: Path, network: Network, hosts: list[Machin
         hosts: gets those that are booted, the first host first.
     """
     image, source = Image(options.cache), options.source.absolute()
+    binds = [source, options.next.absolute()]
     for name in ("h1", "w1"):
-        hosts.append(Machine(image, scratch, network, name, [source]))  # noqa: PERF401 - one that boots is removed
+        hosts.append(Machine(image, scratch, network, name, binds))  # noqa: PERF401 - one that boots is removed
     ca, other = hosts
     site.first_host(ca, source)
     site.second_host(ca, other, source)
     confinement.check(ca, network.gateway)
     site.trust_ssh(ca, other)
     site.permit_simulated_machines(hosts)
-    rows = under_load(ca, other, network, scratch, options.machines)
+    rows = under_load(hosts, network, scratch, options)
     site.adds_roles(ca)
     certificates.rolled_over(hosts)
     certificates.renewed(hosts)
@@ -68,14 +70,18 @@ def play(options: Namespace, scratch: Path, network: Network, hosts: list[Machin
     sys.stdout.write("\n".join(["| what | runs in flight | API away | passed |", "|---|---|---|---|", *rows, ""]))
 
 
-def under_load(ca: Machine, other: Machine, network: Network, scratch: Path, machines: int) -> list[str]:
-    """Flips, a flip that goes back, and the loss of a host: the rows of the table."""
-    loaded = flips.Load(ca, network.gateway, scratch, machines + flips.LOST_HOST_MACHINES)
+def under_load(hosts: list[Machine], network: Network, scratch: Path, options: Namespace) -> list[str]:
+    """Flips, a flip that goes back, an upgrade and its rollback, and the loss of a host: the rows of the table."""
+    ca, other = hosts
+    flipped = options.machines
+    upgraded = flipped + flips.UPGRADE_MACHINES
+    loaded = flips.Load(ca, network.gateway, scratch, upgraded + flips.LOST_HOST_MACHINES)
     try:
-        rows = flips.flips_under_load(ca, loaded, range(machines))
+        rows = flips.flips_under_load(ca, loaded, range(flipped))
         flips.goes_back(ca)
         site.flip(ca, "production")
-        return [*rows, losses.host_lost(other, loaded, range(machines, loaded.machines))]
+        rows += upgrade.upgraded(hosts, loaded, range(flipped, upgraded), options.next)
+        return [*rows, losses.host_lost(other, loaded, range(upgraded, loaded.machines))]
     finally:
         loaded.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bringup.connections.api_client import ApiClient
 from bringup.wire.run import Run, RunList
 from tests.e2e.deploy import load
 from tests.e2e.deploy.machines import Machine
@@ -14,8 +15,8 @@ from tests.e2e.deploy.site import LEASES, Failed, flip, require, say, shell
 
 MOST_OUTAGE_S = 15.0
 IN_FLIGHT = 20
-# Machines of the part that loses a host, after those of the flips.
-LOST_HOST_MACHINES = 60
+# Machines of the upgrade, and of the part that loses a host, after those of the flips.
+UPGRADE_MACHINES = LOST_HOST_MACHINES = 60
 # Seconds until that many machines are in a run, and until every run has ended: 20 boot at a time, on a busy computer.
 _IN_FLIGHT_S, _ENDED_S = 600, 2400
 
@@ -37,6 +38,10 @@ class Load:
         self._ca = ca
         self._api, self._power = load.Api(ca, scratch), scratch / "power.jsonl"
         self._fleet = load.LoadedFleet(self._api, inventory, boot_s=15, check_s=15, power_log=self._power)
+
+    def client(self) -> ApiClient:
+        """A client of the API, without a connection yet."""
+        return self._api.client()
 
     def close(self) -> None:
         """No BMC answers any more."""
