@@ -162,6 +162,7 @@ def _ideal_s(held_s: list[float], slots: Slots, machines: int) -> float:
 def _waiting_costs(stack: Stack, waiting: int, seconds: float) -> tuple[float, float]:
     """Redis commands a second, before any lease and with so many runs that wait."""
     redis = connect_redis(stack.settings_of("api"), tls.ClientContexts(), name="bench")
+    time.sleep(10)  # every thread is on record
     idle = _rate(redis, seconds)
     limit = stack.settings.max_concurrent_boots
     _enqueue(stack, range(waiting + limit))

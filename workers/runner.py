@@ -35,8 +35,9 @@ _RETRY_S = (0.25, 0.5)
 # minute, about 1 KB/s.
 _LOG_AGAIN_AFTER_S = 60.0
 # Seconds between two rounds of each loop. A delayed job and a killed worker's job wait that much longer at most; a
-# round costs a few commands of Redis, and the one for missing jobs a request to the API.
-_DELAYED_EVERY_S = 0.5
+# round costs a few commands of Redis, and the one for missing jobs a request to the API. Each process looks for delayed
+# jobs, at its own times: with several of them a job waits less, and more often would cost Redis more than all else.
+_DELAYED_EVERY_S = 1.0
 _IN_FLIGHT_EVERY_S = 1.0
 _MISSING_EVERY_S = 5.0
 _EXPIRED_EVERY_S = 60.0
