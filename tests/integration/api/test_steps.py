@@ -86,6 +86,27 @@ def test_a_medium_is_asked_for_with_no_other_event(api: Api) -> None:
     assert types(api)[-1:] == ["boot_started"]
 
 
+@pytest.mark.parametrize("kind", ["write_requested", "power_on_requested"])
+def test_no_permit_rests_on_a_machine_of_which_nobody_asked_whether_it_is_withheld(
+    api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    begun(api)
+    monkeypatch.setattr("api.runs.permits.PERMITS", frozenset())  # as a view that forgets to ask
+    refused = api.tell(RUN_A, kind, before=[IDENTIFIED])
+    assert refused.json["type"] == "urn:bringup:power_refused"
+    assert "was not read" in refused.json["detail"]
+
+
+def test_nor_does_one_to_clean_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(api)
+    api.tell(RUN_A, "machine_identified", identity=IDENTIFIED["identity"])
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    monkeypatch.setattr("api.runs.permits.PERMITS", frozenset())
+    reply = api.tell(RUN_A, "cleanup_requested").json
+    assert reply["permit_s"] is None
+    assert reply["next_s"] > 0
+
+
 def read_token(api: Api, image_url: str) -> str:
     return str(json.loads(api.call("GET", image_url.partition("/api/v1")[2], token=None).data)["token"])
 
