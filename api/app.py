@@ -10,7 +10,6 @@ from api.images.run_certificate import check_command
 from api.services import Services, make_services
 from api.state.inventory_cache import InventoryRead
 from api.views import (
-    actions,
     bmc_requests,
     changes,
     est,
@@ -20,9 +19,7 @@ from api.views import (
     monitoring,
     operators,
     overview,
-    people,
     queues,
-    selftests,
     site,
     workers,
 )
@@ -39,13 +36,10 @@ _ROOMS: tuple[ModuleType, ...] = (
     images,
     lists,
     operators,
-    people,
-    actions,
     queues,
     overview,
     site,
     changes,
-    selftests,
     bmc_requests,
 )
 # RFC 7030 s.3.2.2

@@ -1,4 +1,4 @@
-"""What operators read of one run or device, and what they change."""
+"""What operators read of one run or device, what they change, and who they are."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,13 +8,15 @@ from http import HTTPStatus
 from flask import Blueprint, Response
 
 from api import audit
-from api.auth import Auth, requires
+from api.auth import Auth, known_operators, requires
 from api.http import body, openapi, problems
+from api.principal import current_principal
 from api.runs import admission, bmc_of_run, device_changes, events, states
 from api.runs.records import Change, KnownDevice, RunRecord
 from api.services import change_run_or_refuse, run_detail, services
 from api.state.snapshot import Snapshot
 from bringup.model import DeviceState, run_id_of
+from bringup.operators import Operator
 from bringup.wire import operator as wire
 from bringup.wire.report import Report
 from bringup.wire.run import Run, RunDecision, RunDetail
@@ -198,3 +200,27 @@ def _known_device(name: str) -> KnownDevice:
     if device is None:
         raise problems.unknown_device(name)
     return device
+
+
+@bp.get("/operators")
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, wire.OperatorList))
+def list_operators() -> Response:
+    """Every person and console of OPERATORS_FILE, without their tokens."""
+    found = sorted(known_operators(services()).by_name.values(), key=lambda one: one.name)
+    return body.respond(wire.OperatorList(operators=tuple(map(_view, found))))
+
+
+@bp.get("/operators/me")
+@requires(Auth.STAFF)
+@openapi.documented((HTTPStatus.OK, wire.OperatorView), refusals=(HTTPStatus.NOT_FOUND,))
+def show_caller() -> Response:
+    """The person or console whose token this request bears."""
+    found = known_operators(services()).by_name.get(current_principal().name)
+    if found is None:
+        raise problems.unknown_operator()
+    return body.respond(_view(found))
+
+
+def _view(operator: Operator) -> wire.OperatorView:
+    return wire.OperatorView(name=operator.name, role=operator.role.value, added=operator.added)

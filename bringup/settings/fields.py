@@ -9,16 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bringup.settings.types import (
-    Addresses,
-    Networks,
-    Pattern,
-    Port,
-    Roles,
-    Seconds,
-    Secret,
-    Switch,
-)
+from bringup.settings.types import Addresses, Networks, Pattern, Port, Roles, Seconds, Secret, Switch
 
 
 class Fields(BaseModel):

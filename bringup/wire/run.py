@@ -3,15 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import (
-    AliasChoices,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-)
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat
 
 from bringup import model
 from bringup.wire.message import Message
