@@ -9,20 +9,7 @@ from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
 from api.state.inventory_cache import InventoryRead
-from api.views import (
-    bmc_requests,
-    changes,
-    est,
-    images,
-    lists,
-    machine,
-    monitoring,
-    operators,
-    overview,
-    queues,
-    site,
-    workers,
-)
+from api.views import bmc_requests, changes, est, images, lists, machine, monitoring, operators, queues, site, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -37,7 +24,6 @@ _ROOMS: tuple[ModuleType, ...] = (
     lists,
     operators,
     queues,
-    overview,
     site,
     changes,
     bmc_requests,

@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from bringup import errors
-from bringup.model import DeviceState
+from bringup import errors, model
 from bringup.wire import operator as wire
 from bringup.wire.actions import (
     MOST_TARGETS,
@@ -157,10 +156,10 @@ def _apply_one(client: ActsOnApi, action: OperatorAction, one: TargetPreview, re
     return f"Device {device.name}: {device.state}{maintained}"
 
 
-def _state_of(one: TargetPreview) -> DeviceState | None:
+def _state_of(one: TargetPreview) -> model.DeviceState | None:
     """Without the reason of maintenance, which `device_changes.shown` adds."""
     try:
-        return DeviceState(one.state.partition(" ")[0])
+        return model.DeviceState(one.state.partition(" ")[0])
     except ValueError:
         return None
 

@@ -6,8 +6,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from bringup import tls_failures
-from bringup.model import utc_now
+from bringup import model, tls_failures
 from bringup.tls_failures import EXPIRED, STALE_LIST, ConnectionSettings, meaning_of
 
 TO_REDIS = ConnectionSettings("REDIS_USE_TLS", "REDIS_TLS_CERT", "REDIS_TLS_CA", "REDIS_HOST and REDIS_PORT")
@@ -42,7 +41,7 @@ def which_expired(meaning: str, certificate: Path) -> str:
         end: datetime = import_module("bringup.certificates").end_of_pem(certificate.read_bytes())
     except (OSError, ValueError):
         return meaning
-    if utc_now() < end:
+    if model.utc_now() < end:
         return f"{STALE_LIST}: run `bringup pki renew` on the CA's host, then carry ca/ca-crl.pem to the API's host"
     return f"our certificate {certificate} has expired ({end:%Y-%m-%d %H:%M} UTC): run `bringup pki renew`"
 

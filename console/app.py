@@ -9,10 +9,10 @@ from bringup import __version__, errors
 from console import formats, guard
 from console.lines import MachineLines
 from console.services import Console
-from console.views import actions, devices, machines, runs, services, sign_in, static
+from console.views import actions, machines, runs, services, sign_in, static
 
 # The pages, and what they load.
-_VIEWS: tuple[ModuleType, ...] = (machines, runs, devices, actions, services, sign_in, static)
+_VIEWS: tuple[ModuleType, ...] = (machines, runs, actions, services, sign_in, static)
 
 
 def create_app(console: Console) -> Flask:

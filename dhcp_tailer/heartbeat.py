@@ -4,9 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from bringup import __version__, outages
-from bringup.errors import BringupError, RedisRefused
-from bringup.model import utc_now
+from bringup import __version__, errors, model, outages
 from bringup.tailers import REPORT_EVERY_S, TailerReport
 from dhcp_tailer.retry import Interrupted, Stop
 
@@ -33,7 +31,7 @@ class TailerHeartbeat:
     ) -> None:
         self._send = send
         self._known = TailerReport(
-            host=socket.gethostname(), source=source, path=path, version=__version__, at=utc_now()
+            host=socket.gethostname(), source=source, path=path, version=__version__, at=model.utc_now()
         )
         self._stop = stop
         self._clock = clock
@@ -68,10 +66,10 @@ class TailerHeartbeat:
                 self._send(report)
         except Interrupted:
             return  # the loop sees that it must stop
-        except RedisRefused as error:
+        except errors.RedisRefused as error:
             # users.acl of an older version: the leases go on.
             self._alarm.report(str(error))
-        except BringupError:
+        except errors.BringupError:
             return  # that Redis is away is logged by what puts leases there
         else:
             self._alarm.clear()

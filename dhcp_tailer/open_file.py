@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from bringup import files
-from bringup.errors import BringupError
+from bringup import errors, files
 from dhcp_tailer.framing import LINES, LONGEST_RECORD, Layout, Record
 
 # Bytes just before a position by which it is recognised: more than one record has.
@@ -69,7 +68,7 @@ class Position(BaseModel):
         return not self.tail_sha256 or digest(tail) == self.tail_sha256
 
 
-class Rewritten(BringupError):
+class Rewritten(errors.BringupError):
     """The file no longer holds what was read of it: it was truncated, or written anew in place."""
 
 

@@ -239,17 +239,12 @@ def shared_lock(path: Path) -> Iterator[None]:
 
 def _take(descriptor: int, kind: int, path: Path, wait_s: float = 0) -> None:
     end = time.monotonic() + wait_s
-    while not _taken(descriptor, kind):
-        if time.monotonic() < end:
-            time.sleep(_LOCK_RETRY_S)
-            continue
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "a command that reads"
-        raise Locked(f"{path} is held by {holder}", hint="wait until it has ended, then run this again")
-
-
-def _taken(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    while True:
+        try:
+            return fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                break
+        time.sleep(_LOCK_RETRY_S)
+    holder = os.pread(descriptor, 500, 0).decode(errors="replace") or "a command that reads"
+    raise Locked(f"{path} is held by {holder}", hint="wait until it has ended, then run this again")

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from bringup.errors import BringupError
-from pki import authority, names, profile
-from pki.errors import PkiError
+from pki import authority, errors, names, profile
 from pki.names import Identity as PkiIdentity
 from pki.store import Store, read_certificates
 
@@ -96,7 +95,7 @@ class BadCertificates:
             raise NoCaKey(f"{self._store.ca_key} is not on this host")
         try:
             key = authority.read_key(self._store.ca_key, lambda: self._passphrase)
-        except PkiError as error:
+        except errors.PkiError as error:
             raise NoCaKey(str(error)) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise NoCaKey(f"{self._store.ca_key} is not an EC key")

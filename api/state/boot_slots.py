@@ -12,15 +12,14 @@ from api.runs.records import KnownDevice, RunRecord
 from api.runs.states import holds_boot_slot, waits_for_boot_slot
 from api.state.batch import Asked, Batch, texts
 from api.state.redis import Database, Pipeline
-from bringup import keys
+from bringup import keys, model
 from bringup.inventory import Inventory
-from bringup.model import RunState
 
 # Slots that one transaction gives away. More than one is free only after a limit was raised; each is a record to read
 # and a job to write in a transaction that another run waits for.
 _MOST_AT_ONCE = 20
 # A run in another state has been moved on. UNKNOWN: by a newer version, which knows whether it waits.
-_MAY_WAIT = {RunState.QUEUED, RunState.UNKNOWN}
+_MAY_WAIT = {model.RunState.QUEUED, model.RunState.UNKNOWN}
 
 
 @dataclass(frozen=True)

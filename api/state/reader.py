@@ -15,9 +15,8 @@ from api.state.installation import Installation
 from api.state.packed import unpack
 from api.state.redis import Database, Pipeline
 from api.state.stored import read_line, read_record, unless_corrupt
-from bringup import identity, keys
+from bringup import identity, keys, model
 from bringup.inventory import Inventory
-from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import Artifact, TimelineEntry
 
@@ -25,8 +24,8 @@ Withheld = Callable[[str], str | None]
 # What was not read withholds: a change that forgets to ask gets no permit, instead of one that rests on nothing.
 _NOT_READ = "whether the machine must be withheld was not read"
 # Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
-_REASONS = ("", *(reason.value for reason in FailureReason))
-_WAYS_TO_END = [(state.value, reason) for state in RunState if state.ended for reason in _REASONS]
+_REASONS = ("", *(reason.value for reason in model.FailureReason))
+_WAYS_TO_END = [(state.value, reason) for state in model.RunState if state.ended for reason in _REASONS]
 
 
 class RunHistory(NamedTuple):
@@ -248,7 +247,7 @@ class Reader:
 
     def _new_device(self, name: str, withheld: Withheld) -> KnownDevice:
         entry = self.inventory().by_name.get(name)
-        state = entry.state if entry else DeviceState.DISCOVERED
+        state = entry.state if entry else model.DeviceState.DISCOVERED
         return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
 
 

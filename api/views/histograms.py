@@ -8,8 +8,7 @@ from cryptography import x509
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from api.state.durations import BOUNDS, Durations, Histogram
-from bringup import __version__
-from bringup.model import RunState
+from bringup import __version__, model
 from bringup.settings import Settings
 from bringup.wire.bmc import BMC_BOUNDS_S
 
@@ -73,7 +72,7 @@ def _end(path: Path) -> datetime | None:
         return None
 
 
-def _family(name: str, documentation: str, found: Mapping[RunState, Histogram]) -> Metric:
+def _family(name: str, documentation: str, found: Mapping[model.RunState, Histogram]) -> Metric:
     family = HistogramMetricFamily(name, documentation, labels=["state"])
     for state, histogram in found.items():
         names = (*(f"{bound}.0" for bound in BOUNDS), "+Inf")

@@ -10,9 +10,8 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from bringup import __version__
+from bringup import __version__, errors
 from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
 from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
 from bringup.wire.selftest import SelfTestReport, SelfTestView
@@ -122,7 +121,7 @@ def _post(results: Results) -> None:
     )
     try:
         ApiClient(results.target.settings, results.target.contexts).post("/selftest", report, SelfTestView)
-    except BringupError as error:
+    except errors.BringupError as error:
         click.echo(f"the result was not posted: {error}", err=True)
 
 
@@ -164,7 +163,7 @@ def _loaded(context: Context, output: str, report: Path | None) -> Loaded:
     """The settings. A configuration that cannot be used is reported in the form that was asked for, too."""
     try:
         return context.loaded
-    except SettingsError as error:
+    except errors.SettingsError as error:
         if report:
             _write(report, reports.configuration_as_markdown(error.problems))
         if output == "json":
@@ -192,7 +191,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
+        raise errors.SettingsError([f"--report: {path} cannot be written: {error.strerror}"]) from None
 
 
 def _chosen(only: tuple[str, ...], roles: frozenset[str], *, static_only: bool) -> list[Case]:
@@ -201,7 +200,7 @@ def _chosen(only: tuple[str, ...], roles: frozenset[str], *, static_only: bool) 
         return chosen
     named = [check for check in chosen if any(check.id.startswith(prefix) for prefix in only)]
     if not named:
-        raise SettingsError([f"--only {', '.join(only)}: no check has such an id; --list shows them"])
+        raise errors.SettingsError([f"--only {', '.join(only)}: no check has such an id; --list shows them"])
     return named
 
 

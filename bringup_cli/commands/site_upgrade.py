@@ -11,9 +11,8 @@ from pathlib import Path
 import click
 
 from api.state.unreadable import unreadable
-from bringup import __version__, tls
+from bringup import __version__, errors, tls
 from bringup.connections.redis_client import connect_redis
-from bringup.errors import SettingsError
 from bringup.settings import load
 from bringup_cli.commands import selftest
 from bringup_cli.commands.pki.group import EXIT_FAILED, now
@@ -79,7 +78,7 @@ def upgrade(
             _on_this_host(site, step, digest)
         return
     if bundle is None:
-        raise SettingsError(["BUNDLE: name the .tar of a release, or the folder that it was unpacked to"])
+        raise errors.SettingsError(["BUNDLE: name the .tar of a release, or the folder that it was unpacked to"])
     upgrade_host.require_package()
     with site.locked("site"):
         upgrade_bundle.unpack(bundle, site.bundle)
@@ -202,7 +201,7 @@ def _on_this_host(site: _Site, what: str, digest: str | None) -> None:
         "test": lambda: _test(site),
     }
     if verb not in actions:
-        raise SettingsError([f"--step {what}: there is no such action"])
+        raise errors.SettingsError([f"--step {what}: there is no such action"])
     actions[verb]()
 
 

@@ -19,9 +19,8 @@ from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected, BringupError
 from bringup.wire.site import TrustView
 from bringup_cli.site import decide, host_files, redis_users, registry
-from pki import profile, renew
+from pki import errors, profile, renew
 from pki.authority import PrivateKey, fits, key_pem, pem, read_key, signer_of
-from pki.errors import PkiError
 from pki.files import exclusive_lock, read, write_atomic
 from pki.names import Identity, Role, sans_of
 
@@ -67,7 +66,7 @@ def run_pass(host: host_files.HostFolder, api: ApiClient, now: Callable[[], date
 def _attempt(done: HostPass, do: Callable[[], object]) -> None:
     try:
         do()
-    except (BringupError, PkiError, ValueError, OSError) as error:
+    except (BringupError, errors.PkiError, ValueError, OSError) as error:
         done.problems.append(str(error))
 
 

@@ -15,8 +15,7 @@ from bringup.connections.api_client import ApiClient
 from bringup.errors import ApiRejected
 from bringup.wire.site import Enrollment, EnrollmentDecision, EnrollmentList, HostViewList, Trust, TrustView
 from bringup_cli.site import decide, enroll, registry
-from pki import authority, files, names, renew, rollover
-from pki.errors import InvalidInput, Refused
+from pki import authority, errors, files, names, renew, rollover
 from pki.session import CaSession
 from pki.store import Stage, Store
 
@@ -124,7 +123,7 @@ def _decide(session: CaSession, reports: decide.Reports, asked: Enrollment) -> E
             certificate = session.certify(identity, sans, request.public_key())
             if (key := session.store.files(identity).key).exists():
                 session.drop(key)  # it fits no longer: the key is on the host alone from now on
-    except (Refused, InvalidInput) as error:
+    except (errors.Refused, errors.InvalidInput) as error:
         return EnrollmentDecision(reason=str(error)[:500])
     except (ValueError, TypeError):  # one that nobody can read must not keep the others from being renewed
         return EnrollmentDecision(reason="the request cannot be read")

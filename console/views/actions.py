@@ -7,8 +7,7 @@ from urllib.parse import parse_qsl
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from bringup import actions, log
-from bringup.model import RUN_ID
+from bringup import actions, log, model
 from bringup.wire.actions import MOST_TARGETS, ActionPreview, OperatorAction
 from console.actions.offers import OF_JOBS, OF_RUNS, Targets, of_machines
 from console.actions.plan import REASON_BELOW, Plan, apply
@@ -17,7 +16,7 @@ from console.services import console
 from console.session import Session
 from console.state.query import Query
 from console.views import live
-from console.views.devices import NAME
+from console.views.runs import NAME
 
 bp = Blueprint("actions", __name__)
 # Seconds that a person waits for the result before the page shows how far it has come.
@@ -102,7 +101,7 @@ def _targets(action: OperatorAction) -> Targets:
     runs = _bounded(form.getlist("run"))
     if runs and action in OF_RUNS:
         machines = {one.run.run_id: one.name for one in console().fleet.all() if one.run}
-        return Targets(_checked(runs, RUN_ID), machines)
+        return Targets(_checked(runs, model.RUN_ID), machines)
     names = _fitting(form["all"]) if "all" in form else form.getlist("machine")
     return of_machines(action, _checked(_bounded(names), NAME), console().fleet)
 

@@ -6,8 +6,7 @@ from typing import TypeVar
 from flask import Blueprint, Response, make_response, render_template, request
 from pydantic import BaseModel
 
-from bringup import __version__, errors
-from bringup.model import utc_now
+from bringup import __version__, errors, model
 from bringup.wire.message import Readiness
 from bringup.wire.operator import QueueList
 from bringup.wire.selftest import SelfTestList
@@ -73,7 +72,7 @@ def _read(given: Console) -> Overview:
     queues = part(lambda: given.api.get("/queues", QueueList))
     selftests = part(lambda: given.api.get("/selftest", SelfTestList))
     return Overview(
-        at=services.at if services else utc_now(),
+        at=services.at if services else model.utc_now(),
         ready=ready,
         queues=queues,
         services=services,

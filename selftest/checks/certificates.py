@@ -6,10 +6,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from pki import crl, names, store
+from pki import crl, errors, names, store
 from pki.check import Finding, Result, Status, fail, info, ok, run, skip, warn
 from pki.checks import ca, leaf, pki
-from pki.errors import PkiError
 from selftest.case import API, NEAR_API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
 from selftest.hosts import hosts_of, roles_of
 from selftest.probe import insecure_context
@@ -29,7 +28,7 @@ def _judged(wanted: Callable[[Result], bool]) -> Ask:
     def check(target: TargetInstallation) -> Finding:
         try:
             results = judged_files(target)
-        except PkiError as error:
+        except errors.PkiError as error:
             return _without_pki(target, error)
         return _worst([result for result in results if wanted(result)])
 
@@ -84,7 +83,7 @@ def _read(path: Path) -> list[x509.Certificate]:
     return store.read_certificates(path) if path.exists() else []
 
 
-def _without_pki(target: TargetInstallation, error: PkiError) -> Finding:
+def _without_pki(target: TargetInstallation, error: errors.PkiError) -> Finding:
     if target.any_tls:
         return fail(str(error), expected="certificates in order", hint=error.hint or "bringup pki setup")
     return warn(f"{error} (both TLS flags are off: expected in development only)", hint="bringup pki setup")

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from typing import Any
 
-from bringup import bmc_address, errors, inventory
-from bringup.model import DeviceState
+from bringup import bmc_address, errors, inventory, model
 from bringup.tailers import SILENT_AFTER_S
 from bringup.text import counted
 from bringup.wire.operator import DeviceList, DeviceView, QueueList, TailerView
@@ -147,7 +146,7 @@ def _addresses(target: TargetInstallation) -> list[DeviceView]:
         entries = inventory.Inventory.read(path).by_name.values()
         fields = {"name", "bmc", "bmc_ca", "bmc_fingerprint", "bmc_verify"}
         found: Iterable[DeviceView] = [
-            DeviceView(state=DeviceState.APPROVED, in_inventory=True, **entry.model_dump(include=fields))
+            DeviceView(state=model.DeviceState.APPROVED, in_inventory=True, **entry.model_dump(include=fields))
             for entry in entries
         ]
     else:

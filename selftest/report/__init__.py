@@ -4,8 +4,7 @@ from selftest.report.costs import as_text as costs_as_text
 from selftest.report.costs import measure
 from selftest.report.document import as_json, configuration_as_json
 from selftest.report.markdown import as_markdown, configuration_as_markdown
-from selftest.report.next_steps import next_as_text
-from selftest.report.repairs import repairs_as_text
+from selftest.report.repairs import next_as_text, repairs_as_text
 from selftest.report.results import Results, counts, summary
 from selftest.report.text import as_line, as_text, verdict_as_text
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from selftest.report.checklist import backup_command
-from selftest.report.command import selftest_command
 from selftest.report.markup import table
-from selftest.report.results import Results
+from selftest.report.results import Results, selftest_command
 from selftest.report.validity import CA, CRL, ValidityPeriod, validities
 
 # A run each quarter: often enough to find what has changed unnoticed since the last one.

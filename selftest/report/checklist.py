@@ -13,10 +13,9 @@ from pki.check import Status
 from selftest.case import CaseResult
 from selftest.checks import CATALOG
 from selftest.report import secret_files
-from selftest.report.command import selftest_command
 from selftest.report.markup import code, inline
 from selftest.report.readiness import elsewhere
-from selftest.report.results import Results
+from selftest.report.results import Results, selftest_command
 from selftest.report.text import is_command
 
 _WANTED = {"ENVIRONMENT": "production", "REDIS_USE_TLS": "true", "API_USE_TLS": "true"}

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bringup import __version__
-from bringup.model import utc_now
+from bringup import __version__, model
 from pki.check import Status
 from selftest.case import CaseResult, SelfTestResult
 from selftest.report.costs import Cost
@@ -89,7 +88,7 @@ def configuration_as_json(problems: Sequence[str]) -> dict[str, Any]:
     document = Document(
         schema_version=SCHEMA_VERSION,
         version=__version__,
-        at=utc_now().replace(microsecond=0),
+        at=model.utc_now().replace(microsecond=0),
         environment=None,
         redis_use_tls=None,
         api_use_tls=None,
