@@ -33,7 +33,7 @@
     ├── Refusal                  api.http.problems: ends a request with a problem document
     ├── ParametersTooLarge       api.images.image_store: a run's parameters do not fit into the image
     ├── UnknownBmcAddress        api.images.readers: the name of a BMC cannot be resolved
-    ├── TooManyHosts         api.state.selftests: more hosts have posted a self-test than are kept
+    ├── TooManyHosts             api.state.selftests: more hosts have posted a self-test than are kept
     ├── TooManyRequests          api.state.enrollments: a host has as many open requests as it may
     ├── TooMuchOutput            api.images.run_certificate: it prints more than it may
     ├── NoRunCertificate         api.images.run_certificate: the command made no certificate
@@ -43,9 +43,10 @@
     ├── StackError               bringup_cli.demo.stack: a process of the demonstration has ended
     ├── BmcRefusal               workers.redfish.refusal: a BMC answers 400 or more; never leaves the driver
     │   └── TaskFailed           it accepted the request, and its task failed
-    ├── BackupRefused        bringup_cli.backup.archive: a file must not be restored
+    ├── BackupRefused            bringup_cli.backup.archive: a file must not be restored
     ├── BundleRefused            bringup_cli.site.bundle: a file must not be joined with
-    ├── HostCommandFailed    bringup_cli.site.host_system: a command of the operating system failed
+    ├── UpgradeRefused           bringup_cli.site.upgrade_bundle: an upgrade or a rollback must not begin
+    ├── HostCommandFailed        bringup_cli.site.host_system: a command of the operating system failed
     ├── NoCaKey                  selftest.bad_certificates: the test certificates cannot be signed
     └── NotSeen                  selftest.redis_host: what was asked for cannot be seen from this host
 

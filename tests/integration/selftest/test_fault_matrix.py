@@ -47,6 +47,7 @@ def test_a_good_stack_with_tls_fails_nothing_and_skips_nothing(tls_site: Site) -
         "2a",
         "3a",
         "3d",
+        "3g",
         "chain.bmcs",
         "7.images.old-tls",
         "7.images.whole-api",

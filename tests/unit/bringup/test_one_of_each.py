@@ -13,8 +13,15 @@ ROOMS = ("bringup", "bringup_cli", "selftest", "api", "workers", "dhcp_tailer", 
 ONLY_IN = {
     "an atomic write, to disk": (
         r"\bos\.(fsync|link|replace|rename)\(|\.hardlink_to\(|\bfresh\.replace\(",
-        # The audit log is appended to; a restore puts whole folders in place.
-        {"bringup/files.py", "pki/files.py", "bringup/audit.py", "bringup_cli/backup/place.py"},
+        # The audit log is appended to; a restore and an upgrade put whole folders, or a link to one, in place.
+        {
+            "bringup/files.py",
+            "pki/files.py",
+            "bringup/audit.py",
+            "bringup_cli/backup/place.py",
+            "bringup_cli/site/upgrade_bundle.py",
+            "bringup_cli/site/upgrade_host.py",
+        },
     ),
     "whether a file has changed": (r"\bst_ctime_ns\b|st_size, \w+\.st_mtime_ns", {"bringup/files.py"}),
     "jitter and backoff": (
