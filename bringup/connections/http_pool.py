@@ -4,17 +4,17 @@ Python's own http.client makes them (ADR 15).
 """
 
 import http.client
-import io
 import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 from bringup import tls
 from bringup.connections import http_reply
+from bringup.connections.received import Received, response_of
 
 if TYPE_CHECKING:
     import ssl
@@ -47,7 +47,8 @@ class HttpPool:
         self, base: str, *, context_now: ContextNow | None, connect_s: float, answer_s: float, most_idle: int
     ) -> None:
         parts = urlsplit(base)
-        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path
+        self._host, self._path = parts.hostname or "", parts.path
+        self._port = parts.port or (443 if context_now else 80)  # RFC 9110 s.4.2
         self._context_now = context_now
         self._connect_s, self._answer_s, self._most_idle = connect_s, answer_s, most_idle
         self._context = context_now() if context_now else None
@@ -84,13 +85,16 @@ class HttpPool:
     ) -> http_reply.HttpReply:
         try:
             connection.begin(self._answer_s)
-            connection.request(method, address, body=data, headers=dict(headers))
+            is_sent = connection.send_request(method, address, data, headers)
             with connection.getresponse() as response:
                 reply = http_reply.read(response)
         except BaseException:
             connection.close()
             raise
-        self._keep(connection)
+        if is_sent and not connection.has_surplus:
+            self._keep(connection)
+        else:
+            connection.close()
         return reply
 
     def _kept(self) -> "_Connection | None":
@@ -125,9 +129,15 @@ class HttpPool:
 class _Connection(http.client.HTTPConnection):
     """One connection; ``context``: that it was made with, None for plain HTTP."""
 
-    def __init__(self, host: str, port: int | None, context: "ssl.SSLContext | None") -> None:
+    def __init__(self, host: str, port: int, context: "ssl.SSLContext | None") -> None:
         super().__init__(host, port)
         self.context = context
+        self._received: Received | None = None
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more has come than one reply: the rest of it would be taken for the reply to the next request."""
+        return self._received is not None and self._received.has_surplus
 
     def open(self, connect_s: float) -> None:
         """Connect within so many seconds for TCP, and as many for TLS. Raises OSError."""
@@ -148,47 +158,17 @@ class _Connection(http.client.HTTPConnection):
         """Start the clock of one call: seconds for each wait in it."""
         self.sock.settimeout(answer_s)
         until = time.monotonic() + _WHOLE_REPLY * answer_s
-        timed = partial(_response, answer_s=answer_s, until=until)
+        self._received = Received(self.sock, answer_s, until)
+        timed = partial(response_of, self._received)
         self.response_class = cast("type[http.client.HTTPResponse]", timed)  # http.client does nothing but call it
 
-
-class _TimedReads(io.RawIOBase):
-    """What a socket receives, up to a deadline: its own timeout begins anew with each byte.
-
-    Args:
-        connection: whose timeout is set.
-        answer_s: seconds for one wait.
-        until: the deadline, by the monotonic clock.
-    """
-
-    def __init__(self, connection: socket.socket, answer_s: float, until: float) -> None:
-        self._connection, self._answer_s, self._until = connection, answer_s, until
-        # It keeps the socket open for as long as it is read, also where http.client has closed the connection.
-        self._raw = connection.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        """As in io."""
+    def send_request(self, method: str, address: str, data: bytes | None, headers: Mapping[str, str]) -> bool:
+        """Whether all of it was taken. A server may refuse a body before it has read it, and close (RFC 9112 s.9.5)."""
+        try:
+            self.request(method, address, body=data, headers=dict(headers))
+        except (BrokenPipeError, ConnectionResetError):
+            return False
         return True
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        """As in io. Raises TimeoutError."""
-        left_s = self._until - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("its reply did not end in time")
-        self._connection.settimeout(min(left_s, self._answer_s))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        """As in io."""
-        self._raw.close()
-        super().close()
-
-
-def _response(connection: socket.socket, *, answer_s: float, until: float, **options: Any) -> http.client.HTTPResponse:
-    response = http.client.HTTPResponse(connection, **options)
-    response.fp.close()
-    response.fp = io.BufferedReader(_TimedReads(connection, answer_s, until))
-    return response
 
 
 def _is_broken(error: Exception, *, was_kept: bool) -> bool:

@@ -1,7 +1,9 @@
 """Connections to the API, against servers that drip, hang, close and cut short."""
 
 import gzip
+import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -165,3 +167,79 @@ def test_what_a_person_types_is_escaped_in_the_address_and_forges_no_request(ser
     get(pool_of(server), "/devices/r 1\r\nHost: x/ä%41")
     assert server.requests[0].split(b"\r\n")[0] == b"GET /devices/r%201%0D%0AHost:%20x/%C3%A4%41 HTTP/1.1"
     assert server.requests[0].count(b"Host:") == 2  # ours, and the one within the address
+
+
+UNCLEAR = {
+    "two lengths": b"Content-Length: 2\r\nContent-Length: 40\r\n\r\nok",
+    "a length and chunks": b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "another coding": b"Content-Length: 2\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "a chunk of -1 bytes": b"Transfer-Encoding: chunked\r\n\r\n-1\r\nok\r\n0\r\n\r\n",
+    "a chunk of -5 bytes": b"Transfer-Encoding: chunked\r\n\r\n-5\r\nok\r\n0\r\n\r\n",
+    "more behind gzip": b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ok") + bytes(200_000),
+}
+
+
+@pytest.mark.parametrize("rest", UNCLEAR.values(), ids=UNCLEAR.keys())
+def test_a_reply_without_a_clear_end_is_none(serve: Serve, rest: bytes) -> None:
+    with pytest.raises(http.client.HTTPException, match=r"no clear end|no size|after its end"):
+        get(pool_of(serve(sends(b"HTTP/1.1 200 OK\r\n" + rest))))
+
+
+def test_the_rest_of_a_long_reply_answers_no_other_call(serve: Serve) -> None:
+    connections: list[int] = []
+
+    def conduct(connection: socket.socket, number: int) -> None:
+        connections.append(number)
+        connection.sendall(OK + b"HTTP/1.1 200 ")  # and what follows comes when the next call waits
+
+    pool = pool_of(serve(conduct))
+    assert [get(pool).content, get(pool).content] == [b"ok", b"ok"]
+    assert connections == [0, 1]
+
+
+def test_the_final_reply_behind_an_interim_one_answers_no_other_call(serve: Serve) -> None:
+    connections: list[int] = []
+
+    def conduct(connection: socket.socket, number: int) -> None:
+        connections.append(number)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")  # the final one comes when the next call waits
+
+    pool = pool_of(serve(conduct))
+    for _ in range(2):
+        with pytest.raises(http.client.HTTPException, match="no clear end"):
+            get(pool)
+    assert connections == [0, 1]
+
+
+def test_a_body_that_is_refused_before_it_was_read_gets_the_refusal(serve: Serve) -> None:
+    def refuse(connection: socket.socket, _number: int) -> None:
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        connection.close()  # with a reset, for most of the body was not read
+
+    server = serve(refuse)
+    reply = pool_of(server).exchange("POST", "/", bytes(20_000_000), {})
+    assert (reply.status_code, reply.content) == (413, b"big")
+    assert len(server.requests) == 1
+
+
+def test_a_reply_without_content_may_be_called_compressed(serve: Serve) -> None:
+    server = serve(sends(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"))
+    assert get(pool_of(server)).content == b""
+
+
+@pytest.mark.parametrize(("base", "port"), [("https://[::1]", 443), ("http://[::1]/x", 80), ("https://h:5000", 5000)])
+def test_an_address_without_a_port_means_that_of_its_scheme(
+    base: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def refuse(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    context = ssl.create_default_context()
+    now = (lambda: context) if base.startswith("https") else None
+    with pytest.raises(ConnectionRefusedError):
+        get(HttpPool(base, context_now=now, connect_s=60, answer_s=60, most_idle=2))
+    assert asked == [("h" if "h:" in base else "::1", port)]
