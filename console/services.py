@@ -1,6 +1,7 @@
 """What the views work with: the settings, the fleet, who is signed in, and the API."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar, cast
 
 from flask import current_app
@@ -16,6 +17,7 @@ from console.recent import Recent, ShownPages
 from console.session import Attempts, Session, Sessions
 from console.state.fleet import Fleet
 from console.state.follower import Freshness
+from console.state.lists import Lists
 from console.state.query import Query
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -59,6 +61,11 @@ class Console:
         """The console of ``settings``, which has CONSOLE_TOKEN. Connects to nothing yet."""
         contexts = tls.ClientContexts()
         return cls(settings, contexts, ApiClient(_for_pages(settings), contexts, token=_token(settings)))
+
+    @cached_property
+    def lists(self) -> Lists:
+        """The lists of its fleet."""
+        return Lists(self.fleet)
 
     def feed_client(self) -> ApiClient:
         """The API with the time that it may take for a snapshot of a large fleet: for one thread, not for pages."""

@@ -3,7 +3,7 @@
 import re
 from bisect import insort
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -34,6 +34,7 @@ class Fleet:
         self.counts: Counter[str] = Counter()  # machines by state
         self._machines: dict[str, Machine] = {}
         self._names: list[tuple[tuple[object, ...], str]] = []  # sorted as people sort: r2 before r10
+        self._sorted: tuple[Machine, ...] | None = None  # the machines in that order; None: one has changed since
         self._seen: dict[str, deque[EventDot]] = {}  # of the runs that are open, by their ids
         self._changed: OrderedDict[str, int] = OrderedDict()  # the version of each change, the latest last
         # A batch changes several of these; a request in between would see a machine that is not counted.
@@ -46,10 +47,12 @@ class Fleet:
         """The machine of this name."""
         return self._machines.get(name)
 
-    def all(self) -> list[Machine]:
+    def all(self) -> Sequence[Machine]:
         """Every machine, by name."""
         with self._lock:
-            return [self._machines[name] for _, name in self._names]
+            if self._sorted is None:
+                self._sorted = tuple(self._machines[name] for _, name in self._names)
+            return self._sorted
 
     @property
     def groups(self) -> dict[Group, int]:
@@ -83,6 +86,7 @@ class Fleet:
         """Take in what the feed brings."""
         with self._lock:
             self.version += 1
+            self._sorted = None
             if isinstance(batch, FeedSnapshot):
                 self._replace(batch)
             else:

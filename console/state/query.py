@@ -1,14 +1,12 @@
 """Which machines a page shows: what its address asks for, and the part of the fleet that it means."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from urllib.parse import urlencode
 
 from console import words
-from console.state.fleet import Fleet
 from console.state.machine import Machine
 
 # Rows of a page: what a person scrolls through, and a browser draws without delay.
@@ -112,17 +110,31 @@ class Page:
         return [machine for part in self.parts for machine in part.machines]
 
 
-def select(fleet: Fleet, query: Query) -> Page:
-    """The page of ``fleet`` that ``query`` means; the last one where there are fewer."""
-    version = fleet.version  # before the machines are read: what changes meanwhile comes with the next poll
-    found = [machine for machine in fleet.all() if query.takes(machine)]
-    key = _KEYS[query.group]
-    found.sort(key=lambda machine: key(machine)[0])  # stable: by name within a group
-    counts = Counter(key(machine)[1] for machine in found)
-    pages = max(1, -(-len(found) // PAGE_ROWS))
-    number = min(query.page, pages)
-    shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-    return Page(tuple(_parts(shown, counts, lambda machine: key(machine)[1])), len(found), number, pages, version)
+# The machines of a list by group, in the order of the page: all of them, on all its pages.
+Groups = Sequence[tuple[str, Sequence[Machine]]]
+
+
+def grouped(machines: Iterable[Machine], query: Query) -> Groups:
+    """Those of ``machines`` that ``query`` takes, in its groups; in each they stay in their order."""
+    key, found = _KEYS[query.group], defaultdict[tuple[tuple[int, str], str], list[Machine]](list)
+    for machine in machines:
+        if query.takes(machine):
+            found[key(machine)].append(machine)
+    return [(name, found[rank, name]) for rank, name in sorted(found)]
+
+
+def page_of(groups: Groups, number: int, version: int) -> Page:
+    """One page of the list of ``groups``; the last one where there are fewer.
+
+    Args:
+        groups: the whole list.
+        number: of the page, from 1.
+        version: of the fleet, of which the list is.
+    """
+    total = sum(len(machines) for _, machines in groups)
+    pages = max(1, -(-total // PAGE_ROWS))
+    number = min(number, pages)
+    return Page(tuple(_parts(groups, (number - 1) * PAGE_ROWS)), total, number, pages, version)
 
 
 def group_of(machine: Machine, query: Query) -> str:
@@ -130,9 +142,13 @@ def group_of(machine: Machine, query: Query) -> str:
     return _KEYS[query.group](machine)[1]
 
 
-def _parts(shown: Iterable[Machine], counts: Mapping[str, int], key: Callable[[Machine], str]) -> Iterable[Part]:
-    for name, members in groupby(shown, key):
-        yield Part(name, counts[name], tuple(members))
+def _parts(groups: Groups, start: int) -> Iterable[Part]:
+    """What a page shows that begins with the machine ``start`` of the whole list."""
+    for name, machines in groups:
+        shown = machines[max(0, start) : max(0, start + PAGE_ROWS)]
+        if shown:
+            yield Part(name, len(machines), tuple(shown))
+        start -= len(machines)
 
 
 # What each grouping sorts by, and calls a group.

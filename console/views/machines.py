@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from console import heat
 from console.services import console
-from console.state.query import Page, Query, group_of, select
+from console.state.query import Page, Query, group_of
 from console.views import live
 
 bp = Blueprint("machines", __name__)
@@ -25,7 +25,7 @@ def show_start() -> AnyResponse:
 def show_machines() -> str:
     """One page of the machines that the address asks for."""
     query = Query.of(request.args)
-    page = select(console().fleet, query)
+    page = console().lists.page(query)
     shown = console().shown.remember(_groups(page))
     if page.total:  # what the polls of this page compare with
         console().totals.put(replace(query, page=1), (page.version, page.total))
