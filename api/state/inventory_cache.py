@@ -60,13 +60,20 @@ class InventoryRead(NamedTuple):
 
 
 class _Head(BaseModel):
-    """The first line of the cache. ``at``: when it was written, by this host's clock, in seconds since 1970."""
+    """The first line of the cache.
+
+    Args:
+        at: when it was written, by this host's clock, in seconds since 1970.
+        digest: of the lines behind it. A machine that is missing there would be another than it is. One process may
+            replace the cache by what another still writes, where the API was killed while the other read the file.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     signature: tuple[int, ...]
     at: float
+    digest: str
     problems: tuple[str, ...] = ()
     boot_groups: dict[str, int] = {}
 
@@ -109,16 +116,17 @@ def main(path: Path, cache: Path) -> None:
         inventory = Inventory.read(path)
     except errors.InventoryError as error:
         inventory, problems = Inventory(), tuple(error.problems)
+    devices = sorted(inventory.by_name.items())
+    lines = [f"{_summary(device)} {device.model_dump_json(exclude_defaults=True)}".encode() for _, device in devices]
     head = _Head(
         version=__version__,
         signature=signature or (),
         at=time.time(),
+        digest=_digest_of(lines),
         problems=problems,
         boot_groups=dict(inventory.boot_groups),
     )
-    devices = sorted(inventory.by_name.items())
-    lines = [f"{_summary(device)} {device.model_dump_json(exclude_defaults=True)}" for _, device in devices]
-    files.write_atomically(cache, "\n".join([head.model_dump_json(), *lines]), sole_writer=True)
+    files.write_atomically(cache, b"\n".join([head.model_dump_json().encode(), *lines]), sole_writer=True)
 
 
 @contextlib.contextmanager
@@ -154,7 +162,7 @@ def _cached(cache: Path, signature: files.Signature) -> tuple[_Head, list[bytes]
         head = _Head.model_validate_json(first)
     except (OSError, ValueError):
         return None
-    if head.version != __version__ or head.signature != tuple(signature):
+    if head.version != __version__ or head.signature != tuple(signature) or head.digest != _digest_of(lines):
         return None
     # What made it wrong may have passed without a change of the file.
     if head.problems and not 0 <= time.time() - head.at < RETRY_S:
@@ -186,6 +194,10 @@ def _devices(lines: list[bytes], entries: Entries) -> Iterator[Device]:
 
 def _digest(entries: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+
+
+def _digest_of(lines: list[bytes]) -> str:
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def _summary(device: Device) -> str:

@@ -67,14 +67,18 @@ class InventoryFile:
         """The same without its summaries. Raises InventoryError."""
         return self.current().inventory
 
-    def require_unchanged(self) -> None:
+    def require_unchanged(self, used: InventoryRead | None = None) -> None:
         """Before anything is decided by what `current` returns: an edit may have been meant to protect a machine.
 
+        Args:
+            used: what was current before anything that is decided by was read; None: nothing was read yet.
+
         Raises:
-            NotYet: the file has changed, and is being read.
+            NotYet: the file has changed, and is being read or has been read since.
             InventoryError: it is wrong.
         """
-        if self.current().signature != files.signature(self._path):
+        now = self.current()
+        if now.signature != files.signature(self._path) or now is not (used or now):
             text = f"{self._path} has changed and is being read: nothing is decided until then"
             raise errors.NotYet(text, retry_in_s=_READ_IN_S)
 

@@ -174,12 +174,14 @@ class RunStore(Reader):
         successors: list[RunRecord] = []
 
         def body(pipe: Pipeline) -> _Outcome:
+            # Before the snapshot: while that is taken and decided, another thread may replace the inventory.
+            inventory = self._hosts.own_file.current()
             # Read in the transaction: a loss that is noticed now must stop this very change.
             snapshot = self._snapshots.take(pipe, wanted)
             outcome = compute(snapshot)
             _refuse_permits_after_a_loss(outcome, snapshot.lost)
             if isinstance(outcome, Change) and outcome.permits_power:
-                self._hosts.own_file.require_unchanged()
+                self._hosts.own_file.require_unchanged(inventory)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
             lines = self._lines_to_pack(pipe, after, snapshot.run)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api import services
 from api.state import inventory_cache, inventory_file
 from api.state.inventory_cache import InventoryRead, read_by_another, read_directly
 from bringup import files
@@ -121,3 +122,45 @@ def test_while_it_is_read_everything_is_answered_and_nothing_decided(api: Api, m
         held.set()
     eventually(lambda: api.lease(RUN_A).status_code == 201, WITHIN_S, "leases are taken again")
     assert api.tell(RUN_B, "power_on_requested").json["type"] == "urn:bringup:power_refused"
+
+
+def test_a_permit_rests_on_no_inventory_that_was_replaced_while_it_was_decided(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its snapshot and its answer the API asks Redis for more, and another thread may take the new content."""
+    api.lease(RUN_B)
+    api.tell(RUN_B, "boot_started")
+    context: Any = services._context
+    in_service = LARGE.replace('name = "b"', 'name = "b"\nstate = "active"')
+
+    def and_edit(*snapshot: Any) -> Any:
+        found = context(*snapshot)
+        if api.inventory.read_text() != in_service:
+            api.inventory.write_text(in_service)
+            eventually(lambda: device_state(api, "b") == "active", WITHIN_S, "the edit counts")
+        return found
+
+    monkeypatch.setattr(services, "_context", and_edit)
+    assert api.tell(RUN_B, "power_on_requested").json["permit_s"] is None
+    assert api.tell(RUN_B, "power_on_requested").json["type"] == "urn:bringup:power_refused"
+
+
+def device_state(api: Api, name: str) -> str:
+    return str({device["name"]: device["state"] for device in api.ok("GET", "/devices")["devices"]}[name])
+
+
+@pytest.mark.parametrize("damage", ["cut at the end of a line", "another state"])
+def test_a_cache_that_is_damaged_is_made_again(path: Path, runs: list[Path], damage: str) -> None:
+    """A machine that is missing from it, or in another state, would be treated as another than it is."""
+    wanted = read(path)
+    assert wanted
+    cache = path.with_name("cache")
+    lines = cache.read_bytes().split(b"\n")
+    assert any(b"active" in line for line in lines)
+    damaged = lines[:-1] if damage.startswith("cut") else [line.replace(b"active", b"approved") for line in lines]
+    cache.write_bytes(b"\n".join(damaged))
+    found = read(path)
+    assert found
+    assert found.entries == wanted.entries
+    assert found.inventory.by_name == wanted.inventory.by_name
+    assert len(runs) == 2
