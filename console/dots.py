@@ -1,4 +1,4 @@
-"""The dots of a run: where each event is on the line, its shape, and what it says. Pure; the template draws them."""
+"""The dots of a run: where each event is on the line, its shape, and what it says. Pure; `drawing` draws them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

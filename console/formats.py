@@ -11,7 +11,8 @@ from bringup.wire.actions import MOST_TARGETS
 from console import words
 from console.actions import offers
 from console.awaited import awaited, look_at, meaning
-from console.dots import HEIGHT, WIDTH, dots_of, event_word, span
+from console.dots import event_word, span
+from console.drawing import event_mark, line_of
 
 
 def register(app: Flask) -> None:
@@ -30,7 +31,8 @@ def register(app: Flask) -> None:
         "awaited": awaited,
         "meaning": meaning,
         "look_at": look_at,
-        "dots_of": dots_of,
+        "line_of": line_of,
+        "event_mark": event_mark,
         "now": utc_now,
         "action_labels": offers.LABELS,
         "action_meanings": offers.MEANINGS,
@@ -38,8 +40,6 @@ def register(app: Flask) -> None:
         "actions_with_reason": offers.WITH_REASON,
         "dangerous_actions": offers.DANGEROUS,
         "most_targets": MOST_TARGETS,
-        "dots_width": WIDTH,
-        "dots_height": HEIGHT,
     }
 
 

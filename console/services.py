@@ -11,7 +11,6 @@ from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from console.actions.plan import Plans
-from console.heat import Block, blocks_of
 from console.overview import Overview
 from console.recent import Recent, ShownPages
 from console.session import Attempts, Session, Sessions
@@ -47,7 +46,7 @@ class Console:
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
     answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
-    squares: Recent[tuple[int, list[Block]]] = field(default_factory=lambda: Recent(_SQUARES_S))
+    squares: Recent[tuple[int, str]] = field(default_factory=lambda: Recent(_SQUARES_S))
     filters: Recent[dict[str, list[str]]] = field(default_factory=lambda: Recent(_SQUARES_S))
     totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
     overviews: Recent[Overview] = field(default_factory=lambda: Recent(_OVERVIEW_S))
@@ -79,10 +78,6 @@ class Console:
             ApiRejected: there is no such thing.
         """
         return cast("_Reply", self.answers.get(path, lambda: self.api.get(path, reply)))
-
-    def heat(self) -> tuple[int, list[Block]]:
-        """The whole fleet in squares, as it was a moment ago, and its version then: made once for all who look."""
-        return self.squares.get("all", lambda: (self.fleet.version, blocks_of(self.fleet.all())))
 
     def facets(self) -> dict[str, list[str]]:
         """What a list can be filtered by, as it was a moment ago."""

@@ -44,10 +44,9 @@ def show_machines() -> str:
 @bp.get("/machines/heat")
 def show_heat() -> Response:
     """The whole fleet, as small squares; 204: as they were at ``?since=``."""
-    version, blocks = console().heat()
+    version, page = console().squares.get("all", _heat)
     if version == live.since():
         return live.dated(Response(status=204))
-    page = render_template("heat.html", blocks=blocks, version_shown=version, width=heat.WIDTH, shapes=heat.legend())
     return live.dated(make_response(page))
 
 
@@ -83,6 +82,14 @@ def show_changes() -> Response:
             )
         )
     )
+
+
+def _heat() -> tuple[int, str]:
+    """The squares as they are now, and the version of the fleet of which they are: the same for all who look."""
+    fleet = console().fleet
+    version, blocks = fleet.version, heat.blocks_of(fleet.all())
+    shown = {"blocks": blocks, "version_shown": version, "width": heat.WIDTH, "shapes": heat.legend()}
+    return version, render_template("heat.html", **shown)
 
 
 def _groups(page: Page) -> dict[str, str]:

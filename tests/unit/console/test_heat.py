@@ -1,5 +1,6 @@
 """The fleet in squares, and lines that are made once for all who look."""
 
+from collections.abc import Callable
 from typing import Any
 
 from bringup.model import DeviceState
@@ -53,6 +54,18 @@ def test_squares_that_have_not_changed_are_not_sent_again(browser: Browser, cons
 def test_the_names_in_a_block_are_text(browser: Browser, console: Console) -> None:
     console.fleet.apply(snapshot(device(MARKUP)))
     assert "<script" not in browser.get("/machines/heat").text
+
+
+def test_the_squares_are_the_same_for_all_who_look(
+    browser: Browser, new_browser: Callable[[], Browser], console: Console
+) -> None:
+    console.fleet.apply(snapshot(device("a"), device("b")))
+    viewer = new_browser()
+    viewer.sign_in("vera-token")
+    mine = browser.get("/machines/heat").text
+    assert viewer.get("/machines/heat").text == mine
+    for own in ("alice", "vera", browser.csrf, viewer.csrf):
+        assert own not in mine
 
 
 def test_a_line_is_made_once_as_long_as_its_machine_has_not_changed(console: Console) -> None:
