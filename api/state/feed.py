@@ -7,6 +7,7 @@ by which `api.state.changes` finds whether Redis has lost changes.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -152,7 +153,9 @@ def entry_of(fields: dict[bytes, bytes]) -> FeedEntry | None:
     """The change itself; None: it cannot be read."""
     try:
         read = json.loads(fields[b"change"])
-        if not isinstance(read, list) or len(read) < 2:
+        if isinstance(read, dict):  # by an API of an earlier build; the feed is kept for days
+            read = [read.get(field.name) or "" for field in fields_of(FeedEntry)]
+        if not isinstance(read, list) or len(read) < 2 or not read[0]:
             return None
         what, who, run, device, *others = [*map(str, read), "", ""]
         return FeedEntry(what, who, run or None, device or None, *others[:2])

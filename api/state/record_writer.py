@@ -66,7 +66,8 @@ class RecordWriter:
         if change.secrets:
             write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:
-            pipe.set(keys.packed_report(run_id), pack(change.report))
+            # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
+            pipe.set(keys.packed_report(run_id), pack(change.report), ex=self._keep)
 
     def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
         """Write a line of a run that may be closed.

@@ -15,6 +15,9 @@ from bringup.wire.run import TimelineEntry
 
 # Lines. A run has some tens; a client that posts events in a loop must not fill the memory of Redis.
 _LONGEST = 1000
+# Of a packed timeline: those of a stream, and what closes the run. Without a bound a few kB of line ends in Redis could
+# occupy the API for minutes.
+_LONGEST_PACKED = 2 * _LONGEST
 # Adds a line to the stream of a run, and where the run is closed by now, the time at which the run is forgotten: the
 # stream has none that began after the end, and would stay for ever. In Lua, because a run may be closed after it was
 # read. KEYS: the stream, what the run was packed into. ARGV: most lines, the line, seconds.
@@ -73,7 +76,7 @@ def ask_run(batch: Batch, run_id: str) -> Asked[list[bytes]]:
     def read() -> list[bytes]:
         try:
             stored = packed()
-            earlier = unpack(stored).split(b"\n") if stored else []
+            earlier = unpack(stored).split(b"\n", _LONGEST_PACKED) if stored else []
         except errors.CorruptRecord as error:
             log.get("api").error("a timeline cannot be read and is skipped", record=run_id, why=str(error))
             earlier = []

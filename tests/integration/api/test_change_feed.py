@@ -168,6 +168,18 @@ def test_an_entry_that_cannot_be_read_does_not_stop_its_followers(settings: Sett
     assert changes(api, number - 1)["changes"][0]["what"] == "unknown"
 
 
+def test_an_entry_with_the_names_of_its_fields_is_read(settings: Settings, api: Api) -> None:
+    """As the API of an earlier build has written them."""
+    api.lease(RUN_A)
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    number = redis.incr(keys.CHANGE_NUMBER)
+    named = {"what": "lease", "who": "tailer", "run": RUN_A, "device": "a", "state": "queued"}
+    redis.xadd(keys.CHANGES, {"change": json.dumps(named)}, id=f"{number}-0")
+    (shown,) = changes(api, number - 1)["changes"]
+    assert [shown[name] for name in ("what", "who", "state", "detail")] == ["lease", "tailer", "queued", ""]
+    assert (shown["run"]["run_id"], shown["device"]["name"]) == (RUN_A, "a")
+
+
 @pytest.mark.parametrize("change", ["[]", "3", "null", "[" * 100_000, '{"run": ["x"], "device": {"a": 1}}'])
 @pytest.mark.parametrize("at", ["", "x", "-1", "9" * 30])
 def test_no_entry_stops_the_readers_of_the_feed(settings: Settings, api: Api, change: str, at: str) -> None:

@@ -52,6 +52,23 @@ def test_a_report_is_compressed(api: Api, redis: Any) -> None:
     assert not redis.exists(keys.report(RUN_A))
 
 
+def test_a_report_expires_also_where_an_earlier_version_closes_the_run(api: Api, redis: Any) -> None:
+    reported(api)
+    assert redis.ttl(keys.packed_report(RUN_A)) > 0
+
+
+def test_a_packed_timeline_of_line_ends_alone_is_not_read_to_its_end(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported(api)
+    api.tell(RUN_A, "finished")
+    redis.set(keys.packed_events(RUN_A), zlib.compress(b"\n" * 3_000_000))
+    read: list[bytes] = []
+    monkeypatch.setattr("api.state.reader.read_line", lambda _model, _run, line: read.append(line))
+    assert api.run()["timeline"] == []
+    assert 1000 < len(read) < 3000
+
+
 def test_a_report_of_version_0_1_is_shown(api: Api, redis: Any) -> None:
     reported(api)
     report = api.call("GET", f"/runs/{RUN_A}/report").data
