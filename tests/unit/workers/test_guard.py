@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup.errors import PermitExpired
+from bringup.errors import ApiUnavailable, PermitExpired
 from bringup.wire.run import PERMIT_S, EventType, RunEventReply
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import Permit
@@ -35,3 +35,9 @@ def test_the_bmc_is_connected_to_before_the_permit_is_asked_for(world: World, mo
     before = len(world.calls.names)
     guard.write(EventType.WRITE_REQUESTED, Permit.require)
     assert world.calls.names[before:] == ["connect", "post_event"]
+
+
+def test_a_permit_without_a_medium_inserts_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ApiUnavailable, match="named none"):
+        guard_of(world, monkeypatch, PERMIT_S).insert_media("insert the medium")
+    assert "insert_media" not in world.calls.names

@@ -153,6 +153,50 @@ def test_after_a_kill_on_the_way_back_it_goes_on_back(killed_at: float) -> None:
     assert set(site.runs.values()) == {OLD}
 
 
+def test_after_a_kill_once_a_failure_is_on_record_it_goes_back() -> None:
+    class KilledOnce(Site):
+        was_killed = False
+
+        def save(self, state: UpgradeState) -> None:
+            super().save(state)
+            if state.actions[-1].failed and not self.was_killed:
+                self.was_killed = True
+                raise Killed
+
+    site = KilledOnce("h2 test")
+    with pytest.raises(Killed):
+        site.apply(state_of())
+    ended = site.apply(UpgradeState.model_validate_json(site.saved))
+    assert (ended.passed, ended.went_back, ended.restored) == (False, True, True)
+    assert set(site.runs.values()) == {OLD}
+
+
+def test_that_it_goes_back_is_on_disk_before_anything_is_put_back() -> None:
+    phases: set[UpgradePhase] = set()
+
+    class Looking(Site):
+        def act(self, action: HostAction, version: str) -> None:
+            if version == OLD:
+                phases.add(UpgradeState.model_validate_json(self.saved).phase)
+            super().act(action, version)
+
+    Looking("h2 test").apply(state_of())
+    assert phases == {UpgradePhase.BACK}
+
+
+def test_a_rollback_that_is_not_green_does_not_put_the_newer_version_in_force_again() -> None:
+    class NeverGreen(Site):
+        def act(self, action: HostAction, version: str) -> None:
+            super().act(action, version)
+            if action.what == "test":
+                raise TransientError("it did not work")
+
+    site = NeverGreen()
+    state = site.apply(state_of(Direction.ROLLBACK))
+    assert (state.passed, state.went_back, state.phase) == (False, False, UpgradePhase.ENDED)
+    assert set(site.runs.values()) == {OLD}
+
+
 @pytest.mark.parametrize(("before", "after"), [("0.1.0", "0.1.1"), ("0.1.0", "0.2.0"), ("1.9.3", "1.10.0")])
 def test_neighbours_work_side_by_side(before: str, after: str) -> None:
     require_neighbours(before, after)
