@@ -163,3 +163,39 @@ def test_what_was_read_before_a_process_began_is_not_read_again(path: Path, read
     first = read_directly(path)
     assert InventoryFile(path, path.with_name("cache"), first).current() is first
     assert reader.calls == 0
+
+
+def test_threads_that_wait_for_the_first_reading_do_not_read_it_again(path: Path, reader: Reader) -> None:
+    path.write_text(text_of("b", padding=70_000))
+    file, found = InventoryFile(path, path.with_name("cache")), list[list[str]]()
+    reader.held.clear()
+    threads = [threading.Thread(target=lambda: found.append(names(file)), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert reader.entered.wait(WITHIN_S)
+    reader.held.set()
+    for thread in threads:
+        thread.join(WITHIN_S)
+    assert found == [["b"]] * 4
+    assert reader.calls == 1
+
+
+def test_a_file_that_was_wrong_is_read_again_after_a_while_although_it_has_not_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, is_wrong = 0.0, True
+
+    def read(path: Path) -> InventoryRead:
+        if is_wrong:
+            raise InventoryError(["the disk did not answer"])
+        return read_directly(path)
+
+    monkeypatch.setattr(inventory_file, "read_directly", read)
+    file = InventoryFile(path, path.with_name("cache"), clock=lambda: now)
+    with pytest.raises(InventoryError):
+        file.current()
+    is_wrong = False
+    with pytest.raises(InventoryError):
+        file.current()
+    now = files.RETRY_S
+    assert names(file) == ["a"]

@@ -51,6 +51,11 @@ def test_another_bundle_is_refused_while_an_upgrade_is_interrupted() -> None:
         upgrade_to(STATE, other, NOW)
 
 
+def test_an_upgrade_to_a_version_that_is_no_neighbour_does_not_begin() -> None:
+    with pytest.raises(UpgradeRefused, match="no neighbours"):
+        upgrade_to(None, ReleaseBundle(Path("bundle"), f"{MAJOR}.{int(MINOR) + 2}.0", "d1"), NOW)
+
+
 def test_after_an_upgrade_that_has_ended_another_one_begins() -> None:
     assert upgrade_to(ended(went_back=True), BUNDLE, NOW).done == []
 
