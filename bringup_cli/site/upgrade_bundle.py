@@ -62,16 +62,24 @@ def unpack(source: Path | IO[bytes], folder: Path) -> None:
     """
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        _copy(source, fresh)
+        if not (fresh / _SUMS).is_file():
+            raise UpgradeRefused(
+                f"{source}: there is no {_SUMS} in it: name the bundle of a release (docs/packages.md)"
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _copy(source: Path | IO[bytes], folder: Path) -> None:
     if isinstance(source, Path) and source.is_dir():
-        shutil.copytree(source, fresh, symlinks=True)
+        shutil.copytree(source, folder, symlinks=True)
     else:
-        fresh.mkdir(mode=0o700)
-        _untar(source, fresh)
-    if not (fresh / _SUMS).is_file():
-        shutil.rmtree(fresh)
-        raise UpgradeRefused(f"{source}: there is no {_SUMS} in it: name the bundle of a release (docs/packages.md)")
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.replace(folder)
+        folder.mkdir(mode=0o700)
+        _untar(source, folder)
 
 
 def _untar(source: Path | IO[bytes], into: Path) -> None:

@@ -211,3 +211,19 @@ def test_the_address_that_has_worked_is_the_next_when_the_first_is_away_still() 
     assert one.call() == "abc"
     one.now += 31
     assert one.call() == "ac"
+
+
+def test_an_address_that_has_refused_has_answered_and_is_the_next_to_be_asked() -> None:
+    asked: list[str] = []
+
+    def ask(url: str) -> str:
+        asked.append(url)
+        if url == "http://a":
+            raise errors.ApiUnavailable("gone")
+        raise errors.ApiRejected("too late", kind="stale")
+
+    addresses = ApiAddresses(["http://a", "http://b"], lambda: 0.0)
+    for _ in range(2):
+        with pytest.raises(errors.ApiRejected):
+            addresses.call(ask)
+    assert asked == ["http://a", "http://b", "http://b"]

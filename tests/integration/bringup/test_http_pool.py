@@ -2,16 +2,19 @@
 
 import gzip
 import http.client
+import select
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
+from bringup.connections import http_reply
 from bringup.connections.http_pool import HttpPool
-from bringup.connections.http_reply import HttpReply
+from bringup.connections.http_reply import HttpReply, ReplyTooLargeError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
@@ -243,3 +246,90 @@ def test_an_address_without_a_port_means_that_of_its_scheme(
     with pytest.raises(ConnectionRefusedError):
         get(HttpPool(base, context_now=now, connect_s=60, answer_s=60, most_idle=2))
     assert asked == [("h" if "h:" in base else "::1", port)]
+
+
+def test_a_kept_connection_that_hangs_is_not_tried_again_by_another(serve: Serve) -> None:
+    def conduct(connection: socket.socket, _number: int) -> None:
+        if len(server.requests) == 1:
+            connection.sendall(OK)
+
+    server = serve(conduct)
+    pool = pool_of(server, answer_s=ANSWER_S)
+    get(pool)
+    with pytest.raises(TimeoutError):
+        get(pool)
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_is_not_there_is_not_tried_twice(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def refuse(address: object, *_args: object) -> socket.socket:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    pool = pool_of(serve(sends(OK)))
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ConnectionRefusedError):
+        get(pool)
+    assert len(tried) == 1
+
+
+def test_a_connection_with_an_answer_to_nothing_is_not_used_again(serve: Serve) -> None:
+    proceed = threading.Event()
+
+    def conduct(connection: socket.socket, number: int) -> None:
+        connection.sendall(OK)
+        if number == 0 and proceed.wait(60):
+            connection.sendall(OK.replace(b"ok", b"no"))
+
+    pool = pool_of(serve(conduct))
+    assert get(pool).content == b"ok"
+    proceed.set()
+    assert select.select([pool._idle[0].sock], [], [], 60)[0]
+    assert get(pool).content == b"ok"
+
+
+def test_no_more_connections_are_kept_than_a_client_has_threads(serve: Serve) -> None:
+    together = threading.Barrier(4)
+
+    def conduct(connection: socket.socket, _number: int) -> None:
+        together.wait(60)
+        connection.sendall(OK)
+
+    pool = pool_of(serve(conduct))
+    threads = [threading.Thread(target=get, args=(pool,), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(pool._idle) == 2
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_reply_that_is_too_large_is_not_read_to_its_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool
+) -> None:
+    body = gzip.compress(bytes(100_000)) if is_packed else bytes(100_000)
+    kind = b"Content-Encoding: gzip\r\n" if is_packed else b""
+    monkeypatch.setattr(http_reply, "read", partial(http_reply.read, max_bytes=70_000))
+    server = serve(sends(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n" % (kind, len(body)), body))
+    with pytest.raises(ReplyTooLargeError):
+        get(pool_of(server))
+
+
+def test_a_bomb_in_gzip_is_unpacked_a_block_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[int] = []
+
+    def measure(response: http.client.HTTPResponse) -> HttpReply:
+        blocks.extend(map(len, http_reply._unpacked(response)))
+        return HttpReply(response.status, response.reason, response.headers, b"")
+
+    body = gzip.compress(bytes(1_000_000))
+    monkeypatch.setattr(http_reply, "read", measure)
+    get(
+        pool_of(
+            serve(sends(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body), body))
+        )
+    )
+    assert (sum(blocks), max(blocks)) == (1_000_000, 65_536)

@@ -87,6 +87,13 @@ def test_a_retry_has_its_time_until_the_job_runs_again() -> None:
     assert events.abort(after(change), "enough").run.retry_at is None
 
 
+def test_a_clean_up_announces_a_retry_whichever_worker_does_it_until_the_run_is_closed() -> None:
+    ended = events.abort(after(booting()), "enough")
+    change = tell(ended, EventType.RETRY_SCHEDULED, owner="of the clean-up", retry_in_s=30)
+    assert change.run.retry_at == change.run.updated_at + timedelta(seconds=30)
+    assert tell(change, EventType.FINISHED).run.retry_at is None
+
+
 def test_a_worker_that_was_replaced_announces_no_retry() -> None:
     with pytest.raises(InvalidTransition, match="taken over"):
         tell(booting(), EventType.RETRY_SCHEDULED, owner="another", retry_in_s=30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup.wire.run import EventType, RunEvent
+from bringup.wire.run import LONGEST_RETRY_S, EventType, RunEvent
 from workers.bmc import ReportedIdentity
 from workers.job_context import Callback
 
@@ -28,3 +28,9 @@ def test_an_identity_is_escaped_before_it_is_cut(text: str) -> None:
     message = ReportedIdentity(serial=text, uuid=text, macs=(text,), system_path=text).message()
     assert len(message.serial or "") == 128
     message.model_dump_json()
+
+
+def test_a_retry_that_is_later_than_the_api_takes_is_posted_as_the_latest_that_it_takes() -> None:
+    kept = Kept()
+    Callback(kept).post_event("02-00-00-00-00-01-1", EventType.RETRY_SCHEDULED, retry_in_s=10 * LONGEST_RETRY_S)  # type: ignore[arg-type]
+    assert RunEvent.model_validate_json(kept.sent).retry_in_s == LONGEST_RETRY_S
