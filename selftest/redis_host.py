@@ -103,7 +103,10 @@ def _keeper(password_file: Path) -> dict[str, object]:
 
 @contextmanager
 def _as_user(target: TargetInstallation, login: Mapping[str, object]) -> Iterator["Redis"]:
-    settings = target.short_timeouts.model_copy(update=login)
+    # With Redis Sentinel the master itself: a client of the sentinels asks for its role, which keeper may not.
+    host, port = target.redis.address
+    single = {"redis_host": host, "redis_port": port, "redis_sentinels": ""}
+    settings = target.short_timeouts.model_copy(update={**login, **single})
     redis = connect_redis(settings, target.contexts, name="selftest")
     try:
         with redis_errors(settings):

@@ -1,6 +1,8 @@
 """The self-test with Redis Sentinel: it finds the master, and sees what a failover would not survive."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,16 @@ def test_a_whole_set_is_as_it_must_be(servers: SentinelSet) -> None:
 def test_the_master_is_asked_wherever_it_is(servers: SentinelSet) -> None:
     elsewhere = {"redis_host": "192.0.2.1", "redis_port": 1}
     assert finding(servers, "1a", **elsewhere).status is Status.OK
+
+
+def test_on_a_host_of_redis_its_users_are_seen(
+    servers: SentinelSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers.copy_passwords(tmp_path / "redis")
+    shutil.copy(servers.folder / f"host-{servers.ports[0]}" / "users.acl", tmp_path / "redis")
+    monkeypatch.chdir(tmp_path)
+    found = finding(servers, "1g")
+    assert (found.status, found.message) == (Status.OK, "the default user is off, now and after the next start")
 
 
 def test_a_missing_replica_is_seen(servers: SentinelSet) -> None:
