@@ -101,7 +101,7 @@ class _Actor:
         """What would change there."""
         if host == self._here.host:
             return list(flip_files.differences(self._layout, self._here.roles, mode))
-        return self._elsewhere(host, _DIFFERENCES, mode).splitlines()
+        return list(filter(None, self._elsewhere(host, _DIFFERENCES, mode).splitlines()))
 
     def _elsewhere(self, host: str, what: str, mode: FlipMode) -> str:
         return run_on(host, _command(mode, what), ssh=self._ssh or "")

@@ -70,3 +70,11 @@ def test_without_a_way_to_other_hosts_what_to_run_is_shown(capsys: pytest.Captur
 def test_an_action_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such action"):
         site_flip._on_this_host(HostLayout(tmp_path, tmp_path), HERE, "explode", FlipMode.PRODUCTION)
+
+
+def test_another_host_on_which_nothing_would_change_has_no_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(site_flip, "run_on", lambda *_, **__: "\n")
+    actor = site_flip._Actor(HostLayout(tmp_path, tmp_path), HERE, "ssh root@{host}")
+    assert actor.differences("w1", FlipMode.PRODUCTION) == []
