@@ -27,6 +27,7 @@ _IN_GROUP = (
 )
 _REMOVE_GROUP = 'mount -t cgroup2 cgroup2 /mnt && find "/mnt/$0" -depth -type d -exec rmdir {} +'
 _MIRROR = "http://deb.debian.org/debian"
+_NAMESPACES = ("net", "pid", "mnt", "uts", "ipc")
 
 
 class Image:
@@ -120,9 +121,7 @@ class Machine:
     def switch_off(self) -> None:
         """As by its power button, held: nothing is written any more."""
         assert self._process
-        inner = self._first_process()
-        if inner is not None:
-            os.kill(inner, 9)
+        os.kill(self._first_process() or self._process.pid, 9)
         self._process.wait(60)
 
     def remove(self) -> None:
@@ -136,4 +135,13 @@ class Machine:
         assert self._process
         path = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         words = path.read_text().split() if path.exists() else []
-        return int(words[0]) if words else None
+        return next((process for process in map(int, words) if _is_apart(process)), None)
+
+
+def _is_apart(process: int) -> bool:
+    """Whether it is in namespaces of its own: by a helper of nspawn a command would act on this computer."""
+    ours, its = Path("/proc/self/ns"), Path(f"/proc/{process}/ns")
+    try:
+        return all((its / kind).readlink() != (ours / kind).readlink() for kind in _NAMESPACES)
+    except OSError:  # it has ended
+        return False
