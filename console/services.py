@@ -84,12 +84,12 @@ class Console:
         return self.filters.get("all", self.fleet.facets)
 
     def total(self, query: Query) -> int:
-        """How many machines ``query`` takes, as it was a moment ago."""
+        """How many machines ``query`` asks for, as it was a moment ago."""
         last = self.totals.last(query)
         version = self.fleet.version  # before they are counted: what changes meanwhile is counted the next time
         if last and last[0] == version:
             return last[1]
-        return self.totals.get(query, lambda: (version, sum(map(query.takes, self.fleet.all()))))[1]
+        return self.totals.get(query, lambda: (version, len(query.among(self.fleet.all()))))[1]
 
     def api_of(self, token: str, *, for_page: bool = False) -> ApiClient:
         """The API as the person of ``token`` calls it here; ``for_page``: to read, in the time that a page has."""

@@ -68,17 +68,21 @@ class Query:
         """It leaves out some machines."""
         return any((self.text, self.state, self.reason, self.rack, self.model, self.site, self.need))
 
-    def takes(self, machine: Machine) -> bool:
-        """Whether the list shows ``machine``."""
-        return (
-            (not self.state or machine.state == self.state)
-            and (not self.need or words.STATES[machine.state].group is words.Group[self.need])
-            and (not self.reason or machine.reason == self.reason)
-            and (not self.rack or machine.rack == self.rack)
-            and (not self.model or machine.device.product == self.model)
-            and (not self.site or machine.site == self.site)
-            and (not self.text or self.text in machine.text)
+    def among(self, machines: Iterable[Machine]) -> list[Machine]:
+        """Those of ``machines`` that the list shows, in their order."""
+        wanted: tuple[tuple[str, Callable[[Machine], bool]], ...] = (
+            (self.state, lambda machine: machine.state == self.state),
+            (self.need, lambda machine: words.STATES[machine.state].group.name == self.need),
+            (self.reason, lambda machine: machine.reason == self.reason),
+            (self.rack, lambda machine: machine.rack == self.rack),
+            (self.model, lambda machine: machine.device.product == self.model),
+            (self.site, lambda machine: machine.site == self.site),
+            (self.text, lambda machine: self.text in machine.text),
         )
+        for value, fits in wanted:
+            if value:  # what is not asked for costs nothing: there are 10,000 machines
+                machines = filter(fits, machines)
+        return list(machines)
 
 
 _TEXTS = ("text", "state", "reason", "rack", "model", "site", "need", "group")
@@ -96,7 +100,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list. ``total``: machines that the query takes, on all pages."""
+    """One page of a list. ``total``: machines that the query asks for, on all pages."""
 
     parts: tuple[Part, ...]
     total: int
@@ -115,11 +119,10 @@ Groups = Sequence[tuple[str, Sequence[Machine]]]
 
 
 def grouped(machines: Iterable[Machine], query: Query) -> Groups:
-    """Those of ``machines`` that ``query`` takes, in its groups; in each they stay in their order."""
+    """Those of ``machines`` that ``query`` asks for, in its groups; in each they stay in their order."""
     key, found = _KEYS[query.group], defaultdict[tuple[tuple[int, str], str], list[Machine]](list)
-    for machine in machines:
-        if query.takes(machine):
-            found[key(machine)].append(machine)
+    for machine in query.among(machines):
+        found[key(machine)].append(machine)
     return [(name, found[rank, name]) for rank, name in sorted(found)]
 
 

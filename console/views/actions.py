@@ -109,7 +109,7 @@ def _targets(action: OperatorAction) -> Targets:
 def _fitting(query: str) -> list[str]:
     """The machines that fit the address of a list, on all of its pages."""
     wanted = Query.of(dict(parse_qsl(query)))
-    return [machine.name for machine in console().fleet.all() if wanted.takes(machine)]
+    return [machine.name for machine in wanted.among(console().fleet.all())]
 
 
 def _bounded(targets: list[str]) -> tuple[str, ...]:
