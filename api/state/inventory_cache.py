@@ -208,4 +208,7 @@ def _summary(device: Device) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    try:
+        main(*map(Path, sys.argv[1:]))
+    except OSError as failure:
+        sys.exit(f"{sys.argv[2]} cannot be written ({failure.strerror}): the API reads DEVICES_FILE itself")

@@ -1,6 +1,9 @@
 """A large inventory is read by a process of its own, once for all processes of a host."""
 
+import resource
+import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,18 @@ def test_a_cache_that_cannot_be_read_is_made_again(path: Path, runs: list[Path],
     path.with_name("cache").write_bytes(damaged)
     assert read(path)
     assert runs == [path]
+
+
+def test_a_full_disk_is_named_in_a_line_and_the_api_reads_the_file_itself(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    limit: Any = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (500, 500))
+    run: Any = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: run(command, preexec_fn=limit, **options))
+    assert read(path) is None
+    assert capfd.readouterr().err == (
+        f"{path.with_name('cache')} cannot be written (File too large): the API reads DEVICES_FILE itself\n"
+    )
 
 
 def test_a_cache_of_another_version_or_another_file_is_made_again(
