@@ -16,7 +16,7 @@ from console.recent import Recent, ShownPages
 from console.session import Attempts, Session, Sessions
 from console.state.fleet import Fleet
 from console.state.follower import Freshness
-from console.state.lists import Lists
+from console.state.lists import FleetLists
 from console.state.query import Query
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -62,9 +62,9 @@ class Console:
         return cls(settings, contexts, ApiClient(_for_pages(settings), contexts, token=_token(settings)))
 
     @cached_property
-    def lists(self) -> Lists:
+    def lists(self) -> FleetLists:
         """The lists of its fleet."""
-        return Lists(self.fleet)
+        return FleetLists(self.fleet)
 
     def feed_client(self) -> ApiClient:
         """The API with the time that it may take for a snapshot of a large fleet: for one thread, not for pages."""

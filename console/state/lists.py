@@ -11,7 +11,7 @@ from console.state.query import Groups, Page, Query, grouped, page_of
 _MOST_LISTS = 200
 
 
-class Lists:
+class FleetLists:
     """The lists of ``fleet`` as it is now; of an earlier version nothing is kept.
 
     Filtering 10,000 machines takes some 10 ms, which fifty people who load their pages at once would wait for in turn.

@@ -7,7 +7,7 @@ import pytest
 
 from bringup.model import DeviceState, FailureReason, RunState
 from console.state.fleet import Fleet
-from console.state.lists import Lists
+from console.state.lists import FleetLists
 from console.state.query import PAGE_ROWS, Query
 from tests.unit.console.conftest import AT, change, device, run_of, snapshot
 
@@ -22,7 +22,7 @@ def fleet_of(*batches: object) -> Fleet:
 
 
 def names(fleet: Fleet, **query: object) -> list[str]:
-    return [machine.name for machine in Lists(fleet).page(Query(**query)).machines]  # type: ignore[arg-type]
+    return [machine.name for machine in FleetLists(fleet).page(Query(**query)).machines]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_what_a_list_can_be_filtered_by_is_what_machines_have() -> None:
     ],
 )
 def test_a_list_is_grouped(group: str, parts: list[tuple[str, list[str]]]) -> None:
-    page = Lists(fleet_of(FLEET)).page(Query(group=group))
+    page = FleetLists(fleet_of(FLEET)).page(Query(group=group))
     assert [(part.key, [machine.name for machine in part.machines]) for part in page.parts] == parts
 
 
 def test_a_page_has_a_hundred_rows_and_counts_all() -> None:
     fleet = fleet_of(snapshot(*(device(f"m{number}") for number in range(250))))
-    pages = [Lists(fleet).page(Query(page=number)) for number in (1, 3, 99)]
+    pages = [FleetLists(fleet).page(Query(page=number)) for number in (1, 3, 99)]
     assert [len(page.machines) for page in pages] == [PAGE_ROWS, 50, 50]
     assert [(page.total, page.number, page.pages, page.parts[0].count) for page in pages][2] == (250, 3, 3, 250)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from bringup.model import DeviceState
 from console.services import Console
 from console.state.fleet import Fleet
-from console.state.lists import Lists
+from console.state.lists import FleetLists
 from console.state.machine import Machine
 from console.state.query import Query
 from tests.unit.console.conftest import Browser, change, device, snapshot
@@ -28,20 +28,20 @@ def fleet_of(number: int) -> CountedFleet:
     return fleet
 
 
-def shown(lists: Lists, query: Query) -> dict[str, list[str]]:
+def shown(lists: FleetLists, query: Query) -> dict[str, list[str]]:
     return {part.key: [machine.name for machine in part.machines] for part in lists.page(query).parts}
 
 
 def test_people_who_look_at_one_list_cost_what_one_costs() -> None:
     fleet = fleet_of(250)
-    lists = Lists(fleet)
+    lists = FleetLists(fleet)
     pages = [lists.page(Query(page=number)).machines[0].name for number in (1, 2, 3, 1, 2, 3)]
     assert pages == ["m0", "m100", "m200"] * 2
     assert fleet.looks == 1
 
 
 def test_a_list_is_of_its_query_alone() -> None:
-    lists = Lists(fleet_of(3))
+    lists = FleetLists(fleet_of(3))
     assert shown(lists, Query(text="m1")) == {"approved": ["m1"]}
     assert shown(lists, Query(text="m2")) == {"approved": ["m2"]}
     assert shown(lists, Query(text="m2", group="none")) == {"all machines": ["m2"]}
@@ -49,7 +49,7 @@ def test_a_list_is_of_its_query_alone() -> None:
 
 def test_a_machine_that_has_changed_is_not_shown_as_it_was() -> None:
     fleet = fleet_of(3)
-    lists, query = Lists(fleet), Query(state="approved")
+    lists, query = FleetLists(fleet), Query(state="approved")
     before = lists.page(query)
     fleet.apply(change(2, device=device("m1", DeviceState.FAILED)))
     fleet.apply(change(3, device=device("m2", ip="192.0.2.9")))
@@ -61,7 +61,7 @@ def test_a_machine_that_has_changed_is_not_shown_as_it_was() -> None:
 
 def test_a_machine_that_an_older_state_does_not_have_is_not_shown() -> None:
     fleet = fleet_of(2)
-    lists = Lists(fleet)
+    lists = FleetLists(fleet)
     assert lists.page(Query()).total == 2
     fleet.apply(snapshot(device("m1")))
     assert shown(lists, Query()) == {"approved": ["m1"]}
@@ -70,7 +70,7 @@ def test_a_machine_that_an_older_state_does_not_have_is_not_shown() -> None:
 
 def test_lists_that_are_kept_are_bounded() -> None:
     fleet = fleet_of(1)
-    lists = Lists(fleet)
+    lists = FleetLists(fleet)
     for number in range(450):
         lists.page(Query(text=str(number)))
     lists.page(Query(text="449"))
