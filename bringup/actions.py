@@ -11,32 +11,25 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from bringup import errors, model
+from bringup.wire import actions
 from bringup.wire import operator as wire
-from bringup.wire.actions import (
-    MOST_TARGETS,
-    ActionPreview,
-    ActionRequest,
-    OperatorAction,
-    TargetPreview,
-    device_change,
-)
 from bringup.wire.run import Run, RunDecision
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 # Names of so many targets with one reason are shown; a person looks the others up in the list.
 _MOST_NAMED = 5
 # What would be done, and what was done, behind a number or a name.
-WORDS: dict[OperatorAction, tuple[str, str]] = {
-    OperatorAction.START: ("would start", "started"),
-    OperatorAction.APPROVE: ("would be approved", "approved"),
-    OperatorAction.IN_SERVICE: ("would be put in service", "put in service"),
-    OperatorAction.WITHHOLD: ("would be withheld", "withheld"),
-    OperatorAction.MAINTENANCE: ("would be put in maintenance", "put in maintenance"),
-    OperatorAction.END_MAINTENANCE: ("would be taken out of maintenance", "taken out of maintenance"),
-    OperatorAction.ABORT: ("would be aborted", "aborted"),
-    OperatorAction.REPEAT: ("would be repeated", "repeated"),
-    OperatorAction.REQUEUE: ("would be put back on their queue", "put back on its queue"),
-    OperatorAction.DISCARD: ("would be deleted for good", "deleted for good"),
+WORDS: dict[actions.OperatorAction, tuple[str, str]] = {
+    actions.OperatorAction.START: ("would start", "started"),
+    actions.OperatorAction.APPROVE: ("would be approved", "approved"),
+    actions.OperatorAction.IN_SERVICE: ("would be put in service", "put in service"),
+    actions.OperatorAction.WITHHOLD: ("would be withheld", "withheld"),
+    actions.OperatorAction.MAINTENANCE: ("would be put in maintenance", "put in maintenance"),
+    actions.OperatorAction.END_MAINTENANCE: ("would be taken out of maintenance", "taken out of maintenance"),
+    actions.OperatorAction.ABORT: ("would be aborted", "aborted"),
+    actions.OperatorAction.REPEAT: ("would be repeated", "repeated"),
+    actions.OperatorAction.REQUEUE: ("would be put back on their queue", "put back on its queue"),
+    actions.OperatorAction.DISCARD: ("would be deleted for good", "deleted for good"),
 }
 
 
@@ -58,7 +51,9 @@ class ActionOutcome(NamedTuple):
     detail: str
 
 
-def preview(client: ActsOnApi, action: OperatorAction, targets: Sequence[str], reason: str = "") -> ActionPreview:
+def preview(
+    client: ActsOnApi, action: actions.OperatorAction, targets: Sequence[str], reason: str = ""
+) -> actions.ActionPreview:
     """What the action would lead to, by the rules of the API; nothing is changed.
 
     Args:
@@ -70,28 +65,28 @@ def preview(client: ActsOnApi, action: OperatorAction, targets: Sequence[str], r
     Raises:
         ApiUnavailable, ApiRejected: as from every call.
     """
-    found: list[TargetPreview] = []
-    for start in range(0, len(targets), MOST_TARGETS):
-        some = tuple(targets[start : start + MOST_TARGETS])
-        request = ActionRequest(action=action, targets=some, reason=reason)
-        found += client.post("/actions/preview", request, ActionPreview).targets
-    return ActionPreview(action=action, targets=tuple(found))
+    found: list[actions.TargetPreview] = []
+    for start in range(0, len(targets), actions.MOST_TARGETS):
+        some = tuple(targets[start : start + actions.MOST_TARGETS])
+        request = actions.ActionRequest(action=action, targets=some, reason=reason)
+        found += client.post("/actions/preview", request, actions.ActionPreview).targets
+    return actions.ActionPreview(action=action, targets=tuple(found))
 
 
-def summary(found: ActionPreview) -> str:
+def summary(found: actions.ActionPreview) -> str:
     """One sentence: ``12 would start, 3 would not: r12u07 because the machine is in service; ...``."""
     would = sum(one.would for one in found.targets)
     would_not = len(found.targets) - would
-    sentence = f"{would} {WORDS[OperatorAction(found.action)][0]}"
+    sentence = f"{would} {WORDS[actions.OperatorAction(found.action)][0]}"
     return f"{sentence}, {would_not} would not: {'; '.join(reasons(found))}" if would_not else sentence
 
 
-def reasons(found: ActionPreview) -> list[str]:
+def reasons(found: actions.ActionPreview) -> list[str]:
     """Why some targets would not, each reason once, with the targets that it holds for."""
     return _by_reason((one.target, one.reason) for one in found.targets if not one.would)
 
 
-def outcome_summary(action: OperatorAction, outcomes: Sequence[ActionOutcome]) -> str:
+def outcome_summary(action: actions.OperatorAction, outcomes: Sequence[ActionOutcome]) -> str:
     """One sentence: ``11 started, 1 was not: r12u07 because run ... has not ended``."""
     done = sum(one.done for one in outcomes)
     sentence = f"{done} {WORDS[action][1]}"
@@ -102,7 +97,7 @@ def outcome_summary(action: OperatorAction, outcomes: Sequence[ActionOutcome]) -
     return f"{sentence}, {len(missed)} {were} not: {'; '.join(_by_reason((one.target, one.detail) for one in missed))}"
 
 
-def apply(client: ActsOnApi, found: ActionPreview, reason: str = "") -> Iterator[ActionOutcome]:
+def apply(client: ActsOnApi, found: actions.ActionPreview, reason: str = "") -> Iterator[ActionOutcome]:
     """Do what was previewed, target by target; what would not be done is not tried.
 
     A refusal of one target does not stop the others. When the API does not answer, the rest is not tried.
@@ -119,7 +114,7 @@ def apply(client: ActsOnApi, found: ActionPreview, reason: str = "") -> Iterator
             continue
         try:
             yield ActionOutcome(
-                one.target, done=True, detail=_apply_one(client, OperatorAction(found.action), one, reason)
+                one.target, done=True, detail=_apply_one(client, actions.OperatorAction(found.action), one, reason)
             )
         except errors.ApiRejected as error:
             yield ActionOutcome(one.target, done=False, detail=str(error))
@@ -128,27 +123,27 @@ def apply(client: ActsOnApi, found: ActionPreview, reason: str = "") -> Iterator
             yield ActionOutcome(one.target, done=False, detail=f"it is not known whether it was done: {error}")
 
 
-def _apply_one(client: ActsOnApi, action: OperatorAction, one: TargetPreview, reason: str) -> str:
+def _apply_one(client: ActsOnApi, action: actions.OperatorAction, one: actions.TargetPreview, reason: str) -> str:
     name = quote(one.target, safe="")
     given = {"reason": reason} if reason else {}
     match action:
-        case OperatorAction.START:
+        case actions.OperatorAction.START:
             run = client.post(f"/devices/{name}/runs", wire.StartRequest(**given), RunDecision)
             return f"Run {run.run_id} of {one.target}: {run.state}"
-        case OperatorAction.REPEAT:
+        case actions.OperatorAction.REPEAT:
             run = client.post(f"/runs/{name}/repeat", wire.RepeatRequest(**given), RunDecision)
             return f"Run {run.run_id} repeats {one.target}: {run.state}"
-        case OperatorAction.ABORT:
+        case actions.OperatorAction.ABORT:
             ended = client.post(f"/runs/{name}/abort", wire.AbortRequest(**given), Run)
             return f"Run {ended.run_id} of {ended.device}: {ended.state}"
-        case OperatorAction.REQUEUE:
+        case actions.OperatorAction.REQUEUE:
             job = client.post("/queues/requeue", wire.JobRequest(job_id=one.target), wire.QuarantinedJob)
             return f"Job {job.job_id} is on the queue {job.queue} again"
-        case OperatorAction.DISCARD:
+        case actions.OperatorAction.DISCARD:
             job = client.post("/queues/discard", wire.JobRequest(job_id=one.target), wire.QuarantinedJob)
             return f"Job {job.job_id} of the queue {job.queue} is deleted"
     # A machine that another person has put in service since the preview must not be exposed by it.
-    change = device_change(action, reason, expected_state=_state_of(one))
+    change = actions.device_change(action, reason, expected_state=_state_of(one))
     if change is None:
         raise ValueError(f"{action} has no call of the API")
     device = client.patch(f"/devices/{name}", change, wire.DeviceView)
@@ -156,7 +151,7 @@ def _apply_one(client: ActsOnApi, action: OperatorAction, one: TargetPreview, re
     return f"Device {device.name}: {device.state}{maintained}"
 
 
-def _state_of(one: TargetPreview) -> model.DeviceState | None:
+def _state_of(one: actions.TargetPreview) -> model.DeviceState | None:
     """Without the reason of maintenance, which `device_changes.shown` adds."""
     try:
         return model.DeviceState(one.state.partition(" ")[0])

@@ -9,11 +9,10 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bringup import bmc_address, errors
+from bringup import bmc_address, errors, model
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
 from bringup.inventory_problems import EntryLines, boot_groups_in, explained, toml_problem, without_limit
-from bringup.model import DeviceState, Fingerprint, Mac
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -24,19 +23,19 @@ class Device(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
-    bmc_mac: Mac | None = None
-    nic_macs: tuple[Mac, ...] = ()
+    bmc_mac: model.Mac | None = None
+    nic_macs: tuple[model.Mac, ...] = ()
     serial: str | None = Field(default=None, max_length=128)  # of the system, as its firmware and its BMC show it
     uuid: str | None = None  # of the system (SMBIOS)
     bmc: str = Field(pattern=r"^(https|simulated)://[^\s@?#]+$")
     credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     bmc_ca: str | None = Field(default=None, min_length=1)  # a file on the workers' hosts
-    bmc_fingerprint: Fingerprint | None = None
+    bmc_fingerprint: model.Fingerprint | None = None
     bmc_verify: bool = True
     boot_method: Literal["cd", "uefi-http", "pxe"] = "cd"
     boot_timeout_s: int | None = Field(default=None, ge=1, le=24 * 3600)  # None: BOOT_TIMEOUT_S
     boot_group: str | None = None  # a rack or power circuit, of which [boot_groups] says how many may boot at once
-    state: Literal[DeviceState.APPROVED, DeviceState.ACTIVE] = DeviceState.APPROVED
+    state: Literal[model.DeviceState.APPROVED, model.DeviceState.ACTIVE] = model.DeviceState.APPROVED
     maintenance: str | None = None  # the reason; set: audit only
     expected: Expectation = Expectation()
 

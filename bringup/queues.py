@@ -13,8 +13,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from bringup import keys
-from bringup.model import JobKind, LeaseEvent
+from bringup import keys, model
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 # rq moves a job atomically only for a worker that listens on one queue, so each kind has a queue of its own.
 QUEUE_OF = {
-    JobKind.DISCOVER: "leases",
-    JobKind.BOOT: "boots",
-    JobKind.FINISH: "finishes",
-    JobKind.EXPIRE: "deadlines",
+    model.JobKind.DISCOVER: "leases",
+    model.JobKind.BOOT: "boots",
+    model.JobKind.FINISH: "finishes",
+    model.JobKind.EXPIRE: "deadlines",
 }
-FUNCTION_OF = {kind: f"workers.jobs.{kind.value}" for kind in JobKind}
+FUNCTION_OF = {kind: f"workers.jobs.{kind.value}" for kind in model.JobKind}
 
 # Seconds that the hash of a job is kept. While that of a lease exists, the same lease is recognised without asking the
 # API; later the API is asked, and answers the same.
@@ -113,13 +112,13 @@ _NOBODY = RecordReader()
 class LeaseRecord(NamedTuple):
     """A lease, and the number of the record that it was read from, as its reader counts them."""
 
-    event: LeaseEvent
+    event: model.LeaseEvent
     number: int = 0
 
 
-def job_id_of(kind: JobKind, run_id: str) -> str:
+def job_id_of(kind: model.JobKind, run_id: str) -> str:
     """The id of a run's job; for discover the run id itself, so that a repeated lease is one job."""
-    return run_id if kind is JobKind.DISCOVER else f"{run_id}_{kind.value}"
+    return run_id if kind is model.JobKind.DISCOVER else f"{run_id}_{kind.value}"
 
 
 class Queues:
@@ -129,11 +128,11 @@ class Queues:
         self._connection = connection
         self._queues = {kind: open_queue(name, connection) for kind, name in QUEUE_OF.items()}
 
-    def queue(self, kind: JobKind) -> Queue:
+    def queue(self, kind: model.JobKind) -> Queue:
         """The rq queue for jobs of ``kind``."""
         return self._queues[kind]
 
-    def add_lease(self, event: LeaseEvent) -> bool:
+    def add_lease(self, event: model.LeaseEvent) -> bool:
         """Put a lease on its queue, once. False: it was there already."""
         return self.add_leases([LeaseRecord(event)])[0]
 
@@ -142,8 +141,8 @@ class Queues:
 
         One that the reader itself has queued for this record is new: the reply was lost, or it was killed meanwhile.
         """
-        queue, now = self._queues[JobKind.DISCOVER], datetime.now(UTC)
-        job = self._job(JobKind.DISCOVER, leases[0].event.run_id, {})
+        queue, now = self._queues[model.JobKind.DISCOVER], datetime.now(UTC)
+        job = self._job(model.JobKind.DISCOVER, leases[0].event.run_id, {})
         job.origin, job.created_at, job.enqueued_at = queue.name, now, now
         own = [argument for lease in leases for argument in _own_fields(job, lease)]
         fields = {**job.to_dict(), "status": JobStatus.QUEUED.value}
@@ -158,7 +157,7 @@ class Queues:
         return [bool(new) for new in cast("list[int]", pipe.execute()[0])]
 
     def add(
-        self, kind: JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
+        self, kind: model.JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
     ) -> None:
         """Put a job on its queue.
 
@@ -172,7 +171,7 @@ class Queues:
         else:
             self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
 
-    def cancel(self, kind: JobKind, run_id: str, pipeline: "Pipeline") -> None:
+    def cancel(self, kind: model.JobKind, run_id: str, pipeline: "Pipeline") -> None:
         """Delete a job that waits for its time; one whose time has come stays.
 
         Args:
@@ -194,13 +193,13 @@ class Queues:
             for queue in self._queues.values()
         }
 
-    def _job(self, kind: JobKind, run_id: str, kwargs: dict[str, Any]) -> Job:
+    def _job(self, kind: model.JobKind, run_id: str, kwargs: dict[str, Any]) -> Job:
         return self._queues[kind].create_job(
             FUNCTION_OF[kind],
             kwargs=kwargs,
             job_id=job_id_of(kind, run_id),
             timeout=JOB_TIMEOUT_S,
-            result_ttl=DISCOVER_KEPT_S if kind is JobKind.DISCOVER else RESULT_KEPT_S,
+            result_ttl=DISCOVER_KEPT_S if kind is model.JobKind.DISCOVER else RESULT_KEPT_S,
             failure_ttl=FAILURE_KEPT_S,
             description=f"{kind.value} {run_id}",
         )
@@ -210,7 +209,7 @@ def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, int, str, bytes]:
     """Id, number, description and data of a lease's job. ``job`` serves all of them: making one takes longest."""
     run_id = lease.event.run_id
     job.kwargs = {"lease": lease.event.model_dump(mode="json", exclude_none=True)}
-    return run_id, lease.number, f"{JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
+    return run_id, lease.number, f"{model.JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
 
 
 def open_queue(name: str, connection: "Redis") -> Queue:

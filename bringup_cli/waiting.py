@@ -2,19 +2,18 @@
 
 import time
 
-from bringup import errors
+from bringup import errors, model
 from bringup.connections.api_client import ApiClient
-from bringup.model import RunState
 from bringup.wire.run import RunDetail
 
 # 1 and 2 are what every command ends with when it fails or is used wrongly.
 EXIT_OF = {
-    RunState.PASSED: 0,
-    RunState.DEGRADED: 3,
-    RunState.FAILED: 4,
-    RunState.TIMED_OUT: 5,
-    RunState.ABORTED: 6,
-    RunState.AUDITED: 7,
+    model.RunState.PASSED: 0,
+    model.RunState.DEGRADED: 3,
+    model.RunState.FAILED: 4,
+    model.RunState.TIMED_OUT: 5,
+    model.RunState.ABORTED: 6,
+    model.RunState.AUDITED: 7,
 }
 # As timeout(1) has it.
 EXIT_NOT_IN_TIME = 124

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bringup import log
-from bringup.errors import PermanentError
+from bringup import errors, log
 from bringup.text import printable
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import read_checkpoint
@@ -111,7 +110,9 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise PermanentError(f"{error.filename or path} cannot be written: {error.strerror}; check STATE_DIR") from None
+        raise errors.PermanentError(
+            f"{error.filename or path} cannot be written: {error.strerror}; check STATE_DIR"
+        ) from None
     try:
         _lock(descriptor, path)
         yield
@@ -139,7 +140,9 @@ def _lock(descriptor: int, path: Path) -> None:
         _lock_within(_LOCK_TIMEOUT_S, descriptor)
     except BlockingIOError:
         holder = printable(os.pread(descriptor, 64, 0).decode("ascii", "replace").strip())
-        raise PermanentError(f"another tailer ({holder or 'unknown'}) follows this file; it holds {path}") from None
+        raise errors.PermanentError(
+            f"another tailer ({holder or 'unknown'}) follows this file; it holds {path}"
+        ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
 

@@ -14,11 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import profile
-from pki.errors import CaKeyLocked, Damaged, PkiError, Refused
+from pki import errors, names, profile
 from pki.files import read, secret_problem
 from pki.ledger import REASONS, Entry, Ledger
-from pki.names import Identity, San
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Passphrase = Callable[[], str | None]
@@ -61,12 +59,12 @@ class Authority:
         key = read_key(key_file, passphrase)
         certificate = next((one for one in trusted if fits(key, one)), None)
         if certificate is None:
-            raise Damaged(
+            raise errors.Damaged(
                 f"{key_file} does not fit {source}: they are of different generations",
                 hint="restore both from one backup, or make a new generation: bringup pki setup --force",
             )
         if not key_id(certificate):
-            raise Damaged(
+            raise errors.Damaged(
                 f"the CA in {source} has no subject key identifier, so no leaf can name it",
                 hint="bringup pki setup --force",
             )
@@ -78,7 +76,12 @@ class Authority:
         return key_id(self.certificate)
 
     def certify(
-        self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes, days: float, now: datetime
+        self,
+        identity: names.Identity,
+        sans: tuple[names.San, ...],
+        key: CertificatePublicKeyTypes,
+        days: float,
+        now: datetime,
     ) -> x509.Certificate:
         """A certificate for a public key.
 
@@ -126,13 +129,13 @@ class Authority:
     def _check_time(self, now: datetime) -> None:
         start, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
         if now < start:
-            raise Refused(
+            raise errors.Refused(
                 f"this machine's clock shows {now:%Y-%m-%d %H:%M} UTC, before the CA became valid"
                 f" ({start:%Y-%m-%d %H:%M} UTC)",
                 hint="set the clock (timedatectl), then run this again",
             )
         if now >= end:
-            raise Refused(
+            raise errors.Refused(
                 f"the CA has expired on {end:%Y-%m-%d}; nothing that it signs is accepted any more",
                 hint="bringup pki setup --force, which makes a new CA and new certificates for all",
             )
@@ -187,7 +190,9 @@ def read_key(path: Path, passphrase: Passphrase = no_passphrase) -> PrivateKey:
         raise problem
     key = _decrypted(path, data, passphrase) if is_encrypted(data) else _loaded(path, data, None)
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
-        raise Damaged(f"{path} holds a key that is neither EC nor RSA", hint=f"openssl pkey -in {path} -noout -text")
+        raise errors.Damaged(
+            f"{path} holds a key that is neither EC nor RSA", hint=f"openssl pkey -in {path} -noout -text"
+        )
     return key
 
 
@@ -217,17 +222,19 @@ def fits(key: PrivateKey, certificate: x509.Certificate) -> bool:
 def _decrypted(path: Path, data: bytes, passphrase: Passphrase) -> object:
     word = passphrase()
     if not word:
-        raise CaKeyLocked(f"{path} is encrypted, and there is no passphrase", hint="set CA_KEY_PASSPHRASE")
+        raise errors.CaKeyLocked(f"{path} is encrypted, and there is no passphrase", hint="set CA_KEY_PASSPHRASE")
     try:
         return _loaded(path, data, word)
-    except PkiError:
-        raise CaKeyLocked(f"{path}: the passphrase is wrong", hint="set CA_KEY_PASSPHRASE to the right one") from None
+    except errors.PkiError:
+        raise errors.CaKeyLocked(
+            f"{path}: the passphrase is wrong", hint="set CA_KEY_PASSPHRASE to the right one"
+        ) from None
 
 
 def _loaded(path: Path, data: bytes, passphrase: str | None) -> object:
     try:
         return serialization.load_pem_private_key(data, passphrase.encode() if passphrase else None)
     except Exception:  # noqa: BLE001 - ValueError, TypeError, UnsupportedAlgorithm and OpenSSL's own
-        raise Damaged(
+        raise errors.Damaged(
             f"{path} holds no readable private key", hint=f"openssl pkey -in {path} -noout; restore it from a backup"
         ) from None

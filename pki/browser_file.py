@@ -4,8 +4,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 
-from pki import files, names
-from pki.errors import Refused
+from pki import errors, files, names
 from pki.store import Store
 
 
@@ -22,11 +21,13 @@ def browser_file(store: Store, identity: names.Identity, password: str) -> bytes
         Refused: the identity is no operator's, or its key is of a kind that we do not make.
     """
     if identity.role is not names.Role.OPERATOR:
-        raise Refused(f"{identity} is no person: only operators use a browser", hint="bringup pki issue operator --p12")
+        raise errors.Refused(
+            f"{identity} is no person: only operators use a browser", hint="bringup pki issue operator --p12"
+        )
     own = store.files(identity)
     key = load_pem_private_key(files.read(own.key), None)
     if not isinstance(key, EllipticCurvePrivateKey):
-        raise Refused(f"{own.key} is no key of our PKI", hint=f"bringup pki renew {identity} --force --rekey")
+        raise errors.Refused(f"{own.key} is no key of our PKI", hint=f"bringup pki renew {identity} --force --rekey")
     return pkcs12.serialize_key_and_certificates(
         identity.dns.encode(),
         key,

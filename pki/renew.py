@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from pki import authority, crl, errors, setup
-from pki.names import Identity
+from pki import authority, crl, errors, names, setup
 from pki.session import CaSession
 
 # The share of its validity after which a certificate or a list is renewed: a third is left for a timer that fails to be
@@ -19,7 +18,7 @@ TWO_THIRDS = 2 / 3
 class Renewal:
     """Whether the certificate of one identity is renewed, and why."""
 
-    identity: Identity
+    identity: names.Identity
     certificate: x509.Certificate | None
     due: bool
     reason: str
@@ -39,7 +38,7 @@ def is_due(start: datetime, end: datetime, now: datetime, renew_days: int) -> bo
 
 
 def plan(
-    session: CaSession, identities: Sequence[Identity], *, renew_days: int, force: bool, rekey: bool = False
+    session: CaSession, identities: Sequence[names.Identity], *, renew_days: int, force: bool, rekey: bool = False
 ) -> Iterator[Renewal]:
     """For each identity whether it is renewed, and why. A damaged one does not keep the others from it.
 
@@ -90,7 +89,7 @@ def crl_is_due(session: CaSession) -> bool:
     return left > fresh or end < session.authority.certificate.not_valid_after_utc  # it never outlives its CA
 
 
-def _present(session: CaSession, identity: Identity) -> x509.Certificate:
+def _present(session: CaSession, identity: names.Identity) -> x509.Certificate:
     certificate = session.store.certificate(identity)
     if certificate is None:
         path = session.store.files(identity).certificate
@@ -99,7 +98,13 @@ def _present(session: CaSession, identity: Identity) -> x509.Certificate:
 
 
 def _judge(
-    session: CaSession, identity: Identity, certificate: x509.Certificate, *, renew_days: int, force: bool, rekey: bool
+    session: CaSession,
+    identity: names.Identity,
+    certificate: x509.Certificate,
+    *,
+    renew_days: int,
+    force: bool,
+    rekey: bool,
 ) -> Renewal:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     days = (end - session.now).days
@@ -116,7 +121,7 @@ def _judge(
 
 
 def _distrusted(
-    session: CaSession, identity: Identity, certificate: x509.Certificate, *, force: bool, rekey: bool
+    session: CaSession, identity: names.Identity, certificate: x509.Certificate, *, force: bool, rekey: bool
 ) -> str:
     """Why a certificate must not simply be continued; empty if it may."""
     if session.ledger.is_revoked(certificate):
@@ -128,7 +133,7 @@ def _distrusted(
     return ""
 
 
-def _impossible(session: CaSession, identity: Identity, end: datetime, *, force: bool, rekey: bool) -> str:
+def _impossible(session: CaSession, identity: names.Identity, end: datetime, *, force: bool, rekey: bool) -> str:
     """Why what is due cannot be renewed, or would gain nothing; empty if it can."""
     if rekey and not identity.is_standard and not session.store.files(identity).key.exists():
         return (
@@ -148,7 +153,7 @@ def _ends_with_ca(session: CaSession, end: datetime) -> bool:
     return gain < timedelta(days=1) and end > session.now
 
 
-def _check_key(session: CaSession, identity: Identity, certificate: x509.Certificate) -> None:
+def _check_key(session: CaSession, identity: names.Identity, certificate: x509.Certificate) -> None:
     files = session.store.files(identity)
     if files.key.exists() and not authority.fits(authority.read_key(files.key), certificate):
         raise errors.Damaged(
@@ -157,7 +162,7 @@ def _check_key(session: CaSession, identity: Identity, certificate: x509.Certifi
         )
 
 
-def _renew(session: CaSession, identity: Identity, certificate: x509.Certificate, *, rekey: bool) -> None:
+def _renew(session: CaSession, identity: names.Identity, certificate: x509.Certificate, *, rekey: bool) -> None:
     sans = setup.merge_sans(certificate, ())
     if rekey:
         session.issue(identity, sans)

@@ -8,11 +8,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from pki import errors, journal, profile
+from pki import errors, journal, names, profile
 from pki.authority import Authority, Passphrase, PrivateKey, is_encrypted, key_pem, no_passphrase, pem
 from pki.files import exclusive_lock, make_directory, read
 from pki.ledger import Entry, Ledger
-from pki.names import STANDARD, Identity, San
 from pki.store import RolloverState, Store
 
 
@@ -75,7 +74,7 @@ class CaSession:
         make_directory(store.state, private=True)
         with exclusive_lock(store.lock_file, command, wait_s=wait_s):
             journal.finish(store.root, store.state, step=step)
-            own = (store.files(one).key.parent for one in STANDARD)
+            own = (store.files(one).key.parent for one in names.STANDARD)
             journal.discard_staged(store.state, [store.state.parent, store.root / "issued", *own])
             yield cls(store, now, validity or profile.Validity(), passphrase, step)
 
@@ -121,13 +120,15 @@ class CaSession:
             self._other = self._authority(self.rollover.key_file)
         return self._other
 
-    def issue(self, identity: Identity, sans: tuple[San, ...]) -> x509.Certificate:
+    def issue(self, identity: names.Identity, sans: tuple[names.San, ...]) -> x509.Certificate:
         """A new key, and a certificate for it. Raises as `sign` does."""
         key = profile.new_key()
         self._put_key(self.store.files(identity).key, key)
         return self.certify(identity, sans, key.public_key())
 
-    def certify(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
+    def certify(
+        self, identity: names.Identity, sans: tuple[names.San, ...], key: CertificatePublicKeyTypes
+    ) -> x509.Certificate:
         """A certificate for a key, and its files; arguments and errors as `sign`."""
         certificate = self.sign(identity, sans, key)
         files = self.store.files(identity)
@@ -135,7 +136,9 @@ class CaSession:
         self._journal.put(files.bundle, pem(certificate, self.authority.certificate))
         return certificate
 
-    def sign(self, identity: Identity, sans: tuple[San, ...], key: CertificatePublicKeyTypes) -> x509.Certificate:
+    def sign(
+        self, identity: names.Identity, sans: tuple[names.San, ...], key: CertificatePublicKeyTypes
+    ) -> x509.Certificate:
         """A certificate for a key, in the ledger and in no file.
 
         Args:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki import errors, ledger
+from pki import errors, ledger, names
 from pki.authority import Authority, fits, pem, read_key, signer_of
-from pki.names import Identity, San, identity_of, sans_of, unique
 from pki.session import CaSession
 
 
@@ -16,8 +15,8 @@ from pki.session import CaSession
 class Wanted:
     """One identity that must have a certificate, and the names and addresses that it must cover."""
 
-    identity: Identity
-    sans: tuple[San, ...] = ()
+    identity: names.Identity
+    sans: tuple[names.San, ...] = ()
 
 
 @dataclass
@@ -117,7 +116,7 @@ def _converge(session: CaSession, want: Wanted, outcome: SetupResult) -> None:
         session.issue(want.identity, merge_sans(present, want.sans))
         outcome.made.append(str(want.identity))
     elif present is None:
-        session.certify(want.identity, unique(want.sans), read_key(files.key).public_key())
+        session.certify(want.identity, names.unique(want.sans), read_key(files.key).public_key())
         outcome.made.append(str(want.identity))
     else:
         _keep_or_widen(session, want, present, outcome)
@@ -126,7 +125,7 @@ def _converge(session: CaSession, want: Wanted, outcome: SetupResult) -> None:
 def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, outcome: SetupResult) -> None:
     _check_pair(session, want.identity, present)
     note = _note(session, want.identity, present)
-    if not note and not set(want.sans) <= set(sans_of(present)):
+    if not note and not set(want.sans) <= set(names.sans_of(present)):
         session.certify(want.identity, merge_sans(present, want.sans), present.public_key())
         outcome.made.append(str(want.identity))
         return
@@ -137,7 +136,7 @@ def _keep_or_widen(session: CaSession, want: Wanted, present: x509.Certificate, 
     outcome.notes += note
 
 
-def _check_pair(session: CaSession, identity: Identity, present: x509.Certificate) -> None:
+def _check_pair(session: CaSession, identity: names.Identity, present: x509.Certificate) -> None:
     files = session.store.files(identity)
     if not _issuer(session, present):
         raise errors.Damaged(
@@ -158,7 +157,7 @@ def _issuer(session: CaSession, present: x509.Certificate) -> tuple[x509.Certifi
     return (signer,) if signer else ()
 
 
-def _note(session: CaSession, identity: Identity, present: x509.Certificate) -> list[str]:
+def _note(session: CaSession, identity: names.Identity, present: x509.Certificate) -> list[str]:
     if session.ledger.is_revoked(present):
         again = f"bringup pki issue {identity.role} --name {identity.name}"
         return [f"{identity} is revoked and was not changed; for a new key and certificate: {again}"]
@@ -168,7 +167,7 @@ def _note(session: CaSession, identity: Identity, present: x509.Certificate) -> 
 
 
 def _issue_again(
-    session: CaSession, identity: Identity, certificate: x509.Certificate | None, outcome: SetupResult
+    session: CaSession, identity: names.Identity, certificate: x509.Certificate | None, outcome: SetupResult
 ) -> None:
     sans = merge_sans(certificate, ())
     if session.store.files(identity).key.exists():
@@ -182,10 +181,10 @@ def _issue_again(
     outcome.notes.append(f"{identity}: carry {session.store.files(identity).certificate} to its machine again")
 
 
-def merge_sans(present: x509.Certificate | None, wanted: Sequence[San]) -> tuple[San, ...]:
+def merge_sans(present: x509.Certificate | None, wanted: Sequence[names.San]) -> tuple[names.San, ...]:
     """The names that a certificate has and those that it must get, without its identity, which is added at signing."""
     if present is None:
-        return unique(wanted)
-    identity = identity_of(present)
+        return names.unique(wanted)
+    identity = names.identity_of(present)
     own = x509.DNSName(identity.dns) if identity else None
-    return unique([*(san for san in sans_of(present) if san != own), *wanted])
+    return names.unique([*(san for san in names.sans_of(present) if san != own), *wanted])

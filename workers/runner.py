@@ -9,10 +9,9 @@ from contextlib import suppress
 from functools import partial
 from threading import Event, Lock, Thread
 
-from bringup import backoff, errors, log, queues, tls
+from bringup import backoff, errors, log, model, queues, tls
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import check_writes, connect_redis, redis_errors
-from bringup.model import JobKind
 from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
@@ -190,13 +189,13 @@ class Runner:
         # A new worker after each error, under a new name: rq registers a name once.
         def serve_with_a_new_worker() -> None:
             worker = QueueWorker(
-                {kind: self._queues.queue(kind) for kind in JobKind},
+                {kind: self._queues.queue(kind) for kind in model.JobKind},
                 self._settings,
                 name=f"{self._process}.{slot}.{secrets.token_hex(3)}",
                 deadlines=self._deadlines,
                 connection=self._connection,
                 job_class=self._job_class,
-                serializer=self._queues.queue(JobKind.BOOT).serializer,
+                serializer=self._queues.queue(model.JobKind.BOOT).serializer,
             )
             # Registered before it gets heartbeats: rq takes a name that has one for that of another worker.
             self._workers.pop(slot, None)
@@ -232,7 +231,9 @@ class Runner:
 
     def _boot_in_flight(self, run_id: str) -> bool:
         with redis_errors(self._settings):
-            return in_flight.is_started(self._queues.queue(JobKind.BOOT), queues.job_id_of(JobKind.BOOT, run_id))
+            return in_flight.is_started(
+                self._queues.queue(model.JobKind.BOOT), queues.job_id_of(model.JobKind.BOOT, run_id)
+            )
 
 
 def _join(threads: Iterable[Thread], within_s: float) -> None:

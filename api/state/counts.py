@@ -20,11 +20,10 @@ from api.state.batch import Asked, Batch, fields
 from api.state.documents import members
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database, Pipeline
-from bringup import keys
+from bringup import keys, model
 from bringup.inventory import Device, Inventory
-from bringup.model import DeviceState, RunState
 
-_State = TypeVar("_State", RunState, DeviceState)
+_State = TypeVar("_State", model.RunState, model.DeviceState)
 # Records in one call of the script, which blocks Redis for about six milliseconds meanwhile.
 _AT_ONCE = 500
 # Field of the counts, beside the classes, which hold bars: the inventory by which all are counted. While they are being
@@ -93,7 +92,7 @@ _FINISH = "if redis.call('HGET', KEYS[1], 'begun') == ARGV[1] then redis.call('H
 class DeviceCounts(NamedTuple):
     """Devices by state, and those in maintenance by their record or their entry."""
 
-    by_state: Counter[DeviceState]
+    by_state: Counter[model.DeviceState]
     in_maintenance: int
 
 
@@ -121,7 +120,7 @@ class Counts:
         inventory, digest = self._hosts.own_with_digest()
         entry, name = _entry_class(inventory.by_name.get(record.name)), record.name
         # Only Redis has the word that a newer version has written.
-        if record.state is DeviceState.UNKNOWN:
+        if record.state is model.DeviceState.UNKNOWN:
             stored = json.dumps([keys.device(name), name, entry])
             pipe.eval(_COUNT, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, stored)
             return
@@ -139,7 +138,7 @@ class Counts:
         counted_as = "" if run.closed_at else f"{json.dumps(run.state.value)}|||"
         pipe.eval(_MOVE, 2, keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, run.run_id, counted_as)
 
-    def ask_open_runs(self, batch: Batch) -> Asked[Counter[RunState]]:
+    def ask_open_runs(self, batch: Batch) -> Asked[Counter[model.RunState]]:
         """The runs that are not closed, by state, read with other things."""
         stored = batch.ask(fields, "HGETALL", keys.RUN_COUNTS)
         return lambda: _by_state(self._if_complete(keys.RUN_COUNTS, stored(), _NO_INVENTORY) or self._count_runs())
@@ -152,11 +151,11 @@ class Counts:
     def _devices(self, stored: dict[str, bytes]) -> DeviceCounts:
         inventory, digest = self._hosts.own_with_digest()
         counts = self._if_complete(keys.DEVICE_COUNTS, stored, digest) or self._count_devices(inventory, digest)
-        by_state: Counter[DeviceState] = Counter()
+        by_state: Counter[model.DeviceState] = Counter()
         unseen, in_maintenance = Counter(self._entry_classes(inventory)), 0
         for (state, unapproved, maintenance, entry), number in _classes(counts):
             by_entry = _entry_state(entry)
-            recorded = recorded_state(_state(DeviceState, state), by_entry, unapproved=bool(unapproved))
+            recorded = recorded_state(_state(model.DeviceState, state), by_entry, unapproved=bool(unapproved))
             by_state[careful_state(recorded, by_entry)] += number
             in_maintenance += number if maintenance or entry.endswith("+m") else 0
             unseen[entry] -= number
@@ -203,8 +202,8 @@ def _entry_class(entry: Device | None) -> str:
     return "" if entry is None else f"{entry.state}{'+m' if entry.maintenance else ''}"
 
 
-def _entry_state(entry_class: str) -> DeviceState | None:
-    return DeviceState(entry_class.removesuffix("+m")) if entry_class else None
+def _entry_state(entry_class: str) -> model.DeviceState | None:
+    return model.DeviceState(entry_class.removesuffix("+m")) if entry_class else None
 
 
 def _classes(counts: dict[str, bytes]) -> Iterator[tuple[list[str], int]]:
@@ -214,10 +213,10 @@ def _classes(counts: dict[str, bytes]) -> Iterator[tuple[list[str], int]]:
             yield [state, *others], int(number)
 
 
-def _by_state(counts: dict[str, bytes]) -> Counter[RunState]:
-    found: Counter[RunState] = Counter()
+def _by_state(counts: dict[str, bytes]) -> Counter[model.RunState]:
+    found: Counter[model.RunState] = Counter()
     for parts, number in _classes(counts):
-        found[_state(RunState, parts[0])] += number
+        found[_state(model.RunState, parts[0])] += number
     return found
 
 

@@ -11,14 +11,13 @@ from datetime import datetime
 from api.runs.records import RunRecord
 from api.state.batch import Asked, Batch, number
 from api.state.redis import Pipeline
-from bringup import keys
-from bringup.model import RunState
+from bringup import keys, model
 
 # Seconds. From a BMC that answers at once to RUN_TIMEOUT_S; the last one has no end.
 BOUNDS = (1, 5, 15, 60, 180, 300, 600, 1200, 1800, 3600, 7200)
 # States whose begin is on record of the run: a BMC is at work in `booting`, a machine starts in `waiting`.
-STATES = (RunState.QUEUED, RunState.BOOTING, RunState.WAITING)
-ENDS = tuple(state for state in RunState if state.ended and state is not RunState.AUDITED)
+STATES = (model.RunState.QUEUED, model.RunState.BOOTING, model.RunState.WAITING)
+ENDS = tuple(state for state in model.RunState if state.ended and state is not model.RunState.AUDITED)
 _OF_STATE, _OF_RUN, _SUM = "state", "run", "sum_ms"
 
 
@@ -39,8 +38,8 @@ class Histogram:
 class Durations:
     """What was counted: how long runs were in each state, and how long each lasted, by the state in which it ended."""
 
-    in_state: Mapping[RunState, Histogram]
-    of_runs: Mapping[RunState, Histogram]
+    in_state: Mapping[model.RunState, Histogram]
+    of_runs: Mapping[model.RunState, Histogram]
 
 
 def count(pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
@@ -72,21 +71,21 @@ def ask(batch: Batch) -> Asked[Durations]:
 def _begin(run: RunRecord) -> datetime | None:
     """When a run came into its state; None: it is not on record."""
     begins = {
-        RunState.QUEUED: run.created_at,
-        RunState.BOOTING: run.boot_started_at,
-        RunState.WAITING: run.powered_on_at,
+        model.RunState.QUEUED: run.created_at,
+        model.RunState.BOOTING: run.boot_started_at,
+        model.RunState.WAITING: run.powered_on_at,
     }
     return begins.get(run.state)
 
 
-def _add(pipe: Pipeline, kind: str, state: RunState, begin: datetime, end: datetime) -> None:
+def _add(pipe: Pipeline, kind: str, state: model.RunState, begin: datetime, end: datetime) -> None:
     seconds = max(0.0, (end - begin).total_seconds())  # clocks of two API hosts differ a little
     bound = next((str(one) for one in BOUNDS if seconds <= one), "inf")
     pipe.incrby(keys.durations(kind, state.value, bound), 1)
     pipe.incrby(keys.durations(kind, state.value, _SUM), round(seconds * 1000))
 
 
-def _ask(batch: Batch, kind: str, state: RunState) -> Asked[Histogram]:
+def _ask(batch: Batch, kind: str, state: model.RunState) -> Asked[Histogram]:
     names = (*map(str, BOUNDS), "inf")
     asked = [batch.ask(number, "GET", keys.durations(kind, state.value, name)) for name in names]
     total = batch.ask(number, "GET", keys.durations(kind, state.value, _SUM))

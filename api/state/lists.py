@@ -17,9 +17,8 @@ from api.state.device_names import DeviceNames
 from api.state.documents import Document, matching, read_documents, wanted_fields
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
-from bringup import keys
+from bringup import keys, model
 from bringup.inventory import Device, Inventory
-from bringup.model import Decision, DeviceState, RunState
 from bringup.wire.operator import DeviceView
 from bringup.wire.report import CheckStatus
 from bringup.wire.run import RunFields
@@ -28,10 +27,10 @@ _RUN_FIELDS = wanted_fields(RunRecord, RunFields.model_fields)
 _DEVICE_FIELDS = wanted_fields(DeviceRecord, (name for name in DeviceRecord.model_fields if name != "media_sha256"))
 _SHOWN = tuple(DeviceView.model_fields)
 # Words that this version knows; UNKNOWN is never stored.
-_RUN_STATES = frozenset(map(str, RunState))
-_DECISIONS = frozenset(map(str, Decision))
+_RUN_STATES = frozenset(map(str, model.RunState))
+_DECISIONS = frozenset(map(str, model.Decision))
 _STATUSES = frozenset(map(str, CheckStatus))
-_DEVICE_STATES = {state.value: state for state in DeviceState}
+_DEVICE_STATES = {state.value: state for state in model.DeviceState}
 # Records that are read at once to fill a page of which a filter leaves out some.
 _STEP = 1000
 
@@ -182,7 +181,7 @@ class Lists:
 
     def _matching(self, ids: list[str], page: RunPage) -> list[str]:
         """Those that may be listed. What reads as UNKNOWN is stored in a word that only a newer version knows."""
-        state = None if page.state == RunState.UNKNOWN else page.state
+        state = None if page.state == model.RunState.UNKNOWN else page.state
         return matching(self._database, keys.run, ids, state, page.reason) if state or page.reason else ids
 
 
@@ -207,8 +206,10 @@ def _is_plain_verdict(verdict: Document) -> bool:
 
 
 def _with_jobs(run: Document, *, is_slot_free: bool) -> Document:
-    waits = run["state"] == RunState.QUEUED and run["boot_slot"] == "waits" and not is_slot_free
-    jobs = [] if run["closed_at"] or waits else [str(kind) for kind in states.required_jobs(RunState(run["state"]))]
+    waits = run["state"] == model.RunState.QUEUED and run["boot_slot"] == "waits" and not is_slot_free
+    jobs = (
+        [] if run["closed_at"] or waits else [str(kind) for kind in states.required_jobs(model.RunState(run["state"]))]
+    )
     run["required_jobs"] = run["owes"] = jobs
     return run
 

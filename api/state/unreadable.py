@@ -5,13 +5,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.state.batch import texts
-from bringup import keys
+from bringup import keys, model
 from bringup.connections.redis_client import redis_errors
-from bringup.model import AnyDeviceState, AnyRunState, DeviceState, RunState
 from bringup.settings import Settings
 
-_RUN_STATE: TypeAdapter[RunState] = TypeAdapter(AnyRunState)
-_DEVICE_STATE: TypeAdapter[DeviceState] = TypeAdapter(AnyDeviceState)
+_RUN_STATE: TypeAdapter[model.RunState] = TypeAdapter(model.AnyRunState)
+_DEVICE_STATE: TypeAdapter[model.DeviceState] = TypeAdapter(model.AnyDeviceState)
 # Records read in one round trip: 50,000 devices are read in a second, and nobody waits for long in between.
 _AT_ONCE = 500
 
@@ -35,7 +34,7 @@ def unreadable(settings: Settings, connection: Any) -> list[str]:
 
 
 def _strange(
-    connection: Any, records: dict[str, str], state: TypeAdapter[RunState] | TypeAdapter[DeviceState]
+    connection: Any, records: dict[str, str], state: TypeAdapter[model.RunState] | TypeAdapter[model.DeviceState]
 ) -> list[str]:
     names, found = list(records), []
     for begin in range(0, len(names), _AT_ONCE):

@@ -10,9 +10,8 @@ import redis
 from redis.client import Pipeline
 from redis.utils import str_if_bytes
 
-from bringup import keys
+from bringup import errors, keys
 from bringup.connections.sentinel import Sentinels, View
-from bringup.errors import NotReplicated
 
 # A healthy replica confirms within milliseconds. Longer than this a caller is not held: it comes back.
 _CONFIRM_WITHIN_S = 1.0
@@ -61,7 +60,7 @@ class _ReplicatedPipeline(Pipeline):
         except (redis.RedisError, OSError) as error:
             connection.disconnect()  # it may lead to a former master; the next one is made where the sentinels say
             # Not redis-py's own error: it would repeat the transaction, perhaps at another master, without its WATCH.
-            raise NotReplicated(f"no replica has confirmed a change: {error}") from error
+            raise errors.NotReplicated(f"no replica has confirmed a change: {error}") from error
         return response
 
     def _confirm(self, connection: Any) -> None:
@@ -69,7 +68,9 @@ class _ReplicatedPipeline(Pipeline):
         timeout_s = min(_CONFIRM_WITHIN_S, connection.socket_timeout / 2)
         confirmed = _ask(connection, "WAIT", needed, int(timeout_s * 1000))
         if confirmed < needed:
-            raise NotReplicated(f"{confirmed} of {needed} replicas of Redis have confirmed a change; waiting for them")
+            raise errors.NotReplicated(
+                f"{confirmed} of {needed} replicas of Redis have confirmed a change; waiting for them"
+            )
 
     def _needed(self, connection: Any) -> int:
         """How many replicas must have what was just written: all that may become the next master.

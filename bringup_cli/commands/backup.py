@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from bringup import __version__
-from bringup.errors import SettingsError
+from bringup import __version__, errors
 from bringup.files import write_atomically
 from bringup_cli.backup import append_only, archive, place
 from bringup_cli.context import Context, print_json
@@ -133,7 +132,7 @@ def _first_line(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except ValueError:
-        raise SettingsError(
+        raise errors.SettingsError(
             [f"--passphrase-file: {file} is no text in UTF-8; name the file of the passphrase"]
         ) from None
 
@@ -144,7 +143,9 @@ def _passphrase(file: Path | None, *, is_new: bool) -> str:
     elif sys.stdin.isatty():
         given = str(click.prompt("Passphrase of the backup", hide_input=True, confirmation_prompt=is_new, err=True))
     else:
-        raise SettingsError(["--passphrase-file: name a file with the passphrase; there is no terminal to ask at"])
+        raise errors.SettingsError(
+            ["--passphrase-file: name a file with the passphrase; there is no terminal to ask at"]
+        )
     if is_new and len(given) < _SHORTEST_PASSPHRASE:
-        raise SettingsError([f"the passphrase of a backup must have at least {_SHORTEST_PASSPHRASE} characters"])
+        raise errors.SettingsError([f"the passphrase of a backup must have at least {_SHORTEST_PASSPHRASE} characters"])
     return given

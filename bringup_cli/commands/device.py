@@ -2,8 +2,7 @@
 
 import click
 
-from bringup.wire import operator
-from bringup.wire.actions import OperatorAction
+from bringup.wire import actions, operator
 from bringup_cli.bulk import act, dry_run_option
 from bringup_cli.completing import device_names
 from bringup_cli.context import Context, Output, output_option, print_line, print_model, print_table
@@ -81,7 +80,7 @@ def device_start(context: click.Context, names: tuple[str, ...], reason: str, ou
         # Of one machine there is room for every step.
         found = _explain(context.obj, names[0], output)
         context.exit(0 if found.would_power else EXIT_FAILED)
-    act(context, OperatorAction.START, names, output, dry_run=dry_run, reason=reason)
+    act(context, actions.OperatorAction.START, names, output, dry_run=dry_run, reason=reason)
 
 
 @device.command("approve")
@@ -91,7 +90,7 @@ def device_start(context: click.Context, names: tuple[str, ...], reason: str, ou
 @click.pass_context
 def device_approve(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Approve machines: the next lease of each starts a run. One that is in service is left alone."""
-    act(context, OperatorAction.APPROVE, names, output, dry_run=dry_run)
+    act(context, actions.OperatorAction.APPROVE, names, output, dry_run=dry_run)
 
 
 @device.command("in-service")
@@ -101,7 +100,7 @@ def device_approve(context: click.Context, names: tuple[str, ...], output: Outpu
 @click.pass_context
 def device_in_service(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Put machines in service: they are never powered again."""
-    act(context, OperatorAction.IN_SERVICE, names, output, dry_run=dry_run)
+    act(context, actions.OperatorAction.IN_SERVICE, names, output, dry_run=dry_run)
 
 
 @device.command("withhold")
@@ -111,7 +110,7 @@ def device_in_service(context: click.Context, names: tuple[str, ...], output: Ou
 @click.pass_context
 def device_withhold(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Take the approval of machines back, also that of the inventory."""
-    act(context, OperatorAction.WITHHOLD, names, output, dry_run=dry_run)
+    act(context, actions.OperatorAction.WITHHOLD, names, output, dry_run=dry_run)
 
 
 @device.command("maintenance")
@@ -127,7 +126,7 @@ def device_maintenance(
     """Put machines in maintenance with a reason, or end it."""
     if bool(reason) is end:
         raise click.UsageError("give --reason TEXT to put machines in maintenance, or --end to end it")
-    action = OperatorAction.END_MAINTENANCE if end else OperatorAction.MAINTENANCE
+    action = actions.OperatorAction.END_MAINTENANCE if end else actions.OperatorAction.MAINTENANCE
     act(context, action, names, output, dry_run=dry_run, reason=reason or "")
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
 from bringup.files import write_atomically
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.operator import DeviceList
@@ -125,7 +124,7 @@ def _on_this_host(layout: HostLayout, here: Manifest, what: str, mode: FlipMode)
         "test": lambda: _test(layout, here),
     }
     if verb not in actions:
-        raise SettingsError([f"--step {what}: there is no such action"])
+        raise errors.SettingsError([f"--step {what}: there is no such action"])
     actions[verb]()
 
 
@@ -154,7 +153,9 @@ def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
 def hosts_of_site(layout: HostLayout, here: Manifest) -> list[SiteHost]:
     """Every host of the site, this one first. Raises SettingsError: this is not the CA's host."""
     if not layout.site_settings.exists():
-        raise SettingsError([f"{layout.site_settings} is not here: run it on the CA's host, which knows every host"])
+        raise errors.SettingsError(
+            [f"{layout.site_settings} is not here: run it on the CA's host, which knows every host"]
+        )
     known = Registry.read(Store(layout.ca)).hosts.values()
     hosts = [SiteHost(host.name, host.roles) for host in known if not host.revoked_at]
     return sorted(hosts, key=lambda host: host.name != here.host)
@@ -194,7 +195,7 @@ def _refuse_running_machines(layout: HostLayout, here: Manifest) -> None:
     api = ApiClient(client_settings(layout, here), tls.ClientContexts())
     try:
         devices = api.get("/devices", DeviceList).devices
-    except BringupError:
+    except errors.BringupError:
         return  # nobody is served now, and so nobody is cut off
     busy = [one.name for one in devices if one.active_run and not (one.bmc or "").startswith("simulated://")]
     if busy:
@@ -203,7 +204,7 @@ def _refuse_running_machines(layout: HostLayout, here: Manifest) -> None:
             f"{', '.join(busy[:_NAMED])}{more} are in a run: they call back at the URL that they have booted with, "
             "which ends with the flip. Wait until `bringup runs` shows none, or flip with --now and repeat them"
         )
-        raise SettingsError([why])
+        raise errors.SettingsError([why])
 
 
 def client_settings(layout: HostLayout, here: Manifest) -> Settings:

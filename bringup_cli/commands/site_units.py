@@ -10,9 +10,8 @@ from typing import get_args
 
 import click
 
-from bringup import tls
+from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
-from bringup.errors import BringupError, SettingsError
 from bringup.settings import Settings, load
 from bringup.wire.operator import QueueList
 from bringup.wire.site import TrustView
@@ -80,7 +79,9 @@ def _chosen_roles(layout: HostLayout, given: tuple[HostRole, ...]) -> tuple[Host
     if not (layout.config / "manifest.json").exists():
         return given or _DEFAULT_ROLES
     if not layout.site_settings.exists():
-        raise SettingsError([f"{layout.config}: this host has joined a site; `bringup site remove` ends that first"])
+        raise errors.SettingsError(
+            [f"{layout.config}: this host has joined a site; `bringup site remove` ends that first"]
+        )
     return tuple(dict.fromkeys([*HostFolder.read(layout.config).manifest.roles, *given]))
 
 
@@ -150,7 +151,7 @@ def report_joining(folder: Path) -> None:
     settings = host.settings().model_copy(update={"api_timeout_s": _REPORT_S})
     try:
         ApiClient(settings, tls.ClientContexts()).put(f"/hosts/{host.manifest.host}", host.report(), TrustView)
-    except (BringupError, PkiError) as error:
+    except (errors.BringupError, PkiError) as error:
         click.echo(f"The API does not know yet that it has joined; its timer of `site renew` reports it. Why: {error}")
 
 
@@ -182,7 +183,7 @@ def _await_reports(settings: Settings, roles: tuple[HostRole, ...]) -> None:
     while time.monotonic() < deadline:
         try:
             found = api.get("/queues", QueueList)
-        except BringupError:
+        except errors.BringupError:
             return
         tailed = HostRole.TAILER not in roles or found.tailers
         if tailed and (HostRole.WORKER not in roles or all(queue.workers for queue in found.queues)):
@@ -204,7 +205,7 @@ def require_units(command: str, *, dry_run: bool) -> None:
             "'Without systemd', has the way without it"
         )
     if problems:
-        raise SettingsError(problems)
+        raise errors.SettingsError(problems)
 
 
 def _has_ca(layout: HostLayout) -> bool:

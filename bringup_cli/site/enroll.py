@@ -18,15 +18,14 @@ from bringup.settings import Settings
 from bringup_cli.site import bundle, join
 from bringup_cli.site.registry import Host, HostRole, Registry, identities_of
 from bringup_cli.site.role_settings import role_settings
-from pki import authority, csr, errors, profile, renew
+from pki import authority, csr, errors, names, profile, renew
 from pki.files import make_directory, read, write_atomic
-from pki.names import Identity, Role, San, parse_san
 from pki.session import CaSession
 from pki.store import Store
 
-Requests = Mapping[Identity, x509.CertificateSigningRequest]
+Requests = Mapping[names.Identity, x509.CertificateSigningRequest]
 # The CA's host as a client: of Redis, as user keeper, and of the API.
-CA_CLIENT = Identity(Role.CA, "ca")
+CA_CLIENT = names.Identity(names.Role.CA, "ca")
 REQUEST_SUFFIX = ".request.json"
 
 
@@ -44,7 +43,7 @@ def certify(session: CaSession, host: Host, requests: Requests | None, *, renew_
         Refused: a server has no names, or a request is missing.
         InvalidInput: a name must not be in a certificate.
     """
-    sans = tuple(parse_san(text, single_label=dev) for text in host.sans)
+    sans = tuple(names.parse_san(text, single_label=dev) for text in host.sans)
     for identity in host.identities:
         own = sans if identity.role.is_server else ()
         if identity.role.is_server and not own:
@@ -105,7 +104,7 @@ def user_lines(host: Host) -> list[str]:
     return [user_line(user, RIGHTS[role], host.passwords[role]) for user, role in host.redis_users.items()]
 
 
-def _usable(session: CaSession, identity: Identity, sans: tuple[San, ...], renew_days: int) -> bool:
+def _usable(session: CaSession, identity: names.Identity, sans: tuple[names.San, ...], renew_days: int) -> bool:
     """Whether certificate and key are here, fit, carry every name, and will last."""
     present, key = session.store.certificate(identity), session.store.files(identity).key
     if present is None or not key.exists() or session.ledger.is_revoked(present):
@@ -121,7 +120,9 @@ def _usable(session: CaSession, identity: Identity, sans: tuple[San, ...], renew
     )
 
 
-def _certify_request(session: CaSession, identity: Identity, sans: tuple[San, ...], requests: Requests) -> None:
+def _certify_request(
+    session: CaSession, identity: names.Identity, sans: tuple[names.San, ...], requests: Requests
+) -> None:
     request = requests.get(identity)
     if request is None:
         raise errors.Refused(
@@ -190,7 +191,7 @@ def read_requests(path: Path, host: str) -> tuple[tuple[HostRole, ...], Requests
     return asked.roles, found
 
 
-def _request(folder: Path, identity: Identity) -> str:
+def _request(folder: Path, identity: names.Identity) -> str:
     path = join.requested_key(folder, identity)
     if not path.exists():
         write_atomic(path, authority.key_pem(profile.new_key()))

@@ -10,8 +10,7 @@ from bringup_cli.redis_configuration import redis_configuration
 from bringup_cli.site import bundle
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
-from pki import store
-from pki.names import Identity, Role, sans_of
+from pki import names, store
 
 
 def configuration_of(folder: Path, manifest: bundle.Manifest, layout: HostLayout | None) -> bytes | None:
@@ -27,8 +26,8 @@ def configuration_of(folder: Path, manifest: bundle.Manifest, layout: HostLayout
     settings = load({}, folder / bundle.env_file(HostRole.REDIS), rules=pki_rules).settings
     if settings.sentinels:
         return None
-    certificate = folder / bundle.files_of(Identity(Role.REDIS, manifest.host)).certificate
-    sans = sans_of(store.read_certificates(certificate)[0])
+    certificate = folder / bundle.files_of(names.Identity(names.Role.REDIS, manifest.host)).certificate
+    sans = names.sans_of(store.read_certificates(certificate)[0])
     own = [str(one.value) for one in sans if isinstance(one, x509.IPAddress) and _is_ours(str(one.value))]
     state = layout.state_of(HostRole.REDIS) if layout else folder / "redis"
     return redis_configuration(settings, state, bind=" ".join(own) or "*").encode()

@@ -8,21 +8,20 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki import check, crl, errors
+from pki import check, crl, errors, names
 from pki.checks import ca as of_ca
 from pki.checks import leaf as of_leaf
 from pki.files import shared_lock
-from pki.names import STANDARD, Identity, Role, San
 from pki.store import Store
 
 
 def verify(
     store: Store,
-    hosts: Mapping[Role, tuple[San, ...]],
+    hosts: Mapping[names.Role, tuple[names.San, ...]],
     now: datetime,
-    only: Sequence[Identity] = (),
+    only: Sequence[names.Identity] = (),
     *,
-    roles: Collection[Role] = (),
+    roles: Collection[names.Role] = (),
 ) -> list[check.Result]:
     """Check the CA and every identity; where the CA key is, the standard three must be there.
 
@@ -51,11 +50,11 @@ def verify(
 
 def leaf_of(
     store: Store,
-    identity: Identity,
+    identity: names.Identity,
     now: datetime,
     *,
     trusted: tuple[x509.Certificate, ...],
-    hosts: Mapping[Role, tuple[San, ...]],
+    hosts: Mapping[names.Role, tuple[names.San, ...]],
     is_revoked: Callable[[x509.Certificate], bool],
 ) -> of_leaf.Leaf:
     """An identity of this directory, to be checked.
@@ -85,18 +84,18 @@ def leaf_of(
     )
 
 
-def _expected(store: Store, *, needed: bool) -> Sequence[Identity]:
+def _expected(store: Store, *, needed: bool) -> Sequence[names.Identity]:
     found = store.identities()
-    return [*STANDARD, *(one for one in found if one not in STANDARD)] if needed or not found else found
+    return [*names.STANDARD, *(one for one in found if one not in names.STANDARD)] if needed or not found else found
 
 
-def _of_roles(store: Store, roles: Collection[Role]) -> Sequence[Identity]:
+def _of_roles(store: Store, roles: Collection[names.Role]) -> Sequence[names.Identity]:
     """For each role what is here of it, or else what must be; and whatever else has its key here, if it is ours."""
     found = store.identities()
     needed = [
         identity
         for role in sorted(roles)
-        for identity in [one for one in found if one.role is role] or [Identity(role, role.value)]
+        for identity in [one for one in found if one.role is role] or [names.Identity(role, role.value)]
     ]
     return [*needed, *(one for one in found if one not in needed and _is_ours(store.files(one).key))]
 

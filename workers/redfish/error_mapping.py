@@ -13,8 +13,7 @@ from contextlib import contextmanager
 import requests
 from sushy import exceptions as sushy_errors
 
-from bringup import backoff, model, text
-from bringup.errors import BmcBusy, BmcRejected, BmcUnavailable, causes
+from bringup import backoff, errors, model, text
 from workers.redfish.refusal import BmcRefusal
 
 # HTTP statuses that mean: later. Source: RFC 9110 s.15.5, RFC 6585 s.4, RFC 8470 s.5.2, RFC 4918 s.11.3.
@@ -100,18 +99,18 @@ def redfish_errors(
         # Without its cause, which may name the image's address: rq keeps tracebacks in Redis.
         raise _of_refusal(subject, refusal, refused, busy, logging_in=logging_in) from None
     except sushy_errors.SushyError as error:
-        raise BmcRejected(f"{subject} cannot: {text.without_image_secret(str(error))}", reason=refused) from None
+        raise errors.BmcRejected(f"{subject} cannot: {text.without_image_secret(str(error))}", reason=refused) from None
     except ValueError as error:  # no JSON: many BMCs answer with a page for people while they start
-        raise BmcUnavailable(f"{subject} gave an answer that is not Redfish", reason=busy) from error
+        raise errors.BmcUnavailable(f"{subject} gave an answer that is not Redfish", reason=busy) from error
     except (TypeError, AttributeError, LookupError, RecursionError) as error:
         if not _is_of_an_answer(error):
             raise
-        raise BmcUnavailable(f"{subject} gave an answer that is not Redfish", reason=busy) from error
+        raise errors.BmcUnavailable(f"{subject} gave an answer that is not Redfish", reason=busy) from error
 
 
 def is_hopeless(error: BaseException) -> bool:
     """Whether another try cannot help: an untrusted certificate, a redirect, an endless answer, no connection."""
-    chain = list(causes(error))
+    chain = list(errors.causes(error))
     hopeless = (
         requests.TooManyRedirects,
         requests.ConnectTimeout,
@@ -160,41 +159,41 @@ def _is_untrusted(chain: list[BaseException]) -> bool:
     return any(word in str(cause) for cause in chain for word in _UNTRUSTED)
 
 
-def _of_connection(subject: str, error: BaseException) -> BmcUnavailable | BmcRejected:
-    chain = list(causes(error))
+def _of_connection(subject: str, error: BaseException) -> errors.BmcUnavailable | errors.BmcRejected:
+    chain = list(errors.causes(error))
     if any(isinstance(cause, requests.TooManyRedirects) for cause in chain):
         message = f"{subject} answered with a redirect, which is never followed; put its real address in the inventory"
-        return BmcRejected(message, reason=model.FailureReason.BMC_UNREACHABLE)
+        return errors.BmcRejected(message, reason=model.FailureReason.BMC_UNREACHABLE)
     if _is_untrusted(chain):
         message = f"{subject} showed a certificate that is not trusted: {chain[-1]}; see bmc_ca and bmc_fingerprint"
-        return BmcRejected(message, reason=model.FailureReason.BMC_AUTH)
-    return BmcUnavailable(f"{subject} does not answer: {text.without_image_secret(str(chain[-1]))}")
+        return errors.BmcRejected(message, reason=model.FailureReason.BMC_AUTH)
+    return errors.BmcUnavailable(f"{subject} does not answer: {text.without_image_secret(str(chain[-1]))}")
 
 
 def _of_refusal(
     subject: str, refusal: BmcRefusal, refused: model.FailureReason, busy: model.FailureReason, *, logging_in: bool
-) -> BmcUnavailable | BmcRejected:
+) -> errors.BmcUnavailable | errors.BmcRejected:
     # Some name the image that they could not fetch.
     message = f"{subject} {text.without_image_secret(refusal.summary)}"
     if licence_in(refusal):
-        return BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
+        return errors.BmcRejected(f"{message}; the BMC lacks a licence for it", reason=refused)
     if is_busy(refusal):
         waits_for = _busy_with(refusal)
         message = f"{message}; waiting for {waits_for or 'the BMC to be free'}"
         # Where the BMC does not report what for, it is as good as away.
         reason = refused if waits_for else busy
         asked_s = backoff.retry_after_s(refusal.response.headers.get("Retry-After"), _MAX_RETRY_AFTER_S)
-        return BmcBusy(message, reason=reason, retry_in_s=asked_s)
+        return errors.BmcBusy(message, reason=reason, retry_in_s=asked_s)
     if is_passing(refusal):
-        return BmcUnavailable(message, reason=busy)
+        return errors.BmcUnavailable(message, reason=busy)
     if refusal.status_code in {requests.codes.unauthorized, requests.codes.forbidden}:
         return _of_account(message, refusal, logging_in=logging_in)
-    return BmcRejected(message, reason=refused)
+    return errors.BmcRejected(message, reason=refused)
 
 
-def _of_account(message: str, refusal: BmcRefusal, *, logging_in: bool) -> BmcUnavailable | BmcRejected:
+def _of_account(message: str, refusal: BmcRefusal, *, logging_in: bool) -> errors.BmcUnavailable | errors.BmcRejected:
     is_unknown = refusal.status_code == requests.codes.unauthorized
     if is_unknown and not logging_in:
-        return BmcUnavailable(f"{message} (the session has ended)")
+        return errors.BmcUnavailable(f"{message} (the session has ended)")
     look_at = "the username and password of the device's credential" if is_unknown else "the account's role"
-    return BmcRejected(f"{message}; look at {look_at}", reason=model.FailureReason.BMC_AUTH)
+    return errors.BmcRejected(f"{message}; look at {look_at}", reason=model.FailureReason.BMC_AUTH)

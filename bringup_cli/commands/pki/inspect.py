@@ -8,9 +8,8 @@ from cryptography import x509
 
 from bringup_cli.commands.pki.group import EXIT_FAILED, now, pki, settings_of, store_of
 from bringup_cli.context import Context, Output, output_option, print_json, print_table
-from pki import check, crl, ledger, names
+from pki import check, crl, errors, ledger, names
 from pki.checks.pki import verify
-from pki.errors import Damaged
 from pki.show import Line, describe, state
 from pki.store import Store, read_certificates
 from selftest.hosts import hosts_of, roles_of
@@ -41,7 +40,9 @@ def _described(certificate: x509.Certificate, what: str) -> list[Line]:
     try:
         return list(describe(certificate, now()))
     except Exception as error:  # noqa: BLE001 - a hostile encoding raises what it likes
-        raise Damaged(f"{what} holds a certificate that cannot be read: {type(error).__name__}: {error}") from None
+        raise errors.Damaged(
+            f"{what} holds a certificate that cannot be read: {type(error).__name__}: {error}"
+        ) from None
 
 
 def _file(store: Store, what: str) -> Path:
