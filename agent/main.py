@@ -3,20 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from agent import (
-    __version__,
-    api,
-    clock,
-    error_messages,
-    first_contact,
-    heartbeat,
-    inspection,
-    lldp,
-    log,
-    network,
-    report,
-    tls,
-)
+from agent import __version__, api, clock, error_messages, heartbeat, inspection, lldp, log, network, report, tls
 from agent.kernel import Kernel
 from agent.parameters import BadParameters, Parameters, read_parameters
 from agent.system import LocalSystem, System
@@ -73,7 +60,7 @@ def _serve(params: Parameters, machine: LocalSystem, hardware_clock: clock.Hardw
     clock.set_forward(params.epoch, machine)
     neighbours = _connect(params, machine)
     heartbeats = heartbeat.Heartbeats(callback, machine)
-    first = first_contact.reach(callback, heartbeats, params, machine)
+    first = heartbeat.reach(callback, heartbeats, params, machine)
     rtc_offset_s = hardware_clock.offset(first.date, machine.system.monotonic())
     heartbeats.start(first)
     try:

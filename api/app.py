@@ -9,7 +9,7 @@ from api.http import body, problems
 from api.images.run_certificate import check_command
 from api.services import Services, make_services
 from api.state.inventory_cache import InventoryRead
-from api.views import bmc_requests, changes, est, images, lists, machine, monitoring, operators, queues, site, workers
+from api.views import changes, est, images, machine, monitoring, operators, queues, site, workers
 from bringup.errors import SettingsError
 from bringup.settings import Settings
 
@@ -21,12 +21,10 @@ _ROOMS: tuple[ModuleType, ...] = (
     workers,
     machine,
     images,
-    lists,
     operators,
     queues,
     site,
     changes,
-    bmc_requests,
 )
 # RFC 7030 s.3.2.2
 EST_PREFIX = "/.well-known/est"

@@ -120,7 +120,7 @@ def report(run_id: str) -> str:
 
 
 def packed_report(run_id: str) -> str:
-    """String: the report of a run, as JSON, compressed (api.state.packed)."""
+    """String: the report of a run, as JSON, compressed (api.state.timelines)."""
     return f"bringup:run:{run_id}:report:packed"
 
 

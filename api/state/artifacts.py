@@ -6,7 +6,7 @@ from api.http.body import MIB
 from api.state.batch import Asked, Batch
 from api.state.redis import Database, Pipeline
 from bringup import keys
-from bringup.wire.run import Artifact
+from bringup.wire.machine import Artifact
 
 # A closed list: with LIMIT it bounds what one run costs Redis.
 NAMES = ("agent.log", "dmesg.log")

@@ -9,16 +9,15 @@ from typing import NamedTuple
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
 from api.state import inventories, timelines
-from api.state.artifacts import ask_artifacts
 from api.state.batch import Asked, Batch, fields, number, stored_bytes
 from api.state.installation import Installation
-from api.state.packed import unpack
 from api.state.redis import Database, Pipeline
 from api.state.stored import read_line, read_record, unless_corrupt
 from bringup import identity, keys, model
 from bringup.inventory import Inventory
+from bringup.wire.machine import Artifact
 from bringup.wire.operator import DeviceEvent
-from bringup.wire.run import Artifact, TimelineEntry
+from bringup.wire.run import TimelineEntry
 
 Withheld = Callable[[str], str | None]
 # What was not read withholds: a change that forgets to ask gets no permit, instead of one that rests on nothing.
@@ -148,14 +147,14 @@ class Reader:
     def history_of(self, run: RunRecord, device: KnownDevice) -> RunHistory:
         """What happened in a run that was just read or written, with its device."""
         batch = Batch()
-        history = _ask_history(batch, run.run_id)
+        history = timelines.ask_history(batch, run.run_id)
         self._database.read(batch)
         return RunHistory(run, device, *history())
 
     def _history(self, run_id: str, device_name: str) -> RunHistory | None:
         batch = Batch()
         ask_run, record = self.ask_run(batch, run_id), self.ask_device_record(batch, device_name)
-        history = _ask_history(batch, run_id)
+        history = timelines.ask_history(batch, run_id)
         self._database.read(batch)
         run = ask_run()
         # The inventory has the machine under another name now than when the run began.
@@ -181,7 +180,7 @@ class Reader:
         packed, plain = (batch.ask(stored_bytes, "GET", key(run_id)) for key in (keys.packed_report, keys.report))
         self._database.read(batch)
         stored = packed()
-        return plain() if stored is None else unpack(stored)
+        return plain() if stored is None else timelines.unpack(stored)
 
     def ask_ended_runs(self, batch: Batch) -> Asked[dict[tuple[str, str], int]]:
         """How often runs have ended by state and reason ("": none), read with other things."""
@@ -249,14 +248,3 @@ class Reader:
         entry = self.inventory().by_name.get(name)
         state = entry.state if entry else model.DeviceState.DISCOVERED
         return KnownDevice(DeviceRecord(name=name, state=state), entry, withheld(name))
-
-
-def _ask_history(batch: Batch, run_id: str) -> Asked[tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]]:
-    """The timeline of a run, and what its machine has left, read with other things."""
-    lines, artifacts = timelines.ask_run(batch, run_id), ask_artifacts(batch, run_id)
-
-    def history() -> tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]:
-        read = (read_line(TimelineEntry, run_id, line) for line in lines())
-        return tuple(entry for entry in read if entry), artifacts()
-
-    return history

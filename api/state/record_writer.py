@@ -9,7 +9,6 @@ from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
 from api.state import durations, timelines
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
-from api.state.packed import pack
 from api.state.redis import Pipeline
 from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
@@ -67,7 +66,7 @@ class RecordWriter:
             write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:
             # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
-            pipe.set(keys.packed_report(run_id), pack(change.report), ex=self._keep)
+            pipe.set(keys.packed_report(run_id), timelines.pack(change.report), ex=self._keep)
 
     def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
         """Write a line of a run that may be closed.

@@ -4,12 +4,15 @@ A run has some twenty lines, which a stream keeps in 4.7 kB, and zlib in 0.8. Wh
 was refused, is in the stream again.
 """
 
+import zlib
 from datetime import timedelta
 
+from api.state.artifacts import ask_artifacts
 from api.state.batch import Asked, Batch, stored_bytes
-from api.state.packed import pack, unpack
 from api.state.redis import Pipeline
+from api.state.stored import read_line
 from bringup import errors, keys, log
+from bringup.wire.machine import Artifact
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
 
@@ -18,6 +21,8 @@ _LONGEST = 1000
 # Of a packed timeline: those of a stream, and what closes the run. Without a bound a few kB of line ends in Redis could
 # occupy the API for minutes.
 _LONGEST_PACKED = 2 * _LONGEST
+# Bytes, unpacked: that of a report (`api.http.body`). Without a bound a few kB in Redis could fill the API's memory.
+_MOST = 16 * 1024**2
 # Adds a line to the stream of a run, and where the run is closed by now, the time at which the run is forgotten: the
 # stream has none that began after the end, and would stay for ever. In Lua, because a run may be closed after it was
 # read. KEYS: the stream, what the run was packed into. ARGV: most lines, the line, seconds.
@@ -83,6 +88,34 @@ def ask_run(batch: Batch, run_id: str) -> Asked[list[bytes]]:
         return [*earlier, *later()]
 
     return read
+
+
+def ask_history(batch: Batch, run_id: str) -> Asked[tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]]:
+    """The timeline of a run, and what its machine has left, read with other things."""
+    lines, artifacts = ask_run(batch, run_id), ask_artifacts(batch, run_id)
+
+    def history() -> tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]:
+        read = (read_line(TimelineEntry, run_id, line) for line in lines())
+        return tuple(entry for entry in read if entry), artifacts()
+
+    return history
+
+
+def pack(text: bytes) -> bytes:
+    """What `unpack` makes ``text`` of."""
+    return zlib.compress(text)
+
+
+def unpack(stored: bytes) -> bytes:
+    """What was packed. Raises CorruptRecord."""
+    unpacking = zlib.decompressobj()
+    try:
+        text = unpacking.decompress(stored, _MOST)
+    except zlib.error as error:
+        raise errors.CorruptRecord(f"what was packed cannot be read: {error}") from error
+    if not unpacking.eof:
+        raise errors.CorruptRecord("what was packed is not whole, or too long")
+    return text
 
 
 def _text(entry: TimelineEntry | DeviceEvent) -> str:

@@ -13,9 +13,8 @@ from api.runs.states import RunContext
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
 from bringup import backoff, errors, model
-from bringup.wire.machine import Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
+from bringup.wire.machine import Artifact, Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
 from bringup.wire.report import Report
-from bringup.wire.run import Artifact
 
 bp = Blueprint("machine", __name__)
 # What every call of a machine may get: no such run for this token, or the run has ended.

@@ -77,3 +77,10 @@ class TlsFailureReply(Message):
 
     run_id: RunId
     state: AnyRunState
+
+
+class Artifact(Message):
+    """A log that the machine of a run has left. ``size`` in bytes."""
+
+    name: str
+    size: int

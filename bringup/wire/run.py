@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat
 
 from bringup import model
+from bringup.wire.machine import Artifact
 from bringup.wire.message import Message
 from bringup.wire.report import Verdict
 
@@ -126,13 +127,6 @@ class Run(Message, RunFields):
     # would restore no lost job without it; an API of that version sends nothing else.
     required_jobs: _Jobs = Field((), validation_alias=AliasChoices("required_jobs", "owes"))
     owes: _Jobs = ()
-
-
-class Artifact(Message):
-    """A log that the machine of a run has left. ``size`` in bytes."""
-
-    name: str
-    size: int
 
 
 class RunDetail(Run):

@@ -13,7 +13,7 @@ from rich.text import Text
 from bringup.model import utc_now
 from selftest.case import CaseResult
 from selftest.report import Results, verdict_as_text
-from selftest.report.changes import as_change, as_screen, changes
+from selftest.report.repairs import as_change, as_screen, changes
 from selftest.report.text import as_line
 
 # Runs the self-test once; calls back with each result as it comes.

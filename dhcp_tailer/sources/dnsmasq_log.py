@@ -15,8 +15,8 @@ from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent, utc_now
 from dhcp_tailer.sources.lease_fields import circuit_id, client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.lease_history import Transaction, TransactionRow, Transactions
-from dhcp_tailer.sources.log_header import header
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogChanges, LogParser, LogState, Skip, is_marked, malformed
+from dhcp_tailer.sources.log_header import header, is_marked
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogChanges, LogParser, LogState, Skip, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from bringup.errors import LeaseFormatError
 from bringup.model import LeaseAction, LeaseEvent
 from dhcp_tailer.sources.lease_fields import client_of, device_text, lease_event, mac_in
-from dhcp_tailer.sources.log_header import header
-from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, is_marked, malformed
+from dhcp_tailer.sources.log_header import header, is_marked
+from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
 
 # A line without any of these is not worth a pattern: a search for bytes costs a tenth of one.
 _MARKS = (b"DHCPACK ", b"DHCPDISCOVER ", b"DHCPREQUEST ", b"DHCPRELEASE ", b"Reply NA: ", b" releases address ")

@@ -4,7 +4,7 @@ Source: RFC 3164 s.4.1, RFC 5424 s.6, journalctl(1), OpenWrt's logread, the log 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from bringup.errors import LeaseFormatError
@@ -151,3 +151,19 @@ def _month(name: bytes) -> int:
         if text in names:
             return number
     raise LeaseFormatError("there is no such month, or its language is not known; write English or ISO 8601 times")
+
+
+def is_marked(record: bytes, process: bytes, marks: Sequence[bytes]) -> bool:
+    """Whether a line is worth a pattern: most lines of a shared log are not.
+
+    Args:
+        record: the line.
+        process: in every line of the server.
+        marks: one of them is in each line that counts.
+    """
+    if process not in record:
+        return False
+    for mark in marks:  # noqa: SIM110 - any() takes twice as long
+        if mark in record:
+            return True
+    return False

@@ -1,7 +1,7 @@
 """What a parser of leases is, and what those of logs and those of lease files share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
@@ -38,22 +38,6 @@ NO_MAC = Skip("its client has no Ethernet address that identifies it", Outcome.N
 def malformed(reason: object) -> Skip:
     """A record that should have been a lease."""
     return Skip(str(reason), Outcome.MALFORMED)
-
-
-def is_marked(record: bytes, process: bytes, marks: Sequence[bytes]) -> bool:
-    """Whether a line is worth a pattern: most lines of a shared log are not.
-
-    Args:
-        record: the line.
-        process: in every line of the server.
-        marks: one of them is in each line that counts.
-    """
-    if process not in record:
-        return False
-    for mark in marks:  # noqa: SIM110 - any() takes twice as long
-        if mark in record:
-            return True
-    return False
 
 
 class Parser(Protocol):

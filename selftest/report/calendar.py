@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from selftest.report.certificates import CA, CRL, ValidityPeriod, validities
 from selftest.report.checklist import backup_command
 from selftest.report.markup import table
 from selftest.report.results import Results, selftest_command
-from selftest.report.validity import CA, CRL, ValidityPeriod, validities
 
 # A run each quarter: often enough to find what has changed unnoticed since the last one.
 _REHEARSAL = timedelta(days=90)

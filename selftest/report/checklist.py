@@ -14,8 +14,7 @@ from selftest.case import CaseResult
 from selftest.checks import CATALOG
 from selftest.report import secret_files
 from selftest.report.markup import code, inline
-from selftest.report.readiness import elsewhere
-from selftest.report.results import Results, selftest_command
+from selftest.report.results import Results, elsewhere, selftest_command
 from selftest.report.text import is_command
 
 _WANTED = {"ENVIRONMENT": "production", "REDIS_USE_TLS": "true", "API_USE_TLS": "true"}

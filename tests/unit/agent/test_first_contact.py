@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from agent import api, error_messages, first_contact, heartbeat, tls
+from agent import api, error_messages, heartbeat, tls
 from agent.api import Response
 from agent.error_messages import TlsFailureReason
 from agent.parameters import BadParameters, Parameters
@@ -85,7 +85,7 @@ def test_each_refusal_has_its_plain_line(status: int, shown: str) -> None:
 
 @pytest.mark.parametrize("kind", list(TlsFailureReason))
 def test_the_proof_is_the_one_that_the_api_computes(kind: TlsFailureReason) -> None:
-    message = first_contact.tls_failure_message(GIVEN, kind, "b1", "x" * 5000)
+    message = heartbeat.tls_failure_message(GIVEN, kind, "b1", "x" * 5000)
     parsed = wire.TlsFailure.model_validate_json(json.dumps(message), strict=True)
     assert proves(parsed, GIVEN.run_id, hashlib.sha256(b"the-token").hexdigest())
     assert "the-token" not in json.dumps(message)

@@ -8,9 +8,10 @@ import pytest
 
 from bringup.errors import ApiRejected
 from bringup.model import DeviceState, FailureReason, RunState
+from bringup.wire.machine import Artifact
 from bringup.wire.operator import DeviceDetail, DeviceEvent, Explanation
 from bringup.wire.report import CheckResult, CheckStatus, Report, Verdict
-from bringup.wire.run import Artifact, RunDetail, TimelineEntry
+from bringup.wire.run import RunDetail, TimelineEntry
 from console.services import Console
 from console.state.follower import STALE_S, Freshness
 from tests.unit.console.conftest import AT, Browser, FakeApi, change, device, run_of, snapshot

@@ -4,7 +4,7 @@ import pytest
 
 from pki.check import Finding, fail, info, ok, skip, warn
 from selftest.case import Case, CaseResult
-from selftest.report.changes import as_change, as_screen, changes
+from selftest.report.repairs import as_change, as_screen, changes
 from tests.unit.selftest.report.conftest import MakeResults
 
 

@@ -5,8 +5,7 @@ from pydantic import SecretStr
 
 from pki.check import fail, info, skip, warn
 from pki.store import Store
-from selftest.report.readiness import blockers, posture, posture_table, readiness_line
-from selftest.report.results import Results
+from selftest.report.results import Results, blockers, posture, posture_table, readiness_line
 from tests.unit.selftest.report.conftest import MakeResults
 
 
