@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from bringup.wire.message import Readiness
 from bringup.wire.operator import QueueList, QueueView, TailerView
-from bringup.wire.selftest import SelfTestView
-from bringup.wire.services import CertificateView, ServicesView
+from bringup.wire.services import CertificateView, SelfTestView, ServicesView
 from console.dots import span
 from console.words import Tone
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pki.errors import Damaged, InvalidInput, PkiError, Refused
+from pki import errors, names
 from pki.files import read
 from pki.ledger import REASONS, Entry, Ledger, entry_of, serial_text
-from pki.names import Identity, identity_of
 from pki.session import CaSession
 from pki.store import Store
 
@@ -38,7 +37,9 @@ def revoke(session: CaSession, who: str, reason: str) -> list[Entry]:
     """
     found = session.ledger.find(who)
     if not found:
-        raise InvalidInput(f"nothing in the ledger has the name or serial number {who!r}", hint="bringup pki show")
+        raise errors.InvalidInput(
+            f"nothing in the ledger has the name or serial number {who!r}", hint="bringup pki show"
+        )
     current = [entry for entry in found if not entry.revoked_at and entry.not_after > session.now]
     for entry in current:
         session.revoke(entry, reason)
@@ -49,7 +50,7 @@ def revoke(session: CaSession, who: str, reason: str) -> list[Entry]:
     return current
 
 
-def _retire(session: CaSession, identity: Identity | None) -> None:
+def _retire(session: CaSession, identity: names.Identity | None) -> None:
     """Remove the files of a revoked identity; those of the standard three stay until they are issued again."""
     if identity is None or identity.is_standard:
         return
@@ -71,7 +72,9 @@ def rebuild_ledger(session: CaSession) -> None:
     """
     path = session.store.ledger_file
     if path.exists() and _readable(path.read_bytes()):
-        raise Refused(f"{path} is there and readable: rebuilding it could only lose something", hint="bringup pki crl")
+        raise errors.Refused(
+            f"{path} is there and readable: rebuilding it could only lose something", hint="bringup pki crl"
+        )
     crl_file = session.store.ca_crl
     lists = read_crls(crl_file) if crl_file.exists() else []
     entries = [entry_of(one, session.now) for one in _certificates(session)]
@@ -84,7 +87,7 @@ def rebuild_ledger(session: CaSession) -> None:
 def _certificates(session: CaSession) -> Iterator[x509.Certificate]:
     for identity in session.store.identities():
         certificate = session.store.certificate(identity)
-        if certificate is not None and identity_of(certificate) is not None:
+        if certificate is not None and names.identity_of(certificate) is not None:
             yield certificate
 
 
@@ -104,7 +107,7 @@ def number(revocations: x509.CertificateRevocationList) -> int:
 def _readable(data: bytes) -> bool:
     try:
         Ledger.from_json(data)
-    except PkiError:
+    except errors.PkiError:
         return False
     return True
 
@@ -137,7 +140,7 @@ def read_crls(path: Path) -> list[x509.CertificateRevocationList]:
     """
     if lists := parse_crls(read(path)):
         return lists
-    raise Damaged(f"{path} holds no readable CRL", hint="bringup pki crl")
+    raise errors.Damaged(f"{path} holds no readable CRL", hint="bringup pki crl")
 
 
 def parse_crls(pem: bytes) -> list[x509.CertificateRevocationList]:
@@ -154,9 +157,9 @@ def known_revocations(store: Store) -> Callable[[x509.Certificate], bool]:
     A file that cannot be read counts as empty: another check reports it.
     """
     ledger, lists = Ledger(), list[x509.CertificateRevocationList]()
-    with suppress(PkiError, OSError):
+    with suppress(errors.PkiError, OSError):
         lists = read_crls(store.ca_crl)
-    with suppress(PkiError, OSError):
+    with suppress(errors.PkiError, OSError):
         ledger = store.ledger()
     return lambda certificate: (
         ledger.is_revoked(certificate)

@@ -4,8 +4,7 @@ from datetime import datetime
 
 from api.runs import admission, device_changes, states
 from api.runs.records import KnownDevice, RunRecord
-from bringup.errors import InvalidTransition
-from bringup.model import DeviceState, RunState
+from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.actions import TargetPreview
 from bringup.wire.operator import DeviceChange
@@ -20,7 +19,7 @@ def of_start(device: KnownDevice, settings: Settings) -> TargetPreview:
     if why_not := admission.start_refusal(device):
         return TargetPreview(target=name, would=False, reason=why_not, state=state)
     warnings = admission.explain(device, settings).obstacles
-    return TargetPreview(target=name, would=True, warnings=warnings, state=state, becomes=DeviceState.VALIDATING)
+    return TargetPreview(target=name, would=True, warnings=warnings, state=state, becomes=model.DeviceState.VALIDATING)
 
 
 def of_device(device: KnownDevice, wanted: DeviceChange) -> TargetPreview:
@@ -37,7 +36,7 @@ def of_abort(run: RunRecord, now: datetime) -> TargetPreview:
     """What an abort of ``run`` would lead to. ``now`` by Redis's clock."""
     try:
         becomes = states.move(run, "abort", now).state
-    except InvalidTransition as error:
+    except errors.InvalidTransition as error:
         return TargetPreview(target=run.run_id, would=False, reason=str(error), state=run.state)
     return TargetPreview(target=run.run_id, would=True, state=run.state, becomes=becomes)
 
@@ -54,7 +53,9 @@ def of_repeat(run: RunRecord, device: KnownDevice | None, settings: Settings) ->
     if why_not or device is None:
         return TargetPreview(target=run.run_id, would=False, reason=why_not or "", state=run.state)
     warnings = admission.explain(admission.approved(device), settings).obstacles
-    return TargetPreview(target=run.run_id, would=True, warnings=warnings, state=run.state, becomes=RunState.QUEUED)
+    return TargetPreview(
+        target=run.run_id, would=True, warnings=warnings, state=run.state, becomes=model.RunState.QUEUED
+    )
 
 
 def unknown(target: str, kind: str) -> TargetPreview:
@@ -64,7 +65,7 @@ def unknown(target: str, kind: str) -> TargetPreview:
 
 def _needless(device: KnownDevice, wanted: DeviceChange, after: KnownDevice) -> str | None:
     """Why the change is not made among many others, although one command for this device may make it."""
-    if wanted.state is DeviceState.APPROVED and device.state is DeviceState.ACTIVE:
+    if wanted.state is model.DeviceState.APPROVED and device.state is model.DeviceState.ACTIVE:
         return _IN_SERVICE.format(name=device.record.name)
     if after == device:
         return f"nothing would change: the machine is {device_changes.shown(device)}"
@@ -74,9 +75,9 @@ def _needless(device: KnownDevice, wanted: DeviceChange, after: KnownDevice) -> 
 
 
 def _warnings(wanted: DeviceChange, after: KnownDevice) -> tuple[str, ...]:
-    if wanted.state is DeviceState.APPROVED:
+    if wanted.state is model.DeviceState.APPROVED:
         return tuple(reason for _, reason in admission.obstacles(after))
-    protects = wanted.maintenance or wanted.state in {DeviceState.ACTIVE, DeviceState.DISCOVERED}
+    protects = wanted.maintenance or wanted.state in {model.DeviceState.ACTIVE, model.DeviceState.DISCOVERED}
     if after.record.active_run and protects:
         return (f"run {after.record.active_run} goes on, and gets no permit to switch the power any more",)
     return ()

@@ -7,19 +7,24 @@ from types import MappingProxyType
 
 from api.runs.records import Change, ImageRead, Job, KnownDevice, RunRecord
 from api.runs.timeouts import deadline_of
-from bringup.errors import InvalidTransition
+from bringup import errors, model
 from bringup.inventory import Inventory
-from bringup.model import DeviceState, FailureReason, JobKind, RunState
 from bringup.settings import Settings
 from bringup.wire.run import Run, TimelineEntry
 
 # Short names for the table below, which is read as a table.
-_Q, _B, _W, _R = RunState.QUEUED, RunState.BOOTING, RunState.WAITING, RunState.RUNNING
+_Q, _B, _W, _R = model.RunState.QUEUED, model.RunState.BOOTING, model.RunState.WAITING, model.RunState.RUNNING
 # All but AUDITED, which never had a machine: nothing is left to clean up.
-_STARTED_AND_ENDED = (RunState.PASSED, RunState.DEGRADED, RunState.FAILED, RunState.TIMED_OUT, RunState.ABORTED)
+_STARTED_AND_ENDED = (
+    model.RunState.PASSED,
+    model.RunState.DEGRADED,
+    model.RunState.FAILED,
+    model.RunState.TIMED_OUT,
+    model.RunState.ABORTED,
+)
 
 
-def _all_to(to: RunState, *froms: RunState) -> Mapping[RunState, RunState]:
+def _all_to(to: model.RunState, *froms: model.RunState) -> Mapping[model.RunState, model.RunState]:
     return dict.fromkeys(froms, to)
 
 
@@ -28,12 +33,12 @@ _STAY_BOOTING = {_B: _B}
 _STAY_ENDED = {state: state for state in _STARTED_AND_ENDED}
 
 # A trigger that is not in here, or not from this state, is recorded on the timeline and never applied.
-MOVES: Mapping[str, Mapping[RunState, RunState]] = {
+MOVES: Mapping[str, Mapping[model.RunState, model.RunState]] = {
     "boot_slot_awaited": {_Q: _Q},
     "boot_slot_given": {_Q: _Q},
     "boot_started": _all_to(_B, _Q, _B),
     "machine_identified": _STAY_BOOTING | {state: state for state in _STARTED_AND_ENDED},
-    "wrong_machine": _all_to(RunState.FAILED, _B),
+    "wrong_machine": _all_to(model.RunState.FAILED, _B),
     "media_minted": _STAY_BOOTING,
     "bmc_busy": _STAY_BOOTING | _STAY_ENDED,
     "retry_scheduled": _STAY_BOOTING | _STAY_ENDED,
@@ -46,17 +51,17 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
     "powered_off": _STAY_BOOTING,
     # The machine may call back before the worker has reported that it switched it on.
     "powered_on": {_B: _W, _W: _W, _R: _R},
-    "boot_failed": _all_to(RunState.FAILED, _Q, _B),
+    "boot_failed": _all_to(model.RunState.FAILED, _Q, _B),
     "heartbeat": _all_to(_R, _B, _W, _R),
-    "passed": _all_to(RunState.PASSED, _B, _W, _R),
-    "degraded": _all_to(RunState.DEGRADED, _B, _W, _R),
-    "failed": _all_to(RunState.FAILED, _B, _W, _R),
-    "tls_failure": _all_to(RunState.FAILED, _B, _W, _R),
-    "deadline": _all_to(RunState.TIMED_OUT, _Q, _B, _W, _R),
+    "passed": _all_to(model.RunState.PASSED, _B, _W, _R),
+    "degraded": _all_to(model.RunState.DEGRADED, _B, _W, _R),
+    "failed": _all_to(model.RunState.FAILED, _B, _W, _R),
+    "tls_failure": _all_to(model.RunState.FAILED, _B, _W, _R),
+    "deadline": _all_to(model.RunState.TIMED_OUT, _Q, _B, _W, _R),
     # The one way out of a state that only a newer version knows, after a rollback.
-    "abort": _all_to(RunState.ABORTED, _Q, _B, _W, _R, RunState.UNKNOWN),
-    "lease_seen": {state: state for state in RunState},
-    "permit_returned": {state: state for state in RunState},
+    "abort": _all_to(model.RunState.ABORTED, _Q, _B, _W, _R, model.RunState.UNKNOWN),
+    "lease_seen": {state: state for state in model.RunState},
+    "permit_returned": {state: state for state in model.RunState},
     # After the end only the clean-up goes on.
     "cleanup_requested": _STAY_ENDED,
     "power_off_requested": _STAY_ENDED,
@@ -67,21 +72,21 @@ MOVES: Mapping[str, Mapping[RunState, RunState]] = {
 
 # The jobs that must exist in a state. Without them the run would never end: the workers' reaper restores lost ones.
 _REQUIRED_JOBS = {
-    RunState.QUEUED: (JobKind.BOOT,),
-    RunState.BOOTING: (JobKind.BOOT, JobKind.EXPIRE),
-    RunState.WAITING: (JobKind.EXPIRE,),
-    RunState.RUNNING: (JobKind.EXPIRE,),
-    RunState.UNKNOWN: (),  # only the version that wrote it knows
+    model.RunState.QUEUED: (model.JobKind.BOOT,),
+    model.RunState.BOOTING: (model.JobKind.BOOT, model.JobKind.EXPIRE),
+    model.RunState.WAITING: (model.JobKind.EXPIRE,),
+    model.RunState.RUNNING: (model.JobKind.EXPIRE,),
+    model.RunState.UNKNOWN: (),  # only the version that wrote it knows
 }
 # Of MAX_CONCURRENT_BOOTS.
-_HOLDS_BOOT_SLOT = {RunState.BOOTING, RunState.WAITING}
+_HOLDS_BOOT_SLOT = {model.RunState.BOOTING, model.RunState.WAITING}
 # A run that was aborted or timed out has validated nothing: its machine needs a person, as one that failed.
 _DEVICE_STATE_AFTER = {
-    RunState.PASSED: DeviceState.VALIDATED,
-    RunState.DEGRADED: DeviceState.FAILED,
-    RunState.FAILED: DeviceState.FAILED,
-    RunState.TIMED_OUT: DeviceState.FAILED,
-    RunState.ABORTED: DeviceState.FAILED,
+    model.RunState.PASSED: model.DeviceState.VALIDATED,
+    model.RunState.DEGRADED: model.DeviceState.FAILED,
+    model.RunState.FAILED: model.DeviceState.FAILED,
+    model.RunState.TIMED_OUT: model.DeviceState.FAILED,
+    model.RunState.ABORTED: model.DeviceState.FAILED,
 }
 
 
@@ -126,10 +131,10 @@ class RunContext:
         jobs: tuple[Job, ...] = ()
         # One job for each new deadline of a state, not for each heartbeat: the job asks again when it is too early.
         if after.deadline_at and (after.state is not self.run.state or self.run.deadline_at is None):
-            jobs = (Job(JobKind.EXPIRE, after.deadline_at),)
+            jobs = (Job(model.JobKind.EXPIRE, after.deadline_at),)
         return Change(after, self.device, self.entry(trigger, after, detail), jobs)
 
-    def end(self, trigger: str, reason: FailureReason | None, detail: str, **marks: object) -> Change:
+    def end(self, trigger: str, reason: model.FailureReason | None, detail: str, **marks: object) -> Change:
         """A move that ends the run: its device gets the state that follows, and the clean-up is due.
 
         Args:
@@ -142,9 +147,9 @@ class RunContext:
         after = move(self.run, trigger, self.now, marks, reason=reason, detail=detail)
         device = self.device
         # Not when an operator has changed the state meanwhile, for example to active.
-        if device.record.state is DeviceState.VALIDATING and device.record.active_run == self.run.run_id:
+        if device.record.state is model.DeviceState.VALIDATING and device.record.active_run == self.run.run_id:
             device = device.with_record(state=_DEVICE_STATE_AFTER[after.state])
-        return Change(after, device, self.entry(trigger, after, detail), (Job(JobKind.FINISH),))
+        return Change(after, device, self.entry(trigger, after, detail), (Job(model.JobKind.FINISH),))
 
     def _with_deadline(self, run: RunRecord) -> RunRecord:
         return run.model_copy(update={"deadline_at": None if run.state.ended else deadline_of(run, self.settings)})
@@ -156,7 +161,7 @@ def move(
     now: datetime,
     marks: Mapping[str, object] = MappingProxyType({}),
     *,
-    reason: FailureReason | None = None,
+    reason: model.FailureReason | None = None,
     detail: str = "",
 ) -> RunRecord:
     """The run after ``trigger``.
@@ -170,7 +175,7 @@ def move(
     """
     to = MOVES[trigger].get(run.state)
     if to is None or run.closed_at is not None:
-        raise InvalidTransition(f"{trigger} does not apply to a run that is {_state_of(run)}")
+        raise errors.InvalidTransition(f"{trigger} does not apply to a run that is {_state_of(run)}")
     changes: dict[str, object] = {"state": to, "updated_at": now} | dict(marks)
     if to.ended and not run.state.ended:
         changes |= {"ended_at": now, "reason": reason, "detail": detail, "deadline_at": None}
@@ -180,12 +185,12 @@ def move(
 
 def holds_boot_slot(run: RunRecord) -> bool:
     """Whether the run counts for MAX_CONCURRENT_BOOTS: its machine draws power and reads an image, and is not up."""
-    return run.state in _HOLDS_BOOT_SLOT or (run.state is RunState.QUEUED and run.boot_slot == "held")
+    return run.state in _HOLDS_BOOT_SLOT or (run.state is model.RunState.QUEUED and run.boot_slot == "held")
 
 
 def waits_for_boot_slot(run: RunRecord) -> bool:
     """Whether the run has asked for a boot slot and has none."""
-    return run.state is RunState.QUEUED and run.boot_slot == "waits"
+    return run.state is model.RunState.QUEUED and run.boot_slot == "waits"
 
 
 def boot_slot_given(waited: RunRecord, freed_by: RunRecord) -> tuple[RunRecord, TimelineEntry]:
@@ -207,9 +212,9 @@ def with_required_jobs(run: RunRecord, *, is_slot_free: bool = False) -> Run:
     return run.view().model_copy(update={"required_jobs": jobs, "owes": jobs})
 
 
-def required_jobs(state: RunState) -> tuple[JobKind, ...]:
+def required_jobs(state: model.RunState) -> tuple[model.JobKind, ...]:
     """The jobs that must exist for a run that is not closed and does not wait for a boot slot."""
-    return _REQUIRED_JOBS.get(state, (JobKind.FINISH,))
+    return _REQUIRED_JOBS.get(state, (model.JobKind.FINISH,))
 
 
 def _state_of(run: RunRecord) -> str:

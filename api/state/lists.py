@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
 from api.state.batch import Batch, number
-from api.state.device_names import DeviceNames
-from api.state.documents import Document, matching, read_documents, wanted_fields
+from api.state.documents import DeviceNames, Document, matching, read_documents, wanted_fields
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
 from bringup import keys, model

@@ -8,7 +8,7 @@ from api.state.batch import Asked, Batch, ask_now, fields
 from api.state.redis import Database, Pipeline
 from bringup import errors, keys
 from bringup.wire.message import read_reply
-from bringup.wire.selftest import SelfTestReport, SelfTestView
+from bringup.wire.services import SelfTestReport, SelfTestView
 
 # Hosts, of some 300 bytes each: a worker that was taken over must not fill the memory by names of its own.
 MOST_HOSTS = 1000

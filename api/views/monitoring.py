@@ -23,7 +23,7 @@ from api.state.inventories import Differences
 from api.views import histograms
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
-from bringup.wire.selftest import SelfTestView
+from bringup.wire.services import SelfTestView
 
 bp = Blueprint("monitoring", __name__)
 # Fields of `QueueView`, and values of the label "state".

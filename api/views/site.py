@@ -15,8 +15,16 @@ from api.services import Services, services
 from api.state.selftests import TooManyHosts
 from bringup import __version__, log
 from bringup.wire import site as wire
-from bringup.wire.selftest import SelfTestList, SelfTestReport, SelfTestView
-from bringup.wire.services import BootGroupView, BootsView, CertificateView, ReplicasView, ServicesView
+from bringup.wire.services import (
+    BootGroupView,
+    BootsView,
+    CertificateView,
+    ReplicasView,
+    SelfTestList,
+    SelfTestReport,
+    SelfTestView,
+    ServicesView,
+)
 
 bp = Blueprint("site", __name__)
 # Bytes. The certificates of 32 services are below 16 KiB.

@@ -14,7 +14,7 @@ from bringup import __version__, errors
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Loaded, Settings
 from bringup.settings.types import ROLES
-from bringup.wire.selftest import SelfTestReport, SelfTestView
+from bringup.wire.services import SelfTestReport, SelfTestView
 from bringup_cli.commands.selftest_watch import watch_on
 from bringup_cli.context import Context, print_json, print_table
 from bringup_cli.redis_configuration import redis_configuration

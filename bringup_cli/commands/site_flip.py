@@ -17,7 +17,7 @@ from bringup_cli.commands.pki.group import EXIT_FAILED, now
 from bringup_cli.commands.site_units import asking_role, examine, require_units
 from bringup_cli.context import Output, output_option, print_json
 from bringup_cli.site import flip as site_flip
-from bringup_cli.site import flip_files, flip_report, host_system
+from bringup_cli.site import flip_files, host_system
 from bringup_cli.site.actions import HostAction, OutageMeter, SiteHost, run_on
 from bringup_cli.site.bundle import Manifest, env_file
 from bringup_cli.site.flip_files import FlipMode
@@ -73,11 +73,11 @@ def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str 
     with OutageMeter(_in_both_modes(layout, here)) as meter:
         site_flip.flip(record, hosts, actor, show)
     record.outage_s = meter.longest_s
-    written = flip_report.write(record, layout.state / "flips")
+    written = site_flip.write(record, layout.state / "flips")
     if quiet:
-        print_json(flip_report.as_json(record))
+        print_json(site_flip.as_json(record))
     else:
-        click.echo(f"{flip_report.result_of(record)}\nThe API did not answer for {record.outage_s:.1f} s at most.")
+        click.echo(f"{site_flip.result_of(record)}\nThe API did not answer for {record.outage_s:.1f} s at most.")
         click.echo(f"Reports: {', '.join(map(str, written))}")
     raise SystemExit(0 if record.passed else EXIT_FAILED)
 

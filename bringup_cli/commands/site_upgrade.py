@@ -27,8 +27,8 @@ from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
 from bringup_cli.site.upgrade import UpgradePhase, UpgradeState
-from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import UpgradeRefused
+from bringup_cli.site.upgrade_host import command_of, rollback_of, upgrade_to
 from pki.files import exclusive_lock
 
 # Seconds for an action of a command that was killed: a worker finishes its jobs, apt installs on a slow disk.

@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from bringup.errors import BringupError
 from bringup_cli import sealed_file
 from bringup_cli.site.registry import HostRole, identities_of
-from pki.errors import PkiError
-from pki.names import STANDARD_ROLES, Identity, Role
+from pki import errors, names
 from pki.store import Files, Store
 
 MANIFEST = "manifest.json"
@@ -39,14 +38,14 @@ def env_file(role: HostRole) -> str:
     return f"{role}.env"
 
 
-def files_of(identity: Identity) -> Files:
+def files_of(identity: names.Identity) -> Files:
     """Certificate, key and chain of one of the host's identities.
 
     A host has one worker, one API and one Redis at most: their files are where those of a single host are, so that
     settings and configurations name the same paths everywhere.
     """
-    standard = identity.role in STANDARD_ROLES
-    return Store(Path("pki")).files(Identity(identity.role, identity.role.value) if standard else identity)
+    standard = identity.role in names.STANDARD_ROLES
+    return Store(Path("pki")).files(names.Identity(identity.role, identity.role.value) if standard else identity)
 
 
 def expected(host: str, roles: tuple[HostRole, ...]) -> frozenset[str]:
@@ -105,11 +104,11 @@ def unpack(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
     try:
         files = _members(data)
         manifest = Manifest.model_validate_json(files.pop(MANIFEST))
-        allowed = expected(Identity(Role.HOST, manifest.host).name, manifest.roles)
+        allowed = expected(names.Identity(names.Role.HOST, manifest.host).name, manifest.roles)
     # Of hostile headers tarfile raises ValueError (a ValidationError is one, too) and RecursionError as well.
     except (tarfile.TarError, KeyError, ValueError, EOFError, RecursionError):
         raise BundleRefused("this is no file of `bringup site enroll`, or one of another version") from None
-    except PkiError as error:
+    except errors.PkiError as error:
         raise BundleRefused(f"its host has no usable name: {error}") from None
     if unknown := files.keys() - allowed:
         raise BundleRefused(f"it holds {min(unknown)!r}, which a host of {', '.join(manifest.roles)} does not get")

@@ -13,7 +13,7 @@ from bringup import files
 from bringup.errors import SettingsError
 from bringup.settings import Settings, generated, load, pki_rules
 from bringup.settings.generated import new_secret
-from bringup_cli.site import enroll, host_system, own_console, own_images, redis_users
+from bringup_cli.site import enroll, host_system, own_settings, redis_users
 from bringup_cli.site.bundle import env_file
 from bringup_cli.site.join import join
 from bringup_cli.site.layout import HostLayout, user_of, users
@@ -103,13 +103,13 @@ def steps(layout: HostLayout, host: FirstHost, now: Callable[[], datetime]) -> l
     operators = layout.config / _OPERATORS
     console = HostStep(
         "a token for the console",
-        lambda: own_console.make_token(layout.site_settings, operators, host.name, host.address, now()),
-        partial(own_console.has_token, layout.site_settings),
+        lambda: own_settings.make_console_token(layout.site_settings, operators, host.name, host.address, now()),
+        partial(own_settings.has_console_token, layout.site_settings),
     )
     images = HostStep(
         f"settings of the images in {layout.site_settings}",
-        lambda: own_images.add_settings(layout),
-        lambda: own_images.has_settings(layout),
+        lambda: own_settings.add_image_settings(layout),
+        lambda: own_settings.has_image_settings(layout),
     )
     return [
         *user_steps(host.roles),

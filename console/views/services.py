@@ -9,8 +9,7 @@ from pydantic import BaseModel
 from bringup import __version__, errors, model
 from bringup.wire.message import Readiness
 from bringup.wire.operator import QueueList
-from bringup.wire.selftest import SelfTestList
-from bringup.wire.services import ServicesView
+from bringup.wire.services import SelfTestList, ServicesView
 from console.overview import Overview
 from console.services import Console, console
 from console.views import live

@@ -11,8 +11,7 @@ from datetime import datetime, tzinfo
 
 from pydantic import JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent, utc_now
+from bringup import errors, model
 from dhcp_tailer.sources.lease_fields import circuit_id, client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.lease_history import Transaction, TransactionRow, Transactions
 from dhcp_tailer.sources.log_header import header, is_marked
@@ -69,11 +68,11 @@ class DnsmasqLog(LogParser):
 
     name = "dnsmasq-log"
 
-    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
+    def __init__(self, now: Callable[[], datetime] = model.utc_now, zone: tzinfo | None = None) -> None:
         super().__init__(now, zone)
         self._transactions = Transactions()
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one line."""
         if not is_marked(record, b"dnsmasq-dhcp", _MARKS):
             return NOT_A_LEASE
@@ -82,7 +81,7 @@ class DnsmasqLog(LogParser):
             return _without_header(record)
         try:
             return self._message(found, record) or self._detail(found, record) or NOT_A_LEASE
-        except LeaseFormatError as error:
+        except errors.LeaseFormatError as error:
             return malformed(error)
 
     def state(self) -> dict[str, JsonValue]:
@@ -108,7 +107,7 @@ class DnsmasqLog(LogParser):
     def _open_transactions(self) -> JsonValue:
         return [[xid, list(known)] for xid, known in self._transactions.rows()]
 
-    def _message(self, found: re.Match[bytes], record: bytes) -> LeaseEvent | Skip | None:
+    def _message(self, found: re.Match[bytes], record: bytes) -> model.LeaseEvent | Skip | None:
         message = _MESSAGE.fullmatch(record, found.end())
         if message is None:
             message6 = _MESSAGE6.fullmatch(record, found.end())
@@ -136,10 +135,10 @@ class DnsmasqLog(LogParser):
 
     def _acknowledged(
         self, found: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None, xid: str | None
-    ) -> LeaseEvent | Skip:
+    ) -> model.LeaseEvent | Skip:
         name = message["rest"] or b""
         if ip is None or b" " in name:
-            raise LeaseFormatError("a DHCPACK that is not one address, one MAC and at most one name")
+            raise errors.LeaseFormatError("a DHCPACK that is not one address, one MAC and at most one name")
         starts = self._time(found)
         known = self._transactions.close(xid, mac) if xid else Transaction(mac)
         action = self._clients.acknowledged(mac, ip)
@@ -158,14 +157,16 @@ class DnsmasqLog(LogParser):
 
     def _released(
         self, found: re.Match[bytes], message: re.Match[bytes], mac: str, ip: str | None
-    ) -> LeaseEvent | Skip:
+    ) -> model.LeaseEvent | Skip:
         if message["rest"]:
             return Skip("a DHCPRELEASE that had no effect")
-        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(found), source=self.name)
+        event = lease_event(
+            mac=mac, ip=ip, action=model.LeaseAction.RELEASED, starts=self._time(found), source=self.name
+        )
         self._clients.releases(mac)
         return event
 
-    def _message6(self, found: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _message6(self, found: re.Match[bytes], message: re.Match[bytes]) -> model.LeaseEvent | Skip:
         mac = mac_in(message["duid"].decode("ascii"))
         ip = message["ip"].decode("ascii") if message["ip"] else None
         if mac is None:
@@ -186,7 +187,7 @@ class DnsmasqLog(LogParser):
         """Note what log-dhcp writes before or after a message; refuse a lease that cannot be read."""
         body = record[found.end() :]
         if body.startswith((b"DHCPACK(", b"DHCPRELEASE(")):
-            raise LeaseFormatError("a message of dnsmasq with no address or no Ethernet MAC where they belong")
+            raise errors.LeaseFormatError("a message of dnsmasq with no address or no Ethernet MAC where they belong")
         if found["xid"] is None:
             return None
         xid = found["xid"].decode("ascii")

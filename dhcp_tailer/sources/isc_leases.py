@@ -8,8 +8,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.framing import BLOCKS
 from dhcp_tailer.sources import isc_syntax, lease_fields, lease_history, parser
 from dhcp_tailer.sources.isc_syntax import Statement, unquoted
@@ -54,7 +53,7 @@ def _read(record: bytes) -> _Declaration:
         return _plain(found.groups())
     text = isc_syntax.statements(record)
     if len(text) != 1 or len(text[0].words) != 2:
-        raise LeaseFormatError("not one declaration with one name")
+        raise errors.LeaseFormatError("not one declaration with one name")
     (kind, name), body = text[0].words, text[0].body
     if kind == b"lease":
         declaration = _Declaration(name.decode("ascii", "replace"))
@@ -86,7 +85,7 @@ def _read_v6(iaid_and_duid: bytes, body: list[Statement]) -> _Declaration:
     """An identity association holds addresses; several, of which one is active, after a renumbering."""
     addresses = [_address(statement) for statement in body if statement.words[:1] == [b"iaaddr"]]
     if not addresses:
-        raise LeaseFormatError("an identity association without an address")
+        raise errors.LeaseFormatError("an identity association without an address")
     declaration = next((address for address in addresses if address.state == _ACTIVE), addresses[0])
     client = iaid_and_duid[4:]  # behind the IAID, RFC 8415 s.21.4
     declaration.mac, declaration.client_id = lease_fields.mac_of(client), client.hex(":") or None
@@ -154,13 +153,13 @@ def _time(words: list[bytes]) -> int | None:
             return _possible(int(seconds))
         case [_, date, clock] | [_, date, clock, b"UTC"]:  # the latter by OpenBSD
             return _calendar(date, clock)
-    raise LeaseFormatError("a time that is none")
+    raise errors.LeaseFormatError("a time that is none")
 
 
 def _calendar(date: bytes, clock: bytes) -> int:
     time = _CLOCK.fullmatch(clock)
     if time is None:
-        raise LeaseFormatError("a time that is none")
+        raise errors.LeaseFormatError("a time that is none")
     hour, minute, second = map(int, time.groups())
     return _possible(_midnight(date) + 3600 * hour + 60 * minute + second)
 
@@ -169,16 +168,16 @@ def _calendar(date: bytes, clock: bytes) -> int:
 def _midnight(date: bytes) -> int:
     day = _DATE.fullmatch(date)
     if day is None:
-        raise LeaseFormatError("a time that is none")
+        raise errors.LeaseFormatError("a time that is none")
     try:
         return calendar.timegm((*map(int, day.groups()), 0, 0, 0))
     except ValueError:
-        raise LeaseFormatError("a time that is none") from None
+        raise errors.LeaseFormatError("a time that is none") from None
 
 
 def _possible(seconds: int) -> int:
     if not 0 <= seconds <= _LATEST_S:
-        raise LeaseFormatError("a time that lies before 1970 or after 9999")
+        raise errors.LeaseFormatError("a time that lies before 1970 or after 9999")
     return seconds
 
 
@@ -188,19 +187,19 @@ class IscLeases(parser.LeaseFileParser):
     name = "isc-leases"
     layout = BLOCKS
 
-    def parse(self, record: bytes) -> LeaseEvent | parser.Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | parser.Skip:
         """The event in one declaration."""
         if not record.startswith((b"lease ", b"ia-na ", b"ia-ta ")):
             return parser.NOT_A_LEASE
         try:
             return self._event(_read(record))
-        except LeaseFormatError as error:
+        except errors.LeaseFormatError as error:
             return parser.malformed(error)
 
-    def _event(self, declaration: _Declaration) -> LeaseEvent | parser.Skip:
+    def _event(self, declaration: _Declaration) -> model.LeaseEvent | parser.Skip:
         state = declaration.state
         if declaration.abandoned if state is None else state != _ACTIVE:
-            ended = LeaseAction(state.decode("ascii")) if state and state in _ENDED else None
+            ended = model.LeaseAction(state.decode("ascii")) if state and state in _ENDED else None
             return self._over(declaration.ip, declaration.ends, ended)
         if declaration.mac is None:
             return parser.NO_MAC
@@ -217,11 +216,11 @@ class IscLeases(parser.LeaseFileParser):
         """When the lease began, as far as the declaration has it: else its end names it, the same for every reader."""
         known = self._leases.get(declaration.ip)
         if declaration.never_starts:
-            raise LeaseFormatError("a lease in force that never started")
+            raise errors.LeaseFormatError("a lease in force that never started")
         if declaration.starts is not None:
             return declaration.starts
         if declaration.cltt is not None:
             return declaration.cltt
         if declaration.ends is None:
-            raise LeaseFormatError("a lease in force without starts, cltt or an end: no run can be named by it")
+            raise errors.LeaseFormatError("a lease in force without starts, cltt or an end: no run can be named by it")
         return known.starts if known and known.mac == declaration.mac else declaration.ends

@@ -7,8 +7,7 @@ trust comes before it: each pattern is anchored there, and what is in the bracke
 import re
 from types import MappingProxyType
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent
+from bringup import errors, model
 from dhcp_tailer.sources.lease_fields import client_of, device_text, lease_event, mac_in
 from dhcp_tailer.sources.log_header import header, is_marked
 from dhcp_tailer.sources.parser import NO_MAC, NOT_A_LEASE, LogParser, Skip, malformed
@@ -59,7 +58,7 @@ class IscLog(LogParser):
 
     name = "isc-log"
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one line."""
         if not is_marked(record, b"dhcpd", _MARKS) and not record.startswith(_BARE):
             return NOT_A_LEASE
@@ -73,10 +72,10 @@ class IscLog(LogParser):
             return _unknown(record[found.end() :])
         try:
             return self._message(found, message)
-        except LeaseFormatError as error:
+        except errors.LeaseFormatError as error:
             return malformed(error)
 
-    def _message(self, found: re.Match[bytes], message: re.Match[bytes]) -> LeaseEvent | Skip:
+    def _message(self, found: re.Match[bytes], message: re.Match[bytes]) -> model.LeaseEvent | Skip:
         mac = _mac(message)
         if mac is None:
             return NO_MAC
@@ -93,7 +92,7 @@ class IscLog(LogParser):
                 self._pass(found)
         return NOT_A_LEASE
 
-    def _acknowledged(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent:
+    def _acknowledged(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> model.LeaseEvent:
         ip = message["ip"].decode("ascii")
         starts = self._time(found)
         action = self._clients.acknowledged(client_of(mac, ip), ip)
@@ -102,11 +101,13 @@ class IscLog(LogParser):
             mac=mac, ip=ip, action=action, starts=starts, hostname=device_text(name or b""), source=self.name
         )
 
-    def _released(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> LeaseEvent | Skip:
+    def _released(self, found: re.Match[bytes], message: re.Match[bytes], mac: str) -> model.LeaseEvent | Skip:
         if message["kind"] == b"DHCPRELEASE" and message["found"] == b"not found":
             return Skip("a release that had no effect")
         ip = message["ip"].decode("ascii")
-        event = lease_event(mac=mac, ip=ip, action=LeaseAction.RELEASED, starts=self._time(found), source=self.name)
+        event = lease_event(
+            mac=mac, ip=ip, action=model.LeaseAction.RELEASED, starts=self._time(found), source=self.name
+        )
         self._clients.releases(client_of(mac, ip))
         return event
 

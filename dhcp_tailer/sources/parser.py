@@ -8,8 +8,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from bringup.errors import LeaseFormatError
-from bringup.model import LeaseAction, LeaseEvent, utc_now
+from bringup import errors, model
 from dhcp_tailer.accounting import Outcome
 from dhcp_tailer.framing import LINES, Layout, Record
 from dhcp_tailer.sources.lease_fields import lease_event, utc
@@ -51,7 +50,7 @@ class Parser(Protocol):
     def layout(self) -> Layout:
         """How its records lie in their file."""
 
-    def parse(self, record: bytes) -> LeaseEvent | Skip:
+    def parse(self, record: bytes) -> model.LeaseEvent | Skip:
         """The event in one record, read after all records before it."""
 
     def state(self) -> JsonValue:
@@ -75,7 +74,7 @@ class Parser(Protocol):
         """
 
 
-def parse_record(parser: Parser, record: Record) -> LeaseEvent | Skip:
+def parse_record(parser: Parser, record: Record) -> model.LeaseEvent | Skip:
     """The event in ``record``; a damaged one is never given to the parser."""
     return malformed(record.damage) if record.damage else parser.parse(record.data)
 
@@ -108,7 +107,7 @@ class LogParser:
 
     layout = LINES
 
-    def __init__(self, now: Callable[[], datetime] = utc_now, zone: tzinfo | None = None) -> None:
+    def __init__(self, now: Callable[[], datetime] = model.utc_now, zone: tzinfo | None = None) -> None:
         self._now = now
         self._zone = zone
         self._clock = LogClock(now, zone)
@@ -150,7 +149,7 @@ class LogParser:
         """Note the time of a line that is no lease: the clock follows every line that has one."""
         try:
             self._time(found)
-        except LeaseFormatError:
+        except errors.LeaseFormatError:
             return  # the line is of no use for it
 
 
@@ -203,7 +202,7 @@ class LeaseFileParser:
         client_id: str | None,
         circuit_id: str | None,
         vendor_class: str | None = None,
-    ) -> LeaseEvent | Skip:
+    ) -> model.LeaseEvent | Skip:
         """``lease`` is in force; the texts are as `lease_event` takes them."""
         action = self._leases.in_force(ip, lease)
         if action is None:
@@ -221,7 +220,7 @@ class LeaseFileParser:
             source=self.name,
         )
 
-    def _over(self, ip: str, at: int | None, ended: LeaseAction | None) -> LeaseEvent | Skip:
+    def _over(self, ip: str, at: int | None, ended: model.LeaseAction | None) -> model.LeaseEvent | Skip:
         """The lease of ``ip`` is over.
 
         Args:

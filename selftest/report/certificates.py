@@ -11,11 +11,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bringup.settings import Settings
+from pki import errors, names
 from pki.check import Result, Status
 from pki.checks.leaf import WARN_DAYS
 from pki.crl import read_crls
-from pki.errors import PkiError
-from pki.names import san_text, sans_of
 from pki.renew import TWO_THIRDS
 from pki.store import Store, read_certificates
 from selftest.checks.certificates import judged_files
@@ -65,22 +64,22 @@ def of_certificate(name: str, certificate: x509.Certificate, renew_days: int) ->
 
 
 def _certificates(store: Store, settings: Settings) -> Iterator[ValidityPeriod]:
-    with suppress(PkiError, OSError):
+    with suppress(errors.PkiError, OSError):
         for authority in store.authorities():
             yield of_certificate(CA, authority, settings.renew_days)
     for identity in store.identities():
-        with suppress(PkiError, OSError):
+        with suppress(errors.PkiError, OSError):
             if certificate := store.certificate(identity):
                 yield of_certificate(str(identity), certificate, settings.renew_days)
     for name in ("redis_tls_cert", "api_client_cert", "api_tls_cert"):
-        with suppress(PkiError, OSError):
+        with suppress(errors.PkiError, OSError):
             if path := getattr(settings, name):
                 yield of_certificate(name.upper(), read_certificates(path)[0], settings.renew_days)
 
 
 def _lists(store: Store, settings: Settings) -> Iterator[ValidityPeriod]:
     path = settings.api_tls_crl or store.ca_crl
-    with suppress(PkiError, OSError):
+    with suppress(errors.PkiError, OSError):
         for one in read_crls(path):
             end = one.next_update_utc or one.last_update_utc
             # As `pki.renew.crl_is_due` has it: a list is renewed after a third of CRL_DAYS.
@@ -126,7 +125,7 @@ def section(target: TargetInstallation) -> list[str]:
     lines = ["", "## Certificates"]
     try:
         results = judged_files(target)
-    except PkiError as error:
+    except errors.PkiError as error:
         return [*lines, "", f"None here: {inline(str(error))}."]
     files = certificate_files(target, results)
     head = ("certificate", "exists", *(title for title, _ in _ATTRIBUTES), f"more than {WARN_DAYS} days left")
@@ -192,7 +191,7 @@ def _of(name: str, certificate: x509.Certificate, target: TargetInstallation) ->
     validity = of_certificate(name, certificate, target.settings.renew_days)
     key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
     return (
-        ", ".join(map(san_text, sans_of(certificate))) or certificate.subject.rfc4514_string(),
+        ", ".join(map(names.san_text, names.sans_of(certificate))) or certificate.subject.rfc4514_string(),
         ", ".join(_PURPOSE.get(oid, oid.dotted_string) for oid in _usage(certificate)) or "signs certificates",
         f"{getattr(getattr(key, 'curve', key), 'name', type(key).__name__)}, {hashed.name if hashed else 'no hash'}",
         f"{validity.end:%Y-%m-%d}",
@@ -212,5 +211,5 @@ def _usage(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
 def _read(path: Path) -> x509.Certificate | None:
     try:
         return read_certificates(path)[0]
-    except (PkiError, OSError):
+    except (errors.PkiError, OSError):
         return None

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bringup.errors import BmcRejected, PermitExpired
-from bringup.model import FailureReason
+from bringup import errors, model
 from bringup.settings import Settings
 from bringup.wire.run import Run, RunMedia
 from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
@@ -51,7 +50,7 @@ class RedfishBmc:
         Raises:
             BmcRejected: wrong_machine; another machine answers than at the login.
         """
-        with self._asked_to("connect", refused=FailureReason.BMC_UNREACHABLE):
+        with self._asked_to("connect", refused=model.FailureReason.BMC_UNREACHABLE):
             # Before each permit: the BMC at this address may have been exchanged since the login.
             self._machine.require_same()
             if self._run.boot_method == "cd":
@@ -60,29 +59,29 @@ class RedfishBmc:
 
     def identity(self) -> ReportedIdentity:
         """Which machine this is, as the BMC reports it, read now."""
-        with self._asked_to("report which machine it is", refused=FailureReason.BMC_UNREACHABLE):
+        with self._asked_to("report which machine it is", refused=model.FailureReason.BMC_UNREACHABLE):
             self._machine.forget_slots()  # a person may exchange a medium while this is read
             return self._machine.identity()
 
     def power_state(self) -> str:
         """Whether the machine is on, read now."""
-        with self._asked_to("report the power state", refused=FailureReason.BMC_UNREACHABLE):
+        with self._asked_to("report the power state", refused=model.FailureReason.BMC_UNREACHABLE):
             return self._machine.power_state()
 
     def holds_media(self, own: OwnMedia) -> bool:
         """Whether one of our own discs is in, as the slots were read last: before each permit, and after each write."""
-        with self._asked_to("report its media", refused=FailureReason.MEDIA_REJECTED):
+        with self._asked_to("report its media", refused=model.FailureReason.MEDIA_REJECTED):
             return any(not slot.is_empty and own.owns(slot.image) for slot in self._machine.read_slots())
 
     def has_boot_override(self) -> bool:
         """Whether a one-time boot override is set that may be ours, read now."""
-        with self._asked_to("report its boot order", refused=FailureReason.NO_BOOT):
+        with self._asked_to("report its boot order", refused=model.FailureReason.NO_BOOT):
             oem = self._machine.oem_boot(self._run.boot_method)
             return bool(oem and oem.is_set()) or self._machine.boot_override().is_ours(self._run.boot_method)
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:
         """Take out our own disc; none is fine."""
-        with self._writing(permit, "eject the medium", refused=FailureReason.MEDIA_REJECTED):
+        with self._writing(permit, "eject the medium", refused=model.FailureReason.MEDIA_REJECTED):
             # Slots are read again after a write, also after one that failed: it may have been done all the same.
             try:
                 for slot in self._machine.read_slots():
@@ -99,17 +98,17 @@ class RedfishBmc:
             BmcUnavailable: the BMC does not do it now.
         """
         if media.image_url is None and self._run.boot_method != "pxe":
-            raise BmcRejected(
-                "there is no image to boot: set VALIDATION_IMAGE at the API", reason=FailureReason.MEDIA_REJECTED
+            raise errors.BmcRejected(
+                "there is no image to boot: set VALIDATION_IMAGE at the API", reason=model.FailureReason.MEDIA_REJECTED
             )
         self._image_url = media.image_url
         if self._run.boot_method == "cd" and media.image_url:
-            with self._writing(permit, f"insert {media.image_url}", refused=FailureReason.MEDIA_REJECTED):
+            with self._writing(permit, f"insert {media.image_url}", refused=model.FailureReason.MEDIA_REJECTED):
                 self._insert(media.image_url)
 
     def set_boot_once(self, boot_method: str, permit: Permit) -> None:
         """Boot the image at the next start, and only then."""
-        with self._writing(permit, f"boot once from {boot_method}", refused=FailureReason.NO_BOOT):
+        with self._writing(permit, f"boot once from {boot_method}", refused=model.FailureReason.NO_BOOT):
             if oem := self._machine.oem_boot(boot_method):
                 oem.boot_once()
             else:
@@ -117,7 +116,7 @@ class RedfishBmc:
 
     def restore_boot(self, permit: Permit) -> None:
         """Take back a boot override that is ours and was not used."""
-        with self._writing(permit, "restore the boot order", refused=FailureReason.NO_BOOT):
+        with self._writing(permit, "restore the boot order", refused=model.FailureReason.NO_BOOT):
             if oem := self._machine.oem_boot(self._run.boot_method):
                 oem.restore()
             self._machine.boot_override().restore(self._run.boot_method)
@@ -138,14 +137,14 @@ class RedfishBmc:
             self._opened.close()
 
     def _switch(self, wanted: PowerState, permit: Permit) -> None:
-        with self._writing(permit, f"switch {wanted.lower()}", refused=FailureReason.NO_BOOT):
+        with self._writing(permit, f"switch {wanted.lower()}", refused=model.FailureReason.NO_BOOT):
             self._machine.switch(wanted)
 
     def _insert(self, image_url: str) -> None:
         """After a permit that ran out midway the same insertion continues: it knows which slots have refused."""
         try:
             self._insertion_of(image_url).run()
-        except PermitExpired:
+        except errors.PermitExpired:
             raise  # nothing was sent: the same insertion continues with the next permit
         except Exception:
             self._insertion = None
@@ -162,16 +161,16 @@ class RedfishBmc:
         return self._insertion
 
     @contextmanager
-    def _writing(self, permit: Permit, do: str, *, refused: FailureReason) -> Iterator[None]:
+    def _writing(self, permit: Permit, do: str, *, refused: model.FailureReason) -> Iterator[None]:
         with self._asked_to(do, refused=refused), self._connection.writing(permit):
             yield
 
     @contextmanager
-    def _asked_to(self, do: str, *, refused: FailureReason) -> Iterator[None]:
+    def _asked_to(self, do: str, *, refused: model.FailureReason) -> Iterator[None]:
         """Translate errors of the BMC; a busy one that does not take the image counts as a failure of the image."""
         # Logs in, where that is not done: its errors are the login's, and not those of what is asked for.
         _ = self._machine
-        busy = refused if refused is FailureReason.MEDIA_REJECTED else FailureReason.BMC_UNREACHABLE
+        busy = refused if refused is model.FailureReason.MEDIA_REJECTED else model.FailureReason.BMC_UNREACHABLE
         with error_mapping.redfish_errors(self._connection.base, do, refused=refused, busy=busy):
             yield
 
@@ -188,7 +187,7 @@ class RedfishBmc:
     @property
     def _machine(self) -> machine.RedfishMachine:
         if self._known is None:
-            refused = FailureReason.BMC_UNREACHABLE
+            refused = model.FailureReason.BMC_UNREACHABLE
             credential = login.read_credential(self._run.credential, self._settings.bmc_credentials_dir)
             self._login = login.Login(self._connection, credential)
             with error_mapping.redfish_errors(self._connection.base, "log in", refused=refused, logging_in=True):

@@ -9,7 +9,7 @@ from cryptography import x509
 from bringup.files import write_atomically
 from bringup.settings.generated import new_secret
 from pki import csr, names
-from pki.browser_file import browser_file
+from pki.issue import browser_file
 from pki.store import Store
 
 

@@ -10,7 +10,7 @@ from bringup.errors import SettingsError
 from bringup.settings import load
 from bringup_cli.commands import site_units
 from bringup_cli.root import cli
-from bringup_cli.site import init, own_images
+from bringup_cli.site import init, own_settings
 from tests.unit.bringup_cli.site.fake_host import FakeHost
 
 DATA = "var/lib/bringup/redis/data/appendonly.aof"
@@ -99,7 +99,7 @@ def test_the_port_that_a_person_has_chosen_stays(host: FakeHost) -> None:
     host.layout.validation_image.write_bytes(b"an image")
     text = host.layout.site_settings.read_text()
     host.layout.site_settings.write_text(text.replace("IMAGE_PORT=0", "IMAGE_PORT=8443"))
-    assert not own_images.has_settings(host.layout)
+    assert not own_settings.has_image_settings(host.layout)
     assert site("init", "--name", "h1", "--role", "images").exit_code == 0
     assert load({}, host.layout.config / "images.env").settings.image_port == 8443
 

@@ -9,8 +9,15 @@ import pytest
 from bringup import __version__, errors
 from bringup.wire.message import Readiness
 from bringup.wire.operator import QuarantinedJob, QueueList, QueueView, TailerView
-from bringup.wire.selftest import SelfTestList, SelfTestView
-from bringup.wire.services import BootGroupView, BootsView, CertificateView, ReplicasView, ServicesView
+from bringup.wire.services import (
+    BootGroupView,
+    BootsView,
+    CertificateView,
+    ReplicasView,
+    SelfTestList,
+    SelfTestView,
+    ServicesView,
+)
 from console.overview import STALE_AFTER, Overview
 from console.services import Console
 from console.views.services import overview_of

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from bringup.errors import TransientError
-from bringup_cli.site import flip_report
 from bringup_cli.site.actions import HostAction, SiteHost
-from bringup_cli.site.flip import FlipRecord, flip, plan
+from bringup_cli.site.flip import FlipRecord, as_json, as_markdown, flip, plan
 from bringup_cli.site.flip_files import FlipMode, change, differences, flipped
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
@@ -129,12 +128,12 @@ def test_a_check_that_fails_leaves_everything_as_it_is() -> None:
     record = run(acting)
     assert (record.passed, record.went_back) == (False, False)
     assert [name for name, _ in acting.done] == ["h1 check", "w1 check"]
-    assert "Nothing was changed" in flip_report.as_markdown(record)
+    assert "Nothing was changed" in as_markdown(record)
 
 
 def test_the_report_names_what_has_failed() -> None:
     record = run(Acting("h1 restart api"))
-    assert "| h1 | restart api |" in flip_report.as_markdown(record)
-    assert "it did not work" in flip_report.as_markdown(record)
-    document = flip_report.as_json(record)
+    assert "| h1 | restart api |" in as_markdown(record)
+    assert "it did not work" in as_markdown(record)
+    document = as_json(record)
     assert [one["what"] for one in document["actions"] if one["failed"]] == ["restart api"]

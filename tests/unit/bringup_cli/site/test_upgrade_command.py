@@ -13,8 +13,8 @@ from bringup_cli.site.bundle import MANIFEST
 from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
 from bringup_cli.site.upgrade import Direction, UpgradePhase, UpgradeState
-from bringup_cli.site.upgrade_begin import command_of, rollback_of, upgrade_to
 from bringup_cli.site.upgrade_bundle import ReleaseBundle, UpgradeRefused
+from bringup_cli.site.upgrade_host import command_of, rollback_of, upgrade_to
 from pki.errors import Locked
 from tests.unit.bringup_cli.site.conftest import Enrolling
 
