@@ -1,17 +1,19 @@
-"""How long runs last, and how long they are in a state, counted in the transactions that change them.
+"""How long runs last, how long they are in a state, and how long BMCs take to answer.
 
-Each duration is two counters more in its transaction, and a scrape reads a fixed number of them, whatever the number of
-runs.
+What is of runs is counted in the transactions that change them: each duration is two counters more in one, and a
+scrape reads a fixed number of them, whatever the number of runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 from api.runs.records import RunRecord
-from api.state.batch import Asked, Batch, number
-from api.state.redis import Pipeline
+from api.state.batch import Asked, Batch, fields, number
+from api.state.redis import Database, Pipeline
 from bringup import keys, model
+from bringup.wire.bmc import BMC_BOUNDS_S, BmcRequests
 
 # Seconds. From a BMC that answers at once to RUN_TIMEOUT_S; the last one has no end.
 BOUNDS = (1, 5, 15, 60, 180, 300, 600, 1200, 1800, 3600, 7200)
@@ -19,6 +21,10 @@ BOUNDS = (1, 5, 15, 60, 180, 300, 600, 1200, 1800, 3600, 7200)
 STATES = (model.RunState.QUEUED, model.RunState.BOOTING, model.RunState.WAITING)
 ENDS = tuple(state for state in model.RunState if state.ended and state is not model.RunState.AUDITED)
 _OF_STATE, _OF_RUN, _SUM = "state", "run", "sum_ms"
+# Of how long BMCs take to answer: one histogram of all workers, whatever the number of BMCs.
+_BMC_BUCKETS = (*map(str, BMC_BOUNDS_S), "inf")
+# Seconds for which the id of a report is remembered: longer than a worker repeats it while the API is away.
+_REPEATED_WITHIN_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,42 @@ def ask(batch: Batch) -> Asked[Durations]:
     )
 
 
+def add_bmc_requests(database: Database, report: BmcRequests) -> bool:
+    """Count a report of a worker; returns whether it was not counted before.
+
+    Raises:
+        RedisUnavailable: Redis does not answer.
+    """
+    counted = keys.bmc_report(report.id)
+
+    def body(pipe: Pipeline) -> bool:
+        if pipe.exists(counted):
+            return False
+        before = database.fields(keys.BMC_REQUESTS, within=pipe)
+        more = dict(zip(_BMC_BUCKETS, report.counts, strict=True)) | {_SUM: round(report.sum_s * 1000)}
+        pipe.multi()
+        pipe.set(counted, 1, ex=_REPEATED_WITHIN_S)
+        pipe.hset(keys.BMC_REQUESTS, mapping={name: int(before.get(name, 0)) + one for name, one in more.items()})
+        return True
+
+    # Watched: two workers that report at once must both be counted; and the same report, repeated to another API host
+    # while this one is slow, must not be counted by both.
+    return database.transact(body, counted, keys.BMC_REQUESTS)
+
+
+def ask_bmc_requests(batch: Batch) -> Asked[Histogram]:
+    """How long BMCs took to answer all workers, read with other things."""
+    stored = batch.ask(fields, "HGETALL", keys.BMC_REQUESTS)
+
+    def read() -> Histogram:
+        found = stored()
+        return Histogram(
+            tuple(accumulate(int(found.get(name, 0)) for name in _BMC_BUCKETS)), int(found.get(_SUM, 0)) / 1000
+        )
+
+    return read
+
+
 def _begin(run: RunRecord) -> datetime | None:
     """When a run came into its state; None: it is not on record."""
     begins = {
@@ -89,11 +131,4 @@ def _ask(batch: Batch, kind: str, state: model.RunState) -> Asked[Histogram]:
     names = (*map(str, BOUNDS), "inf")
     asked = [batch.ask(number, "GET", keys.durations(kind, state.value, name)) for name in names]
     total = batch.ask(number, "GET", keys.durations(kind, state.value, _SUM))
-    return lambda: Histogram(tuple(_cumulative(read() for read in asked)), total() / 1000)
-
-
-def _cumulative(counts: Iterator[int]) -> Iterator[int]:
-    total = 0
-    for one in counts:
-        total += one
-        yield total
+    return lambda: Histogram(tuple(accumulate(read() for read in asked)), total() / 1000)

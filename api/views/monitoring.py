@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
-from api.state import bmc_requests, durations
+from api.state import durations
 from api.state.batch import Batch
 from api.state.counts import DeviceCounts
 from api.state.installation import InstallationStatus
@@ -93,7 +93,7 @@ class _Current(Collector):
         slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
         installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
         selftests, lasted = self._given.selftests.ask(batch), durations.ask(batch)
-        followers, to_bmcs = self._given.followers.ask(batch), bmc_requests.ask(batch)
+        followers, to_bmcs = self._given.followers.ask(batch), durations.ask_bmc_requests(batch)
         self._given.database.read(batch)
         status, differences, (booting, waiting) = installation(), hosts(), slots()
         yield _ended(ended())

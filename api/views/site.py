@@ -14,17 +14,8 @@ from api.principal import current_principal
 from api.services import Services, services
 from api.state.selftests import TooManyHosts
 from bringup import __version__, log
+from bringup.wire import services as status
 from bringup.wire import site as wire
-from bringup.wire.services import (
-    BootGroupView,
-    BootsView,
-    CertificateView,
-    ReplicasView,
-    SelfTestList,
-    SelfTestReport,
-    SelfTestView,
-    ServicesView,
-)
 
 bp = Blueprint("site", __name__)
 # Bytes. The certificates of 32 services are below 16 KiB.
@@ -130,27 +121,29 @@ def _answers(certificate_pem: str, request_pem: str, identity: str) -> bool:
 
 @bp.get("/services")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, ServicesView))
+@openapi.documented((HTTPStatus.OK, status.ServicesView))
 def show_services() -> Response:
     """Boots in progress against their limits, the replicas of Redis, and when certificates of hosts end."""
     given = services()
     replicas = given.database.replicas()
     return body.respond(
-        ServicesView(
+        status.ServicesView(
             version=__version__,
             at=given.database.now(),
             boots=_boots(given),
-            replicas=ReplicasView(following=replicas.following, known=replicas.known) if replicas else None,
+            replicas=status.ReplicasView(following=replicas.following, known=replicas.known) if replicas else None,
             certificates=tuple(one for host in given.trust.hosts() for one in _certificates(host)),
         )
     )
 
 
-def _boots(given: Services) -> BootsView:
+def _boots(given: Services) -> status.BootsView:
     found = given.store.boot_slots.numbers()
     limits = given.store.inventory().boot_groups
-    groups = (BootGroupView(name=name, booting=found.of_group[name], limit=limits[name]) for name in sorted(limits))
-    return BootsView(
+    groups = (
+        status.BootGroupView(name=name, booting=found.of_group[name], limit=limits[name]) for name in sorted(limits)
+    )
+    return status.BootsView(
         booting=found.booting,
         waiting=found.waiting,
         limit=given.settings.max_concurrent_boots,
@@ -158,9 +151,9 @@ def _boots(given: Services) -> BootsView:
     )
 
 
-def _certificates(host: wire.HostView) -> list[CertificateView]:
+def _certificates(host: wire.HostView) -> list[status.CertificateView]:
     return [
-        CertificateView(host=host.name, identity=identity, ends=held.ends, reported_at=host.at)
+        status.CertificateView(host=host.name, identity=identity, ends=held.ends, reported_at=host.at)
         for identity, held in sorted(host.report.certificates.items())
     ]
 
@@ -172,11 +165,14 @@ _LIMIT = body.MIB // 16
 @bp.post("/selftest")
 @requires(Auth.WORKER)
 @openapi.documented(
-    (HTTPStatus.OK, SelfTestView), body=SelfTestReport, refusals=(HTTPStatus.TOO_MANY_REQUESTS,), limit=_LIMIT
+    (HTTPStatus.OK, status.SelfTestView),
+    body=status.SelfTestReport,
+    refusals=(HTTPStatus.TOO_MANY_REQUESTS,),
+    limit=_LIMIT,
 )
 def post() -> Response:
     """Post the result of a host's self-test; it replaces the one before."""
-    report = body.read(SelfTestReport, limit=_LIMIT)
+    report = body.read(status.SelfTestReport, limit=_LIMIT)
     try:
         view = services().selftests.keep(report, services().database.now(), current_principal().name)
     except TooManyHosts:
@@ -188,7 +184,7 @@ def post() -> Response:
 
 @bp.get("/selftest")
 @requires(Auth.STAFF)
-@openapi.documented((HTTPStatus.OK, SelfTestList))
+@openapi.documented((HTTPStatus.OK, status.SelfTestList))
 def list_selftests() -> Response:
     """The last result of each host."""
-    return body.respond(SelfTestList(selftests=services().selftests.all()))
+    return body.respond(status.SelfTestList(selftests=services().selftests.all()))

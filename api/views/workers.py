@@ -11,7 +11,7 @@ from api.http import body, openapi, problems
 from api.runs import admission, bmc_of_run, events, permits, states
 from api.runs.records import Change, Noted, RunRecord
 from api.services import change_run_or_refuse, changed_run_detail, services
-from api.state import bmc_requests
+from api.state import durations
 from api.state.snapshot import Also, Snapshot
 from api.views import media
 from bringup import errors, identity, model
@@ -147,5 +147,5 @@ def mint_media(run_id: str) -> Response:
 @openapi.documented((HTTPStatus.ACCEPTED, BmcRequestsReply), body=BmcRequests)
 def post_bmc_requests() -> Response:
     """How long BMCs took to answer a worker since its last report: `bringup_bmc_request_seconds` of the metrics."""
-    counted = bmc_requests.add(services().database, body.read(BmcRequests))
+    counted = durations.add_bmc_requests(services().database, body.read(BmcRequests))
     return body.respond(BmcRequestsReply(counted=counted), HTTPStatus.ACCEPTED)
