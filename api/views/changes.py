@@ -100,7 +100,7 @@ def _entry(number: int, fields: dict[bytes, bytes]) -> feed.FeedEntry:
     if entry := feed.entry_of(fields):
         return entry
     log.get("api").error("a change in the feed cannot be read", number=number)
-    return feed.FeedEntry("unknown", "")
+    return feed.FeedEntry(wire.UNREADABLE, "")
 
 
 @bp.get("/runs")

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from bringup import backoff, errors, files, log
-from bringup.wire.changes import NUMBER_DIGITS, FeedPage, FeedSnapshot
+from bringup.wire.changes import NUMBER_DIGITS, UNREADABLE, FeedPage, FeedSnapshot
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 # Seconds between two questions when nothing has changed: a person sees a change within that time.
@@ -123,6 +123,8 @@ class ChangeFollower:
         is_gap = page.oldest > since + 1
         # Redis holds less than we have handled: an older state was restored, and a person has accepted it or will.
         is_older = page.newest < since
-        if is_gap or is_older:
+        # What the API cannot read is missing, too: during an upgrade a newer API may have written it.
+        is_unreadable = any(change.what == UNREADABLE for change in page.changes)
+        if is_gap or is_older or is_unreadable:
             return self._client.get("/changes/snapshot", FeedSnapshot)
         return page if page.changes else None

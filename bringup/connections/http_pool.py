@@ -164,8 +164,10 @@ class _Connection(http.client.HTTPConnection):
 
     def send_request(self, method: str, address: str, data: bytes | None, headers: Mapping[str, str]) -> bool:
         """Whether all of it was taken. A server may refuse a body before it has read it, and close (RFC 9112 s.9.5)."""
+        # As bytes: http.client ends with a traceback at a token of other letters, which the server refuses.
+        encoded = {name: value.encode() for name, value in headers.items()}
         try:
-            self.request(method, address, body=data, headers=dict(headers))
+            self.request(method, address, body=data, headers=encoded)
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True

@@ -8,6 +8,8 @@ from bringup.wire.run import Run
 
 # Digits of a change number. More are no number that Redis can count to.
 NUMBER_DIGITS = 15
+# `what` of a change that the API has and cannot read: it names neither its run nor its device.
+UNREADABLE = "unknown"
 
 
 class FeedChange(Message):

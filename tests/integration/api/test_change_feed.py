@@ -238,6 +238,21 @@ def test_a_follower_that_was_away_too_long_takes_a_snapshot(settings: Settings, 
     assert isinstance(found, FeedSnapshot)
 
 
+def test_a_follower_takes_a_snapshot_for_a_change_that_the_api_cannot_read(settings: Settings, api: Api) -> None:
+    """An API of an earlier version reads so what a newer one beside it has written."""
+    cursor = Cursor()
+    follow(Client(api), cursor, 1)
+    api.lease(RUN_A)
+    redis = connect_redis(settings, ClientContexts(), name="test")
+    number = redis.incr(keys.CHANGE_NUMBER)
+    redis.xadd(keys.CHANGES, {"change": '{"of_a": "newer version"}'}, id=f"{number}-0")
+    api.lease(RUN_B)
+    (found,) = follow(Client(api), cursor, 1)
+    assert isinstance(found, FeedSnapshot)
+    assert {run.run_id for run in found.runs} >= {RUN_A, RUN_B}
+    assert (cursor.read() or 0) > number, "once, and not again and again"
+
+
 def test_a_follower_of_a_state_that_is_gone_takes_a_snapshot(api: Api) -> None:
     cursor = Cursor()
     cursor.save(changes(api)["newest"] + 1000)

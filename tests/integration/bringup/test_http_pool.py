@@ -225,6 +225,12 @@ def test_a_body_that_is_refused_before_it_was_read_gets_the_refusal(serve: Serve
     assert len(server.requests) == 1
 
 
+def test_a_token_of_other_letters_is_sent_for_the_server_to_refuse(serve: Serve) -> None:
+    server = serve(sends(OK))
+    pool_of(server).exchange("GET", "/", None, {"Authorization": "Bearer Ж"})
+    assert "Authorization: Bearer Ж\r\n".encode() in server.requests[0]
+
+
 def test_a_reply_without_content_may_be_called_compressed(serve: Serve) -> None:
     server = serve(sends(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"))
     assert get(pool_of(server)).content == b""
