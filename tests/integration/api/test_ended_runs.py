@@ -1,6 +1,7 @@
 """What Redis keeps of a run that has ended: as little as shows what it was."""
 
 import zlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from api.state.batch import Asked, Batch
 from api.state.reader import Reader
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
-from bringup.model import JobKind
+from bringup.model import JobKind, RunState, utc_now
 from bringup.queues import job_id_of
 from bringup.settings import Settings
-from bringup.wire.run import Run
+from bringup.wire.run import Run, TimelineEntry
 from tests.integration.api.conftest import RUN_A, Api
 
 DEADLINE = job_id_of(JobKind.EXPIRE, RUN_A)
@@ -162,3 +163,19 @@ def test_a_change_in_the_feed_is_stored_without_names(api: Api, redis: Any) -> N
     api.lease()
     ((_, fields),) = redis.xrange(keys.CHANGES)
     assert fields[b"change"].startswith(f'["lease","API_TOKEN","{RUN_A}","a","queued","'.encode())
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_timeline_is_bounded_whatever_a_client_posts(
+    redis: Any, monkeypatch: pytest.MonkeyPatch, *, is_noted: bool
+) -> None:
+    monkeypatch.setattr(timelines, "_LONGEST", 5)
+    entry = TimelineEntry(at=utc_now(), type="x", state=RunState.QUEUED, applied=False)
+    with redis.pipeline() as pipe:
+        for _ in range(7):
+            if is_noted:
+                timelines.note(pipe, RUN_A, entry, timedelta(days=1))
+            else:
+                timelines.append(pipe, keys.events(RUN_A), entry)
+        pipe.execute()
+    assert redis.xlen(keys.events(RUN_A)) == 5

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from api.state.batch import Batch
+from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -64,3 +66,23 @@ def test_what_cannot_be_read_of_the_last_inventory_is_replaced(api: Api, setting
     assert inventory_changes(api) == []
     api.inventory.write_text(INVENTORY)
     assert len(inventory_changes(api)) == 1
+
+
+def test_two_processes_that_see_an_edit_at_once_add_it_once(
+    api: Api, settings: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_api(settings.model_copy(update={"state_dir": settings.state_dir / "elsewhere"}))
+    for one in (api, other):
+        inventory_changes(one)
+    read_watched, met = Database.read_watched, list[str]()
+
+    def met_by_another(database: Database, pipe: Pipeline, batch: Batch, *watched: str) -> None:
+        read_watched(database, pipe, batch, *watched)
+        if keys.INVENTORY_PUBLISHED in watched and not met:
+            met.append("the other")
+            assert len(inventory_changes(other)) == 1
+
+    api.inventory.write_text(EDITED)
+    monkeypatch.setattr(Database, "read_watched", met_by_another)
+    assert len(inventory_changes(api)) == 1
+    assert met

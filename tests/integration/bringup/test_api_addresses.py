@@ -227,3 +227,31 @@ def test_an_address_that_has_refused_has_answered_and_is_the_next_to_be_asked() 
         with pytest.raises(errors.ApiRejected):
             addresses.call(ask)
     assert asked == ["http://a", "http://b", "http://b"]
+
+
+def test_a_first_address_that_was_back_is_looked_for_soon_when_it_is_away_again() -> None:
+    one = Addresses()
+    one.away = {"a"}
+    one.call()
+    for _ in range(5):
+        one.now += 600
+        one.call()
+    one.away = set()
+    one.now += 600
+    assert one.call() == "a"
+    one.away = {"a"}
+    assert one.call() == "ab"
+    one.away = set()
+    one.now += 31
+    assert one.call() == "a"
+
+
+def test_where_no_address_answers_the_shortest_wait_counts() -> None:
+    waits = {"a": 30.0, "b": 5.0, "c": None}
+
+    def ask(url: str) -> None:
+        raise errors.ApiUnavailable("gone", retry_in_s=waits[url])
+
+    with pytest.raises(errors.ApiUnavailable) as failed:
+        ApiAddresses("abc").call(ask)
+    assert failed.value.retry_in_s == 5

@@ -333,3 +333,16 @@ def test_a_job_that_was_cancelled_is_gone_unless_it_is_on_its_queue(records: Rec
     records.queues.add(JobKind.BOOT, RUN_ID)
     cancel()
     records.work_once(records.worker(nothing))
+
+
+def test_a_delayed_job_that_another_process_has_moved_is_not_moved_again(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    assert not in_flight._enqueue(records.redis, records.boots, BOOT_ID)
+    assert records.boots.get_job_ids() == [BOOT_ID]
+
+
+def test_a_delayed_job_that_is_gone_is_put_on_no_queue(records: Records) -> None:
+    records.redis.zadd(records.boots.scheduled_job_registry.key, {BOOT_ID: 1})
+    assert in_flight.enqueue_due(records.redis, records.queues) == 0
+    assert records.boots.get_job_ids() == []
+    assert not records.is_scheduled()

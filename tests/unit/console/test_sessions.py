@@ -1,5 +1,9 @@
 """What is remembered of people and addresses, and for how long."""
 
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
 import pytest
 
 from console.session import SESSION_S, Attempts, Session, Sessions
@@ -42,3 +46,45 @@ def test_what_is_printed_of_a_session_holds_no_secret() -> None:
     assert found
     assert "alice-token" not in repr(found)
     assert found.csrf not in repr(found)
+
+
+class Watched(OrderedDict[Any, Any]):
+    """Refuses every look and every change without the lock."""
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__()
+        self._its_lock = lock
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"items", "values", "pop", "popitem", "get"}:
+            self.require()
+        return super().__getattribute__(name)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.require()
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.require()
+        super().__delitem__(key)
+
+    def require(self) -> None:
+        assert object.__getattribute__(self, "_its_lock").locked(), "without the lock"
+
+
+def test_sessions_begin_and_end_under_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions, alice = Sessions(), PEOPLE["alice-token"]
+    monkeypatch.setattr(sessions, "_by_id", Watched(sessions._lock))
+    key = sessions.begin(alice, "alice-token")
+    sessions.keep({"alice": alice})
+    sessions.end(key)
+    assert len(sessions._by_id) == 0
+
+
+def test_tries_to_sign_in_are_counted_under_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = Attempts()
+    monkeypatch.setattr(attempts, "_tries", Watched(attempts._lock))
+    attempts.begin("192.0.2.1")
+    assert len(attempts._tries) == 1
+    attempts.succeeded("192.0.2.1")
+    assert len(attempts._tries) == 0

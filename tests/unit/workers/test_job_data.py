@@ -1,6 +1,7 @@
 """How much of a job's data is read, and what of a job is read at all."""
 
 import json
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, cast
 
@@ -52,3 +53,14 @@ def test_a_job_with_an_instance_or_positional_arguments_is_refused(fast_settings
     job._instance = "x"
     with pytest.raises(JobRefused, match="allow-list"):
         job.perform()
+
+
+def test_a_bomb_is_not_unpacked_beyond_the_bound(fast_settings: Settings) -> None:
+    bomb = zlib.compress(bytes(64 * 1024 * 1024))
+    tracemalloc.start()
+    try:
+        with pytest.raises(JobRefused, match="larger than"):
+            restored(fast_settings, data=bomb)
+        assert tracemalloc.get_traced_memory()[1] < 16 * LARGEST
+    finally:
+        tracemalloc.stop()

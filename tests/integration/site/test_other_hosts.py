@@ -1,0 +1,12 @@
+"""A command on another host of the site: its output, or the error that it ended with."""
+
+import pytest
+
+from bringup_cli.site.actions import run_on
+from bringup_cli.site.host_system import HostCommandFailed
+
+
+def test_a_command_that_fails_on_another_host_is_an_error_with_its_last_lines() -> None:
+    with pytest.raises(HostCommandFailed, match="2; 3; 4"):
+        run_on("h2", "printf '1\\n2\\n3\\n4\\n'; exit 3", ssh="sh -c")
+    assert run_on("h2", "echo done", ssh="sh -c") == "done\n"
