@@ -138,16 +138,16 @@ def _watch(make: Callable[[], TargetInstallation], checks: Sequence[Case], every
     raise SystemExit(_EXIT[last.verdict])
 
 
-def examine_host(settings: Settings, *, static_only: bool, running: bool = False) -> Results:
+def examine_host(loaded: Loaded, *, static_only: bool, running: bool = False) -> Results:
     """The self-test of what a host is by its HOST_ROLES, shown as it runs.
 
     Args:
-        settings: of one of its services.
+        loaded: the settings of one of its services, and the files that they are from.
         static_only: files and settings alone, where the service that others connect to does not run yet.
         running: its services run already, and are asked.
     """
-    target = TargetInstallation(settings, _TIMEOUT_S)
-    cases = _chosen((), settings.roles, static_only=static_only)
+    target = _target(loaded.settings, _TIMEOUT_S, loaded)
+    cases = _chosen((), loaded.settings.roles, static_only=static_only)
     results = _examine(target, [case for case in cases if running or not case.after_start], _live)
     _show_repairs(results)
     _show(results, "text")

@@ -113,7 +113,8 @@ def join_command(context: Context, *, file: Path, into: Path | None, force: bool
 
 def _examine(joined: Joined, role: HostRole) -> int:
     """The self-test with the settings of one service. What others connect to is started first, and asked later."""
-    settings = load({}, joined.env_file(role)).settings
+    loaded = load({}, joined.env_file(role))
+    settings = loaded.settings
     click.echo(f"It is started by: {joined.start_command(role)}")
     if role is HostRole.TAILER and not settings.dhcp_path.exists():
         click.echo(
@@ -121,7 +122,7 @@ def _examine(joined: Joined, role: HostRole) -> int:
             f"writes another file: DHCP_PATH and DHCP_SOURCE, on the CA's host, and enroll it again"
         )
     click.echo(f"The self-test of {role}{' (its files)' if role in _SERVERS else ''}:")
-    return selftest.status_of(selftest.examine_host(settings, static_only=role in _SERVERS))
+    return selftest.status_of(selftest.examine_host(loaded, static_only=role in _SERVERS))
 
 
 def _with_keeper(registry: Registry, path: Path) -> Registry:

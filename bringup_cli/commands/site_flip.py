@@ -3,6 +3,7 @@
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -146,7 +147,9 @@ def _check(layout: HostLayout, here: Manifest, mode: FlipMode) -> None:
             text = flip_files.flipped((layout.config / env_file(role)).read_text(encoding="utf-8"), mode)
             path = Path(folder) / env_file(role)
             write_atomically(path, text, sole_writer=True)
-            results = selftest.examine_host(load({}, path).settings, static_only=True)
+            # What is to be corrected is in the files of this host, not in the copy that is tried.
+            present = load({}, layout.config / env_file(role))
+            results = selftest.examine_host(replace(present, settings=load({}, path).settings), static_only=True)
             require_passed(results, f"the self-test of the {role}'s files would fail")
 
 

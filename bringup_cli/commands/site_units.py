@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -164,12 +165,15 @@ def examine(layout: HostLayout, roles: tuple[HostRole, ...]) -> Results:
     """
     asks = asking_role(roles)
     files = [path for path in (layout.site_settings, layout.config / env_file(asks)) if path.exists()]
-    found = load({}, files).settings
-    settings = found.model_copy(update={"host_roles": ",".join(roles)})
+    found = load({}, files)
+    settings = found.settings.model_copy(update={"host_roles": ",".join(roles)})
+    # Each service has secrets of its own, in a file of its own.
+    secret = tuple(path for path in (layout.config / env_file(role) for role in roles) if path.exists())
     if asks in {HostRole.WORKER, HostRole.CONSOLE}:
         _await_reports(settings, roles)
     click.echo(f"The self-test of {', '.join(roles)}:")
-    return selftest.examine_host(settings, static_only=False, running=True)
+    loaded = replace(found, settings=settings, env_files=(*found.env_files, *secret))
+    return selftest.examine_host(loaded, static_only=False, running=True)
 
 
 def asking_role(roles: tuple[HostRole, ...]) -> HostRole:

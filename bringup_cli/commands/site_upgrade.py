@@ -213,8 +213,9 @@ def _receive(site: _Site, digest: str | None) -> None:
 def _check(site: _Site) -> None:
     """Whether this version can work with the files, the settings and the records that are here."""
     for role in site.here.roles:
-        settings = load({}, site.layout.config / env_file(role)).settings
-        results = selftest.examine_host(settings, static_only=True)
+        loaded = load({}, site.layout.config / env_file(role))
+        settings = loaded.settings
+        results = selftest.examine_host(loaded, static_only=True)
         require_passed(results, f"the self-test of the {role}'s files fails in {__version__}")
         if role is HostRole.API:
             found = unreadable(settings, connect_redis(settings, tls.ClientContexts(), name="upgrade"))

@@ -63,7 +63,7 @@ def _keys(target: TargetInstallation) -> Iterator[Path]:
 
 def _env_files(target: TargetInstallation) -> list[Path]:
     named = {Path(origin) for origin in target.origins.values() if origin not in {"environment", "default"}}
-    return sorted({*named, Path(".env")})
+    return sorted({*named, *target.env_files, Path(".env")})
 
 
 def _is_shut_in(path: Path) -> bool:
