@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -339,3 +340,22 @@ def test_a_bomb_in_gzip_is_unpacked_a_block_at_a_time(serve: Serve, monkeypatch:
         )
     )
     assert (sum(blocks), max(blocks)) == (1_000_000, 65_536)
+
+
+def test_a_connection_of_earlier_certificates_is_not_kept_when_its_call_ends(serve: Serve) -> None:
+    class Plain:
+        def wrap_socket(self, connection: socket.socket, **_options: object) -> socket.socket:
+            return connection
+
+    contexts: list[Any] = [Plain()]
+
+    def conduct(connection: socket.socket, number: int) -> None:
+        if number == 0:  # while this call is under way the files are renewed, and another call sees it
+            contexts.append(Plain())
+            get(pool)
+        connection.sendall(OK)
+
+    server = serve(conduct)
+    pool = HttpPool(server.base, context_now=lambda: contexts[-1], connect_s=60, answer_s=60, most_idle=2)
+    get(pool)
+    assert [one.context for one in pool._idle] == [contexts[-1]]

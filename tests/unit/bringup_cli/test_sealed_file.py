@@ -1,5 +1,7 @@
 """A sealed file on a host that is busy for a moment: age measures how fast it is, and may refuse a good file."""
 
+import re
+
 import pyrage
 import pytest
 
@@ -43,3 +45,12 @@ def test_a_wrong_passphrase_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(BringupError, match="the passphrase is wrong"):
         age.unseal()
     assert age.tries == 1
+
+
+def test_a_file_of_more_work_than_any_host_can_do_is_refused_each_time_and_never_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sealed_file, "_PAUSE_S", 0)
+    bomb = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", sealed_file.seal(b"x", "a passphrase"), count=1)
+    with pytest.raises(BringupError, match="Excessive work"):
+        sealed_file.unseal(bomb, "a passphrase", refusal=BringupError, instead="make it again")

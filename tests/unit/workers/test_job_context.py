@@ -13,7 +13,7 @@ class Kept:
     """Keeps what would be sent."""
 
     def post(self, _path: str, event: RunEvent, _reply: object) -> None:
-        self.sent = event.model_dump_json()
+        self.sent, self.fields = event.model_dump_json(), event.model_fields_set
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -34,3 +34,9 @@ def test_a_retry_that_is_later_than_the_api_takes_is_posted_as_the_latest_that_i
     kept = Kept()
     Callback(kept).post_event("02-00-00-00-00-01-1", EventType.RETRY_SCHEDULED, retry_in_s=10 * LONGEST_RETRY_S)  # type: ignore[arg-type]
     assert RunEvent.model_validate_json(kept.sent).retry_in_s == LONGEST_RETRY_S
+
+
+def test_what_an_event_does_not_need_is_not_sent_for_an_older_api_refuses_what_it_does_not_know() -> None:
+    kept = Kept()
+    Callback(kept).post_event("02-00-00-00-00-01-1", EventType.BOOT_STARTED)  # type: ignore[arg-type]
+    assert not kept.fields & {"before", "wants_run", "wants_media", "retry_in_s"}
