@@ -1,0 +1,33 @@
+"""The file of a journal: whose it is, and when one that is there is kept."""
+
+from pathlib import Path
+
+import pytest
+
+from dhcp_tailer import journal
+from dhcp_tailer.journal import CheckpointJournal, JournalHead
+
+
+def begin(file: Path, reader: str) -> int:
+    """Begin a journal and end it; the inode of its file."""
+    CheckpointJournal(file, JournalHead(reader=reader)).end(wait=True)
+    return file.stat().st_ino
+
+
+def test_a_journal_that_has_only_its_first_line_is_gone_on_with_and_any_other_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "tail.journal"
+    first = begin(file, "a")
+    kept = file.open("rb")  # its inode is not used again as long as it is open
+    assert begin(file, "a") == first
+    assert begin(file, "b") != first
+    kept.close()
+
+
+def test_a_journal_belongs_to_whom_its_place_belongs_before_anything_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, given = tmp_path / "tail.journal", list[tuple[object, int]]()
+    monkeypatch.setattr(journal, "owner_of", lambda path: f"owner of {path}")
+    monkeypatch.setattr(journal, "give_to", lambda owner, _descriptor: given.append((owner, file.stat().st_size)))
+    begin(file, "a")
+    assert given == [(f"owner of {file}", 0)]
