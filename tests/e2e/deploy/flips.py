@@ -82,6 +82,9 @@ class Load:
             f"{len(twice)} powered twice, {len(still_open)} still open; ended: {dict(ended)}"
         )
         say(row)
+        for run in (runs[run_id] for run_id in leases.known if run_id in runs):
+            if run.state != "passed":
+                say(f"{run.run_id}: {run.state}, {run.reason}: {run.detail}")
         require(not (lost or twice or still_open or set(ended) - {"passed"}), row)
         return row
 
