@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
-from api.state.batch import Batch, number
+from api.state.batch import Asked, Batch, number, texts
 from api.state.documents import DeviceNames, Document, matching, read_documents, wanted_fields
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
@@ -95,6 +95,14 @@ class DevicePage(NamedTuple):
         return is_wanted and (self.since is None or _is_since(device["last_seen_at"], self.since))
 
 
+class _AllDevices(NamedTuple):
+    """The inventory, which machines are withheld, and the names of all devices."""
+
+    inventory: Inventory
+    withheld: Withheld
+    names: list[str]
+
+
 class Lists:
     """Reads lists.
 
@@ -124,19 +132,43 @@ class Lists:
             for run in self._reader.runs([run_id]):
                 yield states.with_required_jobs(run, is_slot_free=is_slot_free).model_dump(mode="json")
 
-    def newest_runs(self, page: RunPage, *, is_slot_free: bool) -> Iterator[Document]:
-        """A page of the list, newest first."""
-        found = (run for ids in self._run_ids(page) for run in self.runs(ids, is_slot_free=is_slot_free))
+    def newest_runs(
+        self, page: RunPage, *, is_slot_free: bool, first: Sequence[str] | None = None
+    ) -> Iterator[Document]:
+        """A page of the list, newest first.
+
+        Args:
+            page: which runs.
+            is_slot_free: as of `states.with_required_jobs`.
+            first: what `ask_newest` has read already.
+        """
+        found = (run for ids in self._run_ids(page, first) for run in self.runs(ids, is_slot_free=is_slot_free))
         # By the time at which they began, newest first: so the first one that is too old ends the search.
         return islice(filter(page.takes, takewhile(page.reaches, found)), page.limit)
 
-    def devices(self, page: DevicePage) -> Iterator[Document]:
-        """A page of the list, by name."""
-        batch, inventory = Batch(), self._reader.inventory()
-        ask_withheld = self._reader.ask_withheld(batch)
+    def ask_newest(self, batch: Batch) -> Asked[list[str]]:
+        """The ids of the first runs of the whole list, read with other things."""
+        return batch.ask(texts, "ZREVRANGE", keys.RUNS, 0, _STEP - 1)
+
+    def ask_all_devices(self, batch: Batch) -> Asked[_AllDevices]:
+        """What each list of devices begins with, read with other things."""
+        inventory, ask_withheld = self._reader.inventory(), self._reader.ask_withheld(batch)
         seen, last = batch.ask(int, "SCARD", keys.DEVICES), batch.ask(number, "GET", keys.CHANGE_NUMBER)
-        self._database.read(batch)
-        withheld, all_names = ask_withheld(), self._names.all(inventory, seen(), last())
+        return lambda: _AllDevices(inventory, ask_withheld(), self._names.all(inventory, seen(), last()))
+
+    def devices(self, page: DevicePage, known: _AllDevices | None = None) -> Iterator[Document]:
+        """A page of the list, by name.
+
+        Args:
+            page: which devices.
+            known: what `ask_all_devices` has read already.
+        """
+        if known is None:
+            batch = Batch()
+            asked = self.ask_all_devices(batch)
+            self._database.read(batch)
+            known = asked()
+        inventory, withheld, all_names = known
         names = all_names[bisect_right(all_names, page.after) :]
         names = [name for name in names if page.name in name] if page.name else names
         step = _STEP if page.is_filtered else min(page.limit or _STEP, _STEP)
@@ -170,13 +202,14 @@ class Lists:
             self._entries = inventory, {name: _shown_entry(entry) for name, entry in inventory.by_name.items()}
         return self._entries[1]
 
-    def _run_ids(self, page: RunPage) -> Iterable[list[str]]:
+    def _run_ids(self, page: RunPage, first: Sequence[str] | None = None) -> Iterable[list[str]]:
         index = keys.device_runs(page.device) if page.device else keys.RUNS
         start = self._database.position_after(index, page.after) if page.after else 0
         step = _STEP if page.is_filtered else min(page.limit, _STEP)
-        while start is not None and (ids := self._database.newest(index, step, start)):
+        while start is not None:
+            ids = list(first) if first is not None else self._database.newest(index, step, start)
             yield self._matching(ids, page)
-            start = start + step if len(ids) == step else None
+            start, first = (start + step if len(ids) == step else None), None
 
     def _matching(self, ids: list[str], page: RunPage) -> list[str]:
         """Those that may be listed. What reads as UNKNOWN is stored in a word that only a newer version knows."""

@@ -105,6 +105,10 @@ class RunStore(Reader):
                 )
             raise
 
+    def require_read_inventory(self) -> None:
+        """Before a run is judged by its device's entry. Raises NotYet: the file has changed, and is being read."""
+        self._hosts.own_file.require_unchanged()
+
     def open_run(
         self, run_id: str, device_name: str, compute: Callable[[Snapshot], Change | Noted | RunRecord]
     ) -> Change | Noted | RunRecord:

@@ -57,12 +57,14 @@ def snapshot() -> Response:
     store = services().store
     # First: what is changed while the records are read comes again in the feed, and does no harm twice.
     newest, batch = store.feed.read(0, 1).newest, Batch()
-    free = store.boot_slots.ask_free(batch)
+    free, first = store.boot_slots.ask_free(batch), store.lists.ask_newest(batch)
+    all_devices = store.lists.ask_all_devices(batch)
     services().database.read(batch)
-    runs = store.lists.newest_runs(RunPage(_MOST_RUNS), is_slot_free=free())
+    runs = store.lists.newest_runs(RunPage(_MOST_RUNS), is_slot_free=free(), first=first())
+    devices = store.lists.devices(DevicePage(), all_devices())
     head = {"id": newest, "site": services().settings.site_name}
     pieces = body.json_pieces(f'{to_json(head).decode()[:-1]},"runs":', runs, ',"devices":')
-    return body.respond_compressed(chain(pieces, body.json_pieces("", store.lists.devices(DevicePage()), "}")))
+    return body.respond_compressed(chain(pieces, body.json_pieces("", devices, "}")))
 
 
 def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:

@@ -21,6 +21,8 @@ from bringup.wire.bmc import BmcRequests, BmcRequestsReply
 bp = Blueprint("workers", __name__)
 # Statuses for the OpenAPI document.
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+# These end a run, or are refused, where the machine is not the one of the inventory: not by the entries of before.
+_JUDGED_BY_ITS_ENTRY = {wire.EventType.BOOT_STARTED, wire.EventType.MACHINE_IDENTIFIED}
 
 
 @bp.put("/runs/<run_id>")
@@ -33,6 +35,8 @@ def put_run(run_id: str) -> Response:
         raise problems.invalid(f"the run id of this lease is {event.run_id}")
     if event.action is not model.LeaseAction.ASSIGNED:
         raise problems.invalid(f"only an assigned lease opens a run, not one that was {event.action}")
+    # Before the machine is looked up: by the entries of before, a new one would be a machine that nobody has approved.
+    services().store.require_read_inventory()
     outcome = services().store.open_run(run_id, _device_name(event.mac), lambda found: _open(event, found))
     if isinstance(outcome, Change):
         return body.respond(_decision(outcome.run), HTTPStatus.CREATED)
@@ -84,6 +88,8 @@ def post_event(run_id: str) -> Response:
     event = body.read(wire.RunEvent)
     if event.wants_media and event.type is not wire.EventType.WRITE_REQUESTED:
         raise problems.invalid("wants_media: only with write_requested, for which there is a permit to insert it")
+    if not _JUDGED_BY_ITS_ENTRY.isdisjoint([event.type, *(step.type for step in event.before)]):
+        services().store.require_read_inventory()
     read = services().images.records.read_of(run_id) if event.type is wire.EventType.DEADLINE else None
     # First, because it takes time and may fail: until then the token before this one works.
     made = media.prepare(_known(run_id), event.owner) if event.wants_media else None

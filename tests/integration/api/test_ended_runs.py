@@ -65,7 +65,7 @@ def test_a_packed_timeline_of_line_ends_alone_is_not_read_to_its_end(
     api.tell(RUN_A, "finished")
     redis.set(keys.packed_events(RUN_A), zlib.compress(b"\n" * 3_000_000))
     read: list[bytes] = []
-    monkeypatch.setattr("api.state.reader.read_line", lambda _model, _run, line: read.append(line))
+    monkeypatch.setattr("api.state.timelines.read_line", lambda _model, _run, line: read.append(line))
     assert api.run()["timeline"] == []
     assert 1000 < len(read) < 3000
 

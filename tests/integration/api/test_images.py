@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from api.app import create_app, create_images_app
 from api.images.base_image import BaseImageFile
-from api.views import workers
+from api.views import media as views_media
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import SettingsError
@@ -314,13 +314,13 @@ def test_a_worker_that_was_overtaken_ends_nobodys_token(images: Api, monkeypatch
     given: list[dict[str, Any]] = []
 
     def slow(_run: Run) -> None:
-        monkeypatch.setattr(workers, "_certificate", lambda _run: None)
+        monkeypatch.setattr(views_media, "_certificate", lambda _run: None)
         images.ok("POST", f"/runs/{REAL}/events", {"type": "boot_started", "owner": "another"})
         given.append(images.ok("POST", f"/runs/{REAL}/media", {"owner": "another"}))
 
     assert images.lease(REAL).status_code == 201
     assert images.tell(REAL, "boot_started").status_code == 202
-    monkeypatch.setattr(workers, "_certificate", slow)
+    monkeypatch.setattr(views_media, "_certificate", slow)
     assert images.call("POST", f"/runs/{REAL}/media", {"owner": "w"}).status_code == 409
     assert read(images, path_of(given[0])).status_code == 200, "the image that the BMC has is alive"
 

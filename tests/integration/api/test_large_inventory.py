@@ -139,6 +139,38 @@ def test_while_it_is_read_everything_is_answered_and_nothing_decided(api: Api, m
     assert api.tell(RUN_B, "power_on_requested").json["type"] == "urn:bringup:power_refused"
 
 
+@pytest.mark.parametrize("kind", ["boot_started", "machine_identified"])
+def test_no_run_is_judged_by_the_entries_of_before(api: Api, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A machine that an edit has just added is not one that is no longer in the inventory."""
+    api.lease(RUN_B)
+    if kind == "machine_identified":
+        api.tell(RUN_B, "boot_started")
+    api.inventory.write_text(LARGE.replace('name = "b"', 'name = "other"'))
+    eventually(lambda: "other" in names_of_devices(api), WITHIN_S, "the edit counts")
+    held = threading.Event()
+
+    def by_another(path: Path, _cache: Path, _signature: files.Signature) -> InventoryRead:
+        assert held.wait(WITHIN_S)
+        return read_directly(path)
+
+    monkeypatch.setattr(inventory_file, "read_by_another", by_another)
+    identity = {"identity": {"serial": "S", "macs": []}} if kind == "machine_identified" else {}
+    try:
+        api.inventory.write_text(LARGE)
+        answer = api.tell(RUN_B, kind, **identity)
+        assert answer.status_code == 503
+        assert "is being read" in answer.json["detail"]
+        assert api.run(RUN_B)["reason"] is None
+    finally:
+        held.set()
+    eventually(lambda: api.tell(RUN_B, kind, **identity).status_code == 202, WITHIN_S, "the new content counts")
+    assert api.run(RUN_B)["state"] == "booting"
+
+
+def names_of_devices(api: Api) -> set[str]:
+    return {device["name"] for device in api.ok("GET", "/devices")["devices"]}
+
+
 def test_a_permit_rests_on_no_inventory_that_was_replaced_while_it_was_decided(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
