@@ -12,6 +12,7 @@ import pytest
 from api import services
 from api.state import inventory_cache, inventory_file
 from api.state.inventory_cache import InventoryRead, read_by_another, read_directly
+from api.views import workers
 from bringup import files
 from bringup.errors import InventoryError
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
@@ -147,13 +148,7 @@ def test_no_run_is_judged_by_the_entries_of_before(api: Api, monkeypatch: pytest
         api.tell(RUN_B, "boot_started")
     api.inventory.write_text(LARGE.replace('name = "b"', 'name = "other"'))
     eventually(lambda: "other" in names_of_devices(api), WITHIN_S, "the edit counts")
-    held = threading.Event()
-
-    def by_another(path: Path, _cache: Path, _signature: files.Signature) -> InventoryRead:
-        assert held.wait(WITHIN_S)
-        return read_directly(path)
-
-    monkeypatch.setattr(inventory_file, "read_by_another", by_another)
+    held = hold_reading(monkeypatch)
     identity = {"identity": {"serial": "S", "macs": []}} if kind == "machine_identified" else {}
     try:
         api.inventory.write_text(LARGE)
@@ -165,6 +160,42 @@ def test_no_run_is_judged_by_the_entries_of_before(api: Api, monkeypatch: pytest
         held.set()
     eventually(lambda: api.tell(RUN_B, kind, **identity).status_code == 202, WITHIN_S, "the new content counts")
     assert api.run(RUN_B)["state"] == "booting"
+
+
+def test_no_machine_is_looked_up_in_the_entries_of_before(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new content may come while its lease is taken: by its MAC alone nobody would have approved the machine."""
+    before = LARGE.replace('name = "a"', 'name = "other"').replace("02:00:00:00:00:01", "02:00:00:00:00:77")
+    api.inventory.write_text(before)
+    eventually(lambda: "other" in names_of_devices(api), WITHIN_S, "the edit counts")
+    held, name_of = hold_reading(monkeypatch), workers._device_name
+
+    def and_read(mac: str) -> str:
+        found = name_of(mac)
+        held.set()
+        given = services.services().store
+        eventually(lambda: given.inventory().device_of(mac) is not None, WITHIN_S, "the new content counts")
+        return found
+
+    monkeypatch.setattr(workers, "_device_name", and_read)
+    api.inventory.write_text(LARGE)
+    try:
+        assert api.lease(RUN_A).status_code == 503
+    finally:
+        held.set()
+    eventually(lambda: api.lease(RUN_A).status_code == 201, WITHIN_S, "leases are taken again")
+    assert api.run(RUN_A)["device"] == "a"
+
+
+def hold_reading(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on the file is read only when this is set."""
+    held = threading.Event()
+
+    def by_another(path: Path, _cache: Path, _signature: files.Signature) -> InventoryRead:
+        assert held.wait(WITHIN_S)
+        return read_directly(path)
+
+    monkeypatch.setattr(inventory_file, "read_by_another", by_another)
+    return held
 
 
 def names_of_devices(api: Api) -> set[str]:

@@ -24,20 +24,15 @@ bmc = "https://192.0.2.{number}"
 credential = "rack"
 """
 REAL_MACHINES = range(1, 7)
+# Of a kind: its name, and the fifth byte of its MACs.
 SIMULATED_MACHINE = """
 [[device]]
-name = "simulated-{number}"
-bmc_mac = "02:00:00:00:08:{number:02}"
-bmc = "simulated://127.0.0.1:9/simulated-{number}"
+name = "{kind}-{number}"
+bmc_mac = "02:00:00:00:{byte}:{number:02}"
+bmc = "simulated://127.0.0.1:9/{kind}-{number}"
 """
 SIMULATED_MACHINES = range(1, 3)
 # Their runs get calls of every kind: no other test may find its own run there already.
-PROBED_MACHINE = """
-[[device]]
-name = "probed-{number}"
-bmc_mac = "02:00:00:00:09:{number:02}"
-bmc = "simulated://127.0.0.1:9/probed-{number}"
-"""
 PROBED_MACHINES = range(1, 3)
 # Of these two one beats, and the other has no run but a certificate for one: both for test_machine.py alone.
 BEATING_MACHINE = """
@@ -105,8 +100,10 @@ class Served:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("tls")
     real = "".join(REAL_MACHINE.format(number=number) for number in REAL_MACHINES)
-    simulated = "".join(SIMULATED_MACHINE.format(number=number) for number in SIMULATED_MACHINES)
-    probed = "".join(PROBED_MACHINE.format(number=number) for number in PROBED_MACHINES)
+    simulated = "".join(
+        SIMULATED_MACHINE.format(kind="simulated", byte="08", number=number) for number in SIMULATED_MACHINES
+    )
+    probed = "".join(SIMULATED_MACHINE.format(kind="probed", byte="09", number=number) for number in PROBED_MACHINES)
     beating = "".join(BEATING_MACHINE.format(number=number) for number in BEATING_MACHINES)
     # Before the first API: every API must have the same.
     (folder / "devices.toml").write_text(INVENTORY + real + simulated + probed + beating)
