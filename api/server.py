@@ -9,6 +9,7 @@ from flask import Flask
 from api.app import create_app, create_images_app
 from api.auth import opens_everything
 from api.est.trust import CrlWriter
+from api.state.installation import Installation
 from bringup import audit, log, operators
 from bringup.serving.server import Listener, listen
 from bringup.settings import Settings
@@ -27,10 +28,7 @@ def serve(settings: Settings, *, accept_redis: bool = False, share_port: bool = 
     """
     app = create_app(settings)
     if accept_redis:
-        installation = app.extensions["bringup"].installation
-        before = installation.status().withheld or "nothing is withheld"
-        with audit.recorded_on_host(settings.audit_path, "redis.accept", "redis", before=before, after="accepted"):
-            installation.accept()
+        _accept(settings, app.extensions["bringup"].installation)
     if opens_everything(settings, operators.Operators.read(settings.operators_file)):
         text = "no operator is named: API_TOKEN opens what operators do, too; `bringup operator add NAME` ends that"
         log.get("api").warning(text)
@@ -53,6 +51,19 @@ def serve(settings: Settings, *, accept_redis: bool = False, share_port: bool = 
             shares_port=share_port,
         ),
     )
+
+
+def _accept(settings: Settings, installation: Installation) -> None:
+    withheld = installation.status().withheld
+    if withheld is None:
+        text = (
+            "no machine is withheld: remove --accept-redis, or ACCEPT_REDIS from this service's environment; "
+            "a start that has it accepts the next loss unseen"
+        )
+        log.get("api").warning(text)
+    before = withheld or "nothing is withheld"
+    with audit.recorded_on_host(settings.audit_path, "redis.accept", "redis", before=before, after="accepted"):
+        installation.accept()
 
 
 def serve_images(settings: Settings, *, share_port: bool = False) -> None:

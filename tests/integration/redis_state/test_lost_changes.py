@@ -54,10 +54,15 @@ def test_an_older_backup_is_noticed_by_every_process_and_after_a_restart(filled:
     assert filled.stack.log_of("api").count("every machine is withheld") <= 4  # two processes, started twice
     filled.stack.stop("api")
     filled.stack.start("api", "--accept-redis")
+    warning = "accepts the next loss unseen"
+    assert warning not in filled.stack.log_of("api")  # there was something to accept
     assert filled.call("GET", "/ready").status_code == 200
     assert filled.lease(RUN_B)["decision"] == "start"
     asked, done = (line for line in read(filled.stack.settings.audit_path) if line.action == "redis.accept")
     assert (asked.result, done.result, done.target, done.after) == ("requested", "done", "redis", "accepted")
+    filled.stack.stop("api")
+    filled.stack.start("api", "--accept-redis")
+    assert warning in filled.stack.log_of("api")
     assert f"lost {lost} changes" in str(done.before)
     assert done.who
     assert done.address == socket.gethostname()
