@@ -19,11 +19,11 @@ FOLLOWERS = "bringup:followers"  # hash: how far each follower of the feed is (a
 HOSTS = "bringup:hosts"  # hash: the last report of each host of the site
 TAILERS = "bringup:tailers"  # hash: the last report of each tailer, by host and file (bringup.tailers)
 DEVICES = "bringup:devices"  # set: device names
-# Of each device and each open run, the class in which it is counted; and how many each has (api.state.counts).
-DEVICE_CLASSES = "bringup:devices:classes"  # hash
-DEVICE_COUNTS = "bringup:devices:counts"  # hash
-RUN_CLASSES = "bringup:runs:classes"  # hash
-RUN_COUNTS = "bringup:runs:counts"  # hash
+# Of each device and each open run, the class in which it is counted (api.state.counts).
+DEVICE_CLASSES = "bringup:devices:by-class"  # sorted set
+RUN_CLASSES = "bringup:runs:by-class"  # sorted set
+# Hashes by which builds before 0.2 counted them; such a build beside us makes them anew.
+COUNTED_BEFORE = tuple(f"bringup:{kind}:{what}" for kind in ("devices", "runs") for what in ("classes", "counts"))
 # Counters: incremented by every transaction that writes a run, a device, also where that is no numbered change.
 RUNS_VERSION = "bringup:runs:version"
 DEVICES_VERSION = "bringup:devices:version"

@@ -1,92 +1,63 @@
 """How many devices and open runs are in each state, counted in the transactions that change them.
 
-To look at each would cost monitoring 100 microseconds a device at every scrape. So a hash holds for each record the
-class in which it is counted, and another how many each class has; one script moves a record from its class to the
-other, so that to count it again changes nothing. The class of a device names what is on its record and in its entry of
-the inventory: its state by both is computed from that. A machine that was never seen has no record, and is counted from
-the inventory.
+To look at each would cost monitoring 100 microseconds a device at every scrape. So a sorted set holds the name of each
+record with the class in which it is counted as its score (`api.state.classes`): the command that writes the class moves
+it there from any other, and to repeat it changes nothing. How many a class has is one command more, whatever their
+number. A machine that was never seen has no record, and is counted from the inventory.
 
 Everything is counted again, a page at a time: by each process once, for what an API of an earlier version wrote; when
-the counts are missing; and when the inventory is another one.
+names are missing; and when some are counted by another inventory.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
-from api.state.batch import Asked, Batch, fields
+from api.state import classes
+from api.state.batch import Asked, Batch
 from api.state.documents import members
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 from bringup.inventory import Device, Inventory
 
-_State = TypeVar("_State", model.RunState, model.DeviceState)
 # Records in one call of the script, which blocks Redis for about six milliseconds meanwhile.
 _AT_ONCE = 500
-# Field of the counts, beside the classes, which hold bars: the inventory by which all are counted. While they are being
-# counted only `begun` is there.
-_COMPLETE = "complete"
-# Of the counts of runs, which no inventory changes.
-_NO_INVENTORY = "-"
-# Moves a record from the class in which it was counted to another; nil: to none.
-_TO_CLASS = """
-local function add(class, number)
-    redis.call('HSET', KEYS[2], class, (tonumber(redis.call('HGET', KEYS[2], class)) or 0) + number)
-end
-local function to_class(id, class)
-    local before = redis.call('HGET', KEYS[1], id) or nil
-    if before == class then return end
-    if before then add(before, -1) end
-    if class then
-        add(class, 1)
-        redis.call('HSET', KEYS[1], id, class)
-    else
-        redis.call('HDEL', KEYS[1], id)
-    end
+# How many names each class has: from one class that any has to the next. KEYS: classes, index.
+# Returns how many names the index has, how many have a class, then each class with how many have it.
+_READ = """#!lua flags=no-writes
+local found, from = {redis.call('SCARD', KEYS[2]), redis.call('ZCARD', KEYS[1])}, '-inf'
+while true do
+    local class = redis.call('ZRANGEBYSCORE', KEYS[1], from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    if not class then return found end
+    found[#found + 1] = tonumber(class)
+    found[#found + 1] = redis.call('ZCOUNT', KEYS[1], class, class)
+    from = '(' .. class
 end
 """
-# Reads the records as they are at this moment, also within the transaction that writes them. A run that is closed or
-# expired has no class. With another inventory than that of the others the counts are begun anew.
-# KEYS: classes, counts. ARGV: the inventory's digest, records as a JSON array: the key, the id, what its entry says.
-_COUNT = (
-    _TO_CLASS
-    + """
-if redis.call('HGET', KEYS[2], 'begun') ~= ARGV[1] then redis.call('HDEL', KEYS[2], 'begun', 'complete') end
-local records = cjson.decode(ARGV[2])
+# Counts records as they are at this moment; a name that is not in the index has no class.
+# KEYS: classes, index. ARGV: the number of each state, as a JSON object; what two marks add; records as a JSON array:
+# the key, the name, what else its class is made of.
+_COUNT = """
+local states, records = cjson.decode(ARGV[1]), cjson.decode(ARGV[4])
 for i = 1, #records, 3 do
     local function field(name)
         local value = redis.pcall('HGET', records[i], name)
         return type(value) == 'string' and value ~= 'null' and value or nil
     end
-    local id, state, class = records[i + 1], field('state'), nil
-    if state and not field('closed_at') then
-        local unapproved, maintenance = field('unapproved') == 'true', field('maintenance')
-        class = table.concat({state, unapproved and 'u' or '', maintenance and 'm' or '', records[i + 2]}, '|')
+    local name, state, class = records[i + 1], field('state'), records[i + 2]
+    if redis.call('SISMEMBER', KEYS[2], name) == 0 then
+        redis.call('ZREM', KEYS[1], name)
+    else
+        if state then class = class + (states[string.match(state, '^"(.*)"$')] or states.unknown) end
+        if field('unapproved') == 'true' then class = class + ARGV[2] end
+        if field('maintenance') then class = class + ARGV[3] end
+        redis.call('ZADD', KEYS[1], string.format('%.0f', class), name)
     end
-    to_class(id, class)
 end
 """
-)
-# The same of one record whose class is known. ARGV: the inventory's digest, the id, the class ("": none).
-_MOVE = (
-    _TO_CLASS
-    + """
-if redis.call('HGET', KEYS[2], 'begun') ~= ARGV[1] then redis.call('HDEL', KEYS[2], 'begun', 'complete') end
-to_class(ARGV[2], ARGV[3] ~= '' and ARGV[3] or nil)
-"""
-)
-# What is left of either hash counts nothing without the other. KEYS: classes, counts. ARGV: the inventory's digest.
-_BEGIN = """
-if redis.call('EXISTS', KEYS[1]) == 0 or not redis.call('HGET', KEYS[2], 'begun') then
-    redis.call('DEL', KEYS[1], KEYS[2])
-end
-redis.call('HSET', KEYS[2], 'begun', ARGV[1])
-"""
-# Only if no other host has begun meanwhile to count by another inventory.
-_FINISH = "if redis.call('HGET', KEYS[1], 'begun') == ARGV[1] then redis.call('HSET', KEYS[1], 'complete', ARGV[1]) end"
 
 
 class DeviceCounts(NamedTuple):
@@ -94,6 +65,18 @@ class DeviceCounts(NamedTuple):
 
     by_state: Counter[model.DeviceState]
     in_maintenance: int
+
+
+class _Counted(NamedTuple):
+    """The sorted set of some records, the set of all their names, and how the states are numbered."""
+
+    classes: str
+    names: str
+    states: str
+
+
+_RUNS = _Counted(keys.RUN_CLASSES, keys.OPEN_RUNS, json.dumps(classes.RUN_STATES))
+_DEVICES = _Counted(keys.DEVICE_CLASSES, keys.DEVICES, json.dumps(classes.DEVICE_STATES))
 
 
 class Counts:
@@ -107,8 +90,8 @@ class Counts:
     def __init__(self, database: Database, hosts: InventoryHosts) -> None:
         self._database = database
         self._hosts = hosts
-        self._recounted: set[str] = set()  # by this process
-        self._entries: tuple[Inventory | None, Counter[str]] = (None, Counter())
+        self._recounted: set[_Counted] = set()  # by this process
+        self._entries: tuple[Inventory | None, Counter[tuple[model.DeviceState, bool]]] = (None, Counter())
 
     def count_device(self, pipe: Pipeline, record: DeviceRecord) -> None:
         """Count a device as the transaction leaves it.
@@ -118,15 +101,10 @@ class Counts:
             record: of the device.
         """
         inventory, digest = self._hosts.own_with_digest()
-        entry, name = _entry_class(inventory.by_name.get(record.name)), record.name
-        # Only Redis has the word that a newer version has written.
-        if record.state is model.DeviceState.UNKNOWN:
-            stored = json.dumps([keys.device(name), name, entry])
-            pipe.eval(_COUNT, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, stored)
-            return
-        marks = "u" if record.unapproved else "", "" if record.maintenance is None else "m"
-        counted_as = "|".join((json.dumps(record.state.value), *marks, entry))
-        pipe.eval(_MOVE, 2, keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, name, counted_as)
+        entry = classes.entry_bits(inventory.by_name.get(record.name))
+        pipe.zadd(
+            keys.DEVICE_CLASSES, {record.name: classes.inventory_base(digest) + entry + classes.record_bits(record)}
+        )
 
     def count_run(self, pipe: Pipeline, run: RunRecord) -> None:
         """Count a run as the transaction leaves it.
@@ -135,94 +113,92 @@ class Counts:
             pipe: of the transaction, after its record is written.
             run: its record.
         """
-        counted_as = "" if run.closed_at else f"{json.dumps(run.state.value)}|||"
-        pipe.eval(_MOVE, 2, keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, run.run_id, counted_as)
+        if run.closed_at:
+            pipe.zrem(keys.RUN_CLASSES, run.run_id)
+        else:
+            pipe.zadd(keys.RUN_CLASSES, {run.run_id: classes.RUN_STATES[run.state]})
 
     def ask_open_runs(self, batch: Batch) -> Asked[Counter[model.RunState]]:
         """The runs that are not closed, by state, read with other things."""
-        stored = batch.ask(fields, "HGETALL", keys.RUN_COUNTS)
-        return lambda: _by_state(self._if_complete(keys.RUN_COUNTS, stored(), _NO_INVENTORY) or self._count_runs())
+        stored = _ask(batch, _RUNS)
+
+        def read() -> Counter[model.RunState]:
+            found = self._complete(_RUNS, stored(), 0, 1 + max(classes.RUN_STATES.values()), lambda _: 0)
+            return Counter({state: number for n, number in found.items() if (state := classes.run_state(n))})
+
+        return read
 
     def ask_devices(self, batch: Batch) -> Asked[DeviceCounts]:
         """Every device of the inventory and every one that was seen, read with other things."""
-        stored = batch.ask(fields, "HGETALL", keys.DEVICE_COUNTS)
+        stored = _ask(batch, _DEVICES)
         return lambda: self._devices(stored())
 
-    def _devices(self, stored: dict[str, bytes]) -> DeviceCounts:
+    def _devices(self, stored: Sequence[int]) -> DeviceCounts:
         inventory, digest = self._hosts.own_with_digest()
-        counts = self._if_complete(keys.DEVICE_COUNTS, stored, digest) or self._count_devices(inventory, digest)
+        base, end = classes.inventory_base(digest), classes.inventory_end(digest)
+        counts = self._complete(
+            _DEVICES, stored, base, end, lambda name: base + classes.entry_bits(inventory.by_name.get(name))
+        )
         by_state: Counter[model.DeviceState] = Counter()
-        unseen, in_maintenance = Counter(self._entry_classes(inventory)), 0
-        for (state, unapproved, maintenance, entry), number in _classes(counts):
-            by_entry = _entry_state(entry)
-            recorded = recorded_state(_state(model.DeviceState, state), by_entry, unapproved=bool(unapproved))
-            by_state[careful_state(recorded, by_entry)] += number
-            in_maintenance += number if maintenance or entry.endswith("+m") else 0
-            unseen[entry] -= number
-        for entry, number in unseen.items():
-            if by_entry := _entry_state(entry):
-                by_state[by_entry] += number
-                in_maintenance += number if entry.endswith("+m") else 0
+        unseen, in_maintenance = Counter(self._entry_counts(inventory)), 0
+        for one, number in ((classes.device_class(n), number) for n, number in counts.items()):
+            if one.state is None:
+                continue
+            recorded = recorded_state(one.state, one.entry, unapproved=one.unapproved)
+            by_state[careful_state(recorded, one.entry)] += number
+            in_maintenance += number if one.maintenance or one.entry_maintenance else 0
+            if one.entry:
+                unseen[one.entry, one.entry_maintenance] -= number
+        for (entry, maintenance), number in unseen.items():
+            by_state[entry] += number
+            in_maintenance += number if maintenance else 0
         return DeviceCounts(by_state, in_maintenance)
 
-    def _if_complete(self, key: str, counts: dict[str, bytes], digest: str) -> dict[str, bytes] | None:
-        """The counts, if all is counted, by this inventory, and once since this process began."""
-        return counts if key in self._recounted and counts.get(_COMPLETE) == digest.encode() else None
+    def _complete(
+        self, of: _Counted, stored: Sequence[int], base: int, end: int, begin: Callable[[str], int]
+    ) -> dict[int, int]:
+        """How many each class from ``base`` to ``end`` has; counted first, unless all are counted by this inventory.
 
-    def _count_runs(self) -> dict[str, bytes]:
-        ids = set(members(self._database, keys.OPEN_RUNS)) | set(self._database.fields(keys.RUN_CLASSES))
-        records = [(keys.run(run_id), run_id, "") for run_id in sorted(ids)]
-        return self._count(keys.RUN_CLASSES, keys.RUN_COUNTS, _NO_INVENTORY, records)
+        Args:
+            of: which records.
+            stored: the reply of `_READ`.
+            base, end: of these classes.
+            begin: what the class of a name is made of besides its record.
+        """
+        names, counts = stored[0], _by_class(stored)
+        if of not in self._recounted or not names == stored[1] == sum(n for c, n in counts.items() if base <= c < end):
+            self._count(of, begin)
+            self._recounted.add(of)
+            batch = Batch()
+            read = _ask(batch, of)
+            self._database.read(batch)
+            counts = _by_class(read())
+        return {c: n for c, n in counts.items() if base <= c < end}
 
-    def _count_devices(self, inventory: Inventory, digest: str) -> dict[str, bytes]:
-        names = set(members(self._database, keys.DEVICES)) | set(self._database.fields(keys.DEVICE_CLASSES))
-        records = [(keys.device(name), name, _entry_class(inventory.by_name.get(name))) for name in sorted(names)]
-        return self._count(keys.DEVICE_CLASSES, keys.DEVICE_COUNTS, digest, records)
-
-    def _count(
-        self, classes: str, counts: str, digest: str, records: Sequence[tuple[str, str, str]]
-    ) -> dict[str, bytes]:
+    def _count(self, of: _Counted, begin: Callable[[str], int]) -> None:
+        key_of = keys.run if of is _RUNS else keys.device
+        names = sorted({*members(self._database, of.names), *self._database.oldest(of.classes, 0)})
+        marks = classes.UNAPPROVED, classes.MAINTENANCE
         with self._database.errors():
-            self._database.connection.eval(_BEGIN, 2, classes, counts, digest)
-            for start in range(0, len(records), _AT_ONCE):
-                some = [text for record in records[start : start + _AT_ONCE] for text in record]
-                self._database.connection.eval(_COUNT, 2, classes, counts, digest, json.dumps(some))
-            self._database.connection.eval(_FINISH, 1, counts, digest)
-        self._recounted.add(counts)
-        return self._database.fields(counts)
+            self._database.connection.delete(*keys.COUNTED_BEFORE)
+            for start in range(0, len(names), _AT_ONCE):
+                some = [part for name in names[start : start + _AT_ONCE] for part in (key_of(name), name, begin(name))]
+                self._database.connection.eval(_COUNT, 2, of.classes, of.names, of.states, *marks, json.dumps(some))
 
-    def _entry_classes(self, inventory: Inventory) -> Counter[str]:
+    def _entry_counts(self, inventory: Inventory) -> Counter[tuple[model.DeviceState, bool]]:
         """Of all entries; made once for each content of the file."""
         if self._entries[0] is not inventory:
             self._entries = inventory, Counter(map(_entry_class, inventory.by_name.values()))
         return self._entries[1]
 
 
-def _entry_class(entry: Device | None) -> str:
-    return "" if entry is None else f"{entry.state}{'+m' if entry.maintenance else ''}"
+def _entry_class(entry: Device) -> tuple[model.DeviceState, bool]:
+    return entry.state, bool(entry.maintenance)
 
 
-def _entry_state(entry_class: str) -> model.DeviceState | None:
-    return model.DeviceState(entry_class.removesuffix("+m")) if entry_class else None
+def _ask(batch: Batch, of: _Counted) -> Asked[list[int]]:
+    return batch.ask(list, "EVAL", _READ, 2, of.classes, of.names)
 
 
-def _classes(counts: dict[str, bytes]) -> Iterator[tuple[list[str], int]]:
-    for name, number in counts.items():
-        if name.count("|") >= 3:
-            state, *others = name.rsplit("|", 3)
-            yield [state, *others], int(number)
-
-
-def _by_state(counts: dict[str, bytes]) -> Counter[model.RunState]:
-    found: Counter[model.RunState] = Counter()
-    for parts, number in _classes(counts):
-        found[_state(model.RunState, parts[0])] += number
-    return found
-
-
-def _state(states: type[_State], stored: str) -> _State:
-    """UNKNOWN is what only a newer version knows."""
-    try:
-        return states(json.loads(stored))
-    except ValueError:
-        return states("unknown")
+def _by_class(stored: Sequence[int]) -> dict[int, int]:
+    return dict(zip(stored[2::2], stored[3::2], strict=True))
