@@ -7,7 +7,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -38,11 +39,35 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
 
 
+# Below those that Linux gives to outgoing connections (ip_local_port_range, from 32768): one of them may take any port
+# of that range before the server is started that it was picked for, or while the server is away.
+_PORTS = range(10_240, 32_768)
+_BLOCK = 256  # more than one worker of pytest has in use at once; the range has 88 of them
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port that nobody listens on now, and that no other worker of pytest picks meanwhile."""
+    return next(port for port in _own_ports() if _is_free(port))
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """The ports of a block that this process has for as long as it runs, over and over."""
+    for first in _PORTS[::_BLOCK]:
+        with socket.socket() as claim, suppress(OSError):
+            claim.bind(("", first))  # whoever has the first port has the block
+            while True:
+                yield from range(first + 1, first + _BLOCK)
+    raise RuntimeError(f"every block of {_BLOCK} ports from {_PORTS.start} is in use")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 # A write beyond RLIMIT_FSIZE is to fail, as on a full disk, and not to end the process; exec keeps what is ignored.

@@ -16,7 +16,6 @@
 Everything is configured by ``bringup redis-conf``, as a user does it on three hosts. The servers end with the block.
 """
 
-import random
 import shutil
 import signal
 import socket
@@ -36,12 +35,11 @@ from bringup.connections.redis_client import connect_redis
 from bringup.connections.sentinel import Sentinels, View
 from bringup.settings import Settings, load
 from tests.administrator import ADMINISTRATOR, LINE, PASSWORD
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, free_port
 from tests.in_process import command
 
 SENTINEL_PASSWORD = "a-password-of-the-sentinels"
 _START_S = 60.0
-_PORTS = (10240, 32000)  # below the range from which the kernel takes ports for outgoing connections
 # How long a failover on request is given before it is asked for again; it takes a second or two.
 _ASK_AGAIN_S = 15.0
 _FAILOVER_S = 60.0  # generous: these machines are shared
@@ -54,7 +52,7 @@ class SentinelSet:
     def __init__(self, folder: Path, *, use_tls: bool = False, replicas: int = 2, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self._host = host
-        ports = _free_ports(3 + 1 + replicas)
+        ports = [free_port() for _ in range(3 + 1 + replicas)]
         self.sentinels, self.ports = ports[:3], ports[3:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.redis_variables = {
@@ -272,17 +270,6 @@ class SentinelSet:
         while not holds():
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
             time.sleep(_POLL_S)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, and that no outgoing connection takes until we do."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = random.randrange(*_PORTS)  # noqa: S311 - no secret
-        with socket.socket() as probe:
-            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
-                ports.append(port)
-    return ports
 
 
 def _listens(port: int) -> bool:

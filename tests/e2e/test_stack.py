@@ -15,7 +15,8 @@ from bringup.connections.redis_client import connect_redis
 from bringup.model import RunState
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo.scenario import SETTINGS
-from bringup_cli.demo.stack import Stack, free_port
+from bringup_cli.demo.stack import Stack
+from tests.conftest import free_port
 
 MACHINES = 30
 # Machines that nobody knows, in one burst. 200 fill every queue; how long 1,000 last says how fast the machine is.

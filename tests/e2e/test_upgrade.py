@@ -22,7 +22,8 @@ from bringup.wire.message import Health
 from bringup.wire.operator import DeviceList
 from bringup.wire.run import Run, RunList
 from bringup_cli.demo.scenario import SETTINGS
-from bringup_cli.demo.stack import Stack, free_port
+from bringup_cli.demo.stack import Stack
+from tests.conftest import free_port
 
 pytestmark = pytest.mark.slow
 

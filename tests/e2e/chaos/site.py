@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bringup.errors import TransientError
 from bringup.wire.run import Run, RunList
-from bringup_cli.demo.stack import Stack, free_port
+from bringup_cli.demo.stack import Stack
 from tests.administrator import add_administrator
+from tests.conftest import free_port
 from tests.e2e.chaos.leases import Leases, mac_of, name_of
 from tests.e2e.chaos.record import Record
 from tests.e2e.chaos.supervisor import Supervisor

@@ -19,7 +19,6 @@ from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
-from bringup_cli.demo.stack import free_port
 from bringup_cli.site import enroll
 from bringup_cli.site.host_files import HostFolder
 from bringup_cli.site.join import join
@@ -28,6 +27,7 @@ from pki.names import Identity
 from pki.profile import Validity
 from pki.session import CaSession
 from pki.store import Store
+from tests.conftest import free_port
 from tests.e2e.site.network import Network
 
 HOSTS = {"r1": (HostRole.REDIS,), "a1": (HostRole.API,), "w1": (HostRole.WORKER, HostRole.TAILER)}

@@ -17,9 +17,8 @@ from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
 from bringup.model import RunState
 from bringup.wire.run import Run, RunList
-from bringup_cli.demo.stack import free_port
 from tests.administrator import ADMINISTRATOR, add_administrator
-from tests.conftest import IGNORING_XFSZ, full_disk
+from tests.conftest import IGNORING_XFSZ, free_port, full_disk
 from tests.in_process import QuickStack
 from tests.integration.workers.site import eventually
 

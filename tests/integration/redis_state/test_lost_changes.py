@@ -8,8 +8,8 @@ import socket
 import requests
 
 from bringup.audit import read
-from bringup_cli.demo.stack import free_port
 from tests import preloaded
+from tests.conftest import free_port
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B
 from tests.integration.redis_state.filled import Filled
 from tests.integration.workers.site import eventually

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bringup.wire.run import Run, RunList
-from bringup_cli.demo.stack import Stack, free_port
+from bringup_cli.demo.stack import Stack
+from tests.conftest import free_port
 from tests.in_process import QuickStack
 
 RUN_ID = "02-5b-00-00-00-01-1795428000"

@@ -15,7 +15,6 @@ from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings, load, pki_rules
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup.wire.message import Health
-from bringup_cli.demo.stack import free_port
 from bringup_cli.root import cli
 from bringup_cli.site import enroll, redis_users
 from bringup_cli.site.join import Joined, join
@@ -23,6 +22,7 @@ from bringup_cli.site.registry import Host, HostRole, Registry
 from pki.session import CaSession
 from pki.store import Store
 from tests import preloaded
+from tests.conftest import free_port
 
 SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES, HostRole.CONSOLE}
 # Seconds for a service to answer on a computer that runs many at once.
