@@ -35,11 +35,13 @@ class Permit:
         what: the kind, as the API's event names it.
         ends_at: when it runs out, in seconds by ``clock``.
         clock: a clock that runs on while the host is suspended.
+        covers: other kinds of writes that the API allows with it.
     """
 
     what: str
     ends_at: float
     clock: Clock = field(default=boot_clock, repr=False, compare=False)
+    covers: frozenset[str] = frozenset()
 
     def remaining_s(self) -> float:
         """Seconds for which it is still valid; never negative."""

@@ -1,5 +1,8 @@
 """The guard: the only way to a permit, and so the only way to write to a BMC or to switch a machine.
 
+Each switch of the machine has a permit of its own, asked for directly before it. Another write may use the permit of
+the write before it, where the API has named both, and while it holds.
+
 The guard connects to the BMC first, so that a slow login or handshake uses up no permit. Then it asks the API, and
 the clock of the permit starts when the question is sent. A worker that was stopped by the kernel and continues later
 must not act on what was true then.
@@ -18,6 +21,9 @@ from workers.job_context import JobContext, cut
 # Permits for one write. A slow BMC may use up a permit before it is sent anything; what the driver has read by then
 # it need not read again, so the second or third try is quicker. A BMC that is too slow for three is reported.
 _PERMITS_PER_WRITE = 3
+# Seconds that a permit must still hold to be used for the next write: what a driver reads before it sends takes one or
+# two round trips of up to a second each, and with less left they would be for nothing.
+_LEAST_LEFT_S = PERMIT_S / 2
 # Seconds to wait here for a busy BMC (On right after off, a job that ends). One that is busy for minutes gives the
 # worker thread back, and the job comes again: so a thread is occupied no longer than by a slow virtual medium.
 _BUSY_S = 60.0
@@ -44,6 +50,7 @@ class Guard:
         self._run_id = run_id
         self._fencing_token = fencing_token
         self._is_used = False
+        self._latest: Permit | None = None
         self._media: RunMedia | None = None
         self._taken: list[RunStep] = []
         self._posted: set[str] = set()
@@ -106,7 +113,7 @@ class Guard:
     def write(
         self, what: EventType, act: Callable[[Permit], None], detail: str = "", *, wants_media: bool = False
     ) -> None:
-        """Let ``act`` write with a permit of the kind ``what``; with a new one when it ran out unused.
+        """Let ``act`` write with a permit that covers ``what``; with a new one when it ran out unused.
 
         Args:
             what: the kind of permit to ask for.
@@ -130,10 +137,18 @@ class Guard:
                 self._wait(busy)
 
     def _write(self, what: EventType, act: Callable[[Permit], None], detail: str, *, wants_media: bool) -> None:
+        if permit := self._covering(what):
+            with suppress(PermitExpired):
+                return act(permit)
         for _ in range(_PERMITS_PER_WRITE - 1):
             with suppress(PermitExpired):
                 return act(self._ask(what, detail, wants_media=wants_media))
         return act(self._ask(what, detail, wants_media=wants_media))
+
+    def _covering(self, what: EventType) -> Permit | None:
+        """The latest permit, where it covers ``what``, too, and holds long enough. One before it has been replaced."""
+        latest = self._latest
+        return latest if latest and what in latest.covers and latest.remaining_s() >= _LEAST_LEFT_S else None
 
     def _ask(self, what: EventType, detail: str, *, wants_media: bool) -> Permit:
         self.bmc.connect()
@@ -147,7 +162,9 @@ class Guard:
             raise ApiRejected(f"the run is {reply.state}", kind="stale")  # the machine is another one
         self._is_used = True
         self._media = reply.media or self._media
-        return Permit(what.value, asked_at + min(reply.permit_s or 0.0, PERMIT_S), self.context.clock)
+        ends_at = asked_at + min(reply.permit_s or 0.0, PERMIT_S)
+        self._latest = Permit(what.value, ends_at, self.context.clock, frozenset(reply.covers))
+        return self._latest
 
     def _wait(self, busy: BmcBusy) -> None:
         """Post what the BMC waits for, and wait with it. Raises ApiRejected: the run was continued without us."""

@@ -134,15 +134,33 @@ def _clean_up(context: job_context.JobContext, task: job.Task, run: RunDetail) -
     with closing(context.bmc(run)) as bmc, Guard(context, run.run_id, bmc, task.fencing_token) as guard:
         # Another machine at this address ends the clean-up: nothing is written to it.
         guard.identify()
+        failure = _switch_off(context, guard, run)
         eject = EventType.CLEANUP_REQUESTED
         guard.write(eject, lambda permit: bmc.eject_media(OwnMedia.of(run), permit), "eject our medium")
         guard.taken(EventType.MEDIA_EJECTED)
         # After the permit to eject, which is given only when no request of another worker can arrive any more.
         if _may_have_an_override(run) and bmc.has_boot_override():
             guard.write(eject, bmc.restore_boot, "take our boot override back")
-        if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
-            Power(guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+        if failure:
+            raise failure
         return guard.last_steps()
+
+
+def _switch_off(
+    context: job_context.JobContext, guard: Guard, run: RunDetail
+) -> errors.ApiRejected | errors.BmcRejected | errors.BmcUnavailable | None:
+    """Switch off what this run has switched on, if that is wanted. First, because its permit covers the rest.
+
+    Returns:
+        Why it could not be done: our medium and our override are taken out all the same.
+    """
+    if context.settings.power_off_after_run and (run.power_on_requested_at or run.powered_on_at):
+        try:
+            Power(guard).switch(PowerState.OFF, EventType.POWER_OFF_REQUESTED)
+        except (errors.ApiRejected, errors.BmcRejected, errors.BmcUnavailable) as error:
+            guard.identify()  # what was posted with a question that was refused does not count
+            return error
+    return None
 
 
 def _may_have_an_override(run: RunDetail) -> bool:

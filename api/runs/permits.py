@@ -21,6 +21,12 @@ PERMITS = {
     EventType.CLEANUP_REQUESTED,
     EventType.POWER_OFF_REQUESTED,
 }
+# What else a permit covers while it holds: the API would permit both at the same look at the device. A switch of the
+# machine is covered by no other permit: it is asked for directly before.
+COVERS = {
+    EventType.WRITE_REQUESTED: (EventType.OVERRIDE_REQUESTED,),
+    EventType.POWER_OFF_REQUESTED: (EventType.CLEANUP_REQUESTED,),
+}
 # Written at the return of a permit and at the end of a run: nothing is under way then.
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 

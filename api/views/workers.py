@@ -124,6 +124,7 @@ def _event_reply(change: Change, event: wire.RunEvent, made: wire.RunMedia | Non
     return wire.RunEventReply(
         state=change.run.state,
         permit_s=wire.PERMIT_S if change.permits_power else None,
+        covers=permits.COVERS.get(event.type, ()) if change.permits_power else (),
         run=changed_run_detail(change) if event.wants_run else None,
         media=made if change.secrets else None,
     )

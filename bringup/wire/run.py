@@ -1,5 +1,6 @@
 """A run: how the API shows it, what a worker posts about it, and what it is answered."""
 
+import operator
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -239,10 +240,13 @@ class RunEventReply(Message):
         run, media: where they were wanted: the run as it is afterwards, and what its machine must boot.
         next_s: too early; seconds until the same event may be posted again.
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
+        covers: what else may be written while the permit holds, as the events that would ask for it. An API of a
+            version before names nothing: then each write needs a permit of its own.
     """
 
     state: model.AnyRunState
     next_s: NonNegativeFloat | None = None
     permit_s: NonNegativeFloat | None = None
+    covers: tuple[str, ...] = Field((), exclude_if=operator.not_)
     run: RunDetail | None = None
     media: RunMedia | None = Field(None, repr=False)

@@ -13,10 +13,16 @@ from workers.bmc import Permit
 # Which permit each kind of request needs; the last part of its path, or its method.
 _KINDS = {
     "VirtualMedia.InsertMedia": {EventType.WRITE_REQUESTED},
-    "VirtualMedia.EjectMedia": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "VirtualMedia.EjectMedia": {
+        *(EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED),
+        EventType.POWER_OFF_REQUESTED,  # covers the rest of the clean-up
+    },
     "Certificates": {EventType.WRITE_REQUESTED},  # the CA of the image server, for a slot that can check it
-    "PATCH": {EventType.OVERRIDE_REQUESTED, EventType.CLEANUP_REQUESTED},
-    "PATCH of a slot": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED},
+    "PATCH": {
+        *(EventType.OVERRIDE_REQUESTED, EventType.CLEANUP_REQUESTED),
+        *(EventType.WRITE_REQUESTED, EventType.POWER_OFF_REQUESTED),  # cover it
+    },
+    "PATCH of a slot": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED, EventType.POWER_OFF_REQUESTED},
     "ComputerSystem.Reset": {
         EventType.POWER_REQUESTED,
         EventType.POWER_ON_REQUESTED,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from api.runs import events
 from api.runs.admission import opened_by
+from api.runs.permits import COVERS
 from api.runs.records import Change, DeviceRecord, KnownDevice, NewImage, NewSecrets
 from api.runs.states import RunContext
 from bringup.errors import ApiRejected, BmcBusy, InvalidTransition, NotYet, PowerRefused, TransientError
@@ -43,6 +44,7 @@ LEASE = LeaseEvent(
     source="tests",
 )
 RUN_ID = LEASE.run_id
+BOOT_METHODS = {"cd"}  # of the machines of the fakes
 RETRY_S = 7.0  # until a job of the fakes runs again
 
 
@@ -129,7 +131,7 @@ class FakeBmc:
         return self.calls.through("holds_media", lambda: self._holds(own))
 
     def has_boot_override(self) -> bool:
-        return self.calls.through("has_boot_override", lambda: self.override is not None)
+        return self.calls.through("has_boot_override", lambda: self.override in BOOT_METHODS)
 
     def insert_media(self, media: RunMedia, permit: Permit) -> None:
         self._write("insert_media", permit, lambda: self._set(media=media))
@@ -145,7 +147,9 @@ class FakeBmc:
         self._write("set_boot_once", permit, lambda: self._set(override=boot_method))
 
     def restore_boot(self, permit: Permit) -> None:
-        self._write("restore_boot", permit, lambda: self._set(override=None))
+        """One to another target was set by an administrator: it stays, as a real driver has it."""
+        kept = None if self.override in BOOT_METHODS else self.override
+        self._write("restore_boot", permit, lambda: self._set(override=kept))
 
     def power_on(self, permit: Permit) -> None:
         self._write("power_on", permit, lambda: self._switch(on=True))
@@ -210,6 +214,7 @@ class FakeApi:
         self.others: list[Device] = []  # of the inventory
         self._kept: tuple[tuple[Device, ...], Inventory] | None = None
         self.tokens = 0
+        self.names_what_a_permit_covers = True  # one of a version before does not
         self.image_url: str | None = None
         self.device = KnownDevice(DeviceRecord(name="m1", state=DeviceState.APPROVED), self.entry)
         opened = opened_by(LEASE, self.device, utc_now())
@@ -298,7 +303,8 @@ class FakeApi:
         self._apply(change)
         run = self._detail(run_id) if event.wants_run else None
         permit_s, media = PERMIT_S if change.permits_power else None, self._media() if change.secrets else None
-        return RunEventReply(state=self.state.state, permit_s=permit_s, run=run, media=media)
+        covers = COVERS.get(event.type, ()) if change.permits_power and self.names_what_a_permit_covers else ()
+        return RunEventReply(state=self.state.state, permit_s=permit_s, covers=covers, run=run, media=media)
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
         try:

@@ -275,10 +275,11 @@ def test_finish_of_a_run_that_never_touched_its_bmc_leaves_the_bmc_alone(world: 
 
 
 def test_finish_takes_out_a_medium_that_was_never_posted(world: World) -> None:
-    kill_at(world, "post_event override_requested")  # with which it is posted that the medium was inserted
+    kill_at(world, "post_event power_on_requested")  # with which it is posted that the medium was inserted
     with pytest.raises(Killed):
         boot_it(world)
-    assert world.calls.names[-3:] == ["insert_media", "power_state", "post_event override_requested"]
+    asked = ["insert_media", "power_state", "set_boot_once", "power_state", "post_event power_on_requested"]
+    assert world.calls.names[-5:] == asked
     assert world.bmc.media
     assert world.api.state.media_at is None
     world.api.abort()
@@ -323,3 +324,19 @@ def test_power_stays_on_after_the_run_where_that_is_wanted(world: World) -> None
     finish_it(world)
     assert world.bmc.on
     assert world.bmc.media is None
+
+
+@pytest.mark.parametrize("error", [BmcRejected("no", reason=FailureReason.NO_BOOT), _BUSY])
+def test_a_machine_that_cannot_be_switched_off_keeps_no_medium_of_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    boot_it(world)
+    world.api.abort()
+    monkeypatch.setattr(world.bmc, "power_off", lambda _permit: raising(error)())
+    for _ in range(3):
+        with suppress(BmcUnavailable):
+            finish_it(world)
+    assert world.bmc.on
+    assert world.bmc.media is None
+    assert world.api.state.closed_at
+    assert "closed without" in world.api.timeline[-1].detail

@@ -63,13 +63,21 @@ def test_the_order_of_a_boot_is_insert_off_override_on(world: World) -> None:
     ]
 
 
-def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None:
+def booted_and_cleaned_up(world: World) -> list[str]:
+    """The calls of a machine that was on, with a medium of ours in, and with an override that no start has used."""
     world.bmc.on, world.bmc.media = True, MEDIUM
     boot_it(world)
     world.bmc.override = "cd"
     world.api.abort()
     finish_it(world)
-    names = world.calls.names
+    return world.calls.names
+
+
+def test_a_permit_is_asked_for_directly_before_every_write_where_the_api_names_nothing_that_it_covers(
+    world: World,
+) -> None:
+    world.api.names_what_a_permit_covers = False
+    names = booted_and_cleaned_up(world)
     before = {name: names[n - 1] for n, name in enumerate(names)}
     assert (before["insert_media"], before["set_boot_once"]) == (
         "post_event write_requested",
@@ -84,7 +92,63 @@ def test_a_permit_is_asked_for_directly_before_every_write(world: World) -> None
     assert before["eject_media"] == before["restore_boot"] == "post_event cleanup_requested"
 
 
+def test_a_permit_is_asked_for_directly_before_every_switch(world: World) -> None:
+    names = booted_and_cleaned_up(world)
+    asked = {name: [names[n - 1] for n, one in enumerate(names) if one == name] for name in set(names)}
+    assert asked["power_off"] == ["post_event power_requested", "post_event power_off_requested"]
+    assert asked["power_on"] == ["post_event power_on_requested"]
+    assert asked["insert_media"] == ["post_event write_requested"]
+    assert asked["set_boot_once"] == ["post_event override_requested"]  # a switch lay between
+
+
+def test_the_permit_to_switch_off_after_the_run_covers_the_rest_of_the_clean_up(world: World) -> None:
+    names = booted_and_cleaned_up(world)
+    assert "post_event cleanup_requested" not in names
+    assert (world.bmc.media, world.bmc.override, world.bmc.on) == (None, None, False)
+
+
+def test_the_permit_to_insert_the_medium_covers_the_boot_override_of_a_machine_that_is_off(world: World) -> None:
+    boot_it(world)
+    assert "post_event override_requested" not in world.calls.names
+    assert world.api.state.override_requested_at
+    assert world.bmc.booted
+
+
+@pytest.mark.parametrize(("passed_s", "asked"), [(PERMIT_S / 2, 0), (PERMIT_S / 2 + 0.1, 1), (PERMIT_S + 1, 1)])
+def test_a_permit_that_ends_soon_is_not_used_for_the_next_write(world: World, passed_s: float, asked: int) -> None:
+    probe = World(world.settings)
+    boot_it(probe)
+    world.calls.step_in(probe.calls.names.index("insert_media"), "after", lambda: world.clock.sleep(passed_s))
+    boot_it(world)
+    assert world.calls.names.count("post_event override_requested") == asked
+    assert world.bmc.booted
+
+
+def test_a_covered_write_that_finds_the_permit_run_out_is_done_with_one_of_its_own(world: World) -> None:
+    probe = World(world.settings)
+    boot_it(probe)
+    at = probe.calls.names.index("set_boot_once")
+    world.calls.step_in(at, "before", lambda: world.clock.sleep(PERMIT_S))
+    boot_it(world)
+    names = world.calls.names
+    assert names[at : at + 3] == ["set_boot_once", "post_event override_requested", "set_boot_once"]
+    assert world.bmc.power_on_count == 1
+
+
+def test_what_a_permit_covered_is_undone_when_the_machine_went_into_service_after_it(world: World) -> None:
+    probe = World(world.settings)
+    boot_it(probe)
+    at = probe.calls.names.index("set_boot_once")
+    world.calls.step_in(at, "before", lambda: world.api.put_device(state=DeviceState.ACTIVE))
+    boot_it(world)
+    assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.ABORTED)
+    finish_it(world)
+    assert switches(world) == []
+    assert (world.bmc.media, world.bmc.override) == (None, None)
+
+
 def test_no_permit_is_asked_for_where_there_is_nothing_to_write(world: World) -> None:
+    world.api.names_what_a_permit_covers = False
     world.bmc.on = True
     boot_it(world)
     assert "eject_media" not in world.calls.names
