@@ -74,6 +74,7 @@ def _boot(context: job_context.JobContext, task: job.Task, run: RunDetail) -> No
             Power(guard).switch(PowerState.OFF, EventType.POWER_REQUESTED)
             guard.taken(EventType.POWERED_OFF)
         _switch_on(run, guard)
+        context.booted.remember(run, guard.media)
 
 
 def _insert(run: RunDetail, guard: Guard) -> None:

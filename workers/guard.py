@@ -51,7 +51,7 @@ class Guard:
         self._fencing_token = fencing_token
         self._is_used = False
         self._latest: Permit | None = None
-        self._media: RunMedia | None = None
+        self.media: RunMedia | None = None  # what the run's machine must boot, once it was asked for
         self._taken: list[RunStep] = []
         self._posted: set[str] = set()
 
@@ -104,9 +104,9 @@ class Guard:
         """
 
         def insert(permit: Permit) -> None:
-            if self._media is None:
+            if self.media is None:
                 raise ApiUnavailable("the API has permitted to insert a medium, and named none")
-            self.bmc.insert_media(self._media, permit)
+            self.bmc.insert_media(self.media, permit)
 
         self.write(EventType.WRITE_REQUESTED, insert, detail, wants_media=True)
 
@@ -155,13 +155,13 @@ class Guard:
         # Before the question: a clock that starts with the answer would be late by the time that the answer took.
         asked_at = self.context.clock()
         # Once: each medium has a token of its own, and makes the one before it invalid.
-        reply = self.post(what, detail=detail, wants_media=wants_media and self._media is None)
+        reply = self.post(what, detail=detail, wants_media=wants_media and self.media is None)
         if reply.next_s is not None:
             raise NotYet("a request of the worker before us may still reach the BMC", retry_in_s=reply.next_s)
         if reply.permit_s is None and reply.state.ended:
             raise ApiRejected(f"the run is {reply.state}", kind="stale")  # the machine is another one
         self._is_used = True
-        self._media = reply.media or self._media
+        self.media = reply.media or self.media
         ends_at = asked_at + min(reply.permit_s or 0.0, PERMIT_S)
         self._latest = Permit(what.value, ends_at, self.context.clock, frozenset(reply.covers))
         return self._latest

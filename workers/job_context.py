@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bringup import errors, model, text
@@ -12,6 +12,7 @@ from bringup.settings import Settings
 from bringup.wire import bmc as bmc_wire
 from bringup.wire import run as wire
 from workers.bmc import Bmc, Clock, boot_clock
+from workers.booted_runs import BootedRuns
 from workers.redfish import RedfishBmc
 from workers.redfish.transport import Measured, unmeasured
 from workers.simulated_bmc import SimulatedBmc
@@ -154,6 +155,7 @@ class JobContext:
         boot_in_flight: whether a worker executes the boot job of a run now.
         make_bmc: the driver for a run's BMC.
         clock, sleep: in seconds; for permits and for waiting for a machine.
+        booted: the runs whose machines were booted here.
     """
 
     settings: Settings
@@ -162,6 +164,7 @@ class JobContext:
     make_bmc: MakeBmc = bmc_of
     clock: Clock = boot_clock
     sleep: Callable[[float], None] = time.sleep
+    booted: BootedRuns = field(default_factory=BootedRuns)
 
     def bmc(self, run: wire.Run) -> Bmc:
         """The BMC of the run's device. Raises BmcRejected."""
@@ -183,8 +186,8 @@ class JobContext:
                 run_id, what, fencing_token=fencing_token, detail=str(error), retry_in_s=retry_in_s
             )
 
-    def post_unless_stale(self, run_id: str, what: wire.EventType, **fields: object) -> bool:
-        """Post an event that may have been posted, or overtaken, already; returns whether it applied.
+    def post_unless_stale(self, run_id: str, what: wire.EventType, **fields: object) -> wire.RunEventReply | None:
+        """Post an event that may have been posted, or overtaken, already; returns None if it did not apply.
 
         Args:
             run_id: the run that it is about.
@@ -192,9 +195,8 @@ class JobContext:
             fields: as `Callback.post_event` takes them.
         """
         try:
-            self.callback.post_event(run_id, what, **fields)  # type: ignore[arg-type]
+            return self.callback.post_event(run_id, what, **fields)  # type: ignore[arg-type]
         except errors.ApiRejected as error:
             if not error.is_stale:
                 raise
-            return False
-        return True
+            return None

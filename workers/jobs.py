@@ -81,7 +81,7 @@ def finish(context: job_context.JobContext, task: job.Task, *, run_id: str) -> N
         NotYet: the boot job of this run has not stopped yet; its next step must not come after the clean-up.
         TransientError: the job is tried again.
     """
-    run = _ended_run(context, run_id)
+    run = context.booted.take(run_id) or _ended_run(context, run_id)
     if run is None:
         return
     # Without this a boot job that is late could insert the medium or switch on after the clean-up.
@@ -177,5 +177,5 @@ def _was_touched(run: RunDetail) -> bool:
 
 
 def _close(context: job_context.JobContext, run: RunDetail, detail: str, steps: tuple[RunStep, ...]) -> None:
-    if context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail, before=steps):
-        log.get("workers").info("run closed", state=str(run.state), reason=run.reason, detail=detail)
+    if reply := context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail, before=steps):
+        log.get("workers").info("run closed", state=str(reply.state), detail=detail)

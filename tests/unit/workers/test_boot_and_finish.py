@@ -13,6 +13,7 @@ from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavaila
 from bringup.model import FailureReason, RunState
 from bringup.wire.run import EventType
 from tests.unit.workers.fakes import RETRY_S, RUN_ID, FakeApi, Killed, World
+from workers.bmc import OwnMedia
 from workers.boot import boot
 from workers.job_context import Callback
 from workers.jobs import finish
@@ -50,6 +51,11 @@ def boot_it(world: World) -> None:
 
 def finish_it(world: World) -> None:
     finish(world.context, world.task(), run_id=RUN_ID)
+
+
+def in_another_process(world: World) -> None:
+    """What follows is done by one that has not booted the machine."""
+    world.use(world.context.make_bmc)
 
 
 def number_of(world: World, name: str) -> int:
@@ -219,6 +225,7 @@ def test_finish_of_an_unknown_run_does_nothing(world: World) -> None:
 
 def test_finish_of_a_run_that_has_not_ended_or_is_closed_does_nothing(world: World) -> None:
     boot_it(world)
+    in_another_process(world)
     before = list(world.calls.names)
     finish_it(world)
     assert world.calls.names == [*before, "run"]
@@ -227,6 +234,41 @@ def test_finish_of_a_run_that_has_not_ended_or_is_closed_does_nothing(world: Wor
     before = list(world.calls.names)
     finish_it(world)
     assert world.calls.names == [*before, "run"]
+
+
+def test_finish_of_a_run_that_was_booted_here_writes_nothing_until_it_has_ended(world: World) -> None:
+    boot_it(world)
+    finish_it(world)
+    assert (world.bmc.on, world.bmc.media is None) == (True, False)
+    assert not world.api.state.closed_at
+    world.api.abort()
+    finish_it(world)
+    assert (world.bmc.on, world.bmc.media is None) == (False, True)
+    assert world.api.state.closed_at
+
+
+def test_finish_asks_for_the_run_only_where_another_process_has_booted_it(world: World) -> None:
+    boot_it(world)
+    world.api.abort()
+    finish_it(world)
+    assert "run" not in world.calls.names
+    other = World(world.settings)
+    boot_it(other)
+    other.api.abort()
+    in_another_process(other)
+    finish_it(other)
+    assert other.calls.names.count("run") == 1
+    assert other.calls.names[-6:] == world.calls.names[-6:]
+    assert (other.bmc.on, other.bmc.media) == (False, None)
+
+
+def test_what_is_remembered_of_a_run_names_its_medium(world: World) -> None:
+    world.api.image_url = "http://api/api/v1/images/{secret}/bringup-validation.iso"
+    boot_it(world)
+    run = world.context.booted.take(RUN_ID)
+    assert run
+    assert OwnMedia.of(run).owns(world.api.image_url.format(secret=world.api.secret))
+    assert not OwnMedia.of(run).owns(world.api.image_url.format(secret="z" * 43))
 
 
 def test_finish_takes_out_what_a_permit_allowed_whatever_the_timeline_has_forgotten(world: World) -> None:
