@@ -165,11 +165,23 @@ class Queues:
             at: when; None is now. A later call for the same job replaces the time.
             pipeline: inside it the job comes to be with the state change or not at all.
         """
-        job = self._job(kind, run_id, {"run_id": run_id})
+        job, queue, pipe = self._job(kind, run_id, {"run_id": run_id}), self._queues[kind], pipeline
+        if pipe is None:
+            pipe = self._connection.pipeline(transaction=True)
+        # As rq's enqueue_job() and schedule_job() write it, with two commands instead of four: see `register`.
         if at is None:
-            self._queues[kind].enqueue_job(job, pipeline=pipeline)
+            job.enqueued_at = datetime.now(UTC)
+            pipe.hset(job.key, mapping={**job.to_dict(), "status": JobStatus.QUEUED.value})
+            pipe.rpush(queue.key, job.id)
         else:
-            self._queues[kind].schedule_job(job, at.astimezone(UTC), pipeline=pipeline)
+            pipe.hset(job.key, mapping={**job.to_dict(), "status": JobStatus.SCHEDULED.value})
+            pipe.zadd(keys.rq_scheduled(queue.name), {job.id: int(at.timestamp())})
+        if pipeline is None:
+            pipe.execute()
+
+    def register(self) -> None:
+        """Put all queues into rq's set of queues, by which its own tools find them. A worker does when it starts."""
+        self._connection.sadd(keys.RQ_QUEUES, *(queue.key for queue in self._queues.values()))
 
     def cancel(self, kind: model.JobKind, run_id: str, pipeline: "Pipeline") -> None:
         """Delete a job that waits for its time; one whose time has come stays.

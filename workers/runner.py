@@ -199,6 +199,7 @@ class Runner:
             )
             # Registered before it gets heartbeats: rq takes a name that has one for that of another worker.
             self._workers.pop(slot, None)
+            self._queues.register()
             worker.register_birth()  # type: ignore[no-untyped-call]
             self._workers[slot] = worker
             worker.serve(self._turns, self._stopping)
