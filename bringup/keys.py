@@ -2,7 +2,6 @@
 
 INSTALLATION = "bringup:installation"  # string: the id that api.state.installation compares
 CHANGE_NUMBER = "bringup:change-number"  # counter: see api.state.feed, which alone increments it
-CHANGE_TIME = "bringup:change-time"  # string: when that was, ISO 8601
 CHANGES = "bringup:changes"  # stream: the feed of changes, each under its number (api.state.feed)
 LOSS = "bringup:loss"  # hash: the changes that Redis was found to have lost, until an operator accepts it
 RUNS = "bringup:runs"  # sorted set: run id by creation time

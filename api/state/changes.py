@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from api.state.batch import Asked, Batch, fields, number, text
+from api.state.feed import LAST_CHANGE, time_in
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -67,9 +68,9 @@ class Changes:
     def recorded(self) -> Recorded:
         """What Redis holds now."""
         batch = Batch()
-        recorded, at = self.ask(batch), batch.ask(text, "GET", keys.CHANGE_TIME)
+        recorded, last = self.ask(batch), batch.ask(list, "EVAL", LAST_CHANGE, 2, keys.CHANGE_NUMBER, keys.CHANGES)
         self._database.read(batch)
-        return replace(recorded(), at=at() or "")
+        return replace(recorded(), at=_time(last()[1]))
 
     def ask(self, batch: Batch) -> Asked[Recorded]:
         """The same without the time, which no decision needs, read with other things."""
@@ -95,6 +96,8 @@ class Changes:
         Raises:
             NotReplicated: they do not have it in time.
         """
+        if not self._database.is_replicated:
+            return number(self._database.string(keys.CHANGE_NUMBER))
 
         def look(pipe: Pipeline) -> int:
             last = number(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)))
@@ -159,4 +162,12 @@ def _loss(stored: dict[str, bytes]) -> Loss | None:
         return None
     known = {name: value.decode(errors="replace") for name, value in stored.items()}
     numbers: dict[str, Any] = {name: int(known.get(name, 0)) for name in ("number", "remembered")}
-    return Loss(known.get("since", ""), known.get("host", ""), at=known.get("at", ""), **numbers)
+    # `bringup restore` notes the time as the feed has it.
+    at = _time(stored.get("at", b"")) or known.get("at", "")
+    return Loss(known.get("since", ""), known.get("host", ""), at=at, **numbers)
+
+
+def _time(text: bytes) -> str:
+    """A time of the feed, ISO 8601; empty: it is none."""
+    at = time_in(text)
+    return at.isoformat() if at else ""

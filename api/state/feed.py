@@ -25,27 +25,36 @@ _TIME_DIGITS = 14
 # change, its number and its entry must come to be together. What is older than the feed is kept is deleted a page at a
 # time by every 64th change, so that no change has much to do. A feed that is ahead of the number is of a state that was
 # lost: its followers must take a snapshot.
-# ARGV: time (ISO 8601), time (ms), oldest time to keep (ms), most entries, then each change as JSON.
+# KEYS: the number, the feed. ARGV: time (ms), oldest time to keep (ms), most entries, then each change as JSON.
 _NUMBER_AND_FEED = """
-local number = redis.call('INCRBY', KEYS[1], #ARGV - 4) - (#ARGV - 4)
-for i = 5, #ARGV do
+local number = redis.call('INCRBY', KEYS[1], #ARGV - 3) - (#ARGV - 3)
+for i = 4, #ARGV do
     number = number + 1
     local id = string.format('%d-0', number)
-    local trim, how, bound = 'MAXLEN', '~', ARGV[4]
+    local trim, how, bound = 'MAXLEN', '~', ARGV[3]
     if number % 64 == 0 then
-        for _, old in ipairs(redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 128)) do
-            if (tonumber(old[2][2]) or 0) >= tonumber(ARGV[3]) then break end
+        for _, old in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 128)) do
+            if (tonumber(old[2][2]) or 0) >= tonumber(ARGV[2]) then break end
             trim, how, bound = 'MINID', '=', string.format('%d-0', tonumber(string.match(old[1], '^%d+')) + 1)
         end
     end
-    local added = redis.pcall('XADD', KEYS[3], trim, how, bound, id, 'at', ARGV[2], 'change', ARGV[i])
+    local added = redis.pcall('XADD', KEYS[2], trim, how, bound, id, 'at', ARGV[1], 'change', ARGV[i])
     if type(added) == 'table' and added.err then
-        redis.call('DEL', KEYS[3])
-        redis.call('XADD', KEYS[3], id, 'at', ARGV[2], 'change', ARGV[i])
+        redis.call('DEL', KEYS[2])
+        redis.call('XADD', KEYS[2], id, 'at', ARGV[1], 'change', ARGV[i])
     end
 end
-redis.call('SET', KEYS[2], ARGV[1])
 return number
+"""
+# The number and the time (ms) of the last change; no time: the feed does not have it any more.
+# KEYS: the number, the feed, then strings that are read with it.
+LAST_CHANGE = """#!lua flags=no-writes
+local number = redis.call('GET', KEYS[1]) or '0'
+local id = number .. '-0'
+local last = redis.call('XRANGE', KEYS[2], id, id)[1]
+local found = {number, last and last[2][2] or ''}
+for i = 3, #KEYS do found[i] = redis.call('GET', KEYS[i]) or '' end
+return found
 """
 
 
@@ -127,9 +136,9 @@ class ChangeFeed:
             if changes:
                 now = model.utc_now()
                 oldest = now - self._keep
-                times = now.isoformat(), int(now.timestamp() * 1000), int(oldest.timestamp() * 1000)
-                names = keys.CHANGE_NUMBER, keys.CHANGE_TIME, keys.CHANGES
-                pipe.eval(_NUMBER_AND_FEED, 3, *names, *times, MOST_CHANGES, *(one.as_json() for one in changes))
+                times = int(now.timestamp() * 1000), int(oldest.timestamp() * 1000)
+                lines = [one.as_json() for one in changes]
+                pipe.eval(_NUMBER_AND_FEED, 2, keys.CHANGE_NUMBER, keys.CHANGES, *times, MOST_CHANGES, *lines)
 
         # In one transaction with the change: a number without its change, or the reverse, would look like a loss.
         replies = self._database.execute(numbered, *watched)
@@ -165,9 +174,13 @@ def entry_of(fields: dict[bytes, bytes]) -> FeedEntry | None:
 
 def time_of(fields: dict[bytes, bytes]) -> datetime:
     """When a change was made, by the clock of the API host that made it; 1970 where its entry has no time."""
-    text = fields.get(b"at", b"")
+    return time_in(fields.get(b"at", b"")) or datetime.fromtimestamp(0, UTC)
+
+
+def time_in(text: bytes) -> datetime | None:
+    """A time as an entry has it; None: it is none."""
     is_time = text.isdigit() and len(text) <= _TIME_DIGITS
-    return datetime.fromtimestamp(int(text) / 1000 if is_time else 0, UTC)
+    return datetime.fromtimestamp(int(text) / 1000, UTC) if is_time else None
 
 
 def _number_of(entry_id: bytes) -> int:

@@ -1,7 +1,8 @@
 """The versions of the lists, for their ETags: what changes whenever a list may show something else."""
 
-from api.state.batch import Asked, Batch, stored_bytes
+from api.state.batch import Asked, Batch
 from api.state.boot_slots import BootSlots
+from api.state.feed import LAST_CHANGE
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.redis import Database
@@ -50,6 +51,5 @@ class ListVersions:
         return None if differences.others else f"{numbers()} {withheld} {self._hosts.digest()}"
 
 
-def _ask_numbers(batch: Batch, version: str) -> Asked[list[bytes | None]]:
-    asked = [batch.ask(stored_bytes, "GET", key) for key in (version, keys.CHANGE_NUMBER, keys.CHANGE_TIME)]
-    return lambda: [read() for read in asked]
+def _ask_numbers(batch: Batch, version: str) -> Asked[list[bytes]]:
+    return batch.ask(list, "EVAL", LAST_CHANGE, 3, keys.CHANGE_NUMBER, keys.CHANGES, version)

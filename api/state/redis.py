@@ -88,6 +88,11 @@ class Database:
         with self.errors(Service.REDIS, Service.REDIS_WRITES):
             check_writes(self.connection)
 
+    @property
+    def is_replicated(self) -> bool:
+        """Whether a change is acknowledged only when the replicas have it."""
+        return isinstance(self.connection, ReplicatedRedis)
+
     def replicas(self) -> Replicas | None:
         """How many replicas there are; None: without Sentinel there need be none."""
         if not isinstance(self.connection, ReplicatedRedis):

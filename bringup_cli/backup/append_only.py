@@ -19,8 +19,9 @@ _TRIES = 20
 # came after the backup is not known.
 _NOTE_LOSS = """\
 local number = redis.call('GET', KEYS[1]) or '0'
+local last = redis.call('XRANGE', KEYS[2], number .. '-0', number .. '-0')[1]
 redis.call('HSET', KEYS[3], 'since', ARGV[1], 'host', ARGV[2], 'number', number,
-    'at', redis.call('GET', KEYS[2]) or '', 'remembered', string.format('%d', number + 1))
+    'at', last and last[2][2] or '', 'remembered', string.format('%d', number + 1))
 """
 
 
@@ -66,7 +67,7 @@ def marked(files: Mapping[str, StoredFile], *, db: int, since: str, host: str) -
         sequence = max(int(line.split()[3]) for line in manifest.content.decode().splitlines()) + 1
     except (KeyError, IndexError, ValueError):
         raise BackupRefused(f"it has no append-only file of Redis: {_MANIFEST} is missing, or is damaged") from None
-    wanted = (keys.CHANGE_NUMBER, keys.CHANGE_TIME, keys.LOSS)
+    wanted = (keys.CHANGE_NUMBER, keys.CHANGES, keys.LOSS)
     mark = _command("SELECT", str(db)) + _command("EVAL", _NOTE_LOSS, str(len(wanted)), *wanted, since, host)
     name = f"appendonly.aof.{sequence}.incr.aof"  # as Redis itself would name the next one, to which it then appends
     line = f"file {name} seq {sequence} type i\n".encode()
