@@ -14,11 +14,6 @@ from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
 
-# What expires together when a run is forgotten; a key that is missing here would stay for ever. Its token and its
-# refused calls expire by themselves, as long after they were written.
-_OF_A_RUN = (keys.run, keys.events, keys.packed_events, keys.artifacts, keys.artifact_sizes)
-_OF_A_REPORT = (keys.report, keys.packed_report)
-
 
 class RecordWriter:
     """Writes into the transaction of a change; nothing is in Redis before that is executed.
@@ -48,10 +43,9 @@ class RecordWriter:
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before, numbered=bool(change.lines))
         if closes(run, before):
-            timelines.close(pipe, run_id, lines, change.lines)
+            timelines.close(pipe, run_id, lines, change.lines, self._keep)
         else:
-            for line in change.lines:
-                timelines.append(pipe, keys.events(run_id), line)
+            timelines.append(pipe, keys.events(run_id), *change.lines)
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
         if run.ended_at and (before is None or before.ended_at is None):
@@ -122,8 +116,11 @@ class RecordWriter:
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
     def _forget_later(self, pipe: Pipeline, run: RunRecord, closed_at: datetime) -> None:
-        for key in (*_OF_A_RUN, *_OF_A_REPORT) if run.report_sha256 else _OF_A_RUN:
+        """What is not named here expires by itself, as long after it was written."""
+        for key in (keys.run, keys.artifacts, keys.artifact_sizes):
             pipe.expire(key(run.run_id), self._keep)
+        if run.report_sha256:
+            pipe.expire(keys.report(run.run_id), self._keep)  # of an API of version 0.1, which does not let it expire
         for index in (keys.RUNS, keys.device_runs(run.device)):
             pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
 

@@ -1,7 +1,8 @@
 """Timelines: a stream while a run or a device goes on, and one compressed string once a run is closed.
 
 A run has some twenty lines, which a stream keeps in 4.7 kB, and zlib in 0.8. What comes later, such as an event that
-was refused, is in the stream again.
+was refused, is in the stream again. The lines that one change adds are one entry of the stream, with line ends between
+them: builds before 0.2 skip the lines of an entry with several while a run goes on, and pack them rightly.
 """
 
 import zlib
@@ -32,15 +33,16 @@ if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[3]
 """
 
 
-def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
-    """Write a line.
+def append(pipe: Pipeline, key: str, *entries: TimelineEntry | DeviceEvent) -> None:
+    """Write lines, together as one entry of the stream.
 
     Args:
         pipe: of the transaction, after MULTI.
         key: of the stream.
-        entry: the line.
+        entries: the lines, oldest first.
     """
-    pipe.xadd(key, {"entry": _text(entry)}, maxlen=_LONGEST, approximate=False)
+    if entries:
+        pipe.xadd(key, {"entry": "\n".join(map(_text, entries))}, maxlen=_LONGEST, approximate=False)
 
 
 def note(pipe: Pipeline, run_id: str, entry: TimelineEntry, keep: timedelta) -> None:
@@ -56,7 +58,7 @@ def note(pipe: Pipeline, run_id: str, entry: TimelineEntry, keep: timedelta) -> 
     pipe.eval(_NOTE, len(places), *places, _LONGEST, _text(entry), int(keep.total_seconds()))
 
 
-def close(pipe: Pipeline, run_id: str, lines: list[bytes], last: tuple[TimelineEntry, ...]) -> None:
+def close(pipe: Pipeline, run_id: str, lines: list[bytes], last: tuple[TimelineEntry, ...], keep: timedelta) -> None:
     """Write a timeline that has come to its end.
 
     Args:
@@ -64,8 +66,10 @@ def close(pipe: Pipeline, run_id: str, lines: list[bytes], last: tuple[TimelineE
         run_id: of the run.
         lines: those in the stream.
         last: those that are new.
+        keep: how long they are kept.
     """
-    pipe.set(keys.packed_events(run_id), pack(b"\n".join([*lines, *(_text(entry).encode() for entry in last)])))
+    text = b"\n".join([*lines, *(_text(entry).encode() for entry in last)])
+    pipe.set(keys.packed_events(run_id), pack(text), ex=keep)
     pipe.delete(keys.events(run_id))
 
 
@@ -124,4 +128,5 @@ def _text(entry: TimelineEntry | DeviceEvent) -> str:
 
 
 def _lines(reply: list[tuple[bytes, dict[bytes, bytes]]]) -> list[bytes]:
-    return [fields.get(b"entry", b"") for _, fields in reply]
+    """The newest ones: a client may have posted many with each of the last events."""
+    return [line for _, fields in reply for line in fields.get(b"entry", b"").split(b"\n")][-_LONGEST:]
