@@ -8,9 +8,12 @@ import re
 import tokenize
 from collections.abc import Iterator
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
+
+from tests.unit.trees import source_of, tree_of
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
@@ -41,6 +44,8 @@ INSTEAD = {
     r"carry out|carries out|carried out": "apply",
 }
 _WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+# Their letters, anywhere: in a name its words have no blanks between them.
+_LETTERS = re.compile("|".join(INSTEAD).replace(" ", "[ _]?"), re.IGNORECASE)
 # Explained elsewhere: the arguments of the library's method that it overrides, or of the function that it names.
 _AS_ELSEWHERE = re.compile(r"\b[Aa]s (in )?(`\w+`|redis-py|requests|rq|gunicorn|urllib3|sushy|http|io|click)")
 _FEWEST_TO_EXPLAIN = 3
@@ -57,8 +62,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 @cache
 def sources(room: str) -> list[tuple[str, ast.Module]]:
     """Each module of a room, with its name relative to the project."""
-    paths = sorted((ROOT / room).rglob("*.py"))
-    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    return [(str(path.relative_to(ROOT)), tree_of(path)) for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -75,15 +79,13 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, in_words(text)
 
 
-def comments(name: str) -> Iterator[tuple[int, str]]:
+def comments(source: str) -> Iterator[tuple[int, str]]:
     """Every comment of a module that may have one of the words, with its line."""
-    with (ROOT / name).open(encoding="utf-8") as file:
-        if not any("#" in line and _WORDS.search(line) for line in file):
-            return  # to take the module apart would take longer than all else here
-        file.seek(0)
-        for token in tokenize.generate_tokens(file.readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
+    if not any("#" in line and _WORDS.search(line) for line in source.splitlines()):
+        return  # to take the module apart would take longer than all else here
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def in_words(name: str) -> str:
@@ -133,7 +135,8 @@ def test_no_name_and_no_text_has_a_word_of_our_own_for_what_has_a_name(room: str
     found = {
         f"{name}:{line}: {m[0]}"
         for name, tree in sources(room)
-        for line, text in (*texts(tree), *comments(name))
+        if _LETTERS.search(source := source_of(ROOT / name))
+        for line, text in (*texts(tree), *comments(source))
         for m in _WORDS.finditer(text)
         if (name, m[0]) not in _OF_A_FORMAT
     }

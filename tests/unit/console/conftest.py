@@ -1,12 +1,16 @@
 """A console with an API of a few answers, and browsers that are signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import CodeType
 from typing import Any, TypeVar
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
@@ -135,6 +139,28 @@ class Browser:
         session = self.console.sessions.get(cookie.value if cookie else None)
         assert session
         return session.csrf
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that another application has compiled: each test has one of its own, and they are all alike."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code
+        self._codes[bucket.key] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Each template is compiled once, not once a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
 
 
 @pytest.fixture

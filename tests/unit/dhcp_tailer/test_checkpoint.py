@@ -85,7 +85,10 @@ def test_one_with_a_foreign_state_is_damaged(tmp_path: Path, log_file: Path, log
     assert len(logged) == 1
 
 
-def test_a_second_tailer_is_refused_with_the_holder_of_the_lock(tmp_path: Path) -> None:
+def test_a_second_tailer_is_refused_with_the_holder_of_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dhcp_tailer.resume._LOCK_TIMEOUT_S", 0.05)
     with locked(tmp_path / "state" / "c.lock"):
         with (
             pytest.raises(PermanentError, match=f"process {os.getpid()}"),
