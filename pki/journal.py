@@ -97,9 +97,10 @@ class Journal:
             write_new(staged_name(path), data, secret=secret, owner=owner_to_be(path))
 
     def _make_directories(self, directory: Path) -> None:
-        for folder in reversed([directory, *directory.parents]):
-            if folder.is_relative_to(self._root):
-                make_directory(folder, private=folder.is_relative_to(self._state))
+        above = self._root.parent
+        below = itertools.takewhile(lambda folder: folder != above, (directory, *directory.parents))
+        for folder in reversed([*below]):
+            make_directory(folder, private=folder.is_relative_to(self._state))
 
     def _decide(self) -> None:
         journal = journal_of(self._state)

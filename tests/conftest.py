@@ -20,8 +20,8 @@ from bringup.settings import Settings, load
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 hypothesis.settings.register_profile("without-deadline", deadline=None)
-# For `scripts/test --fast`, which runs before each commit: a fifth of the examples that the whole suite tries.
-hypothesis.settings.register_profile("few-examples", deadline=None, max_examples=20)
+# For `scripts/test --fast`, which runs before each commit: a tenth of the examples that the whole suite tries.
+hypothesis.settings.register_profile("few-examples", deadline=None, max_examples=10)
 hypothesis.settings.load_profile("without-deadline")
 
 PASSWORD = "a-password-of-the-tests"
