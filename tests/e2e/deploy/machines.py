@@ -31,23 +31,33 @@ _NAMESPACES = ("net", "pid", "mnt", "uts", "ipc")
 
 
 class Image:
-    """A Debian 12, made once and kept in a folder.
+    """A Debian, made once and kept in a folder.
 
     Args:
         folder: kept between runs; 400 MB.
+        suite: the release of Debian.
+        packages: what it has besides its base.
+        not_wanted: its units that do not start.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "bookworm"
-        if not (folder / "bookworm.done").exists():
+    def __init__(
+        self,
+        folder: Path,
+        suite: str = "bookworm",
+        packages: Iterable[str] = PACKAGES,
+        not_wanted: Iterable[str] = _NOT_WANTED,
+    ) -> None:
+        self.root = folder / suite
+        done = folder / f"{suite}.done"
+        if not done.exists():
             shutil.rmtree(self.root, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
-            packages = f"--include={','.join(PACKAGES)}"
-            command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(self.root), _MIRROR]
+            command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}"]
+            command += [suite, str(self.root), _MIRROR]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            for unit in _NOT_WANTED:
+            for unit in not_wanted:
                 subprocess.run(["systemctl", f"--root={self.root}", "disable", "--quiet", unit], check=True)
-            (folder / "bookworm.done").touch()
+            done.touch()
 
 
 class Machine:
@@ -59,18 +69,28 @@ class Machine:
         network: it has an address there.
         name: of the host.
         binds: folders of this computer that it sees, read-only, under /srv.
+        options: of systemd-nspawn, besides those that every host has.
     """
 
-    def __init__(self, image: Image, folder: Path, network: Network, name: str, binds: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        image: Image,
+        folder: Path,
+        network: Network,
+        name: str,
+        binds: Iterable[Path] = (),
+        *,
+        options: Iterable[str] = (),
+    ) -> None:
         self.name, self.address, self.root = name, network.address(name), folder / name
-        self._binds = [f"--bind-ro={path}:/srv/{path.name}" for path in binds]
+        self._options = [*(f"--bind-ro={path}:/srv/{path.name}" for path in binds), *options]
         self._namespace = f"/run/netns/{network.on(name)[-1]}"
         self._log = folder / f"{name}.console"
         upper, work = folder / f"{name}.upper", folder / f"{name}.work"
         for path in (self.root, upper, work):
             path.mkdir()
-        options = f"lowerdir={image.root},upperdir={upper},workdir={work}"
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.root)], check=True)
+        layers = f"lowerdir={image.root},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
         (self.root / "etc/hostname").write_text(f"{name}\n")
         (self.root / "etc/machine-id").write_text("")
         self._group = f"bringup-deploy-{os.getpid()}-{name}"
@@ -84,7 +104,7 @@ class Machine:
         command = [
             *("unshare", "--mount", "sh", "-c", _IN_GROUP, self._group),
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={self.root}"),
-            *(f"--machine={self.name}", f"--network-namespace-path={self._namespace}", *self._binds),
+            *(f"--machine={self.name}", f"--network-namespace-path={self._namespace}", *self._options),
             *("--capability=CAP_BPF,CAP_NET_ADMIN", "--system-call-filter=bpf"),
             *("--console=pipe", "--boot", "systemd.unit=multi-user.target", "systemd.show_status=no"),
         ]
