@@ -9,7 +9,7 @@ from bringup import __version__
 
 FOLDER = Path(__file__).parents[3] / "deploy/containers"
 COMPOSE = (FOLDER / "compose.yaml").read_text()
-SERVICES = ("redis", "api", "worker", "tailer")
+SERVICES = ("redis", "api", "images", "console", "worker", "tailer")
 
 
 def compose(service: str) -> str:
@@ -52,6 +52,21 @@ def test_a_quadlet_is_confined_as_compose_confines(service: str) -> None:
     assert (found["User"], found["Group"], found["Network"]) == (["10001"], ["10001"], ["host"])
     assert all(one in COMPOSE for one in ("read_only: true", "cap_drop: [ALL]", "[no-new-privileges]", '"10001:10001"'))
     assert "<<: *service" in compose(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_quadlet_gives_a_service_as_long_to_stop_as_compose_and_systemd_gives_podman_longer(service: str) -> None:
+    found = quadlet(service)
+    (seconds,) = re.findall(r"--stop-timeout=(\d+)", " ".join(found["PodmanArgs"]))
+    (compose_seconds,) = re.findall(r"stop_grace_period: (\d+)s", COMPOSE)
+    assert int(seconds) >= int(compose_seconds)
+    assert int(found["TimeoutStopSec"][0]) > int(seconds)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_quadlet_is_restarted_for_ever(service: str) -> None:
+    found = quadlet(service)
+    assert (found["Restart"], found["StartLimitIntervalSec"]) == (["always"], ["0"])
 
 
 def test_every_file_names_the_image_of_this_version() -> None:
