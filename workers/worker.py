@@ -1,8 +1,9 @@
 """One worker thread: rq's SimpleWorker without its signals, its fork, its remote commands, and most of its records.
 
 A job costs four round trips to Redis: it is taken, read, started and ended. rq needs twelve and more: it writes what
-the worker does into Redis several times a job, keeps each execution under three keys besides the started registry, and
-looks for jobs that depend on this one. Nothing here reads these, and no job of ours depends on another.
+the worker does into Redis several times a job, keeps each execution under three keys besides the started registry,
+registers what has finished, and looks for jobs that depend on this one. Nothing here reads these, and no job of ours
+depends on another. Starts and ends are scripts: a transaction is two commands more, and each has an answer to read.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout, NoSuchJobError
 from rq.executions import Execution
 from rq.job import JobStatus
-from rq.utils import utcformat
+from rq.utils import current_timestamp, utcformat
 
 from bringup import errors, log, quarantine
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
@@ -38,9 +39,31 @@ _LISTEN_S = 3
 ANSWER_WITHIN_S = _LISTEN_S + 2
 # Seconds after which rq's record of a killed worker expires. Nothing is decided by it: the reaper goes by marks.
 _WORKER_TTL_S = 60
-# Deletes a job that has ended, unless it was put on its queue or scheduled anew while it ran, as the boot job of a run
-# that was given a boot slot at this very moment: without its hash that job would be lost. KEYS: the job.
-_DELETE_ENDED = "if redis.call('HGET', KEYS[1], 'status') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+# A job is started. At once: a worker that is killed at any time leaves it in one place, dequeued or started. A job that
+# has ended before, and failed, would expire while it runs.
+# KEYS: the job, what is started, what is dequeued. ARGV: the job's id, status, time, worker, its execution, until when
+# that is kept, and whether the job has ended before.
+_START = """
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'started_at', ARGV[3], 'last_heartbeat', ARGV[3], 'worker_name', ARGV[4])
+if ARGV[7] == '1' then
+    redis.call('PERSIST', KEYS[1])
+end
+redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
+redis.call('LREM', KEYS[3], 1, ARGV[1])
+"""
+# A job has succeeded. It is deleted where nothing of it is kept, unless it was put on its queue or scheduled anew while
+# it ran, as the boot job of a run that was given a boot slot at this very moment: without its hash that job would be
+# lost. KEYS: the job, what is started. ARGV: its execution, its status while it runs, for how many seconds it is kept,
+# its status from now on, the time.
+_END = """
+if ARGV[3] ~= '0' then
+    redis.call('HSET', KEYS[1], 'status', ARGV[4], 'ended_at', ARGV[5])
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+elseif redis.call('HGET', KEYS[1], 'status') == ARGV[2] then
+    redis.call('DEL', KEYS[1])
+end
+redis.call('ZREM', KEYS[2], ARGV[1])
+"""
 
 
 class RedisClockQueue(Queue):
@@ -101,6 +124,8 @@ class QueueWorker(SimpleWorker):
         self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
+        self._start_script = self.connection.register_script(_START)
+        self._end_script = self.connection.register_script(_END)
 
     @property
     def connection_timeout(self) -> int:
@@ -159,16 +184,18 @@ class QueueWorker(SimpleWorker):
         self.perform_job(job, queue, self._start(job, queue))
 
     def _start(self, job: "Job", queue: Queue) -> Execution:
-        """One transaction: a worker that is killed at any time leaves the job in one place, dequeued or started."""
         execution = Execution(uuid4().hex, job.id, self.connection, self.name)
         # Before it is on record: one that is not marked in time would be taken for dead.
         self.executions[execution.id] = execution
-        with self.connection.pipeline() as pipe:
-            job.prepare_for_execution(self.name, pipe)
-            pipe.persist(job.key)
-            queue.started_job_registry.add_execution(execution, pipe, self.get_heartbeat_ttl(job))
-            pipe.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipe.execute()
+        job.worker_name, job.started_at = self.name, execution.created_at
+        self._start_script(
+            keys=[job.key, queue.started_job_registry.key, queue.intermediate_queue_key],
+            args=[
+                *(job.id, JobStatus.STARTED.value, utcformat(execution.created_at), self.name),
+                *(execution.composite_key, current_timestamp() + self.get_heartbeat_ttl(job)),
+                int(job.ended_at is not None),
+            ],
+        )
         return execution
 
     def prepare_job_execution(self, job: "Job", remove_from_intermediate_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - rq's signature
@@ -196,16 +223,12 @@ class QueueWorker(SimpleWorker):
             job, queue, started_job_registry, execution: as rq has them.
         """
         kept_s = max(0, job.get_result_ttl(self.default_result_ttl) or 0)
-        ended_at = job.ended_at or datetime.now(UTC)
-        with self.connection.pipeline() as pipe:
-            if kept_s:
-                pipe.hset(job.key, mapping={"status": JobStatus.FINISHED.value, "ended_at": utcformat(ended_at)})
-                pipe.expire(job.key, kept_s)
-                queue.finished_job_registry.add(job, kept_s, pipe)
-            else:
-                pipe.eval(_DELETE_ENDED, 1, job.key, JobStatus.STARTED.value)
-            self.cleanup_execution(job, pipe, execution)
-            pipe.execute()
+        ended_at = utcformat(job.ended_at or datetime.now(UTC))
+        self._end_script(
+            keys=[job.key, started_job_registry.key],
+            args=[execution.composite_key, JobStatus.STARTED.value, kept_s, JobStatus.FINISHED.value, ended_at],
+        )
+        self.executions.pop(execution.id, None)
 
     def cleanup_execution(self, job: "Job", pipeline: "Pipeline", execution: Execution | None = None) -> None:
         """The execution has ended: it is not on record as started any more.
