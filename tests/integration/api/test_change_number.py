@@ -1,6 +1,7 @@
 """Every change that counts has a number, and a Redis that is behind what this host remembers is not trusted."""
 
 import errno
+import fcntl
 import os
 import stat
 import time
@@ -135,6 +136,7 @@ def test_while_the_disk_is_full_no_permit_is_given_and_the_rest_goes_on(
     api.tell(RUN_A, "boot_started")
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", _no_space)
+        full.setattr(os, "pwrite", _no_space)
         assert api.tell(RUN_A, "power_on_requested").status_code == 503
         assert api.lease(RUN_B).json["decision"] == "start"
         eventually(lambda: "cannot be written" in api.call("GET", "/ready").text, 60, "it says so")
@@ -143,7 +145,7 @@ def test_while_the_disk_is_full_no_permit_is_given_and_the_rest_goes_on(
     assert not list(settings.state_dir.glob(".*"))
 
 
-def _no_space(_descriptor: int) -> None:
+def _no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -367,3 +369,20 @@ def test_what_is_remembered_survives_a_power_failure(
     monkeypatch.setattr(os, "fsync", record)
     memory(settings).replace(1)
     assert synced == ["file", "folder"]
+
+
+def test_what_is_written_over_the_number_before_survives_a_power_failure(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.state_dir.mkdir()
+    memory(settings).replace(1)
+    written, flags = os.pwrite, list[int]()
+
+    def record(descriptor: int, content: bytes, offset: int) -> int:
+        flags.append(fcntl.fcntl(descriptor, fcntl.F_GETFL))
+        return written(descriptor, content, offset)
+
+    monkeypatch.setattr(os, "pwrite", record)
+    memory(settings).replace(2)
+    assert [flag & os.O_DSYNC for flag in flags] == [os.O_DSYNC]
+    assert remembered(settings) == 2

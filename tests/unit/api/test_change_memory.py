@@ -2,9 +2,10 @@
 
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -93,13 +94,70 @@ def test_while_another_process_holds_the_lock_nothing_is_written_and_nobody_wait
     assert remembered(path) == 2
 
 
-def test_what_could_not_be_written_leaves_no_file_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
+def test_a_number_is_written_over_the_one_before(path: Path) -> None:
+    memory = ChangeMemory(path)
+    memory.raise_to(9)
+    before = path.stat()
+    memory.raise_to(10**12)
+    assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)
+    assert remembered(path) == 10**12
+
+
+def test_the_file_of_an_older_build_is_replaced(path: Path) -> None:
+    path.write_text('{"number":3,"at":"2026-11-29T10:00:00Z"}\n')
+    ChangeMemory(path).raise_to(4)
+    assert remembered(path) == 4
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_reader_that_meets_a_write_reads_again_and_sees_no_damage(path: Path) -> None:
+    memory = ChangeMemory(path)
+    memory.raise_to(1)
+    done = Event()
+
+    def write_on() -> None:
+        for number in range(2, 300):
+            memory.raise_to(number)
+        done.set()
+
+    writer = Thread(target=write_on)
+    writer.start()
+    reader, last = ChangeMemory(path), 0
+    while not done.is_set():
+        known = reader.read()
+        assert known
+        assert known.number >= last
+        last = known.number
+    writer.join(60)
+
+
+def test_a_half_written_file_is_read_again_when_its_writer_is_done(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = ChangeMemory(path)
+    memory.raise_to(7)
+    whole, looks = path.read_bytes(), list[bytes]()
+
+    def first_half_then_whole(_path: Path) -> bytes:
+        looks.append(whole if looks else whole[:20] + bytes(len(whole) - 20))
+        return looks[-1]
+
+    monkeypatch.setattr(Path, "read_bytes", first_half_then_whole)
+    assert remembered(path) == 7
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_could_not_be_written_leaves_no_file_behind(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, in_place: bool
+) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     memory = ChangeMemory(path)
     memory.raise_to(1)
+    if not in_place:
+        path.write_bytes(path.read_bytes().rstrip())  # as an older build wrote it, and so replaced
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(StateDirUnavailable, match="No space left"):
         memory.raise_to(2)
     assert remembered(path) == 1
