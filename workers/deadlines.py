@@ -27,6 +27,8 @@ class Deadlines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._due: dict[int, _Due] = {}
+        # Jobs have one or two timeouts, and to make a class takes longer than all else here.
+        self._errors: dict[tuple[float, type[BaseException]], type[BaseException]] = {}
         # Without it a job that ends right now would be cancelled and raised at once: the error would hit the next job.
         self._lock = threading.Lock()
 
@@ -42,7 +44,9 @@ class Deadlines:
     def set(self, timeout: float, exception: type[BaseException]) -> None:
         """Give the calling thread a deadline."""
         with self._lock:
-            self._due[threading.get_ident()] = _Due(self._clock() + timeout, _worded(timeout, exception))
+            if (timeout, exception) not in self._errors:
+                self._errors[timeout, exception] = _worded(timeout, exception)
+            self._due[threading.get_ident()] = _Due(self._clock() + timeout, self._errors[timeout, exception])
 
     def cancel(self) -> None:
         """The calling thread has none any more."""

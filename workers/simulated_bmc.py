@@ -1,8 +1,9 @@
 """The SIMULATED BMC: drives a machine that `bringup simulate` plays. For development, demonstration and tests."""
 
+import http.client
+import json
+from http import HTTPStatus
 from typing import Any
-
-import requests
 
 from bringup import errors, model
 from bringup.settings import Settings
@@ -24,9 +25,9 @@ class SimulatedBmc:
 
     def __init__(self, netloc: str, path: str, settings: Settings) -> None:
         self._url = f"http://{netloc}{path}"
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment must not see the address of the run's image
-        self._timeout = (settings.bmc_connect_timeout_s, settings.bmc_read_timeout_s)
+        self._path = path
+        # Not requests, as the driver of real BMCs: it would be half of what a worker does in a simulated site.
+        self._connection = http.client.HTTPConnection(netloc, timeout=settings.bmc_read_timeout_s)
 
     @property
     def power_settle_s(self) -> float:
@@ -79,21 +80,29 @@ class SimulatedBmc:
         self._write(permit, "PUT", "power", {"state": "Off"})
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """End the connection, if there is one."""
+        self._connection.close()
 
     def _write(self, permit: Permit, method: str, what: str, body: dict[str, Any] | None = None) -> None:
         permit.require()  # as the gate of a real BMC's connection does
         self._call(method, what, body)
 
     def _call(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            response = self._session.request(method, f"{self._url}/{what}", json=body, timeout=self._timeout)
-        except requests.RequestException as error:
-            raise errors.BmcUnavailable(f"the simulated BMC at {self._url} does not answer") from error
-        if response.status_code >= 500:
+        status, content = self._exchange(method, what, body)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise errors.BmcUnavailable(f"the simulated BMC at {self._url} is busy")
-        if not response.ok:
-            reason = _REFUSALS.get(response.status_code, model.FailureReason.MEDIA_REJECTED)
+        if status >= HTTPStatus.BAD_REQUEST:
+            reason = _REFUSALS.get(status, model.FailureReason.MEDIA_REJECTED)
             raise errors.BmcRejected(f"the simulated BMC at {self._url} refused to {method} {what}", reason=reason)
-        answer: dict[str, Any] = response.json() if response.content else {}
+        answer: dict[str, Any] = json.loads(content) if content else {}
         return answer
+
+    def _exchange(self, method: str, what: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        data, headers = (None, {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
+        try:
+            self._connection.request(method, f"{self._path}/{what}", data, headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # or the next request would be refused, for this one has no answer
+            raise errors.BmcUnavailable(f"the simulated BMC at {self._url} does not answer") from error
