@@ -159,7 +159,7 @@ def run_image(run_id: str) -> str:
 
 
 def image_read(run_id: str, what: str) -> str:
-    """``first``, ``parameters``: when they were read, seconds since 1970; ``bytes``: counter; ``other``: an address."""
+    """``parameters``: when they were read, seconds since 1970; ``bytes``: counter; ``other``: an address."""
     return f"bringup:run:{run_id}:image:{what}"
 
 

@@ -38,8 +38,8 @@ else
     redis.call('EXPIRE', KEYS[2], ARGV[4])
 end
 """
-# Four keys for each run: set once, counted, set once, set once.
-_FIRST, _BYTES, _PARAMETERS, _OTHER = "first", "bytes", "parameters", "other"
+# Three keys for each run: counted, set once, set once.
+_BYTES, _PARAMETERS, _OTHER = "bytes", "parameters", "other"
 
 
 def write_secrets(pipe: Pipeline, run_id: str, new: NewSecrets, keep: timedelta) -> None:
@@ -55,7 +55,7 @@ def write_secrets(pipe: Pipeline, run_id: str, new: NewSecrets, keep: timedelta)
     owner = keys.token_owner(new.token_sha256)
     pipe.eval(_REPLACE, 2, keys.run_token(run_id), owner, keys.token_owner(""), new.token_sha256, run_id, seconds)
     if image := new.image:
-        read = [keys.image_read(run_id, what) for what in (_FIRST, _BYTES, _PARAMETERS, _OTHER)]
+        read = [keys.image_read(run_id, what) for what in (_BYTES, _PARAMETERS, _OTHER)]
         found = keys.image(image.locator)
         fields = ("run_id", run_id, "base", image.base, "sealed", image.encrypted, "readers", ",".join(image.readers))
         pipe.eval(
@@ -161,14 +161,12 @@ class ImageRecords:
         Returns:
             Whether this was the first time that the parameters were.
         """
-        now = time.time()
         with self._database.errors():
             pipe: Any = self._database.connection.pipeline(transaction=False)
-            pipe.set(keys.image_read(run_id, _FIRST), now, nx=True, ex=self._keep)
             pipe.incrby(keys.image_read(run_id, _BYTES), count)
             pipe.expire(keys.image_read(run_id, _BYTES), self._keep)
             if parameters:
-                pipe.set(keys.image_read(run_id, _PARAMETERS), now, nx=True, ex=self._keep)
+                pipe.set(keys.image_read(run_id, _PARAMETERS), time.time(), nx=True, ex=self._keep)
             return bool(pipe.execute()[-1]) and parameters
 
     def note_other(self, run_id: str, reader: str) -> bool:

@@ -74,6 +74,8 @@ def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:
 
 def _shown(found: feed.Feed) -> list[wire.FeedChange]:
     read = [(number, fields, _entry(number, fields)) for number, fields in found.entries]
+    if not read:
+        return []
     store, batch = services().store, Batch()
     free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
     services().database.read(batch)
