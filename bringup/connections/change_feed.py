@@ -13,6 +13,9 @@ from bringup.wire.changes import NUMBER_DIGITS, UNREADABLE, FeedPage, FeedSnapsh
 _Reply = TypeVar("_Reply", bound=BaseModel)
 # Seconds between two questions when nothing has changed: a person sees a change within that time.
 _ASK_EVERY_S = 1.0
+# Seconds until the next question when all that there was is read: what changes meanwhile comes in one page, in which a
+# run that has changed five times is read once. In a storm of boots each follower would ask without a pause otherwise.
+_TOGETHER_S = 0.25
 # Seconds between two tries while the API is away: soon enough for a restart, and no load for one that struggles.
 _RETRY_S = (0.5, 30.0)
 
@@ -114,6 +117,8 @@ class ChangeFollower:
                 continue
             yield batch
             self._cursor.save(batch.id if isinstance(batch, FeedSnapshot) else batch.next)
+            if isinstance(batch, FeedPage) and batch.next >= batch.newest:
+                stopping.wait(min(_TOGETHER_S, self._ask_every_s))
 
     def _next(self) -> FeedSnapshot | FeedPage | None:
         since = self._cursor.read()
