@@ -100,7 +100,9 @@ def _load(*, patched: bool) -> None:
     """Import what services do. Those of the API run where gevent has patched all before anything else was imported."""
     services = import_module("bringup_cli.commands.services")
     plain = ("bringup_cli.commands.tail", "dhcp_tailer.tailer", "bringup_cli.commands.simulate", services._RUNNER)
-    for needed in ("bringup_cli.root", *((services._SERVER,) if patched else plain)):
+    # What logging imports with its first line, and gunicorn when it serves.
+    served = (services._SERVER, "gunicorn.workers.ggevent", "gunicorn.glogging")
+    for needed in ("bringup_cli.root", "bringup.log_lines", *(served if patched else plain)):
         import_module(needed)
 
 
