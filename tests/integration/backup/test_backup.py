@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
+from tests import quick_age
 from tests.integration.api.conftest import EPOCH
 from tests.integration.redis_state.filled import Filled
 
@@ -56,7 +58,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with made.filled.stack:
         made.filled.start()
         made.filled.fill()
-        made.run("backup", made.backup, "--folder", made.folder)
+        with pytest.MonkeyPatch.context() as patch:  # it is opened again and again
+            patch.setattr(pyrage.passphrase, "encrypt", quick_age.encrypt)
+            made.run("backup", made.backup, "--folder", made.folder)
         yield made
 
 
@@ -170,6 +174,7 @@ def test_a_full_disk_leaves_the_earlier_backup_and_no_other_file(
         raise OSError(errno.ENOSPC, "No space left on device", str(earlier))
 
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", quick_age.encrypt)
     done = site.run("backup", earlier, "--folder", site.folder, check=False)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
