@@ -45,7 +45,7 @@ class RecordWriter:
         if closes(run, before):
             timelines.close(pipe, run_id, lines, change.lines, self._keep)
         else:
-            timelines.append(pipe, keys.events(run_id), *change.lines)
+            timelines.append_all(pipe, keys.events(run_id), change.lines)
         self._index(pipe, run, before)
         self._boot_slots.write(pipe, run, before)
         if run.ended_at and (before is None or before.ended_at is None):

@@ -2,11 +2,13 @@
 
 A run has some twenty lines, which a stream keeps in 4.7 kB, and zlib in 0.8. What comes later, such as an event that
 was refused, is in the stream again. The lines that one change adds are one entry of the stream, with line ends between
-them: builds before 0.2 skip the lines of an entry with several while a run goes on, and pack them rightly.
+them: builds before 0.2 log and skip such an entry while a run goes on, and pack its lines rightly.
 """
 
 import zlib
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from api.state.artifacts import ask_artifacts
 from api.state.batch import Asked, Batch, stored_bytes
@@ -24,6 +26,8 @@ _LONGEST = 1000
 _LONGEST_PACKED = 2 * _LONGEST
 # Bytes, unpacked: that of a report (`api.http.body`). Without a bound a few kB in Redis could fill the API's memory.
 _MOST = 16 * 1024**2
+# By these lines workers clean up: they must see them also when an older build, after a rollback, shows the timeline.
+_ALONE = {"media_minted", "boot_override_set"}
 # Adds a line to the stream of a run, and where the run is closed by now, the time at which the run is forgotten: the
 # stream has none that began after the end, and would stay for ever. In Lua, because a run may be closed after it was
 # read. KEYS: the stream, what the run was packed into. ARGV: most lines, the line, seconds.
@@ -33,16 +37,27 @@ if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[3]
 """
 
 
-def append(pipe: Pipeline, key: str, *entries: TimelineEntry | DeviceEvent) -> None:
-    """Write lines, together as one entry of the stream.
+def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
+    """Write a line.
+
+    Args:
+        pipe: of the transaction, after MULTI.
+        key: of the stream.
+        entry: the line.
+    """
+    _add(pipe, key, [entry])
+
+
+def append_all(pipe: Pipeline, key: str, entries: Sequence[TimelineEntry]) -> None:
+    """Write the lines of one change, those of `_ALONE` each by itself.
 
     Args:
         pipe: of the transaction, after MULTI.
         key: of the stream.
         entries: the lines, oldest first.
     """
-    if entries:
-        pipe.xadd(key, {"entry": "\n".join(map(_text, entries))}, maxlen=_LONGEST, approximate=False)
+    for _, together in groupby(enumerate(entries), lambda one: one[0] if one[1].type in _ALONE else None):
+        _add(pipe, key, [entry for _, entry in together])
 
 
 def note(pipe: Pipeline, run_id: str, entry: TimelineEntry, keep: timedelta) -> None:
@@ -120,6 +135,10 @@ def unpack(stored: bytes) -> bytes:
     if not unpacking.eof:
         raise errors.CorruptRecord("what was packed is not whole, or too long")
     return text
+
+
+def _add(pipe: Pipeline, key: str, entries: Sequence[TimelineEntry | DeviceEvent]) -> None:
+    pipe.xadd(key, {"entry": "\n".join(map(_text, entries))}, maxlen=_LONGEST, approximate=False)
 
 
 def _text(entry: TimelineEntry | DeviceEvent) -> str:

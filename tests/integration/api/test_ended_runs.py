@@ -1,5 +1,6 @@
 """What Redis keeps of a run that has ended: as little as shows what it was."""
 
+import json
 import zlib
 from datetime import timedelta
 from typing import Any
@@ -179,3 +180,23 @@ def test_a_timeline_is_bounded_whatever_a_client_posts(
                 timelines.append(pipe, keys.events(RUN_A), entry)
         pipe.execute()
     assert redis.xlen(keys.events(RUN_A)) == 5
+
+
+def test_lines_by_which_an_older_build_cleans_up_are_entries_of_their_own(redis: Any) -> None:
+    names = ("machine_identified", "write_requested", "media_minted", "media_inserted", "boot_override_set", "x", "y")
+    lines = [TimelineEntry(at=utc_now(), type=name, state=RunState.BOOTING, applied=True) for name in names]
+    with redis.pipeline() as pipe:
+        timelines.append_all(pipe, keys.events(RUN_A), lines)
+        pipe.execute()
+    stored = [fields[b"entry"].split(b"\n") for _, fields in redis.xrange(keys.events(RUN_A))]
+    assert [[json.loads(line)["type"] for line in entry] for entry in stored] == [
+        ["machine_identified", "write_requested"],
+        ["media_minted"],
+        ["media_inserted"],
+        ["boot_override_set"],
+        ["x", "y"],
+    ]
+    batch = Batch()
+    read = timelines.ask_stream(batch, keys.events(RUN_A))
+    batch.replies = [redis.xrange(keys.events(RUN_A))]
+    assert [json.loads(line)["type"] for line in read()] == list(names)
