@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bringup.audit_chain import verify
 
-# Appends until it is killed, or as often as it is asked to; prints each error.
+# Appends until it is ended, or as often as it is asked to; prints each error, and how often it did when it is ended.
 WRITER = """
 import itertools, resource, signal, sys
 from datetime import UTC, datetime
@@ -20,9 +20,14 @@ path, times, limit = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-log = AuditLog(path)
+log, ended = AuditLog(path), []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+print("begun", flush=True)
 ENTRY = {"at": datetime.now(UTC), "who": "w", "role": "service", "address": "-", "action": "a"}
 for number in itertools.islice(itertools.count(), times or None):
+    if ended:
+        print(number)
+        break
     try:
         log.append(AuditEntry(**ENTRY, target=str(number), result=AuditResult.DONE))
     except AuditError as error:
@@ -58,13 +63,18 @@ def test_processes_that_are_killed_while_they_write_leave_a_whole_log(tmp_path: 
 
 def test_a_log_that_is_rotated_while_processes_write_stays_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    writers = [writer(path, 20) for _ in range(PROCESSES)]
+    writers = [writer(path) for _ in range(PROCESSES)]
+    for one in writers:
+        assert one.stdout
+        assert one.stdout.readline() == "begun\n"
     for number in range(3):
         await_line(path, 3)
         path.rename(tmp_path / f"audit.jsonl.{number}")
+    await_line(path, 3)
     for one in writers:
-        one.communicate(timeout=60)
-    assert verify(path).number == 20 * PROCESSES
+        one.terminate()
+    appended = sum(int(one.communicate(timeout=60)[0]) for one in writers)
+    assert verify(path).number == appended
 
 
 def test_a_full_disk_refuses_each_line_and_leaves_a_whole_log(tmp_path: Path) -> None:

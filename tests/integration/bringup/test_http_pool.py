@@ -16,6 +16,7 @@ import pytest
 from bringup.connections import http_reply
 from bringup.connections.http_pool import HttpPool
 from bringup.connections.http_reply import HttpReply, ReplyTooLargeError
+from tests.integration.workers.site import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
@@ -46,6 +47,10 @@ class Server:
             while request := connection.recv(65536):
                 self.requests.append(request)
                 self._conduct(connection, number)
+
+    def await_request(self, number: int = 1) -> None:
+        """Until so many have come: a client may give up before its request was read."""
+        eventually(lambda: len(self.requests) >= number, 60, "the request is read")
 
     def close(self) -> None:
         self.stopping.set()
@@ -97,6 +102,7 @@ def test_a_reply_that_drips_ends_at_the_deadline(serve: Serve, begun: bytes) -> 
     with pytest.raises(TimeoutError, match=r"did not end in time|timed out"):
         get(pool_of(server, answer_s=ANSWER_S))
     stopping.set()
+    server.await_request()
     assert len(server.requests) == 1, "what hangs is not asked again"
 
 
@@ -104,6 +110,7 @@ def test_a_server_that_hangs_is_asked_once(serve: Serve) -> None:
     server = serve(lambda _connection, _number: None)
     with pytest.raises(TimeoutError):
         get(pool_of(server, answer_s=ANSWER_S))
+    server.await_request()
     assert len(server.requests) == 1
 
 
@@ -261,10 +268,12 @@ def test_a_kept_connection_that_hangs_is_not_tried_again_by_another(serve: Serve
             connection.sendall(OK)
 
     server = serve(conduct)
-    pool = pool_of(server, answer_s=ANSWER_S)
+    pool = pool_of(server)
     get(pool)
+    pool._answer_s = ANSWER_S
     with pytest.raises(TimeoutError):
         get(pool)
+    server.await_request(2)
     assert len(server.requests) == 2
 
 

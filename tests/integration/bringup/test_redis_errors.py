@@ -145,7 +145,7 @@ def test_a_redis_that_loads_its_data_is_waited_for(own_redis: RedisServer, own: 
         pipe.set(f"filling:{number}", "x")
     pipe.execute()
     own_redis.kill()
-    own_redis.start("--key-load-delay", "50")  # microseconds; it looks after clients every 1024 keys
+    own_redis.start("--key-load-delay", "300")  # microseconds; it looks after clients every 1024 keys
     with pytest.raises(RedisUnavailable, match="LOADING"):
         failing(own, by_itself)
 
@@ -170,7 +170,7 @@ def endless_script(client: Redis) -> None:
 
 
 def test_a_blocked_command_that_is_unblocked_is_waited_for(own: Settings) -> None:
-    keeper, client = connect(own), connect(own)
+    keeper, client = connect(own), connect(own.model_copy(update={"redis_timeout_s": 120}))
     number = client.client_id()
 
     def unblock() -> None:
@@ -179,7 +179,7 @@ def test_a_blocked_command_that_is_unblocked_is_waited_for(own: Settings) -> Non
     thread = threading.Thread(target=unblock)
     thread.start()
     with pytest.raises(RedisUnavailable, match="UNBLOCKED"):
-        failing(own, lambda _: client.blmove("nothing", "nowhere", 4))
+        failing(own, lambda _: client.blmove("nothing", "nowhere", 90))
     thread.join(60)
 
 

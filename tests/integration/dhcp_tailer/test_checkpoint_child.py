@@ -13,9 +13,10 @@ from dhcp_tailer.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dhcp_tailer.child import Child
 from dhcp_tailer.journal import journals
 from dhcp_tailer.open_file import Position, digest
-from dhcp_tailer.resume import locked
+from dhcp_tailer.resume import is_locked, locked
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.jsonl import JsonLines
+from tests.integration.dhcp_tailer.conftest import wait_until
 
 
 def at(offset: int) -> Position:
@@ -126,6 +127,7 @@ def test_the_child_of_a_tailer_that_was_killed_dies_with_it_and_only_then_the_lo
     os.read(read, 1)  # the child of our child is writing
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    wait_until(lambda: not is_locked(lock))  # the kernel ends the child after its parent, and not in the same moment
     with locked(lock):
         assert whole(file) == 1
     os.close(read)

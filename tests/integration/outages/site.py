@@ -71,10 +71,14 @@ class Site:
 
     def await_pass(self, run_id: str) -> None:
         """The run passes, its clean-up included."""
-        eventually(lambda: (run := self.run(run_id)) and run.closed_at, 90, f"{run_id} is closed\n{self._tails()}")
-        run = self.run(run_id)
-        assert run
-        assert run.state is RunState.PASSED, run
+        closed: list[Run] = []
+
+        def is_closed() -> bool:
+            closed.extend(run for run in [self.run(run_id)] if run and run.closed_at)
+            return bool(closed)
+
+        eventually(is_closed, 90, f"{run_id} is closed\n{self._tails()}")
+        assert closed[0].state is RunState.PASSED, closed[0]
 
     def ready(self) -> requests.Response:
         """What the API says to whoever asks whether it is ready; anyone may ask, if it shows a certificate."""
@@ -98,7 +102,7 @@ class Site:
             headers={"Authorization": f"Bearer {token.get_secret_value()}"},
             cert=(str(files / "worker-cert.pem"), str(files / "worker-key.pem")) if self.use_tls else None,
             verify=str(pki / "ca/ca-cert.pem") if self.use_tls else None,
-            timeout=30,
+            timeout=60,
             **kwargs,
         )
 

@@ -116,13 +116,16 @@ def test_redis_flaps(site: Site) -> None:
 
 def test_a_blocked_worker_is_unblocked(site: Site) -> None:
     log = site.log()
-    blocked = [client for client in site.keeper.client_list() if client["cmd"] == "blmove"]
-    assert blocked
-    for client in blocked:
-        site.keeper.client_unblock(int(client["id"]), error=True)
+    eventually(lambda: unblocked(site), 60, "the worker waits for a job")
     site.await_pass(site.lease())
     log.assert_clean()
     assert log.of("work").count("waiting for") <= 1
+
+
+def unblocked(site: Site) -> int:
+    """How many that wait for a job were sent an error: a worker asks anew now and then."""
+    blocked = [client for client in site.keeper.client_list() if client["cmd"] == "blmove"]
+    return sum(site.keeper.client_unblock(int(client["id"]), error=True) for client in blocked)
 
 
 @pytest.mark.slow

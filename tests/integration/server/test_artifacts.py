@@ -39,11 +39,11 @@ def token(client: ApiClient) -> str:
     client.put(f"/runs/{RUN_A}", LeaseEvent.model_validate(LEASE), RunDecision)
     client.post(f"/runs/{RUN_A}/events", RunEvent.model_validate({"type": "boot_started", "owner": "w"}), RunEventReply)
     url = client.post(f"/runs/{RUN_A}/media", MediaRequest(owner="w"), RunMedia).image_url
-    return str(requests.get(url or "", timeout=30).json()["token"])
+    return str(requests.get(url or "", timeout=60).json()["token"])
 
 
 def put(served: ServedApi, token: str, body: bytes | Iterator[bytes]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
     connection.request("PUT", f"/api/v1/runs/{RUN_A}/artifacts/agent.log", body, headers)
     return connection.getresponse().status
@@ -61,7 +61,7 @@ def test_a_body_in_chunks_is_taken_up_to_the_limit_and_not_beyond(served: Served
 
 
 def test_what_is_announced_too_large_is_refused_before_it_is_sent(served: ServedApi, token: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.putrequest("PUT", f"/api/v1/runs/{RUN_A}/artifacts/agent.log")
     connection.putheader("Authorization", f"Bearer {token}")
     connection.putheader("Content-Type", "text/plain")

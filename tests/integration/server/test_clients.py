@@ -41,7 +41,7 @@ def connect(clients: ClientConnections) -> Iterator[Connect]:
             ours, theirs = socket.socketpair()
             stack.callback(theirs.close)
             stack.callback(ours.close)
-            theirs.settimeout(5)
+            theirs.settimeout(60)
             client = stack.enter_context(clients.connected(ours.fileno(), address, HEADER_S))
             return client, theirs
 

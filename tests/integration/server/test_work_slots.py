@@ -10,7 +10,7 @@ from typing import Any
 from bringup.serving.connections import ClientConnections
 from bringup.serving.work_slots import WorkSlots
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 class SlowBody(io.BytesIO):

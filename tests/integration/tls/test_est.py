@@ -92,7 +92,7 @@ def waiting(ca: Caller) -> list[dict[str, str]]:
 
 
 def signed(served: Served, identity: Identity, request: x509.CertificateSigningRequest) -> x509.Certificate:
-    with CaSession.open(served.site.store, "test", utc_now(), wait_s=10) as session:
+    with CaSession.open(served.site.store, "test", utc_now(), wait_s=60) as session:
         certificate = session.sign(identity, (), request.public_key())
         session.commit()
     return certificate

@@ -35,7 +35,7 @@ def due(lenient: Served) -> Served:
     """Two tailers whose certificates are past two thirds of their lives."""
     validity = Validity(leaf_days=1)
     store = lenient.site.store
-    with CaSession.open(store, "test", utc_now() - timedelta(hours=20), validity=validity, wait_s=10) as session:
+    with CaSession.open(store, "test", utc_now() - timedelta(hours=20), validity=validity, wait_s=60) as session:
         for name in ("swan", "curl"):
             session.issue(Identity(Role.TAILER, name), ())
         session.commit()

@@ -52,7 +52,7 @@ class Listener:
             while True:
                 connection, _ = self._server.accept()
                 with suppress(OSError), self._context.wrap_socket(connection, server_side=True) as secure:
-                    secure.settimeout(10)
+                    secure.settimeout(60)
                     while data := secure.recv(4096):
                         self.heard += data
                         secure.sendall(self._answer)

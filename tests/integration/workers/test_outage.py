@@ -7,7 +7,7 @@ import pytest
 from bringup.model import JobKind, RunState
 from tests.conftest import RedisServer
 from tests.integration.workers.conftest import MakeSite, StartWorker
-from tests.integration.workers.site import Site, WorkerProcess, eventually
+from tests.integration.workers.site import STOPS_WITHIN_S, Site, WorkerProcess, eventually
 
 OUTAGE_S = 10
 GIVEN_AWAY_AFTER_S = 11  # by when a silent worker's job has been put back: workers.in_flight, workers.reaper
@@ -17,7 +17,7 @@ THREADS_AND_LOOPS = 16 + 5
 def wait_out(seconds: float, *workers: WorkerProcess) -> None:
     """Time passes; the workers live."""
     until = time.monotonic() + seconds
-    eventually(lambda: time.monotonic() > until or not all(worker.lives for worker in workers), seconds + 5, "time")
+    eventually(lambda: time.monotonic() > until or not all(worker.lives for worker in workers), seconds + 60, "time")
     for worker in workers:
         assert worker.lives, worker.log
 
@@ -75,7 +75,7 @@ def test_an_outage_of_redis_ends_no_worker_loses_no_job_and_gives_none_away(
     for worker in (busy, idle):
         assert_told_once(worker, 1)
         status, seconds = worker.terminate()
-        assert (status, seconds < 10) == (0, True), worker.log
+        assert (status, seconds < STOPS_WITHIN_S) == (0, True), worker.log
 
 
 def test_workers_that_start_without_redis_wait_for_it_and_leak_no_connection(

@@ -9,7 +9,7 @@ import pytest
 
 from dhcp_tailer.checkpoint import read_checkpoint
 from tests import preloaded
-from tests.integration.workers.site import WorkerProcess, eventually
+from tests.integration.workers.site import STOPS_WITHIN_S, WorkerProcess, eventually
 from tests.sentinel_set import SentinelSet
 
 LEASE = (
@@ -34,15 +34,15 @@ def threads(servers: SentinelSet) -> int:
     return int(servers.admin(servers.master()).scard("rq:workers"))
 
 
-def test_an_idle_worker_stops_within_10_s_and_leaves_no_name_behind(servers: SentinelSet, tmp_path: Path) -> None:
+def test_an_idle_worker_stops_in_time_and_leaves_no_name_behind(servers: SentinelSet, tmp_path: Path) -> None:
     idle = worker(servers, tmp_path)
     eventually(lambda: threads(servers) == 16, 60, "all threads are registered")
     status, seconds = idle.terminate()
-    assert (status, seconds < 10) == (0, True), idle.log
+    assert (status, seconds < STOPS_WITHIN_S) == (0, True), idle.log
     assert threads(servers) == 0
 
 
-def test_an_idle_worker_stops_within_10_s_when_neither_a_sentinel_nor_the_master_answers(
+def test_an_idle_worker_stops_in_time_when_neither_a_sentinel_nor_the_master_answers(
     servers: SentinelSet, tmp_path: Path
 ) -> None:
     idle = worker(servers, tmp_path)
@@ -51,12 +51,12 @@ def test_an_idle_worker_stops_within_10_s_when_neither_a_sentinel_nor_the_master
     for port in silent:
         servers.pause(port)
     try:
-        eventually(lambda: "waiting for Redis" in idle.log, 30, "it notices")
+        eventually(lambda: "waiting for Redis" in idle.log, 60, "it notices")
         status, seconds = idle.terminate()
     finally:
         for port in silent:
             servers.resume(port)
-    assert (status, seconds < 10) == (0, True), idle.log
+    assert (status, seconds < STOPS_WITHIN_S) == (0, True), idle.log
     servers.await_replicas(2)
 
 
@@ -82,7 +82,7 @@ def test_the_tailer_keeps_its_checkpoint_until_a_replica_has_the_lease(servers: 
         for port in replicas:
             servers.resume(port)
         tailer.send_signal(signal.SIGTERM)
-        assert tailer.wait(20) == 0
+        assert tailer.wait(60) == 0
     assert servers.admin(servers.master()).llen("rq:queue:leases") == 1
     servers.await_replicas(2)
 

@@ -11,6 +11,7 @@ from bringup.model import Decision, JobKind, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
+from tests.conftest import MakeSettings, RedisServer
 from workers import in_flight
 from workers.reaper import Reaper, Suspects
 
@@ -86,7 +87,10 @@ def test_old_records_of_other_queues_are_dropped(queues: Queues) -> None:
     assert not redis.exists(old)
 
 
-def test_a_site_without_jobs_costs_redis_one_command_a_round(queues: Queues) -> None:
+def test_a_site_without_jobs_costs_redis_one_command_a_round(
+    own_redis: RedisServer, make_settings: MakeSettings
+) -> None:
+    queues = Queues(connect_redis(make_settings(redis_port=own_redis.port), tls.ClientContexts(), name="tests"))
     redis = queues.queue(JobKind.BOOT).connection
     reaper = Reaper(redis, queues)
 

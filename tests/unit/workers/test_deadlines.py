@@ -92,7 +92,15 @@ def test_a_job_without_a_bound_gets_no_deadline(timeout: int) -> None:
         assert not deadlines._due
 
 
-def test_a_deadline_starts_no_thread_that_could_keep_the_process_from_ending() -> None:
-    before = threading.active_count()
+def test_a_deadline_starts_no_thread_that_could_keep_the_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    started_by: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started_by.append(threading.current_thread())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
     with Deadlines(Clock()).penalty(3600, JobTimeoutException):
-        assert threading.active_count() == before
+        # Threads of other tests' applications in this process may start some of their own.
+        assert threading.current_thread() not in started_by

@@ -8,6 +8,8 @@ import pytest
 from bringup.errors import ApiUnavailable, RedisUnavailable
 from bringup.settings import Settings
 from bringup.wire.bmc import BmcRequests
+from workers import in_flight, reaper
+from workers import runner as process
 from workers.runner import Runner
 
 
@@ -100,3 +102,12 @@ def test_how_long_bmcs_took_is_reported_again_until_the_api_has_it(
     runner._report_latency()
     assert len(posted) == 2
     assert posted[0] == posted[1]
+
+
+def test_a_process_stops_within_10_s_whatever_its_jobs_and_loops_wait_for() -> None:
+    assert process._JOBS_STOP_WITHIN_S + process._LOOPS_STOP_WITHIN_S < 10
+
+
+def test_a_job_of_a_killed_process_is_put_back_within_15_s() -> None:
+    assert in_flight.SILENT_AFTER_S + reaper._SUSPECT_FOR_S + process._IN_FLIGHT_EVERY_S < 15
+    assert reaper._SUSPECT_FOR_S + 2 * process._MISSING_EVERY_S < 15
