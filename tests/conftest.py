@@ -55,7 +55,7 @@ def _own_ports() -> Iterator[int]:
     """The ports of a block that this process has for as long as it runs, over and over."""
     for first in _PORTS[::_BLOCK]:
         with socket.socket() as claim, suppress(OSError):
-            claim.bind(("", first))  # whoever has the first port has the block
+            claim.bind(("", first))  # the process that has the first port has the block
             while True:
                 yield from range(first + 1, first + _BLOCK)
     raise RuntimeError(f"every block of {_BLOCK} ports from {_PORTS.start} is in use")
