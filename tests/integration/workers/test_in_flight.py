@@ -300,6 +300,16 @@ def test_a_job_that_has_ended_leaves_nothing_in_redis(records: Records) -> None:
     assert not records.redis.exists(keys.rq_job(BOOT_ID), records.boots.finished_job_registry.key)
 
 
+def test_a_job_that_has_failed_before_does_not_expire_while_it_runs(records: Records) -> None:
+    left: list[int] = []
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    key = keys.rq_job(BOOT_ID)
+    records.redis.hset(key, "ended_at", "2026-01-01T00:00:00.000000Z")
+    records.redis.expire(key, 600)
+    records.work_once(records.worker(lambda _task, **_: left.append(records.redis.ttl(key))))
+    assert left == [-1]
+
+
 def test_a_job_that_is_enqueued_anew_while_it_runs_is_done_again(records: Records) -> None:
     """As the boot job of a run that is given a boot slot while the job that was refused one is about to end."""
     done: list[str] = []
