@@ -9,7 +9,8 @@ from threading import Event
 from bringup import model, tls
 from bringup.connections.api_client import ApiClient
 from bringup.wire.machine import Heartbeat, HeartbeatReply
-from bringup.wire.run import EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import RunDecision
+from bringup.wire.run_events import EventType, MediaRequest, RunEvent, RunEventReply, RunMedia
 from bringup_cli.demo.stack import Stack
 
 _HEARTBEATS_EVERY_S = 0.05

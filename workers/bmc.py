@@ -9,8 +9,9 @@ from typing import Protocol
 
 from bringup.errors import PermitExpired
 from bringup.text import image_secret, printable
-from bringup.wire import run as wire
 from bringup.wire.machine import IMAGE_FILE
+from bringup.wire.run import MachineIdentity, RunDetail
+from bringup.wire.run_events import RunMedia
 
 # Characters of one value of an identity, escaped as messages have it. Real serial numbers, UUIDs and paths have less
 # than half of that; without a bound a BMC could fill the run's record in Redis.
@@ -74,9 +75,9 @@ class ReportedIdentity:
     macs: tuple[str, ...] = ()
     system_path: str | None = None
 
-    def message(self) -> wire.MachineIdentity:
+    def message(self) -> MachineIdentity:
         """The same for the API, bounded: what a BMC reports may be of any length."""
-        return wire.MachineIdentity(
+        return MachineIdentity(
             serial=_bounded(self.serial),
             sku=_bounded(self.sku),
             asset_tag=_bounded(self.asset_tag),
@@ -103,7 +104,7 @@ class OwnMedia:
     secrets_sha256: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, run: wire.RunDetail) -> "OwnMedia":
+    def of(cls, run: RunDetail) -> "OwnMedia":
         """What bringup has put into the machine of ``run``."""
         return cls(run.run_id, frozenset(run.media_sha256))
 
@@ -152,7 +153,7 @@ class Bmc(Protocol):
     def has_boot_override(self) -> bool:
         """Whether a boot override is set that may be ours, read now; a start uses it up."""
 
-    def insert_media(self, media: wire.RunMedia, permit: Permit) -> None:
+    def insert_media(self, media: RunMedia, permit: Permit) -> None:
         """Put in the run's validation image, and check that it is in."""
 
     def eject_media(self, own: OwnMedia, permit: Permit) -> None:

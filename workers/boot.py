@@ -9,7 +9,8 @@ job that was killed anywhere is run again, and continues.
 from contextlib import closing
 
 from bringup import errors, log, model
-from bringup.wire.run import EventType, RunDetail
+from bringup.wire.run import RunDetail
+from bringup.wire.run_events import EventType
 from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
 from workers.guard import Guard, Power

@@ -9,7 +9,8 @@ import hashlib
 from threading import Lock
 
 from bringup import text
-from bringup.wire.run import RunDetail, RunMedia
+from bringup.wire.run import RunDetail
+from bringup.wire.run_events import RunMedia
 
 # Runs that are remembered, some 5 KB each. A process boots a few dozen machines at once, and a run lasts ten minutes;
 # of one that is forgotten, or was booted by another process, the clean-up asks the API.

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from bringup.errors import ApiRejected, ApiUnavailable, BmcBusy, BmcUnavailable, NotYet, PermitExpired, TransientError
-from bringup.wire.run import PERMIT_S, EventType, MachineIdentity, RunEventReply, RunMedia, RunStep
+from bringup.wire.run import MachineIdentity
+from bringup.wire.run_events import PERMIT_S, EventType, RunEventReply, RunMedia, RunStep
 from workers.bmc import Bmc, Permit, PowerState
 from workers.job_context import JobContext, cut
 

@@ -10,17 +10,18 @@ from bringup import errors, model, text
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
 from bringup.wire import bmc as bmc_wire
-from bringup.wire import run as wire
+from bringup.wire.run import MachineIdentity, Run, RunDecision, RunDetail, RunList
+from bringup.wire.run_events import LONGEST_RETRY_S, EventType, RunEvent, RunEventReply, RunStep
 from workers.bmc import Bmc, Clock, boot_clock
 from workers.booted_runs import BootedRuns
 from workers.redfish import RedfishBmc
 from workers.redfish.transport import Measured, unmeasured
 from workers.simulated_bmc import SimulatedBmc
 
-# Characters of a detail, escaped as `bringup.wire.run.RunEvent` has it, which refuses more.
+# Characters of a detail, escaped as `bringup.wire.run_events.RunEvent` has it, which refuses more.
 _MAX_DETAIL = 1024
 # Makes the driver for the BMC of a run.
-MakeBmc = Callable[[wire.Run, Settings], Bmc]
+MakeBmc = Callable[[Run, Settings], Bmc]
 
 
 class Callback:
@@ -33,35 +34,35 @@ class Callback:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
-    def put_run(self, lease: model.LeaseEvent) -> wire.RunDecision:
+    def put_run(self, lease: model.LeaseEvent) -> RunDecision:
         """Report a lease; the same again is harmless."""
         with _refused_login_waits():
-            return self._client.put(f"/runs/{lease.run_id}", lease, wire.RunDecision)
+            return self._client.put(f"/runs/{lease.run_id}", lease, RunDecision)
 
-    def run(self, run_id: str) -> wire.RunDetail:
+    def run(self, run_id: str) -> RunDetail:
         """A run as it is now."""
         with _refused_login_waits():
-            return self._client.get(f"/runs/{run_id}", wire.RunDetail)
+            return self._client.get(f"/runs/{run_id}", RunDetail)
 
-    def open_runs(self) -> tuple[wire.Run, ...]:
+    def open_runs(self) -> tuple[Run, ...]:
         """Every run that is not closed, with the jobs that it needs; none that only waits for a boot slot."""
         with _refused_login_waits():
-            return self._client.get("/runs?open=true&waiting=false", wire.RunList).runs
+            return self._client.get("/runs?open=true&waiting=false", RunList).runs
 
     def post_event(
         self,
         run_id: str,
-        what: wire.EventType,
+        what: EventType,
         *,
         fencing_token: str = "",
         detail: str = "",
         reason: model.FailureReason | None = None,
-        identity: wire.MachineIdentity | None = None,
-        before: tuple[wire.RunStep, ...] = (),
+        identity: MachineIdentity | None = None,
+        before: tuple[RunStep, ...] = (),
         wants_run: bool = False,
         retry_in_s: float | None = None,
         wants_media: bool = False,
-    ) -> wire.RunEventReply:
+    ) -> RunEventReply:
         """Post a step that was taken, or ask for a permit.
 
         Args:
@@ -83,12 +84,12 @@ class Callback:
         used = {"before": before, "wants_run": wants_run, "wants_media": wants_media}
         more: dict[str, object] = {name: value for name, value in used.items() if value}
         if retry_in_s is not None:
-            more["retry_in_s"] = min(retry_in_s, wire.LONGEST_RETRY_S)
-        event = wire.RunEvent.model_validate(
+            more["retry_in_s"] = min(retry_in_s, LONGEST_RETRY_S)
+        event = RunEvent.model_validate(
             {"type": what, "owner": fencing_token, "detail": cut(detail), "reason": reason, "identity": identity} | more
         )
         with _refused_login_waits():
-            return self._client.post(f"/runs/{run_id}/events", event, wire.RunEventReply)
+            return self._client.post(f"/runs/{run_id}/events", event, RunEventReply)
 
     def count_bmc_requests(self, report: bmc_wire.BmcRequests) -> None:
         """Report how long BMCs took to answer; the same again is counted once."""
@@ -113,7 +114,7 @@ def cut(detail: str) -> str:
     return text.printable(detail)[:_MAX_DETAIL]
 
 
-def bmc_of(run: wire.Run, settings: Settings, *, measured: Measured = unmeasured) -> Bmc:
+def bmc_of(run: Run, settings: Settings, *, measured: Measured = unmeasured) -> Bmc:
     """The BMC on record for the run's device; never the one that holds the lease.
 
     Args:
@@ -166,7 +167,7 @@ class JobContext:
     sleep: Callable[[float], None] = time.sleep
     booted: BootedRuns = field(default_factory=BootedRuns)
 
-    def bmc(self, run: wire.Run) -> Bmc:
+    def bmc(self, run: Run) -> Bmc:
         """The BMC of the run's device. Raises BmcRejected."""
         return self.make_bmc(run, self.settings)
 
@@ -181,12 +182,12 @@ class JobContext:
         """
         # The job is tried again in any case: a post that fails must not take the place of what has happened.
         with suppress(errors.BringupError):
-            what = wire.EventType.RETRY_SCHEDULED
+            what = EventType.RETRY_SCHEDULED
             self.callback.post_event(
                 run_id, what, fencing_token=fencing_token, detail=str(error), retry_in_s=retry_in_s
             )
 
-    def post_unless_stale(self, run_id: str, what: wire.EventType, **fields: object) -> wire.RunEventReply | None:
+    def post_unless_stale(self, run_id: str, what: EventType, **fields: object) -> RunEventReply | None:
         """Post an event that may have been posted, or overtaken, already; returns None if it did not apply.
 
         Args:

@@ -8,7 +8,8 @@ from contextlib import closing
 from functools import partial
 
 from bringup import errors, log, model, queues
-from bringup.wire.run import EventType, RunDetail, RunStep
+from bringup.wire.run import RunDetail
+from bringup.wire.run_events import EventType, RunStep
 from workers import job, job_context
 from workers.bmc import OwnMedia, PowerState
 from workers.boot import boot

@@ -7,7 +7,7 @@ from typing import Any
 
 from bringup import errors, model
 from bringup.settings import Settings
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 from workers.bmc import OwnMedia, Permit, ReportedIdentity
 
 # What a refusal means for the run, by HTTP status; any other refuses the medium.

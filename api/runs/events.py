@@ -14,7 +14,8 @@ from bringup import errors, expectation, model
 from bringup.verdict.judge import judge
 from bringup.wire.machine import Heartbeat
 from bringup.wire.report import Report
-from bringup.wire.run import EventType, MachineIdentity, RunEvent, RunStep
+from bringup.wire.run import MachineIdentity
+from bringup.wire.run_events import EventType, RunEvent, RunStep
 
 # Our media of one machine that are recognised in its BMC: more than the tries of a run, and those of one or two before.
 _MOST_MEDIA = 32

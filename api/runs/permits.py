@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from api.runs import admission, machine_identity, records, states
 from bringup.errors import InvalidTransition, NotYet, PowerRefused
-from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, RunEvent
+from bringup.wire.run_events import ARRIVAL_S, PERMIT_S, EventType, RunEvent
 
 # Each of these asks for a permit, right before the write that it is for.
 PERMITS = {

@@ -12,7 +12,7 @@ from api.services import services
 from api.state import run_secrets
 from bringup import log
 from bringup.wire.machine import RunParameters
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 
 # A person must repair the command, the CA or DNS: to try more often would only fill the timeline.
 _UNPREPARED_S = 30

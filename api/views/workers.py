@@ -15,19 +15,20 @@ from api.state import durations
 from api.state.snapshot import Also, Snapshot
 from api.views import media
 from bringup import errors, identity, model
-from bringup.wire import run as wire
 from bringup.wire.bmc import BmcRequests, BmcRequestsReply
+from bringup.wire.run import RunDecision, TimelineEntry
+from bringup.wire.run_events import PERMIT_S, EventType, MediaRequest, RunEvent, RunEventReply, RunMedia, RunStep
 
 bp = Blueprint("workers", __name__)
 # Statuses for the OpenAPI document.
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 # These end a run, or are refused, where the machine is not the one of the inventory: not by the entries of before.
-_JUDGED_BY_ITS_ENTRY = {wire.EventType.BOOT_STARTED, wire.EventType.MACHINE_IDENTIFIED}
+_JUDGED_BY_ITS_ENTRY = {EventType.BOOT_STARTED, EventType.MACHINE_IDENTIFIED}
 
 
 @bp.put("/runs/<run_id>")
 @requires(Auth.WORKER)
-@openapi.documented((HTTPStatus.CREATED, wire.RunDecision), (HTTPStatus.OK, wire.RunDecision), body=model.LeaseEvent)
+@openapi.documented((HTTPStatus.CREATED, RunDecision), (HTTPStatus.OK, RunDecision), body=model.LeaseEvent)
 def put_run(run_id: str) -> Response:
     """A lease was seen. The response is the decision; the same lease again changes nothing."""
     event = body.read(model.LeaseEvent)
@@ -56,7 +57,7 @@ def _open(event: model.LeaseEvent, found: Snapshot) -> Change | Noted | RunRecor
         raise problems.stale(f"device {device.record.name} names an unknown run: {device.record.active_run}")
     detail = f"{event.mac} holds a lease of {event.ip}"
     return Noted(
-        active, wire.TimelineEntry(at=found.now, type="lease_seen", state=active.state, applied=True, detail=detail)
+        active, TimelineEntry(at=found.now, type="lease_seen", state=active.state, applied=True, detail=detail)
     )
 
 
@@ -66,31 +67,31 @@ def _device_name(mac: str) -> str:
     return device.name if device else mac.replace(":", "-")
 
 
-def _decision(run: RunRecord) -> wire.RunDecision:
+def _decision(run: RunRecord) -> RunDecision:
     reason = run.detail or "the machine is approved"
-    return wire.RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=reason)
+    return RunDecision(run_id=run.run_id, decision=run.decision, state=run.state, reason=reason)
 
 
-def _running(run: RunRecord) -> wire.RunDecision:
+def _running(run: RunRecord) -> RunDecision:
     reason = "the machine has a run that is not closed"
-    return wire.RunDecision(run_id=run.run_id, decision=model.Decision.RUNNING, state=run.state, reason=reason)
+    return RunDecision(run_id=run.run_id, decision=model.Decision.RUNNING, state=run.state, reason=reason)
 
 
 @bp.post("/runs/<run_id>/events")
 @requires(Auth.WORKER)
 @openapi.documented(
-    (HTTPStatus.ACCEPTED, wire.RunEventReply),
-    body=wire.RunEvent,
+    (HTTPStatus.ACCEPTED, RunEventReply),
+    body=RunEvent,
     refusals=(*_UNKNOWN_OR_CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
 )
 def post_event(run_id: str) -> Response:
     """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
-    event = body.read(wire.RunEvent)
-    if event.wants_media and event.type is not wire.EventType.WRITE_REQUESTED:
+    event = body.read(RunEvent)
+    if event.wants_media and event.type is not EventType.WRITE_REQUESTED:
         raise problems.invalid("wants_media: only with write_requested, for which there is a permit to insert it")
     if not _JUDGED_BY_ITS_ENTRY.isdisjoint([event.type, *(step.type for step in event.before)]):
         services().store.require_read_inventory()
-    read = services().images.records.read_of(run_id) if event.type is wire.EventType.DEADLINE else None
+    read = services().images.records.read_of(run_id) if event.type is EventType.DEADLINE else None
     # First, because it takes time and may fail: until then the token before this one works.
     made = media.prepare(_known(run_id), event.owner) if event.wants_media else None
     secrets = made.secrets if made else None
@@ -100,30 +101,28 @@ def post_event(run_id: str) -> Response:
             lambda context: events.worker_event(replace(context, image_read=read), event, secrets),
             Also(
                 withheld=event.type in permits.PERMITS,
-                boot_slot=event.type is wire.EventType.BOOT_STARTED,
-                refused_callbacks=event.type is wire.EventType.DEADLINE,
+                boot_slot=event.type is EventType.BOOT_STARTED,
+                refused_callbacks=event.type is EventType.DEADLINE,
                 machine=identity.uuid_key(_machine_in(event)),
             ),
         )
     except errors.NotYet as early:
-        return body.respond(
-            wire.RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED
-        )
+        return body.respond(RunEventReply(state=_known(run_id).state, next_s=early.retry_in_s), HTTPStatus.ACCEPTED)
     if states.waits_for_boot_slot(change.run):
         raise problems.no_boot_slot("the run waits for a boot slot; its boot job is enqueued when it has one")
     return body.respond(_event_reply(change, event, made.message if made else None), HTTPStatus.ACCEPTED)
 
 
-def _machine_in(event: wire.RunEvent) -> str | None:
+def _machine_in(event: RunEvent) -> str | None:
     """The UUID of the machine that was read, if one was."""
-    steps: tuple[wire.RunStep | wire.RunEvent, ...] = (*event.before, event)
+    steps: tuple[RunStep | RunEvent, ...] = (*event.before, event)
     return next((one.identity.uuid for one in steps if one.identity), None)
 
 
-def _event_reply(change: Change, event: wire.RunEvent, made: wire.RunMedia | None) -> wire.RunEventReply:
-    return wire.RunEventReply(
+def _event_reply(change: Change, event: RunEvent, made: RunMedia | None) -> RunEventReply:
+    return RunEventReply(
         state=change.run.state,
-        permit_s=wire.PERMIT_S if change.permits_power else None,
+        permit_s=PERMIT_S if change.permits_power else None,
         covers=permits.COVERS.get(event.type, ()) if change.permits_power else (),
         run=changed_run_detail(change) if event.wants_run else None,
         media=made if change.secrets else None,
@@ -139,10 +138,10 @@ def _known(run_id: str) -> RunRecord:
 
 @bp.post("/runs/<run_id>/media")
 @requires(Auth.WORKER)
-@openapi.documented((HTTPStatus.CREATED, wire.RunMedia), body=wire.MediaRequest, refusals=_UNKNOWN_OR_CONFLICT)
+@openapi.documented((HTTPStatus.CREATED, RunMedia), body=MediaRequest, refusals=_UNKNOWN_OR_CONFLICT)
 def mint_media(run_id: str) -> Response:
     """Where the machine's image is, with a fresh run token in it. Only while the power has not been asked for."""
-    asked = body.read(wire.MediaRequest)
+    asked = body.read(MediaRequest)
     made = media.prepare(_known(run_id), asked.owner)
     # In one transaction: the record has the hash of the secret, by which the medium is recognised, or there is none.
     change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, made.secrets))

@@ -17,7 +17,7 @@ from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
 from bringup.inventory import Device, Inventory
 from bringup.settings import Settings
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 from bringup_cli.simulate import simulated_machine
 from bringup_cli.simulate.hardware_report import Fault
 from bringup_cli.simulate.simulated_machine import SimulatedMachine

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from bringup import backoff, errors, inventory, log, tls
 from bringup.connections.api_client import ApiClient
 from bringup.settings import Settings
-from bringup.wire import machine, run
+from bringup.wire import machine
 from bringup.wire.message import read_reply
+from bringup.wire.run_events import RunMedia
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
 _RETRY_S = 2.0  # between the tries of a call that was not answered; short, for a demonstration of a minute
@@ -41,7 +42,7 @@ class SimulatedMachine:
         self,
         device: inventory.Device,
         fault: Fault,
-        client_of: Callable[[run.RunMedia, str | None], ApiClient],
+        client_of: Callable[[RunMedia, str | None], ApiClient],
         *,
         boot_s: float,
         check_s: float,
@@ -57,7 +58,7 @@ class SimulatedMachine:
         # Two requests may switch the power at once. Without the lock both would see it off, and start two agents.
         self._lock = Lock()
         self._off: Event | None = None  # set when the power goes off; None while it is off
-        self._media: run.RunMedia | None = None
+        self._media: RunMedia | None = None
         self._override: str | None = None
 
     @property
@@ -65,7 +66,7 @@ class SimulatedMachine:
         """Whether the power is on."""
         return self._off is not None
 
-    def insert(self, media: run.RunMedia) -> None:
+    def insert(self, media: RunMedia) -> None:
         """Put the medium in."""
         self._media = media
 
@@ -117,7 +118,7 @@ class SimulatedMachine:
             return
         Thread(target=self._agent, args=(media, off), name=self.device.name, daemon=True).start()
 
-    def _agent(self, media: run.RunMedia, off: Event) -> None:
+    def _agent(self, media: RunMedia, off: Event) -> None:
         instead = secrets.token_urlsafe(32) if self.fault is Fault.BAD_TOKEN else None
         try:
             client = _persist(lambda: self._client_of(media, instead), off)

@@ -16,7 +16,8 @@ from bringup.connections.api_client import ApiClient
 from bringup.connections.change_feed import ChangeFollower, Cursor
 from bringup.model import LeaseEvent
 from bringup.wire.changes import FeedSnapshot
-from bringup.wire.run import EventType, Run, RunDecision, RunEvent, RunEventReply, RunList
+from bringup.wire.run import Run, RunDecision, RunList
+from bringup.wire.run_events import EventType, RunEvent, RunEventReply
 from bringup_cli.demo.stack import Stack, StackError
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from bringup import errors, model
 from bringup.settings import Settings
-from bringup.wire.run import Run, RunMedia
+from bringup.wire.run import Run
+from bringup.wire.run_events import RunMedia
 from workers.bmc import OwnMedia, Permit, PowerState, ReportedIdentity
 from workers.redfish import connection, error_mapping, login, machine, transport, virtual_media
 

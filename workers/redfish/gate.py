@@ -14,7 +14,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bringup import tls
-from bringup.wire.run import ARRIVAL_S
+from bringup.wire.run_events import ARRIVAL_S
 from workers.bmc import Permit
 
 # HTTP methods that change nothing. Source: RFC 9110 s.9.2.1.

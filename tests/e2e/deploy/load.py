@@ -13,7 +13,7 @@ from bringup import errors, tls
 from bringup.connections.api_client import ApiClient
 from bringup.inventory import Inventory
 from bringup.settings import Settings, load, pki_rules
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 from bringup_cli.simulate import simulated_machine
 from bringup_cli.simulate.fleet import SimulatedFleet
 from tests.e2e.deploy.machines import Machine

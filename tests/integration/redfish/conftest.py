@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes
 
 from bringup.model import Decision, RunState, utc_now
 from bringup.wire.machine import IMAGE_FILE
-from bringup.wire.run import Run, RunMedia
+from bringup.wire.run import Run
+from bringup.wire.run_events import RunMedia
 from pki import profile
 from pki.authority import Authority, key_pem, pem
 from pki.names import Identity, Role, parse_san

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.wire.run import ARRIVAL_S, PERMIT_S, EventType, TimelineEntry
+from bringup.wire.run import TimelineEntry
+from bringup.wire.run_events import ARRIVAL_S, PERMIT_S, EventType
 from workers.bmc import Permit
 
 # Which permit each kind of request needs; the last part of its path, or its method.

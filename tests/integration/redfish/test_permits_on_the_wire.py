@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from bringup.errors import PermitExpired
-from bringup.wire.run import ARRIVAL_S
+from bringup.wire.run_events import ARRIVAL_S
 from tests.integration.redfish.conftest import OWN, SECRET, Emulator, MakeBmc, media_of
 from tests.integration.redfish.emulator import SYSTEM
 from workers.bmc import Permit, boot_clock

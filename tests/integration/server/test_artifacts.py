@@ -14,7 +14,8 @@ import requests
 from bringup.connections.api_client import ApiClient
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
-from bringup.wire.run import MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import RunDecision
+from bringup.wire.run_events import MediaRequest, RunEvent, RunEventReply, RunMedia
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.server.conftest import ServedApi, StartApi
 

@@ -11,7 +11,8 @@ from bringup.connections.redis_client import connect_redis, redis_now
 from bringup.model import JobKind, LeaseEvent
 from bringup.queues import job_id_of
 from bringup.settings import Settings
-from bringup.wire.run import EventType, RunDecision, RunDetail, RunEvent, RunEventReply
+from bringup.wire.run import RunDecision, RunDetail
+from bringup.wire.run_events import EventType, RunEvent, RunEventReply
 from tests.integration.api.conftest import LEASE
 from tests.integration.server.conftest import StartApi
 

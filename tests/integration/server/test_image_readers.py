@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bringup.connections.api_client import ApiClient
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 from tests.integration.server import test_images
 from tests.integration.server.conftest import ServedApi, StartApi
 from tests.integration.server.test_images import fetch, media, path_of

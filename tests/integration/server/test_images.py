@@ -22,7 +22,8 @@ from bringup.model import LeaseEvent
 from bringup.settings import Settings
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from bringup.wire.operator import AbortRequest
-from bringup.wire.run import EventType, MediaRequest, Run, RunDecision, RunDetail, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import Run, RunDecision, RunDetail
+from bringup.wire.run_events import EventType, MediaRequest, RunEvent, RunEventReply, RunMedia
 from tests.conftest import RedisServer
 from tests.integration.server.conftest import ServedApi, StartApi
 from tests.integration.workers.site import eventually

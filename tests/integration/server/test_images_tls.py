@@ -17,7 +17,8 @@ import pytest
 from bringup import tls
 from bringup.connections.api_client import ApiClient
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
-from bringup.wire.run import EventType, MediaRequest, RunDecision, RunEvent, RunEventReply, RunMedia
+from bringup.wire.run import RunDecision
+from bringup.wire.run_events import EventType, MediaRequest, RunEvent, RunEventReply, RunMedia
 from tests import preloaded
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site

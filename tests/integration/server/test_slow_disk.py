@@ -19,7 +19,8 @@ from bringup.errors import ApiUnavailable
 from bringup.model import LeaseEvent
 from bringup.settings import Settings
 from bringup.wire.message import Health
-from bringup.wire.run import EventType, RunDecision, RunDetail, RunEvent, RunEventReply
+from bringup.wire.run import RunDecision, RunDetail
+from bringup.wire.run_events import EventType, RunEvent, RunEventReply
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.server.conftest import ServedApi, StartApi
 from tests.integration.workers.site import eventually

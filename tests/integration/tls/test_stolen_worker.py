@@ -16,7 +16,7 @@ from api.app import create_app
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
-from bringup.wire.run import EventType
+from bringup.wire.run_events import EventType
 from tests.integration.api.conftest import LEASE, RUN_A
 from tests.integration.selftest.site import Site
 from tests.integration.tls.conftest import Caller, Served

@@ -8,7 +8,8 @@ from api.runs import events
 from api.runs.records import Change, NewImage, NewSecrets
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire.run import EventType, MachineIdentity, RunEvent
+from bringup.wire.run import MachineIdentity
+from bringup.wire.run_events import EventType, RunEvent
 from tests.unit.api.test_events import ENTRY, after, beat, booting, reported, tell, waiting
 
 SEEN = MachineIdentity(serial="A1")

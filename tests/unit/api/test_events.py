@@ -17,7 +17,7 @@ from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, JobKind, LeaseEvent, RunState
 from bringup.settings import Settings
 from bringup.wire.machine import Heartbeat
-from bringup.wire.run import EventType, RunEvent
+from bringup.wire.run_events import EventType, RunEvent
 from bringup_cli.simulate.hardware_report import Fault, report_of
 
 SETTINGS = Settings()

@@ -18,18 +18,8 @@ from bringup.inventory import Device, Inventory
 from bringup.model import DeviceState, FailureReason, LeaseAction, LeaseEvent, utc_now
 from bringup.settings import Settings
 from bringup.wire.machine import Heartbeat
-from bringup.wire.run import (
-    PERMIT_S,
-    EventType,
-    MachineIdentity,
-    Run,
-    RunDetail,
-    RunEvent,
-    RunEventReply,
-    RunMedia,
-    RunStep,
-    TimelineEntry,
-)
+from bringup.wire.run import MachineIdentity, Run, RunDetail, TimelineEntry
+from bringup.wire.run_events import PERMIT_S, EventType, RunEvent, RunEventReply, RunMedia, RunStep
 from workers.bmc import Bmc, OwnMedia, Permit, ReportedIdentity
 from workers.job import AllowedJob, Task
 from workers.job_context import Callback, JobContext

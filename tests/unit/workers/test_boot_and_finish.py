@@ -11,7 +11,7 @@ import pytest
 
 from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavailable, NotYet
 from bringup.model import FailureReason, RunState
-from bringup.wire.run import EventType
+from bringup.wire.run_events import EventType
 from tests.unit.workers.fakes import RETRY_S, RUN_ID, FakeApi, Killed, World
 from workers.bmc import OwnMedia
 from workers.boot import boot

@@ -6,7 +6,7 @@ import pytest
 
 from bringup.errors import BmcBusy
 from bringup.model import FailureReason, RunState
-from bringup.wire.run import RunMedia
+from bringup.wire.run_events import RunMedia
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.boot import boot
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bringup.errors import ApiUnavailable, PermitExpired
-from bringup.wire.run import PERMIT_S, EventType, RunEventReply
+from bringup.wire.run_events import PERMIT_S, EventType, RunEventReply
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import Permit
 from workers.guard import Guard

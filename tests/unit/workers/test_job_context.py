@@ -2,7 +2,7 @@
 
 import pytest
 
-from bringup.wire.run import LONGEST_RETRY_S, EventType, RunEvent
+from bringup.wire.run_events import LONGEST_RETRY_S, EventType, RunEvent
 from workers.bmc import ReportedIdentity
 from workers.job_context import Callback
 

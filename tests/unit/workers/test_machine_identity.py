@@ -5,7 +5,8 @@ import pytest
 from bringup.errors import BmcUnavailable
 from bringup.inventory import Device
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire.run import ARRIVAL_S, PERMIT_S, MachineIdentity, RunMedia
+from bringup.wire.run import MachineIdentity
+from bringup.wire.run_events import ARRIVAL_S, PERMIT_S, RunMedia
 from tests.unit.workers.fakes import RUN_ID, Killed, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
 from workers.bmc import ReportedIdentity

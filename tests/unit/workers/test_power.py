@@ -4,7 +4,7 @@ import pytest
 
 from bringup.errors import ApiRejected, BmcUnavailable, PermitExpired
 from bringup.model import DeviceState, FailureReason, RunState
-from bringup.wire.run import PERMIT_S, EventType, RunMedia
+from bringup.wire.run_events import PERMIT_S, EventType, RunMedia
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.bmc import PowerState
 from workers.boot import boot

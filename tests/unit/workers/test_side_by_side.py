@@ -8,7 +8,7 @@ import pytest
 from bringup.errors import NotYet, TransientError
 from bringup.model import RunState
 from bringup.settings import Settings
-from bringup.wire.run import PERMIT_S
+from bringup.wire.run_events import PERMIT_S
 from tests.unit.workers.fakes import RUN_ID, World
 from tests.unit.workers.test_killed_anywhere import boot_it, finish_it
 from workers.jobs import finish

@@ -10,7 +10,8 @@ import pytest
 from bringup.errors import BmcBusy
 from bringup.model import Decision, RunState, utc_now
 from bringup.settings import Settings
-from bringup.wire.run import Run, RunMedia
+from bringup.wire.run import Run
+from bringup.wire.run_events import RunMedia
 from tests.conftest import MakeSettings
 from tests.integration.redfish.conftest import write_credential
 from tests.integration.redfish.matrix.families import Family
