@@ -19,7 +19,8 @@ from rq.job import JobStatus
 from rq.utils import current_timestamp, utcformat
 
 from bringup import errors, log, quarantine
-from bringup.connections.redis_client import check_writes, redis_errors, redis_now
+from bringup.connections.redis_client import check_writes, redis_errors
+from workers.clock_queue import RedisClockQueue
 from workers.deadlines import Deadlines
 from workers.job import is_shortage
 
@@ -66,34 +67,6 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 """
 
 
-class RedisClockQueue(Queue):
-    """rq adds the seconds to wait to this host's time, but what is due is compared with Redis's."""
-
-    def schedule_job(
-        self,
-        job: "Job",
-        datetime: datetime,
-        pipeline: "Pipeline | None" = None,
-        unique: bool = False,  # noqa: FBT001, FBT002 - rq's signature
-    ) -> "Job":
-        """As rq, so long after now by Redis's clock as ``datetime`` is after now by ours.
-
-        Args:
-            job, pipeline, unique: as rq has them.
-            datetime: by this host's clock.
-        """
-        wait = datetime - _host_now()
-        return super().schedule_job(job, redis_now(self.connection) + wait, pipeline, unique)
-
-
-def _by_redis_clock(queue: Queue) -> RedisClockQueue:
-    return RedisClockQueue(queue.name, connection=queue.connection, serializer=queue.serializer)
-
-
-def _host_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class QueueWorker(SimpleWorker):
     """Serves queues, one at a time, until it is stopped.
 
@@ -121,7 +94,7 @@ class QueueWorker(SimpleWorker):
         self._settings = settings
         # rq's own need signals, which only a main thread gets, or a thread for each job. It calls this, and no more.
         self.death_penalty_class = deadlines.penalty  # type: ignore[assignment]
-        self._queue_of = {kind: _by_redis_clock(queue) for kind, queue in queues.items()}
+        self._queue_of = {kind: RedisClockQueue.of(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
         self._start_script = self.connection.register_script(_START)

@@ -27,6 +27,8 @@ COVERS = {
     EventType.WRITE_REQUESTED: (EventType.OVERRIDE_REQUESTED,),
     EventType.POWER_OFF_REQUESTED: (EventType.CLEANUP_REQUESTED,),
 }
+# A person has to accept a loss first: each worker that waits for a permit asks again after so many seconds.
+_LOST_AGAIN_S = 30.0
 # Written at the return of a permit and at the end of a run: nothing is under way then.
 NONE_GIVEN: dict[str, object] = {"permit_owner": "", "permit_ends_at": None}
 
@@ -68,6 +70,20 @@ def returned(context: states.RunContext, event: RunEvent) -> records.Change:
     if context.run.permit_owner != event.owner:
         raise InvalidTransition("this permit belongs to another worker")
     return replace(context.step(event.type.value, "", **NONE_GIVEN), entry=None)
+
+
+def refuse_after_a_loss(outcome: records.Change | records.Noted | records.RunRecord | None, lost: str | None) -> None:
+    """No permit at all, not even to clean up: what is on record of the machine may be old.
+
+    Args:
+        outcome: what is about to be written.
+        lost: what Redis has lost, and no person has accepted; None: nothing.
+
+    Raises:
+        NotYet: the outcome permits a write to a BMC, and Redis has lost changes.
+    """
+    if isinstance(outcome, records.Change) and outcome.permits_power and lost:
+        raise NotYet(lost, retry_in_s=_LOST_AGAIN_S)
 
 
 def _contradicted(context: states.RunContext) -> str | None:

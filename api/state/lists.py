@@ -6,7 +6,6 @@ is read as `Reader` reads it: tolerantly, and validated.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
 from api.state.batch import Asked, Batch, number, texts
 from api.state.documents import DeviceNames, Document, matching, read_documents, wanted_fields
+from api.state.pages import DevicePage, RunPage
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
 from bringup import keys, model
@@ -32,67 +32,6 @@ _STATUSES = frozenset(map(str, CheckStatus))
 _DEVICE_STATES = {state.value: state for state in model.DeviceState}
 # Records that are read at once to fill a page of which a filter leaves out some.
 _STEP = 1000
-
-
-class RunPage(NamedTuple):
-    """Which runs are listed.
-
-    Args:
-        limit: how many at most.
-        after: the run before the first; None: from the newest.
-        state, device, reason: only of these; None: all.
-        since: only those that began then or later; None: all.
-    """
-
-    limit: int
-    after: str | None = None
-    state: str | None = None
-    device: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether runs are read that are not listed."""
-        return self.state is not None or self.reason is not None
-
-    def takes(self, run: Document) -> bool:
-        """Whether the run is listed."""
-        return self.state in {None, run["state"]} and self.reason in {None, run["reason"]}
-
-    def reaches(self, run: Document) -> bool:
-        """Whether the run, or one that began before it, may be listed."""
-        return self.since is None or _is_since(run["created_at"], self.since)
-
-
-class DevicePage(NamedTuple):
-    """Which devices are listed.
-
-    Args:
-        limit: how many at most; None: all.
-        after: the name before the first.
-        name: a part of it.
-        state, in_maintenance: only of these; None: all.
-        since: only those that were seen then or later; None: all.
-    """
-
-    limit: int | None = None
-    after: str = ""
-    name: str = ""
-    state: str | None = None
-    in_maintenance: bool | None = None
-    since: datetime | None = None
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether devices are read that are not listed."""
-        return bool(self.state) or self.in_maintenance is not None or self.since is not None
-
-    def takes(self, device: Document) -> bool:
-        """Whether the device is listed."""
-        is_wanted = self.state in {None, device["state"]}
-        is_wanted &= self.in_maintenance in {None, device["maintenance"] is not None}
-        return is_wanted and (self.since is None or _is_since(device["last_seen_at"], self.since))
 
 
 class _AllDevices(NamedTuple):
@@ -215,14 +154,6 @@ class Lists:
         """Those that may be listed. What reads as UNKNOWN is stored in a word that only a newer version knows."""
         state = None if page.state == model.RunState.UNKNOWN else page.state
         return matching(self._database, keys.run, ids, state, page.reason) if state or page.reason else ids
-
-
-def _is_since(time: str | None, since: datetime) -> bool:
-    """A time that cannot be read hides nothing."""
-    try:
-        return time is not None and datetime.fromisoformat(time) >= since
-    except (TypeError, ValueError):
-        return True
 
 
 def _is_plain_run(run: Document) -> bool:

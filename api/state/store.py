@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from api.runs import permits
 from api.runs.records import Change, KnownDevice, Noted, RunRecord
 from api.state import record_writer, timelines
 from api.state.batch import Batch, ask_now
@@ -28,8 +29,6 @@ from bringup.wire.run import TimelineEntry
 _Result = TypeVar("_Result")
 _Outcome = TypeVar("_Outcome", bound=Change | Noted | RunRecord | None)
 _Changed = TypeVar("_Changed", bound=Change | RunRecord)
-# A person has to accept the loss first: each worker that waits for a permit asks again after so many seconds.
-_LOST_AGAIN_S = 30.0
 
 
 class RunStore(Reader):
@@ -183,7 +182,7 @@ class RunStore(Reader):
             # Read in the transaction: a loss that is noticed now must stop this very change.
             snapshot = self._snapshots.take(pipe, wanted)
             outcome = compute(snapshot)
-            _refuse_permits_after_a_loss(outcome, snapshot.lost)
+            permits.refuse_after_a_loss(outcome, snapshot.lost)
             if isinstance(outcome, Change) and outcome.permits_power:
                 self._hosts.own_file.require_unchanged(inventory)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
@@ -239,13 +238,3 @@ class RunStore(Reader):
             if isinstance(outcome, Change) and outcome.permits_power:
                 self._installation.secure(number)
         return outcome
-
-
-def _refuse_permits_after_a_loss(outcome: Change | Noted | RunRecord | None, lost: str | None) -> None:
-    """No permit at all, not even to clean up: what is on record of the machine may be old.
-
-    Raises:
-        NotYet: Redis has lost changes, and no person has accepted that.
-    """
-    if isinstance(outcome, Change) and outcome.permits_power and lost:
-        raise errors.NotYet(lost, retry_in_s=_LOST_AGAIN_S)

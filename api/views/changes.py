@@ -18,7 +18,7 @@ from api.services import services
 from api.state import feed
 from api.state.batch import Batch
 from api.state.documents import Document
-from api.state.lists import DevicePage, RunPage
+from api.state.pages import DevicePage, RunPage
 from bringup import log
 from bringup.wire import changes as wire
 from bringup.wire.operator import DeviceList, DeviceView

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
-from api.runs import events, records
+from api.runs import machine_events, records
 from api.runs import tls_failure as failure_of_tls
 from api.runs.states import RunContext
 from api.services import change_run, services
@@ -45,7 +45,7 @@ def _beat(context: RunContext, beat: Heartbeat) -> records.Change | records.RunR
     if context.run.state is model.RunState.ABORTED:
         return context.run
     _refuse_after_the_end(context.run)
-    return events.heartbeat(context, beat)
+    return machine_events.heartbeat(context, beat)
 
 
 def _refuse_after_the_end(run: records.RunRecord) -> None:
@@ -86,12 +86,12 @@ def _reported(context: RunContext, message: Report) -> records.Change | records.
     """
     known = context.run.report_sha256
     # Before the state: a report whose response was lost is sent again after the run has ended with it.
-    if known is not None and events.report_digest(message) == known:
+    if known is not None and machine_events.report_digest(message) == known:
         return context.run
     if known is not None:
         raise problems.conflict("another report of this run is on record; a run has one report")
     _refuse_after_the_end(context.run)
-    return events.report(context, message)
+    return machine_events.report(context, message)
 
 
 @bp.post("/runs/<run_id>/tls-failure")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api.runs import admission, events
+from api.runs import admission, events, machine_events
 from api.runs.records import Change, DeviceRecord, Job, KnownDevice, NewSecrets
 from api.runs.states import MOVES, RunContext, with_required_jobs
 from api.runs.timeouts import deadline_of
@@ -67,11 +67,11 @@ def waiting() -> Change:
 
 
 def beat(change: Change, boot_id: str = "b1") -> Change:
-    return events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
+    return machine_events.heartbeat(after(change), Heartbeat(boot_id=boot_id, uptime_s=5))
 
 
 def reported(change: Change, fault: Fault = Fault.NONE) -> Change:
-    return events.report(after(change), report_of(ENTRY, fault, "b1"))
+    return machine_events.report(after(change), report_of(ENTRY, fault, "b1"))
 
 
 def expire(change: Change, *, refused: int = 0) -> Change:
@@ -259,9 +259,9 @@ def one_step(change: Change, step: str) -> Change:
     if step == "mint":
         return events.media_minted(context, "w", NO_IMAGE)
     if step == "beat":
-        return events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
+        return machine_events.heartbeat(context, Heartbeat(boot_id="b", uptime_s=1))
     if step == "report":
-        return events.report(context, report_of(ENTRY, Fault.NONE, "b"))
+        return machine_events.report(context, report_of(ENTRY, Fault.NONE, "b"))
     if step == "abort":
         return events.abort(context, "enough")
     late = replace(context, now=context.now + timedelta(days=1)) if step == "deadline" else context

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from itertools import zip_longest
 from typing import Any, TypeVar, cast
 
-from api.runs import events
+from api.runs import events, machine_events
 from api.runs.admission import opened_by
 from api.runs.permits import COVERS
 from api.runs.records import Change, DeviceRecord, KnownDevice, NewImage, NewSecrets
@@ -245,7 +245,7 @@ class FakeApi:
 
     def heartbeat(self) -> None:
         """The machine calls."""
-        self._apply(events.heartbeat(self._context(), Heartbeat(boot_id="b", uptime_s=1)))
+        self._apply(machine_events.heartbeat(self._context(), Heartbeat(boot_id="b", uptime_s=1)))
 
     def abort(self) -> None:
         """The operator ends the run."""
