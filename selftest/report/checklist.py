@@ -89,8 +89,8 @@ def flip_command(results: Results) -> str:
 
 
 def _secrets(results: Results) -> Step:
-    weak = [name for name, how, _ in secret_files.strengths(results) if how == secret_files.WEAK]
-    exposed = [(path, fix) for path, _, fix in secret_files.files(results) if fix.startswith("YES: ")]
+    weak = [name for name, how, _ in secret_files.strengths(results.target) if how == secret_files.WEAK]
+    exposed = [(path, fix) for path, _, fix in secret_files.files(results.target) if fix.startswith("YES: ")]
     commands = [_new_secret(results, name) for name in weak] + [fix.removeprefix("YES: ") for _, fix in exposed]
     found = [f"{name} is weak" for name in weak] + [f"{path} is open to others" for path, _ in exposed]
     found += map(_found, _bad([one for one in results.outcomes if one.case.id.startswith(_OF_SECRETS)]))

@@ -153,7 +153,7 @@ def as_markdown(results: Results) -> str:
         *checklist.section(results),
         *_results(results.outcomes),
         *certificates.section(results.target),
-        *secret_files.section(results),
+        *secret_files.section(results.target),
         *defence.section(results.outcomes),
         *costs.section(results.costs),
         *calendar.section(results),

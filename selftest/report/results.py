@@ -98,7 +98,7 @@ def blockers(results: Results) -> Iterator[str]:
             yield f"{', '.join(ids)} {word}"
     if waiting := [one.case.id for one in results.outcomes if one.because]:
         yield f"{len(waiting)} more wait for these"
-    weak = [name for name, how, _ in secret_files.strengths(results) if how == secret_files.WEAK]
+    weak = [name for name, how, _ in secret_files.strengths(results.target) if how == secret_files.WEAK]
     if weak:
         yield f"{', '.join(weak)}: weak"
     if missing := not_run(results):

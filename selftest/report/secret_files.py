@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from bringup.settings.schema import variables
 from selftest.report.markup import table
-from selftest.report.results import Results
+from selftest.target_installation import TargetInstallation
 
 # 32 letters and digits, as `bringup init` makes them, are 190 bits; hexadecimal ones are 128. Sixteen is what
 # production refuses less than (`bringup.settings.rules`). Ten different characters: 32 random hexadecimal digits have
@@ -23,24 +23,24 @@ _REDIS_FILES = ("*.env", "*.acl", "*.password", "*.conf")
 _REDIS_FOLDER = Path("redis")
 
 
-def section(results: Results) -> list[str]:
+def section(target: TargetInstallation) -> list[str]:
     """The section of the report."""
     return [
         "",
         "## Passwords, tokens and keys",
         "",
         "No value is printed, and no length. Strong: 32 characters or more, of 10 different ones or more.",
-        *table(("secret", "strength", "from"), ((name, how, where) for name, how, where in strengths(results))),
-        *table(("file with a secret", "mode", "open to others"), files(results)),
+        *table(("secret", "strength", "from"), ((name, how, where) for name, how, where in strengths(target))),
+        *table(("file with a secret", "mode", "open to others"), files(target)),
     ]
 
 
-def strengths(results: Results) -> Iterator[tuple[str, str, str]]:
+def strengths(target: TargetInstallation) -> Iterator[tuple[str, str, str]]:
     """Each secret that is set: its name, its strength, and where its value came from."""
     for name in variables():
-        secret = getattr(results.target.settings, name.lower())
+        secret = getattr(target.settings, name.lower())
         if isinstance(secret, SecretStr) and secret.get_secret_value():
-            yield name, strength(secret.get_secret_value()), results.target.origins.get(name, "unknown")
+            yield name, strength(secret.get_secret_value()), target.origins.get(name, "unknown")
 
 
 def strength(secret: str) -> str:
@@ -52,9 +52,9 @@ def strength(secret: str) -> str:
     return WEAK
 
 
-def files(results: Results) -> Iterator[tuple[str, str, str]]:
+def files(target: TargetInstallation) -> Iterator[tuple[str, str, str]]:
     """Each file on this host that holds a secret: its path, its mode, and whether others can use it."""
-    for path in sorted(_paths(results)):
+    for path in sorted(_paths(target)):
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
         except OSError as error:
@@ -64,10 +64,10 @@ def files(results: Results) -> Iterator[tuple[str, str, str]]:
             yield str(path), f"{mode:04o}", answer
 
 
-def _paths(results: Results) -> set[Path]:
-    settings, store = results.target.settings, results.target.store
-    secret = {name for name, _, _ in strengths(results)}
-    of_settings = {Path(origin) for name, origin in results.target.origins.items() if name in secret}
+def _paths(target: TargetInstallation) -> set[Path]:
+    settings, store = target.settings, target.store
+    secret = {name for name, _, _ in strengths(target)}
+    of_settings = {Path(origin) for name, origin in target.origins.items() if name in secret}
     keys = {store.ca_key, *(store.files(one).key for one in store.identities())}
     keys |= {settings.path_of(name) for name in ("redis_tls_key", "api_tls_key", "api_client_key")}
     redis = {path for pattern in _REDIS_FILES for path in _REDIS_FOLDER.glob(pattern)}
