@@ -11,16 +11,14 @@ from bringup.openssl_errors import unusable
 from bringup.tls_failures import OUR_OWN_LIMIT, SILENCE
 from pki.check import Finding, fail, info, ok, skip
 from pki.errors import PkiError
-from selftest.bad_certificates import BadCertificates, NoCaKey
-from selftest.case import Ask, ServerOf
-from selftest.probe import Answer, TlsContext, TlsCredentials, verifying_context
+from selftest import bad_certificates, case, probe
 from selftest.target_installation import TargetInstallation, TlsServer
 
-Pretend = Callable[[TargetInstallation, TlsCredentials], TlsContext]
+Pretend = Callable[[TargetInstallation, probe.TlsCredentials], probe.TlsContext]
 NOT_ASKED = info("not asked: its TLS flag is off")
 
 
-def must_refuse(server_of: ServerOf, pretend: Pretend) -> Ask:
+def must_refuse(server_of: case.ServerOf, pretend: Pretend) -> case.Ask:
     """The check that a server refuses a client with the context of ``pretend``."""
 
     def check(target: TargetInstallation) -> Finding:
@@ -29,7 +27,7 @@ def must_refuse(server_of: ServerOf, pretend: Pretend) -> Ask:
             return NOT_ASKED
         try:
             context = pretend(target, server.identity)
-        except NoCaKey as error:
+        except bad_certificates.NoCaKey as error:
             if target.settings.roles:
                 return info("needs the CA's key to make a bad certificate: the CA's host asks this")
             return skip(
@@ -43,7 +41,7 @@ def must_refuse(server_of: ServerOf, pretend: Pretend) -> Ask:
     return check
 
 
-def must_refuse_plain_text(server_of: ServerOf) -> Ask:
+def must_refuse_plain_text(server_of: case.ServerOf) -> case.Ask:
     """The check that plain text on a server's TLS port gets no answer."""
 
     def check(target: TargetInstallation) -> Finding:
@@ -53,7 +51,7 @@ def must_refuse_plain_text(server_of: ServerOf) -> Ask:
     return check
 
 
-def between_controls(server: TlsServer, attempt: Callable[[], Answer], *, hint: str = "") -> Finding:
+def between_controls(server: TlsServer, attempt: Callable[[], probe.Answer], *, hint: str = "") -> Finding:
     """What an attempt showed that must be refused.
 
     Args:
@@ -74,14 +72,16 @@ def between_controls(server: TlsServer, attempt: Callable[[], Answer], *, hint: 
     return ok(f"refused: {answer.first_line}")
 
 
-def no_certificate(_target: TargetInstallation, identity: TlsCredentials) -> TlsContext:
+def no_certificate(_target: TargetInstallation, identity: probe.TlsCredentials) -> probe.TlsContext:
     """A client that trusts our CA and has no certificate."""
-    return verifying_context(TlsCredentials(identity.ca))
+    return probe.verifying_context(probe.TlsCredentials(identity.ca))
 
 
-def presenting(make: Callable[[BadCertificates], tuple[Path, Path]]) -> Pretend:
+def presenting(make: Callable[[bad_certificates.BadCertificates], tuple[Path, Path]]) -> Pretend:
     """A client that presents the certificate and key that ``make`` makes."""
-    return lambda target, identity: verifying_context(TlsCredentials(identity.ca, *make(target.bad_certificates)))
+    return lambda target, identity: probe.verifying_context(
+        probe.TlsCredentials(identity.ca, *make(target.bad_certificates))
+    )
 
 
 def api_request(target: TargetInstallation, call: str, token: str | None = None) -> bytes:
@@ -97,15 +97,15 @@ def api_request(target: TargetInstallation, call: str, token: str | None = None)
     return "\r\n".join((*lines, "Content-Length: 0", "Connection: close", "", "")).encode()
 
 
-def _control(server: TlsServer) -> Answer:
+def _control(server: TlsServer) -> probe.Answer:
     """What we get with our own certificate, as a service would."""
     try:
-        context = verifying_context(server.identity)
+        context = probe.verifying_context(server.identity)
         return server.endpoint.secured(context, server.request, listen_s=0)
     except OSError as error:
-        return Answer(accepted=False, text=unusable(error))
+        return probe.Answer(accepted=False, text=unusable(error))
 
 
-def _is_refusal(answer: Answer) -> bool:
+def _is_refusal(answer: probe.Answer) -> bool:
     """HTTP servers may report in plain text that they want TLS."""
     return answer.text.startswith(("HTTP/1.1 400", "HTTP/1.1 403"))

@@ -7,8 +7,7 @@ from pathlib import Path
 from bringup import errors, openssl_errors
 from bringup.tls_failures import cause_and_hint
 from pki.check import Finding, fail
-from selftest.probe import PING, TLS12_CIPHERS, UNKNOWN_NAME, Answer, insecure_context, verifying_context
-from selftest.protocol_probe import Protocol
+from selftest import probe, protocol_probe
 from selftest.target_installation import TargetInstallation, TlsServer
 
 _ROLE_FILE = Path("redis/worker.env")  # `bringup redis-conf` writes it: the user and the password of a worker
@@ -44,7 +43,9 @@ def _wrong_protocol(server: TlsServer) -> Finding | None:
         return _silent(server)
     if not server.blocker:
         return None
-    wanted, other = (Protocol.TLS, "without") if server.use_tls else (Protocol.PLAIN, "with")
+    wanted, other = (
+        (protocol_probe.Protocol.TLS, "without") if server.use_tls else (protocol_probe.Protocol.PLAIN, "with")
+    )
     here = str(server.use_tls).lower()
     return fail(
         f"{server.endpoint} speaks {server.detected.protocol}",
@@ -59,7 +60,7 @@ def _wrong_protocol(server: TlsServer) -> Finding | None:
 
 def _silent(server: TlsServer) -> Finding:
     observed, address = f"{server.endpoint}: {server.detected.detail}", server.connection.address
-    if UNKNOWN_NAME in server.detected.detail:
+    if probe.UNKNOWN_NAME in server.detected.detail:
         return fail(
             observed,
             expected="a name that has an address",
@@ -77,7 +78,7 @@ def _silent(server: TlsServer) -> Finding:
 def _other_program_at_redis(target: TargetInstallation) -> Finding | None:
     """A server of HTTP that has the port where Redis is looked for."""
     text = target.redis.detected.detail
-    if target.redis.detected.protocol is not Protocol.PLAIN or not text.startswith("HTTP/"):
+    if target.redis.detected.protocol is not protocol_probe.Protocol.PLAIN or not text.startswith("HTTP/"):
         return None
     is_api = target.redis.address[1] == target.api.address[1]
     return fail(
@@ -125,24 +126,24 @@ def _no_common_cipher(server: TlsServer, refusal: str) -> Finding | None:
     """TLS 1.2 with ciphers alone that our clients do not accept: seen by a client that accepts all."""
     if "no common cipher" not in refusal:
         return None
-    if server.endpoint.handshake(insecure_context(server.identity)).certificate is None:
+    if server.endpoint.handshake(probe.insecure_context(server.identity)).certificate is None:
         return None
     return fail(
         f"{server.endpoint}: it accepts none of our ciphers, but others",
-        expected=f"TLS 1.3, or TLS 1.2 with one of {TLS12_CIPHERS}",
+        expected=f"TLS 1.3, or TLS 1.2 with one of {probe.TLS12_CIPHERS}",
         cause="it offers TLS 1.2 with old ciphers (CBC) alone: `tls-protocols`, `tls-ciphers` in redis.conf; a proxy",
         hint=f"delete these two lines in its redis.conf, or {server.hint}",
     )
 
 
-def ping_without_password(target: TargetInstallation) -> Answer:
+def ping_without_password(target: TargetInstallation) -> probe.Answer:
     """What Redis answers to a PING without a password, over the connection that the flag asks for."""
     if not target.redis.use_tls:
         return target.redis.plain()
     try:
-        return target.redis.secured(verifying_context(target.redis.identity))
+        return target.redis.secured(probe.verifying_context(target.redis.identity))
     except OSError as error:
-        return Answer(accepted=False, text=openssl_errors.unusable(error))
+        return probe.Answer(accepted=False, text=openssl_errors.unusable(error))
 
 
 def api_unhealthy(target: TargetInstallation, error: errors.BringupError) -> Finding:
@@ -172,11 +173,11 @@ def api_refuses(error: errors.BringupError) -> Finding:
     )
 
 
-def api_health(target: TargetInstallation) -> Answer:
+def api_health(target: TargetInstallation) -> probe.Answer:
     """What the API reports of itself, whatever its certificate: no secret is sent."""
     server = target.api
-    if server.detected.protocol is Protocol.TLS:
-        return server.endpoint.secured(insecure_context(server.identity), server.request, listen_s=0)
+    if server.detected.protocol is protocol_probe.Protocol.TLS:
+        return server.endpoint.secured(probe.insecure_context(server.identity), server.request, listen_s=0)
     return server.plain()
 
 
@@ -199,7 +200,7 @@ def _other_program(target: TargetInstallation) -> Finding | None:
 def _redis_at_the_api(target: TargetInstallation) -> Finding | None:
     """Redis has the API's port: it closes every connection on which HTTP is spoken, without an answer."""
     server = target.api
-    if UNKNOWN_NAME in server.detected.detail or not server.endpoint.plain(PING).text.startswith(_OF_REDIS):
+    if probe.UNKNOWN_NAME in server.detected.detail or not server.endpoint.plain(probe.PING).text.startswith(_OF_REDIS):
         return None
     return fail(
         f"{server.endpoint}: Redis answers there",
@@ -211,7 +212,7 @@ def _redis_at_the_api(target: TargetInstallation) -> Finding | None:
 
 def _refusal_of_api(target: TargetInstallation) -> str:
     try:
-        text = target.api.secured(verifying_context(target.api.identity)).first_line
+        text = target.api.secured(probe.verifying_context(target.api.identity)).first_line
     except OSError as error:
         return openssl_errors.unusable(error)
     return openssl_errors.which_expired(text, target.settings.path_of("api_client_cert"))

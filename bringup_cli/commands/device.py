@@ -3,19 +3,16 @@
 import click
 
 from bringup.wire import actions, operator
-from bringup_cli.bulk import act, dry_run_option
-from bringup_cli.completing import device_names
+from bringup_cli import bulk, completing, exit_status, lazy_group
 from bringup_cli.context import Context, Output, output_option, print_line, print_model, print_table
-from bringup_cli.exit_status import EXIT_FAILED
-from bringup_cli.lazy_group import LazyGroup, Place
 
-_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
-_name = click.argument("name", shell_complete=device_names)
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completing.device_names)
+_name = click.argument("name", shell_complete=completing.device_names)
 # It reads and writes TOML with its comments, which no other command does.
-_LEARN = Place("device_learn", "device_learn", "Propose lines of DEVICES_FILE from a machine's last report.")
+_LEARN = lazy_group.Place("device_learn", "device_learn", "Propose lines of DEVICES_FILE from a machine's last report.")
 
 
-@click.group(cls=LazyGroup, places={"learn": _LEARN})
+@click.group(cls=lazy_group.LazyGroup, places={"learn": _LEARN})
 def device() -> None:
     """Show a machine, approve it, put it in service or maintenance, start a run of it, or learn its inventory."""
 
@@ -71,7 +68,7 @@ def device_set(
 @device.command("start")
 @_names
 @click.option("--reason", default="started by the operator", show_default=True)
-@dry_run_option
+@bulk.dry_run_option
 @output_option
 @click.pass_context
 def device_start(context: click.Context, names: tuple[str, ...], reason: str, output: Output, *, dry_run: bool) -> None:
@@ -79,45 +76,45 @@ def device_start(context: click.Context, names: tuple[str, ...], reason: str, ou
     if dry_run and output == "table" and len(names) == 1:
         # Of one machine there is room for every step.
         found = _explain(context.obj, names[0], output)
-        context.exit(0 if found.would_power else EXIT_FAILED)
-    act(context, actions.OperatorAction.START, names, output, dry_run=dry_run, reason=reason)
+        context.exit(0 if found.would_power else exit_status.EXIT_FAILED)
+    bulk.act(context, actions.OperatorAction.START, names, output, dry_run=dry_run, reason=reason)
 
 
 @device.command("approve")
 @_names
-@dry_run_option
+@bulk.dry_run_option
 @output_option
 @click.pass_context
 def device_approve(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Approve machines: the next lease of each starts a run. One that is in service is left alone."""
-    act(context, actions.OperatorAction.APPROVE, names, output, dry_run=dry_run)
+    bulk.act(context, actions.OperatorAction.APPROVE, names, output, dry_run=dry_run)
 
 
 @device.command("in-service")
 @_names
-@dry_run_option
+@bulk.dry_run_option
 @output_option
 @click.pass_context
 def device_in_service(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Put machines in service: they are never powered again."""
-    act(context, actions.OperatorAction.IN_SERVICE, names, output, dry_run=dry_run)
+    bulk.act(context, actions.OperatorAction.IN_SERVICE, names, output, dry_run=dry_run)
 
 
 @device.command("withhold")
 @_names
-@dry_run_option
+@bulk.dry_run_option
 @output_option
 @click.pass_context
 def device_withhold(context: click.Context, names: tuple[str, ...], output: Output, *, dry_run: bool) -> None:
     """Take the approval of machines back, also that of the inventory."""
-    act(context, actions.OperatorAction.WITHHOLD, names, output, dry_run=dry_run)
+    bulk.act(context, actions.OperatorAction.WITHHOLD, names, output, dry_run=dry_run)
 
 
 @device.command("maintenance")
 @_names
 @click.option("--reason", help="Why no run may start.")
 @click.option("--end", is_flag=True, help="Take them out of maintenance.")
-@dry_run_option
+@bulk.dry_run_option
 @output_option
 @click.pass_context
 def device_maintenance(
@@ -127,11 +124,11 @@ def device_maintenance(
     if bool(reason) is end:
         raise click.UsageError("give --reason TEXT to put machines in maintenance, or --end to end it")
     action = actions.OperatorAction.END_MAINTENANCE if end else actions.OperatorAction.MAINTENANCE
-    act(context, action, names, output, dry_run=dry_run, reason=reason or "")
+    bulk.act(context, action, names, output, dry_run=dry_run, reason=reason or "")
 
 
 @click.command()
-@click.argument("name", metavar="DEVICE", shell_complete=device_names)
+@click.argument("name", metavar="DEVICE", shell_complete=completing.device_names)
 @output_option
 @click.pass_obj
 def explain(context: Context, name: str, output: Output) -> None:

@@ -5,13 +5,9 @@ from dataclasses import replace
 
 from bringup import openssl_errors
 from pki.check import Finding, fail, info, ok, skip
-from selftest import controls
-from selftest.case import API_HOST, IMAGES, Case
+from selftest import case, controls, diagnosis, probe, redis_host
 from selftest.checks.callback_api import image_port, images_host
-from selftest.diagnosis import API_SERVICE
 from selftest.listening import Listening, listening_sockets, works_with
-from selftest.probe import Answer, Endpoint, TlsCredentials, old_tls_context, verifying_context
-from selftest.redis_host import is_this_host
 from selftest.target_installation import TargetInstallation, TlsServer
 
 _GROUP = "7 Refusals"
@@ -26,7 +22,7 @@ def images(target: TargetInstallation) -> TlsServer:
         target.api,
         name="the images",
         address=(images_host(target), target.settings.image_port),
-        identity=TlsCredentials(target.api.identity.ca),
+        identity=probe.TlsCredentials(target.api.identity.ca),
         shown_by=("3d",),
         hint="start `bringup images` with these settings, and let nothing else listen on IMAGE_PORT",
     )
@@ -54,10 +50,10 @@ def _images_alone(target: TargetInstallation) -> Finding:
     )
 
 
-def _ask(server: TlsServer, request: bytes) -> Answer:
+def _ask(server: TlsServer, request: bytes) -> probe.Answer:
     if not server.use_tls:
         return server.endpoint.plain(request)
-    return server.endpoint.secured(verifying_context(server.identity), request, listen_s=0)
+    return server.endpoint.secured(probe.verifying_context(server.identity), request, listen_s=0)
 
 
 def _images_by_old_tls(target: TargetInstallation) -> Finding:
@@ -68,7 +64,7 @@ def _images_by_old_tls(target: TargetInstallation) -> Finding:
     if not server.use_tls:
         return controls.NOT_ASKED
     try:
-        context = old_tls_context(server.identity)
+        context = probe.old_tls_context(server.identity)
     except OSError as error:
         return skip(f"inconclusive: {openssl_errors.unusable(error)}", hint="bringup pki verify")
     return controls.between_controls(server, lambda: server.secured(context))
@@ -82,7 +78,7 @@ def _no_other_api(target: TargetInstallation) -> Finding:
     if not target.api.use_tls:
         return controls.NOT_ASKED
     host = target.api.address[0]
-    if not is_this_host(host):
+    if not redis_host.is_this_host(host):
         return skip(f"the API is on another host, {host}", hint="run `bringup selftest` on the host of the API")
     listening = listening_sockets()
     if listening is None:
@@ -104,8 +100,8 @@ def _no_other_api(target: TargetInstallation) -> Finding:
 
 def _is_plain_api(one: Listening) -> bool:
     """The second call makes it connect to its Redis, which shows then whose it is."""
-    endpoint = Endpoint("the API", one.host, one.port, _WAIT_S)
-    if API_SERVICE not in endpoint.plain(_request("health")).text:
+    endpoint = probe.Endpoint("the API", one.host, one.port, _WAIT_S)
+    if diagnosis.API_SERVICE not in endpoint.plain(_request("health")).text:
         return False
     endpoint.plain(_request("ready"))
     return True
@@ -118,23 +114,25 @@ def _request(name: str) -> bytes:
 # 7.images proves that the port without client certificates gives images alone; 7.api.plain-port that nobody gets round
 # TLS and certificates by another API on the same host.
 CHECKS = (
-    Case(
+    case.Case(
         "7.images.whole-api",
         "The images' port serves no call of the API",
         _images_alone,
         group=_GROUP,
         required_by=image_port,
         needs=("3d",),
-        roles=IMAGES,
+        roles=case.IMAGES,
     ),
-    Case(
+    case.Case(
         "7.images.old-tls",
         "The images' port refuses TLS 1.1",
         _images_by_old_tls,
         group=_GROUP,
         required_by=image_port,
         needs=("3d",),
-        roles=IMAGES,
+        roles=case.IMAGES,
     ),
-    Case("7.api.plain-port", "No other API answers in plain text", _no_other_api, group=_GROUP, roles=API_HOST),
+    case.Case(
+        "7.api.plain-port", "No other API answers in plain text", _no_other_api, group=_GROUP, roles=case.API_HOST
+    ),
 )

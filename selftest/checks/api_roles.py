@@ -9,10 +9,7 @@ from pki.check import Finding, fail, info, ok, skip
 from pki.errors import PkiError
 from pki.names import Role, identity_of
 from pki.store import read_certificates
-from selftest import controls
-from selftest.bad_certificates import NoCaKey
-from selftest.case import API, NEAR_API, Case, any_tls, api_tls
-from selftest.probe import TlsCredentials, verifying_context
+from selftest import bad_certificates, case, controls, probe
 from selftest.target_installation import TargetInstallation
 
 # The roles of certificates that each service may present to Redis and to the API. A host presents its own where its
@@ -47,8 +44,8 @@ def _roles(target: TargetInstallation) -> Finding:
 
 def _operator_is_refused(target: TargetInstallation, own: Role) -> Finding:
     try:
-        operator = TlsCredentials(target.api.identity.ca, *target.bad_certificates.operator(), ServerRole.API)
-    except NoCaKey as error:
+        operator = probe.TlsCredentials(target.api.identity.ca, *target.bad_certificates.operator(), ServerRole.API)
+    except bad_certificates.NoCaKey as error:
         seen = f"the API sees that our certificate is of role {own}; whether it refuses an operator what a worker may"
         if target.settings.roles:
             return info(f"{seen}, the CA's host asks")
@@ -57,9 +54,9 @@ def _operator_is_refused(target: TargetInstallation, own: Role) -> Finding:
     return refused or ok(f"it refuses a {own} what the CA may, and an operator what a worker may")
 
 
-def _refused_by_role(target: TargetInstallation, call: str, shown: TlsCredentials, role: Role) -> Finding | None:
+def _refused_by_role(target: TargetInstallation, call: str, shown: probe.TlsCredentials, role: Role) -> Finding | None:
     """What is wrong if the answer is not that this role may not do it; None: it is."""
-    context = verifying_context(shown)  # which accepts an API of our CA alone: our token is in the request
+    context = probe.verifying_context(shown)  # which accepts an API of our CA alone: our token is in the request
     answer = target.api.endpoint.secured(context, controls.api_request(target, call), listen_s=0)
     if not answer.text.startswith("HTTP/"):
         return skip(f"inconclusive: {answer.first_line}", hint=target.api.see)
@@ -113,22 +110,22 @@ def _presented(target: TargetInstallation) -> Iterable[tuple[str, Path, Role | N
 # 7.api.roles proves that the API itself sees our certificates: behind something that ends TLS it would take every
 # client for any role. 6b proves that we present what our service has.
 CHECKS = (
-    Case(
+    case.Case(
         "7.api.roles",
         "The API enforces the roles in certificates",
         _roles,
         group="7 Refusals",
-        required_by=api_tls,
-        servers=(API,),
+        required_by=case.api_tls,
+        servers=(case.API,),
         needs=("3b",),
-        roles=NEAR_API,
+        roles=case.NEAR_API,
     ),
-    Case(
+    case.Case(
         "6b",
         "Our certificates are of our role",
         _own_role,
         group="6 Certificate files",
-        required_by=any_tls,
+        required_by=case.any_tls,
         static=True,
     ),
 )

@@ -10,10 +10,7 @@ from bringup.settings.rules import image_exceptions
 from bringup.wire.message import Health
 from bringup.wire.run import RunList
 from pki.check import Finding, Status, fail, info, ok, skip, warn
-from selftest.case import API, AT_API, IMAGES, REDIS, Case, any_tls, api_plain, api_tls
-from selftest.diagnosis import API_SERVICE, api_health, api_refuses, api_unhealthy, api_unreachable
-from selftest.probe import Answer, Endpoint, TlsCredentials, verifying_context
-from selftest.protocol_probe import detect
+from selftest import case, diagnosis, probe, protocol_probe
 from selftest.target_installation import TargetInstallation
 
 _GROUP = "3 Callback API"
@@ -36,17 +33,17 @@ def _https(target: TargetInstallation) -> Finding:
 
 
 def _call(target: TargetInstallation) -> Finding:
-    if found := api_unreachable(target):
+    if found := diagnosis.api_unreachable(target):
         return found
     try:
         client = target.api_client()
         health = client.get("/health", Health)
     except errors.BringupError as error:
-        return api_unhealthy(target, error)
+        return diagnosis.api_unhealthy(target, error)
     try:
         client.get("/runs?limit=1", RunList)
     except errors.BringupError as error:
-        return api_refuses(error)
+        return diagnosis.api_refuses(error)
     how = "HTTPS with our client certificate" if target.api.use_tls else "HTTP"
     return ok(f"{health.service} {health.version} answers by {how} and takes our token")
 
@@ -76,7 +73,7 @@ def _redis_skew(target: TargetInstallation) -> float | None:
 
 
 def _api_skew(target: TargetInstallation) -> float | None:
-    date = re.search(r"^Date: ([^\r\n]{10,40})", api_health(target).text, re.MULTILINE | re.IGNORECASE)
+    date = re.search(r"^Date: ([^\r\n]{10,40})", diagnosis.api_health(target).text, re.MULTILINE | re.IGNORECASE)
     if not date:
         return None
     try:
@@ -99,15 +96,15 @@ def _image_port_answers(target: TargetInstallation) -> Finding:
     port = target.settings.image_port
     if not port:
         return info("there is no port for images (IMAGE_PORT=0): the API's own serves them, if any")
-    endpoint = Endpoint("the images", images_host(target), port, target.wait_s)
+    endpoint = probe.Endpoint("the images", images_host(target), port, target.wait_s)
     hint = "start `bringup images` on the API's host, with the API's settings"
-    if blocker := detect(endpoint, target.api.request).blocker(tls=target.api.use_tls):
+    if blocker := protocol_probe.detect(endpoint, target.api.request).blocker(tls=target.api.use_tls):
         return fail(f"{endpoint}: {blocker}", expected="`bringup images`, as API_USE_TLS requires", hint=hint)
     try:
         answer = _as_a_bmc(target, endpoint)
     except OSError as error:
         return skip(f"inconclusive: {openssl_errors.unusable(error)}", hint="bringup pki verify")
-    if answer.accepted and API_SERVICE in answer.text:
+    if answer.accepted and diagnosis.API_SERVICE in answer.text:
         how = "HTTPS, without asking for a certificate" if target.api.use_tls else "HTTP"
         return ok(f"they are served by {how}")
     return fail(f"{endpoint}: {answer.first_line}", expected="a healthy answer without a certificate", hint=hint)
@@ -120,11 +117,11 @@ def images_host(target: TargetInstallation) -> str:
     return urlsplit(target.settings.image_base).hostname or ""
 
 
-def _as_a_bmc(target: TargetInstallation, endpoint: Endpoint) -> Answer:
+def _as_a_bmc(target: TargetInstallation, endpoint: probe.Endpoint) -> probe.Answer:
     """The answer to a client that checks certificates and has none."""
     if not target.api.use_tls:
         return endpoint.plain(target.api.request)
-    context = verifying_context(TlsCredentials(target.api.identity.ca))
+    context = probe.verifying_context(probe.TlsCredentials(target.api.identity.ca))
     return endpoint.secured(context, target.api.request, listen_s=0)
 
 
@@ -202,33 +199,40 @@ def image_port(target: TargetInstallation) -> str:
 # have no certificate, can fetch images (3d); that Redis has lost nothing that an API host remembers (3e); that
 # nothing else keeps the API from its work (3f); and that every other address of the API would do as well (3g).
 CHECKS = (
-    Case("3a", "API by HTTP", _http, group=_GROUP, required_by=api_plain, roles=AT_API),
-    Case("3b", "API by HTTPS with our client certificate", _https, group=_GROUP, required_by=api_tls, roles=AT_API),
-    Case(
+    case.Case("3a", "API by HTTP", _http, group=_GROUP, required_by=case.api_plain, roles=case.AT_API),
+    case.Case(
+        "3b",
+        "API by HTTPS with our client certificate",
+        _https,
+        group=_GROUP,
+        required_by=case.api_tls,
+        roles=case.AT_API,
+    ),
+    case.Case(
         "3c",
         "Clocks of Redis, the API and this host agree",
         _clocks,
         group=_GROUP,
-        required_by=any_tls,
-        servers=(REDIS, API),
-        roles=AT_API,
+        required_by=case.any_tls,
+        servers=(case.REDIS, case.API),
+        roles=case.AT_API,
     ),
-    Case(
+    case.Case(
         "3d",
         "Images on a port of their own",
         _images,
         group=_GROUP,
         required_by=image_port,
-        roles=IMAGES,
+        roles=case.IMAGES,
     ),
-    Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
-    Case("3f", "The API is ready", _is_ready, group=_GROUP, needs=("3a", "3b"), roles=AT_API),
-    Case(
+    case.Case("3e", "Redis has lost no change", _no_loss, group=_GROUP, needs=("3a", "3b"), roles=case.AT_API),
+    case.Case("3f", "The API is ready", _is_ready, group=_GROUP, needs=("3a", "3b"), roles=case.AT_API),
+    case.Case(
         "3g",
         "Every address of the API answers",
         _other_addresses,
         group=_GROUP,
         required_by=several_addresses,
-        roles=AT_API,
+        roles=case.AT_API,
     ),
 )

@@ -9,9 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from pki import crl, errors, names, store
 from pki.check import Finding, Result, Status, fail, info, ok, run, skip, warn
 from pki.checks import ca, leaf, pki
-from selftest.case import API, NEAR_API, REDIS, Ask, Case, ServerOf, any_tls, api_tls, redis_tls
+from selftest import case, probe
 from selftest.hosts import hosts_of, roles_of
-from selftest.probe import insecure_context
 from selftest.target_installation import TargetInstallation
 
 _EXPIRY = "5 Expiry"
@@ -22,7 +21,7 @@ _OF_CHAIN = {"chain", "signature", "authority"}
 _OF_EXPIRY = {"expiry", "crl", "revocation"}
 
 
-def _judged(wanted: Callable[[Result], bool]) -> Ask:
+def _judged(wanted: Callable[[Result], bool]) -> case.Ask:
     """The results of `bringup pki verify` for one kind of question, as one finding."""
 
     def check(target: TargetInstallation) -> Finding:
@@ -111,7 +110,7 @@ def _grouped(results: list[Result]) -> str:
     return "; ".join(f"{', '.join(dict.fromkeys(targets))}: {message}" for message, targets in about.items())
 
 
-def _in_use(server_of: ServerOf, file_of: Callable[[TargetInstallation], Path]) -> Ask:
+def _in_use(server_of: case.ServerOf, file_of: Callable[[TargetInstallation], Path]) -> case.Ask:
     """Whether a running server uses the certificate on the disk: a renewal counts only once it is loaded."""
 
     def check(target: TargetInstallation) -> Finding:
@@ -120,7 +119,7 @@ def _in_use(server_of: ServerOf, file_of: Callable[[TargetInstallation], Path]) 
             return info("not used: its TLS flag is off")
         if not path.exists():
             return info(f"{path} is not on this host: compare there")
-        answer = server.endpoint.handshake(insecure_context(server.identity))
+        answer = server.endpoint.handshake(probe.insecure_context(server.identity))
         if answer.certificate is None:
             return fail(f"no certificate seen: {answer.first_line}", expected="a TLS handshake", hint=server.see)
         return _compared(answer.certificate, path)
@@ -150,46 +149,46 @@ def _compared(served: bytes, path: Path) -> Finding:
 # revoked, and fits its key, host, role and profile: those in PKI_DIR, and those that settings name elsewhere. 5b and
 # 5c prove that the running servers use these files: a renewal has no effect before it is loaded.
 CHECKS = (
-    Case(
+    case.Case(
         "4",
         "Every certificate chains to our CA",
         _judged(lambda result: result.check in _OF_CHAIN),
         group="4 Certificate chains",
-        required_by=any_tls,
+        required_by=case.any_tls,
         static=True,
     ),
-    Case(
+    case.Case(
         "5a",
         "Nothing has expired or was revoked",
         _judged(lambda result: result.check in _OF_EXPIRY),
         group=_EXPIRY,
-        required_by=any_tls,
+        required_by=case.any_tls,
         static=True,
     ),
-    Case(
+    case.Case(
         "5b",
         "Redis uses the certificate on disk",
-        _in_use(REDIS, lambda target: target.settings.pki_dir / "redis/redis-cert.pem"),
+        _in_use(case.REDIS, lambda target: target.settings.pki_dir / "redis/redis-cert.pem"),
         group=_EXPIRY,
-        required_by=redis_tls,
-        servers=(REDIS,),
+        required_by=case.redis_tls,
+        servers=(case.REDIS,),
     ),
-    Case(
+    case.Case(
         "5c",
         "The API uses the certificate on disk",
-        _in_use(API, lambda target: target.settings.path_of("api_tls_cert")),
+        _in_use(case.API, lambda target: target.settings.path_of("api_tls_cert")),
         group=_EXPIRY,
-        required_by=api_tls,
-        servers=(API,),
-        roles=NEAR_API,
+        required_by=case.api_tls,
+        servers=(case.API,),
+        roles=case.NEAR_API,
     ),
-    Case(
+    case.Case(
         "6",
         "Files, keys, modes, names and profile",
         _judged(lambda result: result.check not in _OF_CHAIN | _OF_EXPIRY),
         group="6 Certificate files",
         explained_by=("4",),
-        required_by=any_tls,
+        required_by=case.any_tls,
         static=True,
     ),
 )

@@ -5,9 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bringup.connections.redis_client import redis_errors
-from pki.check import Finding, fail, info, ok, skip
-from pki.ledger import Entry
-from pki.names import Identity, Role
+from pki import check, ledger, names
 from selftest import redis_host
 from selftest.case import AT_REDIS, Case
 from selftest.checks.redis_server import not_blocked
@@ -19,26 +17,26 @@ if TYPE_CHECKING:
 
 # The Redis role that the services of each certificate role log in with; all others have no user.
 _REDIS_ROLE = {
-    Role.API: "api",
-    Role.IMAGES: "api",
-    Role.WORKER: "worker",
-    Role.TAILER: "tailer",
-    Role.CONSOLE: "operator",
-    Role.OPERATOR: "operator",
+    names.Role.API: "api",
+    names.Role.IMAGES: "api",
+    names.Role.WORKER: "worker",
+    names.Role.TAILER: "tailer",
+    names.Role.CONSOLE: "operator",
+    names.Role.OPERATOR: "operator",
 }
 
 
-def _revoked(target: TargetInstallation) -> Finding:
+def _revoked(target: TargetInstallation) -> check.Finding:
     """TLS lets a revoked certificate in: what shuts it out is that its user, or its password, is no more."""
     if not target.redis.use_tls:
-        return info("not asked: REDIS_USE_TLS=false")
+        return check.info("not asked: REDIS_USE_TLS=false")
     if not target.ca_store.ledger_file.exists():
         if target.settings.roles:
-            return info("who was revoked is not seen here: the CA's host asks this")
-        return skip("who was revoked is not seen here", hint="run `bringup selftest` on the host of the CA")
+            return check.info("who was revoked is not seen here: the CA's host asks this")
+        return check.skip("who was revoked is not seen here", hint="run `bringup selftest` on the host of the CA")
     revoked = list(_unexpired(target))
     if not revoked:
-        return ok("no certificate of a client of Redis was revoked")
+        return check.ok("no certificate of a client of Redis was revoked")
     users = _users(target, revoked)
     for entry, identity in revoked:
         own = f"{identity.role}-{identity.name}"
@@ -47,7 +45,7 @@ def _revoked(target: TargetInstallation) -> Finding:
     return _shared_passwords(revoked)
 
 
-def _unexpired(target: TargetInstallation) -> Iterator[tuple[Entry, Identity]]:
+def _unexpired(target: TargetInstallation) -> Iterator[tuple[ledger.Entry, names.Identity]]:
     """Revoked, not at its end, and of an identity that has no good certificate now."""
     entries = [entry for entry in target.ca_store.ledger().entries if entry.not_after > target.now()]
     good = {entry.identity for entry in entries if not entry.revoked_at}
@@ -57,7 +55,7 @@ def _unexpired(target: TargetInstallation) -> Iterator[tuple[Entry, Identity]]:
             yield entry, identity
 
 
-def _users(target: TargetInstallation, revoked: list[tuple[Entry, Identity]]) -> set[str]:
+def _users(target: TargetInstallation, revoked: list[tuple[ledger.Entry, names.Identity]]) -> set[str]:
     """Which of their users Redis has: by its list, or else asked one by one."""
     try:
         return {user.name for user in redis_host.users_in_redis(target)}
@@ -75,8 +73,8 @@ def _exists(redis: "Redis", user: str) -> bool:
     return not isinstance(answer, Exception)
 
 
-def _has_user(entry: Entry, identity: Identity, user: str) -> Finding:
-    return fail(
+def _has_user(entry: ledger.Entry, identity: names.Identity, user: str) -> check.Finding:
+    return check.fail(
         f"the certificate {identity} was revoked on {entry.revoked_at:%Y-%m-%d}, and opens Redis as {user}",
         expected=f"Redis has no user {user}",
         cause="Redis reads no list of revoked certificates: only its user can be taken away",
@@ -84,7 +82,7 @@ def _has_user(entry: Entry, identity: Identity, user: str) -> Finding:
     )
 
 
-def _shared_passwords(revoked: list[tuple[Entry, Identity]]) -> Finding:
+def _shared_passwords(revoked: list[tuple[ledger.Entry, names.Identity]]) -> check.Finding:
     """A holder without a user of its own used the one of its role: that must have another password since."""
     unknown = []
     for entry, identity in revoked:
@@ -95,15 +93,15 @@ def _shared_passwords(revoked: list[tuple[Entry, Identity]]) -> Finding:
         elif entry.revoked_at and datetime.fromtimestamp(path.stat().st_mtime, UTC) < entry.revoked_at:
             return _old_password(entry, identity, role)
     if unknown:
-        return skip(
+        return check.skip(
             f"whether the password of a shared user was changed since is not seen here: {', '.join(unknown)}",
             hint=redis_host.ELSEWHERE,
         )
-    return ok(f"of {len(revoked)} revoked none has a user in Redis, or a password that is valid")
+    return check.ok(f"of {len(revoked)} revoked none has a user in Redis, or a password that is valid")
 
 
-def _old_password(entry: Entry, identity: Identity, role: str) -> Finding:
-    return fail(
+def _old_password(entry: ledger.Entry, identity: names.Identity, role: str) -> check.Finding:
+    return check.fail(
         f"the certificate {identity} was revoked on {entry.revoked_at:%Y-%m-%d}, and opens Redis as {role}, whose "
         "password is older",
         expected=f"another password for the user {role}",
