@@ -2,8 +2,8 @@
 
 Its order is the one that BMCs take: the medium is put in and read back while the power is as it was found; then the
 machine is switched off, the boot override is set, and the machine is switched on. BMCs refuse the override while the
-host is in POST. Each write has a permit of its own, and before each step the job reads whether it was done already: a
-job that was killed anywhere is run again, and continues.
+host is in POST. Each write needs a permit, and before each step the job reads whether it was done already: a job that
+was killed anywhere is run again, and continues.
 """
 
 from contextlib import closing
@@ -83,6 +83,10 @@ def _insert(run: RunDetail, guard: Guard) -> None:
     # What an earlier execution has inserted bears an older token, which the next one makes invalid.
     if bmc.holds_media(own):
         guard.write(EventType.WRITE_REQUESTED, lambda permit: bmc.eject_media(own, permit), "eject our medium")
+    # Of a machine that is off the override is set right after it: one permit for both. Of one that is on no permit for
+    # the override is asked for until it is off: in a run that ends before, an override is another user's.
+    if bmc.power_state() == PowerState.OFF:
+        guard.ask_ahead(EventType.OVERRIDE_REQUESTED, "insert the medium, and set the boot override")
     guard.insert_media("insert the medium")
     guard.taken(EventType.MEDIA_INSERTED)
 

@@ -97,6 +97,19 @@ class Guard:
         self._taken.clear()
         return steps
 
+    def ask_ahead(self, what: EventType, detail: str) -> None:
+        """Ask for the run's medium, with a permit for the last of the next writes that the API lets cover all of them.
+
+        Args:
+            what: the kind of permit to ask for.
+            detail: the line that the run's timeline shows.
+
+        Raises:
+            ApiRejected: the permit was refused.
+            NotYet: an earlier permit may still be in use elsewhere.
+        """
+        self._ask(what, detail, wants_media=True)
+
     def insert_media(self, detail: str) -> None:
         """Put the run's medium in, which the API makes together with the permit. Raises as `write` does.
 

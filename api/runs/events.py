@@ -199,8 +199,7 @@ _WORKER_EVENTS: dict[EventType, Callable[[RunContext, RunEvent], Change]] = {
     EventType.MACHINE_IDENTIFIED: _machine_identified,
     EventType.BMC_BUSY: _marking(None),
     EventType.RETRY_SCHEDULED: _retry_scheduled,
-    # Covers the boot override: a worker that was killed since may have set it.
-    EventType.WRITE_REQUESTED: permits.permitting(power_refusal, "write_permitted_at", "override_requested_at"),
+    EventType.WRITE_REQUESTED: permits.permitting(power_refusal, "write_permitted_at"),
     EventType.OVERRIDE_REQUESTED: permits.permitting(power_refusal, "write_permitted_at", "override_requested_at"),
     EventType.POWER_REQUESTED: permits.permitting(power_refusal, "power_requested_at"),
     EventType.POWER_ON_REQUESTED: permits.permitting(power_refusal, "power_requested_at", "power_on_requested_at"),

@@ -21,10 +21,11 @@ PERMITS = {
     EventType.CLEANUP_REQUESTED,
     EventType.POWER_OFF_REQUESTED,
 }
-# What else a permit covers while it holds: the API would permit both at the same look at the device. A switch of the
-# machine is covered by no other permit: it is asked for directly before.
+# What may be written while a permit holds, besides the one write that it was asked for: the API would permit all of it
+# at the same look at the device. No permit covers a switch of the machine: that is asked for directly before. None for
+# the medium covers the override: the clean-up leaves the override of a run alone that has never asked for one.
 COVERS = {
-    EventType.WRITE_REQUESTED: (EventType.OVERRIDE_REQUESTED,),
+    EventType.OVERRIDE_REQUESTED: (EventType.WRITE_REQUESTED, EventType.OVERRIDE_REQUESTED),
     EventType.POWER_OFF_REQUESTED: (EventType.CLEANUP_REQUESTED,),
 }
 # A person has to accept a loss first: each worker that waits for a permit asks again after so many seconds.

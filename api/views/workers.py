@@ -24,6 +24,8 @@ bp = Blueprint("workers", __name__)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 # These end a run, or are refused, where the machine is not the one of the inventory: not by the entries of before.
 _JUDGED_BY_ITS_ENTRY = {EventType.BOOT_STARTED, EventType.MACHINE_IDENTIFIED}
+# With no other permit a medium may be inserted.
+_PERMIT_THE_MEDIUM = {EventType.WRITE_REQUESTED, EventType.OVERRIDE_REQUESTED}
 
 
 @bp.put("/runs/<run_id>")
@@ -87,8 +89,8 @@ def _running(run: RunRecord) -> RunDecision:
 def post_event(run_id: str) -> Response:
     """A step of a run was taken, or a permit to take it is asked for. 409: it does not apply (any more)."""
     event = body.read(RunEvent)
-    if event.wants_media and event.type is not EventType.WRITE_REQUESTED:
-        raise problems.invalid("wants_media: only with write_requested, for which there is a permit to insert it")
+    if event.wants_media and event.type not in _PERMIT_THE_MEDIUM:
+        raise problems.invalid("wants_media: only with write_requested or override_requested, which permit it")
     if not _JUDGED_BY_ITS_ENTRY.isdisjoint([event.type, *(step.type for step in event.before)]):
         services().store.require_read_inventory()
     read = services().images.records.read_of(run_id) if event.type is EventType.DEADLINE else None

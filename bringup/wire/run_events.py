@@ -30,7 +30,7 @@ class EventType(StrEnum):
     BOOT_OVERRIDE_SET = "boot_override_set"
     MACHINE_IDENTIFIED = "machine_identified"  # which machine answers at the BMC's address; before any permit
     WRITE_REQUESTED = "write_requested"  # asks for a permit to take out an old medium of ours, or insert the new one
-    OVERRIDE_REQUESTED = "override_requested"  # asks for a permit to set the boot override
+    OVERRIDE_REQUESTED = "override_requested"  # asks for a permit to set the boot override; covers the medium before it
     POWER_REQUESTED = "power_requested"  # asks for a permit to switch off before the boot
     POWER_ON_REQUESTED = "power_on_requested"  # asks for a permit to switch on
     BMC_BUSY = "bmc_busy"  # what the BMC has to wait for; the job waits with it
@@ -71,7 +71,8 @@ class RunEvent(Message):
         retry_in_s: for `retry_scheduled`: seconds until the job runs again.
         before: the steps since the event before this one, oldest first. They apply together with it, or not at all;
             when one of them ends the run, nothing after it applies.
-        wants_run, wants_media: whether the reply has the run; with `write_requested`, what its machine must boot.
+        wants_run, wants_media: whether the reply has the run; with a permit that allows to insert it, what its machine
+            must boot.
     """
 
     type: EventType
@@ -109,8 +110,8 @@ class RunEventReply(Message):
         run, media: where they were wanted: the run as it is afterwards, and what its machine must boot.
         next_s: too early; seconds until the same event may be posted again.
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
-        covers: what else may be written while the permit holds, as the events that would ask for it. An API of a
-            version before names nothing: then each write needs a permit of its own.
+        covers: what may be written while the permit holds, besides the one write that it was asked for, as the events
+            that would ask for it. An API of a version before names nothing: then each write needs a permit of its own.
     """
 
     state: model.AnyRunState

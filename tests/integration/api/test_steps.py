@@ -80,9 +80,26 @@ def test_a_worker_that_was_replaced_gets_no_medium(api: Api) -> None:
     assert "media_minted" not in types(api)
 
 
+def test_a_medium_is_handed_out_with_the_permit_for_the_boot_override_too(api: Api) -> None:
+    begun(api)
+    reply = api.tell(RUN_A, "override_requested", before=[IDENTIFIED], wants_media=True).json
+    assert reply["permit_s"] > 0
+    assert reply["media"]["run_id"] == RUN_A
+    assert reply["covers"] == ["write_requested", "override_requested"]
+    assert types(api)[-3:] == ["machine_identified", "override_requested", "media_minted"]
+
+
+def test_the_permit_for_the_medium_covers_nothing_and_marks_no_boot_override(api: Api) -> None:
+    begun(api)
+    assert "covers" not in api.tell(RUN_A, "write_requested", before=[IDENTIFIED], wants_media=True).json
+    assert api.run(RUN_A)["override_requested_at"] is None
+    api.tell(RUN_A, "override_requested")
+    assert api.run(RUN_A)["override_requested_at"]
+
+
 def test_a_medium_is_asked_for_with_no_other_event(api: Api) -> None:
     begun(api)
-    assert api.tell(RUN_A, "override_requested", before=[IDENTIFIED], wants_media=True).status_code == 422
+    assert api.tell(RUN_A, "power_on_requested", before=[IDENTIFIED], wants_media=True).status_code == 422
     assert types(api)[-1:] == ["boot_started"]
 
 

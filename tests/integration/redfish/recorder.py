@@ -11,19 +11,16 @@ from bringup.wire.run import TimelineEntry
 from bringup.wire.run_events import ARRIVAL_S, PERMIT_S, EventType
 from workers.bmc import Permit
 
+# The second of each covers the first.
+_INSERT = {EventType.WRITE_REQUESTED, EventType.OVERRIDE_REQUESTED}
+_CLEAN_UP = {EventType.CLEANUP_REQUESTED, EventType.POWER_OFF_REQUESTED}
 # Which permit each kind of request needs; the last part of its path, or its method.
 _KINDS = {
-    "VirtualMedia.InsertMedia": {EventType.WRITE_REQUESTED},
-    "VirtualMedia.EjectMedia": {
-        *(EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED),
-        EventType.POWER_OFF_REQUESTED,  # covers the rest of the clean-up
-    },
-    "Certificates": {EventType.WRITE_REQUESTED},  # the CA of the image server, for a slot that can check it
-    "PATCH": {
-        *(EventType.OVERRIDE_REQUESTED, EventType.CLEANUP_REQUESTED),
-        *(EventType.WRITE_REQUESTED, EventType.POWER_OFF_REQUESTED),  # cover it
-    },
-    "PATCH of a slot": {EventType.WRITE_REQUESTED, EventType.CLEANUP_REQUESTED, EventType.POWER_OFF_REQUESTED},
+    "VirtualMedia.InsertMedia": _INSERT,
+    "VirtualMedia.EjectMedia": _INSERT | _CLEAN_UP,
+    "Certificates": _INSERT,  # the CA of the image server, for a slot that can check it
+    "PATCH": {EventType.OVERRIDE_REQUESTED, *_CLEAN_UP},
+    "PATCH of a slot": _INSERT | _CLEAN_UP,
     "ComputerSystem.Reset": {
         EventType.POWER_REQUESTED,
         EventType.POWER_ON_REQUESTED,

@@ -185,7 +185,7 @@ def test_a_bmc_that_refuses_fails_the_run_at_once_with_its_reason(world: World) 
     assert (world.api.state.state, world.api.state.reason) == (RunState.FAILED, FailureReason.MEDIA_REJECTED)
 
 
-@pytest.mark.parametrize("call", ["power_state", "post_event write_requested", "power_on", "post_event powered_on"])
+@pytest.mark.parametrize("call", ["power_state", "post_event override_requested", "power_on", "post_event powered_on"])
 def test_a_bug_in_boot_ends_the_run_as_worker_lost_at_once(world: World, call: str) -> None:
     fail_at(world, call, KeyError("a bug"))
     with pytest.raises(KeyError):
@@ -272,7 +272,7 @@ def test_what_is_remembered_of_a_run_names_its_medium(world: World) -> None:
 
 
 def test_finish_takes_out_what_a_permit_allowed_whatever_the_timeline_has_forgotten(world: World) -> None:
-    kill_at(world, "power_state")
+    kill_at(world, "set_boot_once")
     with pytest.raises(Killed):
         boot_it(world)
     assert world.api.state.write_permitted_at

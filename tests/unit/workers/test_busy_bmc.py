@@ -30,7 +30,7 @@ def test_a_host_in_post_is_waited_for_and_named_once(world: World) -> None:
 
 
 def test_each_look_has_a_permit_of_its_own(world: World) -> None:
-    world.bmc.busy = 4
+    world.bmc.on, world.bmc.busy = True, 4
     world.bmc.media = RunMedia(run_id=RUN_ID, callback_url="http://api", epoch=0)
     boot_it(world)
     given = [entry for entry in world.api.timeline if entry.type == "write_requested"]

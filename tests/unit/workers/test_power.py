@@ -5,7 +5,7 @@ import pytest
 from bringup.errors import ApiRejected, BmcUnavailable, PermitExpired
 from bringup.model import DeviceState, FailureReason, RunState
 from bringup.wire.run_events import PERMIT_S, EventType, RunMedia
-from tests.unit.workers.fakes import RUN_ID, World
+from tests.unit.workers.fakes import RUN_ID, Killed, World
 from workers.bmc import PowerState
 from workers.boot import boot
 from workers.guard import Guard, Power
@@ -33,6 +33,11 @@ def power_of(world: World) -> Power:
 
 def switch_on(power: Power) -> None:
     power.switch(PowerState.ON, EventType.POWER_ON_REQUESTED)
+
+
+def asked_by(world: World) -> list[str]:
+    """The permits that were asked for, in order."""
+    return [kind for name in world.calls.names if (kind := name.removeprefix("post_event ")).endswith("_requested")]
 
 
 def switches(world: World) -> list[str]:
@@ -107,10 +112,18 @@ def test_the_permit_to_switch_off_after_the_run_covers_the_rest_of_the_clean_up(
     assert (world.bmc.media, world.bmc.override, world.bmc.on) == (None, None, False)
 
 
-def test_the_permit_to_insert_the_medium_covers_the_boot_override_of_a_machine_that_is_off(world: World) -> None:
+def test_the_permit_for_the_boot_override_of_a_machine_that_is_off_covers_its_medium(world: World) -> None:
     boot_it(world)
-    assert "post_event override_requested" not in world.calls.names
-    assert world.api.state.override_requested_at
+    assert asked_by(world) == ["override_requested", "power_on_requested"]
+    assert world.bmc.booted
+
+
+def test_no_permit_for_the_boot_override_is_asked_for_before_the_machine_is_off(world: World) -> None:
+    world.bmc.on = True
+    boot_it(world)
+    assert asked_by(world) == ["write_requested", "power_requested", "override_requested", "power_on_requested"]
+    names = world.calls.names
+    assert names.index("power_off") < names.index("post_event override_requested")
     assert world.bmc.booted
 
 
@@ -120,7 +133,7 @@ def test_a_permit_that_ends_soon_is_not_used_for_the_next_write(world: World, pa
     boot_it(probe)
     world.calls.step_in(probe.calls.names.index("insert_media"), "after", lambda: world.clock.sleep(passed_s))
     boot_it(world)
-    assert world.calls.names.count("post_event override_requested") == asked
+    assert world.calls.names.count("post_event override_requested") == 1 + asked
     assert world.bmc.booted
 
 
@@ -133,6 +146,31 @@ def test_a_covered_write_that_finds_the_permit_run_out_is_done_with_one_of_its_o
     names = world.calls.names
     assert names[at : at + 3] == ["set_boot_once", "post_event override_requested", "set_boot_once"]
     assert world.bmc.power_on_count == 1
+
+
+@pytest.mark.parametrize("end", ["killed", "aborted"])
+@pytest.mark.parametrize("before", ["insert_media", "post_event power_requested", "power_off"])
+def test_an_override_of_another_user_stays_where_the_run_has_asked_for_none(
+    world: World, before: str, end: str
+) -> None:
+    world.bmc.on = True
+    probe = World(world.settings, machine_is_on=True)
+    boot_it(probe)
+    at = probe.calls.names.index(before)
+    if end == "killed":
+        world.calls.kill(at, "before")
+        with pytest.raises(Killed):
+            boot_it(world)
+        world.api.abort()
+    else:
+        world.calls.step_in(at, "before", world.api.abort)
+        boot_it(world)
+    assert world.api.state.write_permitted_at
+    assert world.api.state.override_requested_at is None
+    world.bmc.override = "cd"  # of another user, to the target that is ours, too
+    world.clock.sleep(600)
+    finish_it(world)
+    assert (world.bmc.media, world.bmc.override) == (None, "cd")
 
 
 def test_what_a_permit_covered_is_undone_when_the_machine_went_into_service_after_it(world: World) -> None:
@@ -160,7 +198,7 @@ def test_no_permit_is_asked_for_where_there_is_nothing_to_write(world: World) ->
 
 
 def test_the_medium_is_made_once_however_many_permits_its_insertion_takes(world: World) -> None:
-    world.bmc.busy = 3
+    world.bmc.on, world.bmc.busy = True, 3
     boot_it(world)
     assert world.calls.names.count("post_event write_requested") == 4
     assert world.api.tokens == 1
