@@ -1,27 +1,23 @@
 """The commands as people type them: what they print, which files they write, and how they end."""
 
-import inspect
 import json
 import os
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from bringup_cli.commands.pki import certificates, pki
+from bringup_cli.commands.pki import pki
 from bringup_cli.context import Context
 from pki import profile
 from pki.authority import is_encrypted, key_pem, pem
 from pki.files import staged_name
 from pki.names import Identity, Role, dns_names
 from pki.store import Store
-from tests.entered import Entered
 from tests.unit.pki import kit
 from tests.unit.pki.kit import API, REDIS, W2, WORKER
 from tests.unit.pki.test_issue import request
@@ -410,16 +406,3 @@ def test_what_is_made_revoked_listed_and_moved_is_shown_to_programs(run: Run) ->
     assert json.loads(run("crl", "--output", "json").output)["revoked"] == 1
     moved = json.loads(run("rollover", "start", "--output", "json").output)
     assert moved["stage"] == json.loads(run("rollover", "status", "--output", "json").output)["stage"]
-
-
-def test_a_revocation_goes_through_15_files_or_fewer(run: Run, made: Store) -> None:
-    command = inspect.unwrap(cast("Callable[..., None]", certificates.revoke.callback)).__code__
-    entered = Entered(command, command)
-    sys.setprofile(entered)
-    try:
-        run("revoke", "worker")
-    finally:
-        sys.setprofile(None)
-    # From the command to the list that is signed: it was this way that was counted.
-    assert {"bringup_cli/commands/pki/certificates.py", "pki/crl.py", "pki/authority.py"} <= set(entered.files)
-    assert len(entered.files) <= 15, entered.files
