@@ -60,11 +60,6 @@ def steps(results: Results) -> list[Step]:
     return [*judged, *map(_by_itself, rest), *_for_a_person(results)]
 
 
-def open_steps(results: Results) -> list[Step]:
-    """Those that this run has found open."""
-    return [step for step in steps(results) if step.found]
-
-
 def section(results: Results) -> list[str]:
     """The section of the report."""
     lines = ["", "## Next steps: the way to production", "", "In this order; computed from this run.", ""]

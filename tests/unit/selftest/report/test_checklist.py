@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from pki.check import fail, skip, warn
 from pki.store import Store
 from selftest.report import Results
-from selftest.report.checklist import Step, flip_command, open_steps, section, steps
+from selftest.report.checklist import Step, flip_command, section, steps
 from tests.unit.selftest.report.conftest import MakeResults
 from tests.unit.selftest.report.made_up import HOSTILE
 
@@ -15,6 +15,10 @@ DEVELOPMENT = {"environment": "development", "redis_use_tls": False, "api_use_tl
 
 def _text(results: Results) -> str:
     return "\n".join(section(results))
+
+
+def open_steps(results: Results) -> list[Step]:
+    return [step for step in steps(results) if step.found]
 
 
 def _lines(step: Step) -> list[str]:
