@@ -76,6 +76,12 @@ class QuickStack(Stack):
                 arguments, cwd=self.folder, env=env, log=log.fileno(), start_new_session=True
             )
 
+    def __exit__(self, *_: object) -> None:
+        """Kill all: how services stop has tests of its own, and nothing reads what these leave."""
+        for process in reversed(self._processes.values()):
+            preloaded.kill_group(process)
+        self._processes.clear()
+
     def command(self, *arguments: str, role: str = "operator", check: bool = True) -> subprocess.CompletedProcess[str]:
         """See `Stack.command`."""
         done = command(arguments, self.environment(role), self.folder)

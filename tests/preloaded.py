@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -77,6 +78,14 @@ def start(
     finally:
         os.close(writer)
     return Service(["bringup", *arguments], reader)
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a service that has a session of its own, and its children. To stop as it should takes a second."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
 
 
 @cache

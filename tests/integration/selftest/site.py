@@ -179,13 +179,12 @@ class Site:
         port = free_port()
         environ = self.stack.environment("api") | {port_variable: str(port), **variables}
         with (self.folder / f"second-{service}.log").open("ab") as log:
-            process = preloaded.start([service], cwd=self.folder, env=environ, log=log.fileno())
+            process = preloaded.start([service], cwd=self.folder, env=environ, log=log.fileno(), start_new_session=True)
         try:
             _await(port, process)
             yield port
         finally:
-            process.terminate()
-            process.wait(60)
+            preloaded.kill_group(process)
 
     @contextmanager
     def without_redis(self) -> Iterator[None]:
