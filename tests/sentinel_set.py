@@ -21,8 +21,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -43,6 +43,7 @@ _START_S = 60.0
 # How long a failover on request is given before it is asked for again; it takes a second or two.
 _ASK_AGAIN_S = 15.0
 _FAILOVER_S = 60.0  # generous: these machines are shared
+_DOWN_AFTER_MS = 3000  # as `bringup redis-conf` writes it
 _POLL_S = 0.05  # each look opens connections, with TLS: more of them would take the processor from the servers
 
 
@@ -170,9 +171,7 @@ class SentinelSet:
         A sentinel gives a failover up without an error when no replica is ready soon enough: then it is asked again.
         """
         old = self.master()
-        settings = self.settings()
-        sentinel = Sentinels(settings, tls.ClientContexts(), name="tests").manager.sentinels[0]
-        sentinel.connection_pool.connection_kwargs |= {"username": ADMINISTRATOR, "password": PASSWORD}
+        sentinel, name = self._sentinel_admins()[0], self.settings().redis_sentinel_name
         again_at = 0.0
 
         def promoted() -> bool:
@@ -180,7 +179,7 @@ class SentinelSet:
             if time.monotonic() >= again_at:
                 again_at = time.monotonic() + _ASK_AGAIN_S
                 with suppress(redis.ResponseError):  # one is under way, or no replica is fit now
-                    sentinel.execute_command("SENTINEL FAILOVER", settings.redis_sentinel_name)  # type: ignore[no-untyped-call]
+                    sentinel.execute_command("SENTINEL FAILOVER", name)  # type: ignore[no-untyped-call]
             return self._is_master_other_than(old)
 
         self._await(f"a master other than {old}", promoted, 2 * _FAILOVER_S)
@@ -190,6 +189,27 @@ class SentinelSet:
         """The server at ``port`` itself, whatever its role, with every right that the set's own user has."""
         settings = self.settings(ADMINISTRATOR, redis_port=port, redis_sentinels="")
         return connect_redis(settings, tls.ClientContexts(), name="tests")
+
+    @contextmanager
+    def taking_nobody_for_dead(self) -> Iterator[None]:
+        """A server that is silent for long is no reason for the sentinels to count without it meanwhile."""
+        self._set_down_after(600_000)
+        try:
+            yield
+        finally:
+            self._set_down_after(_DOWN_AFTER_MS)
+
+    def _set_down_after(self, milliseconds: int) -> None:
+        for sentinel in self._sentinel_admins():
+            option = (self.settings().redis_sentinel_name, "down-after-milliseconds", milliseconds)
+            sentinel.execute_command("SENTINEL SET", *option)  # type: ignore[no-untyped-call]
+
+    def _sentinel_admins(self) -> list["redis.Redis"]:
+        """The sentinels, with every right."""
+        found = Sentinels(self.settings(), tls.ClientContexts(), name="tests").manager.sentinels
+        for sentinel in found:
+            sentinel.connection_pool.connection_kwargs |= {"username": ADMINISTRATOR, "password": PASSWORD}
+        return found
 
     def offset(self, port: int) -> int:
         """How far the server at ``port`` is in the stream of changes."""

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bringup.connections import replicated
 from bringup.settings import Settings
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
 from tests.integration.workers.site import eventually
 from tests.sentinel_set import SentinelSet
+
+CONFIRM_WITHIN_S = replicated._CONFIRM_WITHIN_S
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +26,34 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
 def api(servers: SentinelSet, make_api: Callable[[Settings], Api], tmp_path: Path) -> Api:
     """The application on an empty Redis."""
     servers.admin(servers.master()).flushall()
-    return make_api(servers.settings("api", state_dir=tmp_path / "state", devices_file=tmp_path / "devices.toml"))
+    files = {"state_dir": tmp_path / "state", "devices_file": tmp_path / "devices.toml"}
+    return make_api(servers.settings("api", redis_timeout_s=60, **files))
+
+
+@pytest.fixture(autouse=True)
+def healthy_replicas_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that stalls, a replica that is well may not confirm a change within a second."""
+    monkeypatch.setattr(replicated, "_CONFIRM_WITHIN_S", 30.0)
 
 
 @contextmanager
-def behind(servers: SentinelSet, *ports: int) -> Iterator[None]:
-    """These replicas do not get anything for a while."""
-    for port in ports:
-        servers.pause(port)
-    try:
+def waiting_no_longer_than_usual() -> Iterator[None]:
+    """For replicas that will not confirm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replicated, "_CONFIRM_WITHIN_S", CONFIRM_WITHIN_S)
         yield
-    finally:
-        for port in ports:
+
+
+@contextmanager
+def behind(servers: SentinelSet, port: int) -> Iterator[None]:
+    """This replica does not get anything for a while."""
+    with servers.taking_nobody_for_dead(), waiting_no_longer_than_usual():
+        servers.pause(port)
+        try:
+            yield
+        finally:
             servers.resume(port)
-        caught_up(servers)
+            caught_up(servers)
 
 
 def caught_up(servers: SentinelSet) -> None:
@@ -90,7 +107,9 @@ def test_without_any_replica_the_api_is_not_ready_and_says_so(servers: SentinelS
     for port in ports:
         servers.start(port)
     servers.await_replicas(2)
-    assert api.call("GET", "/ready", token=None).status_code == 200
+    # The API uses what a sentinel has answered for a second.
+    eventually(lambda: api.call("GET", "/ready", token=None).status_code == 200, 60, "ready again")
+    assert api.call("GET", f"/runs/{RUN_A}").status_code == 404  # what was refused had no effect
     assert api.lease().status_code == 201
 
 
@@ -103,8 +122,9 @@ def test_a_failover_that_lost_only_what_was_not_acknowledged_withholds_no_machin
     servers.admin(old).config_set("min-replicas-to-write", 0)  # it takes a write that nobody else gets
     for port in replicas:
         servers.kill(port)
-    assert api.lease().status_code == 503
-    api.ok("GET", "/devices")  # which reads the number of the change that only the master has
+    with waiting_no_longer_than_usual():
+        assert api.lease().status_code == 503
+        api.ok("GET", "/devices")  # which reads the number of the change that only the master has
     servers.kill(old)
     for port in replicas:
         servers.start(port)

@@ -6,7 +6,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests import preloaded
 from tests.conftest import free_port
 from tests.integration.selftest.site import Site
 from tests.integration.server.test_images import DEVICE, LEASE, RUN
+from tests.integration.workers.site import eventually
 
 CONTENT = bytes(range(255)) * 500 + AREA_HEAD.ljust(AREA_SIZE) + bytes(range(255)) * 5000
 AREA_AT = CONTENT.index(AREA_HEAD)
@@ -62,18 +62,23 @@ def fetch(site: Site, url: str, *, token: str = "") -> tuple[int, bytes]:
 @contextmanager
 def images(site: Site, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """`bringup images`, once it listens or has ended."""
-    environ = site.stack.environment("api") | variables
-    with (site.folder / "images.log").open("wb") as log:
-        process = preloaded.start(["images"], cwd=site.folder, env=environ, log=log.fileno())
-    deadline = time.monotonic() + 60
-    while b"Listening at" not in (site.folder / "images.log").read_bytes() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    environ, log = site.stack.environment("api") | variables, log_of(site, "images")
+    process = start(site, "images", environ)
     try:
+        eventually(lambda: b"Listening at" in log.read_bytes() or process.poll() is not None, 60, "it listens")
         yield process
     finally:
-        process.terminate()
-        process.wait(60)
+        preloaded.kill_group(process)
+
+
+def start(site: Site, service: str, environ: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """A service whose output is in the file of its name, in a session of its own."""
+    with log_of(site, service).open("wb") as log:
+        return preloaded.start([service], cwd=site.folder, env=environ, log=log.fileno(), start_new_session=True)
+
+
+def log_of(site: Site, service: str) -> Path:
+    return site.folder / f"own-{service}.log"
 
 
 def check_image(body: bytes, given: RunMedia, ca: Path) -> None:
@@ -136,13 +141,14 @@ def test_images_that_no_bmc_could_fetch_are_named_before_anything_listens(
     site: Site, service: str, variables: dict[str, str], message: str
 ) -> None:
     environ = site.stack.environment("api") | {"CALLBACK_API_PORT": str(free_port())} | variables
-    command = [sys.executable, "-m", "bringup", service]
-    done = subprocess.run(
-        command, cwd=site.folder, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    process = start(site, service, environ)
+    try:
+        assert process.wait(180) == 2
+    finally:
+        preloaded.kill_group(process)
+    log = log_of(site, service).read_text()
+    assert message in log
+    assert "Traceback" not in log
 
 
 def test_a_renewed_certificate_is_shown_to_bmcs_without_a_restart(site: Site) -> None:
