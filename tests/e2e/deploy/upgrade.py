@@ -15,11 +15,13 @@ from bringup.wire.message import Health
 from bringup.wire.operator import DeviceList
 from tests.e2e.deploy.flips import IN_FLIGHT, Load
 from tests.e2e.deploy.machines import Machine
-from tests.e2e.deploy.site import require, shell
+from tests.e2e.deploy.site import Failed, require, say, shell
 
 CALLERS, PAUSE_S = 4, 0.5
 # When the command is killed: while it verifies, installs, and lets services run the new version.
 KILLED_AFTER_S = (5, 60, 120)
+# Where a command that reports on its standard output shows each action.
+_SHOWN = "/root/shown"
 # Lets no tailer of a version start: what the operator has added to a unit holds for every version.
 _BREAKS = "[Service]\nExecStartPre=/bin/sh -c '! grep -q /{version}/ /etc/systemd/system/bringup-tail@.service'\n"
 
@@ -86,7 +88,7 @@ def _there_and_back(hosts: Sequence[Machine], release: Path) -> Iterator[str]:
     require(report["went_back"], json.dumps(report, indent=1))
     yield _row("to a version that does not start, and back by itself", report)
     for after_s in KILLED_AFTER_S:
-        ca.try_to("sh", "-c", f"timeout --signal=KILL {after_s} bringup {upgrade}")
+        _kill(ca, upgrade, after_s)
     for command in (upgrade, f"site rollback {ssh}"):
         report = _change(ca, command)
         require(report["passed"], json.dumps(report, indent=1))
@@ -98,10 +100,19 @@ def _row(what: str, report: dict[str, Any]) -> str:
 
 
 def _change(ca: Machine, command: str, *, status: int = 0) -> dict[str, Any]:
-    """The report of an upgrade or a rollback."""
-    output = shell(ca, f"bringup {command} --output json 2>/dev/null", status=status)
+    """The report of an upgrade or a rollback. Raises Failed: another exit status, with what it showed."""
+    try:
+        output = shell(ca, f"bringup {command} --output json 2>{_SHOWN}", status=status)
+    except Failed as error:
+        raise Failed(f"{error}\n{ca.run('cat', _SHOWN)}") from None
     report: dict[str, Any] = json.loads(output[output.index("{") : output.rindex("}") + 1])
     return report
+
+
+def _kill(ca: Machine, command: str, after_s: int) -> None:
+    """Run a command, and kill it and its children."""
+    done = ca.try_to("sh", "-c", f"timeout --signal=KILL {after_s} bringup {command}")
+    say(f"{ca.name}# bringup {command}    [killed after {after_s} s: {done.returncode}]\n{done.stdout}{done.stderr}")
 
 
 @contextmanager
