@@ -100,7 +100,8 @@ def rollback(*, dry_run: bool, ssh: str | None, output: Output) -> None:
     require_units("rollback", dry_run=False)
     site = _Site(HostLayout(), ssh)
     with site.locked("site"):
-        _run(site, rollback_of(site.last(), now()), dry_run=dry_run, output=output)
+        state = rollback_of(site.last(), now())
+        _run(site, state, dry_run=dry_run, output=output, undoes=state.phase is UpgradePhase.BACK)
 
 
 class _Site:
@@ -154,25 +155,39 @@ class _Site:
         return path
 
 
-def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output) -> None:
+def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output, undoes: bool = False) -> None:
+    """Take what is left, report it, and end. ``undoes``: the version before is wanted, and not the next one."""
     hosts = site.hosts()
-    if dry_run or (len(hosts) > 1 and not site.ssh):
+    has_ended = state.phase is UpgradePhase.ENDED
+    if not has_ended and (dry_run or (len(hosts) > 1 and not site.ssh)):
         _show_plan(state, hosts, site.here.host, dry_run=dry_run)
         return
-    quiet = output == "json"
-    show: Callable[[str], object] = (lambda _line: None) if quiet else click.echo
-    undoing = state.phase is UpgradePhase.BACK  # by `rollback`, or after an interruption
-    site.save(state)
-    with OutageMeter([client_settings(site.layout, site.here)]) as meter:
-        site_upgrade.apply(state, hosts, partial(site.act, state), show, site.save, here=site.here.host)
-    written = upgrade_report.write(state, site.folder, meter.longest_s)
-    if quiet:
-        print_json(upgrade_report.as_json(state, meter.longest_s))
+    if has_ended:  # the bundle is in force
+        _report(site, state, output)
     else:
-        click.echo(f"{upgrade_report.result_of(state)}\nThe API did not answer for {meter.longest_s:.1f} s at most.")
+        show: Callable[[str], object] = (lambda _line: None) if output == "json" else click.echo
+        site.save(state)
+        with OutageMeter([client_settings(site.layout, site.here)]) as meter:
+            keep = partial(_keep, site, meter, output)
+            site_upgrade.apply(state, hosts, partial(site.act, state), show, keep, here=site.here.host)
+    raise SystemExit(0 if (state.restored if undoes else state.passed) else EXIT_FAILED)
+
+
+def _keep(site: _Site, meter: OutageMeter, output: Output, state: UpgradeState) -> None:
+    """The report comes before the record that it has ended: after a kill in between, the next command reports."""
+    state.outage_s = max(state.outage_s, meter.longest_s)
+    if state.phase is UpgradePhase.ENDED:
+        _report(site, state, output)
+    site.save(state)
+
+
+def _report(site: _Site, state: UpgradeState, output: Output) -> None:
+    written = upgrade_report.write(state, site.folder)
+    if output == "json":
+        print_json(upgrade_report.as_json(state))
+    else:
+        click.echo(f"{upgrade_report.result_of(state)}\nThe API did not answer for {state.outage_s:.1f} s at most.")
         click.echo(f"Reports: {', '.join(map(str, written))}")
-    wanted = state.restored if undoing else state.passed
-    raise SystemExit(0 if wanted else EXIT_FAILED)
 
 
 def _show_plan(state: UpgradeState, hosts: Sequence[SiteHost], here: str, *, dry_run: bool) -> None:

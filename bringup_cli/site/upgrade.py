@@ -62,6 +62,7 @@ class UpgradeState(BaseModel):
         went_back, restored: it was undone; and the self-test of the version before has passed then.
         done: the actions that were taken and need not be again, each with its version.
         actions: all that were taken, for the report.
+        outage_s: the longest time for which the API did not answer, before a kill and after it.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -77,6 +78,7 @@ class UpgradeState(BaseModel):
     passed: bool = False
     done: list[str] = []
     actions: list[ActionTaken] = []
+    outage_s: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> "UpgradeState | None":
@@ -96,7 +98,9 @@ class UpgradeState(BaseModel):
         """What was done, for the report."""
         taken = [(HostAction(one.host, one.what), one.seconds, one.failed) for one in self.actions]
         changes = {"site": [f"bringup {self.before} -> {self.after}"]}
-        return SiteChange(self.after, self.began_at, changes, taken, went_back=self.went_back, passed=self.passed)
+        return SiteChange(
+            self.after, self.began_at, changes, taken, self.went_back, outage_s=self.outage_s, passed=self.passed
+        )
 
 
 def preparation(hosts: Sequence[SiteHost], direction: Direction, here: str) -> list[HostAction]:

@@ -135,7 +135,7 @@ def command_of(state: UpgradeState, action: HostAction, version: str) -> str:
 
 
 def upgrade_to(last: UpgradeState | None, release: ReleaseBundle, now: datetime) -> UpgradeState:
-    """A new upgrade, or the one that was interrupted.
+    """A new upgrade, or the one that was interrupted, or the one that has put this very bundle in force.
 
     Args:
         last: upgrade or rollback of this site.
@@ -145,12 +145,13 @@ def upgrade_to(last: UpgradeState | None, release: ReleaseBundle, now: datetime)
     Raises:
         UpgradeRefused: another one was interrupted, or the versions are no neighbours.
     """
-    if last and last.phase is not UpgradePhase.ENDED:
-        if last.digest != release.digest:
-            raise UpgradeRefused(
-                f"the {last.direction} to {last.after} was interrupted: run it again, or `bringup site rollback`"
-            )
+    is_open = last is not None and last.phase is not UpgradePhase.ENDED
+    if last and last.digest == release.digest and (is_open or last.passed):
         return last
+    if last and is_open:
+        raise UpgradeRefused(
+            f"the {last.direction} to {last.after} was interrupted: run it again, or `bringup site rollback`"
+        )
     require_neighbours(__version__, release.version)
     return UpgradeState(
         direction=Direction.UPGRADE, before=__version__, after=release.version, digest=release.digest, began_at=now

@@ -7,11 +7,11 @@ from bringup_cli.site import change_report
 from bringup_cli.site.upgrade import Direction, UpgradeState
 
 
-def as_json(state: UpgradeState, outage_s: float) -> dict[str, Any]:
-    """The report for programs. ``outage_s``: the longest time for which the API did not answer."""
-    record = state.record()
-    record.outage_s = outage_s
-    return change_report.as_json(record, direction=state.direction.value, before=state.before, after=state.after)
+def as_json(state: UpgradeState) -> dict[str, Any]:
+    """The report for programs."""
+    return change_report.as_json(
+        state.record(), direction=state.direction.value, before=state.before, after=state.after
+    )
 
 
 def result_of(state: UpgradeState) -> str:
@@ -26,20 +26,12 @@ def result_of(state: UpgradeState) -> str:
     return "Nothing that runs was changed: the preparation has failed."
 
 
-def as_markdown(state: UpgradeState, outage_s: float) -> str:
-    """The report for people. ``outage_s``: as `as_json`."""
-    record = state.record()
-    record.outage_s = outage_s
+def as_markdown(state: UpgradeState) -> str:
+    """The report for people."""
     verb = "Upgrade" if state.direction is Direction.UPGRADE else "Rollback"
-    return change_report.as_markdown(record, f"{verb} from {state.before} to {state.after}", result_of(state))
+    return change_report.as_markdown(state.record(), f"{verb} from {state.before} to {state.after}", result_of(state))
 
 
-def write(state: UpgradeState, folder: Path, outage_s: float) -> list[Path]:
-    """Write both forms into a folder; their paths.
-
-    Args:
-        state: of what has ended.
-        folder: made where it is not there.
-        outage_s: as `as_json`.
-    """
-    return change_report.write(state.record(), folder, as_markdown(state, outage_s), as_json(state, outage_s))
+def write(state: UpgradeState, folder: Path) -> list[Path]:
+    """Write both forms into a folder, which is made where it is not there; their paths."""
+    return change_report.write(state.record(), folder, as_markdown(state), as_json(state))

@@ -9,12 +9,14 @@ import pytest
 
 from bringup.settings import Settings
 from bringup_cli.site import enroll
-from bringup_cli.site.bundle import Manifest, pack
+from bringup_cli.site.bundle import MANIFEST, Manifest, pack
+from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import Host, HostRole, Registry
 from pki.names import STANDARD
 from pki.session import CaSession
 from pki.setup import Wanted, set_up
 from pki.store import Store
+from tests.unit.bringup_cli.site.ca_host import CaHost
 from tests.unit.pki.kit import copy_of
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -75,3 +77,12 @@ def ca(ready: Store, tmp_path: Path, make_settings: Callable[..., Settings]) -> 
         pki_dir=store.root, redis_use_tls=True, api_use_tls=True, bmc_tries=7, dhcp_source="isc-log", image_port=5001
     )
     return Enrolling(store, settings)
+
+
+@pytest.fixture
+def host(tmp_path: Path, ca: Enrolling, monkeypatch: pytest.MonkeyPatch) -> CaHost:
+    layout = HostLayout(tmp_path / "etc", tmp_path / "var")
+    for path in (layout.config, layout.state):
+        path.mkdir()
+    (layout.config / MANIFEST).write_text(ca.manifest(ca.host("h1", HostRole.API)).model_dump_json())
+    return CaHost(layout, monkeypatch)

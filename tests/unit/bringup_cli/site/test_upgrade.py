@@ -93,7 +93,7 @@ def test_a_preparation_that_fails_changes_nothing_that_runs(fails: str) -> None:
     site = Site(fails)
     state = site.apply(state_of())
     assert (state.passed, state.went_back, site.runs) == (False, False, {})
-    assert "Nothing that runs was changed" in upgrade_report.as_markdown(state, 0)
+    assert "Nothing that runs was changed" in upgrade_report.as_markdown(state)
 
 
 @pytest.mark.parametrize("fails", [f"{action.host} {action.what}" for action in plan(HOSTS, Direction.UPGRADE)])
@@ -103,7 +103,7 @@ def test_what_is_not_green_goes_back_on_every_host(fails: str) -> None:
     assert (state.passed, state.went_back, state.restored) == (False, True, True)
     assert set(site.runs.values()) == {OLD}
     assert site.done[-1] == ("h2 test", OLD)
-    report = upgrade_report.as_json(state, 0)
+    report = upgrade_report.as_json(state)
     assert [f"{one['host']} {one['what']}" for one in report["actions"] if one["failed"]] == [fails]
 
 
@@ -238,6 +238,7 @@ def test_the_host_with_the_bundle_does_not_receive_it() -> None:
 
 
 def test_the_report_names_both_versions_and_is_written_in_both_forms(tmp_path: Path) -> None:
-    markdown, document = upgrade_report.write(Site().apply(state_of()), tmp_path / "upgrades", 0.25)
+    state = Site().apply(state_of().model_copy(update={"outage_s": 0.25}))
+    markdown, document = upgrade_report.write(state, tmp_path / "upgrades")
     assert markdown.read_text().startswith("# Upgrade from 0.1.0 to 0.2.0, 2026-05-04 00:00 UTC\n")
     assert '"api_outage_s": 0.2' in document.read_text()

@@ -5,69 +5,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner, Result
 
-from bringup import __version__
 from bringup_cli.commands import selftest, site_upgrade
-from bringup_cli.site import upgrade_bundle, upgrade_host
-from bringup_cli.site.actions import HostAction, SiteHost
-from bringup_cli.site.bundle import MANIFEST
+from bringup_cli.site import upgrade_bundle
+from bringup_cli.site.actions import SiteHost
 from bringup_cli.site.host_system import HostCommandFailed
-from bringup_cli.site.layout import HostLayout
 from bringup_cli.site.registry import HostRole
 from bringup_cli.site.upgrade import STATE_FILE
-from bringup_cli.site.upgrade_bundle import ReleaseBundle, UpgradeRefused
+from bringup_cli.site.upgrade_bundle import UpgradeRefused
 from pki.errors import Locked
-from tests.unit.bringup_cli.site.conftest import Enrolling
+from tests.unit.bringup_cli.site.ca_host import CaHost
 
-MAJOR, MINOR, *_ = __version__.split(".")
-NEWER = f"{MAJOR}.{int(MINOR) + 1}.0"
-H1, H2 = SiteHost("h1", (HostRole.API,)), SiteHost("h2", (HostRole.API,))
-
-
-class CaHost:
-    """The CA's host of a site of ``hosts``, with nothing but its manifest; its actions are remembered, not done."""
-
-    def __init__(self, layout: HostLayout, patch: pytest.MonkeyPatch) -> None:
-        self.layout = layout
-        self.hosts = [H1]
-        self.done: list[str] = []
-        self.unpacked = 0
-        self.bundle = layout.state / "bundle.tar"
-        self.bundle.touch()
-        patch.setattr(site_upgrade, "HostLayout", lambda: layout)
-        patch.setattr(site_upgrade, "require_units", lambda *_args, **_options: None)
-        patch.setattr(site_upgrade, "hosts_of_site", lambda *_args: self.hosts)
-        patch.setattr(site_upgrade, "client_settings", lambda *_args: None)
-        patch.setattr(site_upgrade, "OutageMeter", lambda _settings: nullcontext(SimpleNamespace(longest_s=0.0)))
-        patch.setattr(site_upgrade._Site, "act", lambda _site, _state, action, _version: self._act(action))
-        patch.setattr(upgrade_bundle, "unpack", lambda *_args: self._unpack())
-        patch.setattr(upgrade_bundle, "verified", lambda folder, _signers: ReleaseBundle(folder, NEWER, "d1"))
-        patch.setattr("sys.argv", [upgrade_host.program_of(__version__)])
-
-    def site(self) -> site_upgrade._Site:
-        return site_upgrade._Site(self.layout, None)
-
-    def upgrade(self) -> Result:
-        return CliRunner().invoke(site_upgrade.upgrade, [str(self.bundle)])
-
-    def rollback(self) -> Result:
-        return CliRunner().invoke(site_upgrade.rollback, [])
-
-    def _act(self, action: HostAction) -> None:
-        self.done.append(f"{action.host} {action.what}")
-
-    def _unpack(self) -> None:
-        self.unpacked += 1
-
-
-@pytest.fixture
-def host(tmp_path: Path, ca: Enrolling, monkeypatch: pytest.MonkeyPatch) -> CaHost:
-    layout = HostLayout(tmp_path / "etc", tmp_path / "var")
-    for path in (layout.config, layout.state):
-        path.mkdir()
-    (layout.config / MANIFEST).write_text(ca.manifest(ca.host("h1", HostRole.API)).model_dump_json())
-    return CaHost(layout, monkeypatch)
+H2 = SiteHost("h2", (HostRole.API,))
 
 
 def test_an_upgrade_and_its_rollback_act_on_the_host(host: CaHost) -> None:
@@ -96,7 +45,7 @@ def test_a_program_that_no_package_has_installed_upgrades_nothing(
 
 
 def test_without_a_way_to_the_other_hosts_nothing_is_done(host: CaHost) -> None:
-    host.hosts = [H1, H2]
+    host.hosts = [*host.hosts, H2]
     shown = host.upgrade()
     assert (shown.exit_code, host.done) == (0, [])
     assert shown.output.startswith("Nothing was changed")
