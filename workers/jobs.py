@@ -179,4 +179,4 @@ def _was_touched(run: RunDetail) -> bool:
 
 def _close(context: job_context.JobContext, run: RunDetail, detail: str, steps: tuple[RunStep, ...]) -> None:
     if reply := context.post_unless_stale(run.run_id, EventType.FINISHED, detail=detail, before=steps):
-        log.get("workers").info("run closed", state=str(reply.state), detail=detail)
+        log.get("workers").info("run closed", state=str(reply.state), reason=reply.reason, detail=detail)

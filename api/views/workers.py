@@ -124,6 +124,7 @@ def _machine_in(event: RunEvent) -> str | None:
 def _event_reply(change: Change, event: RunEvent, made: RunMedia | None) -> RunEventReply:
     return RunEventReply(
         state=change.run.state,
+        reason=change.run.reason,
         permit_s=PERMIT_S if change.permits_power else None,
         covers=permits.COVERS.get(event.type, ()) if change.permits_power else (),
         run=changed_run_detail(change) if event.wants_run else None,

@@ -107,6 +107,7 @@ class RunEventReply(Message):
     """What an event led to.
 
     Args:
+        reason: of a run that did not pass; an API of a version before does not name it.
         run, media: where they were wanted: the run as it is afterwards, and what its machine must boot.
         next_s: too early; seconds until the same event may be posted again.
         permit_s: for an event that asks for a permit: how many seconds it holds, from the moment it was asked for.
@@ -115,6 +116,7 @@ class RunEventReply(Message):
     """
 
     state: model.AnyRunState
+    reason: model.AnyFailureReason | None = Field(None, exclude_if=operator.not_)
     next_s: NonNegativeFloat | None = None
     permit_s: NonNegativeFloat | None = None
     covers: tuple[str, ...] = Field((), exclude_if=operator.not_)

@@ -42,7 +42,7 @@ def test_of_another_machine_the_run_ends_and_no_permit_is_given(api: Api) -> Non
     begun(api)
     reply = api.tell(RUN_A, "write_requested", before=[{"type": "machine_identified", "identity": ANOTHER}])
     assert (reply.json["state"], reply.json["permit_s"]) == ("failed", None)
-    assert api.run()["reason"] == "wrong_machine"
+    assert reply.json["reason"] == api.run()["reason"] == "wrong_machine"
     assert types(api)[-1:] == ["wrong_machine"]
 
 

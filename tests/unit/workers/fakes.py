@@ -294,7 +294,14 @@ class FakeApi:
         run = self._detail(run_id) if event.wants_run else None
         permit_s, media = PERMIT_S if change.permits_power else None, self._media() if change.secrets else None
         covers = COVERS.get(event.type, ()) if change.permits_power and self.names_what_a_permit_covers else ()
-        return RunEventReply(state=self.state.state, permit_s=permit_s, covers=covers, run=run, media=media)
+        return RunEventReply(
+            state=self.state.state,
+            reason=self.state.reason,
+            permit_s=permit_s,
+            covers=covers,
+            run=run,
+            media=media,
+        )
 
     def _ruled(self, compute: Callable[[], Change]) -> Change:
         try:

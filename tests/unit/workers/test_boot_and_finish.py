@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from bringup.errors import ApiRejected, ApiUnavailable, BmcRejected, BmcUnavailable, NotYet
 from bringup.model import FailureReason, RunState
@@ -260,6 +261,18 @@ def test_finish_asks_for_the_run_only_where_another_process_has_booted_it(world:
     assert other.calls.names.count("run") == 1
     assert other.calls.names[-6:] == world.calls.names[-6:]
     assert (other.bmc.on, other.bmc.media) == (False, None)
+
+
+@pytest.mark.parametrize("process", ["this", "another"])
+def test_the_log_says_why_a_closed_run_ended(world: World, process: str) -> None:
+    boot_it(world)
+    world.api.abort()
+    if process == "another":
+        in_another_process(world)
+    with capture_logs() as lines:
+        finish_it(world)
+    closed = {"event": "run closed", "log_level": "info", "state": "aborted", "reason": "aborted"}
+    assert [line for line in lines if line["event"] == "run closed"] == [closed | {"detail": "medium ejected"}]
 
 
 def test_what_is_remembered_of_a_run_names_its_medium(world: World) -> None:
