@@ -27,7 +27,7 @@ COUNTED_BEFORE = tuple(f"bringup:{kind}:{what}" for kind in ("devices", "runs") 
 RUNS_VERSION = "bringup:runs:version"
 DEVICES_VERSION = "bringup:devices:version"
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
-SWEEP_LOCK = "bringup:executions:sweep"  # string: the lock of the worker process that looks for missing jobs
+REAPER_LOCK = "bringup:executions:sweep"  # string: the lock of the worker process that looks for missing jobs
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
 # String: written where a transaction had nothing to write, so that there is what to wait for.
 BARRIER = "bringup:barrier"

@@ -28,7 +28,7 @@ _SUSPECT_FOR_S = 4.0
 _FAILED_FOR_S = 60.0
 # Seconds for which one process looks for missing jobs: so long nobody does after it was killed. Above
 # _SUSPECT_FOR_S, or no turn would last from the first sight of a missing job to the second.
-_SWEEP_TURN_S = 10
+_REAPER_TURN_S = 10
 
 
 class Suspects:
@@ -72,7 +72,7 @@ class Reaper:
         self._gone = Suspects()
         self._failed = Suspects(_FAILED_FOR_S)
         # Never released: it ends by itself, and with it the turn of a process that was killed.
-        self._sweep_lock = connection.lock(keys.SWEEP_LOCK, timeout=_SWEEP_TURN_S, thread_local=False)
+        self._reaper_lock = connection.lock(keys.REAPER_LOCK, timeout=_REAPER_TURN_S, thread_local=False)
 
     def requeue_in_flight(self) -> list[str]:
         """Requeue the jobs in flight of workers that died; returns their ids.
@@ -110,9 +110,9 @@ class Reaper:
         try:
             # A lock without an end, or a key of another type, would end the search for ever: Redis may hold what others
             # have written. It does nothing to a lock that ends by itself, as ours do.
-            self._connection.expire(keys.SWEEP_LOCK, _SWEEP_TURN_S, nx=True)
+            self._connection.expire(keys.REAPER_LOCK, _REAPER_TURN_S, nx=True)
             # One process looks for all: what it costs grows with the open runs, and would with the processes, too.
-            if not (self._sweep_lock.owned() or self._sweep_lock.acquire(blocking=False)):
+            if not (self._reaper_lock.owned() or self._reaper_lock.acquire(blocking=False)):
                 self._gone.clear()
                 return []
             needed = {

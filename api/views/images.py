@@ -56,10 +56,10 @@ def image(secret: str) -> Response:
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
         raise problems.another_image()
     if response.status_code == HTTPStatus.OK:
-        log_of_reads = delivery.ReadLog(
+        read_log = delivery.ReadLog(
             images.records, services().store, known.run_id, base.area_at, request.remote_addr or "", has_parameters
         )
-        content = _fill(response, file, base.size, known.etag, log_of_reads)
+        content = _fill(response, file, base.size, known.etag, read_log)
         if request.method == "GET":
             # Not in a test client, which has no socket.
             if connection := request.environ.get("gunicorn.socket"):
@@ -85,7 +85,7 @@ def _same_base(images: Images, known: KnownImage) -> BaseImage | AreaAlone:
     raise problems.image_replaced()
 
 
-def _fill(response: Response, file: RunImage, size: int, etag: str, log_of_reads: delivery.ReadLog) -> delivery.Content:
+def _fill(response: Response, file: RunImage, size: int, etag: str, read_log: delivery.ReadLog) -> delivery.Content:
     part = _part(size, etag)
     span = part or range(size)
     if part is not None:
@@ -93,7 +93,7 @@ def _fill(response: Response, file: RunImage, size: int, etag: str, log_of_reads
         response.headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
     response.content_length = len(span)
     progress = request.environ.get("bringup.progress", _no_clock)
-    return delivery.deliver(file, span, log_of_reads.delivered, progress)
+    return delivery.deliver(file, span, read_log.delivered, progress)
 
 
 def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.CountedBody:

@@ -245,8 +245,8 @@ def test_one_process_looks_for_missing_jobs_and_another_takes_over_when_its_turn
         first.enqueue_missing(open_runs_of("first"))
         second.enqueue_missing(open_runs_of("second"))
     assert asked == ["first", "first"]
-    assert 0 < records.redis.pttl(keys.SWEEP_LOCK) <= 10_000
-    records.redis.delete(keys.SWEEP_LOCK)  # the first was killed, and its turn has ended
+    assert 0 < records.redis.pttl(keys.REAPER_LOCK) <= 10_000
+    records.redis.delete(keys.REAPER_LOCK)  # the first was killed, and its turn has ended
     second.enqueue_missing(open_runs_of("second"))
     assert asked == ["first", "first", "second"]
 

@@ -20,7 +20,7 @@ from workers.reaper import Reaper
 def redis(settings: Settings) -> "Iterator[Redis]":
     made = connect_redis(settings, ClientContexts(), name="test")
     yield made
-    made.delete(keys.SWEEP_LOCK)
+    made.delete(keys.REAPER_LOCK)
 
 
 def asked(reaper: Reaper) -> int:
@@ -38,9 +38,9 @@ def asked(reaper: Reaper) -> int:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda redis: redis.set(keys.SWEEP_LOCK, "of a process that has set no end"),
-        lambda redis: redis.hset(keys.SWEEP_LOCK, "x", "y"),
-        lambda redis: redis.rpush(keys.SWEEP_LOCK, "x"),
+        lambda redis: redis.set(keys.REAPER_LOCK, "of a process that has set no end"),
+        lambda redis: redis.hset(keys.REAPER_LOCK, "x", "y"),
+        lambda redis: redis.rpush(keys.REAPER_LOCK, "x"),
     ],
 )
 def test_a_key_without_an_end_gets_one(redis: "Redis", write: Callable[["Redis"], object]) -> None:
@@ -49,10 +49,10 @@ def test_a_key_without_an_end_gets_one(redis: "Redis", write: Callable[["Redis"]
     for _ in range(2):
         with suppress(ResponseError):  # it is no string
             assert asked(reaper) == 0
-    left = redis.pttl(keys.SWEEP_LOCK)
+    left = redis.pttl(keys.REAPER_LOCK)
     assert 0 < left <= 10_000
-    redis.pexpire(keys.SWEEP_LOCK, 1)
-    while redis.exists(keys.SWEEP_LOCK):
+    redis.pexpire(keys.REAPER_LOCK, 1)
+    while redis.exists(keys.REAPER_LOCK):
         pass
     assert asked(reaper) == 1
 
@@ -60,13 +60,13 @@ def test_a_key_without_an_end_gets_one(redis: "Redis", write: Callable[["Redis"]
 def test_of_two_processes_one_looks_and_its_lock_is_not_made_longer(redis: "Redis") -> None:
     first, second = (Reaper(redis, Queues(redis)) for _ in range(2))
     assert (asked(first), asked(second)) == (1, 0)
-    redis.pexpire(keys.SWEEP_LOCK, 9000)
+    redis.pexpire(keys.REAPER_LOCK, 9000)
     assert (asked(first), asked(second)) == (1, 0)
-    assert redis.pttl(keys.SWEEP_LOCK) <= 9000
+    assert redis.pttl(keys.REAPER_LOCK) <= 9000
 
 
 def test_the_turn_of_a_process_that_was_killed_ends(redis: "Redis") -> None:
     killed, other = (Reaper(redis, Queues(redis)) for _ in range(2))
     assert asked(killed) == 1
-    redis.delete(keys.SWEEP_LOCK)  # its time is over
+    redis.delete(keys.REAPER_LOCK)  # its time is over
     assert (asked(other), asked(killed)) == (1, 0)
