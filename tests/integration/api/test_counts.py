@@ -188,3 +188,18 @@ def test_monitoring_looks_at_no_single_device_or_run(api: Api, monkeypatch: pyte
     for name in ("devices", "runs", "device", "run"):
         monkeypatch.delattr(f"api.state.reader.Reader.{name}")
     counted(api)
+
+
+def test_each_change_moves_what_it_changes_and_monitoring_counts_nothing_anew(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted(api)
+    monkeypatch.delattr("api.state.counts.Counts._count")
+    api.booted(RUN_A)
+    api.ok("PATCH", "/devices/b", {"maintenance": "disk"})
+    assert counted(api) == looked_at(api)
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    assert counted(api) == looked_at(api)
+    api.tell(RUN_A, "finished")
+    assert counted(api) == looked_at(api)
+    assert counted(api)["runs"] == {}

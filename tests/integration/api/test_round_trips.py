@@ -158,6 +158,7 @@ def _play(counted: Counted) -> None:
         "GET /devices/NAME": "/devices/a",
         "GET /devices/NAME/explain": "/devices/a/explain",
         "GET /changes": "/changes?since=0",
+        "GET /changes, nothing new": "/changes?since=999999",
         "GET /changes/snapshot": "/changes/snapshot",
         "GET /runs/ID/report": f"/runs/{RUN_A}/report",
         "GET /queues": "/queues",
@@ -185,10 +186,22 @@ CALLS = (
     *("GET /images", "heartbeat, first", "heartbeat", "report", "report, again"),
     *("GET /runs/ID", "GET /runs/ID/report", "abort", "PATCH /devices", "POST /devices/runs"),
     *("GET /runs", "GET /runs?open", "GET /devices", "GET /devices/NAME", "GET /devices/NAME/explain"),
-    *("GET /changes", "GET /changes/snapshot", "GET /queues", "GET /metrics", "GET /ready"),
+    *(
+        "GET /changes",
+        "GET /changes, nothing new",
+        "GET /changes/snapshot",
+        "GET /queues",
+        "GET /metrics",
+        "GET /ready",
+    ),
 )
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_waits_for_redis_four_times_at_most(trips: dict[str, int], call: str) -> None:
     assert 0 < trips[call] <= MOST, trips
+
+
+def test_a_follower_that_has_all_changes_costs_one_look_at_the_feed(trips: dict[str, int]) -> None:
+    assert trips["GET /changes, nothing new"] == 1
+    assert trips["GET /changes"] > 1

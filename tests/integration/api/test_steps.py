@@ -38,10 +38,12 @@ def test_the_permit_is_given_back_with_the_last_step(api: Api) -> None:
     assert types(api)[-1:] == ["refused"]
 
 
-def test_of_another_machine_the_run_ends_and_no_permit_is_given(api: Api) -> None:
+@pytest.mark.parametrize("kind", ["write_requested", "override_requested"])
+def test_of_another_machine_the_run_ends_and_no_permit_is_given(api: Api, kind: str) -> None:
     begun(api)
-    reply = api.tell(RUN_A, "write_requested", before=[{"type": "machine_identified", "identity": ANOTHER}])
+    reply = api.tell(RUN_A, kind, before=[{"type": "machine_identified", "identity": ANOTHER}])
     assert (reply.json["state"], reply.json["permit_s"]) == ("failed", None)
+    assert "covers" not in reply.json
     assert reply.json["reason"] == api.run()["reason"] == "wrong_machine"
     assert types(api)[-1:] == ["wrong_machine"]
 

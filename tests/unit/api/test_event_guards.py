@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from api.runs import events
+from api.runs import events, permits
 from api.runs.records import Change, NewImage, NewSecrets
 from bringup.errors import InvalidTransition, PowerRefused
 from bringup.model import DeviceState, FailureReason, RunState
@@ -54,6 +54,11 @@ def test_a_run_stays_with_the_machine_it_began_with_also_when_the_inventory_name
     ended = identified(edited, seen=MachineIdentity(serial="B2"))
     assert (ended.run.state, ended.run.reason) == (RunState.FAILED, FailureReason.WRONG_MACHINE)
     assert "the run began with serial A1" in ended.run.detail
+
+
+def test_no_permit_covers_a_switch_of_the_machine() -> None:
+    switches = {EventType.POWER_REQUESTED, EventType.POWER_ON_REQUESTED, EventType.POWER_OFF_REQUESTED}
+    assert not switches & {covered for others in permits.COVERS.values() for covered in others}
 
 
 def test_a_permit_is_given_back_by_its_own_worker_only() -> None:

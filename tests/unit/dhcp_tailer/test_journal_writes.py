@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -256,3 +257,37 @@ def test_the_last_line_of_a_while_is_synced_although_none_follows(
     kept.append(b"line\n")
     assert synced.wait(60)
     kept.end(wait=True)
+
+
+def test_a_line_is_synced_in_time_although_others_follow_it_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SteadyLines(every_s=0.4)
+    monkeypatch.setattr("dhcp_tailer.journal.SimpleQueue", lambda: clock)
+    monkeypatch.setattr("dhcp_tailer.journal.time", clock)
+    monkeypatch.setattr("dhcp_tailer.journal.SYNC_WITHIN_S", 1.0)
+    synced_at = list[float]()
+    monkeypatch.setattr("os.fdatasync", lambda _: synced_at.append(clock.now))
+    CheckpointJournal(tmp_path / "c.journal", JournalHead(reader="r")).end(wait=True)
+    assert synced_at[0] == pytest.approx(1.4)  # the first line came at 0.4
+
+
+class SteadyLines:
+    """A queue in which a line comes each time that ``every_s`` is over, ten in all, and the clock for it."""
+
+    def __init__(self, every_s: float) -> None:
+        self.now = 0.0
+        self._next_at = self._every_s = every_s
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def put(self, _line: bytes | None) -> None:
+        """What comes is fixed."""
+
+    def get(self, timeout: float = 600.0) -> bytes | None:
+        if self._next_at > self.now + timeout:
+            self.now += timeout
+            raise Empty
+        self.now, self._next_at = self._next_at, self._next_at + self._every_s
+        return b"line\n" if self.now < 10 * self._every_s else None
