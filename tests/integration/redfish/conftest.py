@@ -199,15 +199,20 @@ def media_of(emulator: Emulator, **changes: Any) -> RunMedia:
 
 
 MakeBmc = Callable[..., RedfishBmc]
+# Seconds for an answer that never comes: a stall of the machine during one of those that do come is shorter.
+NEVER_COMES_S = 4.0
 
 
 @pytest.fixture
 def make_bmc(emulator: Emulator, make_settings: MakeSettings, credentials: Path) -> Iterator[MakeBmc]:
-    """A BMC as jobs get it, but one that does not sleep; it is closed at the end."""
+    """A BMC as jobs get it, but one that does not sleep; it is closed at the end.
+
+    Without ``timeout_s`` it has a minute for each answer, as by default: a machine that stalls may need seconds.
+    """
     made: list[RedfishBmc] = []
 
-    def make(timeout_s: float = 1, **changes: Any) -> RedfishBmc:
-        timeouts = {"bmc_connect_timeout_s": 2 * timeout_s, "bmc_read_timeout_s": timeout_s}
+    def make(timeout_s: float = 60, **changes: Any) -> RedfishBmc:
+        timeouts = {"bmc_connect_timeout_s": timeout_s, "bmc_read_timeout_s": timeout_s}
         settings = make_settings(bmc_credentials_dir=credentials, **timeouts)
         made.append(RedfishBmc(run_on(emulator, **changes), settings, sleep=lambda _s: None))
         return made[-1]

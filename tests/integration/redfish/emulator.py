@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +54,7 @@ class Front:
         self._writes = writes  # where every write is put on record, before anything is made of it
         self._locks: dict[str, Lock] = defaultdict(Lock)  # the emulator reads a system, changes it, writes it back
         self.faults: dict[str, Any] = {}
+        self._changed = Event()  # the faults are others: what was slow until now has its answer
         self.sessions: dict[str, str] = {}  # id -> token
         self.logins = 0
         self.log: list[str] = []
@@ -69,9 +70,11 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
         self._record(request)
-        late_s = self.faults.get("slow_s", 2) if self._has("slow", request) else 0
+        late_s = self.faults.get("slow_s", 60) if self._has("slow", request) else 0
+        changed = self._changed
         answer = self._own(request) or self._faulty(request) or self._redfish(request)
-        time.sleep(late_s)  # what was asked is done; only its answer comes too late
+        if late_s:
+            changed.wait(late_s)  # what was asked is done; only its answer comes too late
         return answer(environ, start_response)
 
     def _record(self, request: Request) -> None:
@@ -85,6 +88,8 @@ class Front:
         if request.path == "/test":
             if request.method == "PUT":
                 self.faults = request.get_json()
+                self._changed.set()
+                self._changed = Event()
                 self.log.clear()
             if self.faults.pop("reset", False):
                 self._reset()

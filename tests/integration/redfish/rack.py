@@ -27,9 +27,9 @@ _SETTINGS = {
     "BMC_MEDIA_S": "1",
     "RETRY_MIN_S": "1",
     "RETRY_MAX_S": "1",
-    "BOOT_TIMEOUT_S": "15",
+    "BOOT_TIMEOUT_S": "20",
     "HEARTBEAT_INTERVAL_S": "3",
-    "HEARTBEAT_LOST_S": "10",
+    "HEARTBEAT_LOST_S": "15",
 }
 
 

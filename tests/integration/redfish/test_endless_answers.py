@@ -30,10 +30,11 @@ def measured() -> list[float]:
 def bmc(
     request: pytest.FixtureRequest, make_settings: MakeSettings, credentials: Path, measured: list[float]
 ) -> Iterator[RedfishBmc]:
-    """A BMC that answers every request as the test wants."""
+    """A BMC that answers every request as the test wants; the read timeout in seconds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=_answer, args=(listener, request.param), daemon=True).start()
-        settings = make_settings(bmc_credentials_dir=credentials, bmc_connect_timeout_s=2, bmc_read_timeout_s=1)
+        serve, timeout_s = request.param
+        Thread(target=_answer, args=(listener, serve), daemon=True).start()
+        settings = make_settings(bmc_credentials_dir=credentials, bmc_read_timeout_s=timeout_s)
         made = RedfishBmc(_run_at(listener.getsockname()[1]), settings, sleep=lambda _s: None, measured=measured.append)
         yield made
         made.close()
@@ -78,7 +79,7 @@ def _flood(caller: socket.socket) -> None:
 
 @pytest.mark.parametrize(
     ("bmc", "why"),
-    [(_drop_by_drop, "did not come whole"), (_flood, "is larger than")],
+    [((_drop_by_drop, 1), "did not come whole"), ((_flood, 60), "is larger than")],
     ids=["drop by drop", "a flood"],
     indirect=["bmc"],
 )

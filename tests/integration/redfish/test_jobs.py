@@ -8,7 +8,7 @@ import pytest
 from bringup.errors import BmcUnavailable
 from bringup.model import FailureReason, RunState
 from bringup.settings import Settings
-from tests.integration.redfish.conftest import PERMIT, Emulator, MakeBmc, write_credential
+from tests.integration.redfish.conftest import NEVER_COMES_S, PERMIT, Emulator, MakeBmc, write_credential
 from tests.integration.redfish.emulator import SESSIONS, SYSTEM
 from tests.unit.workers.fakes import RUN_ID, World
 from workers.boot import boot
@@ -65,7 +65,8 @@ def test_a_machine_that_is_on_is_switched_off_and_on_once(world: World, emulator
     assert switches(emulator) == 2
 
 
-def test_a_switch_whose_answer_is_lost_is_not_made_twice(world: World, emulator: Emulator) -> None:
+def test_a_switch_whose_answer_is_lost_is_not_made_twice(world: World, emulator: Emulator, make_bmc: MakeBmc) -> None:
+    world.use(lambda _run, _settings: make_bmc(timeout_s=NEVER_COMES_S))
     emulator.fail(slow=[RESET])
     with pytest.raises(BmcUnavailable):
         boot_it(world)

@@ -12,7 +12,16 @@ from structlog.testing import capture_logs
 from bringup.errors import BmcRejected, BmcUnavailable
 from bringup.model import FailureReason
 from tests.conftest import MakeSettings, free_port
-from tests.integration.redfish.conftest import OWN, PERMIT, Emulator, MakeBmc, media_of, run_on, write_credential
+from tests.integration.redfish.conftest import (
+    NEVER_COMES_S,
+    OWN,
+    PERMIT,
+    Emulator,
+    MakeBmc,
+    media_of,
+    run_on,
+    write_credential,
+)
 from tests.integration.redfish.emulator import PASSWORD, SESSIONS, SYSTEM
 from workers.redfish import RedfishBmc
 from workers.redfish.connection import READ_TRIES
@@ -26,7 +35,8 @@ def test_an_absent_bmc_is_unreachable(make_bmc: MakeBmc) -> None:
     assert error.value.reason == FailureReason.BMC_UNREACHABLE
 
 
-def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, bmc: RedfishBmc) -> None:
+def test_a_bmc_that_does_not_answer_in_time_is_asked_once(emulator: Emulator, make_bmc: MakeBmc) -> None:
+    bmc = make_bmc(timeout_s=NEVER_COMES_S)
     bmc.power_state()
     emulator.fail(slow=["ComputerSystem.Reset"])
     with pytest.raises(BmcUnavailable, match="timed out"):
@@ -47,7 +57,7 @@ def test_a_bmc_that_keeps_silent_is_unreachable_when_its_time_is_up(
     silent: tuple[socket.socket, str], make_bmc: MakeBmc
 ) -> None:
     with pytest.raises(BmcUnavailable, match="timed out"):
-        make_bmc(bmc=silent[1]).power_state()
+        make_bmc(bmc=silent[1], timeout_s=1).power_state()
 
 
 def test_a_bmc_that_keeps_silent_holds_up_no_other(

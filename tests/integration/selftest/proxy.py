@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-_WAIT_S = 5
+_WAIT_S = 60
 _HANDSHAKE = b"\x16"  # the first byte of TLS: RFC 8446 s.5.1
 Rewrite = Callable[[bytes], bytes]
 

@@ -57,7 +57,7 @@ def opened_by(hint: str, site: Site) -> None:
         text=True,
         check=True,
         start_new_session=True,
-        timeout=30,
+        timeout=120,
     )
 
 

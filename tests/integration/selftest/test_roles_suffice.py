@@ -41,7 +41,7 @@ def test_a_run_passes_although_its_worker_is_killed(made: Stack) -> None:
 def test_an_operator_aborts_a_run_and_reads_on(made: Stack) -> None:
     with made:
         made.start_redis()
-        start_services(made, boot_s=60)
+        start_services(made, boot_s=3600)  # it boots until it is aborted
         made.command("pki", "issue", "operator", "--name", "alice")
         files = made.settings.pki_dir / "issued/operator/alice"
         lease(made)

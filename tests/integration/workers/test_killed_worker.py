@@ -9,7 +9,7 @@ from bringup.queues import job_id_of
 from tests.integration.workers.conftest import StartWorker
 from tests.integration.workers.site import STOPS_WITHIN_S, Hold, Site, eventually
 
-WITHIN_S = 60  # on a machine that stalls for seconds; without that 15: tests/unit/workers/test_runner.py
+WITHIN_S = 180  # on a machine that stalls; that 15 are enough without is proven by tests/unit/workers/test_runner.py
 BOOTS = {  # machine: where its boot is held
     0: ("after", "boot_started"),
     1: ("before", "BMC PUT", "media"),
@@ -46,7 +46,7 @@ def bring_to_waiting(site: Site, *numbers: int) -> None:
     for number in numbers:
         site.queues.add_lease(site.lease(number))
     for number in numbers:
-        eventually(partial(is_waiting, site, number), 60, f"m{number} boots")
+        eventually(partial(is_waiting, site, number), WITHIN_S, f"m{number} boots")
 
 
 def set_all_to_work(site: Site) -> None:
@@ -79,7 +79,7 @@ def assert_switched_once(site: Site, number: int) -> None:
 
 
 @pytest.mark.parametrize("second", ["started afterwards", "running already"])
-def test_every_job_of_a_killed_worker_is_done_by_another_within_15_s(
+def test_every_job_of_a_killed_worker_is_done_by_another(
     site: Site, start_worker: StartWorker, second: str
 ) -> None:
     first = start_worker(site).ready()
@@ -87,7 +87,7 @@ def test_every_job_of_a_killed_worker_is_done_by_another_within_15_s(
     holds = hold_all(site)
     set_all_to_work(site)
     for held in holds:
-        eventually(held.reached.is_set, 60, f"the call {held.words} is made")
+        eventually(held.reached.is_set, WITHIN_S, f"the call {held.words} is made")
     other = start_worker(site).ready() if second == "running already" else None
     first.kill()
     for held in holds:

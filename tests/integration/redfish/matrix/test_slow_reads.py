@@ -9,7 +9,7 @@ import pytest
 
 from bringup.errors import BmcUnavailable
 from tests.conftest import MakeSettings
-from tests.integration.redfish.conftest import write_credential
+from tests.integration.redfish.conftest import NEVER_COMES_S, write_credential
 from tests.integration.redfish.matrix.behaviour import Answer
 from tests.integration.redfish.matrix.conftest import Simulated, run_of
 from tests.integration.redfish.matrix.families import FAMILIES
@@ -18,7 +18,7 @@ from workers.bmc import Permit, boot_clock
 from workers.redfish import RedfishBmc
 
 ILO = [family for family in FAMILIES if family.name == "HPE iLO 5"]
-_GIVEN_UP_S = 30.0
+_GIVEN_UP_S = 60.0
 
 
 class Late:
@@ -45,7 +45,7 @@ class Late:
 @pytest.fixture
 def impatient(simulated: Simulated, make_settings: MakeSettings, tmp_path: Path) -> Iterator[RedfishBmc]:
     write_credential(tmp_path / "credentials", PASSWORD, username=USER)
-    settings = make_settings(bmc_credentials_dir=tmp_path / "credentials", bmc_read_timeout_s=1)
+    settings = make_settings(bmc_credentials_dir=tmp_path / "credentials", bmc_read_timeout_s=NEVER_COMES_S)
     made = RedfishBmc(run_of(simulated[1]), settings, sleep=lambda _s: None)
     yield made
     made.close()
@@ -71,7 +71,7 @@ def test_a_switch_that_is_answered_too_late_is_not_sent_again(
     late = Late(bmc, "POST", f"{family.system}/Actions/ComputerSystem.Reset")
     monkeypatch.setattr(bmc, "answer", late)
     with pytest.raises(BmcUnavailable, match="timed out"):
-        impatient.power_off(Permit("test", boot_clock() + 5))
+        impatient.power_off(Permit("test", boot_clock() + 600))
     late.again.set()
     assert late.count == 1
     assert bmc.power == "Off"
