@@ -79,9 +79,7 @@ def assert_switched_once(site: Site, number: int) -> None:
 
 
 @pytest.mark.parametrize("second", ["started afterwards", "running already"])
-def test_every_job_of_a_killed_worker_is_done_by_another(
-    site: Site, start_worker: StartWorker, second: str
-) -> None:
+def test_every_job_of_a_killed_worker_is_done_by_another(site: Site, start_worker: StartWorker, second: str) -> None:
     first = start_worker(site).ready()
     bring_to_waiting(site, *FINISHES, EXPIRE)
     holds = hold_all(site)
