@@ -125,13 +125,16 @@ def run_on(host: str, command: str, *, ssh: str, stdin: Path | None = None) -> s
         stdin: a file that the command reads.
 
     Raises:
-        HostCommandFailed: it has failed, or the host cannot be reached.
+        HostCommandFailed: it has failed or does not end, or the host cannot be reached.
     """
     words = [*shlex.split(ssh.format(host=host)), command]
     with (stdin or Path("/dev/null")).open("rb") as given:
-        done = subprocess.run(  # noqa: S603 - the operator's own ssh, no shell here
-            words, stdin=given, capture_output=True, text=True, timeout=_REMOTE_S, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - the operator's own ssh, no shell here
+                words, stdin=given, capture_output=True, text=True, timeout=_REMOTE_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise HostCommandFailed(f"{host}: `{command}` has not ended within {_REMOTE_S} s") from None
     if done.returncode:
         last = (done.stdout + done.stderr).strip().splitlines()[-_LINES:]
         raise HostCommandFailed("; ".join(last) or f"{words[0]}: status {done.returncode}")

@@ -86,13 +86,15 @@ def is_running_systemd() -> bool:
 
 
 def run(*command: str, check: bool = True) -> str:
-    """What a command printed. Raises HostCommandFailed: it failed, or is not there."""
+    """What a command printed. Raises HostCommandFailed: it failed, does not end, or is not there."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs, no shell
             command, capture_output=True, text=True, timeout=_COMMAND_S, check=False, env={**os.environ, "LC_ALL": "C"}
         )
     except FileNotFoundError:
         raise HostCommandFailed(f"{command[0]} is not installed on this host") from None
+    except subprocess.TimeoutExpired:
+        raise HostCommandFailed(f"`{' '.join(command)}` has not ended within {_COMMAND_S} s, and was ended") from None
     if check and done.returncode:
         raise HostCommandFailed(f"`{' '.join(command)}` has failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
