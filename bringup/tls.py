@@ -153,6 +153,11 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
     )
 
 
+def is_cut_off(error: BaseException) -> bool:
+    """Whether the other side has closed in the middle of TLS, without an alert that would give a reason."""
+    return isinstance(error, ssl.SSLEOFError)
+
+
 def is_idle(connection: socket.socket) -> bool:
     """Whether the other side has neither closed nor sent data; session tickets of TLS are none (RFC 8446 s.4.6.1)."""
     timeout_s = connection.gettimeout()

@@ -177,4 +177,5 @@ def _is_broken(error: Exception, *, was_kept: bool) -> bool:
     """Whether a new connection may do better at once; one that waited long for nothing may not."""
     if isinstance(error, TimeoutError | ConnectionRefusedError):
         return False
-    return was_kept or isinstance(error, ConnectionError)
+    # A server that stops ends a connection in the middle of its handshake, too.
+    return was_kept or isinstance(error, ConnectionError) or tls.is_cut_off(error)

@@ -244,6 +244,16 @@ def test_a_reply_without_content_may_be_called_compressed(serve: Serve) -> None:
     assert get(pool_of(server)).content == b""
 
 
+def test_a_handshake_that_a_server_ends_as_it_stops_is_begun_once_more(serve: Serve) -> None:
+    server = serve(lambda connection, _number: connection.close())
+    context = ssl.create_default_context()
+    base = server.base.replace("http:", "https:")
+    with pytest.raises(ssl.SSLEOFError):
+        get(HttpPool(base, context_now=lambda: context, connect_s=60, answer_s=60, most_idle=2))
+    server.await_request(2)
+    assert len(server.requests) == 2, "and no more"
+
+
 @pytest.mark.parametrize(("base", "port"), [("https://[::1]", 443), ("http://[::1]/x", 80), ("https://h:5000", 5000)])
 def test_an_address_without_a_port_means_that_of_its_scheme(
     base: str, port: int, monkeypatch: pytest.MonkeyPatch
