@@ -24,11 +24,13 @@ list_debs() { # in the format of the validation image's manifest: --packages rea
     for name in "${!deb_of[@]}"; do echo "$name ${version_of[$name]} ${sum_of[$name]}"; done | LC_ALL=C sort
 }
 
+# Installed-Size, too: by it and by what a package needs apt knows that the version which is installed is this very one,
+# and does not unpack it again.
 index_debs() { # folder: writes what makes it an archive for apt. Source: https://wiki.debian.org/DebianRepository/Format
     local file
     for file in "$1"/*.deb; do
-        dpkg-deb --field "$file" Package Version Architecture Depends Pre-Depends Conflicts Breaks Replaces Provides \
-            Essential Multi-Arch
+        dpkg-deb --field "$file" Package Version Architecture Installed-Size Depends Pre-Depends Conflicts Breaks \
+            Replaces Provides Essential Multi-Arch
         printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "${file##*/}" "$(stat -c %s "$file")" \
             "$(sha256sum <"$file" | cut -d' ' -f1)"
     done >"$1/Packages"
