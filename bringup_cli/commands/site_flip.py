@@ -4,6 +4,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -63,8 +64,7 @@ def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str 
         return
     actor = _Actor(layout, here, ssh)
     changes = {host.name: actor.differences(host.name, wanted) for host in hosts if ssh or host.name == here.host}
-    quiet = output == "json"
-    show = (lambda _line: None) if quiet else click.echo
+    show = partial(click.echo, err=output == "json")
     _show_changes(changes, show)
     if dry_run:
         raise SystemExit(_dry_run(hosts, actor, wanted, show))
@@ -75,7 +75,7 @@ def flip(*, mode: str, dry_run: bool, at_once: bool, ssh: str | None, step: str 
         site_flip.flip(record, hosts, actor, show)
     record.outage_s = meter.longest_s
     written = site_flip.write(record, layout.state / "flips")
-    if quiet:
+    if output == "json":
         print_json(site_flip.as_json(record))
     else:
         click.echo(f"{site_flip.result_of(record)}\nThe API did not answer for {record.outage_s:.1f} s at most.")

@@ -165,7 +165,7 @@ def _run(site: _Site, state: UpgradeState, *, dry_run: bool, output: Output, und
     if has_ended:  # the bundle is in force
         _report(site, state, output)
     else:
-        show: Callable[[str], object] = (lambda _line: None) if output == "json" else click.echo
+        show = partial(click.echo, err=output == "json")
         site.save(state)
         with OutageMeter([client_settings(site.layout, site.here)]) as meter:
             keep = partial(_keep, site, meter, output)

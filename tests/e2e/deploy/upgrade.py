@@ -112,7 +112,7 @@ def _change(ca: Machine, command: str, *, status: int = 0) -> dict[str, Any]:
 def _kill(ca: Machine, command: str, after_s: int) -> None:
     """Run a command, and kill it and its children."""
     done = ca.try_to("sh", "-c", f"timeout --signal=KILL {after_s} bringup {command}")
-    say(f"{ca.name}# bringup {command}    [killed after {after_s} s: {done.returncode}]\n{done.stdout}{done.stderr}")
+    say(f"{ca.name}# bringup {command}    [{done.returncode}, killed after {after_s} s]\n{done.stdout}{done.stderr}")
 
 
 @contextmanager

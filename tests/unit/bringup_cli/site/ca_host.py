@@ -42,8 +42,8 @@ class CaHost:
     def site(self) -> site_upgrade._Site:
         return site_upgrade._Site(self.layout, None)
 
-    def upgrade(self) -> Result:
-        return CliRunner().invoke(site_upgrade.upgrade, [str(self.bundle)])
+    def upgrade(self, *options: str) -> Result:
+        return CliRunner().invoke(site_upgrade.upgrade, [str(self.bundle), *options])
 
     def rollback(self) -> Result:
         return CliRunner().invoke(site_upgrade.rollback, [])

@@ -1,5 +1,6 @@
 """``bringup site upgrade`` and ``rollback`` are killed between any two steps, and the same command finishes them."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +132,12 @@ def test_an_upgrade_that_is_in_force_is_reported_and_not_repeated(host: CaHost) 
     second = host.upgrade()
     assert (second.exit_code, host.done) == (0, [])
     assert second.output in first.output
+
+
+def test_the_report_for_programs_is_apart_from_what_shows_its_progress(host: CaHost) -> None:
+    shown = host.upgrade("--output", "json")
+    assert json.loads(shown.stdout)["passed"] is True
+    assert "h1: switch api" in shown.stderr
 
 
 def test_the_outage_before_a_kill_is_in_the_report(host: CaHost, kills: Kills) -> None:
