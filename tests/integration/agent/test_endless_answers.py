@@ -44,7 +44,7 @@ def test_a_call_ends_however_the_server_answers(talk: Talk, monkeypatch: pytest.
         started = time.monotonic()
         with suppress(OSError, http.client.HTTPException):
             assert api.post("heartbeat", {}).body == {}
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
 
 
 def _serve(sock: socket.socket, talk: Talk) -> None:

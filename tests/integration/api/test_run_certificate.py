@@ -1,7 +1,6 @@
 """The command that makes a run's certificate: real processes, good and bad, and what is told of each."""
 
 import shlex
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from api.images.run_certificate import NoRunCertificate, check_command, make_run
 from bringup.errors import SettingsError
 from pki.issue import issue_ephemeral
 from pki.names import Identity, Role
+from tests.integration.workers.site import eventually
 from tests.unit.pki import kit
 
 RUN = "02-00-00-00-00-01-1795426896"
@@ -92,10 +92,9 @@ def test_output_that_only_looks_like_both_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", [1, 2])
-def test_a_command_that_does_not_stop_talking_is_ended(stream: int) -> None:
-    started = time.monotonic()
+def test_a_command_that_does_not_stop_talking_is_ended(stream: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_certificate, "TIMEOUT_S", 3600)  # not only by its time
     assert "printed more than 262144 bytes" in refusal(f"sh -c 'cat /dev/zero >&{stream}' {{name}}")
-    assert time.monotonic() - started < 15, "not only by its time"
 
 
 def test_a_certificate_that_has_expired_is_refused(tmp_path: Path) -> None:
@@ -123,14 +122,11 @@ def test_a_key_of_another_certificate_is_refused(issued: bytes, tmp_path: Path) 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_certificate, "TIMEOUT_S", 1)
-    script = f"sleep 60 & echo $! > {tmp_path}/child; wait"
-    started = time.monotonic()
-    assert refusal(f"sh -c {shlex.quote(script)} {{name}}") == "it did not end within 1 s"
-    deadline = started + 30
-    while _is_running(int((tmp_path / "child").read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    monkeypatch.setattr(run_certificate, "TIMEOUT_S", 3)
+    script = f"sleep 600 & echo $! > {tmp_path}/child; wait"
+    assert refusal(f"sh -c {shlex.quote(script)} {{name}}") == "it did not end within 3 s"
+    child = int((tmp_path / "child").read_text())
+    eventually(lambda: not _is_running(child), 60, "what it has started has ended")
 
 
 def _is_running(pid: int) -> bool:

@@ -46,7 +46,7 @@ def context(side: Side, *, server: bool, crl: Path | None = None) -> ssl.SSLCont
 def talk(server: Side, client: Side, name: str, crl: Path | None = None) -> bytes:
     """What the client reads after the handshake. with TLS 1.3 it learns of a refusal only when it reads."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         thread = threading.Thread(target=_serve, args=(listener, context(server, server=True, crl=crl)))
         thread.start()
         try:
@@ -62,7 +62,7 @@ def talk(server: Side, client: Side, name: str, crl: Path | None = None) -> byte
 def _serve(listener: socket.socket, made: ssl.SSLContext) -> None:
     plain, _ = listener.accept()
     with plain:
-        plain.settimeout(10)
+        plain.settimeout(60)
         try:
             with made.wrap_socket(plain, server_side=True) as secure:
                 secure.sendall(b"hello")

@@ -30,9 +30,10 @@ def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) ->
     dice = random.Random(5280)  # noqa: S311 - reproducible, nothing secret
     (tmp_path / "ready").mkdir()
     ready = kit.init_pki(tmp_path / "ready" / "pki", datetime.now(UTC))
-    ends = []
-    for number in range(8):
-        folder = tmp_path / str(number)
+    ends: list[int] = []
+    # On a machine that stalls the command may be faster than the signal.
+    while (len(ends) < 8 or ends.count(-signal.SIGKILL) <= 4) and len(ends) < 40:
+        folder = tmp_path / str(len(ends))
         store = kit.copy_of(ready, folder / "pki")
         command = Forked(folder, "setup --force")
         while str(command.process.pid) not in store.lock_file.read_text() and command.process.is_alive():
@@ -42,7 +43,7 @@ def test_a_command_killed_at_any_time_is_repaired_by_the_next(tmp_path: Path) ->
         ends.append(command.ended().returncode)
         kit.set_up_again(store, datetime.now(UTC))
         assert kit.failures(store, datetime.now(UTC)) == {}
-    assert ends.count(-signal.SIGKILL) > len(ends) / 2
+    assert ends.count(-signal.SIGKILL) > 4
 
 
 def test_of_many_setups_at_once_one_makes_the_pki_and_the_others_say_who_does(tmp_path: Path) -> None:

@@ -44,9 +44,10 @@ def test_an_operator_aborts_a_run_and_reads_on(made: Stack) -> None:
         start_services(made, boot_s=3600)  # it boots until it is aborted
         made.command("pki", "issue", "operator", "--name", "alice")
         files = made.settings.pki_dir / "issued/operator/alice"
+        # Before the simulated machine boots, and has its certificate made: the PKI is locked meanwhile.
+        made.configure({"API_CLIENT_CERT": f"{files}-cert.pem", "API_CLIENT_KEY": f"{files}-key.pem"})
         lease(made)
         await_run(made, lambda run: run.state is RunState.WAITING)
-        made.configure({"API_CLIENT_CERT": f"{files}-cert.pem", "API_CLIENT_KEY": f"{files}-key.pem"})
         assert f"Run {RUN_ID} of sim-001: aborted" in made.command("run", "abort", RUN_ID).stdout
         assert await_run(made, lambda run: run.closed_at).state is RunState.ABORTED
         assert "sim-001" in made.command("devices").stdout

@@ -256,7 +256,7 @@ def test_the_last_good_content_does_not_wait_for_a_thread_that_loads(world: Worl
     def slow() -> str:
         if world.loads:
             begun.set()
-            may_end.wait(10)
+            may_end.wait(60)
         return world.load()
 
     reloaded = Reloaded([world.path], slow)
@@ -264,10 +264,10 @@ def test_the_last_good_content_does_not_wait_for_a_thread_that_loads(world: Worl
     world.path.write_text("good 22")
     loading = threading.Thread(target=reloaded.last_good)
     loading.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert reloaded.last_good() == "good 1"
     may_end.set()
-    loading.join(10)
+    loading.join(60)
     assert reloaded.last_good() == "good 22"
 
 

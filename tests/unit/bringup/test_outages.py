@@ -70,14 +70,14 @@ def test_however_many_threads_meet_it_it_is_logged_once(world: World) -> None:
     barrier = threading.Barrier(16)
 
     def meet() -> None:
-        barrier.wait(5)
+        barrier.wait(60)
         world.outages.failed(AWAY, 100.0)
 
     threads = [threading.Thread(target=meet) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert world.lines == [LOST]
 
 

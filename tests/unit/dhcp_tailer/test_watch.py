@@ -15,7 +15,7 @@ from dhcp_tailer.watch import InotifyWatcher, PollingWatcher, watch
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait that nobody ends is long enough to be noticed."""
-    monkeypatch.setattr(watch_module, "LONGEST_WAIT_S", 20.0)
+    monkeypatch.setattr(watch_module, "LONGEST_WAIT_S", 300.0)
 
 
 def waited(watcher: Any) -> float:
@@ -39,7 +39,7 @@ def test_every_change_of_the_file_wakes(log_file: Path, change: str) -> None:
                 log_file.rename(f"{log_file}.1")
             case _:
                 log_file.write_bytes(b"")
-        assert waited(watcher) < 10
+        assert waited(watcher) < 60
 
 
 @pytest.mark.usefixtures("patient")
@@ -47,14 +47,14 @@ def test_a_change_between_the_look_and_the_wait_is_not_missed(log_file: Path) ->
     with watch(log_file) as watcher:
         log_file.touch()
         time.sleep(0.02)
-        assert waited(watcher) < 10
+        assert waited(watcher) < 60
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_change_during_the_wait_ends_it_at_once(log_file: Path) -> None:
     with watch(log_file) as watcher:
         threading.Timer(0.1, log_file.touch).start()
-        assert waited(watcher) < 10
+        assert waited(watcher) < 60
 
 
 def test_a_busy_directory_does_not_prolong_the_wait(log_file: Path) -> None:
@@ -68,11 +68,13 @@ def test_a_busy_directory_does_not_prolong_the_wait(log_file: Path) -> None:
     busy = threading.Thread(target=log_without_pause)
     with watch(log_file) as watcher:
         busy.start()
-        threading.Timer(10, over.set).start()
+        over_at_last = threading.Timer(60, over.set)
+        over_at_last.start()
         took_s = waited(watcher)
+        over_at_last.cancel()
         over.set()
-        busy.join(10)
-    assert took_s < 5
+        busy.join(60)
+    assert took_s < 30
 
 
 def test_other_files_of_the_directory_wake_nobody(log_file: Path) -> None:
