@@ -125,8 +125,8 @@ class InventoryHosts:
     def ask(self, batch: Batch) -> Asked[Differences]:
         """The same, read with other things."""
         own = self.own_file.current()
-        now, hosts = batch.ask(_seconds, "TIME"), batch.ask(_hosts, "HGETALL", keys.INVENTORY_HOSTS)
-        return lambda: self._compared(own, now(), hosts())
+        now, hosts = self._database.clock.ask(batch), batch.ask(_hosts, "HGETALL", keys.INVENTORY_HOSTS)
+        return lambda: self._compared(own, now().timestamp(), hosts())
 
     def _compared(self, own: InventoryRead, now: float, hosts: dict[str, ApiHost]) -> Differences:
         entries, digest = own.entries, own.digest
@@ -190,10 +190,6 @@ class InventoryHosts:
             stored = self._database.string(keys.inventory_of(host_id))
             known = self._read_before[host_id] = tuple(json.loads(stored)) if stored else (host.digest, {})
         return known[1]
-
-
-def _seconds(reply: tuple[int, int]) -> float:
-    return reply[0] + reply[1] / 1e6
 
 
 def _hosts(stored: dict[bytes, bytes]) -> dict[str, ApiHost]:

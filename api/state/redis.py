@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from api.state.batch import Batch
+from api.state.clock import RedisClock
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.watched_reads import read_watched
@@ -49,6 +50,7 @@ class Database:
     def __init__(self, settings: Settings, connection: "redis.Redis") -> None:
         self._settings = settings
         self.connection = connection
+        self.clock = RedisClock()
         self._outages = Outages("api")
 
     def now(self) -> datetime:

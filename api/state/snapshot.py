@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord
-from api.state.batch import Asked, Batch, ask_now, number, text
+from api.state.batch import Asked, Batch, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.reader import Reader, Withheld
@@ -99,7 +99,7 @@ class Snapshots:
         """
         batch, reader, also = Batch(), self._reader, wanted.also
         ask_run, ask_record = reader.ask_run(batch, wanted.run_id), reader.ask_device_record(batch, wanted.device)
-        now, (lost, withheld) = ask_now(batch), self._ask_withheld(batch, wanted=also.withheld)
+        now, (lost, withheld) = self._database.clock.ask(batch), self._ask_withheld(batch, wanted=also.withheld)
         refused = batch.ask(number, "GET", keys.refused(wanted.run_id)) if also.refused_callbacks else None
         free = self._boot_slots.ask_free(batch) if also.boot_slot else None
         seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None

@@ -11,7 +11,7 @@ from typing import TypeVar
 from api.runs import permits
 from api.runs.records import Change, KnownDevice, Noted, RunRecord
 from api.state import record_writer, timelines
-from api.state.batch import Batch, ask_now
+from api.state.batch import Batch
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.feed import ChangeFeed, FeedEntry
@@ -161,7 +161,7 @@ class RunStore(Reader):
             detail: for people.
         """
         batch = Batch()
-        ask_run, now = self.ask_run(batch, run_id), ask_now(batch)
+        ask_run, now = self.ask_run(batch, run_id), self._database.clock.ask(batch)
         self._database.read(batch)
         if run := ask_run():
             self._note(run, TimelineEntry(at=now(), type=trigger, state=run.state, applied=True, detail=detail))
