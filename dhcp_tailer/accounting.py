@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bringup import log, outages, text
-from bringup.queues import RecordReader
+from bringup.lease_jobs import RecordReader
 from dhcp_tailer.framing import SHOWN
 
 _log = log.get(__name__)

@@ -26,7 +26,7 @@ class JournalHead(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    reader: str  # name of the `bringup.queues.RecordReader`
+    reader: str  # name of the `bringup.lease_jobs.RecordReader`
 
 
 class CheckpointJournal:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bringup import errors, model, queues
 from bringup.connections.redis_client import redis_errors
+from bringup.lease_jobs import LeaseRecord, RecordReader
 from bringup.settings import Settings
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
 from dhcp_tailer.filters import Filters, FirstPass
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 # Leases put on the queue in one transaction: with appendfsync always each transaction costs Redis a write to its disk,
 # shared by all of its leases. Redis serves nobody else meanwhile: for so many some 4 ms.
 MOST_LEASES = 200
-Deliver = Callable[[Sequence[queues.LeaseRecord]], list[bool]]
+Deliver = Callable[[Sequence[LeaseRecord]], list[bool]]
 
 
-def delivery(settings: Settings, connection: "Redis", reader: queues.RecordReader) -> Deliver:
+def delivery(settings: Settings, connection: "Redis", reader: RecordReader) -> Deliver:
     """The function that puts leases on the queue; it raises what `redis_errors` raises.
 
     Args:
@@ -37,7 +38,7 @@ def delivery(settings: Settings, connection: "Redis", reader: queues.RecordReade
     """
     opened = queues.Queues(connection)
 
-    def deliver(leases: Sequence[queues.LeaseRecord]) -> list[bool]:
+    def deliver(leases: Sequence[LeaseRecord]) -> list[bool]:
         with redis_errors(settings):
             return opened.add_leases(leases, reader)
 
@@ -143,7 +144,7 @@ class Tailer:
 
         A lease waits for nothing but what is in the file already: one that comes alone is queued alone.
         """
-        leases: list[queues.LeaseRecord] = []
+        leases: list[LeaseRecord] = []
         last = None
         for record in records:
             last = record
@@ -156,13 +157,13 @@ class Tailer:
         self.follower.done(last)
         return True
 
-    def _parse(self, record: Record) -> list[queues.LeaseRecord]:
+    def _parse(self, record: Record) -> list[LeaseRecord]:
         """The lease in ``record`` that leads to a run; of any other record the outcome is counted."""
         number, parsed = self.accounting.begin(), parse_record(self.parser, record)
         if isinstance(parsed, model.LeaseEvent):
             outcome = self.filters.outcome(parsed) or self.first_pass.outcome(parsed)
             if outcome is None:
-                return [queues.LeaseRecord(parsed, number)]
+                return [LeaseRecord(parsed, number)]
             self.accounting.count(outcome)
         elif parsed.malformed:
             self.accounting.malformed(record.data, parsed.reason)
@@ -170,7 +171,7 @@ class Tailer:
             self.accounting.count(parsed.outcome)
         return []
 
-    def _queue(self, leases: Sequence[queues.LeaseRecord]) -> None:
+    def _queue(self, leases: Sequence[LeaseRecord]) -> None:
         if not leases:
             return
         # Retried here, before the records are done: otherwise the checkpoint would move past leases that Redis lacks.

@@ -17,7 +17,7 @@ from rq.job import Job, JobStatus
 
 from bringup import errors, keys, model
 from bringup.connections.redis_client import is_wrong_type, redis_now
-from bringup.queues import Queues
+from bringup.queues import QUEUE_OF, Queues, run_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -127,21 +127,23 @@ def _entries(reply: "list[bytes] | Exception") -> list[bytes]:
     return []
 
 
-def exists(queue: Queue, job_id: str) -> bool:
-    """Whether the job itself still exists."""
+def has_hash(queue: Queue, job_id: str) -> bool:
+    """Whether Redis has more of a job than its id."""
     return bool(queue.connection.exists(Job.key_for(job_id)))
 
 
-def requeue(queue: Queue, job_id: str, pipe: "Pipeline", *, at_front: bool = False) -> None:
-    """Put a job that exists back on its queue.
+def requeue(queue: Queue, job_id: str, pipe: "Pipeline", *, is_stored: bool, at_front: bool = False) -> None:
+    """Put a job back on its queue.
 
     Args:
         queue: the job's queue.
-        job_id: of a job that exists.
+        job_id: of the job.
         pipe: the transaction that takes it from where it was.
+        is_stored: whether it has a hash.
         at_front: whether it is the next to run.
     """
-    pipe.hset(Job.key_for(job_id), "status", JobStatus.QUEUED.value)
+    if is_stored:
+        pipe.hset(Job.key_for(job_id), "status", JobStatus.QUEUED.value)
     queue.push_job_id(job_id, pipeline=pipe, at_front=at_front)
 
 
@@ -203,11 +205,14 @@ def _enqueue(connection: "Redis", queue: Queue, job_id: str) -> bool:
     def body(pipe: "Pipeline") -> bool:
         if pipe.zscore(registry.key, job_id) is None:
             return False  # another process was quicker
-        is_there = exists(queue, job_id)
+        # A deadline may have been moved to a later time while its job ran, and has no hash then.
+        is_stored = has_hash(queue, job_id)
+        is_deadline = queue.name == QUEUE_OF[model.JobKind.EXPIRE] and run_of(queue.name, job_id) is not None
+        is_there = is_stored or is_deadline
         pipe.multi()
         registry.remove(job_id, pipeline=pipe)
         if is_there:
-            requeue(queue, job_id, pipe)
+            requeue(queue, job_id, pipe, is_stored=is_stored)
         return is_there
 
     # Without a transaction that watches the registry two processes would enqueue a job twice, and a process that is

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from rq.exceptions import DeserializationError
-from rq.job import Job, Retry, parse_job_id
+from rq.job import Job, JobStatus, Retry, parse_job_id
 
 from bringup import backoff, errors, log, model
 from bringup.connections.redis_client import redis_now
@@ -61,7 +61,7 @@ class Task:
         Saved at once: an execution that is killed after this has used up its try.
         """
         self._job.meta[what] = int(self._job.meta.get(what, 0)) + 1
-        self._job.save_meta()  # type: ignore[no-untyped-call]
+        self._job.save_meta()
         return int(self._job.meta[what])
 
     def retry_in_s(self, error: errors.TransientError) -> float:
@@ -75,7 +75,7 @@ class Task:
         """
         now = redis_now(self._job.connection).timestamp()
         first = self._job.meta.setdefault(f"first_{what}", now)
-        self._job.save_meta()  # type: ignore[no-untyped-call]
+        self._job.save_meta()
         return max(0.0, now - float(first))
 
 
@@ -92,6 +92,7 @@ class AllowedJob(Job):
     functions: ClassVar[Mapping[str, JobFunction]] = {}
     retry_min_s: ClassVar[float]
     retry_max_s: ClassVar[float]
+    is_stored = True  # whether it has a hash (workers.job_records)
 
     @classmethod
     def fetch(cls, id: str, connection: "Redis | None" = None, serializer: Any = None) -> "AllowedJob":  # noqa: A002
@@ -127,6 +128,20 @@ class AllowedJob(Job):
             raise  # errors of this host, and not of the job
         except Exception as error:
             raise errors.JobRefused(f"job {self.id} cannot be read: {type(error).__name__}: {error}") from error
+
+    def save_meta(self) -> None:
+        """Save what was counted; with all else of the job, where it has no hash."""
+        if self.is_stored:
+            super().save_meta()  # type: ignore[no-untyped-call]
+        else:
+            self.store()
+
+    def store(self) -> None:
+        """Give the job a hash, if it has none while it runs: its id does not say all of it any more."""
+        if not self.is_stored:
+            fields = {**self.to_dict(), "status": JobStatus.STARTED.value}
+            self.connection.hset(self.key, mapping=fields)
+            self.is_stored = True
 
     def _check(self) -> None:
         """Raises JobRefused: what it wants to run cannot be read, or is not on the allow-list."""

@@ -12,7 +12,7 @@ from rq.worker_registration import clean_worker_registry
 
 from bringup import keys, log, model
 from bringup.connections.redis_client import check_writes
-from bringup.queues import QUEUE_OF, Queues, job_id_of
+from bringup.queues import QUEUE_OF, Queues, job_id_of, run_of
 from bringup.wire.run import Run
 from workers import in_flight
 
@@ -164,15 +164,17 @@ class Reaper:
 
         def body(pipe: "Pipeline") -> str:
             is_started = pipe.zscore(started, entry) is not None
-            is_dequeued = not execution_id and pipe.lpos(dequeued, job_id) is not None
+            # What is started stays among the dequeued ones until it ends.
+            is_dequeued = not execution_id and job_id in in_flight.dequeued(queue)
             if not is_started and not is_dequeued:
                 return ""  # another process was quicker, or the worker is alive
-            is_there = in_flight.exists(queue, job_id)
+            is_stored = in_flight.has_hash(queue, job_id)
+            is_there = is_stored or run_of(queue.name, job_id) is not None
             pipe.multi()
             pipe.zrem(started, entry)
             pipe.lrem(dequeued, 1, job_id)
             if is_there:
-                in_flight.requeue(queue, job_id, pipe, at_front=True)
+                in_flight.requeue(queue, job_id, pipe, is_stored=is_stored, at_front=True)
             return "requeued" if is_there else "the job itself is gone"
 
         # Without a transaction that watches both places two processes would requeue a job twice, or requeue one that

@@ -3,23 +3,23 @@
 A job costs four round trips to Redis: it is taken, read, started and ended. rq needs twelve and more: it writes what
 the worker does into Redis several times a job, keeps each execution under three keys besides the started registry,
 registers what has finished, and looks for jobs that depend on this one. Nothing here reads these, and no job of ours
-depends on another. Starts and ends are scripts: a transaction is two commands more, and each has an answer to read.
+depends on another.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout, NoSuchJobError
 from rq.executions import Execution
-from rq.job import JobStatus
 from rq.utils import current_timestamp, utcformat
 
 from bringup import errors, log, quarantine
 from bringup.connections.redis_client import check_writes, redis_errors
+from workers import job_records
 from workers.clock_queue import RedisClockQueue
 from workers.deadlines import Deadlines
 from workers.job import is_shortage
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from bringup.model import JobKind
     from bringup.settings import Settings
+    from workers.job import AllowedJob
     from workers.turns import Turns
 
 # Seconds for which a worker waits for a job before it checks whether it should stop: SIGTERM ends the process within
@@ -40,31 +41,6 @@ _LISTEN_S = 3
 ANSWER_WITHIN_S = _LISTEN_S + 2
 # Seconds after which rq's record of a killed worker expires. Nothing is decided by it: the reaper goes by marks.
 _WORKER_TTL_S = 60
-# A job is started. At once: a worker that is killed at any time leaves it in one place, dequeued or started. A job that
-# has ended before, and failed, would expire while it runs.
-# KEYS: the job, what is started, what is dequeued. ARGV: the job's id, status, time, worker, its execution, until when
-# that is kept, and whether the job has ended before.
-_START = """
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'started_at', ARGV[3], 'last_heartbeat', ARGV[3], 'worker_name', ARGV[4])
-if ARGV[7] == '1' then
-    redis.call('PERSIST', KEYS[1])
-end
-redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
-redis.call('LREM', KEYS[3], 1, ARGV[1])
-"""
-# A job has succeeded. It is deleted where nothing of it is kept, unless it was put on its queue or scheduled anew while
-# it ran, as the boot job of a run that was given a boot slot at this very moment: without its hash that job would be
-# lost. KEYS: the job, what is started. ARGV: its execution, its status while it runs, for how many seconds it is kept,
-# its status from now on, the time.
-_END = """
-if ARGV[3] ~= '0' then
-    redis.call('HSET', KEYS[1], 'status', ARGV[4], 'ended_at', ARGV[5])
-    redis.call('EXPIRE', KEYS[1], ARGV[3])
-elseif redis.call('HGET', KEYS[1], 'status') == ARGV[2] then
-    redis.call('DEL', KEYS[1])
-end
-redis.call('ZREM', KEYS[2], ARGV[1])
-"""
 
 
 class QueueWorker(SimpleWorker):
@@ -97,8 +73,6 @@ class QueueWorker(SimpleWorker):
         self._queue_of = {kind: RedisClockQueue.of(queue) for kind, queue in queues.items()}
         own = list(self._queue_of.values())
         super().__init__(own, name=name, worker_ttl=_WORKER_TTL_S, log_job_description=False, **kwargs)
-        self._start_script = self.connection.register_script(_START)
-        self._end_script = self.connection.register_script(_END)
 
     @property
     def connection_timeout(self) -> int:
@@ -139,7 +113,7 @@ class QueueWorker(SimpleWorker):
             return None
         job_id = taken.decode()
         try:
-            return self.job_class.fetch(job_id, self.connection, self.serializer), queue
+            return self._fetch(job_id, queue), queue
         except NoSuchJobError:
             return None  # the reaper removes its id
         except Exception as error:
@@ -149,6 +123,15 @@ class QueueWorker(SimpleWorker):
                 raise
             self._quarantine(queue, job_id, error)
             return None
+
+    def _fetch(self, job_id: str, queue: Queue) -> "Job":
+        """Raises NoSuchJobError: it has no hash, and its id does not say all of it."""
+        try:
+            return self.job_class.fetch(job_id, self.connection, self.serializer)
+        except NoSuchJobError:
+            if not job_records.made_anew(queue, job_id):
+                raise
+            return self.job_class.fetch(job_id, self.connection, self.serializer)
 
     def execute_job(self, job: "Job", queue: Queue) -> None:
         """Do a job that was taken from ``queue``."""
@@ -161,14 +144,8 @@ class QueueWorker(SimpleWorker):
         # Before it is on record: one that is not marked in time would be taken for dead.
         self.executions[execution.id] = execution
         job.worker_name, job.started_at = self.name, execution.created_at
-        self._start_script(
-            keys=[job.key, queue.started_job_registry.key, queue.intermediate_queue_key],
-            args=[
-                *(job.id, JobStatus.STARTED.value, utcformat(execution.created_at), self.name),
-                *(execution.composite_key, current_timestamp() + self.get_heartbeat_ttl(job)),
-                int(job.ended_at is not None),
-            ],
-        )
+        until = current_timestamp() + self.get_heartbeat_ttl(job)
+        job_records.begin(cast("AllowedJob", job), queue, execution, until)
         return execution
 
     def prepare_job_execution(self, job: "Job", remove_from_intermediate_queue: bool = False) -> None:  # noqa: FBT001, FBT002 - rq's signature
@@ -195,13 +172,13 @@ class QueueWorker(SimpleWorker):
         Args:
             job, queue, started_job_registry, execution: as rq has them.
         """
-        kept_s = max(0, job.get_result_ttl(self.default_result_ttl) or 0)
-        ended_at = utcformat(job.ended_at or datetime.now(UTC))
-        self._end_script(
-            keys=[job.key, started_job_registry.key],
-            args=[execution.composite_key, JobStatus.STARTED.value, kept_s, JobStatus.FINISHED.value, ended_at],
-        )
+        job_records.succeed(cast("AllowedJob", job), queue, execution, job.ended_at or datetime.now(UTC))
         self.executions.pop(execution.id, None)
+
+    def handle_job_failure(self, job: "Job", *args: Any, **kwargs: Any) -> None:
+        """As rq, which writes to the hash of the job: it must have one."""
+        cast("AllowedJob", job).store()
+        super().handle_job_failure(job, *args, **kwargs)
 
     def cleanup_execution(self, job: "Job", pipeline: "Pipeline", execution: Execution | None = None) -> None:
         """The execution has ended: it is not on record as started any more.
@@ -211,7 +188,8 @@ class QueueWorker(SimpleWorker):
             pipeline: the transaction that records how it ended.
         """
         if execution:
-            job.started_job_registry.remove_execution(execution, pipeline=pipeline)
+            queue = next(queue for queue in self.queues if queue.name == job.origin)
+            job_records.end(job.id, queue, execution, pipeline)
             self.executions.pop(execution.id, None)
 
     def _quarantine(self, queue: Queue, job_id: str, error: Exception) -> None:

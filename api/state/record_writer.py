@@ -55,7 +55,10 @@ class RecordWriter:
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
             self._counts.count_run(pipe, run)
         for job in change.jobs:
-            self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
+            if job.at and before and before.deadline_at:
+                self._jobs.postpone(job.kind, run_id, job.at, pipe)
+            else:
+                self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
         if change.secrets:
             write_secrets(pipe, run_id, change.secrets, self._keep)
         if change.report is not None:

@@ -9,8 +9,9 @@ from redis.exceptions import ResponseError
 from bringup import keys
 from bringup.connections.redis_client import connect_redis, redis_errors
 from bringup.errors import RedisRefusesWrites
+from bringup.lease_jobs import LeaseRecord, RecordReader
 from bringup.model import JobKind, LeaseEvent
-from bringup.queues import LeaseRecord, Queues, RecordReader
+from bringup.queues import Queues, new_job
 from bringup.redis_acl import ROLES
 from bringup.tls import ClientContexts
 from tests.conftest import MakeSettings, RedisServer
@@ -49,7 +50,7 @@ def test_a_job_has_the_fields_that_rq_gives_it_and_names_its_record(redis: "Redi
     ours = redis.hgetall(f"rq:job:{event.run_id}")
     redis.flushdb()
     kwargs = {"lease": event.model_dump(mode="json", exclude_none=True)}
-    queue.enqueue_job(queues._job(JobKind.DISCOVER, event.run_id, kwargs), unique=True)
+    queue.enqueue_job(new_job(queue, JobKind.DISCOVER, event.run_id, kwargs), unique=True)
     of_rq = redis.hgetall(f"rq:job:{event.run_id}")
     assert ours.pop(b"record") == b"a:b:7"
     times = {b"created_at", b"enqueued_at"}

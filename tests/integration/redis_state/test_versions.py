@@ -11,7 +11,7 @@ from api.state.unreadable import unreadable
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind, LeaseEvent, RunState
-from bringup.queues import Queues
+from bringup.queues import Queues, new_job
 from tests.integration.api.conftest import LEASE, RUN_A, RUN_B
 from tests.integration.redis_state.filled import Filled
 from tests.integration.redis_state.newer_api import NewerApi
@@ -136,6 +136,6 @@ def test_an_older_worker_and_older_commands_work_with_the_next_version_of_the_ap
 def enqueue_as_the_next_version(redis: "Redis") -> None:
     """A lease of a newer tailer, which was rolled back since."""
     lease = LeaseEvent.model_validate(LEASE | {"mac": "02:5b:00:00:00:01"})
-    queues = Queues(redis)
+    queue = Queues(redis).queue(JobKind.DISCOVER)
     arguments = {"lease": lease.model_dump(mode="json", exclude_none=True) | {"of_the_next_version": 1}}
-    queues.queue(JobKind.DISCOVER).enqueue_job(queues._job(JobKind.DISCOVER, lease.run_id, arguments), unique=True)
+    queue.enqueue_job(new_job(queue, JobKind.DISCOVER, lease.run_id, arguments), unique=True)

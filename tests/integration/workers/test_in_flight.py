@@ -18,7 +18,7 @@ from bringup.settings import Settings
 from bringup.wire.run import Run
 from workers import in_flight
 from workers.deadlines import Deadlines
-from workers.job import JobFunction, job_class
+from workers.job import JobFunction, Task, job_class
 from workers.reaper import Reaper, Suspects
 from workers.runner import Runner
 from workers.worker import QueueWorker
@@ -356,3 +356,84 @@ def test_a_delayed_job_that_is_gone_is_put_on_no_queue(records: Records) -> None
     assert in_flight.enqueue_due(records.redis, records.queues) == 0
     assert records.boots.get_job_ids() == []
     assert not records.is_scheduled()
+
+
+def test_a_job_that_is_all_in_its_id_has_no_hash_while_it_runs(records: Records) -> None:
+    stored: list[bool] = []
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(
+        records.worker(lambda _task, **_: stored.append(bool(records.redis.exists(keys.rq_job(BOOT_ID)))))
+    )
+    assert stored == [False]
+
+
+def test_a_job_whose_worker_died_is_done_by_its_id_alone(records: Records) -> None:
+    done: list[str] = []
+    worker = records.worker(lambda _task, run_id: done.append(run_id))
+    records.redis.lpush("rq:queue:boots:intermediate", BOOT_ID)
+    records.redis.zadd(records.boots.started_job_registry.key, {f"{BOOT_ID}:of-the-dead": time.time() + 3600})
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    assert reaper.requeue_in_flight() == [BOOT_ID]
+    records.work_once(worker)
+    assert done == [RUN_ID]
+    assert not in_flight.any_started(records.redis, records.queues)
+
+
+def test_what_a_job_counts_outlives_its_worker(records: Records) -> None:
+    counts: list[int] = []
+
+    def dies(task: Task, **_: object) -> None:
+        counts.append(task.count("tries"))
+        raise redis.exceptions.ConnectionError("gone for a moment")
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    for _ in range(2):
+        with pytest.raises(redis.exceptions.ConnectionError):
+            records.work_once(records.worker(dies))
+        assert reaper.requeue_in_flight() == [BOOT_ID]
+    records.work_once(records.worker(lambda task, **_: counts.append(task.count("tries"))))
+    assert counts == [1, 2, 3]
+    assert not records.redis.exists(keys.rq_job(BOOT_ID))
+
+
+def test_a_job_that_fails_is_kept_whole(records: Records) -> None:
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    before = records.redis.hgetall(keys.rq_job(BOOT_ID))
+    records.work_once(records.worker(lambda _task, **_: 1 / 0))  # type: ignore[arg-type]
+    kept = records.redis.hgetall(keys.rq_job(BOOT_ID))
+    assert kept[b"data"] == before[b"data"]
+    assert kept[b"status"] == b"failed"
+
+
+def test_an_id_that_names_no_run_is_no_job(records: Records) -> None:
+    for job_id in ("nothing_boot", BOOT_ID.replace("boot", "finish"), RUN_ID):
+        records.redis.rpush("rq:queue:boots", job_id)
+        assert records.worker(nothing).next_job(JobKind.BOOT) is None
+
+
+def test_a_deadline_that_was_moved_after_its_job_ran_is_due_all_the_same(records: Records) -> None:
+    with records.redis.pipeline() as pipe:
+        records.queues.postpone(JobKind.EXPIRE, RUN_ID, utc_now() - timedelta(seconds=1), pipe)
+        pipe.execute()
+    assert in_flight.enqueue_due(records.redis, records.queues) == 1
+    assert records.queues.queue(JobKind.EXPIRE).get_job_ids() == [job_id_of(JobKind.EXPIRE, RUN_ID)]
+
+
+def test_a_job_that_is_started_is_not_among_the_lost_ones(records: Records) -> None:
+    """It stays among the dequeued ones until it ends."""
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    found: list[object] = []
+
+    def look(_task: object, **_: object) -> None:
+        in_flight.beat(records.redis, worker.running())
+        found.extend([in_flight.dequeued(records.boots), reaper.requeue_in_flight()])
+        found.append(reaper._requeue(JobKind.BOOT, BOOT_ID))
+
+    worker = records.worker(look)
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    records.work_once(worker)
+    assert found == [[], [], False]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bringup.lease_jobs import LeaseRecord
 from bringup.model import LeaseEvent
 from bringup.outages import Outages
-from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
 from dhcp_tailer.checkpoint import checkpoint_file
 from dhcp_tailer.filters import Filters, FirstPass

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bringup.errors import PermanentError, RedisUnavailable
+from bringup.lease_jobs import LeaseRecord
 from bringup.outages import STEADY_S, Outages
-from bringup.queues import LeaseRecord
 from dhcp_tailer.accounting import Accounting, Outcome
 from dhcp_tailer.checkpoint import read_checkpoint
 from dhcp_tailer.filters import Filters
