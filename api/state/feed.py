@@ -4,13 +4,13 @@ Every transaction that changes what must not be lost adds to it. It is the only 
 by which `api.state.changes` finds whether Redis has lost changes.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from api.state import feed_entries
+from api.state.feed_entries import FeedEntry
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -21,30 +21,33 @@ MOST_CHANGES = 200_000
 # Of a time in milliseconds, until the year 5138. A larger one in a damaged entry is no time, and must not stop those
 # who read the rest.
 _TIME_DIGITS = 14
-# Numbers each change and adds it to the feed under that number. In Lua, for only Redis knows the number, and the
-# change, its number and its entry must come to be together. What is older than the feed is kept is deleted a page at a
-# time by every 64th change, so that no change has much to do. A feed that is ahead of the number is of a state that was
-# lost: its followers must take a snapshot.
-# KEYS: the number, the feed. ARGV: time (ms), oldest time to keep (ms), most entries, then each change as JSON.
+# Numbers each change, and adds those of one entry to the feed under the number of the last. In Lua, for only Redis has
+# the number, and the change, its number and its entry must come to be together. What is older than the feed is kept is
+# deleted a page at a time by every 64th change, so that no change has much to do. A feed that is ahead of the number is
+# of a state that was lost: its followers must take a snapshot.
+# KEYS: the number, the feed. ARGV: how many changes, time (ms), oldest time to keep (ms), most entries, then of each
+# entry how many changes it has, and these as JSON.
 _NUMBER_AND_FEED = """
-local number = redis.call('INCRBY', KEYS[1], #ARGV - 3) - (#ARGV - 3)
-for i = 4, #ARGV do
-    number = number + 1
+local last = redis.call('INCRBY', KEYS[1], ARGV[1])
+local number = last - ARGV[1]
+for i = 5, #ARGV, 2 do
+    local before = number
+    number = number + ARGV[i]
     local id = string.format('%d-0', number)
-    local trim, how, bound = 'MAXLEN', '~', ARGV[3]
-    if number % 64 == 0 then
+    local trim, how, bound = 'MAXLEN', '~', ARGV[4]
+    if math.floor(number / 64) > math.floor(before / 64) then
         for _, old in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 128)) do
-            if (tonumber(old[2][2]) or 0) >= tonumber(ARGV[2]) then break end
+            if (tonumber(old[2][2]) or 0) >= tonumber(ARGV[3]) then break end
             trim, how, bound = 'MINID', '=', string.format('%d-0', tonumber(string.match(old[1], '^%d+')) + 1)
         end
     end
-    local added = redis.pcall('XADD', KEYS[2], trim, how, bound, id, 'at', ARGV[1], 'change', ARGV[i])
+    local added = redis.pcall('XADD', KEYS[2], trim, how, bound, id, 'at', ARGV[2], 'change', ARGV[i + 1])
     if type(added) == 'table' and added.err then
         redis.call('DEL', KEYS[2])
-        redis.call('XADD', KEYS[2], id, 'at', ARGV[1], 'change', ARGV[i])
+        redis.call('XADD', KEYS[2], id, 'at', ARGV[2], 'change', ARGV[i + 1])
     end
 end
-return number
+return last
 """
 # The number and the time (ms) of the last change; no time: the feed does not have it any more.
 # KEYS: the number, the feed, then strings that are read with it.
@@ -59,30 +62,18 @@ return found
 
 
 @dataclass(frozen=True)
-class FeedEntry:
-    """One change, as the feed keeps it: the records themselves are read when the feed is.
+class NumberedChange:
+    """A change in the feed.
 
     Args:
-        what: happened, as the timeline names it.
-        who: did it.
-        run, device: which of them are changed; None: none is.
-        state: of the run afterwards, or of the device where there is no run.
-        detail: for people.
+        number: its change number.
+        at: when it was made, by the clock of the API host that made it; 1970 where the entry has no time.
+        change: None: it cannot be read.
     """
 
-    what: str
-    who: str
-    run: str | None = None
-    device: str | None = None
-    state: str = ""
-    detail: str = ""
-
-    def as_json(self) -> str:
-        """As short as it can be, for there are some twenty of a run: an array of its values, without names."""
-        values = [value or "" for value in vars(self).values()]
-        while values and not values[-1]:
-            del values[-1]
-        return json.dumps(values, separators=(",", ":"))
+    number: int
+    at: datetime
+    change: FeedEntry | None
 
 
 @dataclass(frozen=True)
@@ -90,12 +81,12 @@ class Feed:
     """A part of the feed of changes.
 
     Args:
-        entries: the number of each change, and its fields in Redis, oldest first.
+        changes: oldest first.
         oldest: the number of the oldest change that the feed still has; one that is to come when it has none.
         newest: the number of the last change.
     """
 
-    entries: tuple[tuple[int, dict[bytes, bytes]], ...]
+    changes: tuple[NumberedChange, ...]
     oldest: int
     newest: int
 
@@ -137,8 +128,9 @@ class ChangeFeed:
                 now = model.utc_now()
                 oldest = now - self._keep
                 times = int(now.timestamp() * 1000), int(oldest.timestamp() * 1000)
-                lines = [one.as_json() for one in changes]
-                pipe.eval(_NUMBER_AND_FEED, 2, keys.CHANGE_NUMBER, keys.CHANGES, *times, MOST_CHANGES, *lines)
+                entries = [part for entry in feed_entries.written(changes) for part in entry]
+                arguments = len(changes), *times, MOST_CHANGES, *entries
+                pipe.eval(_NUMBER_AND_FEED, 2, keys.CHANGE_NUMBER, keys.CHANGES, *arguments)
 
         # In one transaction with the change: a number without its change, or the reverse, would look like a loss.
         replies = self._database.execute(numbered, *watched)
@@ -153,23 +145,18 @@ class ChangeFeed:
             pipe.xrange(keys.CHANGES, count=1)
             pipe.get(keys.CHANGE_NUMBER)
             found, first, number = pipe.execute()
-        entries = tuple((_number_of(entry_id), fields) for entry_id, fields in found)
-        newest = int(number or 0)
-        return Feed(entries, _number_of(first[0][0]) if first else newest + 1, newest)
+        read = (one for entry_id, fields in found for one in _changes(entry_id, fields))
+        oldest = next(iter(_changes(*first[0]))).number if first else int(number or 0) + 1
+        # One entry may have more changes than are asked for, of which some were asked for before.
+        return Feed(tuple(one for one in read if one.number > since)[:limit], oldest, int(number or 0))
 
 
-def entry_of(fields: dict[bytes, bytes]) -> FeedEntry | None:
-    """The change itself; None: it cannot be read."""
-    try:
-        read = json.loads(fields[b"change"])
-        if isinstance(read, dict):  # by an API of an earlier build; the feed is kept for days
-            read = [read.get(field.name) or "" for field in fields_of(FeedEntry)]
-        if not isinstance(read, list) or len(read) < 2 or not read[0]:
-            return None
-        what, who, run, device, *others = [*map(str, read), "", ""]
-        return FeedEntry(what, who, run or None, device or None, *others[:2])
-    except (KeyError, ValueError, RecursionError):
-        return None
+def _changes(entry_id: bytes, fields: dict[bytes, bytes]) -> list[NumberedChange]:
+    """The changes of one entry, which is under the number of the last."""
+    last, at = int(entry_id.partition(b"-")[0]), time_of(fields)
+    read = feed_entries.read(fields.get(b"change", b""))
+    first = last - len(read) + 1
+    return [NumberedChange(first + place, at, change) for place, change in enumerate(read)]
 
 
 def time_of(fields: dict[bytes, bytes]) -> datetime:
@@ -181,7 +168,3 @@ def time_in(text: bytes) -> datetime | None:
     """A time as an entry has it; None: it is none."""
     is_time = text.isdigit() and len(text) <= _TIME_DIGITS
     return datetime.fromtimestamp(int(text) / 1000, UTC) if is_time else None
-
-
-def _number_of(entry_id: bytes) -> int:
-    return int(entry_id.partition(b"-")[0])

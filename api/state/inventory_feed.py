@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pydantic import TypeAdapter
 
 from api.state.batch import Batch
-from api.state.feed import ChangeFeed, FeedEntry
+from api.state.feed import ChangeFeed
+from api.state.feed_entries import FeedEntry
 from api.state.redis import Database, Pipeline
 from bringup import keys, log
 

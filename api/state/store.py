@@ -14,7 +14,8 @@ from api.state import record_writer, timelines
 from api.state.batch import Batch
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
-from api.state.feed import ChangeFeed, FeedEntry
+from api.state.feed import ChangeFeed
+from api.state.feed_entries import FeedEntry
 from api.state.installation import Installation
 from api.state.inventories import InventoryHosts
 from api.state.list_versions import ListVersions

@@ -15,9 +15,10 @@ from api.http import body, openapi, problems
 from api.principal import PrincipalRole, current_principal
 from api.runs.states import with_required_jobs
 from api.services import services
-from api.state import feed
 from api.state.batch import Batch
 from api.state.documents import Document
+from api.state.feed import Feed, NumberedChange
+from api.state.feed_entries import FeedEntry
 from api.state.pages import DevicePage, RunPage
 from bringup import log
 from bringup.wire import changes as wire
@@ -43,8 +44,8 @@ def list_changes() -> Response:
     since, limit = int(query.since), min(int(query.limit), _MOST)
     found = services().store.feed.read(since, limit)
     if current_principal().role is PrincipalRole.CONSOLE:
-        services().followers.saw(current_principal().name, feed.time_of(found.entries[0][1]) if found.entries else None)
-    after = found.entries[-1][0] if found.entries else max(since, found.oldest - 1)
+        services().followers.saw(current_principal().name, found.changes[0].at if found.changes else None)
+    after = found.changes[-1].number if found.changes else max(since, found.oldest - 1)
     page = wire.FeedPage(changes=tuple(_shown(found)), next=after, oldest=found.oldest, newest=found.newest)
     return body.respond_compressed(page)
 
@@ -72,21 +73,21 @@ def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:
     return (with_required_jobs(run, is_slot_free=is_slot_free) for run in services().store.runs(ids))
 
 
-def _shown(found: feed.Feed) -> list[wire.FeedChange]:
-    read = [(number, fields, _entry(number, fields)) for number, fields in found.entries]
+def _shown(found: Feed) -> list[wire.FeedChange]:
+    read = [(one, _entry(one)) for one in found.changes]
     if not read:
         return []
     store, batch = services().store, Batch()
     free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
     services().database.read(batch)
-    ids = {change.run for *_, change in read if change.run}
+    ids = {change.run for _, change in read if change.run}
     runs = {run.run_id: run for run in _runs(ids, is_slot_free=free())}
-    names = {change.device for *_, change in read if change.device}
+    names = {change.device for _, change in read if change.device}
     devices: dict[str, DeviceView] = {one.record.name: one.view() for one in store.devices(names, withheld())}
     return [
         wire.FeedChange(
-            id=number,
-            at=feed.time_of(fields),
+            id=one.number,
+            at=one.at,
             site=services().settings.site_name,
             who=change.who,
             what=change.what,
@@ -95,16 +96,16 @@ def _shown(found: feed.Feed) -> list[wire.FeedChange]:
             run=runs.get(change.run or ""),
             device=devices.get(change.device or ""),
         )
-        for number, fields, change in read
+        for one, change in read
     ]
 
 
-def _entry(number: int, fields: dict[bytes, bytes]) -> feed.FeedEntry:
+def _entry(one: NumberedChange) -> FeedEntry:
     """One that cannot be read is shown as unknown: a follower counts the numbers, and must not stop at it."""
-    if entry := feed.entry_of(fields):
-        return entry
-    log.get("api").error("a change in the feed cannot be read", number=number)
-    return feed.FeedEntry(wire.UNREADABLE, "")
+    if one.change:
+        return one.change
+    log.get("api").error("a change in the feed cannot be read", number=one.number)
+    return FeedEntry(wire.UNREADABLE, "")
 
 
 @bp.get("/runs")

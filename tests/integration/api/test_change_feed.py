@@ -318,3 +318,42 @@ def test_a_list_of_any_length_is_whole(number: int) -> None:
     pieces = list(json_pieces('{"a":', elements, "}"))
     assert json.loads(b"".join(pieces)) == {"a": elements}
     assert max(map(len, pieces)) < 2_000
+
+
+@pytest.fixture
+def together(api: Api) -> int:
+    """The number of the last of three changes that are one entry of the feed."""
+    api.lease(RUN_A)
+    api.tell(RUN_A, "boot_started")
+    before = [{"type": "machine_identified", "identity": {"serial": "s1", "macs": []}}, {"type": "media_inserted"}]
+    assert api.tell(RUN_A, "write_requested", before=before).status_code == 202
+    return int(changes(api)["newest"])
+
+
+def test_changes_of_one_call_are_one_entry_with_a_number_each(settings: Settings, api: Api, together: int) -> None:
+    stored: Any = connect_redis(settings, ClientContexts(), name="test").xrange(keys.CHANGES, min=f"{together - 2}-0")
+    assert [entry_id for entry_id, _ in stored] == [f"{together}-0".encode()]
+    shown = changes(api, together - 3)["changes"]
+    assert [(one["id"], one["what"]) for one in shown] == [
+        (together - 2, "machine_identified"),
+        (together - 1, "media_inserted"),
+        (together, "write_requested"),
+    ]
+    assert {(one["run"]["run_id"], one["device"]["name"], one["state"]) for one in shown} == {(RUN_A, "a", "booting")}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_page_may_end_within_an_entry(api: Api, together: int, limit: int) -> None:
+    seen: list[int] = []
+    since = together - 3
+    while since < together:
+        page = api.ok("GET", f"/changes?since={since}&limit={limit}")
+        assert len(page["changes"]) <= limit
+        seen += [one["id"] for one in page["changes"]]
+        since = page["next"]
+    assert seen == [together - 2, together - 1, together]
+
+
+def test_the_oldest_change_is_the_first_of_its_entry(settings: Settings, api: Api, together: int) -> None:
+    connect_redis(settings, ClientContexts(), name="test").xtrim(keys.CHANGES, maxlen=1, approximate=False)
+    assert changes(api)["oldest"] == together - 2
