@@ -12,6 +12,7 @@ from redis.client import Pipeline
 from api.state import counts
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
+from bringup.errors import RedisUnavailable
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
@@ -118,9 +119,14 @@ def test_what_an_earlier_version_left_uncounted_is_counted_by_the_next_process(
 
 def test_a_process_looks_again_when_the_counts_are_gone(api: Api, settings: Settings) -> None:
     api.booted(RUN_A)
+    api.ok("PATCH", "/devices/b", {"state": "discovered"})  # no longer approved
+    api.ok("PATCH", "/devices/active", {"maintenance": "disk"})
+    api.ok("PATCH", "/devices/a", {"maintenance": "disk"})
+    api.ok("PATCH", "/devices/a", {"maintenance": ""})
     counted(api)
     redis_of(settings).delete(keys.DEVICE_CLASSES, keys.RUN_CLASSES)
     assert counted(api) == looked_at(api)
+    assert counted(api)["devices"]["discovered"] == 1
 
 
 def test_what_an_earlier_version_changes_beside_is_counted_by_the_next_process(
@@ -133,6 +139,39 @@ def test_what_an_earlier_version_changes_beside_is_counted_by_the_next_process(
     redis.hset(keys.run(RUN_A), mapping={"state": '"failed"', "closed_at": '"2026-11-23T10:00:00Z"'})
     redis.srem(keys.OPEN_RUNS, RUN_A)
     assert counted(make_api(settings)) == looked_at(api)
+
+
+def test_a_process_whose_first_look_failed_looks_again(
+    api: Api, settings: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.lease(RUN_A)
+    counted(api)
+    redis_of(settings).hset(keys.device("a"), "state", '"failed"')  # by an earlier version
+    another, count = make_api(settings), counts.Counts._count
+
+    def away_for_devices(self: counts.Counts, of: Any, begin: Any) -> None:
+        if of.classes == keys.DEVICE_CLASSES:
+            raise RedisUnavailable("away")
+        count(self, of, begin)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counts.Counts, "_count", away_for_devices)
+        another.call("GET", "/metrics")
+    assert counted(another) == looked_at(another)
+
+
+def test_a_name_without_a_record_is_counted_by_its_entry_alone(api: Api, settings: Settings) -> None:
+    api.lease(RUN_A)
+    redis_of(settings).delete(keys.device("a"), keys.DEVICE_CLASSES)
+    redis_of(settings).sadd(keys.DEVICES, "neither on record nor in the inventory")
+    assert counted(api)["devices"] == looked_at(api)["devices"]
+
+
+def test_the_hashes_by_which_an_earlier_build_counted_do_not_stay(api: Api, settings: Settings) -> None:
+    for key in keys.COUNTED_BEFORE:
+        redis_of(settings).hset(key, "complete", "-")
+    counted(api)
+    assert redis_of(settings).exists(*keys.COUNTED_BEFORE) == 0
 
 
 def test_a_count_that_was_begun_and_not_finished_is_not_shown(

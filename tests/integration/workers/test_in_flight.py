@@ -294,6 +294,14 @@ def test_a_worker_gets_no_heartbeat_before_it_is_registered(
     runner._work_as("0")()
 
 
+def test_a_worker_names_all_queues_for_the_tools_of_rq_when_it_starts(settings: Settings, records: Records) -> None:
+    records.redis.delete(keys.RQ_QUEUES)
+    runner = Runner(settings)
+    runner.stop()
+    runner._work_as("0")()
+    assert records.redis.scard(keys.RQ_QUEUES) == len(JobKind)
+
+
 def test_a_job_that_has_ended_leaves_nothing_in_redis(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.work_once(records.worker(nothing))
