@@ -13,7 +13,6 @@ from pydantic_core import to_json
 from api.auth import Auth, requires
 from api.http import body, openapi, problems
 from api.principal import PrincipalRole, current_principal
-from api.runs.states import with_required_jobs
 from api.services import services
 from api.state.batch import Batch
 from api.state.documents import Document
@@ -22,9 +21,9 @@ from api.state.feed_entries import FeedEntry
 from api.state.pages import DevicePage, RunPage
 from bringup import log
 from bringup.wire import changes as wire
-from bringup.wire.operator import DeviceList, DeviceView
+from bringup.wire.operator import DeviceList
 from bringup.wire.queries import ChangesQuery, DeviceQuery, RunQuery
-from bringup.wire.run import Run, RunList
+from bringup.wire.run import RunList
 
 bp = Blueprint("changes", __name__)
 # In one response: about 1 MB before compression.
@@ -46,8 +45,8 @@ def list_changes() -> Response:
     if current_principal().role is PrincipalRole.CONSOLE:
         services().followers.saw(current_principal().name, found.changes[0].at if found.changes else None)
     after = found.changes[-1].number if found.changes else max(since, found.oldest - 1)
-    page = wire.FeedPage(changes=tuple(_shown(found)), next=after, oldest=found.oldest, newest=found.newest)
-    return body.respond_compressed(page)
+    bounds = to_json({"next": after, "oldest": found.oldest, "newest": found.newest}).decode()
+    return body.respond_compressed(body.json_pieces('{"changes":', _shown(found), f",{bounds[1:]}"))
 
 
 @bp.get("/changes/snapshot")
@@ -68,36 +67,31 @@ def snapshot() -> Response:
     return body.respond_compressed(chain(pieces, body.json_pieces("", devices, "}")))
 
 
-def _runs(ids: Iterable[str], *, is_slot_free: bool) -> Iterator[Run]:
-    """As `GET /runs` shows them."""
-    return (with_required_jobs(run, is_slot_free=is_slot_free) for run in services().store.runs(ids))
-
-
-def _shown(found: Feed) -> list[wire.FeedChange]:
+def _shown(found: Feed) -> Iterator[Document]:
+    """Each change, with its run and its device as the lists show them."""
     read = [(one, _entry(one)) for one in found.changes]
     if not read:
-        return []
+        return
     store, batch = services().store, Batch()
     free, withheld = store.boot_slots.ask_free(batch), store.ask_withheld(batch)
     services().database.read(batch)
-    ids = {change.run for _, change in read if change.run}
-    runs = {run.run_id: run for run in _runs(ids, is_slot_free=free())}
+    ids = dict.fromkeys(change.run for _, change in read if change.run)
+    runs = {run["run_id"]: run for run in store.lists.runs(list(ids), is_slot_free=free())}
     names = {change.device for _, change in read if change.device}
-    devices: dict[str, DeviceView] = {one.record.name: one.view() for one in store.devices(names, withheld())}
-    return [
-        wire.FeedChange(
-            id=one.number,
-            at=one.at,
-            site=services().settings.site_name,
-            who=change.who,
-            what=change.what,
-            state=change.state,
-            detail=change.detail,
-            run=runs.get(change.run or ""),
-            device=devices.get(change.device or ""),
-        )
-        for one, change in read
-    ]
+    devices = {one.record.name: one.view().model_dump(mode="json") for one in store.devices(names, withheld())}
+    site = services().settings.site_name
+    for one, change in read:
+        yield {
+            "id": one.number,
+            "at": one.at,
+            "site": site,
+            "who": change.who,
+            "what": change.what,
+            "state": change.state,
+            "detail": change.detail,
+            "run": runs.get(change.run or ""),
+            "device": devices.get(change.device or ""),
+        }
 
 
 def _entry(one: NumberedChange) -> FeedEntry:
