@@ -1,17 +1,19 @@
 """The application on a real Redis, and a client that knows who it is."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from api.app import PREFIX, create_app
+from api.app import PREFIX
 from bringup.inventory import Inventory
 from bringup.settings import Settings
 from bringup_cli.simulate.hardware_report import Fault, report_of
+from tests import applications
 from tests.conftest import TOKEN
 
 INVENTORY = """
@@ -111,10 +113,24 @@ def without_tls(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make_api(tmp_path: Path) -> Callable[[Settings], Api]:
+def open_api() -> Iterator[Callable[[Settings], Api]]:
+    """Opens applications on the inventory that is there; they are closed at the end."""
+    with ExitStack() as opened:
+
+        def start(settings: Settings) -> Api:
+            app = opened.enter_context(applications.opened(settings))
+            return Api(app.test_client(), settings.devices_file)
+
+        yield start
+
+
+@pytest.fixture
+def make_api(open_api: Callable[[Settings], Api]) -> Callable[[Settings], Api]:
+    """Opens applications on the inventory of these tests."""
+
     def make(settings: Settings) -> Api:
         settings.devices_file.write_text(INVENTORY)
-        return Api(create_app(settings).test_client(), settings.devices_file)
+        return open_api(settings)
 
     return make
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from api.app import create_app
 from api.state import inventories
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
@@ -17,7 +16,9 @@ A = '[[device]]\nname = "a"'
 
 
 @pytest.fixture
-def hosts(settings: Settings, tmp_path: Path) -> Callable[[str, str], tuple[Api, Api]]:
+def hosts(
+    settings: Settings, tmp_path: Path, open_api: Callable[[Settings], Api]
+) -> Callable[[str, str], tuple[Api, Api]]:
     """Two hosts on one Redis, each with a file and a STATE_DIR of its own; both have shown their file."""
 
     def start(one: str, other: str) -> tuple[Api, Api]:
@@ -27,7 +28,7 @@ def hosts(settings: Settings, tmp_path: Path) -> Callable[[str, str], tuple[Api,
             folder.mkdir()
             (folder / "devices.toml").write_text(text)
             own = settings.model_copy(update={"state_dir": folder, "devices_file": folder / "devices.toml"})
-            made.append(Api(create_app(own).test_client(), own.devices_file))
+            made.append(open_api(own))
             made[-1].ok("GET", "/devices")
         return made[0], made[1]
 
@@ -90,12 +91,14 @@ def test_that_hosts_differ_is_logged_once_and_measured(hosts: Hosts) -> None:
     assert len([line for line in logged if "different inventories" in line["event"]]) == 1
 
 
-def test_the_processes_of_one_host_are_one_host(hosts: Hosts, settings: Settings) -> None:
+def test_the_processes_of_one_host_are_one_host(
+    hosts: Hosts, settings: Settings, open_api: Callable[[Settings], Api]
+) -> None:
     api, _ = hosts(INVENTORY, INVENTORY)
     same = settings.model_copy(
         update={"state_dir": api.inventory.parent, "devices_file": api.inventory.parent / "devices.toml"}
     )
-    second = Api(create_app(same).test_client(), api.inventory)
+    second = open_api(same)
     api.inventory.write_text(IN_SERVICE)
     second.ok("GET", "/devices")
     assert "hosts_differing 1.0" in second.call("GET", "/metrics").text  # the other host has the old file

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from redis.connection import AbstractConnection
 
-from api.app import create_app
 from api.state import durability, inventories
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import load
+from tests import applications
 from tests.conftest import PASSWORD, TOKEN, RedisServer
 from tests.integration.api.conftest import EPOCH, INVENTORY, RUN_A, RUN_B, Api
 
@@ -102,9 +102,9 @@ def trips(shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
     given |= {"STATE_DIR": str(folder / "state"), "DEVICES_FILE": str(folder / "devices.toml")}
     settings = load(environ=given, env_file=folder / "empty.env").settings
     connect_redis(settings, tls.ClientContexts(), name="tests").flushall()
-    counted = Counted(Api(create_app(settings).test_client(), folder / "devices.toml"))
-    _open_connections(counted.api)
-    with pytest.MonkeyPatch.context() as patch:
+    with applications.opened(settings) as app, pytest.MonkeyPatch.context() as patch:
+        counted = Counted(Api(app.test_client(), folder / "devices.toml"))
+        _open_connections(counted.api)
         patch.setattr(inventories, "BEAT_EVERY_S", 3600)  # one call in 15 s publishes the inventory, too
         patch.setattr(durability, "_ASK_AGAIN_S", 3600)
         patch.setattr(AbstractConnection, "send_packed_command", _counting(counted))

@@ -10,11 +10,11 @@ from typing import Any
 
 import requests
 
-from api.app import create_app
 from bringup.model import utc_now
 from bringup.wire.machine import AREA_SIZE
 from bringup.wire.operator import DeviceView
 from bringup.wire.run import RunDetail
+from tests import applications
 from tests.integration.agent.site import Listener, long_ago, served
 from tests.integration.redfish.cases import CASES, INSERT, RESET, UUIDS
 from tests.integration.redfish.conftest import Emulator
@@ -49,7 +49,8 @@ def play_all(folder: Path, emulator: Emulator, rack: Rack, doomed: Rack) -> dict
     _kill_the_worker(doomed, emulator, lost)
     with (
         ThreadPoolExecutor(len(CASES)) as threads,
-        served(create_app(rack.stack.settings_of("api")), folder, long_ago()) as expired,
+        applications.opened(rack.stack.settings_of("api")) as app,
+        served(app, folder, long_ago()) as expired,
     ):
         losing = threads.submit(_start_another_too_late, doomed, emulator, lost)
         stage = _Stage(folder, emulator, rack, expired, threads)

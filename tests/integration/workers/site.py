@@ -23,7 +23,7 @@ from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.wire.operator import AbortRequest
 from bringup.wire.run import Run, RunDetail
-from tests import preloaded
+from tests import applications, preloaded
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 # Seconds in which a process has stopped, on a machine that stalls for some of them: without that it takes less than 10,
@@ -163,8 +163,8 @@ class Site:
         self.machines = {name: Machine() for name in self.names}
         self._bmcs = _GatedServer(("127.0.0.1", 0), partial(_Bmcs, self))
         (folder / "devices.toml").write_text("".join(map(self._entry, range(devices))))
-        app = create_app(make(**variables))
-        self._api = make_server("127.0.0.1", 0, self._gated(app), threaded=True)
+        self._app = create_app(make(**variables))
+        self._api = make_server("127.0.0.1", 0, self._gated(self._app), threaded=True)
         self.variables = variables | {"CALLBACK_API_PORT": str(self._api.server_port)}
         self.settings = make(**self.variables)
         self.client = ApiClient(self.settings, tls.ClientContexts())
@@ -211,6 +211,7 @@ class Site:
         for server in (self._bmcs, self._api):
             server.shutdown()
             server.server_close()
+        applications.close(self._app)
 
     def _gated(self, app: Wsgi) -> Wsgi:
         def gated(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
