@@ -19,7 +19,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds nothing but what the wheel holds."""
     folder = tmp_path_factory.mktemp("wheel")
     uv = shutil.which("uv") or str(ROOT / ".uv/bin/uv")
-    subprocess.run([uv, "build", "--wheel", "--out-dir", folder, ROOT], check=True, timeout=120, capture_output=True)
+    subprocess.run([uv, "build", "--wheel", "--out-dir", folder, ROOT], check=True, timeout=600, capture_output=True)
     (wheel,) = folder.glob("bringup-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -35,7 +35,7 @@ def bringup(installed: Path, cwd: Path, *arguments: str) -> subprocess.Completed
     )
     env = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_the_wheel_holds_all_parts_and_no_key_certificate_or_settings(installed: Path) -> None:
@@ -68,6 +68,6 @@ def test_data_files_are_in_the_wheel(installed: Path) -> None:
     code = "from bringup_cli.demo.scenario import dhcp_log; print(len(dhcp_log()))"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=installed, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=installed, env=env, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10

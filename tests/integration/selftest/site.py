@@ -11,16 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+import pytest
+
 from bringup import tls
 from bringup.connections.redis_client import connect_redis
 from bringup.model import utc_now
 from bringup.wire.machine import AREA_HEAD, AREA_SIZE
 from pki.check import Finding, Status
 from pki.store import Store
+from selftest import runner
 from selftest.case import Case, CaseResult
 from selftest.checks import CATALOG
 from selftest.probe import Endpoint, Reached, insecure_context
-from selftest.runner import run
 from selftest.target_installation import TargetInstallation
 from tests import preloaded
 from tests.administrator import ADMINISTRATOR, add_administrator
@@ -101,21 +103,32 @@ class Site:
         changes: Changes = MappingProxyType({}),
         now: Callable[[], datetime] = utc_now,
         cases: Sequence[Case] = CATALOG,
+        *,
+        in_a_hurry: bool = False,
     ) -> Found:
-        """The results of the self-test, with these settings and this clock on its side."""
+        """The results of the self-test, with these settings and this clock on its side.
+
+        Args:
+            in_a_hurry: it waits no longer than it does by default; otherwise for as long as a machine may stall.
+        """
         settings = self.settings.model_copy(update=dict(changes))
-        target = TargetInstallation(settings, now=now, origins={"API_TOKEN": str(self.folder / ".env")})
+        usual = (TargetInstallation.timeout_s, runner.LONGEST_S)
+        timeout_s, longest_s = usual if in_a_hurry else (20.0, 300.0)
+        target = TargetInstallation(settings, timeout_s, now=now, origins={"API_TOKEN": str(self.folder / ".env")})
         started = time.monotonic()
         try:
-            with chdir(self.folder):  # where operators run it: files are named as they lie there
-                outcomes = run(target, cases)
+            with chdir(self.folder), pytest.MonkeyPatch.context() as patch:  # files are named as they lie there
+                patch.setattr(runner, "LONGEST_S", longest_s)
+                outcomes = runner.run(target, cases)
         finally:
             target.close()
         return Found(outcomes, time.monotonic() - started)
 
     def selftest(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command itself."""
-        return command(["selftest", *arguments], self.stack.environment("worker") | environ, self.folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "LONGEST_S", 300.0)
+            return command(["selftest", *arguments], self.stack.environment("worker") | environ, self.folder)
 
     @contextmanager
     def redis_set(self, **config: str) -> Iterator[None]:

@@ -1,22 +1,14 @@
 """The flip, as a user runs it: both self-tests pass, and the report holds both."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from bringup_cli.demo.flip import Phase, as_markdown
+from tests.e2e.test_demo import demonstrated
 
 
 def test_the_flip_from_development_to_production_passes_both_self_tests(tmp_path: Path) -> None:
     report = tmp_path / "results.md"
-    done = subprocess.run(
-        [sys.executable, "-m", "bringup", "demo", "--flip", "--report", str(report)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = demonstrated(tmp_path, "--flip", "--report", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("PASSED: ") == 2
     assert done.stdout.rstrip().endswith("Both passed.")

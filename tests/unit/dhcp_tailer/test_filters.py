@@ -52,9 +52,9 @@ def test_only_vendor_classes_that_match_matter(make_settings: MakeSettings, vend
 
 def test_no_pattern_and_no_text_of_a_device_makes_matching_slow(make_settings: MakeSettings) -> None:
     filters = Filters.of(make_settings(dhcp_vendor_pattern="(a+)+(a|a)*.*.*.*.*b$"))
-    started = time.perf_counter()
+    started = time.process_time()
     assert filters.outcome(lease(vendor="a" * 1024)) == "filtered_vendor"
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
