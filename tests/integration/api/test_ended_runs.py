@@ -79,6 +79,13 @@ def test_a_report_of_version_0_1_is_shown(api: Api, redis: Any) -> None:
     assert api.call("GET", f"/runs/{RUN_A}/report").data == report
 
 
+def test_a_report_of_version_0_1_expires_once_its_run_is_closed(api: Api, redis: Any) -> None:
+    reported(api)
+    redis.set(keys.report(RUN_A), "{}")
+    api.tell(RUN_A, "finished")
+    assert redis.ttl(keys.report(RUN_A)) > 0
+
+
 def test_the_timeline_of_a_closed_run_is_compressed_and_shows_the_same(api: Api, redis: Any) -> None:
     reported(api)
     before = api.run()["timeline"]
@@ -200,3 +207,17 @@ def test_lines_by_which_an_older_build_cleans_up_are_entries_of_their_own(redis:
     read = timelines.ask_stream(batch, keys.events(RUN_A))
     batch.replies = [redis.xrange(keys.events(RUN_A))]
     assert [json.loads(line)["type"] for line in read()] == list(names)
+
+
+def test_of_entries_with_many_lines_only_the_newest_lines_are_read(redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timelines, "_LONGEST", 5)
+    line = TimelineEntry(at=utc_now(), type="refused", state=RunState.BOOTING, applied=False)
+    with redis.pipeline() as pipe:
+        for number in range(2):
+            some = [line.model_copy(update={"detail": f"{number}.{n}"}) for n in range(4)]
+            timelines.append_all(pipe, keys.events(RUN_A), some)
+        pipe.execute()
+    batch = Batch()
+    read = timelines.ask_stream(batch, keys.events(RUN_A))
+    batch.replies = [redis.xrange(keys.events(RUN_A))]
+    assert [json.loads(one)["detail"] for one in read()] == ["0.3", "1.0", "1.1", "1.2", "1.3"]

@@ -110,6 +110,15 @@ def test_the_file_of_an_older_build_is_replaced(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_number_is_not_written_through_a_link(path: Path) -> None:
+    other = path.with_name("another.json")
+    ChangeMemory(other).raise_to(3)
+    path.symlink_to(other)
+    with pytest.raises(StateDirUnavailable, match="cannot be written"):
+        ChangeMemory(path).raise_to(4)
+    assert remembered(other) == 3
+
+
 def test_a_reader_that_meets_a_write_reads_again_and_sees_no_damage(path: Path) -> None:
     memory = ChangeMemory(path)
     memory.raise_to(1)
