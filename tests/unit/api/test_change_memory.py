@@ -6,6 +6,7 @@ import stat
 import time
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -152,6 +153,23 @@ def test_a_half_written_file_is_read_again_when_its_writer_is_done(path: Path, m
     monkeypatch.setattr(Path, "read_bytes", first_half_then_whole)
     assert remembered(path) == 7
     assert len(looks) == 2
+
+
+def test_a_half_written_file_is_not_called_damaged_while_its_writer_has_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ChangeMemory(path).raise_to(7)
+    whole, lock = path.read_bytes(), os.open(path.with_suffix(".lock"), os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    path.write_bytes(whole[:20] + bytes(len(whole) - 20))
+
+    def end_the_write(_wait_s: float) -> None:
+        path.write_bytes(whole)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+    monkeypatch.setattr("api.state.change_memory.time", SimpleNamespace(monotonic=time.monotonic, sleep=end_the_write))
+    assert remembered(path) == 7
+    os.close(lock)
 
 
 @pytest.mark.parametrize("in_place", [True, False])

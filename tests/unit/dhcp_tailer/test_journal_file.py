@@ -31,3 +31,28 @@ def test_a_journal_belongs_to_whom_its_place_belongs_before_anything_is_in_it(
     monkeypatch.setattr(journal, "give_to", lambda owner, _descriptor: given.append((owner, file.stat().st_size)))
     begin(file, "a")
     assert given == [(f"owner of {file}", 0)]
+
+
+def test_a_file_that_appears_where_a_journal_is_begun_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tail.journal"
+    file.write_text("a journal of before")
+    unlink = Path.unlink
+
+    def unlink_and_another_makes_one(path: Path) -> None:
+        unlink(path)
+        path.write_text("another's")
+
+    monkeypatch.setattr(Path, "unlink", unlink_and_another_makes_one)
+    with pytest.raises(FileExistsError):
+        CheckpointJournal(file, JournalHead(reader="a"))
+    assert file.read_text() == "another's"
+
+
+def test_a_journal_is_not_written_through_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "tail.journal", tmp_path / "link.journal"
+    begin(file, "a")
+    link.symlink_to(file)
+    with pytest.raises(OSError, match="symbolic links"):
+        CheckpointJournal(link, JournalHead(reader="a"))
