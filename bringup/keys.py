@@ -26,6 +26,7 @@ COUNTED_BEFORE = tuple(f"bringup:{kind}:{what}" for kind in ("devices", "runs") 
 # Counters: incremented by every transaction that writes a run, a device, also where that is no numbered change.
 RUNS_VERSION = "bringup:runs:version"
 DEVICES_VERSION = "bringup:devices:version"
+COUNTERS = "bringup:counters"  # string: what was counted of runs (api.state.counters)
 EXECUTIONS = "bringup:executions:alive"  # sorted set: execution of a job by the time at which it was last alive
 REAPER_LOCK = "bringup:executions:sweep"  # string: the lock of the worker process that looks for missing jobs
 QUARANTINE = "bringup:unreadable:index"  # hash: job id by what is known of a job in quarantine
@@ -73,12 +74,12 @@ def inventory_of(host_id: str) -> str:
 
 
 def ended_runs(state: str, reason: str) -> str:
-    """Counter: runs that have ever ended in this way."""
+    """Counter: runs that have ended in this way, as APIs before 0.2 count them."""
     return f"bringup:ended:{state}:{reason}"
 
 
 def durations(kind: str, state: str, bound: str) -> str:
-    """Counter: durations of runs up to so many seconds and above the bound before, or the sum of all.
+    """Counter: durations of runs up to so many seconds and above the bound before, or the sum, of APIs before 0.2.
 
     Args:
         kind: what is timed.

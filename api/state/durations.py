@@ -1,15 +1,17 @@
 """How long runs last, how long they are in a state, and how long BMCs take to answer.
 
-What is of runs is counted in the transactions that change them: each duration is two counters more in one, and a
-scrape reads a fixed number of them, whatever the number of runs.
+What is of runs is counted in the transactions that change them, by one command each, and a scrape reads one string,
+whatever the number of runs.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 
 from api.runs.records import RunRecord
+from api.state import counters
 from api.state.batch import Asked, Batch, fields, number
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
@@ -21,6 +23,14 @@ BOUNDS = (1, 5, 15, 60, 180, 300, 600, 1200, 1800, 3600, 7200)
 STATES = (model.RunState.QUEUED, model.RunState.BOOTING, model.RunState.WAITING)
 ENDS = tuple(state for state in model.RunState if state.ended and state is not model.RunState.AUDITED)
 _OF_STATE, _OF_RUN, _SUM = "state", "run", "sum_ms"
+_BUCKETS = (*map(str, BOUNDS), "inf")
+# The rows of the counters: what is counted, and the state. New ones come at the end, see `api.state.counters`; and
+# another bound needs other rows. The sum is at the end of a row.
+_ROWS = (
+    *((_OF_STATE, state) for state in ("queued", "booting", "waiting")),
+    *((_OF_RUN, state) for state in ("passed", "degraded", "failed", "timed_out", "aborted")),
+)
+_SUM_AT = -1
 # Of how long BMCs take to answer: one histogram of all workers, whatever the number of BMCs.
 _BMC_BUCKETS = (*map(str, BMC_BOUNDS_S), "inf")
 # Seconds for which the id of a report is remembered: longer than a worker repeats it while the API is away.
@@ -48,27 +58,25 @@ class Durations:
     of_runs: Mapping[model.RunState, Histogram]
 
 
-def count(pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
-    """Count what ends with this change.
+def counted(run: RunRecord, before: RunRecord | None) -> dict[int, int]:
+    """What a change adds to the counters of `api.state.counters`: the durations that end with it.
 
     Args:
-        pipe: of the transaction, after MULTI.
         run: as it will be.
         before: as it is on record; None: there is none.
     """
     if before is None or before.state is run.state:
-        return
+        return {}
     begin = _begin(before)
-    if begin is not None:
-        _add(pipe, _OF_STATE, before.state, begin, run.updated_at)
-    if run.state in ENDS:
-        _add(pipe, _OF_RUN, run.state, run.created_at, run.updated_at)
+    in_state = _duration(_OF_STATE, before.state, begin, run.updated_at) if begin else {}
+    return in_state | (_duration(_OF_RUN, run.state, run.created_at, run.updated_at) if run.state in ENDS else {})
 
 
 def ask(batch: Batch) -> Asked[Durations]:
     """All that was counted, read with other things."""
-    in_state = {state: _ask(batch, _OF_STATE, state) for state in STATES}
-    of_runs = {state: _ask(batch, _OF_RUN, state) for state in ENDS}
+    now = counters.ask(batch)
+    in_state = {state: _ask(batch, _OF_STATE, state, now) for state in STATES}
+    of_runs = {state: _ask(batch, _OF_RUN, state, now) for state in ENDS}
     return lambda: Durations(
         {state: read() for state, read in in_state.items()}, {state: read() for state, read in of_runs.items()}
     )
@@ -120,15 +128,24 @@ def _begin(run: RunRecord) -> datetime | None:
     return begins.get(run.state)
 
 
-def _add(pipe: Pipeline, kind: str, state: model.RunState, begin: datetime, end: datetime) -> None:
+def _duration(kind: str, state: model.RunState, begin: datetime, end: datetime) -> dict[int, int]:
     seconds = max(0.0, (end - begin).total_seconds())  # clocks of two API hosts differ a little
-    bound = next((str(one) for one in BOUNDS if seconds <= one), "inf")
-    pipe.incrby(keys.durations(kind, state.value, bound), 1)
-    pipe.incrby(keys.durations(kind, state.value, _SUM), round(seconds * 1000))
+    places = _places(kind, state)
+    return {places[bisect_left(BOUNDS, seconds)]: 1, places[_SUM_AT]: round(seconds * 1000)}
 
 
-def _ask(batch: Batch, kind: str, state: model.RunState) -> Asked[Histogram]:
-    names = (*map(str, BOUNDS), "inf")
-    asked = [batch.ask(number, "GET", keys.durations(kind, state.value, name)) for name in names]
-    total = batch.ask(number, "GET", keys.durations(kind, state.value, _SUM))
-    return lambda: Histogram(tuple(accumulate(read() for read in asked)), total() / 1000)
+def _places(kind: str, state: model.RunState) -> range:
+    return counters.places_of_histogram(_ROWS.index((kind, state.value)))
+
+
+def _ask(batch: Batch, kind: str, state: model.RunState, counted: Asked[Callable[[int], int]]) -> Asked[Histogram]:
+    # As APIs before 0.2 count them.
+    before = [batch.ask(number, "GET", keys.durations(kind, state.value, name)) for name in (*_BUCKETS, _SUM)]
+    places = _places(kind, state)
+
+    def read() -> Histogram:
+        now, (*earlier, sum_ms) = counted(), [ask() for ask in before]
+        buckets = accumulate(number + now(place) for number, place in zip(earlier, places, strict=False))
+        return Histogram(tuple(buckets), (sum_ms + now(places[_SUM_AT])) / 1000)
+
+    return read

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
 from api.state import inventories, timelines
-from api.state.batch import Asked, Batch, fields, number, stored_bytes
+from api.state.batch import Asked, Batch, fields, stored_bytes
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
 from api.state.stored import read_line, read_record, unless_corrupt
@@ -22,9 +22,6 @@ from bringup.wire.run import TimelineEntry
 Withheld = Callable[[str], str | None]
 # What was not read withholds: a change that forgets to ask gets no permit, instead of one that rests on nothing.
 _NOT_READ = "whether the machine must be withheld was not read"
-# Every counter by its name, with "" for an end without a reason: to look for keys by pattern would walk all of them.
-_REASONS = ("", *(reason.value for reason in model.FailureReason))
-_WAYS_TO_END = [(state.value, reason) for state in model.RunState if state.ended for reason in _REASONS]
 
 
 class RunHistory(NamedTuple):
@@ -181,11 +178,6 @@ class Reader:
         self._database.read(batch)
         stored = packed()
         return plain() if stored is None else timelines.unpack(stored)
-
-    def ask_ended_runs(self, batch: Batch) -> Asked[dict[tuple[str, str], int]]:
-        """How often runs have ended by state and reason ("": none), read with other things."""
-        asked = {way: batch.ask(number, "GET", keys.ended_runs(*way)) for way in _WAYS_TO_END}
-        return lambda: {way: count for way, read in asked.items() if (count := read())}
 
     def withheld(self) -> Withheld:
         """Why a machine must not be touched now, by its name."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.runs import states
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
-from api.state import durations, timelines
+from api.state import counters, durations, timelines
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.redis import Pipeline
@@ -50,8 +50,7 @@ class RecordWriter:
         self._boot_slots.write(pipe, run, before)
         if run.ended_at and (before is None or before.ended_at is None):
             self._jobs.cancel(model.JobKind.EXPIRE, run_id, pipe)
-        _count_ended(pipe, run)
-        durations.count(pipe, run, before)
+        counters.add(pipe, durations.counted(run, before) | _ended(run))
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
             self._counts.count_run(pipe, run)
         for job in change.jobs:
@@ -168,7 +167,8 @@ def _write(
         pipe.incrby(keys.RUNS_VERSION if isinstance(record, RunRecord) else keys.DEVICES_VERSION, 1)
 
 
-def _count_ended(pipe: Pipeline, run: RunRecord) -> None:
-    """Count a run as it is written, if it ends with this very write; what follows its end is later."""
-    if run.ended_at is not None and run.ended_at == run.updated_at:
-        pipe.incr(keys.ended_runs(run.state.value, str(run.reason or "")))
+def _ended(run: RunRecord) -> dict[int, int]:
+    """What a run adds to the counters, if it ends with this very write; what follows its end is later."""
+    if run.ended_at is None or run.ended_at != run.updated_at:
+        return {}
+    return {counters.place_of_end(run.state.value, str(run.reason or "")): 1}

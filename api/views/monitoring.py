@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from api.auth import Auth, requires
 from api.http import body, openapi
 from api.services import Services, services
-from api.state import durations
+from api.state import counters, durations
 from api.state.batch import Batch
 from api.state.counts import DeviceCounts
 from api.state.installation import InstallationStatus
@@ -89,7 +89,7 @@ class _Current(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
         batch, store = Batch(), self._store
-        ended, open_runs = store.ask_ended_runs(batch), store.counts.ask_open_runs(batch)
+        ended, open_runs = counters.ask_ends(batch), store.counts.ask_open_runs(batch)
         slots, devices = store.boot_slots.ask_numbers(batch), store.counts.ask_devices(batch)
         installation, hosts = self._given.installation.ask(batch), self._given.hosts.ask(batch)
         selftests, lasted = self._given.selftests.ask(batch), durations.ask(batch)

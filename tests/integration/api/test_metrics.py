@@ -7,7 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bringup import __version__
+from bringup.connections.redis_client import connect_redis
 from bringup.model import DeviceState
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
 from tests.integration.api.conftest import EPOCH, RUN_A, RUN_B, Api
 
 
@@ -69,6 +72,25 @@ def test_durations_are_counted_once_by_state_and_by_end(api: Api) -> None:
     assert found[("bringup_run_seconds_bucket", "7200.0", "passed")] == 1
     assert found[("bringup_run_seconds_count", "failed")] == 0
     assert 0 < found[("bringup_run_seconds_sum", "passed")] < 600
+
+
+def test_what_an_api_of_an_earlier_version_has_counted_counts(api: Api, settings: Settings) -> None:
+    redis = connect_redis(settings, ClientContexts(), name="tests")
+    token = api.booted()
+    api.call("POST", f"/runs/{RUN_A}/report", api.report(), token)
+    for key, number in {
+        "bringup:ended:passed:": 3,
+        "bringup:ended:failed:no_boot": 2,
+        "bringup:durations:run:passed:60": 4,
+        "bringup:durations:run:passed:sum_ms": 100_000,
+    }.items():
+        redis.incrby(key, number)
+    found = read(api)
+    assert found[("bringup_runs_ended_total", "", "passed")] == 4
+    assert found[("bringup_runs_ended_total", "no_boot", "failed")] == 2
+    assert found[("bringup_run_seconds_count", "passed")] == 5
+    assert found[("bringup_run_seconds_bucket", "60.0", "passed")] == 5
+    assert 100 < found[("bringup_run_seconds_sum", "passed")] < 700
 
 
 def test_the_requests_to_bmcs_of_all_workers_are_one_histogram_and_a_repeated_report_counts_once(api: Api) -> None:
