@@ -135,7 +135,7 @@ def artifact_sizes(run_id: str) -> str:
 
 
 def run_token(run_id: str) -> str:
-    """String: the SHA-256 of the run's token."""
+    """String: the SHA-256 of the run's token, if an API before 0.2 has given it out."""
     return f"bringup:run:{run_id}:token"
 
 
@@ -155,7 +155,7 @@ def token_owner(digest: str) -> str:
 
 
 def run_image(run_id: str) -> str:
-    """String: the SHA-256 of the secret in the address of the run's image."""
+    """String: the SHA-256 of the secret in the address of the run's image, if an API before 0.2 has given it out."""
     return f"bringup:run:{run_id}:image"
 
 

@@ -189,6 +189,8 @@ def _new_run(run_id: str, device: KnownDevice, decision: model.Decision, reason:
         updated_at=now,
         ended_at=None if starts else now,
         closed_at=None if starts else now,
+        token_sha256="",
+        image_sha256="",
     ).model_copy(update=on_record(entry))
 
 

@@ -80,7 +80,10 @@ def media_minted(context: RunContext, owner: str, secrets: NewSecrets) -> Change
     _refuse_unless_current(context, owner)
     if context.run.power_on_requested_at is not None:
         raise errors.InvalidTransition("the machine may be booting already, with the token before this one")
-    change = context.step("media_minted")
+    digests = {"token_sha256": secrets.token_sha256}
+    if secrets.image:
+        digests["image_sha256"] = secrets.image.locator
+    change = context.step("media_minted", **digests)
     # Kept with the device, not the run: a later run must recognise, and eject, the medium of an earlier one.
     known = change.device.record.media_sha256
     media = (*known, secrets.image.locator)[-_MOST_MEDIA:] if secrets.image else known

@@ -39,6 +39,10 @@ class RunRecord(StoredRecord, RunFields):
     identity_owner: str = ""  # fencing token of the worker that has read it last
     permit_owner: str = ""  # fencing token of the worker that has the last permit, and may still use it
     permit_ends_at: AwareDatetime | None = None  # None: nothing is under way
+    # Of the token and of the secret in the address of the image that were given out last; empty: none. None: by an API
+    # before 0.2, which keeps them in keys of their own (`api.state.run_secrets`).
+    token_sha256: str | None = None
+    image_sha256: str | None = None
 
     def view(self) -> Run:
         """For workers and people."""

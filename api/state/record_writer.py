@@ -58,8 +58,8 @@ class RecordWriter:
                 self._jobs.postpone(job.kind, run_id, job.at, pipe)
             else:
                 self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
-        if change.secrets:
-            write_secrets(pipe, run_id, change.secrets, self._keep)
+        if change.secrets and before:
+            write_secrets(pipe, before, change.secrets, self._keep)
         if change.report is not None:
             # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
             pipe.set(keys.packed_report(run_id), timelines.pack(change.report), ex=self._keep)

@@ -4,13 +4,16 @@ And what was counted of their use: refused calls, and how much of an image was r
 """
 
 import hashlib
+import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
-from api.runs.records import ImageRead, NewSecrets, read_state
+from api.runs.records import ImageRead, NewSecrets, RunRecord, read_state
+from api.state.batch import Batch, text
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -23,47 +26,58 @@ if not fields.run_id then return false end
 local state = redis.call('HGET', ARGV[1] .. fields.run_id, 'state')
 return {fields.run_id, fields.base or false, fields.sealed or false, state, fields.readers or false}
 """
-# Makes what one name leads to found no more, and another found. In Lua, for only the transaction itself sees what is
-# there: a token that stayed valid beside the next one would speak for a machine that is not there any more.
-# KEYS: the name's key, the key that it will lead to, keys to delete. ARGV: what the keys begin with that it may lead
-# to, the rest of the new one, its value ("": it is a hash), seconds, then fields and values of the hash.
-_REPLACE = """
+# Makes what an API before 0.2 has given out found no more. In Lua, for only the transaction itself sees what is there.
+# KEYS: the key that names it, others to delete. ARGV: what the key begins with that it leads to.
+_FORGET = """
 local before = redis.call('GET', KEYS[1])
-if before then redis.call('DEL', ARGV[1] .. before, unpack(KEYS, 3)) end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[4])
-if ARGV[3] ~= '' then
-    redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
-else
-    redis.call('HSET', KEYS[2], unpack(ARGV, 5))
-    redis.call('EXPIRE', KEYS[2], ARGV[4])
-end
+if before then redis.call('DEL', ARGV[1] .. before, unpack(KEYS)) end
 """
 # Three keys for each run: counted, set once, set once.
 _BYTES, _PARAMETERS, _OTHER = "bytes", "parameters", "other"
 
 
-def write_secrets(pipe: Pipeline, run_id: str, new: NewSecrets, keep: timedelta) -> None:
+def write_secrets(pipe: Pipeline, before: RunRecord, new: NewSecrets, keep: timedelta) -> None:
     """Write the token and the image of a run; those before them stop working.
 
+    A token that stayed valid beside the next one would speak for a machine that is not there any more.
+
     Args:
-        pipe: of a transaction, after MULTI.
-        run_id: of the run.
-        new: what is written.
+        pipe: of a transaction, after MULTI; it watches the record of the run.
+        before: the run as it is on record.
+        new: what is written; the record of the run names both.
         keep: how long both are recognised, so that a late caller learns that its run has ended.
     """
-    seconds = int(keep.total_seconds())
-    owner = keys.token_owner(new.token_sha256)
-    pipe.eval(_REPLACE, 2, keys.run_token(run_id), owner, keys.token_owner(""), new.token_sha256, run_id, seconds)
+    run_id = before.run_id
+    _forget(pipe, before.token_sha256, keys.token_owner, keys.run_token(run_id))
+    pipe.set(keys.token_owner(new.token_sha256), run_id, ex=keep)
     if image := new.image:
         read = [keys.image_read(run_id, what) for what in (_BYTES, _PARAMETERS, _OTHER)]
+        _forget(pipe, before.image_sha256, keys.image, keys.run_image(run_id), *read)
         found = keys.image(image.locator)
-        fields = ("run_id", run_id, "base", image.base, "sealed", image.encrypted, "readers", ",".join(image.readers))
-        pipe.eval(
-            _REPLACE,
-            2 + len(read),
-            *(keys.run_image(run_id), found, *read),
-            *(keys.image(""), image.locator, "", seconds, *fields),
-        )
+        fields: dict[Any, Any] = {
+            "run_id": run_id,
+            "base": image.base,
+            "sealed": image.encrypted,
+            "readers": ",".join(image.readers),
+        }
+        pipe.hset(found, mapping=fields)
+        pipe.expire(found, keep)
+
+
+def _forget(pipe: Pipeline, digest: str | None, key_of: Callable[[str], str], named_by: str, *others: str) -> None:
+    """Delete what was given out before.
+
+    Args:
+        pipe: of the transaction.
+        digest: of its secret; None: it is not on record.
+        key_of: the key that it leads to.
+        named_by: the key in which an API before 0.2 keeps the digest.
+        others: keys that belong to it.
+    """
+    if digest is None:
+        pipe.eval(_FORGET, 1 + len(others), named_by, *others, key_of(""))
+    elif digest:
+        pipe.delete(key_of(digest), *others)
 
 
 class RunTokens:
@@ -84,8 +98,11 @@ class RunTokens:
 
     def digest(self, run_id: str) -> str | None:
         """SHA-256 of the run's token, hexadecimal; None: it has none."""
-        stored = self._database.string(keys.run_token(run_id))
-        return stored.decode() if stored else None
+        batch = Batch()
+        recorded = batch.ask(text, "HGET", keys.run(run_id), "token_sha256")
+        before = batch.ask(text, "GET", keys.run_token(run_id))
+        self._database.read(batch)
+        return json.loads(recorded() or "null") or before()
 
     def count_refused(self, run_id: str) -> None:
         """Count a call for this run with a wrong token or certificate: it explains a time-out later.
@@ -179,11 +196,12 @@ class ImageRecords:
         """What was read of the run's image until now; None: it has none of ours."""
         with self._database.errors():
             pipe: Any = self._database.connection.pipeline(transaction=False)
+            pipe.hget(keys.run(run_id), "image_sha256")
             pipe.exists(keys.run_image(run_id))
             for what in (_BYTES, _PARAMETERS, _OTHER):
                 pipe.get(keys.image_read(run_id, what))
-            is_ours, count, parameters, other = pipe.execute()
-        if not is_ours:
+            digest, is_of_earlier_version, count, parameters, other = pipe.execute()
+        if not json.loads(digest or "null") and not is_of_earlier_version:
             return None
         by_other = other.decode() if other else ""
         return ImageRead(bytes_read=int(count or 0), parameters=parameters is not None, other_reader=by_other)

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from bringup import keys
+from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
+from bringup.tls import ClientContexts
 from bringup_cli.simulate.hardware_report import Fault
 from tests.conftest import TOKEN
 from tests.integration.api.conftest import RUN_A, RUN_B, Api
@@ -122,6 +125,26 @@ def test_a_new_token_takes_the_place_of_the_old(api: Api) -> None:
     old, new = (api.mint() for _ in range(2))
     assert report(api, old, api.report()).status_code == 401
     assert report(api, new, api.report()).status_code == 202
+
+
+@pytest.mark.parametrize("by_an_earlier_version", [False, True])
+def test_what_was_given_out_before_is_found_no_more(
+    api: Api, settings: Settings, *, by_an_earlier_version: bool
+) -> None:
+    redis: Any = connect_redis(settings, ClientContexts(), name="tests")
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    token = api.mint()
+    named = {keys.run_token(RUN_A): "token_sha256", keys.run_image(RUN_A): "image_sha256"}
+    digests = {key: json.loads(redis.hget(keys.run(RUN_A), field)) for key, field in named.items()}
+    found = keys.token_owner(digests[keys.run_token(RUN_A)]), keys.image(digests[keys.run_image(RUN_A)])
+    assert redis.exists(*found) == 2
+    if by_an_earlier_version:
+        redis.hdel(keys.run(RUN_A), *named.values())
+        redis.mset(digests)
+    api.mint()
+    assert not redis.exists(*found, *named)
+    assert report(api, token, api.report()).status_code == 401
 
 
 def test_refused_calls_explain_a_time_out_later(settings: Settings, make_api: Callable[[Settings], Api]) -> None:

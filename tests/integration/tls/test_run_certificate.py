@@ -85,6 +85,7 @@ def test_without_a_certificate_no_image_is_issued_and_the_worker_may_try_again(s
     assert "RUN_CERTIFICATE_COMMAND made no certificate" in log
     assert "it ended with status 4: the CA is away" in log
     assert site.keeper.get(keys.run_token(run_of(2))) is None
+    assert site.keeper.hget(keys.run(run_of(2)), "token_sha256") == b'""'
 
 
 def test_a_command_that_hangs_leaves_room_for_every_other_request(site: Site, tmp_path: Path) -> None:
