@@ -122,10 +122,9 @@ class BootSlots:
             return []
         batch = Batch()
         waiting = batch.ask(texts, "ZRANGE", keys.WAITING_RUNS, 0, _MOST_AT_ONCE - 1)
-        booting = batch.ask(int, "SCARD", keys.BOOTING_RUNS)
         # Watched before it is read: a run that begins to wait right now must not miss this slot.
         self._database.read_watched(pipe, batch, keys.WAITING_RUNS)
-        return list(self._fitting(pipe, before, waiting(), self._limit - booting() + 1)) if waiting() else []
+        return list(self._fitting(pipe, before, waiting())) if waiting() else []
 
     def write(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
         """Write what a change of a run means for the slots.
@@ -146,19 +145,18 @@ class BootSlots:
         elif waited and not waits_for_boot_slot(run):
             pipe.zrem(keys.WAITING_RUNS, run.run_id)
 
-    def _fitting(self, pipe: Pipeline, freed: RunRecord, first: list[str], free: int) -> Iterator[RunRecord]:
+    def _fitting(self, pipe: Pipeline, freed: RunRecord, first: list[str]) -> Iterator[RunRecord]:
         """The waiting runs that have room once ``freed`` has given its slot back.
 
         Args:
             pipe: of the transaction, before MULTI.
             freed: the run that gives its slot back.
             first: those that have waited longest.
-            free: slots, as they were before they were watched.
         """
         room: dict[str, int] = {}
         given = 0
-        for run, booting in self._waiting(pipe, first, at_first=min(free, _MOST_AT_ONCE)):
-            if given >= min(free, self._limit - booting + 1, _MOST_AT_ONCE):
+        for run, booting in self._waiting(pipe, first):
+            if given >= min(self._limit - booting + 1, _MOST_AT_ONCE):
                 return
             if group := run.boot_group:
                 room.setdefault(group, self._room_in(group, without=freed.run_id))
@@ -168,23 +166,21 @@ class BootSlots:
             given += 1
             yield run
 
-    def _waiting(self, pipe: Pipeline, first: list[str], at_first: int) -> Iterator[tuple[RunRecord, int]]:
-        """Every run that waits, longest first, and how many hold a slot; read in steps: as a rule the first ones fit.
+    def _waiting(self, pipe: Pipeline, first: list[str]) -> Iterator[tuple[RunRecord, int]]:
+        """Every run that waits, longest first, and how many hold a slot; read in steps: as a rule the first one fits.
 
         They are watched: one that is ended right now must not get a slot that it would never give back. So are the
         slots, or two runs that end at once would both give away the last one of a group.
         """
-        start, step = 0, at_first
-        while step > 0 and (
-            page := first[start : start + step] or self._database.oldest(keys.WAITING_RUNS, step, start)
-        ):
+        start, step = 0, 1
+        while page := first[start : start + step] or self._database.oldest(keys.WAITING_RUNS, step, start):
             batch = Batch()
             booting, asked = batch.ask(int, "SCARD", keys.BOOTING_RUNS), [self._ask_run(batch, one) for one in page]
             self._database.read_watched(pipe, batch, *self.WATCHED, *map(keys.run, page))
             runs = [run for one in asked if (run := one())]
             self._forget(run.run_id for run in runs if run.state not in _MAY_WAIT)
             yield from ((run, booting()) for run in runs if waits_for_boot_slot(run))
-            start, step = start + len(page), step * 4
+            start, step = start + len(page), _MOST_AT_ONCE
 
     def _forget(self, run_ids: Iterable[str]) -> None:
         """An older API host moves a run that waits, and knows nothing of those that do. No move leads back to it."""

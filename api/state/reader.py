@@ -144,7 +144,7 @@ class Reader:
     def history_of(self, run: RunRecord, device: KnownDevice) -> RunHistory:
         """What happened in a run that was just read or written, with its device."""
         batch = Batch()
-        history = timelines.ask_history(batch, run.run_id)
+        history = timelines.ask_history(batch, run.run_id, run)
         self._database.read(batch)
         return RunHistory(run, device, *history())
 

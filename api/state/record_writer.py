@@ -1,6 +1,7 @@
 """What a change writes: records, timelines, indexes, counters and jobs, all in the transaction of the change."""
 
 import json
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from api.state.redis import Pipeline
 from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
+
+# Seconds between two looks of a process for runs that are forgotten, in the list of all: hundreds may end at once.
+_FORGET_EVERY_S = 60.0
 
 
 class RecordWriter:
@@ -30,6 +34,7 @@ class RecordWriter:
         self._boot_slots = boot_slots
         self._counts = counts
         self._keep = keep
+        self._forget_at = 0.0  # by the monotonic clock
 
     def change(self, pipe: Pipeline, change: Change, before: RunRecord | None, lines: list[bytes]) -> None:
         """Write what one event changes of a run; its device is written apart.
@@ -123,8 +128,11 @@ class RecordWriter:
             pipe.expire(key(run.run_id), self._keep)
         if run.report_sha256:
             pipe.expire(keys.report(run.run_id), self._keep)  # of an API of version 0.1, which does not let it expire
-        for index in (keys.RUNS, keys.device_runs(run.device)):
-            pipe.zremrangebyscore(index, 0, (closed_at - self._keep).timestamp())
+        forgotten = (closed_at - self._keep).timestamp()
+        pipe.zremrangebyscore(keys.device_runs(run.device), 0, forgotten)
+        if time.monotonic() >= self._forget_at:
+            pipe.zremrangebyscore(keys.RUNS, 0, forgotten)
+            self._forget_at = time.monotonic() + _FORGET_EVERY_S
 
 
 def _counted_by(record: DeviceRecord) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord
+from api.state import timelines
 from api.state.batch import Asked, Batch, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
@@ -21,12 +22,14 @@ class Also:
         boot_slot: whether a boot slot is free for the run.
         refused_callbacks: how many calls for the run had a wrong token or certificate.
         machine: the UUID of a machine of which is asked as which device it was seen first.
+        timeline: the lines of the run, which the change packs if it closes the run.
     """
 
     withheld: bool = False
     boot_slot: bool = False
     refused_callbacks: bool = False
     machine: str | None = None
+    timeline: bool = False
 
 
 NOTHING_ELSE = Also()
@@ -60,6 +63,7 @@ class Snapshot:
         is_slot_free: whether a boot slot is free, and stays so until the change is written; False where none is wanted.
         first_seen_as: name of the device as which the machine was seen first that was asked for.
         lost: why no permit may be given, such as what Redis has lost; None: nothing.
+        lines: of the timeline, as they are stored; None where they are not asked for.
     """
 
     run: RunRecord | None
@@ -70,6 +74,7 @@ class Snapshot:
     is_slot_free: bool
     first_seen_as: str | None
     lost: str | None
+    lines: list[bytes] | None
 
 
 class Snapshots:
@@ -103,8 +108,10 @@ class Snapshots:
         refused = batch.ask(number, "GET", keys.refused(wanted.run_id)) if also.refused_callbacks else None
         free = self._boot_slots.ask_free(batch) if also.boot_slot else None
         seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None
+        lines = timelines.ask_stream(batch, keys.events(wanted.run_id)) if also.timeline else None
         watched = [keys.run(wanted.run_id), keys.device(wanted.device)]
-        self._database.read_watched(pipe, batch, *watched, *(BootSlots.WATCHED if also.boot_slot else ()))
+        watched += [*(BootSlots.WATCHED if also.boot_slot else ()), *([keys.events(wanted.run_id)] if lines else ())]
+        self._database.read_watched(pipe, batch, *watched)
         run, name, record = ask_run(), wanted.device, ask_record()
         if run and run.device != name:
             name, record = run.device, self._record_of(pipe, run)
@@ -117,6 +124,7 @@ class Snapshots:
             is_slot_free=free is not None and free(),
             first_seen_as=seen_as() if seen_as else None,
             lost=lost(),
+            lines=lines() if lines else None,
         )
 
     def _ask_withheld(self, batch: Batch, *, wanted: bool) -> tuple[Asked[str | None], Asked[Withheld]]:

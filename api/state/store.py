@@ -188,7 +188,7 @@ class RunStore(Reader):
                 self._hosts.own_file.require_unchanged(inventory)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
-            lines = self._lines_to_pack(pipe, after, snapshot.run)
+            lines = self._lines_to_pack(pipe, after, snapshot)
             pipe.multi()
             if isinstance(outcome, Noted):
                 self._writer.note(pipe, outcome.run.run_id, outcome.entry)
@@ -202,10 +202,12 @@ class RunStore(Reader):
 
         return self._apply(body, what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)])
 
-    def _lines_to_pack(self, pipe: Pipeline, after: RunRecord | None, before: RunRecord | None) -> list[bytes]:
+    def _lines_to_pack(self, pipe: Pipeline, after: RunRecord | None, snapshot: Snapshot) -> list[bytes]:
         """The lines of a run that is closed by this change: it has none before there is a record of it."""
-        if before is None or after is None or not record_writer.closes(after, before):
+        if snapshot.run is None or after is None or not record_writer.closes(after, snapshot.run):
             return []
+        if snapshot.lines is not None:
+            return snapshot.lines
         batch = Batch()
         lines = timelines.ask_stream(batch, keys.events(after.run_id))
         # Watched: a line that is added right now would not be packed, and be deleted.

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
+from api.runs.records import RunRecord
 from api.state.artifacts import ask_artifacts
 from api.state.batch import Asked, Batch, stored_bytes
 from api.state.redis import Pipeline
 from api.state.stored import read_line
 from bringup import errors, keys, log
+from bringup.model import RunState
 from bringup.wire.machine import Artifact
 from bringup.wire.operator import DeviceEvent
 from bringup.wire.run import TimelineEntry
@@ -93,13 +95,20 @@ def ask_stream(batch: Batch, key: str) -> Asked[list[bytes]]:
     return batch.ask(_lines, "XRANGE", key, "-", "+")
 
 
-def ask_run(batch: Batch, run_id: str) -> Asked[list[bytes]]:
-    """The lines of a run, oldest first, read with other things; packed ones that cannot be read are logged."""
-    packed, later = batch.ask(stored_bytes, "GET", keys.packed_events(run_id)), ask_stream(batch, keys.events(run_id))
+def ask_run(batch: Batch, run_id: str, *, is_open: bool = False) -> Asked[list[bytes]]:
+    """The lines of a run, oldest first, read with other things; packed ones that cannot be read are logged.
+
+    Args:
+        batch: with which it is read.
+        run_id: of the run.
+        is_open: whether it is known that nothing is packed yet.
+    """
+    later = ask_stream(batch, keys.events(run_id))
+    packed = None if is_open else batch.ask(stored_bytes, "GET", keys.packed_events(run_id))
 
     def read() -> list[bytes]:
         try:
-            stored = packed()
+            stored = packed() if packed else None
             earlier = unpack(stored).split(b"\n", _LONGEST_PACKED) if stored else []
         except errors.CorruptRecord as error:
             log.get("api").error("a timeline cannot be read and is skipped", record=run_id, why=str(error))
@@ -109,9 +118,20 @@ def ask_run(batch: Batch, run_id: str) -> Asked[list[bytes]]:
     return read
 
 
-def ask_history(batch: Batch, run_id: str) -> Asked[tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]]:
-    """The timeline of a run, and what its machine has left, read with other things."""
-    lines, artifacts = ask_run(batch, run_id), ask_artifacts(batch, run_id)
+def ask_history(
+    batch: Batch, run_id: str, run: RunRecord | None = None
+) -> Asked[tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]]:
+    """The timeline of a run, and what its machine has left, read with other things.
+
+    Args:
+        batch: with which it is read.
+        run_id: of the run.
+        run: as it is now, if that is known: then what it cannot have is not read.
+    """
+    lines = ask_run(batch, run_id, is_open=run is not None and run.closed_at is None)
+    # Its machine has had no token yet with which it could have sent anything.
+    has_none = run is not None and run.token_sha256 == "" and run.state is RunState.BOOTING
+    artifacts = (lambda: ()) if has_none else ask_artifacts(batch, run_id)
 
     def history() -> tuple[tuple[TimelineEntry, ...], tuple[Artifact, ...]]:
         read = (read_line(TimelineEntry, run_id, line) for line in lines())
