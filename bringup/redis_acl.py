@@ -53,7 +53,7 @@ ROLES: Mapping[str, RedisRole] = {
     ),
     "api": RedisRole(
         ("~bringup:*", "~rq:*"),
-        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait get set del exists expire incrby bitfield rename "
+        f"{_CONNECTION} {_TRANSACTION} {_SCRIPT} wait get mget set del exists expire incrby bitfield rename "
         "hset hget hgetall hdel hscan rpush lpush llen lrange sadd srem sismember smembers scard "
         "zadd zrem zrange zrevrange zcard zscore zrangebyscore zremrangebyscore zcount xadd xrange",
     ),

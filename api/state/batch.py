@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 _Read = TypeVar("_Read")
+_Command = tuple[Any, ...]
 # What was asked for, once the batch was read; it may raise what making it of the replies raises.
 Asked = Callable[[], _Read]
 
@@ -16,7 +17,7 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.commands: dict[tuple[Any, ...], int] = {}  # each with the place of its reply
+        self.commands: dict[_Command, int] = {}  # each with the place of its reply
         self.replies: list[Any] = []
 
     def ask(self, make: Callable[[Any], _Read], *command: Any) -> Asked[_Read]:
@@ -35,6 +36,24 @@ class Batch:
             return make(reply)
 
         return read
+
+
+def together(commands: Iterable[_Command]) -> tuple[list[_Command], Callable[[list[Any]], list[Any]]]:
+    """The same with one MGET for every GET, and what makes of its replies those to ``commands``.
+
+    To MGET a key of another type is not there; to none of what is read so it makes a machine look less guarded.
+    """
+    each = list(commands)
+    strings = [command[1] for command in each if command[0] == "GET"]
+    if len(strings) < 2:
+        return each, list
+
+    def apart(replies: list[Any]) -> list[Any]:
+        first, others = replies[0], iter(replies[1:])
+        values = iter([first] * len(strings) if isinstance(first, Exception) else first)
+        return [next(values if command[0] == "GET" else others) for command in each]
+
+    return [("MGET", *strings), *(command for command in each if command[0] != "GET")], apart
 
 
 def text(reply: bytes | None) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from api.state.batch import Batch
+from api.state.batch import Batch, together
 from api.state.clock import RedisClock
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
 from bringup.connections.replicated import ReplicatedRedis
@@ -60,7 +60,8 @@ class Database:
 
     def read(self, batch: Batch) -> None:
         """Read all that ``batch`` asks for: not at one moment, a few hundred in a round trip."""
-        commands, replies = list(batch.commands), []
+        commands, apart = together(batch.commands)
+        replies: list[Any] = []
         for start in range(0, len(commands), _AT_ONCE):
             with self.errors():
                 # No transaction: with Redis Sentinel one waits for the replicas, and reads must work without any.
@@ -68,7 +69,7 @@ class Database:
                 for command in commands[start : start + _AT_ONCE]:
                     pipe.execute_command(*command)
                 replies += pipe.execute(raise_on_error=False)
-        batch.replies = [self._translated(one) if isinstance(one, Exception) else one for one in replies]
+        batch.replies = [self._translated(one) if isinstance(one, Exception) else one for one in apart(replies)]
 
     def read_watched(self, pipe: Pipeline, batch: Batch, *watched: str) -> None:
         """The same in a transaction, which is computed again when one of these keys has changed since.
@@ -79,7 +80,8 @@ class Database:
             watched: keys, besides those that the transaction watches already.
         """
         # No `errors` here: redis-py must see that the connection was lost, and begin the transaction anew.
-        batch.replies = read_watched(pipe, watched, list(batch.commands))
+        commands, apart = together(batch.commands)
+        batch.replies = apart(read_watched(pipe, watched, commands))
 
     def check_writes(self) -> None:
         """Ask whether it answers and takes writes.
