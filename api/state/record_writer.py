@@ -69,15 +69,19 @@ class RecordWriter:
             # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
             pipe.set(keys.packed_report(run_id), timelines.pack(change.report), ex=self._keep)
 
-    def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry) -> None:
+    def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry, *, is_open: bool = False) -> None:
         """Write a line of a run that may be closed.
 
         Args:
             pipe: of the transaction, after MULTI.
             run_id: of the run.
             entry: the line.
+            is_open: whether the run is not closed, by what the transaction watches.
         """
-        timelines.note(pipe, run_id, entry, self._keep)
+        if is_open:
+            timelines.append(pipe, keys.events(run_id), entry)
+        else:
+            timelines.note(pipe, run_id, entry, self._keep)
 
     def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
         """Write where the run is found: to list what is open, or the newest, must not read every run."""

@@ -9,6 +9,7 @@ from api.state.batch import Asked, Batch, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.reader import Reader, Withheld
+from api.state.record_writer import closes
 from api.state.redis import Database, Pipeline
 from bringup import keys
 
@@ -126,6 +127,24 @@ class Snapshots:
             lost=lost(),
             lines=lines() if lines else None,
         )
+
+    def lines_to_pack(self, pipe: Pipeline, snapshot: Snapshot, after: RunRecord | None) -> list[bytes]:
+        """The lines of a run that is closed by a change: it has none before there is a record of it.
+
+        Args:
+            pipe: of the transaction, before MULTI.
+            snapshot: of the run, before the change.
+            after: the run as it will be; None: there is none.
+        """
+        if snapshot.run is None or after is None or not closes(after, snapshot.run):
+            return []
+        if snapshot.lines is not None:
+            return snapshot.lines
+        batch = Batch()
+        lines = timelines.ask_stream(batch, keys.events(after.run_id))
+        # Watched: a line that is added right now would not be packed, and be deleted.
+        self._database.read_watched(pipe, batch, keys.events(after.run_id))
+        return lines()
 
     def _ask_withheld(self, batch: Batch, *, wanted: bool) -> tuple[Asked[str | None], Asked[Withheld]]:
         """What Redis has lost, and why a machine is withheld. Not asked for, both refuse."""

@@ -161,11 +161,21 @@ class RunStore(Reader):
             trigger: what happened.
             detail: for people.
         """
-        batch = Batch()
-        ask_run, now = self.ask_run(batch, run_id), self._database.clock.ask(batch)
-        self._database.read(batch)
-        if run := ask_run():
-            self._note(run, TimelineEntry(at=now(), type=trigger, state=run.state, applied=True, detail=detail))
+
+        def write(pipe: Pipeline) -> Noted | None:
+            batch = Batch()
+            ask_run, now = self.ask_run(batch, run_id), self._database.clock.ask(batch)
+            # Watched: a line that is added while the run is closed would stay for ever.
+            self._database.read_watched(pipe, batch, keys.run(run_id))
+            run = ask_run()
+            pipe.multi()
+            if run is None:
+                return None
+            entry = TimelineEntry(at=now(), type=trigger, state=run.state, applied=True, detail=detail)
+            self._writer.note(pipe, run_id, entry, is_open=run.closed_at is None)
+            return Noted(run, entry)
+
+        self._apply(write, what=self._changed)
 
     def _note(self, run: RunRecord, entry: TimelineEntry) -> None:
         def write(pipe: Pipeline) -> None:
@@ -188,7 +198,7 @@ class RunStore(Reader):
                 self._hosts.own_file.require_unchanged(inventory)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
-            lines = self._lines_to_pack(pipe, after, snapshot)
+            lines = self._snapshots.lines_to_pack(pipe, snapshot, after)
             pipe.multi()
             if isinstance(outcome, Noted):
                 self._writer.note(pipe, outcome.run.run_id, outcome.entry)
@@ -201,18 +211,6 @@ class RunStore(Reader):
             return outcome
 
         return self._apply(body, what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)])
-
-    def _lines_to_pack(self, pipe: Pipeline, after: RunRecord | None, snapshot: Snapshot) -> list[bytes]:
-        """The lines of a run that is closed by this change: it has none before there is a record of it."""
-        if snapshot.run is None or after is None or not record_writer.closes(after, snapshot.run):
-            return []
-        if snapshot.lines is not None:
-            return snapshot.lines
-        batch = Batch()
-        lines = timelines.ask_stream(batch, keys.events(after.run_id))
-        # Watched: a line that is added right now would not be packed, and be deleted.
-        self._database.read_watched(pipe, batch, keys.events(after.run_id))
-        return lines()
 
     def _changed(self, outcome: Change | Noted | RunRecord | None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""

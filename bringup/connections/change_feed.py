@@ -15,7 +15,8 @@ _Reply = TypeVar("_Reply", bound=BaseModel)
 _ASK_EVERY_S = 1.0
 # Seconds until the next question when all that there was is read: what changes meanwhile comes in one page, in which a
 # run that has changed five times is read once. In a storm of boots each follower would ask without a pause otherwise.
-_TOGETHER_S = 0.25
+# Half of what a person waits where nothing had changed before.
+_TOGETHER_S = 0.5
 # Seconds between two tries while the API is away: soon enough for a restart, and no load for one that struggles.
 _RETRY_S = (0.5, 30.0)
 
