@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,8 @@ import pytest
 from bringup.connections import http_reply
 from bringup.connections.http_pool import HttpPool
 from bringup.connections.http_reply import HttpReply, ReplyTooLargeError
+from bringup.connections.received import Received
+from tests.conftest import free_port
 from tests.integration.workers.site import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -32,7 +35,8 @@ class Server:
     def __init__(self, conduct: Conduct) -> None:
         self.requests: list[bytes] = []
         self.stopping = threading.Event()
-        self._conduct, self._listener = conduct, socket.create_server(("127.0.0.1", 0))
+        # No port that another test on this machine picks for a server which it then waits for.
+        self._conduct, self._listener = conduct, socket.create_server(("127.0.0.1", free_port()))
         self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -104,6 +108,16 @@ def test_a_reply_that_drips_ends_at_the_deadline(serve: Serve, begun: bytes) -> 
     stopping.set()
     server.await_request()
     assert len(server.requests) == 1, "what hangs is not asked again"
+
+
+@pytest.mark.parametrize(("left_s", "most_s"), [(100, 100), (10_000, 600)])
+def test_no_wait_for_a_part_of_a_reply_lasts_beyond_the_deadline_of_the_whole(left_s: float, most_s: float) -> None:
+    far, near = socket.socketpair()
+    with near, Received(near, answer_s=600, until=time.monotonic() + left_s) as received:
+        with far:
+            far.sendall(b"a part")
+            assert received.peek() == b"a part"
+        assert 0 < (near.gettimeout() or 0) <= most_s
 
 
 def test_a_server_that_hangs_is_asked_once(serve: Serve) -> None:
