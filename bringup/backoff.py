@@ -1,5 +1,6 @@
 """How long to wait before the next try: spread, so that those that failed together do not come back together."""
 
+from functools import cache
 from random import SystemRandom
 
 # 2**10 times the shortest wait is above every longest wait that can be set; a larger power only makes large numbers.
@@ -8,7 +9,13 @@ _MOST_DOUBLINGS = 10
 
 def between(least_s: float, most_s: float) -> float:
     """A random number of seconds from ``least_s`` to ``most_s``."""
-    return SystemRandom().uniform(least_s, most_s)
+    return _source().uniform(least_s, most_s)
+
+
+@cache
+def _source() -> SystemRandom:
+    """Made once: the state that Python seeds for it, and does not use, takes a fiftieth of the API's time."""
+    return SystemRandom()
 
 
 def spread(seconds: float, part: float) -> float:
