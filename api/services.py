@@ -18,6 +18,7 @@ from api.state import inventories, job_queues, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
+from api.state.feed_devices import FeedDevices
 from api.state.followers import Followers
 from api.state.installation import Installation
 from api.state.inventory_cache import InventoryRead
@@ -57,6 +58,7 @@ class Services:
     trust: TrustStore
     selftests: SelfTests
     followers: Followers
+    feed_devices: FeedDevices
     operators: files.Reloaded[Operators]
     unknown_callers: UnknownCallers
     views: Mapping[str, Callable[..., object]]
@@ -82,19 +84,14 @@ def make_services(
     hosts = inventories.InventoryHosts(database, settings, InventoryFeed(database, feed, installation.saw), inventory)
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
+    store = RunStore(
+        database, hosts, installation, keep=keep, most_boots=settings.max_concurrent_boots, feed=feed, who=_who
+    )
     return Services(
         settings=settings,
         database=database,
         hosts=hosts,
-        store=RunStore(
-            database,
-            hosts,
-            installation,
-            keep=keep,
-            most_boots=settings.max_concurrent_boots,
-            feed=feed,
-            who=_who,
-        ),
+        store=store,
         tokens=run_secrets.RunTokens(database, keep),
         artifacts=Artifacts(database, keep),
         queues=job_queues.JobQueues(database),
@@ -109,6 +106,7 @@ def make_services(
         trust=TrustStore(database),
         selftests=SelfTests(database),
         followers=Followers(database),
+        feed_devices=FeedDevices(store),
         operators=_operators(settings),
         unknown_callers=UnknownCallers(),
         views=app.view_functions,

@@ -23,7 +23,7 @@ class FeedEntry:
     Args:
         what: happened, as the timeline names it.
         who: did it.
-        run, device: which of them are changed; None: none is.
+        run, device: which of them are changed; None: none is. A run that changes alone names its device itself.
         state: of the run afterwards, or of the device where there is no run.
         detail: for people.
     """

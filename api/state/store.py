@@ -186,6 +186,7 @@ class RunStore(Reader):
 
     def _transact(self, wanted: SnapshotRequest, compute: Callable[[Snapshot], _Outcome]) -> _Outcome:
         successors: list[RunRecord] = []
+        written: list[str] = []  # the device, where its record changes
 
         def body(pipe: Pipeline) -> _Outcome:
             # Before the snapshot: while that is taken and decided, another thread may replace the inventory.
@@ -203,27 +204,29 @@ class RunStore(Reader):
             if isinstance(outcome, Noted):
                 self._writer.note(pipe, outcome.run.run_id, outcome.entry)
             if isinstance(outcome, Change):
-                is_numbered = bool(outcome.lines or successors)
-                self._writer.device(pipe, outcome.device.record, snapshot.stored, numbered=is_numbered)
+                is_numbered, record = bool(outcome.lines or successors), outcome.device.record
+                written[:] = [record.name] if record != snapshot.stored else []
+                self._writer.device(pipe, record, snapshot.stored, numbered=is_numbered)
                 self._writer.change(pipe, outcome, snapshot.run, lines)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome
 
-        return self._apply(body, what=lambda outcome: [*self._changed(outcome), *map(self._slot_given, successors)])
+        def what(outcome: _Outcome) -> list[FeedEntry]:
+            slots = [FeedEntry("boot_slot_given", "api", one.run_id, state=str(one.state)) for one in successors]
+            return [*self._changed(outcome, next(iter(written), None)), *slots]
 
-    def _changed(self, outcome: Change | Noted | RunRecord | None) -> list[FeedEntry]:
+        return self._apply(body, what=what)
+
+    def _changed(self, outcome: Change | Noted | RunRecord | None, device: str | None = None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""
         if isinstance(outcome, Noted):
             return [self._line(outcome.run, outcome.entry)]
-        return [self._line(outcome.run, line) for line in outcome.lines] if isinstance(outcome, Change) else []
+        return [self._line(outcome.run, line, device) for line in outcome.lines] if isinstance(outcome, Change) else []
 
-    def _line(self, run: RunRecord, entry: TimelineEntry) -> FeedEntry:
+    def _line(self, run: RunRecord, entry: TimelineEntry, device: str | None = None) -> FeedEntry:
         state, who = str(entry.state), entry.by or self._who()
-        return FeedEntry(entry.type, who, run.run_id, run.device, state, entry.detail)
-
-    def _slot_given(self, run: RunRecord) -> FeedEntry:
-        return FeedEntry("boot_slot_given", "api", run.run_id, run.device, str(run.state))
+        return FeedEntry(entry.type, who, run.run_id, device, state, entry.detail)
 
     def _apply(self, body: Callable[[Pipeline], _Result], *, what: Callable[[_Result], list[FeedEntry]]) -> _Result:
         """The one transaction of the store. What permits power is returned only when it cannot be lost any more.

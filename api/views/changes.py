@@ -3,7 +3,7 @@
 Connectors, the console and other followers read the feed instead of asking for the lists again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain
 
@@ -46,7 +46,7 @@ def list_changes() -> Response:
         services().followers.saw(current_principal().name, found.changes[0].at if found.changes else None)
     after = found.changes[-1].number if found.changes else max(since, found.oldest - 1)
     bounds = to_json({"next": after, "oldest": found.oldest, "newest": found.newest}).decode()
-    return body.respond_compressed(body.json_pieces('{"changes":', _shown(found), f",{bounds[1:]}"))
+    return body.respond_compressed(body.json_pieces('{"changes":', _shown(found, since), f",{bounds[1:]}"))
 
 
 @bp.get("/changes/snapshot")
@@ -67,7 +67,7 @@ def snapshot() -> Response:
     return body.respond_compressed(chain(pieces, body.json_pieces("", devices, "}")))
 
 
-def _shown(found: Feed) -> Iterator[Document]:
+def _shown(found: Feed, since: int) -> Iterator[Document]:
     """Each change, with its run and its device as the lists show them."""
     read = [(one, _entry(one)) for one in found.changes]
     if not read:
@@ -77,10 +77,11 @@ def _shown(found: Feed) -> Iterator[Document]:
     services().database.read(batch)
     ids = dict.fromkeys(change.run for _, change in read if change.run)
     runs = {run["run_id"]: run for run in store.lists.runs(list(ids), is_slot_free=free())}
-    names = {change.device for _, change in read if change.device}
-    devices = {one.record.name: one.view().model_dump(mode="json") for one in store.devices(names, withheld())}
+    names = [_device_of(change, runs) for _, change in read]
+    known = services().feed_devices.of_page(found, since, filter(None, names), withheld())
+    devices = {one.record.name: one.view().model_dump(mode="json") for one in known}
     site = services().settings.site_name
-    for one, change in read:
+    for (one, change), name in zip(read, names, strict=True):
         yield {
             "id": one.number,
             "at": one.at,
@@ -90,8 +91,13 @@ def _shown(found: Feed) -> Iterator[Document]:
             "state": change.state,
             "detail": change.detail,
             "run": runs.get(change.run or ""),
-            "device": devices.get(change.device or ""),
+            "device": devices.get(name),
         }
+
+
+def _device_of(change: FeedEntry, runs: Mapping[str, Document]) -> str:
+    """Its name; empty: there is none, or the run is forgotten that alone names it."""
+    return change.device or str(runs.get(change.run or "", {}).get("device", ""))
 
 
 def _entry(one: NumberedChange) -> FeedEntry:

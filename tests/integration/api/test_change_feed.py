@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -357,3 +357,35 @@ def test_a_page_may_end_within_an_entry(api: Api, together: int, limit: int) -> 
 def test_the_oldest_change_is_the_first_of_its_entry(settings: Settings, api: Api, together: int) -> None:
     connect_redis(settings, ClientContexts(), name="test").xtrim(keys.CHANGES, maxlen=1, approximate=False)
     assert changes(api)["oldest"] == together - 2
+
+
+def test_each_page_shows_the_device_as_its_changes_have_left_it(api: Api) -> None:
+    since = int(changes(api)["newest"])
+    token = ""
+
+    def steps() -> Iterator[object]:
+        nonlocal token
+        yield api.lease(RUN_A)
+        yield api.tell(RUN_A, "boot_started")
+        token = api.mint()
+        for kind in ("media_inserted", "power_requested", "powered_off", "powered_on"):
+            yield api.tell(RUN_A, kind)
+        yield api.call("POST", f"/runs/{RUN_A}/report", api.report(), token)
+        yield api.ok("PATCH", "/devices/a", {"maintenance": "a disk"})
+        yield api.tell(RUN_A, "finished")
+
+    for _ in steps():
+        page = changes(api, since)
+        assert page["changes"]
+        shown = api.ok("GET", "/devices/a")
+        for change in page["changes"]:
+            assert change["device"] == {name: shown[name] for name in change["device"]}
+        since = page["next"]
+
+
+def test_a_change_that_writes_no_device_names_its_run_alone(settings: Settings, api: Api) -> None:
+    api.lease(RUN_A)
+    api.tell(RUN_A, "boot_started")
+    stored: Any = connect_redis(settings, ClientContexts(), name="test").xrevrange(keys.CHANGES, count=1)
+    assert json.loads(stored[0][1][b"change"]) == ["boot_started", "API_TOKEN", RUN_A, "", "booting"]
+    assert changes(api)["changes"][-1]["device"]["name"] == "a"
