@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from bringup_cli import root
 from bringup_cli.demo.stack import Stack, StackError
 from tests import preloaded
+from tests.conftest import free_port
 
 
 def command(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -63,6 +64,11 @@ def _logging_restored() -> Iterator[None]:
 
 class QuickStack(Stack):
     """A stack whose commands run in this process; its services are processes of their own, as ever."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        # The stack's own choice may be taken by an outgoing connection before the server listens, or while it is away.
+        ports = {name: str(free_port()) for name in ("REDIS_PORT", "CALLBACK_API_PORT")}
+        super().__init__(folder, ports | dict(settings))
 
     def _spawn(self, name: str, command: list[str], role: str = "", variables: Mapping[str, str] | None = None) -> None:
         """A service of bringup begins with its libraries loaded; any other program as ever."""

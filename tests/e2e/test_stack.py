@@ -93,6 +93,10 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     )
     (tmp_path / "leases.jsonl").touch()
     more = {
+        "REDIS_PORT": str(
+            free_port()
+        ),  # below those of outgoing connections, which may take one while a server restarts
+        "CALLBACK_API_PORT": str(free_port()),
         "DHCP_SOURCE": "jsonl",
         "LEASE_MAX_AGE_H": "0",
         "DHCP_PATH": str(tmp_path / "leases.jsonl"),
