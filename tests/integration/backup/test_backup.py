@@ -211,7 +211,7 @@ def test_a_restore_that_is_killed_leaves_the_folder_empty_or_whole(site: Site, t
         "os.fsync = counted; root.run(sys.argv[1:])"
     )
     arguments = ["restore", str(site.backup), "--into", str(new), "--passphrase-file", str(site.passphrase)]
-    killed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, timeout=180, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not new.exists()
     site.run("restore", site.backup, "--into", new)
