@@ -1,6 +1,5 @@
 """Commands of bringup within the tests' own process: to start Python for each takes far longer than what it does."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -10,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 from bringup_cli import root
 from bringup_cli.demo.stack import Stack, StackError
 from tests import preloaded
 from tests.conftest import free_port
+from tests.logs import logging_restored
 
 
 def command(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -28,7 +27,7 @@ def command(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) 
     """
     with (
         _environment(environ, folder),
-        _logging_restored(),
+        logging_restored(),
         CliRunner().isolation() as (output, error, _),
         pytest.raises(SystemExit) as end,
     ):
@@ -47,19 +46,6 @@ def _environment(environ: Mapping[str, str], folder: Path) -> Iterator[None]:
             patch.setenv(name, value)
         patch.setattr(tempfile, "tempdir", None)  # what TMPDIR was before
         yield
-
-
-@contextmanager
-def _logging_restored() -> Iterator[None]:
-    """A command configures it, for a stream that ends with the command."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.configure(**before)
 
 
 class QuickStack(Stack):

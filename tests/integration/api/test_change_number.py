@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.services import Services
 from api.state import change_memory, durability
@@ -324,14 +325,14 @@ def test_a_read_only_state_dir_at_the_first_call_withholds(
     assert "cannot be written" in withheld(make_api(settings))
 
 
-def test_the_log_says_it_once(api: Api, redis: "Redis", settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_log_says_it_once(api: Api, redis: "Redis", settings: Settings) -> None:
     api.lease()
     await_remembered(settings, 1)
     redis.set(NUMBER, 0)
-    for _ in range(5):
-        api.ok("GET", "/devices")
-    said = "".join(capfd.readouterr())
-    assert said.count("every machine is withheld") == 1
+    with capture_logs() as logged:
+        for _ in range(5):
+            api.ok("GET", "/devices")
+    assert [line["event"] for line in logged].count("every machine is withheld") == 1
 
 
 def test_nothing_temporary_is_left_in_a_folder_of_our_own(api: Api, settings: Settings) -> None:

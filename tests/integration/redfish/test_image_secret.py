@@ -1,7 +1,6 @@
 """The address of a run's image holds a secret: no error and no log shows it, and no other run's image passes for it."""
 
 import io
-import logging
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from bringup import log
 from bringup.errors import BmcRejected, BmcUnavailable
 from tests.integration.redfish.conftest import PERMIT, SECRET, Emulator, MakeBmc, media_of
+from tests.logs import logging_restored
 
 OTHER = SECRET[::-1]
 
@@ -23,12 +23,10 @@ def address(emulator: Emulator, secret: str = SECRET) -> str:
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """Everything that is logged, as our services log it."""
-    before = logging.getLogger().handlers, logging.getLogger().level
     stream = io.StringIO()
-    log.configure("DEBUG", "console", stream)
-    yield stream
-    logging.getLogger().handlers = before[0]
-    logging.getLogger().setLevel(before[1])
+    with logging_restored():
+        log.configure("DEBUG", "console", stream)
+        yield stream
 
 
 def refusal_of(emulator: Emulator, make_bmc: MakeBmc) -> Any:

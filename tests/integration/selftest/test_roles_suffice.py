@@ -8,6 +8,7 @@ import pytest
 from bringup.model import RunState
 from bringup.wire.run import RunList
 from bringup_cli.demo.stack import Stack
+from tests.in_process import command
 from tests.integration.selftest.pipeline import RUN_ID, await_run, lease, stack, start_services
 from tests.integration.workers.site import eventually
 
@@ -44,13 +45,16 @@ def test_an_operator_aborts_a_run_and_reads_on(made: Stack) -> None:
         start_services(made, boot_s=3600)  # it boots until it is aborted
         made.command("pki", "issue", "operator", "--name", "alice")
         files = made.settings.pki_dir / "issued/operator/alice"
-        # Before the simulated machine boots, and has its certificate made: the PKI is locked meanwhile.
-        made.configure({"API_CLIENT_CERT": f"{files}-cert.pem", "API_CLIENT_KEY": f"{files}-key.pem"})
+        as_alice = made.environment("operator") | {
+            "API_CLIENT_CERT": f"{files}-cert.pem",
+            "API_CLIENT_KEY": f"{files}-key.pem",
+        }
         lease(made)
         await_run(made, lambda run: run.state is RunState.WAITING)
-        assert f"Run {RUN_ID} of sim-001: aborted" in made.command("run", "abort", RUN_ID).stdout
+        aborted = command(["run", "abort", RUN_ID], as_alice, made.folder)
+        assert f"Run {RUN_ID} of sim-001: aborted" in aborted.stdout
         assert await_run(made, lambda run: run.closed_at).state is RunState.ABORTED
-        assert "sim-001" in made.command("devices").stdout
+        assert "sim-001" in command(["devices"], as_alice, made.folder).stdout
         assert _refused(made) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bringup import log
 from bringup.crl import CrlLife, CrlState, CrlWatch
+from tests.logs import logging_restored
 from tests.unit.pki import kit
 from tests.unit.pki.kit import NOW
 
@@ -37,9 +38,9 @@ class Watched:
 @pytest.fixture
 def watched() -> Iterator[Watched]:
     stream = io.StringIO()
-    log.configure("INFO", "console", stream)
-    yield Watched(stream)
-    log.configure("INFO", "console", io.StringIO())
+    with logging_restored():
+        log.configure("INFO", "console", stream)
+        yield Watched(stream)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,20 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
 from bringup import log
+from tests.logs import logging_restored
 
 HOSTILE = "x\n2026-11-23 [info] forged\r\x1b[2J\u202e\x00"
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    with logging_restored():
+        yield
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])

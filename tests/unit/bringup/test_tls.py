@@ -13,6 +13,7 @@ from bringup.peer_role import ServerRole
 from pki.names import STANDARD
 from pki.renew import apply, plan
 from tests.conftest import MakeSettings
+from tests.logs import logging_restored
 from tests.unit.pki.kit import init_pki, open_session
 
 WORKER = STANDARD[1]
@@ -54,9 +55,9 @@ def side(tmp_path: Path) -> Side:
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    log.configure("INFO", "console", stream)
-    yield stream
-    log.configure("INFO", "console", io.StringIO())
+    with logging_restored():
+        log.configure("INFO", "console", stream)
+        yield stream
 
 
 def _empty(path: Path) -> None:
