@@ -155,6 +155,16 @@ class RunContext:
         return run.model_copy(update={"deadline_at": None if run.state.ended else deadline_of(run, self.settings)})
 
 
+def closes(run: RunRecord, before: RunRecord | None) -> bool:
+    """Whether a change closes a run.
+
+    Args:
+        run: as it will be.
+        before: as it is on record; None: it is not.
+    """
+    return run.closed_at is not None and (before is None or before.closed_at is None)
+
+
 def move(
     run: RunRecord,
     trigger: str,

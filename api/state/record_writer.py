@@ -36,22 +36,22 @@ class RecordWriter:
         self._keep = keep
         self._forget_at = 0.0  # by the monotonic clock
 
-    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None, lines: list[bytes]) -> None:
+    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None, kept: timelines.Kept) -> None:
         """Write what one event changes of a run; its device is written apart.
 
         Args:
             pipe: of the transaction, after MULTI.
             change: what the event changes.
             before: the run as it is on record; None: there is none.
-            lines: of its timeline, as they are on record; used where the run is closed by the change.
+            kept: what is kept of the run, if it is closed by the change.
         """
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before, numbered=bool(change.lines))
-        if closes(run, before):
-            timelines.close(pipe, run_id, lines, change.lines, self._keep)
+        if states.closes(run, before):
+            timelines.close(pipe, run_id, kept.lines, change.lines, self._keep)
         else:
             timelines.append_all(pipe, keys.events(run_id), change.lines)
-        self._index(pipe, run, before)
+        self._index(pipe, run, before, kept)
         self._boot_slots.write(pipe, run, before)
         if run.ended_at and (before is None or before.ended_at is None):
             self._jobs.cancel(model.JobKind.EXPIRE, run_id, pipe)
@@ -83,16 +83,16 @@ class RecordWriter:
         else:
             timelines.note(pipe, run_id, entry, self._keep)
 
-    def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None) -> None:
+    def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None, kept: timelines.Kept) -> None:
         """Write where the run is found: to list what is open, or the newest, must not read every run."""
         if before is None:
             for index in (keys.RUNS, keys.device_runs(run.device)):
                 pipe.zadd(index, {run.run_id: run.created_at.timestamp()})
         if before is None and run.closed_at is None:
             pipe.sadd(keys.OPEN_RUNS, run.run_id)
-        if closes(run, before) and run.closed_at:
+        if states.closes(run, before) and run.closed_at:
             pipe.srem(keys.OPEN_RUNS, run.run_id)
-            self._forget_later(pipe, run, run.closed_at)
+            self._forget_later(pipe, run, run.closed_at, kept)
 
     def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None, *, numbered: bool) -> None:
         """Write what changed of a device.
@@ -126,12 +126,10 @@ class RecordWriter:
         timelines.append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
-    def _forget_later(self, pipe: Pipeline, run: RunRecord, closed_at: datetime) -> None:
+    def _forget_later(self, pipe: Pipeline, run: RunRecord, closed_at: datetime, kept: timelines.Kept) -> None:
         """What is not named here expires by itself, as long after it was written."""
-        for key in (keys.run, keys.artifacts, keys.artifact_sizes):
+        for key in (keys.run, *(() if kept.is_alone else timelines.EXPIRE_WITH_THEIR_RUN)):
             pipe.expire(key(run.run_id), self._keep)
-        if run.report_sha256:
-            pipe.expire(keys.report(run.run_id), self._keep)  # of an API of version 0.1, which does not let it expire
         forgotten = (closed_at - self._keep).timestamp()
         pipe.zremrangebyscore(keys.device_runs(run.device), 0, forgotten)
         if time.monotonic() >= self._forget_at:
@@ -141,16 +139,6 @@ class RecordWriter:
 
 def _counted_by(record: DeviceRecord) -> tuple[object, ...]:
     return record.state, record.unapproved, record.maintenance is None
-
-
-def closes(run: RunRecord, before: RunRecord | None) -> bool:
-    """Whether a change closes a run.
-
-    Args:
-        run: as it will be.
-        before: as it is on record; None: it is not.
-    """
-    return run.closed_at is not None and (before is None or before.closed_at is None)
 
 
 def _write(

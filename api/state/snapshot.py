@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord
+from api.runs.states import closes
 from api.state import timelines
 from api.state.batch import Asked, Batch, number, text
 from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.reader import Reader, Withheld
-from api.state.record_writer import closes
 from api.state.redis import Database, Pipeline
-from bringup import keys
+from bringup import keys, model
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,17 @@ class Also:
         boot_slot: whether a boot slot is free for the run.
         refused_callbacks: how many calls for the run had a wrong token or certificate.
         machine: the UUID of a machine of which is asked as which device it was seen first.
-        timeline: the lines of the run, which the change packs if it closes the run.
+        closing: what Redis keeps of the run besides its record, for a change that closes it.
+        device: the record of its device. Without it the device counts as one whose state is unknown, and the change
+            must not write it: for heartbeats, of which there are more than of all else.
     """
 
     withheld: bool = False
     boot_slot: bool = False
     refused_callbacks: bool = False
     machine: str | None = None
-    timeline: bool = False
+    closing: bool = False
+    device: bool = True
 
 
 NOTHING_ELSE = Also()
@@ -64,7 +67,7 @@ class Snapshot:
         is_slot_free: whether a boot slot is free, and stays so until the change is written; False where none is wanted.
         first_seen_as: name of the device as which the machine was seen first that was asked for.
         lost: why no permit may be given, such as what Redis has lost; None: nothing.
-        lines: of the timeline, as they are stored; None where they are not asked for.
+        kept: of the run besides its record; None where that is not asked for.
     """
 
     run: RunRecord | None
@@ -75,7 +78,7 @@ class Snapshot:
     is_slot_free: bool
     first_seen_as: str | None
     lost: str | None
-    lines: list[bytes] | None
+    kept: timelines.Kept | None
 
 
 class Snapshots:
@@ -104,18 +107,22 @@ class Snapshots:
             wanted: what it is of.
         """
         batch, reader, also = Batch(), self._reader, wanted.also
-        ask_run, ask_record = reader.ask_run(batch, wanted.run_id), reader.ask_device_record(batch, wanted.device)
+        ask_run = reader.ask_run(batch, wanted.run_id)
+        ask_record = reader.ask_device_record(batch, wanted.device) if also.device else None
         now, (lost, withheld) = self._database.clock.ask(batch), self._ask_withheld(batch, wanted=also.withheld)
         refused = batch.ask(number, "GET", keys.refused(wanted.run_id)) if also.refused_callbacks else None
         free = self._boot_slots.ask_free(batch) if also.boot_slot else None
         seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None
-        lines = timelines.ask_stream(batch, keys.events(wanted.run_id)) if also.timeline else None
-        watched = [keys.run(wanted.run_id), keys.device(wanted.device)]
-        watched += [*(BootSlots.WATCHED if also.boot_slot else ()), *([keys.events(wanted.run_id)] if lines else ())]
+        kept = timelines.ask_kept(batch, wanted.run_id) if also.closing else None
+        watched = [keys.run(wanted.run_id), *([keys.device(wanted.device)] if also.device else ())]
+        watched += [*(BootSlots.WATCHED if also.boot_slot else ()), *([keys.events(wanted.run_id)] if kept else ())]
         self._database.read_watched(pipe, batch, *watched)
-        run, name, record = ask_run(), wanted.device, ask_record()
-        if run and run.device != name:
-            name, record = run.device, self._record_of(pipe, run)
+        run = ask_run()
+        name = run.device if run else wanted.device
+        if ask_record is None:
+            record: DeviceRecord | None = DeviceRecord(name=name, state=model.DeviceState.UNKNOWN)
+        else:
+            record = ask_record() if name == wanted.device else self._record_of(pipe, name)
         return Snapshot(
             run=run,
             device=reader.known_device(name, record, withheld()),
@@ -125,11 +132,11 @@ class Snapshots:
             is_slot_free=free is not None and free(),
             first_seen_as=seen_as() if seen_as else None,
             lost=lost(),
-            lines=lines() if lines else None,
+            kept=kept() if kept else None,
         )
 
-    def lines_to_pack(self, pipe: Pipeline, snapshot: Snapshot, after: RunRecord | None) -> list[bytes]:
-        """The lines of a run that is closed by a change: it has none before there is a record of it.
+    def kept_of(self, pipe: Pipeline, snapshot: Snapshot, after: RunRecord | None) -> timelines.Kept:
+        """What is kept of a run that is closed by a change: nothing before there is a record of it.
 
         Args:
             pipe: of the transaction, before MULTI.
@@ -137,14 +144,14 @@ class Snapshots:
             after: the run as it will be; None: there is none.
         """
         if snapshot.run is None or after is None or not closes(after, snapshot.run):
-            return []
-        if snapshot.lines is not None:
-            return snapshot.lines
+            return timelines.Kept([], is_alone=True)
+        if snapshot.kept is not None:
+            return snapshot.kept
         batch = Batch()
-        lines = timelines.ask_stream(batch, keys.events(after.run_id))
+        kept = timelines.ask_kept(batch, after.run_id)
         # Watched: a line that is added right now would not be packed, and be deleted.
         self._database.read_watched(pipe, batch, keys.events(after.run_id))
-        return lines()
+        return kept()
 
     def _ask_withheld(self, batch: Batch, *, wanted: bool) -> tuple[Asked[str | None], Asked[Withheld]]:
         """What Redis has lost, and why a machine is withheld. Not asked for, both refuse."""
@@ -153,9 +160,9 @@ class Snapshots:
         status = self._installation.ask(batch)
         return lambda: status().withheld, self._reader.withheld_with(lambda: status().withheld, batch)
 
-    def _record_of(self, pipe: Pipeline, run: RunRecord) -> DeviceRecord | None:
+    def _record_of(self, pipe: Pipeline, name: str) -> DeviceRecord | None:
         """The inventory has the machine under another name now than when the run began."""
         batch = Batch()
-        record = self._reader.ask_device_record(batch, run.device)
-        self._database.read_watched(pipe, batch, keys.device(run.device))
+        record = self._reader.ask_device_record(batch, name)
+        self._database.read_watched(pipe, batch, keys.device(name))
         return record()

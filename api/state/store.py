@@ -199,7 +199,7 @@ class RunStore(Reader):
                 self._hosts.own_file.require_unchanged(inventory)
             after = outcome.run if isinstance(outcome, Change) else snapshot.run
             successors[:] = self.boot_slots.successors(pipe, snapshot.run, after) if after else []
-            lines = self._snapshots.lines_to_pack(pipe, snapshot, after)
+            kept = self._snapshots.kept_of(pipe, snapshot, after)
             pipe.multi()
             if isinstance(outcome, Noted):
                 self._writer.note(pipe, outcome.run.run_id, outcome.entry)
@@ -207,7 +207,7 @@ class RunStore(Reader):
                 is_numbered, record = bool(outcome.lines or successors), outcome.device.record
                 written[:] = [record.name] if record != snapshot.stored else []
                 self._writer.device(pipe, record, snapshot.stored, numbered=is_numbered)
-                self._writer.change(pipe, outcome, snapshot.run, lines)
+                self._writer.change(pipe, outcome, snapshot.run, kept)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome

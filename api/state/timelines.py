@@ -7,6 +7,7 @@ them: builds before 0.2 log and skip such an entry while a run goes on, and pack
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
@@ -30,6 +31,8 @@ _LONGEST_PACKED = 2 * _LONGEST
 _MOST = 16 * 1024**2
 # By these lines workers clean up: they must see them also when an older build, after a rollback, shows the timeline.
 _ALONE = {"media_minted", "boot_override_set"}
+# What may be kept of a run besides its timeline, and must expire when it does; all else expires by itself.
+EXPIRE_WITH_THEIR_RUN = (keys.artifacts, keys.artifact_sizes, keys.report)
 # Adds a line to the stream of a run, and where the run is closed by now, the time at which the run is forgotten: the
 # stream has none that began after the end, and would stay for ever. In Lua, because a run may be closed after it was
 # read. KEYS: the stream, what the run was packed into. ARGV: most lines, the line, seconds.
@@ -37,6 +40,19 @@ _NOTE = """
 redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[1], '*', 'entry', ARGV[2])
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
 """
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What Redis keeps of a run besides its record.
+
+    Args:
+        lines: of the timeline, as they are stored.
+        is_alone: whether there is nothing that must expire with the run.
+    """
+
+    lines: list[bytes]
+    is_alone: bool = False
 
 
 def append(pipe: Pipeline, key: str, entry: TimelineEntry | DeviceEvent) -> None:
@@ -138,6 +154,14 @@ def ask_history(
         return tuple(entry for entry in read if entry), artifacts()
 
     return history
+
+
+def ask_kept(batch: Batch, run_id: str) -> Asked[Kept]:
+    """What is kept of a run that is open, read with other things."""
+    lines = ask_stream(batch, keys.events(run_id))
+    # The report: where an API of version 0.1 has written it, it does not expire by itself.
+    found = batch.ask(int, "EXISTS", *(key(run_id) for key in EXPIRE_WITH_THEIR_RUN))
+    return lambda: Kept(lines(), is_alone=not found())
 
 
 def pack(text: bytes) -> bytes:

@@ -12,6 +12,7 @@ from api.runs import tls_failure as failure_of_tls
 from api.runs.states import RunContext
 from api.services import change_run, services
 from api.state.artifacts import LIMIT, NAMES
+from api.state.snapshot import Also
 from bringup import backoff, errors, model
 from bringup.wire.machine import Artifact, Heartbeat, HeartbeatReply, ReportReply, TlsFailure, TlsFailureReply
 from bringup.wire.report import Report
@@ -30,7 +31,7 @@ def heartbeat(run_id: str) -> Response:
     """A sign of life. The response has when to call again and whether to go on."""
     beat = body.read(Heartbeat)
     try:
-        outcome = change_run(run_id, lambda context: _beat(context, beat))
+        outcome = change_run(run_id, lambda context: _beat(context, beat), Also(device=False))
     except errors.InvalidTransition as error:
         raise problems.finished(str(error)) from None
     if isinstance(outcome, records.RunRecord):

@@ -106,7 +106,7 @@ def post_event(run_id: str) -> Response:
                 boot_slot=event.type is EventType.BOOT_STARTED,
                 refused_callbacks=event.type is EventType.DEADLINE,
                 machine=identity.uuid_key(_machine_in(event)),
-                timeline=event.type is EventType.FINISHED,
+                closing=event.type is EventType.FINISHED,
             ),
         )
     except errors.NotYet as early:

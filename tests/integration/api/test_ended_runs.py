@@ -221,3 +221,11 @@ def test_of_entries_with_many_lines_only_the_newest_lines_are_read(redis: Any, m
     read = timelines.ask_stream(batch, keys.events(RUN_A))
     batch.replies = [redis.xrange(keys.events(RUN_A))]
     assert [json.loads(one)["detail"] for one in read()] == ["0.3", "1.0", "1.1", "1.2", "1.3"]
+
+
+@pytest.mark.parametrize("key", [keys.report, keys.artifacts, keys.artifact_sizes])
+def test_what_an_earlier_version_keeps_of_a_run_expires_with_it(api: Api, redis: Any, key: Any) -> None:
+    reported(api)
+    redis.set(key(RUN_A), "x")
+    api.tell(RUN_A, "finished")
+    assert 0 < redis.ttl(key(RUN_A)) <= redis.ttl(keys.run(RUN_A))
