@@ -26,7 +26,7 @@ QUEUED = {
 
 
 def test_what_is_shown_of_a_run_is_what_is_stored_and_what_it_needs() -> None:
-    kept_to_the_api = {"bmc_seal", "identity_owner", "permit_owner", "permit_ends_at"}
+    kept_to_the_api = {"bmc_seal", "identity_owner", "permit_owner", "permit_ends_at", "token_sha256", "image_sha256"}
     assert set(RunRecord.model_fields) - kept_to_the_api == set(Run.model_fields) - {"required_jobs", "owes"}
 
 
