@@ -92,6 +92,6 @@ def serve_images(settings: Settings, *, share_port: bool = False) -> None:
 def _start_threads(settings: Settings, app: Flask) -> None:
     """What a process of the API does besides serving."""
     given = app.extensions["bringup"]
-    Thread(target=given.hosts.keep_comparing, daemon=True).start()
+    Thread(target=given.hosts.keep_comparing, args=(given.installation.status,), daemon=True).start()
     if settings.api_use_tls:
         Thread(target=CrlWriter(given.trust, settings).keep_current, daemon=True).start()

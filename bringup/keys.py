@@ -9,6 +9,7 @@ OPEN_RUNS = "bringup:runs:open"  # set: runs that are not closed
 BOOTING_RUNS = "bringup:runs:booting"  # set: runs that hold one of the boot slots (api.state.boot_slots)
 WAITING_RUNS = "bringup:runs:waiting"  # sorted set: runs that wait for a boot slot, by creation time
 INVENTORY_HOSTS = "bringup:inventory:hosts"  # hash: a summary of each API host's inventory (api.state.inventories)
+LOSS_NOTED = "loss"  # field of INVENTORY_HOSTS, which each permit reads: there is a LOSS to read, too
 INVENTORY_PUBLISHED = "bringup:inventory:published"  # string: the entries that the feed has last, as JSON
 ENROLLMENTS = "bringup:enrollments"  # sorted set: open requests for renewal by the time at which they came
 TRUST = "bringup:trust"  # hash: what the CA has published (api.state.enrollments)

@@ -5,13 +5,14 @@ There is one key, and only `api.state.feed` increments it, in the transaction of
 """
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from api.state.batch import Asked, Batch, fields, number, text
 from api.state.feed import LAST_CHANGE, time_in
 from api.state.redis import Database, Pipeline
-from bringup import keys, model
+from bringup import errors, keys, model
 
 _Result = TypeVar("_Result")
 
@@ -69,15 +70,32 @@ class Changes:
         """What Redis holds now."""
         batch = Batch()
         recorded, last = self.ask(batch), batch.ask(list, "EVAL", LAST_CHANGE, 2, keys.CHANGE_NUMBER, keys.CHANGES)
+        loss = batch.ask(lambda reply: _loss(fields(reply)), "HGETALL", keys.LOSS)
         self._database.read(batch)
-        return replace(recorded(), at=_time(last()[1]))
+        return replace(recorded(), at=_time(last()[1]), loss=loss())
 
     def ask(self, batch: Batch) -> Asked[Recorded]:
         """The same without the time, which no decision needs, read with other things."""
         installation = batch.ask(text, "GET", keys.INSTALLATION)
         last = batch.ask(number, "GET", keys.CHANGE_NUMBER)
-        loss = batch.ask(lambda reply: _loss(fields(reply)), "HGETALL", keys.LOSS)
-        return lambda: Recorded(installation(), last(), "", loss())
+        # As the inventories of the hosts are read, too: it shows whether there is a loss to read.
+        noted = batch.ask(lambda reply: keys.LOSS_NOTED.encode() in reply, "HGETALL", keys.INVENTORY_HOSTS)
+        return lambda: Recorded(installation(), last(), "", self._loss() if noted() else None)
+
+    def look(self) -> Recorded:
+        """As `recorded`; what an earlier build has noted, its `bringup restore` too, is found by `ask` from now on.
+
+        For the start of a process, and every few seconds after it.
+        """
+        recorded = self.recorded()
+        if recorded.loss:
+            # A Redis that takes no write now shows the loss all the same.
+            with suppress(errors.RedisUnavailable, errors.PermanentError):
+                self._database.transact(_mark)
+        return recorded
+
+    def _loss(self) -> Loss | None:
+        return _loss(self._database.fields(keys.LOSS))
 
     def join(self) -> str:
         """The id of the installation. Of several processes that start at once, one sets it: hence NX."""
@@ -127,6 +145,7 @@ class Changes:
             loss = Loss(first.since, first.host, first.number, first.at, max(first.remembered, remembered))
             pipe.multi()
             pipe.hset(keys.LOSS, mapping={name: str(value) for name, value in vars(loss).items()})
+            pipe.hset(keys.INVENTORY_HOSTS, keys.LOSS_NOTED, 1)
             return loss
 
         # Watched: two hosts may notice the same loss at once, and the higher memory counts.
@@ -151,10 +170,16 @@ class Changes:
             pipe.set(keys.INSTALLATION, installation)
             pipe.set(keys.CHANGE_NUMBER, last)
             pipe.delete(keys.LOSS)
+            pipe.hdel(keys.INVENTORY_HOSTS, keys.LOSS_NOTED)
             return Recorded(installation, last, recorded.at, None)
 
         # Watched: a change that comes meanwhile must not be counted below the number that is set here.
         return self._database.transact(write, keys.INSTALLATION, keys.CHANGE_NUMBER, keys.LOSS)
+
+
+def _mark(pipe: Pipeline) -> None:
+    pipe.multi()
+    pipe.hset(keys.INVENTORY_HOSTS, keys.LOSS_NOTED, 1)
 
 
 def _loss(stored: dict[str, bytes]) -> Loss | None:

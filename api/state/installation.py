@@ -80,10 +80,8 @@ class Installation:
         Raises:
             RedisUnavailable: it does not answer.
         """
-        batch = Batch()
-        status = self.ask(batch)
-        self._database.read(batch)
-        return status()
+        own = self._own_files()
+        return self._reported(own, self._changes.look())
 
     def ask(self, batch: Batch) -> Asked[InstallationStatus]:
         """The same, read with other things."""

@@ -9,7 +9,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -148,11 +148,16 @@ class InventoryHosts:
         own = self.own_file.current()
         return own.inventory, own.digest
 
-    def keep_comparing(self) -> None:
-        """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own."""
+    def keep_comparing(self, also: Callable[[], object]) -> None:
+        """Publish our inventory and compare it, for ever, also while nobody calls the API: for a thread of its own.
+
+        Args:
+            also: is called as often, such as a look for what Redis has lost.
+        """
         while True:
             try:
                 self.differences()
+                also()
             except errors.BringupError as error:
                 # Redis is away, or our file is wrong: every call of the API reports it, too.
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))

@@ -22,6 +22,7 @@ local number = redis.call('GET', KEYS[1]) or '0'
 local last = redis.call('XRANGE', KEYS[2], number .. '-0', number .. '-0')[1]
 redis.call('HSET', KEYS[3], 'since', ARGV[1], 'host', ARGV[2], 'number', number,
     'at', last and last[2][2] or '', 'remembered', string.format('%d', number + 1))
+redis.call('HSET', KEYS[4], ARGV[3], 1)
 """
 
 
@@ -67,8 +68,10 @@ def marked(files: Mapping[str, StoredFile], *, db: int, since: str, host: str) -
         sequence = max(int(line.split()[3]) for line in manifest.content.decode().splitlines()) + 1
     except (KeyError, IndexError, ValueError):
         raise BackupRefused(f"it has no append-only file of Redis: {_MANIFEST} is missing, or is damaged") from None
-    wanted = (keys.CHANGE_NUMBER, keys.CHANGES, keys.LOSS)
-    mark = _command("SELECT", str(db)) + _command("EVAL", _NOTE_LOSS, str(len(wanted)), *wanted, since, host)
+    wanted = (keys.CHANGE_NUMBER, keys.CHANGES, keys.LOSS, keys.INVENTORY_HOSTS)
+    mark = _command("SELECT", str(db)) + _command(
+        "EVAL", _NOTE_LOSS, str(len(wanted)), *wanted, since, host, keys.LOSS_NOTED
+    )
     name = f"appendonly.aof.{sequence}.incr.aof"  # as Redis itself would name the next one, to which it then appends
     line = f"file {name} seq {sequence} type i\n".encode()
     return {

@@ -388,3 +388,40 @@ def test_what_is_written_over_the_number_before_survives_a_power_failure(
     memory(settings).replace(2)
     assert [flag & os.O_DSYNC for flag in flags] == [os.O_DSYNC]
     assert remembered(settings) == 2
+
+
+def note_as_an_earlier_version(redis: "Redis") -> None:
+    """As an API of an earlier build, or its `bringup restore`, notes a loss."""
+    loss = {"since": "2026-11-23T00:00:00+00:00", "host": "another", "number": "1", "at": "", "remembered": "4"}
+    redis.hset(keys.LOSS, mapping=loss)  # type: ignore[arg-type]
+
+
+def test_what_an_earlier_version_has_noted_withholds_from_the_next_look(
+    api: Api, redis: "Redis", settings: Settings, make_api: Callable[[Settings], Api]
+) -> None:
+    api.lease()
+    note_as_an_earlier_version(redis)
+    assert api.call("GET", "/ready").status_code == 503, "every host looks so, every few seconds"
+    for host in (api, make_api(settings)):
+        assert "lost 3 changes" in withheld(host)
+    assert api.lease(RUN_B).json["decision"] == "audit_only"
+
+
+def test_once_it_is_accepted_nothing_shows_a_loss_any_more(api: Api, redis: "Redis") -> None:
+    api.lease()
+    note_as_an_earlier_version(redis)
+    api.call("GET", "/ready")
+    given: Services = api.client.application.extensions["bringup"]
+    given.installation.accept()
+    assert not redis.exists(keys.LOSS)
+    assert not redis.hexists(keys.INVENTORY_HOSTS, keys.LOSS_NOTED)
+    assert api.lease(RUN_B).json["decision"] == "start"
+
+
+def test_what_an_earlier_version_has_accepted_withholds_nothing(api: Api, redis: "Redis") -> None:
+    api.lease()
+    note_as_an_earlier_version(redis)
+    api.call("GET", "/ready")
+    redis.delete(keys.LOSS)
+    assert api.call("GET", "/ready").status_code == 200
+    assert api.lease(RUN_B).json["decision"] == "start"
