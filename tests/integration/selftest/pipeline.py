@@ -40,7 +40,7 @@ def lease(made: Stack) -> None:
         leases.write(json.dumps(LEASE) + "\n")
 
 
-def await_run(made: Stack, wanted: Callable[[Run], object], longest_s: float = 90) -> Run:
+def await_run(made: Stack, wanted: Callable[[Run], object], longest_s: float = 240) -> Run:
     """The run, as soon as it is as wanted."""
     deadline = time.monotonic() + longest_s
     while True:

@@ -87,7 +87,7 @@ class Site:
 
     def await_chain(self) -> None:
         """Until the API sees them."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         chain = [case for case in CATALOG if case.id.startswith("chain.")]
         good = {Status.OK, Status.INFO}
         while {one.finding.status for one in self.tested(cases=chain).outcomes} - good:

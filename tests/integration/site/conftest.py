@@ -26,7 +26,7 @@ from tests.conftest import free_port
 
 SERVERS = {HostRole.REDIS, HostRole.API, HostRole.IMAGES, HostRole.CONSOLE}
 # Seconds for a service to answer on a computer that runs many at once.
-START_S = 60
+START_S = 180
 
 
 class SeveralHosts:
