@@ -74,12 +74,19 @@ def started(queue: Queue) -> list[str]:
     return _readable(stored, lambda entry: queue.connection.zrem(key, entry))
 
 
-def dequeued(queue: Queue) -> list[str]:
-    """Jobs that a worker has moved off the queue, and whose execution has not begun. Raises CorruptRecord."""
+def dequeued(queue: Queue, executions: Iterable[str] | None = None) -> list[str]:
+    """Jobs that a worker has moved off the queue, and whose execution has not begun. Raises CorruptRecord.
+
+    Args:
+        queue: of the jobs.
+        executions: that have begun, where they were read just now.
+    """
     key = queue.intermediate_queue.key
     with type_checked(key):
         stored = cast("list[bytes]", queue.connection.lrange(key, 0, -1))
-    began = {entry.partition(":")[0] for entry in started(queue)}
+    if not stored:
+        return []
+    began = {entry.partition(":")[0] for entry in (started(queue) if executions is None else executions)}
     return [
         name
         for name in _readable(stored, lambda entry: queue.connection.lrem(key, 0, cast("str", entry)))

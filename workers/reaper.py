@@ -155,7 +155,8 @@ class Reaper:
     def _lost(self, kind: model.JobKind) -> set[str]:
         """Entries of silent workers: started jobs (``job:execution``), and dequeued but not started (``job``)."""
         queue = self._queues.queue(kind)
-        return in_flight.silent(self._connection, in_flight.started(queue)) | set(in_flight.dequeued(queue))
+        started = in_flight.started(queue)
+        return in_flight.silent(self._connection, started) | set(in_flight.dequeued(queue, started))
 
     def _requeue(self, kind: model.JobKind, entry: str) -> bool:
         queue = self._queues.queue(kind)

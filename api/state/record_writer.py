@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from api.runs import states
@@ -15,7 +15,7 @@ from api.state.run_secrets import write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
 
-# Seconds between two looks of a process for runs that are forgotten, in the list of all: hundreds may end at once.
+# Seconds between two looks of a process for runs that are forgotten, in the list of all: hundreds may begin at once.
 _FORGET_EVERY_S = 60.0
 
 
@@ -36,7 +36,9 @@ class RecordWriter:
         self._keep = keep
         self._forget_at = 0.0  # by the monotonic clock
 
-    def change(self, pipe: Pipeline, change: Change, before: RunRecord | None, kept: timelines.Kept) -> None:
+    def change(
+        self, pipe: Pipeline, change: Change, before: RunRecord | None, kept: timelines.Kept, *, had_runs: bool
+    ) -> None:
         """Write what one event changes of a run; its device is written apart.
 
         Args:
@@ -44,6 +46,7 @@ class RecordWriter:
             change: what the event changes.
             before: the run as it is on record; None: there is none.
             kept: what is kept of the run, if it is closed by the change.
+            had_runs: whether its device has had runs before, where the run is new.
         """
         run, run_id = change.run, change.run.run_id
         _write(pipe, keys.run(run_id), run, before, numbered=bool(change.lines))
@@ -51,23 +54,31 @@ class RecordWriter:
             timelines.close(pipe, run_id, kept.lines, change.lines, self._keep)
         else:
             timelines.append_all(pipe, keys.events(run_id), change.lines)
-        self._index(pipe, run, before, kept)
+        if before is None:
+            self._list(pipe, run, had_runs=had_runs)
+        elif states.closes(run, before):
+            self._forget_later(pipe, run, kept)
         self._boot_slots.write(pipe, run, before)
-        if run.ended_at and (before is None or before.ended_at is None):
-            self._jobs.cancel(model.JobKind.EXPIRE, run_id, pipe)
         counters.add(pipe, durations.counted(run, before) | _ended(run))
         if before is None or (before.state, before.closed_at) != (run.state, run.closed_at):
             self._counts.count_run(pipe, run)
-        for job in change.jobs:
-            if job.at and before and before.deadline_at:
-                self._jobs.postpone(job.kind, run_id, job.at, pipe)
-            else:
-                self._jobs.add(job.kind, run_id, at=job.at, pipeline=pipe)
+        self._enqueue(pipe, change, before)
         if change.secrets and before:
             write_secrets(pipe, before, change.secrets, self._keep)
         if change.report is not None:
             # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
             pipe.set(keys.packed_report(run_id), timelines.pack(change.report), ex=self._keep)
+
+    def _enqueue(self, pipe: Pipeline, change: Change, before: RunRecord | None) -> None:
+        """Write the jobs that a change calls for, and delete the one that nothing needs after the end."""
+        run = change.run
+        if run.ended_at and (before is None or before.ended_at is None):
+            self._jobs.cancel(model.JobKind.EXPIRE, run.run_id, pipe)
+        for job in change.jobs:
+            if job.at and before and before.deadline_at:
+                self._jobs.postpone(job.kind, run.run_id, job.at, pipe)
+            else:
+                self._jobs.add(job.kind, run.run_id, at=job.at, pipeline=pipe)
 
     def note(self, pipe: Pipeline, run_id: str, entry: TimelineEntry, *, is_open: bool = False) -> None:
         """Write a line of a run that may be closed.
@@ -83,16 +94,20 @@ class RecordWriter:
         else:
             timelines.note(pipe, run_id, entry, self._keep)
 
-    def _index(self, pipe: Pipeline, run: RunRecord, before: RunRecord | None, kept: timelines.Kept) -> None:
-        """Write where the run is found: to list what is open, or the newest, must not read every run."""
-        if before is None:
-            for index in (keys.RUNS, keys.device_runs(run.device)):
-                pipe.zadd(index, {run.run_id: run.created_at.timestamp()})
-        if before is None and run.closed_at is None:
+    def _list(self, pipe: Pipeline, run: RunRecord, *, had_runs: bool) -> None:
+        """Write where a new run is found: to list what is open, or the newest, must not read every run."""
+        for index in (keys.RUNS, keys.device_runs(run.device)):
+            pipe.zadd(index, {run.run_id: run.created_at.timestamp()})
+        forgotten = (run.created_at - self._keep).timestamp()
+        if had_runs:
+            pipe.zremrangebyscore(keys.device_runs(run.device), 0, forgotten)
+        if time.monotonic() >= self._forget_at:
+            pipe.zremrangebyscore(keys.RUNS, 0, forgotten)
+            self._forget_at = time.monotonic() + _FORGET_EVERY_S
+        if run.closed_at is None:
             pipe.sadd(keys.OPEN_RUNS, run.run_id)
-        if states.closes(run, before) and run.closed_at:
-            pipe.srem(keys.OPEN_RUNS, run.run_id)
-            self._forget_later(pipe, run, run.closed_at, kept)
+        else:
+            pipe.expire(keys.run(run.run_id), self._keep)
 
     def device(self, pipe: Pipeline, record: DeviceRecord, before: DeviceRecord | None, *, numbered: bool) -> None:
         """Write what changed of a device.
@@ -126,15 +141,11 @@ class RecordWriter:
         timelines.append(pipe, keys.events(run.run_id), entry)
         self._jobs.add(model.JobKind.BOOT, run.run_id, pipeline=pipe)
 
-    def _forget_later(self, pipe: Pipeline, run: RunRecord, closed_at: datetime, kept: timelines.Kept) -> None:
-        """What is not named here expires by itself, as long after it was written."""
+    def _forget_later(self, pipe: Pipeline, run: RunRecord, kept: timelines.Kept) -> None:
+        """Take a run from the open ones. What is not named here expires by itself, as long after it was written."""
+        pipe.srem(keys.OPEN_RUNS, run.run_id)
         for key in (keys.run, *(() if kept.is_alone else timelines.EXPIRE_WITH_THEIR_RUN)):
             pipe.expire(key(run.run_id), self._keep)
-        forgotten = (closed_at - self._keep).timestamp()
-        pipe.zremrangebyscore(keys.device_runs(run.device), 0, forgotten)
-        if time.monotonic() >= self._forget_at:
-            pipe.zremrangebyscore(keys.RUNS, 0, forgotten)
-            self._forget_at = time.monotonic() + _FORGET_EVERY_S
 
 
 def _counted_by(record: DeviceRecord) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ class Also:
         machine: the UUID of a machine of which is asked as which device it was seen first.
         closing: what Redis keeps of the run besides its record, for a change that closes it.
         device: the record of its device. Without it the device counts as one whose state is unknown, and the change
-            must not write it: for heartbeats, of which there are more than of all else.
+            must not write it: for what only puts on record what has happened.
     """
 
     withheld: bool = False

@@ -207,7 +207,8 @@ class RunStore(Reader):
                 is_numbered, record = bool(outcome.lines or successors), outcome.device.record
                 written[:] = [record.name] if record != snapshot.stored else []
                 self._writer.device(pipe, record, snapshot.stored, numbered=is_numbered)
-                self._writer.change(pipe, outcome, snapshot.run, kept)
+                had_runs = snapshot.stored is not None and snapshot.stored.last_run is not None
+                self._writer.change(pipe, outcome, snapshot.run, kept, had_runs=had_runs)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome

@@ -25,6 +25,8 @@ _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 # These end a run, or are refused, where the machine is not the one of the inventory: not by the entries of before.
 _JUDGED_BY_ITS_ENTRY = {EventType.BOOT_STARTED, EventType.MACHINE_IDENTIFIED}
 # With no other permit a medium may be inserted.
+# Steps that were taken: they are put on record, whatever the device is by now.
+_ONLY_TAKEN = {EventType.MEDIA_INSERTED, EventType.POWERED_OFF, EventType.BOOT_OVERRIDE_SET, EventType.POWERED_ON}
 _PERMIT_THE_MEDIUM = {EventType.WRITE_REQUESTED, EventType.OVERRIDE_REQUESTED}
 
 
@@ -107,6 +109,7 @@ def post_event(run_id: str) -> Response:
                 refused_callbacks=event.type is EventType.DEADLINE,
                 machine=identity.uuid_key(_machine_in(event)),
                 closing=event.type is EventType.FINISHED,
+                device=not _ONLY_TAKEN.issuperset([event.type, *(step.type for step in event.before)]),
             ),
         )
     except errors.NotYet as early:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.services import Services
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -260,3 +261,18 @@ def test_a_device_that_redis_has_lost_is_listed_no_more(api: Api, settings: Sett
     redis.flushall()
     redis.sadd(keys.DEVICES, "02-00-00-00-00-98")
     assert "02-00-00-00-00-99" not in names(api)
+
+
+def test_a_new_run_ends_what_its_device_lists_of_runs_that_are_forgotten(api: Api, settings: Settings) -> None:
+    redis = connect_redis(settings, ClientContexts(), name="tests")
+    api.lease(RUN_A)
+    api.ok("POST", f"/runs/{RUN_A}/abort", {})
+    api.tell(RUN_A, "finished")
+    for index in (keys.device_runs("a"), keys.RUNS):
+        redis.zadd(index, {"02-00-00-00-00-01-1": 1})
+    given: Services = api.client.application.extensions["bringup"]
+    given.store._writer._forget_at = 0.0  # a minute later
+    later = f"{RUN_A.rpartition('-')[0]}-{EPOCH + 1}"
+    assert api.lease(later, starts="2026-11-23T09:41:37Z").status_code == 201
+    for index in (keys.device_runs("a"), keys.RUNS):
+        assert redis.zrange(index, 0, -1) == [RUN_A.encode(), later.encode()]
