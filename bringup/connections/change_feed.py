@@ -11,12 +11,10 @@ from bringup import backoff, errors, files, log
 from bringup.wire.changes import NUMBER_DIGITS, UNREADABLE, FeedPage, FeedSnapshot
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
-# Seconds between two questions when nothing has changed: a person sees a change within that time.
+# Seconds until the next question when all that there was is read: a person sees a change within that time. What changes
+# meanwhile comes in one page, in which a run that has changed five times is read once; without a pause each follower
+# would read each run ten times in a storm of boots.
 _ASK_EVERY_S = 1.0
-# Seconds until the next question when all that there was is read: what changes meanwhile comes in one page, in which a
-# run that has changed five times is read once. In a storm of boots each follower would ask without a pause otherwise.
-# Half of what a person waits where nothing had changed before.
-_TOGETHER_S = 0.5
 # Seconds between two tries while the API is away: soon enough for a restart, and no load for one that struggles.
 _RETRY_S = (0.5, 30.0)
 
@@ -78,7 +76,7 @@ class ChangeFollower:
         client: of the API.
         cursor: where to go on; a batch counts as handled when the next one is asked for.
         retry_s: seconds between two tries while the API is away, at least and at most.
-        ask_every_s: seconds between two questions when nothing has changed.
+        ask_every_s: seconds until the next question when all changes are read.
     """
 
     def __init__(
@@ -119,7 +117,7 @@ class ChangeFollower:
             yield batch
             self._cursor.save(batch.id if isinstance(batch, FeedSnapshot) else batch.next)
             if isinstance(batch, FeedPage) and batch.next >= batch.newest:
-                stopping.wait(min(_TOGETHER_S, self._ask_every_s))
+                stopping.wait(self._ask_every_s)
 
     def _next(self) -> FeedSnapshot | FeedPage | None:
         since = self._cursor.read()

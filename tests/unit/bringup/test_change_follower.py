@@ -42,7 +42,7 @@ class Pauses(Event):
         return self.is_set()
 
 
-@pytest.mark.parametrize(("ask_every_s", "pauses"), [(1.0, [0.5, 1.0, 1.0]), (0.1, [0.1, 0.1, 0.1])])
+@pytest.mark.parametrize(("ask_every_s", "pauses"), [(1.0, [1.0, 1.0, 1.0]), (0.1, [0.1, 0.1, 0.1])])
 def test_a_follower_pauses_when_it_has_all_changes_and_not_between_two_pages(
     ask_every_s: float, pauses: list[float]
 ) -> None:
