@@ -134,11 +134,14 @@ class Queues:
         return {
             queue.name: {
                 "queued": ("LLEN", queue.key),
-                "started": ("ZCARD", queue.started_job_registry.key),
+                # A lease that is dequeued is not registered as started (workers.job_records).
+                "started": ("LLEN", queue.intermediate_queue_key)
+                if kind is model.JobKind.DISCOVER
+                else ("ZCARD", queue.started_job_registry.key),
                 "scheduled": ("ZCARD", queue.scheduled_job_registry.key),
                 "failed": ("ZCARD", queue.failed_job_registry.key),
             }
-            for queue in self._queues.values()
+            for kind, queue in self._queues.items()
         }
 
 

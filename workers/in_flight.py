@@ -185,6 +185,24 @@ def silent(connection: "Redis", executions: Iterable[str]) -> set[str]:
     return {name for name, at in zip(names, seen, strict=True) if at is None or abs(now - at) > SILENT_AFTER_S}
 
 
+def abandoned(queue: Queue, executions: Iterable[str] | None = None) -> set[str]:
+    """Jobs that are dequeued, whose execution is neither registered nor marked as alive.
+
+    Args:
+        queue: of the jobs.
+        executions: that are registered, where they were read just now.
+
+    Raises:
+        CorruptRecord: a key is of another type.
+    """
+    names = set(dequeued(queue, executions))
+    if not names:
+        return names
+    now = redis_now(queue.connection).timestamp()
+    marked = queue.connection.zrangebyscore(keys.EXECUTIONS, now - SILENT_AFTER_S, now + SILENT_AFTER_S)
+    return names - {entry.decode(errors="replace").partition(":")[0] for entry in cast("list[bytes]", marked)}
+
+
 def enqueue_due(connection: "Redis", queues: Queues) -> int:
     """Move every delayed job whose time has come to its queue; returns how many this call has moved.
 

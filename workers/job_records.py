@@ -4,6 +4,9 @@ A job is in one place after the other: on its queue, dequeued, started. One that
 ones, too, until it ends: to take it out with the same command that starts it would need a script, and to do so in two
 commands could lose it where Redis refuses the first. Who looks for lost jobs takes one that is started for started.
 
+A lease is not even registered as started: it takes milliseconds as a rule, writes to no BMC, and done twice it is done
+once. That its worker lives is seen by the marks of `workers.in_flight`, as of every execution.
+
 Most jobs are all in their id. Such a one has no hash while it runs, and leaves none: a worker that takes its id after a
 kill makes it anew. A job that is put on its queue again while it runs gets a new hash, which its end does not touch.
 """
@@ -57,7 +60,8 @@ def begin(job: "AllowedJob", queue: "Queue", execution: "Execution", until: int)
             pipe.hset(job.key, "status", JobStatus.STARTED.value)
         if job.ended_at is not None:  # it has failed before, and would expire while it runs
             pipe.persist(job.key)
-        pipe.zadd(queue.started_job_registry.key, {execution.composite_key: until})
+        if _is_registered(queue):
+            pipe.zadd(queue.started_job_registry.key, {execution.composite_key: until})
         pipe.execute()
 
 
@@ -86,7 +90,8 @@ def end(job_id: str, queue: "Queue", execution: "Execution", pipe: "Pipeline") -
         pipe: sends it with others.
     """
     pipe.lrem(queue.intermediate_queue_key, 1, job_id)
-    pipe.zrem(queue.started_job_registry.key, execution.composite_key)
+    if _is_registered(queue):
+        pipe.zrem(queue.started_job_registry.key, execution.composite_key)
 
 
 def is_whole_in_id(job: "AllowedJob", queue: "Queue") -> bool:
@@ -94,6 +99,10 @@ def is_whole_in_id(job: "AllowedJob", queue: "Queue") -> bool:
     run_id = queues.run_of(queue.name, job.id)
     is_plain = run_id is not None and job.func_name == f"workers.jobs.{job.id.rpartition('_')[2]}"
     return is_plain and job.kwargs == {"run_id": run_id} and not (job.meta or job.number_of_retries or job.ended_at)
+
+
+def _is_registered(queue: "Queue") -> bool:
+    return queue.name != queues.QUEUE_OF[model.JobKind.DISCOVER]
 
 
 def _kept_s(job: "AllowedJob") -> int:

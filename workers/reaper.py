@@ -156,7 +156,7 @@ class Reaper:
         """Entries of silent workers: started jobs (``job:execution``), and dequeued but not started (``job``)."""
         queue = self._queues.queue(kind)
         started = in_flight.started(queue)
-        return in_flight.silent(self._connection, started) | set(in_flight.dequeued(queue, started))
+        return in_flight.silent(self._connection, started) | in_flight.abandoned(queue, started)
 
     def _requeue(self, kind: model.JobKind, entry: str) -> bool:
         queue = self._queues.queue(kind)
@@ -166,7 +166,7 @@ class Reaper:
         def body(pipe: "Pipeline") -> str:
             is_started = pipe.zscore(started, entry) is not None
             # What is started stays among the dequeued ones until it ends.
-            is_dequeued = not execution_id and job_id in in_flight.dequeued(queue)
+            is_dequeued = not execution_id and job_id in in_flight.abandoned(queue)
             if not is_started and not is_dequeued:
                 return ""  # another process was quicker, or the worker is alive
             is_stored = in_flight.has_hash(queue, job_id)

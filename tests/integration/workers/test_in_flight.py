@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import redis.exceptions
+from rq import Queue
 
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable, BringupError
-from bringup.model import Decision, JobKind, RunState, utc_now
+from bringup.model import Decision, JobKind, LeaseEvent, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
@@ -445,3 +446,26 @@ def test_a_job_that_is_started_is_not_among_the_lost_ones(records: Records) -> N
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.work_once(worker)
     assert found == [[], [], False]
+
+
+@pytest.fixture
+def lease(records: Records) -> Queue:
+    """The queue of leases, of which one is dequeued."""
+    queue = records.queues.queue(JobKind.DISCOVER)
+    fields = {"mac": "02:00:00:00:00:01", "ip": "10.0.0.1", "action": "assigned", "source": "jsonl"}
+    assert records.queues.add_lease(LeaseEvent.model_validate(fields | {"starts": "2026-01-01T00:00:00Z"}))
+    records.redis.lmove(queue.key, queue.intermediate_queue_key)
+    return queue
+
+
+@pytest.mark.parametrize(("marked_s", "lost"), [(None, True), (60, True), (1, False)])
+def test_a_lease_that_is_dequeued_is_lost_unless_its_execution_is_marked(
+    records: Records, lease: Queue, marked_s: float | None, *, lost: bool
+) -> None:
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    if marked_s is not None:
+        records.redis.zadd(keys.EXECUTIONS, {f"{RUN_ID}:execution": time.time() - marked_s})
+    assert reaper.requeue_in_flight() == [RUN_ID] * lost
+    assert reaper._requeue(JobKind.DISCOVER, RUN_ID) is False, "by another process, or its worker is alive"
+    assert lease.count == lost
