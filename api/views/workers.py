@@ -96,7 +96,7 @@ def post_event(run_id: str) -> Response:
     event = body.read(RunEvent)
     if event.wants_media and event.type not in _PERMIT_THE_MEDIUM:
         raise problems.invalid("wants_media: only with write_requested or override_requested, which permit it")
-    if not _JUDGED_BY_ITS_ENTRY.isdisjoint([event.type, *(step.type for step in event.before)]):
+    if not _JUDGED_BY_ITS_ENTRY.isdisjoint(_types_of(event)):
         services().store.require_read_inventory()
     read = services().images.records.read_of(run_id) if event.type is EventType.DEADLINE else None
     # First, because it takes time and may fail: until then the token before this one works.
@@ -112,7 +112,8 @@ def post_event(run_id: str) -> Response:
                 refused_callbacks=event.type is EventType.DEADLINE,
                 machine=identity.uuid_key(_machine_in(event)),
                 closing=event.type is EventType.FINISHED,
-                device=not _ONLY_TAKEN.issuperset([event.type, *(step.type for step in event.before)]),
+                # The reply with the run has what its device knows, too.
+                device=event.wants_run or not _ONLY_TAKEN.issuperset(_types_of(event)),
             ),
         )
     except errors.NotYet as early:
@@ -120,6 +121,11 @@ def post_event(run_id: str) -> Response:
     if states.waits_for_boot_slot(change.run):
         raise problems.no_boot_slot("the run waits for a boot slot; its boot job is enqueued when it has one")
     return body.respond(_event_reply(change, event, made.message if made else None), HTTPStatus.ACCEPTED)
+
+
+def _types_of(event: RunEvent) -> list[EventType]:
+    """Of the steps that were posted, and of the event itself."""
+    return [*(step.type for step in event.before), event.type]
 
 
 def _machine_in(event: RunEvent) -> str | None:

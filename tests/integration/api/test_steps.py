@@ -168,3 +168,16 @@ def test_a_deadline_after_the_end_is_no_line_on_the_timeline_and_none_in_the_fee
     assert api.tell(RUN_A, "deadline").status_code == 409
     assert types(api) == before
     assert api.ok("GET", "/changes?since=0")["newest"] == newest
+
+
+@pytest.mark.parametrize("kind", ["media_inserted", "powered_on", "permit_returned"])
+def test_a_step_that_was_taken_is_recorded_and_leaves_the_device_as_it_is(api: Api, kind: str) -> None:
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+    api.tell(RUN_A, "write_requested")
+    before = api.ok("GET", "/devices/a")
+    answer = api.tell(RUN_A, kind, wants_run=True)
+    assert answer.status_code == 202
+    assert api.ok("GET", "/devices/a") | {"runs": before["runs"]} == before
+    shown = api.run()
+    assert {name: answer.json["run"][name] for name in shown} == shown
