@@ -14,17 +14,13 @@ from api.http.openapi import document
 from api.images import base_image, image_store
 from api.principal import UnknownCallers
 from api.runs import bmc_of_run, records, states
-from api.state import inventories, job_queues, run_secrets
+from api.state import inventories, inventory_cache, inventory_feed, job_queues, reader, redis, run_secrets
 from api.state.artifacts import Artifacts
 from api.state.enrollments import Enrollments, TrustStore
 from api.state.feed import ChangeFeed
 from api.state.feed_devices import FeedDevices
 from api.state.followers import Followers
 from api.state.installation import Installation
-from api.state.inventory_cache import InventoryRead
-from api.state.inventory_feed import InventoryFeed
-from api.state.reader import RunHistory
-from api.state.redis import Database
 from api.state.selftests import SelfTests
 from api.state.snapshot import NOTHING_ELSE, Also, Snapshot
 from api.state.store import RunStore
@@ -44,7 +40,7 @@ class Services:
     """The settings and stores of one application."""
 
     settings: Settings
-    database: Database
+    database: redis.Database
     hosts: inventories.InventoryHosts
     store: RunStore
     tokens: run_secrets.RunTokens
@@ -66,7 +62,7 @@ class Services:
 
 
 def make_services(
-    app: Flask, settings: Settings, *, serves_images: bool, inventory: InventoryRead | None = None
+    app: Flask, settings: Settings, *, serves_images: bool, inventory: inventory_cache.InventoryRead | None = None
 ) -> Services:
     """Everything that the views of ``app`` work with. Connects to Redis on the first request, not before.
 
@@ -78,10 +74,12 @@ def make_services(
     Raises:
         SettingsError: STATE_DIR cannot be used, or VALIDATION_IMAGE names a file that is no image.
     """
-    database = Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
+    database = redis.Database(settings, connect_redis(settings, tls.ClientContexts(), name="api", replicated=True))
     installation = Installation(database, settings)
     feed = ChangeFeed(database, timedelta(days=settings.changes_keep_days))
-    hosts = inventories.InventoryHosts(database, settings, InventoryFeed(database, feed, installation.saw), inventory)
+    hosts = inventories.InventoryHosts(
+        database, settings, inventory_feed.InventoryFeed(database, feed, installation.saw), inventory
+    )
     keep = timedelta(days=settings.run_keep_days)
     image = settings.validation_image
     store = RunStore(
@@ -215,7 +213,7 @@ def changed_run_detail(change: records.Change) -> RunDetail:
     return _detail(services().store.history_of(change.run, change.device))
 
 
-def _detail(found: RunHistory) -> RunDetail:
+def _detail(found: reader.RunHistory) -> RunDetail:
     run, device = found.run, found.device
     current = states.with_required_jobs(run).model_copy(
         update=bmc_of_run.pinned(run, device.entry if device else None, services().settings)

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from bringup import errors, log
 from bringup.text import printable
+from dhcp_tailer import filters, open_file, snapshots
 from dhcp_tailer.accounting import Accounting
 from dhcp_tailer.checkpoint import read_checkpoint
-from dhcp_tailer.filters import FirstPass
 from dhcp_tailer.follower import BATCH, FileFollower
-from dhcp_tailer.open_file import Position
-from dhcp_tailer.snapshots import SnapshotFollower
 from dhcp_tailer.sources.dnsmasq_leases import DnsmasqLeases
 from dhcp_tailer.sources.parser import Parser
 
@@ -25,7 +23,7 @@ _log = log.get(__name__)
 _LOCK_TIMEOUT_S = 1.0
 _LOCK_LOOK_S = 0.02
 
-Follower = FileFollower | SnapshotFollower
+Follower = FileFollower | snapshots.SnapshotFollower
 
 
 def resume(
@@ -35,7 +33,7 @@ def resume(
     file: Path,
     *,
     from_end: bool,
-    first_pass: FirstPass | None = None,
+    first_pass: filters.FirstPass | None = None,
 ) -> Follower:
     """A follower of ``path`` that begins at the checkpoint; parser and accounting get their state from it.
 
@@ -63,7 +61,9 @@ def resume(
     return open_follower(path, parser, checkpoint.position)
 
 
-def open_follower(path: Path, parser: Parser, position: Position | None = None, *, from_end: bool = False) -> Follower:
+def open_follower(
+    path: Path, parser: Parser, position: open_file.Position | None = None, *, from_end: bool = False
+) -> Follower:
     """A follower of the file at ``path``, of the kind that ``parser`` needs.
 
     Args:
@@ -74,7 +74,7 @@ def open_follower(path: Path, parser: Parser, position: Position | None = None, 
             have read the old leases, to recognise the new ones: it reads all of the file here.
     """
     if isinstance(parser, DnsmasqLeases):
-        follower: Follower = SnapshotFollower(path, lambda: parser.reported, position)
+        follower: Follower = snapshots.SnapshotFollower(path, lambda: parser.reported, position)
         is_lease_file = True
     else:
         is_lease_file = parser.layout.is_lease_file

@@ -8,16 +8,14 @@ from bringup import errors, model, queues
 from bringup.connections.redis_client import redis_errors
 from bringup.lease_jobs import LeaseRecord, RecordReader
 from bringup.settings import Settings
+from dhcp_tailer import framing, resume, watch
 from dhcp_tailer.accounting import Accounting, Outcome, TextfileMetrics
 from dhcp_tailer.filters import Filters, FirstPass
 from dhcp_tailer.follower import BATCH
-from dhcp_tailer.framing import Record
 from dhcp_tailer.heartbeat import TailerHeartbeat
-from dhcp_tailer.resume import Follower
 from dhcp_tailer.retry import Retry, Stop
 from dhcp_tailer.saver import Saver
 from dhcp_tailer.sources.parser import Parser, parse_record
-from dhcp_tailer.watch import Watcher
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -66,12 +64,12 @@ class Tailer:
         alive: called in each round of the loop.
     """
 
-    follower: Follower
+    follower: resume.Follower
     parser: Parser
     deliver: Deliver
     saver: Saver
     retry: Retry
-    watcher: Watcher
+    watcher: watch.Watcher
     stop: Stop
     accounting: Accounting
     filters: Filters = field(default_factory=Filters)
@@ -139,7 +137,7 @@ class Tailer:
         if rest := self.follower.rest():
             self._queue(self._parse(rest[0]))
 
-    def _take(self, records: Iterator[Record]) -> bool:
+    def _take(self, records: Iterator[framing.Record]) -> bool:
         """Read on until `MOST_LEASES` leases lead to a run, and queue them; False: there was no record left.
 
         A lease waits for nothing but what is in the file already: one that comes alone is queued alone.
@@ -157,7 +155,7 @@ class Tailer:
         self.follower.done(last)
         return True
 
-    def _parse(self, record: Record) -> list[LeaseRecord]:
+    def _parse(self, record: framing.Record) -> list[LeaseRecord]:
         """The lease in ``record`` that leads to a run; of any other record the outcome is counted."""
         number, parsed = self.accounting.begin(), parse_record(self.parser, record)
         if isinstance(parsed, model.LeaseEvent):

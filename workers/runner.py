@@ -15,10 +15,7 @@ from bringup.connections.redis_client import check_writes, connect_redis, redis_
 from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
-from workers import in_flight, job, job_context, jobs, reaper
-from workers.bmc_latency import BmcLatency
-from workers.deadlines import Deadlines
-from workers.turns import Turns, reserved_of
+from workers import bmc_latency, deadlines, in_flight, job, job_context, jobs, reaper, turns
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 JobFunctions = Callable[[job_context.JobContext], Mapping[str, job.JobFunction]]
@@ -87,7 +84,7 @@ class Runner:
         # The jobs, and the loops that ask for open runs and report the latency of BMCs.
         client = ApiClient(settings, contexts, threads=settings.worker_concurrency + 2)
         self._callback = job_context.Callback(client)
-        self._bmc_latency = BmcLatency()
+        self._bmc_latency = bmc_latency.BmcLatency()
         make_bmc = partial(job_context.bmc_of, measured=self._bmc_latency.count)
         context = job_context.JobContext(
             settings, self._callback, boot_in_flight=self._boot_in_flight, make_bmc=make_bmc
@@ -95,8 +92,8 @@ class Runner:
         self._job_class = job.job_class(settings, functions(context))
         self._reaper = reaper.Reaper(self._connection, self._queues)
         self._process = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(3)}"
-        self._turns = Turns(settings.worker_concurrency, reserved_of(settings.worker_concurrency))
-        self._deadlines = Deadlines()
+        self._turns = turns.Turns(settings.worker_concurrency, turns.reserved_of(settings.worker_concurrency))
+        self._deadlines = deadlines.Deadlines()
         self._workers: dict[str, QueueWorker] = {}
         self._stopping = Event()
         self._jobs_ended = Event()

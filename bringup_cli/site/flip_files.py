@@ -6,10 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from bringup.files import write_atomically
-from bringup_cli.site.bundle import Manifest, env_file
+from bringup_cli.site import bundle, own_redis, registry
 from bringup_cli.site.layout import HostLayout
-from bringup_cli.site.own_redis import configuration_of
-from bringup_cli.site.registry import HostRole
 
 _URLS = ("CALLBACK_API_URL", "IMAGE_BASE_URL")
 
@@ -53,13 +51,13 @@ def with_scheme(urls: str, mode: FlipMode) -> str:
     return re.sub(r"\bhttps?://", f"{mode.scheme}://", urls)
 
 
-def settings_files(layout: HostLayout, roles: tuple[HostRole, ...]) -> list[Path]:
+def settings_files(layout: HostLayout, roles: tuple[registry.HostRole, ...]) -> list[Path]:
     """The files of settings of a host."""
-    paths = [layout.site_settings, *(layout.config / env_file(role) for role in roles)]
+    paths = [layout.site_settings, *(layout.config / bundle.env_file(role) for role in roles)]
     return [path for path in paths if path.exists()]
 
 
-def differences(layout: HostLayout, roles: tuple[HostRole, ...], mode: FlipMode) -> Iterator[str]:
+def differences(layout: HostLayout, roles: tuple[registry.HostRole, ...], mode: FlipMode) -> Iterator[str]:
     """Each line that a flip would change, as ``file: before -> after``; no line with a secret is among them.
 
     Args:
@@ -77,7 +75,7 @@ def differences(layout: HostLayout, roles: tuple[HostRole, ...], mode: FlipMode)
                 yield f"{path}: {name}: {present.get(name, 'not set')} -> {value}"
 
 
-def change(layout: HostLayout, manifest: Manifest, mode: FlipMode) -> None:
+def change(layout: HostLayout, manifest: bundle.Manifest, mode: FlipMode) -> None:
     """Change the files of a host; services use them from their next start on. Again it changes nothing.
 
     Args:
@@ -89,7 +87,7 @@ def change(layout: HostLayout, manifest: Manifest, mode: FlipMode) -> None:
         text = path.read_text(encoding="utf-8")
         if (new := flipped(text, mode)) != text:
             write_atomically(path, new, sole_writer=True)
-    configuration = configuration_of(layout.config, manifest, layout)
+    configuration = own_redis.configuration_of(layout.config, manifest, layout)
     path = layout.config / "redis/redis.conf"
     if configuration is not None and path.read_bytes() != configuration:
         write_atomically(path, configuration, sole_writer=True)
