@@ -109,7 +109,7 @@ class RedisServer:
         with (self._folder / "redis.log").open("ab") as log:
             command = ["sh", "-c", IGNORING_XFSZ, binary, str(config), *options]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -85,7 +85,7 @@ def kill_group(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
+        process.wait(180)
 
 
 @cache

@@ -20,7 +20,7 @@ from bringup.wire.message import Health
 
 # How long a process may take to answer. The slowest is the API, which loads its libraries after a restart of its own;
 # on a computer that runs several stacks at once it needs many times what it needs alone.
-_START_S = 60.0
+_START_S = 180.0
 # How long a process may take to end after SIGTERM: services promise ten seconds (docs/running.md), and 2 s to spare.
 _STOP_S = 12.0
 _POLL_S = 0.05

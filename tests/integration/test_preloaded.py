@@ -40,7 +40,7 @@ def start(tmp_path: Path, log: Path) -> Iterator[Start]:
     yield begin
     for process in started:
         process.kill()
-        process.wait(60)
+        process.wait(180)
 
 
 def test_it_has_the_environment_and_the_folder_that_it_is_given_and_no_other(
@@ -48,7 +48,7 @@ def test_it_has_the_environment_and_the_folder_that_it_is_given_and_no_other(
 ) -> None:
     monkeypatch.setenv("REDIS_PORT", "1111")
     (tmp_path / "of-this-folder.env").write_text("REDIS_HOST=redis.example.net\n")
-    assert start("--env-file", "of-this-folder.env", "config", IMAGE_PORT="7777").wait(60) == 0
+    assert start("--env-file", "of-this-folder.env", "config", IMAGE_PORT="7777").wait(180) == 0
     shown = log.read_text()
     assert "redis.example.net" in shown
     assert "7777" in shown
@@ -59,20 +59,20 @@ def test_it_imports_from_pythonpath(start: Start, tmp_path: Path) -> None:
     """Of a package that services do not load, another one that is before it on the path."""
     (tmp_path / "path/selftest").mkdir(parents=True)
     (tmp_path / "path/selftest/__init__.py").write_text("raise SystemExit(77)")
-    assert start("selftest", "--list").wait(60) == 0
-    assert start("selftest", "--list", PYTHONPATH=str(tmp_path / "path")).wait(60) == 77
+    assert start("selftest", "--list").wait(180) == 0
+    assert start("selftest", "--list", PYTHONPATH=str(tmp_path / "path")).wait(180) == 77
 
 
 def test_its_exit_status_and_its_signal_are_reported(start: Start, log: Path, shared_redis: RedisServer) -> None:
     refused = start("tail", DHCP_SOURCE="nonsense")
-    assert refused.wait(60) == refused.poll() == 2
+    assert refused.wait(180) == refused.poll() == 2
     assert "DHCP_SOURCE" in log.read_text()
     tailer = start("tail", REDIS_PORT=str(shared_redis.port), REDIS_PASSWORD=PASSWORD, DHCP_PATH="leases")
     assert tailer.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
         tailer.wait(0)
     tailer.kill()
-    assert tailer.wait(60) == -signal.SIGKILL
+    assert tailer.wait(180) == -signal.SIGKILL
 
 
 def test_signals_reach_it_and_a_session_of_its_own_is_one(start: Start, log: Path, shared_redis: RedisServer) -> None:
@@ -81,6 +81,6 @@ def test_signals_reach_it_and_a_session_of_its_own_is_one(start: Start, log: Pat
     eventually(lambda: "waiting for it" in log.read_text(), 60, "it works")
     assert os.getsid(tailer.pid) == tailer.pid
     tailer.send_signal(signal.SIGTERM)
-    assert tailer.wait(60) == 0
+    assert tailer.wait(180) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(tailer.pid, 0)

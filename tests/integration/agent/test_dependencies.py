@@ -33,7 +33,7 @@ print(*sorted(sys.modules))
 def python(*arguments: str) -> str:
     """The output of the interpreter without site-packages, as in the image."""
     command = [sys.executable, "-S", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=180).stdout
 
 
 @pytest.mark.parametrize("trusts", [True, False])

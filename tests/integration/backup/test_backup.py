@@ -229,7 +229,7 @@ def test_a_backup_that_is_taken_under_writes_ends_with_a_whole_command(site: Sit
     new = tmp_path / "new"
     site.run("restore", tmp_path / "new.backup", "--into", new)
     (manifest,) = new.glob("redis/data/appendonlydir/*.manifest")
-    checked = subprocess.run(["redis-check-aof", manifest], capture_output=True, text=True, timeout=60, check=False)
+    checked = subprocess.run(["redis-check-aof", manifest], capture_output=True, text=True, timeout=180, check=False)
     assert checked.returncode == 0, checked.stdout
 
 

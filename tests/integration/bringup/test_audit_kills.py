@@ -42,7 +42,7 @@ def writer(path: Path, times: int = 0, limit: int = 0) -> subprocess.Popen[str]:
 
 
 def await_line(path: Path, number: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not path.exists() or path.read_bytes().count(b"\n") < number:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -73,15 +73,15 @@ def test_a_log_that_is_rotated_while_processes_write_stays_whole(tmp_path: Path)
     await_line(path, 3)
     for one in writers:
         one.terminate()
-    appended = sum(int(one.communicate(timeout=60)[0]) for one in writers)
+    appended = sum(int(one.communicate(timeout=180)[0]) for one in writers)
     assert verify(path).number == appended
 
 
 def test_a_full_disk_refuses_each_line_and_leaves_a_whole_log(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    errors, _ = writer(path, 20, limit=2000).communicate(timeout=60)  # ends within a line
+    errors, _ = writer(path, 20, limit=2000).communicate(timeout=180)  # ends within a line
     refused = errors.count("nothing is changed without a record")
     assert 0 < refused < 20
     assert verify(path).number == 20 - refused
-    writer(path, 1).communicate(timeout=60)
+    writer(path, 1).communicate(timeout=180)
     assert verify(path).number == 20 - refused + 1

@@ -120,7 +120,7 @@ def test_each_thread_of_a_client_keeps_its_connection(make_settings: MakeSetting
 
     def call() -> None:
         for _ in range(rounds):
-            barrier.wait(60)  # all at once, so that each needs one of its own
+            barrier.wait(180)  # all at once, so that each needs one of its own
             api.get("/health", Health)
 
     started = [threading.Thread(target=call, daemon=True) for _ in range(threads)]

@@ -320,7 +320,7 @@ def test_a_connection_with_an_answer_to_nothing_is_not_used_again(serve: Serve) 
 
     def conduct(connection: socket.socket, number: int) -> None:
         connection.sendall(OK)
-        if number == 0 and proceed.wait(60):
+        if number == 0 and proceed.wait(180):
             connection.sendall(OK.replace(b"ok", b"no"))
 
     pool = pool_of(serve(conduct))
@@ -334,7 +334,7 @@ def test_no_more_connections_are_kept_than_a_client_has_threads(serve: Serve) ->
     together = threading.Barrier(4)
 
     def conduct(connection: socket.socket, _number: int) -> None:
-        together.wait(60)
+        together.wait(180)
         connection.sendall(OK)
 
     pool = pool_of(serve(conduct))

@@ -46,7 +46,7 @@ def simulate() -> None:
     """Until it has written DEVICES_FILE."""
     process = subprocess.Popen([sys.executable, "-m", "bringup", "simulate", "--machines", "2"])
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not Path("devices.toml").exists():
             assert process.poll() is None
             assert time.monotonic() < deadline

@@ -112,7 +112,7 @@ class ConsoleSite:
             yield base
         finally:
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(180) == 0
 
 
 def _await(browser: Browser, log: Path) -> None:

@@ -68,7 +68,7 @@ class Tailer:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
-            process.wait(60)
+            process.wait(180)
 
 
 @pytest.fixture

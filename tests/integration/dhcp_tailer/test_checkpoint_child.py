@@ -51,7 +51,7 @@ def offset(file: Path) -> int:
 
 
 def await_offset(file: Path, wanted: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while offset(file) != wanted:
         assert time.monotonic() < deadline, "it was not written in time"
         time.sleep(0.01)

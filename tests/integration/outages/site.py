@@ -102,7 +102,7 @@ class Site:
             headers={"Authorization": f"Bearer {token.get_secret_value()}"},
             cert=(str(files / "worker-cert.pem"), str(files / "worker-key.pem")) if self.use_tls else None,
             verify=str(pki / "ca/ca-cert.pem") if self.use_tls else None,
-            timeout=60,
+            timeout=180,
             **kwargs,
         )
 

@@ -42,7 +42,7 @@ class Bundle:
         """What it reported; it has failed."""
         env = {"PATH": f"{self.tools}:{os.environ['PATH']}"}
         words = [str(self.folder / "install"), *map(str, arguments)]
-        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode != 0
         return done.stderr
 

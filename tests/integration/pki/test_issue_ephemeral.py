@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_it_prints_certificate_and_key_and_nothing_else(store: Store, tmp_path: Path) -> None:
     process = start(tmp_path, "run", "--name", "02-00-00-00-00-01-1", "--hours", "24", "--stdout")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, err) == (0, b"")
     certificate = x509.load_pem_x509_certificate(out)
     assert certificate.public_key() == load_pem_private_key(out, password=None).public_key()
@@ -67,7 +67,7 @@ def test_what_makes_no_sense_together_is_one_message(
     store: Store, tmp_path: Path, words: tuple[str, ...], message: bytes
 ) -> None:
     process = start(tmp_path, "run", "--name", "x", *words)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (2, b"")
     assert message in err
 
@@ -77,7 +77,7 @@ def test_a_key_never_goes_to_a_terminal(store: Store, tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "PKI_DIR": str(tmp_path / "pki")}
     words = command(tmp_path, "run", "--name", "x", "--stdout")
     done = subprocess.run(
-        words, cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60
+        words, cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=180
     )
     os.close(theirs)
     os.close(ours)

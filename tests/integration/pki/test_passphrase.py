@@ -23,7 +23,7 @@ def type_in(folder: Path, words: str, *answers: str) -> tuple[int, str]:
     shown, waiting = "", list(answers)
     decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end in the middle of a character
     asked = 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and (part := _read(terminal, deadline)):
         shown += decoder.decode(part)
         if waiting and shown[asked:].rstrip().endswith(":"):

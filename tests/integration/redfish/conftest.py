@@ -117,11 +117,11 @@ def emulated(folder: Path, systems: int = 1) -> Iterator[Emulator]:
         yield found
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
 
 
 def _wait_for(found: Emulator, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         try:
             found.fail()

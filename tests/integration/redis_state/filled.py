@@ -47,7 +47,7 @@ class Filled:
             f"{self.stack.settings.api_url}/api/v1{path}",
             json=json,
             headers={"Authorization": f"Bearer {token or secret.get_secret_value()}"},
-            timeout=60,
+            timeout=180,
         )
 
     def ok(self, method: str, path: str, json: Any = None, token: str | None = None) -> Any:

@@ -117,7 +117,7 @@ def test_a_second_host_sees_what_the_first_has_noticed(filled: Filled) -> None:
         assert "has lost 1 changes" in answers(url)
     finally:
         second.terminate()
-        second.wait(60)
+        second.wait(180)
 
 
 def answers(url: str) -> str:

@@ -22,7 +22,7 @@ def test_a_restart_after_the_append_only_file_was_rewritten_loses_nothing(filled
     filled.fill()
     keeper = filled.keeper()
     keeper.bgrewriteaof()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while keeper.info("persistence")["aof_rewrite_in_progress"] or not keeper.info("persistence")["aof_rewrites"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)

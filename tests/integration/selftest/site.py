@@ -252,7 +252,7 @@ class Site:
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
     """Until it answers, in whatever language."""
     endpoint = Endpoint("the server", "127.0.0.1", port, 1)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"
         hello = endpoint.plain(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -174,7 +174,7 @@ def test_a_key_that_cannot_be_read_is_named_before_anything_runs(tls_site: Site)
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
     finally:
         key.chmod(0o600)

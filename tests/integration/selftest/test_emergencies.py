@@ -73,7 +73,7 @@ def _take_back_redis(site: Site) -> None:
     """Redis as a process of the stack again, which ends it: the procedure has started it as a daemon."""
     process = int(site.keeper.info("server")["process_id"])
     os.kill(process, signal.SIGTERM)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while Path(f"/proc/{process}").exists():
         assert time.monotonic() < deadline, "redis-server did not end"
         time.sleep(0.05)

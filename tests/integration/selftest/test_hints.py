@@ -110,7 +110,7 @@ def _assert_repaired(site: Site, fault: Fault, changes: Changes) -> None:
     """A process that was ended, and a file that was copied, take a moment."""
     site.settings = site.stack.settings_of("worker")  # its password may be another one now
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (found := site.tested(changes, cases=matrix.quick(fault))).failing and time.monotonic() < deadline:
         time.sleep(0.2)
     assert found.failing == set(), {one: found.text(one) for one in found.failing}

@@ -52,7 +52,7 @@ def _run(site: Site, command: str, **settings: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 

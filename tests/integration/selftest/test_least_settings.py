@@ -62,7 +62,7 @@ def test_a_service_starts_with_the_least(
             time.sleep(0.05)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
 
 
 @pytest.mark.parametrize("service", READY)

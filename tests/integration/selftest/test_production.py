@@ -26,7 +26,7 @@ def _start(folder: Path, service: str, variables: Mapping[str, str]) -> tuple[in
     with output.open("wb") as log:
         process = preloaded.start([service], cwd=folder, env=_environment(folder, variables), log=log.fileno())
     try:
-        return process.wait(60), output.read_text()
+        return process.wait(180), output.read_text()
     finally:
         process.kill()
 

@@ -55,7 +55,7 @@ class ServedApi:
     def await_health(self) -> ApiClient:
         """A client, once the server answers."""
         client = self.client()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 client.get("/health", Health)

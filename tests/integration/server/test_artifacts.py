@@ -40,11 +40,11 @@ def token(client: ApiClient) -> str:
     client.put(f"/runs/{RUN_A}", LeaseEvent.model_validate(LEASE), RunDecision)
     client.post(f"/runs/{RUN_A}/events", RunEvent.model_validate({"type": "boot_started", "owner": "w"}), RunEventReply)
     url = client.post(f"/runs/{RUN_A}/media", MediaRequest(owner="w"), RunMedia).image_url
-    return str(requests.get(url or "", timeout=60).json()["token"])
+    return str(requests.get(url or "", timeout=180).json()["token"])
 
 
 def put(served: ServedApi, token: str, body: bytes | Iterator[bytes]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=180)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
     connection.request("PUT", f"/api/v1/runs/{RUN_A}/artifacts/agent.log", body, headers)
     return connection.getresponse().status
@@ -62,7 +62,7 @@ def test_a_body_in_chunks_is_taken_up_to_the_limit_and_not_beyond(served: Served
 
 
 def test_what_is_announced_too_large_is_refused_before_it_is_sent(served: ServedApi, token: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=180)
     connection.putrequest("PUT", f"/api/v1/runs/{RUN_A}/artifacts/agent.log")
     connection.putheader("Authorization", f"Bearer {token}")
     connection.putheader("Content-Type", "text/plain")
@@ -100,7 +100,7 @@ def test_raw_bytes_never_go_to_a_terminal(served: ServedApi, token: str, tmp_pat
     ours, theirs = os.openpty()
     program = [sys.executable, "-m", "bringup", "run", "artifact", RUN_A, "agent.log", "--raw"]
     told = subprocess.run(
-        program, cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=60
+        program, cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=180
     )
     os.close(theirs)
     os.close(ours)

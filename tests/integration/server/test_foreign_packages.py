@@ -17,7 +17,7 @@ def test_a_folder_of_our_name_in_the_working_directory_is_not_imported(tmp_path:
     program = str(Path(sys.executable).with_name("bringup"))
     environ = {"STATE_DIR": str(no_folder), "IMAGE_PORT": "5999", "VALIDATION_IMAGE": str(no_folder)}
     ended = subprocess.run(
-        [program, command], check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+        [program, command], check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=180
     )
     assert "foreign" not in ended.stdout + ended.stderr
     assert "the configuration is not usable" in ended.stderr

@@ -60,7 +60,7 @@ def test_who_lets_go_of_an_image_may_read_it_again(
     for _ in range(3):
         with slow_readers(served.port, path_of(made), 8):
             pass
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (found := fetch(served.port, path_of(made)))[0] == 503 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert (found[0], len(found[1])) == (200, len(content))

@@ -144,7 +144,7 @@ def test_no_log_at_any_level_shows_the_secret_or_the_token(
         broken.sendall(f"GET {path} HTTP/9.9\r\nHost: x\r\n\r\n".encode())
         broken.recv(100)
     served.process.terminate()
-    served.process.wait(60)
+    served.process.wait(180)
     log = served.log.read_text()
     assert "/api/v1/images/***/bringup-validation.iso" in log
     assert path.split("/")[4] not in log
@@ -249,7 +249,7 @@ def test_it_stops_in_time_while_a_bmc_reads(served: ServedApi, given: tuple[ApiC
     with slow_reader(served.port, path_of(given[1])) as reader:
         assert reader.recv(1000)
         served.process.terminate()
-        assert served.process.wait(60) == 0
+        assert served.process.wait(180) == 0
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_an_image_that_cannot_be_served_is_named_before_anything_listens(
     start_api: StartApi, variables: dict[str, str], message: str
 ) -> None:
     served = start_api(**variables)
-    assert served.process.wait(60) == 2
+    assert served.process.wait(180) == 2
     log = served.log.read_text()
     assert message in log
     assert "Traceback" not in log

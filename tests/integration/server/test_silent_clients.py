@@ -117,4 +117,4 @@ def test_it_stops_at_once_while_they_wait(start_api: StartApi, silent: Silent) -
         silent(served.port, b"G", MANY)
         health(served.port)
         served.process.terminate()
-        assert served.process.wait(60) == 0
+        assert served.process.wait(180) == 0

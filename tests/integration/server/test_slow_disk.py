@@ -129,5 +129,5 @@ def test_while_a_thread_waits_for_the_disk_requests_go_on() -> None:
         "try: in_a_thread(lambda: os.fsync(end))\n"
         "except OSError: print('raised where it belongs')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=180)
     assert (done.stdout, done.stderr) == ("raised where it belongs\n", "")

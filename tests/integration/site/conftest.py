@@ -126,7 +126,7 @@ class SeveralHosts:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(60)
+                process.wait(180)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

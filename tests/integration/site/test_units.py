@@ -35,7 +35,7 @@ def exposure(root: Path, unit: str) -> float:
         ["systemd-analyze", "security", "--offline=true", f"--root={root}", unit],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout + done.stderr)

@@ -148,7 +148,7 @@ def test_a_connection_made_with_the_old_certificate_ends(
     assert len(set(server.ports)) == 1, "the connection was not kept alive"
     renew(store, WORKER)
     health(client)
-    assert server.ended[server.ports[0]].wait(60)
+    assert server.ended[server.ports[0]].wait(180)
 
 
 def test_threads_that_share_a_client_all_move_to_the_new_certificate(
@@ -165,7 +165,7 @@ def test_threads_that_share_a_client_all_move_to_the_new_certificate(
     for _ in range(8):
         health(client)
     assert set(server.serials[8:]) == {after}
-    assert all(server.ended[port].wait(60) for port in server.ports[:8])
+    assert all(server.ended[port].wait(180) for port in server.ports[:8])
 
 
 def test_an_authority_of_the_public_web_is_not_trusted(

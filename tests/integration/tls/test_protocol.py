@@ -26,7 +26,7 @@ def _s_client(served: Served, server: str, *arguments: str) -> str:
         input="",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return done.stdout + done.stderr

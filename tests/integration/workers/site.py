@@ -291,7 +291,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(180)
 
     def terminate(self) -> tuple[int, float]:
         """SIGTERM; returns the exit status and the seconds that it took."""

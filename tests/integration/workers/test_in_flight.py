@@ -182,12 +182,12 @@ def test_a_live_execution_is_never_requeued(records: Records) -> None:
 
     def slow(_task: object, *, run_id: str) -> None:
         entered.set()
-        assert leave.wait(60), run_id
+        assert leave.wait(180), run_id
 
     worker = records.worker(slow)
     thread = threading.Thread(target=records.work_once, args=(worker,), daemon=True)
     thread.start()
-    assert entered.wait(60)
+    assert entered.wait(180)
     reaper = Reaper(records.redis, records.queues)
     reaper._silent = Suspects(0)
     in_flight.beat(records.redis, worker.running())
@@ -219,7 +219,7 @@ def test_two_reapers_at_once_put_a_job_back_once(records: Records) -> None:
 
     def reap(reaper: Reaper) -> None:
         reaper._silent = Suspects(0)
-        barrier.wait(60)
+        barrier.wait(180)
         done.extend(reaper.requeue_in_flight())
 
     threads = [threading.Thread(target=reap, args=(reaper,)) for reaper in reapers]

@@ -82,7 +82,7 @@ def test_the_tailer_keeps_its_checkpoint_until_a_replica_has_the_lease(servers: 
         for port in replicas:
             servers.resume(port)
         tailer.send_signal(signal.SIGTERM)
-        assert tailer.wait(60) == 0
+        assert tailer.wait(180) == 0
     assert servers.admin(servers.master()).llen("rq:queue:leases") == 1
     servers.await_replicas(2)
 

@@ -39,7 +39,7 @@ def test_all_that_wait_for_the_disk_share_one_write(path: Path, monkeypatch: pyt
     write = memory._write
 
     def when_all_wait(number: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while len(memory._awaited) < 10 and not written and time.monotonic() < deadline:
             time.sleep(0.001)
         written.append(number)

@@ -238,7 +238,7 @@ def test_lines_are_written_at_once_and_synced_together(tmp_path: Path, monkeypat
     kept = CheckpointJournal(tmp_path / "c.journal", JournalHead(reader="r"))
     for _ in range(3):
         kept.append(b"line\n")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while kept.file.read_bytes().count(b"line\n") < 3:
         assert time.monotonic() < deadline
         time.sleep(0.001)
