@@ -165,6 +165,11 @@ def image_read(run_id: str, what: str) -> str:
     return f"bringup:run:{run_id}:image:{what}"
 
 
+def image_reads(run_id: str) -> list[str]:
+    """All that is kept of how an image was read."""
+    return [image_read(run_id, what) for what in ("bytes", "parameters", "other")]
+
+
 def image(digest: str) -> str:
     """Hash: what belongs to the image's address whose secret has this SHA-256; the parameters are encrypted with it."""
     return f"bringup:image:{digest}"

@@ -51,8 +51,7 @@ def write_secrets(pipe: Pipeline, before: RunRecord, new: NewSecrets, keep: time
     _forget(pipe, before.token_sha256, keys.token_owner, keys.run_token(run_id))
     pipe.set(keys.token_owner(new.token_sha256), run_id, ex=keep)
     if image := new.image:
-        read = [keys.image_read(run_id, what) for what in (_BYTES, _PARAMETERS, _OTHER)]
-        _forget(pipe, before.image_sha256, keys.image, keys.run_image(run_id), *read)
+        _forget(pipe, before.image_sha256, keys.image, keys.run_image(run_id), *keys.image_reads(run_id))
         found = keys.image(image.locator)
         fields: dict[Any, Any] = {
             "run_id": run_id,

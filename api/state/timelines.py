@@ -103,7 +103,8 @@ def close(pipe: Pipeline, run_id: str, lines: list[bytes], last: tuple[TimelineE
     """
     text = b"\n".join([*lines, *(_text(entry).encode() for entry in last)])
     pipe.set(keys.packed_events(run_id), pack(text), ex=keep)
-    pipe.delete(keys.events(run_id))
+    # How its image was read explains how a run ends, and nothing asks for it any more.
+    pipe.delete(keys.events(run_id), *keys.image_reads(run_id))
 
 
 def ask_stream(batch: Batch, key: str) -> Asked[list[bytes]]:

@@ -229,3 +229,11 @@ def test_what_an_earlier_version_keeps_of_a_run_expires_with_it(api: Api, redis:
     redis.set(key(RUN_A), "x")
     api.tell(RUN_A, "finished")
     assert 0 < redis.ttl(key(RUN_A)) <= redis.ttl(keys.run(RUN_A))
+
+
+def test_what_was_read_of_the_image_of_a_closed_run_is_gone(api: Api, redis: Any) -> None:
+    reported(api)
+    read = [keys.image_read(RUN_A, what) for what in ("bytes", "parameters")]
+    assert redis.exists(*read) == 2
+    api.tell(RUN_A, "finished")
+    assert not redis.exists(*read)
