@@ -1,4 +1,4 @@
-"""Jobs that are in no queue: taken by a worker, started, or delayed until a time.
+"""Jobs that are in no queue: taken by a worker, or started.
 
 rq keeps these in registries of its own; they are read here and nowhere else. Which executions are alive is a registry
 of ours: each process marks all of its executions every second or two. Only Redis's clock is used, so that hosts need
@@ -17,7 +17,7 @@ from rq.job import Job, JobStatus
 
 from bringup import errors, keys, model
 from bringup.connections.redis_client import is_wrong_type, redis_now
-from bringup.queues import QUEUE_OF, Queues, run_of
+from bringup.queues import Queues
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -201,48 +201,6 @@ def abandoned(queue: Queue, executions: Iterable[str] | None = None) -> set[str]
     now = redis_now(queue.connection).timestamp()
     marked = queue.connection.zrangebyscore(keys.EXECUTIONS, now - SILENT_AFTER_S, now + SILENT_AFTER_S)
     return names - {entry.decode(errors="replace").partition(":")[0] for entry in cast("list[bytes]", marked)}
-
-
-def enqueue_due(connection: "Redis", queues: Queues) -> int:
-    """Move every delayed job whose time has come to its queue; returns how many this call has moved.
-
-    Raises:
-        CorruptRecord: a key of one queue is of another type; those of the others have been looked at.
-    """
-    registries = {kind: queues.queue(kind).scheduled_job_registry for kind in model.JobKind}
-    if not connection.exists(*(registry.key for registry in registries.values())):
-        return 0  # as nearly always on an idle site: one command, twice a second
-    now, moved = int(redis_now(connection).timestamp()), list[bool]()
-
-    def step(kind: model.JobKind) -> None:
-        with type_checked(registries[kind].key):
-            due = registries[kind].get_jobs_to_schedule(now)
-        moved.extend(_enqueue(connection, queues.queue(kind), job_id) for job_id in due)
-
-    if corrupt := each_queue(step):
-        raise corrupt
-    return sum(moved)
-
-
-def _enqueue(connection: "Redis", queue: Queue, job_id: str) -> bool:
-    registry = queue.scheduled_job_registry
-
-    def body(pipe: "Pipeline") -> bool:
-        if pipe.zscore(registry.key, job_id) is None:
-            return False  # another process was quicker
-        # A deadline may have been moved to a later time while its job ran, and has no hash then.
-        is_stored = has_hash(queue, job_id)
-        is_deadline = queue.name == QUEUE_OF[model.JobKind.EXPIRE] and run_of(queue.name, job_id) is not None
-        is_there = is_stored or is_deadline
-        pipe.multi()
-        registry.remove(job_id, pipeline=pipe)
-        if is_there:
-            requeue(queue, job_id, pipe, is_stored=is_stored)
-        return is_there
-
-    # Without a transaction that watches the registry two processes would enqueue a job twice, and a process that is
-    # killed between the two changes would lose it.
-    return transaction(connection, body, registry.key)
 
 
 def transaction(connection: "Redis", body: "Callable[[Pipeline], _Result]", *watched: str) -> _Result:

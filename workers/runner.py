@@ -15,7 +15,7 @@ from bringup.connections.redis_client import check_writes, connect_redis, redis_
 from bringup.outages import Outages, Service
 from bringup.service_manager import Notifier
 from bringup.settings import Settings
-from workers import bmc_latency, deadlines, in_flight, job, job_context, jobs, reaper, turns
+from workers import bmc_latency, deadlines, delayed, in_flight, job, job_context, jobs, reaper, turns
 from workers.worker import ANSWER_WITHIN_S, QueueWorker
 
 JobFunctions = Callable[[job_context.JobContext], Mapping[str, job.JobFunction]]
@@ -217,7 +217,7 @@ class Runner:
         self._reached_redis.set()
 
     def _enqueue_due(self) -> None:
-        in_flight.enqueue_due(self._connection, self._queues)
+        delayed.enqueue_due(self._connection, self._queues)
 
     def _enqueue_missing(self) -> None:
         self._reaper.enqueue_missing(self._callback.open_runs)

@@ -17,7 +17,7 @@ from bringup.model import Decision, JobKind, LeaseEvent, RunState, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
-from workers import in_flight
+from workers import delayed, in_flight
 from workers.deadlines import Deadlines
 from workers.job import JobFunction, Task, job_class
 from workers.reaper import Reaper, Suspects
@@ -130,10 +130,10 @@ def test_a_transient_error_schedules_the_job_again_and_a_later_try_ends_it(recor
     records.work_once(records.worker(away))
     assert records.is_scheduled()
     assert not records.has_failed()
-    assert in_flight.enqueue_due(records.redis, records.queues) == 0, "its time has not come"
+    assert delayed.enqueue_due(records.redis, records.queues) == 0, "its time has not come"
     records.redis.zadd(records.boots.scheduled_job_registry.key, {BOOT_ID: 1})
-    assert in_flight.enqueue_due(records.redis, records.queues) == 1
-    assert in_flight.enqueue_due(records.redis, records.queues) == 0
+    assert delayed.enqueue_due(records.redis, records.queues) == 1
+    assert delayed.enqueue_due(records.redis, records.queues) == 0
     records.work_once(records.worker(nothing))
     assert not records.is_scheduled()
     assert not in_flight.started(records.boots)
@@ -356,13 +356,13 @@ def test_a_job_that_was_cancelled_is_gone_unless_it_is_on_its_queue(records: Rec
 
 def test_a_delayed_job_that_another_process_has_moved_is_not_moved_again(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
-    assert not in_flight._enqueue(records.redis, records.boots, BOOT_ID)
+    assert not delayed._enqueue(records.redis, records.boots, BOOT_ID)
     assert records.boots.get_job_ids() == [BOOT_ID]
 
 
 def test_a_delayed_job_that_is_gone_is_put_on_no_queue(records: Records) -> None:
     records.redis.zadd(records.boots.scheduled_job_registry.key, {BOOT_ID: 1})
-    assert in_flight.enqueue_due(records.redis, records.queues) == 0
+    assert delayed.enqueue_due(records.redis, records.queues) == 0
     assert records.boots.get_job_ids() == []
     assert not records.is_scheduled()
 
@@ -427,7 +427,7 @@ def test_a_deadline_that_was_moved_after_its_job_ran_is_due_all_the_same(records
     with records.redis.pipeline() as pipe:
         records.queues.postpone(JobKind.EXPIRE, RUN_ID, utc_now() - timedelta(seconds=1), pipe)
         pipe.execute()
-    assert in_flight.enqueue_due(records.redis, records.queues) == 1
+    assert delayed.enqueue_due(records.redis, records.queues) == 1
     assert records.queues.queue(JobKind.EXPIRE).get_job_ids() == [job_id_of(JobKind.EXPIRE, RUN_ID)]
 
 

@@ -12,7 +12,7 @@ from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
 from tests.conftest import MakeSettings, RedisServer
-from workers import in_flight
+from workers import delayed, in_flight
 from workers.reaper import Reaper, Suspects
 
 RUN_ID = "02-00-00-00-00-01-1767225600"
@@ -52,7 +52,7 @@ def test_delayed_jobs_of_other_queues_are_enqueued_in_time(queues: Queues) -> No
     spoil(queues, key)
     queues.add(JobKind.FINISH, RUN_ID, at=utc_now() - timedelta(seconds=5))
     with pytest.raises(CorruptRecord, match=key):
-        in_flight.enqueue_due(redis, queues)
+        delayed.enqueue_due(redis, queues)
     assert names(queues, JobKind.FINISH) == [FINISH_ID]
 
 
@@ -99,7 +99,7 @@ def test_a_site_without_jobs_costs_redis_one_command_a_round(
 
     before = commands()
     reaper.requeue_in_flight()
-    in_flight.enqueue_due(redis, queues)
+    delayed.enqueue_due(redis, queues)
     in_flight.beat(redis, [])
     assert commands() - before == 2, "one each for jobs in flight and delayed jobs; nothing marks no executions"
     assert not redis.exists(keys.EXECUTIONS)
