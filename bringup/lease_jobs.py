@@ -1,14 +1,8 @@
-"""Leases on their queue: each as one job, once, however often its record is read."""
+"""What puts leases on their queue, each as one job, once, however often its record is read: a script, and its input."""
 
-import zlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from rq import Queue
-from rq.job import Job, JobStatus
-
-from bringup import keys, model
+from bringup import model
 
 # Puts leases on their queue whose jobs are not there yet. One script: between a look and a write of its own, another
 # tailer could add the same lease. The queue is written first: were it of another type, no job would be left without a
@@ -16,7 +10,7 @@ from bringup import keys, model
 # forbidden, by a users.acl of an older version: then a lease that is there is a duplicate.
 # KEYS: the queue, rq's set of queues, the barrier, the job of each lease. ARGV: name, start and counted of the reader,
 # how many arguments all jobs share, these, and then for each lease job id, number, description and data.
-_ADD_LEASES = """
+ADD_LEASES = """
 local reader, start, counted, shared = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local fields, found, ids, new, seen = {unpack(ARGV, 5, shared + 4)}, {}, {}, {}, {}
 local function is_of_this_record(key, record)
@@ -84,32 +78,3 @@ class LeaseRecord(NamedTuple):
 
     event: model.LeaseEvent
     number: int = 0
-
-
-def add(queue: Queue, job: Job, leases: Sequence[LeaseRecord], reader: RecordReader) -> list[bool]:
-    """Put leases on their queue, each once, in one transaction. False: it was there already.
-
-    Args:
-        queue: of leases.
-        job: a new one for one of them; it serves all, for to make one takes longest.
-        leases: with the number of the record of each.
-        reader: of the records.
-    """
-    now = datetime.now(UTC)
-    job.origin, job.created_at, job.enqueued_at = queue.name, now, now
-    own = [argument for lease in leases for argument in _own_fields(job, lease)]
-    fields = {**job.to_dict(), "status": JobStatus.QUEUED.value}
-    shared = [part for name, value in fields.items() if name not in {"data", "description"} for part in (name, value)]
-    jobs = [Job.key_for(lease.event.run_id) for lease in leases]
-    places = [queue.key, Queue.redis_queues_keys, keys.BARRIER, *jobs]
-    # A transaction, though a script is one already: a `ReplicatedRedis` waits for its replicas only after one.
-    pipe = queue.connection.pipeline(transaction=True)
-    pipe.eval(_ADD_LEASES, len(places), *places, *reader, len(shared), *shared, *own)
-    return [bool(new) for new in cast("list[int]", pipe.execute()[0])]
-
-
-def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, int, str, bytes]:
-    """Id, number, description and data of a lease's job."""
-    run_id = lease.event.run_id
-    job.kwargs = {"lease": lease.event.model_dump(mode="json", exclude_none=True)}
-    return run_id, lease.number, f"{model.JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)

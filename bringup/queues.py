@@ -5,16 +5,17 @@ function by its dotted path, which `workers.job` looks up in an allow-list and n
 """
 
 import re
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from bringup import keys, lease_jobs, model
-from bringup.lease_jobs import NOBODY, LeaseRecord, RecordReader
+from bringup import keys, model
+from bringup.lease_jobs import ADD_LEASES, NOBODY, LeaseRecord, RecordReader
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -78,7 +79,7 @@ class Queues:
         One that the reader itself has queued for this record is new: the reply was lost, or it was killed meanwhile.
         """
         queue = self._queues[model.JobKind.DISCOVER]
-        return lease_jobs.add(queue, new_job(queue, model.JobKind.DISCOVER, leases[0].event.run_id, {}), leases, reader)
+        return _add_leases(queue, new_job(queue, model.JobKind.DISCOVER, leases[0].event.run_id, {}), leases, reader)
 
     def add(
         self, kind: model.JobKind, run_id: str, *, at: datetime | None = None, pipeline: "Pipeline | None" = None
@@ -162,6 +163,28 @@ def new_job(queue: Queue, kind: model.JobKind, run_id: str, kwargs: dict[str, An
         failure_ttl=FAILURE_KEPT_S,
         description=f"{kind.value} {run_id}",
     )
+
+
+def _add_leases(queue: Queue, job: Job, leases: Sequence[LeaseRecord], reader: RecordReader) -> list[bool]:
+    """See `Queues.add_leases`. ``job``: a new one for one of them; it serves all, for to make one takes longest."""
+    now = datetime.now(UTC)
+    job.origin, job.created_at, job.enqueued_at = queue.name, now, now
+    own = [argument for lease in leases for argument in _own_fields(job, lease)]
+    fields = {**job.to_dict(), "status": JobStatus.QUEUED.value}
+    shared = [part for name, value in fields.items() if name not in {"data", "description"} for part in (name, value)]
+    jobs = [Job.key_for(lease.event.run_id) for lease in leases]
+    places = [queue.key, Queue.redis_queues_keys, keys.BARRIER, *jobs]
+    # A transaction, though a script is one already: a `ReplicatedRedis` waits for its replicas only after one.
+    pipe = queue.connection.pipeline(transaction=True)
+    pipe.eval(ADD_LEASES, len(places), *places, *reader, len(shared), *shared, *own)
+    return [bool(new) for new in cast("list[int]", pipe.execute()[0])]
+
+
+def _own_fields(job: Job, lease: LeaseRecord) -> tuple[str, int, str, bytes]:
+    """Id, number, description and data of a lease's job."""
+    run_id = lease.event.run_id
+    job.kwargs = {"lease": lease.event.model_dump(mode="json", exclude_none=True)}
+    return run_id, lease.number, f"{model.JobKind.DISCOVER.value} {run_id}", zlib.compress(job.data)
 
 
 def open_queue(name: str, connection: "Redis") -> Queue:
