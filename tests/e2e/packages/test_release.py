@@ -104,5 +104,13 @@ def test_the_package_holds_every_wheel_of_the_bundle(installed: Host) -> None:
     assert len(names) == len(found)
 
 
+def test_a_second_install_of_the_same_version_unpacks_nothing(installed: Host) -> None:
+    log = installed.root / "var/log/dpkg.log"
+    before = log.read_text()
+    assert f" install bringup-{__version__}:" in before
+    installed.must("/srv/bringup/install --only bringup")
+    assert f"bringup-{__version__}" not in log.read_text().removeprefix(before)
+
+
 def test_a_removed_package_leaves_nothing_behind(installed: Host) -> None:
     installed.must(f"dpkg --purge bringup-{__version__} && ! test -e /usr/lib/bringup && ! test -e /usr/bin/bringup")
