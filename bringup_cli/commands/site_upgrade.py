@@ -199,8 +199,7 @@ def _show_plan(state: UpgradeState, hosts: Sequence[SiteHost], here: str, *, dry
     for action in [*preparation, *site_upgrade.plan(hosts, state.direction)]:
         where = "here" if action.host == here else f"on {action.host}"
         click.echo(f"  {where}: {command_of(state, action, state.after)}")
-    back = f"Where one of them fails: `select`, `switch` and `test` of {state.before}, in the reverse order."
-    click.echo(back)
+    click.echo(f"Where one of them fails: `select`, `switch` and `test` of {state.before}, in the reverse order.")
 
 
 def _on_this_host(site: _Site, what: str, digest: str | None) -> None:
@@ -211,6 +210,7 @@ def _on_this_host(site: _Site, what: str, digest: str | None) -> None:
         "receive": lambda: _receive(site, digest),
         "install": lambda: upgrade_bundle.install(site.bundle),
         "check": lambda: _check(site),
+        "rights": lambda: upgrade_host.add_rights(site.layout),
         "switch": lambda: upgrade_host.switch(HostRole(role)),
         "select": upgrade_host.select,
         "test": lambda: _test(site),

@@ -231,9 +231,7 @@ def write_starting_files(layout: HostLayout, roles: tuple[HostRole, ...]) -> Non
 def _follow(layout: HostLayout) -> None:
     settings, registry = site_settings(layout), Registry.read(Store(layout.ca))
     keeper = redis_users.Keeper(settings, registry.keeper)
-    failed = redis_users.everywhere(keeper, lambda address: keeper.follow(address, registry))
-    if failed:
-        raise SettingsError([f"Redis at {host}:{port}: {why}" for (host, port), why in failed.items()])
+    redis_users.require_everywhere(keeper, lambda address: keeper.follow(address, registry))
 
 
 def _session(layout: HostLayout, now: Callable[[], datetime]) -> AbstractContextManager[CaSession]:

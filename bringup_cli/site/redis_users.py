@@ -1,6 +1,6 @@
 """The users of hosts in a running Redis: added, removed, cut off and looked at, by its user keeper."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -96,6 +96,26 @@ class Keeper:
         if lines:
             self.set_users(address, lines)
 
+    def add_rights(self, address: Address, registry: Registry) -> None:
+        """Give the users of hosts the rights that this version needs; nothing is taken from them.
+
+        A version that runs beside this one keeps its rights, and what a person has added stays.
+
+        Args:
+            address: of the Redis.
+            registry: the hosts of the site.
+
+        Raises:
+            BringupError: as `set_users`.
+        """
+        with self._at(address) as redis:
+            found = _lines(redis)
+            for line in (line for host in registry.hosts.values() for line in enroll.user_lines(host)):
+                _, user, *rules = line.split()
+                if user in found:
+                    redis.execute_command("ACL SETUSER", user, *_additions(rules, found[user].split()))
+            redis.execute_command("ACL SAVE")
+
     def reload_tls(self, address: Address, ca: Path, cert: Path, key: Path) -> None:
         """Let a running Redis read its files again: all three in one command, for they must fit. As `set_users`.
 
@@ -134,6 +154,13 @@ def everywhere(keeper: Keeper, ask: Callable[[Address], None]) -> dict[Address, 
     return {address: why for address, why in found.items() if why}
 
 
+def require_everywhere(keeper: Keeper, ask: Callable[[Address], None]) -> None:
+    """As `everywhere`. Raises SettingsError: with what went wrong at each Redis."""
+    failed = everywhere(keeper, ask)
+    if failed:
+        raise errors.SettingsError([f"Redis at {host}:{port}: {why}" for (host, port), why in failed.items()])
+
+
 def set_command(address: Address, lines: Iterable[str]) -> str:
     """What a person runs on the host of a Redis that could not be reached, in the folder that it has joined into.
 
@@ -167,3 +194,8 @@ def _is_known(line: str, found: Mapping[str, str]) -> bool:
     """Whether the user is there with this password. Rights and on or off may have been changed by a person."""
     words = line.split()
     return {word for word in words if word.startswith("#")} <= set(found.get(words[1], "").split())
+
+
+def _additions(rules: Iterable[str], present: Collection[str]) -> list[str]:
+    """The rules of a user that add a right. Redis refuses to add a pattern to one who may use every key."""
+    return [rule for rule in rules if rule[0] in ("+&" if "~*" in present else "+&~%")]

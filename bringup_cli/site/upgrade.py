@@ -104,12 +104,12 @@ class UpgradeState(BaseModel):
 
 
 def preparation(hosts: Sequence[SiteHost], direction: Direction, here: str) -> list[HostAction]:
-    """What changes nothing that runs.
+    """What changes nothing that runs: versions come to be beside each other, and users of Redis get more rights.
 
     Args:
         hosts: of the site.
         direction: which way.
-        here: the host that has the bundle.
+        here: the CA's host, which has the bundle.
     """
     installing = [
         # What is not green before would be taken for a fault of the new version, and send the site back.
@@ -118,7 +118,9 @@ def preparation(hosts: Sequence[SiteHost], direction: Direction, here: str) -> l
         *(HostAction(host.name, "install") for host in hosts),
     ]
     checks = [HostAction(host.name, "check") for host in hosts]
-    return [*(installing if direction is Direction.UPGRADE else []), *checks]
+    if direction is Direction.ROLLBACK:
+        return checks  # the version before needs no right that it did not have
+    return [*installing, *checks, HostAction(here, "rights")]
 
 
 def plan(hosts: Sequence[SiteHost], direction: Direction) -> list[HostAction]:

@@ -11,12 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from bringup import __version__
-from bringup_cli.site import host_system
+from bringup_cli.site import host_system, init, redis_users
 from bringup_cli.site.actions import HostAction
 from bringup_cli.site.host_system import UNITS, HostCommandFailed
-from bringup_cli.site.registry import HostRole
+from bringup_cli.site.layout import HostLayout
+from bringup_cli.site.registry import HostRole, Registry
 from bringup_cli.site.upgrade import BY_THE_PRESENT, Direction, UpgradePhase, UpgradeState, require_neighbours
 from bringup_cli.site.upgrade_bundle import ReleaseBundle, UpgradeRefused
+from pki.store import Store
 
 # Where each package of bringup is, in a folder of its version, and what names the one in force.
 RELEASES = Path("/usr/lib/bringup")
@@ -61,6 +63,17 @@ def select() -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(f"{__version__}/bin")
     fresh.replace(RELEASES / "bin")
+
+
+def add_rights(layout: HostLayout) -> None:
+    """Give the users of Redis the rights that this version needs, on the CA's host, which knows them all.
+
+    Raises:
+        SettingsError: a Redis of the site does not answer, or refuses.
+    """
+    known = Registry.read(Store(layout.ca))
+    keeper = redis_users.Keeper(init.site_settings(layout), known.keeper)
+    redis_users.require_everywhere(keeper, lambda address: keeper.add_rights(address, known))
 
 
 def _file_of(role: HostRole) -> str:

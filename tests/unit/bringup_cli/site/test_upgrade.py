@@ -19,6 +19,7 @@ HOSTS = (
     SiteHost("h2", (HostRole.API, HostRole.WORKER)),
 )
 PREPARED = [f"{host} {what}" for what in ("test-before", "receive", "install", "check") for host in ("h1", "h2")]
+PREPARED += ["h1 rights"]
 PREPARED.remove("h1 receive")  # it has the bundle
 
 

@@ -15,7 +15,7 @@ from bringup_cli.site.upgrade import STATE_FILE, Direction, UpgradePhase, Upgrad
 from tests.unit.bringup_cli.killing import Killed
 from tests.unit.bringup_cli.site.ca_host import NEWER, CaHost
 
-WHOLE = ("test-before", "install", "check", "switch api", "select", "test")
+WHOLE = ("test-before", "install", "check", "rights", "switch api", "select", "test")
 # What a command does: it can end before each of these, and after it.
 STEPS = (
     (upgrade_bundle, "unpack"),
