@@ -1,6 +1,7 @@
 """The words of the field that every part of bringup shares. No I/O, no settings."""
 
 import re
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -183,3 +184,8 @@ AnyFailureReason = Annotated[FailureReason | str, Field(union_mode="left_to_righ
 def utc_now() -> datetime:
     """Now, with its zone."""
     return datetime.now(UTC)
+
+
+def boot_clock() -> float:
+    """Seconds since the host was started, including the time in which it was suspended: a permit runs on then."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

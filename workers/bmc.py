@@ -1,12 +1,12 @@
 """A machine's BMC, as jobs see it: the interface, and the values that pass through it."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from bringup import model
 from bringup.errors import PermitExpired
 from bringup.text import image_secret, printable
 from bringup.wire.machine import IMAGE_FILE
@@ -23,11 +23,6 @@ _MAX_MACS = 128
 Clock = Callable[[], float]
 
 
-def boot_clock() -> float:
-    """Seconds since the host was started, including the time in which it was suspended: a permit runs on then."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
 @dataclass(frozen=True)
 class Permit:
     """The API's permission for one kind of write to one BMC.
@@ -41,7 +36,7 @@ class Permit:
 
     what: str
     ends_at: float
-    clock: Clock = field(default=boot_clock, repr=False, compare=False)
+    clock: Clock = field(default=model.boot_clock, repr=False, compare=False)
     covers: frozenset[str] = frozenset()
 
     def remaining_s(self) -> float:

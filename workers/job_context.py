@@ -12,7 +12,7 @@ from bringup.settings import Settings
 from bringup.wire import bmc as bmc_wire
 from bringup.wire.run import MachineIdentity, Run, RunDecision, RunDetail, RunList
 from bringup.wire.run_events import LONGEST_RETRY_S, EventType, RunEvent, RunEventReply, RunStep
-from workers.bmc import Bmc, Clock, boot_clock
+from workers.bmc import Bmc, Clock
 from workers.booted_runs import BootedRuns
 from workers.redfish import RedfishBmc
 from workers.redfish.transport import Measured, unmeasured
@@ -163,7 +163,7 @@ class JobContext:
     callback: Callback
     boot_in_flight: Callable[[str], bool] = _never
     make_bmc: MakeBmc = bmc_of
-    clock: Clock = boot_clock
+    clock: Clock = model.boot_clock
     sleep: Callable[[float], None] = time.sleep
     booted: BootedRuns = field(default_factory=BootedRuns)
 

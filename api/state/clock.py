@@ -1,10 +1,10 @@
 """The time by Redis's clock, by which every API host dates and judges, without asking for it at each call."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from api.state.batch import Asked, Batch, ask_now
+from bringup import model
 
 # Seconds for which this host's own clock runs on from Redis's: it drifts by 3 ms in them at most (500 ppm, what adjtime
 # allows). After a failover to a Redis whose clock differs, so long goes by until its time counts.
@@ -18,10 +18,10 @@ class RedisClock:
     """Redis's clock, read from time to time; in between this host's own one runs on from there.
 
     Args:
-        monotonic: this host's clock, in seconds.
+        monotonic: this host's clock, in seconds; one that runs on while the host is suspended.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = model.boot_clock) -> None:
         self._monotonic = monotonic
         # By both clocks: when it was read. One value, so that no thread sees the two of different replies.
         self._read: tuple[float, datetime] = (float("-inf"), datetime.fromtimestamp(0, UTC))

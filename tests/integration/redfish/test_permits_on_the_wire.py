@@ -10,10 +10,11 @@ from contextlib import suppress
 import pytest
 
 from bringup.errors import PermitExpired
+from bringup.model import boot_clock
 from bringup.wire.run_events import ARRIVAL_S
 from tests.integration.redfish.conftest import OWN, SECRET, Emulator, MakeBmc, media_of
 from tests.integration.redfish.emulator import SYSTEM
-from workers.bmc import Permit, boot_clock
+from workers.bmc import Permit
 from workers.redfish import RedfishBmc
 
 PERMIT_S = 1.0

@@ -6,6 +6,7 @@ import pytest
 
 from api.state.batch import Batch
 from api.state.clock import RedisClock
+from bringup.model import boot_clock
 
 REDIS = datetime(2026, 11, 23, 9, 41, 36, 500_000, tzinfo=UTC)
 
@@ -62,3 +63,8 @@ def test_a_time_whose_reply_was_late_is_used_once(host: Host) -> None:
     now = host.redis
     assert host.now() == (now, True)
     assert not host.now()[1]
+
+
+def test_the_clock_of_the_host_counts_the_time_in_which_it_was_suspended() -> None:
+    """With another one a permit that is given after a suspension would seem to have ended before it was given."""
+    assert RedisClock()._monotonic is boot_clock

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bringup.errors import BmcBusy
-from bringup.model import Decision, RunState, utc_now
+from bringup.model import Decision, RunState, boot_clock, utc_now
 from bringup.settings import Settings
 from bringup.wire.run import Run
 from bringup.wire.run_events import RunMedia
@@ -17,7 +17,7 @@ from tests.integration.redfish.conftest import write_credential
 from tests.integration.redfish.matrix.families import Family
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish, served
 from tests.integration.redfish.recorder import PermitRecord
-from workers.bmc import OwnMedia, Permit, boot_clock
+from workers.bmc import OwnMedia, Permit
 from workers.redfish import RedfishBmc
 from workers.redfish.gate import Gate
 

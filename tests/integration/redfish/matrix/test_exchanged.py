@@ -3,11 +3,11 @@
 import pytest
 
 from bringup.errors import BmcBusy, BmcRejected
-from bringup.model import FailureReason
+from bringup.model import FailureReason, boot_clock
 from tests.integration.redfish.matrix.behaviour import refusal
 from tests.integration.redfish.matrix.conftest import IMAGE, MEDIA, OWN, Simulated, written
 from tests.integration.redfish.matrix.families import FAMILIES
-from workers.bmc import Permit, boot_clock
+from workers.bmc import Permit
 from workers.redfish import RedfishBmc
 
 NAMED = {family.name: family for family in FAMILIES}

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from bringup.errors import BmcUnavailable
+from bringup.model import boot_clock
 from tests.conftest import MakeSettings
 from tests.integration.redfish.conftest import NEVER_COMES_S, write_credential
 from tests.integration.redfish.matrix.behaviour import Answer
 from tests.integration.redfish.matrix.conftest import Simulated, run_of
 from tests.integration.redfish.matrix.families import FAMILIES
 from tests.integration.redfish.matrix.server import PASSWORD, USER, SimulatedRedfish
-from workers.bmc import Permit, boot_clock
+from workers.bmc import Permit
 from workers.redfish import RedfishBmc
 
 ILO = [family for family in FAMILIES if family.name == "HPE iLO 5"]
