@@ -239,10 +239,15 @@ def is_served_slowly(port: int, path: str, content: bytes) -> bool:
 
 def test_a_bmc_that_stops_reading_gives_its_thread_back(impatient: ServedApi, tmp_path: Path, content: bytes) -> None:
     path = path_of(media(impatient, tmp_path)[1])
-    with slow_reader(impatient.port, path) as reader:
+    # A machine that stalls meanwhile may not come to it in time.
+    assert any(is_cut_off(impatient.port, path, content) for _ in range(5))
+
+
+def is_cut_off(port: int, path: str, content: bytes) -> bool:
+    with slow_reader(port, path) as reader:
         begun = reader.recv(1000)
         time.sleep(9)
-        assert len(begun + rest(reader)) < len(content)
+        return len(begun + rest(reader)) < len(content)
 
 
 def test_it_stops_in_time_while_a_bmc_reads(served: ServedApi, given: tuple[ApiClient, RunMedia]) -> None:
