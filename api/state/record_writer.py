@@ -11,7 +11,7 @@ from api.state import counters, durations, timelines
 from api.state.boot_slots import BootSlots
 from api.state.counts import Counts
 from api.state.redis import Pipeline
-from api.state.run_secrets import write_secrets
+from api.state.run_secrets import GivenOut, write_secrets
 from bringup import identity, keys, model, queues
 from bringup.wire.run import TimelineEntry
 
@@ -37,7 +37,14 @@ class RecordWriter:
         self._forget_at = 0.0  # by the monotonic clock
 
     def change(
-        self, pipe: Pipeline, change: Change, before: RunRecord | None, kept: timelines.Kept, *, had_runs: bool
+        self,
+        pipe: Pipeline,
+        change: Change,
+        before: RunRecord | None,
+        kept: timelines.Kept,
+        *,
+        had_runs: bool,
+        earlier: GivenOut,
     ) -> None:
         """Write what one event changes of a run; its device is written apart.
 
@@ -46,6 +53,7 @@ class RecordWriter:
             change: what the event changes.
             before: the run as it is on record; None: there is none.
             kept: what is kept of the run, if it is closed by the change.
+            earlier: what an API of an earlier build has given out for the run.
             had_runs: whether its device has had runs before, where the run is new.
         """
         run, run_id = change.run, change.run.run_id
@@ -64,7 +72,7 @@ class RecordWriter:
             self._counts.count_run(pipe, run)
         self._enqueue(pipe, change, before)
         if change.secrets and before:
-            write_secrets(pipe, before, change.secrets, self._keep)
+            write_secrets(pipe, before, earlier, change.secrets, self._keep)
         if change.report is not None:
             # It expires by itself: an API of version 0.1, which may close the run, does not know this key.
             pipe.set(keys.packed_report(run_id), timelines.pack(change.report), ex=self._keep)

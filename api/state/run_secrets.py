@@ -7,13 +7,12 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from api.runs.records import ImageRead, NewSecrets, RunRecord, read_state
-from api.state.batch import Batch, text
+from api.state.batch import Asked, Batch, text
 from api.state.redis import Database, Pipeline
 from bringup import keys, model
 
@@ -26,17 +25,27 @@ if not fields.run_id then return false end
 local state = redis.call('HGET', ARGV[1] .. fields.run_id, 'state')
 return {fields.run_id, fields.base or false, fields.sealed or false, state, fields.readers or false}
 """
-# Makes what an API before 0.2 has given out found no more. In Lua, for only the transaction itself sees what is there.
-# KEYS: the key that names it, others to delete. ARGV: what the key begins with that it leads to.
-_FORGET = """
-local before = redis.call('GET', KEYS[1])
-if before then redis.call('DEL', ARGV[1] .. before, unpack(KEYS)) end
-"""
 # Three keys for each run: counted, set once, set once.
 _BYTES, _PARAMETERS, _OTHER = "bytes", "parameters", "other"
 
 
-def write_secrets(pipe: Pipeline, before: RunRecord, new: NewSecrets, keep: timedelta) -> None:
+class GivenOut(NamedTuple):
+    """Digests of a run's token and image that an API of an earlier build has given out; None: it has given out none.
+
+    It keeps them in keys of their own, and may have done so after this version, where both run side by side.
+    """
+
+    token: str | None = None
+    image: str | None = None
+
+
+def ask_given_out(batch: Batch, run_id: str) -> Asked[GivenOut]:
+    """What an API of an earlier build has given out for a run, read with other things."""
+    asked = [batch.ask(text, "GET", key(run_id)) for key in (keys.run_token, keys.run_image)]
+    return lambda: GivenOut(*(read() for read in asked))
+
+
+def write_secrets(pipe: Pipeline, before: RunRecord, earlier: GivenOut, new: NewSecrets, keep: timedelta) -> None:
     """Write the token and the image of a run; those before them stop working.
 
     A token that stayed valid beside the next one would speak for a machine that is not there any more.
@@ -44,39 +53,25 @@ def write_secrets(pipe: Pipeline, before: RunRecord, new: NewSecrets, keep: time
     Args:
         pipe: of a transaction, after MULTI; it watches the record of the run.
         before: the run as it is on record.
+        earlier: what an API of an earlier build has given out.
         new: what is written; the record of the run names both.
         keep: how long both are recognised, so that a late caller learns that its run has ended.
     """
     run_id = before.run_id
-    _forget(pipe, before.token_sha256, keys.token_owner, keys.run_token(run_id))
+    if found := list(filter(None, (before.token_sha256, earlier.token))):
+        pipe.delete(*map(keys.token_owner, found), keys.run_token(run_id))
     pipe.set(keys.token_owner(new.token_sha256), run_id, ex=keep)
     if image := new.image:
-        _forget(pipe, before.image_sha256, keys.image, keys.run_image(run_id), *keys.image_reads(run_id))
-        found = keys.image(image.locator)
+        if found := list(filter(None, (before.image_sha256, earlier.image))):
+            pipe.delete(*map(keys.image, found), keys.run_image(run_id), *keys.image_reads(run_id))
         fields: dict[Any, Any] = {
             "run_id": run_id,
             "base": image.base,
             "sealed": image.encrypted,
             "readers": ",".join(image.readers),
         }
-        pipe.hset(found, mapping=fields)
-        pipe.expire(found, keep)
-
-
-def _forget(pipe: Pipeline, digest: str | None, key_of: Callable[[str], str], named_by: str, *others: str) -> None:
-    """Delete what was given out before.
-
-    Args:
-        pipe: of the transaction.
-        digest: of its secret; None: it is not on record.
-        key_of: the key that it leads to.
-        named_by: the key in which an API before 0.2 keeps the digest.
-        others: keys that belong to it.
-    """
-    if digest is None:
-        pipe.eval(_FORGET, 1 + len(others), named_by, *others, key_of(""))
-    elif digest:
-        pipe.delete(key_of(digest), *others)
+        pipe.hset(keys.image(image.locator), mapping=fields)
+        pipe.expire(keys.image(image.locator), keep)
 
 
 class RunTokens:
@@ -99,9 +94,10 @@ class RunTokens:
         """SHA-256 of the run's token, hexadecimal; None: it has none."""
         batch = Batch()
         recorded = batch.ask(text, "HGET", keys.run(run_id), "token_sha256")
-        before = batch.ask(text, "GET", keys.run_token(run_id))
+        earlier = ask_given_out(batch, run_id)
         self._database.read(batch)
-        return json.loads(recorded() or "null") or before()
+        # What an API of an earlier build has given out is the latest: this version deletes it with the next one.
+        return earlier().token or json.loads(recorded() or "null")
 
     def count_refused(self, run_id: str) -> None:
         """Count a call for this run with a wrong token or certificate: it explains a time-out later.

@@ -11,6 +11,7 @@ from api.state.boot_slots import BootSlots
 from api.state.installation import Installation
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database, Pipeline
+from api.state.run_secrets import GivenOut, ask_given_out
 from bringup import keys, model
 
 
@@ -24,6 +25,7 @@ class Also:
         refused_callbacks: how many calls for the run had a wrong token or certificate.
         machine: the UUID of a machine of which is asked as which device it was seen first.
         closing: what Redis keeps of the run besides its record, for a change that closes it.
+        given_out: what an API of an earlier build has given out for the run. A change that gives out more must ask.
         device: the record of its device. Without it the device counts as one whose state is unknown, and the change
             must not write it: for what only puts on record what has happened.
     """
@@ -33,6 +35,7 @@ class Also:
     refused_callbacks: bool = False
     machine: str | None = None
     closing: bool = False
+    given_out: bool = False
     device: bool = True
 
 
@@ -68,6 +71,7 @@ class Snapshot:
         first_seen_as: name of the device as which the machine was seen first that was asked for.
         lost: why no permit may be given, such as what Redis has lost; None: nothing.
         kept: of the run besides its record; None where that is not asked for.
+        given_out: by an API of an earlier build; nothing where that is not asked for.
     """
 
     run: RunRecord | None
@@ -79,6 +83,7 @@ class Snapshot:
     first_seen_as: str | None
     lost: str | None
     kept: timelines.Kept | None
+    given_out: GivenOut
 
 
 class Snapshots:
@@ -114,6 +119,7 @@ class Snapshots:
         free = self._boot_slots.ask_free(batch) if also.boot_slot else None
         seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None
         kept = timelines.ask_kept(batch, wanted.run_id) if also.closing else None
+        given_out = ask_given_out(batch, wanted.run_id) if also.given_out else GivenOut
         watched = [keys.run(wanted.run_id), *([keys.device(wanted.device)] if also.device else ())]
         watched += [*(BootSlots.WATCHED if also.boot_slot else ()), *([keys.events(wanted.run_id)] if kept else ())]
         self._database.read_watched(pipe, batch, *watched)
@@ -133,6 +139,7 @@ class Snapshots:
             first_seen_as=seen_as() if seen_as else None,
             lost=lost(),
             kept=kept() if kept else None,
+            given_out=given_out(),
         )
 
     def kept_of(self, pipe: Pipeline, snapshot: Snapshot, after: RunRecord | None) -> timelines.Kept:

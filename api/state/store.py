@@ -208,7 +208,8 @@ class RunStore(Reader):
                 written[:] = [record.name] if record != snapshot.stored else []
                 self._writer.device(pipe, record, snapshot.stored, numbered=is_numbered)
                 had_runs = snapshot.stored is not None and snapshot.stored.last_run is not None
-                self._writer.change(pipe, outcome, snapshot.run, kept, had_runs=had_runs)
+                earlier = snapshot.given_out
+                self._writer.change(pipe, outcome, snapshot.run, kept, had_runs=had_runs, earlier=earlier)
                 for successor in successors:
                     self._writer.boot_slot(pipe, successor, outcome.run)
             return outcome

@@ -112,6 +112,7 @@ def post_event(run_id: str) -> Response:
                 refused_callbacks=event.type is EventType.DEADLINE,
                 machine=identity.uuid_key(_machine_in(event)),
                 closing=event.type is EventType.FINISHED,
+                given_out=made is not None,
                 # The reply with the run has what its device knows, too.
                 device=event.wants_run or not _ONLY_TAKEN.issuperset(_types_of(event)),
             ),
@@ -160,7 +161,8 @@ def mint_media(run_id: str) -> Response:
     asked = body.read(MediaRequest)
     made = media.prepare(_known(run_id), asked.owner)
     # In one transaction: the record has the hash of the secret, by which the medium is recognised, or there is none.
-    change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, made.secrets))
+    also = Also(given_out=True)
+    change_run_or_refuse(run_id, lambda context: events.media_minted(context, asked.owner, made.secrets), also)
     return body.respond(made.message, HTTPStatus.CREATED)
 
 

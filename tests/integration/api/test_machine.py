@@ -3,10 +3,13 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from api.state import run_secrets
+from api.state.redis import Database
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -145,6 +148,26 @@ def test_what_was_given_out_before_is_found_no_more(
     api.mint()
     assert not redis.exists(*found, *named)
     assert report(api, token, api.report()).status_code == 401
+
+
+def test_what_an_older_api_host_has_given_out_meanwhile_is_found_no_more(api: Api, settings: Settings) -> None:
+    redis: Any = connect_redis(settings, ClientContexts(), name="tests")
+    api.lease()
+    api.tell(RUN_A, "boot_started")
+
+    def mint_as_an_older_host(digest: str) -> None:
+        redis.mset({keys.run_token(RUN_A): digest, keys.run_image(RUN_A): digest, keys.token_owner(digest): RUN_A})
+        redis.hset(keys.image(digest), "run_id", RUN_A)
+
+    tokens, own = run_secrets.RunTokens(Database(settings, redis), timedelta(days=1)), []
+    for digest in "0" * 64, "1" * 64:  # before this version has given out anything, and after it
+        mint_as_an_older_host(digest)
+        assert tokens.digest(RUN_A) == digest
+        own.append(api.mint())
+        assert not redis.exists(keys.token_owner(digest), keys.image(digest), keys.run_token(RUN_A))
+        assert tokens.digest(RUN_A) == run_secrets.token_digest(own[-1])
+    api.tell(RUN_A, "write_requested", wants_media=True)
+    assert [report(api, token, api.report()).status_code for token in own] == [401, 401]
 
 
 def test_refused_calls_explain_a_time_out_later(settings: Settings, make_api: Callable[[Settings], Api]) -> None:
