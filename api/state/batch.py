@@ -1,6 +1,6 @@
 """Reads that go to Redis together: what one call waits for once, and not once for each key."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ class Batch:
 
     def __init__(self) -> None:
         self.commands: dict[_Command, int] = {}  # each with the place of its reply
+        self.guards: set[_Command] = set()
         self.replies: list[Any] = []
 
     def ask(self, make: Callable[[Any], _Read], *command: Any) -> Asked[_Read]:
@@ -37,23 +38,39 @@ class Batch:
 
         return read
 
+    def ask_guard(self, make: Callable[[Any], _Read], key: str) -> Asked[_Read]:
+        """A string that may forbid something: of another type it is an error, and not taken for one that is not there.
 
-def together(commands: Iterable[_Command]) -> tuple[list[_Command], Callable[[list[Any]], list[Any]]]:
+        Args:
+            make: makes what is wanted of the reply.
+            key: of the string.
+        """
+        self.guards.add(("GET", key))
+        return self.ask(make, "GET", key)
+
+
+def together(
+    commands: Iterable[_Command], guards: Collection[_Command] = ()
+) -> tuple[list[_Command], Callable[[list[Any]], list[Any]]]:
     """The same with one MGET for every GET, and what makes of its replies those to ``commands``.
 
-    To MGET a key of another type is not there; to none of what is read so it makes a machine look less guarded.
+    Args:
+        commands: of a batch.
+        guards: those that stay as they are, for to MGET a key of another type is not there.
     """
     each = list(commands)
-    strings = [command[1] for command in each if command[0] == "GET"]
+    joined = [command[0] == "GET" and command not in guards for command in each]
+    strings = [command[1] for command, is_joined in zip(each, joined, strict=True) if is_joined]
     if len(strings) < 2:
         return each, list
 
     def apart(replies: list[Any]) -> list[Any]:
         first, others = replies[0], iter(replies[1:])
         values = iter([first] * len(strings) if isinstance(first, Exception) else first)
-        return [next(values if command[0] == "GET" else others) for command in each]
+        return [next(values if is_joined else others) for is_joined in joined]
 
-    return [("MGET", *strings), *(command for command in each if command[0] != "GET")], apart
+    others = (command for command, is_joined in zip(each, joined, strict=True) if not is_joined)
+    return [("MGET", *strings), *others], apart
 
 
 def text(reply: bytes | None) -> str | None:

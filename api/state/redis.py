@@ -60,7 +60,7 @@ class Database:
 
     def read(self, batch: Batch) -> None:
         """Read all that ``batch`` asks for: not at one moment, a few hundred in a round trip."""
-        commands, apart = together(batch.commands)
+        commands, apart = together(batch.commands, batch.guards)
         replies: list[Any] = []
         for start in range(0, len(commands), _AT_ONCE):
             with self.errors():
@@ -80,7 +80,7 @@ class Database:
             watched: keys, besides those that the transaction watches already.
         """
         # No `errors` here: redis-py must see that the connection was lost, and begin the transaction anew.
-        commands, apart = together(batch.commands)
+        commands, apart = together(batch.commands, batch.guards)
         batch.replies = apart(read_watched(pipe, watched, commands))
 
     def check_writes(self) -> None:

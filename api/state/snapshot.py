@@ -117,7 +117,7 @@ class Snapshots:
         now, (lost, withheld) = self._database.clock.ask(batch), self._ask_withheld(batch, wanted=also.withheld)
         refused = batch.ask(number, "GET", keys.refused(wanted.run_id)) if also.refused_callbacks else None
         free = self._boot_slots.ask_free(batch) if also.boot_slot else None
-        seen_as = batch.ask(text, "GET", keys.machine(also.machine)) if also.machine else None
+        seen_as = batch.ask_guard(text, keys.machine(also.machine)) if also.machine else None
         kept = timelines.ask_kept(batch, wanted.run_id) if also.closing else None
         given_out = ask_given_out(batch, wanted.run_id) if also.given_out else GivenOut
         watched = [keys.run(wanted.run_id), *([keys.device(wanted.device)] if also.device else ())]

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from bringup import keys
+from bringup.connections.redis_client import connect_redis
+from bringup.identity import uuid_key
+from bringup.settings import Settings
+from bringup.tls import ClientContexts
 from tests.integration.api.conftest import INVENTORY, RUN_A, RUN_B, Api
 
 SEEN = {"serial": "A1", "uuid": "4c4c4544-0058-4b10-8032-b7c04f4d3133", "macs": ["02:00:00:00:01:01"]}
@@ -53,6 +58,20 @@ def test_a_machine_that_was_seen_under_another_name_is_not_touched_under_this_on
     assert run["reason"] == "wrong_machine"
     assert "bringup device set a --forget-identity" in run["detail"]
     assert api.ok("GET", "/devices/b")["identity"] is None
+
+
+def test_a_machine_whose_former_name_cannot_be_read_gets_no_permit(api: Api, settings: Settings) -> None:
+    booting(api)
+    identified(api)
+    redis: Any = connect_redis(settings, ClientContexts(), name="tests")
+    key = keys.machine(str(uuid_key(SWAPPED)))
+    redis.delete(key)
+    redis.sadd(key, "another type")
+    api.lease(RUN_B)
+    api.tell(RUN_B, "boot_started")
+    steps = [{"type": "machine_identified", "identity": {"uuid": SWAPPED}}]
+    assert api.tell(RUN_B, "write_requested", before=steps).status_code >= 500
+    assert "write_requested" not in [line["type"] for line in api.run(RUN_B)["timeline"]]
 
 
 def test_a_machine_whose_former_name_was_forgotten_has_a_new_one(api: Api) -> None:

@@ -13,6 +13,12 @@ def test_strings_are_read_by_one_command() -> None:
     assert apart([[b"1", None], {b"f": b"2"}, 3]) == [b"1", {b"f": b"2"}, None, 3]
 
 
+def test_a_string_that_may_forbid_something_is_read_by_a_command_of_its_own() -> None:
+    sent, apart = together([*GETS, ("GET", "e")], {("GET", "c")})
+    assert sent == [("MGET", "a", "e"), ("HGETALL", "b"), ("GET", "c"), ("SCARD", "d")]
+    assert apart([[b"1", b"5"], {}, ValueError, 3]) == [b"1", {}, ValueError, 3, b"5"]
+
+
 def test_an_error_is_the_error_of_each_string() -> None:
     _, apart = together(GETS)
     error = ValueError("refused")
