@@ -15,6 +15,8 @@ from api.state.redis import Database, Pipeline
 from bringup import errors, keys, model
 
 _Result = TypeVar("_Result")
+# Of a change number: what INCRBY can still add to.
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -186,10 +188,15 @@ def _loss(stored: dict[str, bytes]) -> Loss | None:
     if not stored:
         return None
     known = {name: value.decode(errors="replace") for name, value in stored.items()}
-    numbers: dict[str, Any] = {name: int(known.get(name, 0)) for name in ("number", "remembered")}
+    numbers: dict[str, Any] = {name: _count(stored.get(name, b"")) for name in ("number", "remembered")}
     # `bringup restore` notes the time as the feed has it.
     at = _time(stored.get("at", b"")) or known.get("at", "")
     return Loss(known.get("since", ""), known.get("host", ""), at=at, **numbers)
+
+
+def _count(text: bytes) -> int:
+    """A change number; 0: it cannot be read, and the loss is one all the same."""
+    return int(text) if text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def _time(text: bytes) -> str:

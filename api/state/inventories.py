@@ -161,6 +161,9 @@ class InventoryHosts:
             except errors.BringupError as error:
                 # Redis is away, or our file is wrong: every call of the API reports it, too.
                 log.get("api").debug("the inventories of the API hosts were not compared", why=str(error))
+            except Exception as error:  # noqa: BLE001 - what others wrote to Redis must not end the look for ever
+                why = f"{type(error).__name__}: {error}"
+                log.get("api").error("the inventories of the API hosts were not compared", why=why)
             time.sleep(BEAT_EVERY_S)
 
     def _publish(self, own_id: str, published: ApiHost | None, own: InventoryRead, now: float) -> None:

@@ -407,6 +407,22 @@ def test_what_an_earlier_version_has_noted_withholds_from_the_next_look(
     assert api.lease(RUN_B).json["decision"] == "audit_only"
 
 
+@pytest.mark.parametrize("number", ["x", "", "-1", "9" * 5000])
+def test_a_loss_whose_numbers_cannot_be_read_withholds_all_the_same(api: Api, redis: "Redis", number: str) -> None:
+    api.lease()
+    redis.hset(keys.LOSS, mapping={"number": number, "remembered": number})
+    assert api.call("GET", "/ready").status_code == 503
+    assert api.lease(RUN_B).json["decision"] == "audit_only"
+
+
+def test_with_a_change_number_of_another_type_no_machine_is_started(api: Api, redis: "Redis") -> None:
+    api.lease()
+    redis.delete(keys.CHANGE_NUMBER)
+    redis.rpush(keys.CHANGE_NUMBER, "1")
+    answer = api.lease(RUN_B)
+    assert answer.status_code >= 500 or answer.json["decision"] == "audit_only"
+
+
 def test_once_it_is_accepted_nothing_shows_a_loss_any_more(api: Api, redis: "Redis") -> None:
     api.lease()
     note_as_an_earlier_version(redis)

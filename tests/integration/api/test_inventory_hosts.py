@@ -57,6 +57,23 @@ def test_the_more_careful_entry_counts(hosts: Hosts, other: str, said: str) -> N
     assert api.lease(RUN_B).json["decision"] == "start"
 
 
+def test_what_cannot_be_read_in_redis_does_not_end_the_look_at_other_hosts(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, _ = hosts(INVENTORY, INVENTORY)
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise ValueError("no number")
+        raise SystemExit  # the thread of the test has seen enough
+
+    monkeypatch.setattr(inventories, "BEAT_EVERY_S", 0)
+    with pytest.raises(SystemExit):
+        api.client.application.extensions["bringup"].hosts.keep_comparing(look)
+
+
 def test_a_permit_is_refused_when_another_host_says_that_the_machine_is_in_service(hosts: Hosts) -> None:
     api, other = hosts(INVENTORY, INVENTORY)
     assert api.lease(RUN_A).json["decision"] == "start"
