@@ -152,6 +152,11 @@ class ResponseSocket:
         self.flush()
         return self._sock.sendfile(*args, **kwargs)
 
+    def shutdown(self, how: int) -> None:
+        """Shut the connection down; a header that is held back would meet a closed socket."""
+        self._header = b""
+        self._sock.shutdown(how)
+
     def flush(self) -> None:
         """Send a header that no body has followed."""
         if self._header:

@@ -64,5 +64,15 @@ def test_a_file_is_sent_after_its_header(sock: ResponseSocket, connection: Mock,
     assert [call[0] for call in connection.method_calls] == ["sendall", "sendfile"]
 
 
+def test_a_header_is_not_sent_on_a_connection_that_was_shut_down(sock: ResponseSocket, connection: Mock) -> None:
+    """As gunicorn does when the application fails in the middle of a response."""
+    response(sock, **{"Content-Length": "3"}).send_headers()
+    shutdown: Any = sock.shutdown
+    shutdown(2)
+    sock.flush()
+    assert sent(connection) == []
+    assert connection.shutdown.call_args.args == (2,)
+
+
 def test_what_else_is_asked_of_it_is_asked_of_the_connection(sock: ResponseSocket, connection: Mock) -> None:
     assert sock.fileno() is connection.fileno.return_value
