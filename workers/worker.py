@@ -175,6 +175,14 @@ class QueueWorker(SimpleWorker):
         job_records.succeed(cast("AllowedJob", job), queue, execution, job.ended_at or datetime.now(UTC))
         self.executions.pop(execution.id, None)
 
+    def handle_job_retry(self, job: "Job", *args: Any, **kwargs: Any) -> None:
+        """As rq, which writes the status of the job before its transaction: the job must have a hash.
+
+        A worker that is killed in between would leave one of the status alone, which nobody can read.
+        """
+        cast("AllowedJob", job).store()
+        super().handle_job_retry(job, *args, **kwargs)
+
     def handle_job_failure(self, job: "Job", *args: Any, **kwargs: Any) -> None:
         """As rq, which writes to the hash of the job: it must have one."""
         cast("AllowedJob", job).store()

@@ -18,6 +18,7 @@ from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
 from workers import delayed, in_flight
+from workers.clock_queue import RedisClockQueue
 from workers.deadlines import Deadlines
 from workers.job import JobFunction, Task, job_class
 from workers.reaper import Reaper, Suspects
@@ -406,6 +407,24 @@ def test_what_a_job_counts_outlives_its_worker(records: Records) -> None:
     records.work_once(records.worker(lambda task, **_: counts.append(task.count("tries"))))
     assert counts == [1, 2, 3]
     assert not records.redis.exists(keys.rq_job(BOOT_ID))
+
+
+def test_a_worker_that_dies_as_it_schedules_its_job_again_leaves_one_that_can_be_read(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise redis.exceptions.ConnectionError("gone for a moment")
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisClockQueue, "schedule_job", dies)
+        with pytest.raises(redis.exceptions.ConnectionError):
+            records.work_once(records.worker(away))
+    reaper = Reaper(records.redis, records.queues)
+    reaper._silent = Suspects(0)
+    assert reaper.requeue_in_flight() == [BOOT_ID]
+    records.work_once(records.worker(nothing))
+    assert not records.redis.exists(keys.QUARANTINE, keys.rq_job(BOOT_ID))
 
 
 def test_a_job_that_fails_is_kept_whole(records: Records) -> None:
