@@ -339,6 +339,21 @@ def test_a_job_that_is_enqueued_anew_while_it_runs_is_done_again(records: Record
     assert not records.redis.exists(keys.rq_job(BOOT_ID))
 
 
+def test_what_a_job_has_counted_outlives_its_end_if_it_was_enqueued_anew_meanwhile(records: Records) -> None:
+    counts: list[int] = []
+
+    def counts_and_enqueues_itself_once(task: Task, *, run_id: str) -> None:
+        counts.append(task.count("tries"))
+        if len(counts) == 1:
+            records.queues.add(JobKind.BOOT, run_id)
+
+    records.queues.add(JobKind.BOOT, RUN_ID)
+    for _ in range(2):
+        records.work_once(records.worker(counts_and_enqueues_itself_once))
+    assert counts == [1, 2]
+    assert not records.redis.exists(keys.rq_job(BOOT_ID))
+
+
 def test_a_job_that_was_cancelled_is_gone_unless_it_is_on_its_queue(records: Records) -> None:
     def cancel() -> None:
         with records.redis.pipeline() as pipe:

@@ -49,6 +49,18 @@ def test_the_clock_of_this_host_runs_on_from_it(host: Host) -> None:
     assert timedelta(0) <= host.redis - shown <= timedelta(seconds=0.05)
 
 
+def test_it_is_not_ahead_of_redis_whose_reply_came_late(host: Host) -> None:
+    """A permit would seem to hold after it has ended."""
+    batch = Batch()
+    ask = host.clock.ask(batch)
+    host.wait(0.04)  # until Redis is reached
+    batch.replies = [(int(host.redis.timestamp()), host.redis.microsecond)]
+    ask()
+    shown, asked = host.now()
+    assert not asked
+    assert shown <= host.redis
+
+
 def test_redis_is_asked_again_after_a_while(host: Host) -> None:
     host.now()
     host.wait(6)
