@@ -4,12 +4,13 @@ import http.client
 import json
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
@@ -96,6 +97,50 @@ def test_the_api_serves_images_without_a_certificate_where_machines_need_none(si
         status, body = fetch(site, given.image_url or "")
     assert status == 200
     check_image(body, given, site.store.ca_certificate)
+
+
+@pytest.fixture(scope="module")
+def image(site: Site) -> Iterator[SplitResult]:
+    """The URL of an image that the API serves without a certificate."""
+    with site.api(API_REQUIRE_CLIENT_CERT="false", VALIDATION_IMAGE=str(site.folder / "base.iso")) as changes:
+        yield urlsplit(media(site, int(str(changes["callback_api_port"]))).image_url or "")
+
+
+def test_a_response_without_a_body_ends_where_the_next_begins(site: Site, image: SplitResult) -> None:
+    """The header is held back for a body; where none follows it must be sent, and on the same connection."""
+    context = ssl.create_default_context(cafile=site.store.ca_certificate)
+    connection = http.client.HTTPSConnection("127.0.0.1", image.port, timeout=60, context=context)
+
+    def ask(method: str, path: str, **headers: str) -> http.client.HTTPResponse:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer
+
+    etag = str(ask("HEAD", image.path).headers["ETag"])
+    first = connection.sock
+    answers = [
+        ask("GET", image.path, **{"If-None-Match": etag}),
+        ask("HEAD", "/api/v1/health"),
+        ask("GET", "/api/v1/nowhere"),
+        ask("HEAD", "/api/v1/nowhere"),
+        ask("GET", "/api/v1/health"),
+    ]
+    assert [answer.status for answer in answers] == [304, 200, 404, 404, 200]
+    assert connection.sock is first
+    connection.close()
+
+
+def test_who_leaves_in_the_middle_of_a_response_stops_no_other(site: Site, image: SplitResult) -> None:
+    context = ssl.create_default_context(cafile=site.store.ca_certificate)
+    for method in ("GET", "HEAD") * 4:
+        plain = socket.create_connection(("127.0.0.1", image.port), 60)
+        # Closed with a reset, not with an end.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            connection.sendall(f"{method} {image.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert fetch(site, image.geturl())[0] == 200
+    assert "Traceback" not in (site.folder / "second-api.log").read_text()
 
 
 def test_where_everybody_needs_a_certificate_images_have_a_port_without(site: Site) -> None:
