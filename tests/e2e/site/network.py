@@ -16,6 +16,7 @@ class Network:
 
     def __init__(self, *hosts: str) -> None:
         self._prefix = f"bringup-{os.getpid()}"
+        self._link = f"site{os.getpid() % 10**6}"
         self._subnet = f"10.{random.randrange(128, 250)}.{random.randrange(250)}"  # noqa: S311 - no secret
         self._numbers = {host: number for number, host in enumerate(hosts, start=10)}
         self.is_real = _ip("netns", "add", self._switch)
@@ -46,6 +47,8 @@ class Network:
     def remove(self) -> None:
         """Remove every namespace, and our link with them; their processes have ended."""
         if self.is_real:
+            # By itself: the one at the end of a namespace goes some time after it, and the next network has its name.
+            _ip("link", "del", self._link)
             for name in (*map(self._namespace, self._numbers), self._switch):
                 _ip("netns", "del", name)
 
@@ -58,13 +61,12 @@ class Network:
 
     def _connect(self) -> None:
         """A bridge, a link from it to each host, and one to this process."""
-        ours = f"site{os.getpid() % 10**6}"
         done = [
             _ip("-n", self._switch, "link", "add", "br0", "type", "bridge"),
             _ip("-n", self._switch, "link", "set", "br0", "up"),
-            _ip("link", "add", ours, "type", "veth", "peer", "name", "port1", "netns", self._switch),
-            _ip("addr", "add", f"{self.gateway}/24", "dev", ours),
-            _ip("link", "set", ours, "up"),
+            _ip("link", "add", self._link, "type", "veth", "peer", "name", "port1", "netns", self._switch),
+            _ip("addr", "add", f"{self.gateway}/24", "dev", self._link),
+            _ip("link", "set", self._link, "up"),
         ]
         for host, number in self._numbers.items():
             namespace, port = self._namespace(host), f"port{number}"
