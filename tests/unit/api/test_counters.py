@@ -30,3 +30,12 @@ def test_each_histogram_has_places_of_its_own() -> None:
     assert len(set(places)) == len(places)
     assert rows[0][0] == 512
     assert len(durations.BOUNDS) + 2 <= len(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "first", "total"),
+    [("state", "queued", 512, 543), ("state", "waiting", 576, 607), ("run", "passed", 608, 639)],
+)
+def test_a_histogram_stays_where_it_is(kind: str, state: str, first: int, total: int) -> None:
+    places = durations._places(kind, model.RunState(state))
+    assert (places[0], places[durations._SUM_AT]) == (first, total)
