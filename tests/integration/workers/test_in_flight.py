@@ -503,3 +503,10 @@ def test_a_lease_that_is_dequeued_is_lost_unless_its_execution_is_marked(
     assert reaper.requeue_in_flight() == [RUN_ID] * lost
     assert reaper._requeue(JobKind.DISCOVER, RUN_ID) is False, "by another process, or its worker is alive"
     assert lease.count == lost
+
+
+def test_a_lease_that_is_dequeued_counts_as_started(records: Records, lease: Queue) -> None:
+    connection: Any = records.redis
+    counted = records.queues.counted_by()[lease.name]
+    assert connection.execute_command(*counted["started"]) == 1
+    assert connection.execute_command(*counted["queued"]) == 0
