@@ -28,13 +28,13 @@ def proves(message: TlsFailure, run_id: str, token_sha256: str | None) -> bool:
     Args:
         message: with its proof.
         run_id: of the run in the address of the call.
-        token_sha256: hexadecimal, as it is stored; None: there is no such run, or it has no token.
+        token_sha256: hexadecimal, as it is stored; None or empty: there is no such run, or it has no token.
 
     Source: RFC 2104 (HMAC).
     """
     key = (token_sha256 or _NO_KEY).encode()
     expected = hmac.new(key, f"{run_id}:{message.reason.value}".encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected, message.proof) and token_sha256 is not None
+    return hmac.compare_digest(expected, message.proof) and bool(token_sha256)
 
 
 def _in_words(message: TlsFailure) -> str:

@@ -97,7 +97,7 @@ class RunTokens:
         earlier = ask_given_out(batch, run_id)
         self._database.read(batch)
         # What an API of an earlier build has given out is the latest: this version deletes it with the next one.
-        return earlier().token or json.loads(recorded() or "null")
+        return earlier().token or json.loads(recorded() or "null") or None
 
     def count_refused(self, run_id: str) -> None:
         """Count a call for this run with a wrong token or certificate: it explains a time-out later.
