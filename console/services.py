@@ -45,7 +45,7 @@ class Console:
     api: ApiClient
     fleet: Fleet = field(default_factory=Fleet)
     freshness: Freshness = field(default_factory=Freshness)
-    answers: Recent[BaseModel] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
+    answers: Recent[tuple[int, BaseModel]] = field(default_factory=lambda: Recent(_ANSWER_S, _MOST_ANSWERS))
     squares: Recent[tuple[int, str]] = field(default_factory=lambda: Recent(_SQUARES_S))
     filters: Recent[dict[str, list[str]]] = field(default_factory=lambda: Recent(_SQUARES_S))
     totals: Recent[tuple[int, int]] = field(default_factory=lambda: Recent(_TOTAL_S, _MOST_TOTALS))
@@ -77,7 +77,12 @@ class Console:
             ApiUnavailable: it does not answer.
             ApiRejected: there is no such thing.
         """
-        return cast("_Reply", self.answers.get(path, lambda: self.api.get(path, reply)))
+        return self.read_at(path, reply)[1]
+
+    def read_at(self, path: str, reply: type[_Reply]) -> tuple[int, _Reply]:
+        """As `read`, with the version of the fleet that the answer is no older than: it may be of a moment ago."""
+        read = self.answers.get(path, lambda: (self.fleet.version, self.api.get(path, reply)))
+        return cast("tuple[int, _Reply]", read)
 
     def facets(self) -> dict[str, list[str]]:
         """What a list can be filtered by, as it was a moment ago."""

@@ -78,9 +78,8 @@ def checked_run(run_id: str) -> str:
 
 
 def _page(template: str, run_id: str) -> str:
-    version = console().fleet.version
-    run = _run(run_id)
-    device = console().read(f"/devices/{run.device}", DeviceDetail)
+    seen, run = console().read_at(f"/runs/{run_id}", RunDetail)
+    known, device = console().read_at(f"/devices/{run.device}", DeviceDetail)
     earlier = [other for other in device.runs if other.created_at < run.created_at]
     with_report = next((other for other in earlier if other.report_sha256), None)
     return render_template(
@@ -92,7 +91,7 @@ def _page(template: str, run_id: str) -> str:
         report=_report(run_id) if run.report_sha256 else None,
         earlier=earlier,
         comparable=with_report if run.report_sha256 else None,
-        version_shown=version,
+        version_shown=min(seen, known),
         is_open=not RunState(run.state).ended,
         offered=offers.for_run(run.state),
         field="run",
@@ -138,15 +137,14 @@ def checked_name(name: str) -> str:
 
 
 def _device_page(template: str, name: str) -> str:
-    version = console().fleet.version
-    device = console().read(f"/devices/{name}", DeviceDetail)
-    explanation = console().read(f"/devices/{name}/explain", Explanation)
+    seen, device = console().read_at(f"/devices/{name}", DeviceDetail)
+    explained, explanation = console().read_at(f"/devices/{name}/explain", Explanation)
     return render_template(
         template,
         device=device,
         explanation=explanation,
         machine=console().fleet.get(name),
-        version_shown=version,
+        version_shown=min(seen, explained),
         offered=offers.for_device(device, device.runs[0].state if device.runs else None),
         field="machine",
         target=name,

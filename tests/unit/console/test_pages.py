@@ -257,7 +257,7 @@ def test_a_page_whose_run_or_machine_is_gone_does_not_go_on_to_show_it(
     def gone(*_: object) -> None:
         raise ApiRejected("there is no such thing", kind="unknown_run")
 
-    monkeypatch.setattr(Console, "read", gone)
+    monkeypatch.setattr(Console, "read_at", gone)
     poll = browser.get(path, **{"HX-Request": "true"})
     assert (poll.status_code, poll.headers.get("HX-Refresh")) == (404, "true"), poll.text
     page = browser.get(path.removesuffix("/live"))
@@ -290,3 +290,11 @@ def test_what_is_awaited_is_named_with_its_end(browser: Browser, console: Consol
     text = browser.get("/machines").text
     assert "Awaited: its first call, from the machine, until" in text
     assert "03:02" in text
+
+
+def test_a_page_made_of_an_answer_of_a_moment_ago_is_not_taken_for_one_of_now(console: Console, api: FakeApi) -> None:
+    """The machine has changed since: taken for the present version, the page would stay until the next change."""
+    api.answers["/devices/d"] = DeviceDetail(**dict(device("d", DeviceState.FAILED)), runs=())
+    seen, _ = console.read_at("/devices/d", DeviceDetail)
+    console.fleet.apply(snapshot())
+    assert console.read_at("/devices/d", DeviceDetail)[0] == seen < console.fleet.version
