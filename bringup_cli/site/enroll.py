@@ -93,8 +93,12 @@ def manifest_of(host: Host, now: datetime) -> bundle.Manifest:
 
 def users_file(registry: Registry) -> str:
     """The ACL file of a new Redis: keeper, and the users of every host. Passwords are in it as SHA-256 only."""
-    lines = [line for host in registry.hosts.values() for line in user_lines(host)]
-    return acl_file({}) + "\n".join([keeper_line(registry.keeper), *lines]) + "\n"
+    return acl_file({}) + "\n".join([keeper_line(registry.keeper), *all_user_lines(registry)]) + "\n"
+
+
+def all_user_lines(registry: Registry) -> list[str]:
+    """The users of every host, each as a line of an ACL file."""
+    return [line for host in registry.hosts.values() for line in user_lines(host)]
 
 
 def user_lines(host: Host) -> list[str]:

@@ -88,9 +88,9 @@ class Keeper:
         """
         with self._at(address) as redis:
             found = _lines(redis)
-        hosts = registry.hosts.values()
-        gone = [user for host in hosts if host.revoked_at for user in host.redis_users if user in found]
-        lines = [line for host in hosts for line in enroll.user_lines(host) if not _is_known(line, found)]
+        revoked = (host for host in registry.hosts.values() if host.revoked_at)
+        gone = [user for host in revoked for user in host.redis_users if user in found]
+        lines = [line for line in enroll.all_user_lines(registry) if not _is_known(line, found)]
         if gone:
             self.remove_users(address, gone)
         if lines:
@@ -110,7 +110,7 @@ class Keeper:
         """
         with self._at(address) as redis:
             found = _lines(redis)
-            for line in (line for host in registry.hosts.values() for line in enroll.user_lines(host)):
+            for line in enroll.all_user_lines(registry):
                 _, user, *rules = line.split()
                 if user in found:
                     redis.execute_command("ACL SETUSER", user, *_additions(rules, found[user].split()))

@@ -1,17 +1,13 @@
 """Jobs of a run on their queues, written by two commands: as rq itself writes them by four."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bringup import keys
-from bringup.connections.redis_client import connect_redis
 from bringup.model import JobKind
 from bringup.queues import QUEUE_OF, Queues, job_id_of, new_job
-from bringup.tls import ClientContexts
-from tests.conftest import MakeSettings, RedisServer
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -19,16 +15,6 @@ if TYPE_CHECKING:
 RUN_ID = "02-00-00-00-00-01-1767225600"
 AT = datetime(2030, 1, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 TIMES = {b"created_at", b"enqueued_at"}
-
-
-@pytest.fixture
-def redis(shared_redis: RedisServer, make_settings: MakeSettings) -> Iterator["Redis"]:
-    """An empty one."""
-    connection = connect_redis(make_settings(redis_port=shared_redis.port), ClientContexts(), name="test")
-    connection.flushdb()
-    yield connection
-    connection.flushdb()
-    connection.close()
 
 
 def stored(redis: "Redis", queues: Queues, kind: JobKind) -> tuple[dict[bytes, bytes], list[str], Any]:

@@ -1,6 +1,5 @@
 """Leases on their queue: many in one transaction, each once, and known again by the record that they were read from."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,16 +17,6 @@ from tests.conftest import MakeSettings, RedisServer
 
 if TYPE_CHECKING:
     from redis import Redis
-
-
-@pytest.fixture
-def redis(shared_redis: RedisServer, make_settings: MakeSettings) -> Iterator["Redis"]:
-    """An empty one."""
-    connection = connect_redis(make_settings(redis_port=shared_redis.port), ClientContexts(), name="test")
-    connection.flushdb()
-    yield connection
-    connection.flushdb()
-    connection.close()
 
 
 def lease(number: int, record: int = 0) -> LeaseRecord:
