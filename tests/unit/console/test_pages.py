@@ -14,6 +14,7 @@ from bringup.wire.report import CheckResult, CheckStatus, Report, Verdict
 from bringup.wire.run import RunDetail, TimelineEntry
 from console.services import Console
 from console.state.follower import STALE_S, Freshness
+from tests.unit.console.acting import pages
 from tests.unit.console.conftest import AT, Browser, FakeApi, change, device, run_of, snapshot
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg/onload=alert(1)>{{7*7}}"
@@ -298,3 +299,13 @@ def test_a_page_made_of_an_answer_of_a_moment_ago_is_not_taken_for_one_of_now(co
     seen, _ = console.read_at("/devices/d", DeviceDetail)
     console.fleet.apply(snapshot())
     assert console.read_at("/devices/d", DeviceDetail)[0] == seen < console.fleet.version
+
+
+@pytest.mark.parametrize("path", ["/devices/d", f"/runs/{RUN_ID}"])
+def test_a_page_asks_for_what_is_news_since_its_oldest_answer(
+    browser: Browser, console: Console, api: FakeApi, path: str
+) -> None:
+    pages(api)
+    seen, _ = console.read_at("/devices/d", DeviceDetail)
+    console.fleet.apply(snapshot())
+    assert f"/live?since={seen}&" in browser.get(path).text
