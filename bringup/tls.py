@@ -17,6 +17,9 @@ from bringup.settings import Settings
 from bringup.tls_sessions import TlsSessions
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# What a client may resume of one connection. OpenSSL sends two; each holds the client's certificate, and costs a sixth
+# of a handshake with one. Source: RFC 8446 s.4.6.1
+_TICKETS = 1
 
 
 class ContextCache:
@@ -62,10 +65,15 @@ def _entry(
 
 
 class ClientContexts:
-    """Contexts for our side of connections to Redis and to the API, and what these connections may resume."""
+    """Contexts for our side of connections to Redis and to the API, and what these connections may resume.
 
-    def __init__(self) -> None:
+    Args:
+        has_certificate: whether we show a certificate; a machine that needs none has none.
+    """
+
+    def __init__(self, *, has_certificate: bool = True) -> None:
         self.sessions = TlsSessions()
+        self._has_certificate = has_certificate
         self._caches = {role: ContextCache() for role in peer_role.ServerRole}
 
     def get(self, role: peer_role.ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
@@ -80,7 +88,8 @@ class ClientContexts:
         Raises:
             SettingsError: a file is missing, unreadable, or the key does not fit the certificate, and always was.
         """
-        return self._caches[role].get((ca, cert, key), lambda: _client_context(role, ca, cert, key))
+        pair = (cert, key) if self._has_certificate else ()
+        return self._caches[role].get((ca, *pair), lambda: _client_context(role, ca, *pair))
 
 
 class ServerContexts:
@@ -92,9 +101,14 @@ class ServerContexts:
     """
 
     def __init__(self, settings: Settings, *, asks_clients: bool = True, certificate: str = "api_tls") -> None:
-        self._settings = settings
         self._asks_clients = asks_clients
-        self._certificate = certificate
+        # Machines bear a run token and may come without a certificate; workers and operators may not, which
+        # api.auth sees to. The console asks people, and has a page for those who have none. A certificate that is
+        # presented must be ours in either case.
+        self._requires_clients = settings.api_require_client_cert and certificate == "api_tls"
+        names = ("api_tls_ca", f"{certificate}_cert", f"{certificate}_key")
+        self._files = tuple(map(settings.path_of, names))
+        self._crl = settings.path_of("api_tls_crl")
         self._cache = ContextCache()
         self._crl_life: CrlLife | None = None
         self._crl_watch = CrlWatch()
@@ -106,27 +120,21 @@ class ServerContexts:
         Raises:
             SettingsError: the files are unusable, and never were usable.
         """
-        names = ("api_tls_ca", f"{self._certificate}_cert", f"{self._certificate}_key")
-        files = tuple(map(self._settings.path_of, names))
-        crl = self._settings.path_of("api_tls_crl")
-        self._enforces_crl = self._enforces_crl or crl.exists()
-        watched = (*files, crl) if self._enforces_crl else files
+        self._enforces_crl = self._enforces_crl or self._crl.exists()
+        watched = (*self._files, self._crl) if self._enforces_crl else self._files
         context = self._cache.get(watched, lambda: self._build(*watched))
         if self._crl_life and self._asks_clients:
-            self._crl_watch.look(crl, self._crl_life)
+            self._crl_watch.look(self._crl, self._crl_life)
         return context
 
     def _build(self, ca: Path, cert: Path, key: Path, crl: Path | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ecdh_curve("prime256v1")
-        _load(context, ca, cert, key)
+        context.num_tickets = _TICKETS
+        _load_ca(context, ca)
+        _load_pair(context, cert, key)
         if crl is not None:
             self._crl_life = _load_crl(context, crl)
-        # Machines bear a run token and may come without a certificate; workers and operators may not, which
-        # api.auth sees to. The console asks people, and has a page for those who have none. A certificate that is
-        # presented must be ours in either case.
-        required = self._settings.api_require_client_cert and self._certificate == "api_tls"
-        asked = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        asked = ssl.CERT_REQUIRED if self._requires_clients else ssl.CERT_OPTIONAL
         context.verify_mode = asked if self._asks_clients else ssl.CERT_NONE
         return context
 
@@ -173,22 +181,29 @@ def is_idle(connection: socket.socket) -> bool:
     return False
 
 
-def _client_context(role: peer_role.ServerRole, ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+def _client_context(role: peer_role.ServerRole, ca: Path, *pair: Path) -> ssl.SSLContext:
+    """``pair``: certificate and key; without them no certificate is shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies and checks host names by default
-    _load(context, ca, cert, key)
+    _load_ca(context, ca)
+    if pair:
+        _load_pair(context, *pair)
     context.sslsocket_class = peer_role.socket_to(role)
     return context
 
 
-def _load(context: ssl.SSLContext, ca: Path, cert: Path, key: Path) -> None:
+def _load_ca(context: ssl.SSLContext, ca: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)
-    for path in (ca, cert, key):
-        _require(path)
+    _require(ca)
     try:
         context.load_verify_locations(cafile=ca)
     except (OSError, ssl.SSLError) as error:
         raise errors.SettingsError([f"{ca}: no usable CA certificate: {_reason(error)}"]) from None
+
+
+def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    for path in (cert, key):
+        _require(path)
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:

@@ -36,8 +36,8 @@ class TlsConnections:
     def __init__(self, cfg: Any, settings: Settings, clients: ClientConnections) -> None:
         self._cfg = cfg
         self._clients = clients
-        self._context = partial(ssl_context, cfg)
-        self._trust = PeerTrust(settings.path_of("api_tls_ca"), settings.path_of("api_tls_crl"), self._context)
+        in_force = partial(ssl_context, cfg)
+        self._trust = PeerTrust(settings.path_of("api_tls_ca"), settings.path_of("api_tls_crl"), in_force)
         self._alarm = outages.Alarm("api", "no client can connect", "clients can connect again")
 
     def secured(self, sock: Any, client: ClientConnection) -> Any | None:
@@ -47,8 +47,7 @@ class TlsConnections:
             if not _handshake_done(secured):
                 return None
             client.certificate = _certificate(secured)
-            if secured.context is not self._context():
-                self._trust.judge_again()  # the files changed during the handshake
+            self._trust.accepted_by(secured.context)
             # OpenSSL looks at no certificate when it resumes a session.
             return None if client.certificate and has_ended(client.certificate, model.utc_now()) else secured
         # The files cannot be used now: reported once, by `close_refused`, and not at each connection.
@@ -98,9 +97,13 @@ class PeerTrust:
         self._context = context
         self._judged_by: object = context()
 
-    def judge_again(self) -> None:
-        """A connection was made by files that have changed since: it was not judged by the present ones."""
-        self._judged_by = None
+    def accepted_by(self, context: object) -> None:
+        """A connection was made with this TLS context. One of other files than were judged by last: all are judged.
+
+        The files may have changed, and all others have been judged, during its handshake.
+        """
+        if context is not self._judged_by:
+            self._judged_by = None
 
     def refused(self, certificates: set[x509.Certificate]) -> dict[x509.Certificate, str]:
         """Which of these are accepted no longer, and why. Only a change of the files makes it read them."""
