@@ -1,13 +1,10 @@
 """The certificate that a client has presented, as TLS has verified it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from cryptography import x509
 from flask import request
 
 from api.services import services
-from bringup import tls_failures
+from bringup import certificates, tls_failures
 
 
 def verified() -> x509.Certificate | None:
@@ -24,19 +21,17 @@ def presented() -> bytes | None:
     return encoded
 
 
-def details() -> Mapping[str, Any] | None:
-    """As `ssl.SSLSocket.getpeercert` has it."""
-    certificate: Mapping[str, Any] | None = request.environ["gunicorn.socket"].getpeercert()
-    return certificate
+def details() -> dict[str, list[tuple[str, str]]]:
+    """Its alternative names of type DNS, as `ssl.SSLSocket.getpeercert` has them: that reads them anew at each call."""
+    return {"subjectAltName": [("DNS", name) for name in dns_names()]}
 
 
 def identity() -> str | None:
     """The identity in the client certificate, if one was shown."""
-    if not services().settings.api_use_tls:
-        return None
     return next(iter(tls_failures.identities_of(details())), None)
 
 
-def dns_names() -> list[str]:
-    """Its alternative names of type DNS."""
-    return [value for kind, value in (details() or {}).get("subjectAltName", ()) if kind == "DNS"]
+def dns_names() -> tuple[str, ...]:
+    """Its alternative names of type DNS; none without a certificate."""
+    encoded = presented()
+    return certificates.dns_names_of(encoded) if encoded else ()

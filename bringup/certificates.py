@@ -4,6 +4,7 @@ Only this module of what all commands load needs cryptography, which takes longe
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -11,6 +12,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _PEM_END = b"-----END X509 CRL-----"
+# Certificates whose content is remembered, about 2 kB each: of the services, the people, and the machines that are
+# validated at the same time. A connection shows the same one with each request.
+_REMEMBERED = 512
 
 
 def defect_of_server(certificate: bytes) -> str | None:
@@ -18,6 +22,7 @@ def defect_of_server(certificate: bytes) -> str | None:
     return defect_of(certificate, ExtendedKeyUsageOID.SERVER_AUTH)
 
 
+@lru_cache(_REMEMBERED)
 def defect_of(certificate: bytes, purpose: ObjectIdentifier) -> str | None:
     """Why a verified certificate of our CA must be refused all the same; None: nothing is wrong with it.
 
@@ -39,6 +44,16 @@ def defect_of(certificate: bytes, purpose: ObjectIdentifier) -> str | None:
     if usage is None:
         return "it has no extended key usage"
     return None if list(usage) == [purpose] else "its extended key usage is of another purpose, or of several"
+
+
+@lru_cache(_REMEMBERED)
+def dns_names_of(certificate: bytes) -> tuple[str, ...]:
+    """The alternative names of type DNS in a certificate (DER); none where it cannot be read."""
+    try:
+        names = _extension(x509.load_der_x509_certificate(certificate), x509.SubjectAlternativeName)
+    except ValueError:
+        return ()
+    return tuple(names.get_values_for_type(x509.DNSName)) if names else ()
 
 
 def end_of_der(certificate: bytes) -> datetime:
