@@ -52,8 +52,9 @@ class SimulatedFleet:
         check_s: float,
         power_log: Path | None = None,
     ) -> None:
-        contexts, certificates = tls.ClientContexts(), _RunCertificates(settings)
-
+        # As real ones: a BMC has no certificate, and the image of a machine has one only where it must show it.
+        contexts = tls.ClientContexts(has_certificate=settings.machines_need_certificates)
+        certificates = _RunCertificates(settings)
         devices = _simulated(inventory)
         _check_names(faults, devices)
         self.address = _address(devices)
