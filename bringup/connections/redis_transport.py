@@ -1,6 +1,8 @@
 """How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says, with codes of errors."""
 
 import functools
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,9 @@ _TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle
 # Twice the most threads that a setting allows, and room for loops. redis-py's own bound of 100 raises an error for
 # each thread beyond it, as if Redis were away; who bounds the connections is WORKER_CONCURRENCY or API_THREADS.
 _MOST_CONNECTIONS = 1024
+# Seconds between two looks of a pool at the certificate files, which cost as much as a small command does in TLS. New
+# connections look for themselves; so only one that is open may be used for so long after its files were renewed.
+_LOOK_EVERY_S = 0.1
 
 
 class _KeepsErrorCodes:
@@ -107,19 +112,26 @@ class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
 class TlsPool(redis.ConnectionPool):
     """Ends connections that were made with replaced certificate files.
 
-    Idle ones end at the next use of the pool. A busy one is not used again after it was given back: ended earlier, it
-    would take the answer to its command with it.
+    Idle ones end at the first use of the pool a tenth of a second later. A busy one is not used again after it was
+    given back: ended earlier, it would take the answer to its command with it.
     """
 
     _context: "ssl.SSLContext | None" = None
+    _look_at = -math.inf
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:
         """As in redis-py."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            self._look()
+        return super().get_connection(*args, **kwargs)
+
+    def _look(self) -> None:
         context = self.connection_kwargs["context"]()
         if context is not self._context:
             self._context = context
             self.disconnect(inuse_connections=False)
-        return super().get_connection(*args, **kwargs)
 
     def release(self, connection: Any) -> None:
         """As in redis-py."""

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import create_connection
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bringup import tls
+from bringup.connections import redis_transport
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from pki.authority import key_pem, pem
@@ -168,6 +170,27 @@ def test_a_renewed_certificate_of_ours_resumes_nothing(
     assert [client.connect(), client.connect()] == [False, True]
     ending(store, tmp_path, NOW + timedelta(days=2))
     assert client.connect() is False
+
+
+def test_an_idle_connection_ends_a_tenth_of_a_second_after_its_files_were_renewed(
+    server: TlsRedis,
+    client_of: Callable[..., Client],
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Mock(return_value=1000.0)
+    monkeypatch.setattr(redis_transport, "time", Mock(monotonic=clock))
+    certificate, key = ending(store, tmp_path, NOW + timedelta(days=1))
+    client = client_of(server, REDIS_TLS_CERT=str(certificate), REDIS_TLS_KEY=str(key)).redis
+    first = client.client_id()
+    ending(store, tmp_path, NOW + timedelta(days=2))
+    assert client.client_id() == first, "the files are looked at for each command"
+    clock.return_value += 0.1
+    second = client.client_id()
+    assert second != first
+    clock.return_value += 0.1
+    assert client.client_id() == second, "it ended although no file has changed"
 
 
 def test_a_user_that_was_removed_is_refused_on_a_resumed_connection(
