@@ -1,7 +1,10 @@
 """How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says, with codes of errors."""
 
+import fcntl
 import functools
 import math
+import socket
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,6 @@ from bringup import openssl_errors, tls, tls_sessions
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
-    import socket
     import ssl
 
 _TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle; longer waits belong to the callers
@@ -26,22 +28,35 @@ _MOST_CONNECTIONS = 1024
 # Seconds between two looks of a pool at the certificate files, which cost as much as a small command does in TLS. New
 # connections look for themselves; so only one that is open may be used for so long after its files were renewed.
 _LOOK_EVERY_S = 0.1
+# The state of a connection that neither side has closed: the first byte of TCP_INFO. Source: tcp(7), linux/tcp.h.
+_ESTABLISHED = b"\x01"
 
 
-class _KeepsErrorCodes:
-    """Base of our connection classes: every error of the server keeps its code in ``status_code``.
-
-    redis-py sets it only for the codes that have a class of their own.
-    """
+class _OurParser:
+    """Base of our connection classes: their replies are read by our variant of redis-py's parser."""
 
     def set_parser(self, parser_class: Any) -> None:
-        """As redis-py, with a parser that keeps the code."""
-        super().set_parser(_keeping_codes(parser_class))  # type: ignore[misc]
+        """As redis-py."""
+        super().set_parser(_parser_of(parser_class))  # type: ignore[misc]
 
 
 @functools.cache
-def _keeping_codes(parser_class: Any) -> Any:
-    class CodeKeepingParser(parser_class):  # type: ignore[misc]
+def _parser_of(parser_class: Any) -> Any:
+    class Parser(parser_class):  # type: ignore[misc]
+        """Every error of the server keeps its code in ``status_code``.
+
+        redis-py sets it only for the codes that have a class of their own.
+        """
+
+        def can_read(self, timeout: float) -> bool:
+            """As redis-py. The pool asks so before each command, and waits for nothing: the kernel knows.
+
+            redis-py polls, which is a turn of the event loop where gevent has patched it: 0.1 ms for each command.
+            """
+            if timeout or not _is_quiet(self._sock):
+                return bool(super().can_read(timeout))
+            return bool(self._reader.has_data())
+
         @classmethod
         def parse_error(cls, response: str) -> redis.RedisError:
             error: redis.RedisError = super().parse_error(response)
@@ -49,14 +64,22 @@ def _keeping_codes(parser_class: Any) -> Any:
                 error.status_code = response.partition(" ")[0]
             return error
 
-    return CodeKeepingParser
+    return Parser
 
 
-class PlainConnection(_KeepsErrorCodes, redis.Connection):
-    """redis-py's own, which keeps the codes of errors."""
+def _is_quiet(sock: "socket.socket | None") -> bool:
+    """Whether the server has neither closed nor sent what was not read: of TLS, not even a part of a record."""
+    if sock is None or not hasattr(socket, "TCP_INFO") or (hasattr(sock, "pending") and sock.pending()):
+        return False
+    unread = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
+    return not any(unread) and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == _ESTABLISHED
 
 
-class TlsConnection(_KeepsErrorCodes, redis.SSLConnection):
+class PlainConnection(_OurParser, redis.Connection):
+    """redis-py's own, with our parser."""
+
+
+class TlsConnection(_OurParser, redis.SSLConnection):
     """redis-py builds a context per connection, which trusts every public CA; this takes ours, built once.
 
     Args:
