@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from bringup import tls
@@ -133,6 +133,7 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(host, port)
         self.context = context
         self._received: Received | None = None
+        self._held: list[bytes] | None = None  # of a request that is being made
 
     @property
     def has_surplus(self) -> bool:
@@ -166,11 +167,21 @@ class _Connection(http.client.HTTPConnection):
         """Whether all of it was taken. A server may refuse a body before it has read it, and close (RFC 9112 s.9.5)."""
         # As bytes: http.client ends with a traceback at a token of other letters, which the server refuses.
         encoded = {name: value.encode() for name, value in headers.items()}
+        self._held = []
+        self.request(method, address, body=data, headers=encoded)
+        request, self._held = b"".join(self._held), None
         try:
-            self.request(method, address, body=data, headers=encoded)
+            super().send(request)
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
+
+    def send(self, data: Any) -> None:
+        """As http.client, which sends header and body apart: the server would wake twice for each request."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
 
 
 def _is_broken(error: Exception, *, was_kept: bool) -> bool:

@@ -128,6 +128,19 @@ def test_a_server_that_hangs_is_asked_once(serve: Serve) -> None:
     assert len(server.requests) == 1
 
 
+def test_a_request_is_sent_with_its_body_in_one_piece(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    unpatched = http.client.HTTPConnection.send
+
+    def send(connection: http.client.HTTPConnection, data: bytes) -> None:
+        sent.append(data)
+        unpatched(connection, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", send)
+    pool_of(serve(sends(OK))).exchange("POST", "/", b"the body", {})
+    assert [data.partition(b"\r\n\r\n")[2] for data in sent] == [b"the body"]
+
+
 def test_a_connection_is_kept_for_the_next_call(serve: Serve) -> None:
     connections: set[int] = set()
 
