@@ -1,15 +1,47 @@
 """How structlog makes a line of a log: what `bringup.log` imports with the first line."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
 from bringup.text import printable, without_image_secret
 
 
-def configure(level: str, log_format: Literal["console", "json"], *, is_terminal: bool) -> logging.Formatter:
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """Makes lines of records, those of structlog and those of libraries.
+
+    Args:
+        shared: what every line passes.
+        renderers: what makes text of it.
+    """
+
+    def __init__(
+        self, shared: Sequence[structlog.typing.Processor], renderers: Sequence[structlog.typing.Processor]
+    ) -> None:
+        meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        super().__init__(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared, *_MADE_SAFE],
+            processors=[meta, *renderers],
+        )
+        self._of_text = [*_MADE_SAFE, *renderers]
+
+    def line(self, name: str, text: str) -> str:
+        """What `format` makes of a line of level info, where there is no record of it.
+
+        Args:
+            name: of the logger.
+            text: of the line.
+        """
+        made: Any = {"event": text, "logger": name, "level": "info"}
+        for process in self._of_text:
+            made = process(None, "info", made)
+        return str(made)
+
+
+def configure(level: str, log_format: Literal["console", "json"], *, is_terminal: bool) -> LineFormatter:
     """Set structlog up; returns the formatter for its lines and for those of libraries.
 
     Args:
@@ -21,22 +53,14 @@ def configure(level: str, log_format: Literal["console", "json"], *, is_terminal
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _shown_safely,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *_MADE_SAFE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=False,
     )
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *_renderers(log_format, is_terminal=is_terminal),
-        ],
-    )
+    return LineFormatter(shared, _renderers(log_format, is_terminal=is_terminal))
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
@@ -69,3 +93,10 @@ def _shown_safely(
         name: printable(without_image_secret(value)) if isinstance(value, str) else value
         for name, value in event.items()
     }
+
+
+# What every line passes, whoever has made it.
+_MADE_SAFE: tuple[structlog.typing.Processor, ...] = (
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _shown_safely,
+)

@@ -36,7 +36,7 @@ def test_a_quiet_connection_is_used_again(kept: Redis) -> None:
 
 
 def test_an_answer_that_nobody_has_read_is_not_that_to_the_next_command(kept: Redis) -> None:
-    connection = kept.connection_pool.get_connection()
+    connection: Any = kept.connection_pool.get_connection()
     connection.send_command("ECHO", "of another command")
     await_readable(connection)
     kept.connection_pool.release(connection)
@@ -55,7 +55,7 @@ def test_an_answer_of_which_a_part_was_read_is_not_that_to_the_next_command(kept
 def test_a_connection_that_redis_has_closed_is_not_used_again(
     kept: Redis, shared_redis: RedisServer, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = kept.connection_pool.get_connection()
+    connection: Any = kept.connection_pool.get_connection()
     connection.send_command("CLIENT", "ID")
     number = connection.read_response()
     kept.connection_pool.release(connection)

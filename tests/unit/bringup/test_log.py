@@ -1,8 +1,10 @@
 """The log: nobody who is logged can forge a line of it."""
 
+import errno
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from bringup import log
 from tests.logs import logging_restored
 
+SECRET = "s" * 43
+# Of a line, in both formats.
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 HOSTILE = "x\n2026-11-23 [info] forged\r\x1b[2J\u202e\x00"
 
 
@@ -58,3 +63,33 @@ def test_a_traceback_shows_no_local_variables(log_format: log.LogFormat) -> None
 
 def _fail(secret: str) -> None:
     raise ValueError(f"of {len(secret)} characters")
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_line_without_a_record_is_as_the_library_would_write_it(log_format: log.LogFormat) -> None:
+    stream = io.StringIO()
+    log.configure("INFO", log_format, stream)
+    log.write_line("api.access", f"127.0.0.1 GET /{HOSTILE} /images/{SECRET} 200")
+    logging.getLogger("api.access").info("127.0.0.1 GET /%s /images/%s 200", HOSTILE, SECRET)
+    ours, theirs = (TIME.sub("", line) for line in stream.getvalue().splitlines())
+    assert ours == theirs
+    assert SECRET not in ours
+
+
+def test_a_line_without_a_record_is_of_level_info() -> None:
+    stream = io.StringIO()
+    log.configure("WARNING", "console", stream)
+    log.write_line("api.access", "127.0.0.1 GET / 200")
+    assert not stream.getvalue()
+
+
+def test_a_full_disk_under_the_log_does_not_fail_what_writes_a_line() -> None:
+    log.configure("INFO", "console", FullDisk())
+    log.write_line("api.access", "127.0.0.1 GET / 200")
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes nothing."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
