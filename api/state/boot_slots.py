@@ -6,7 +6,9 @@ was killed keeps it until another worker has done its job, or its time is up.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 from api.runs.records import KnownDevice, RunRecord
 from api.runs.states import holds_boot_slot, waits_for_boot_slot
@@ -18,6 +20,9 @@ from bringup.inventory import Inventory
 # Slots that one transaction gives away. More than one is free only after a limit was raised; each is a record to read
 # and a job to write in a transaction that another run waits for.
 _MOST_AT_ONCE = 20
+# Seconds that one waits for those of its process that ask before it. While Redis does not answer each of them takes as
+# long as a call may; and only time is saved by waiting.
+_TURN_S = 1.0
 # A run in another state has been moved on. UNKNOWN: by a newer version, which knows whether it waits.
 _MAY_WAIT = {model.RunState.QUEUED, model.RunState.UNKNOWN}
 
@@ -59,6 +64,18 @@ class BootSlots:
         self._limit = limit
         self._inventory = inventory
         self._ask_run = ask_run
+        # All that ask watch the same slots: of ten at once nine would be computed again, then eight of these.
+        self._turn = Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A block in which, as a rule, no other thread of this process asks for a slot."""
+        has_turn = self._turn.acquire(timeout=_TURN_S)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def refusal(self, run: RunRecord, device: KnownDevice, *, is_free: bool) -> str | None:
         """Why ``run`` has to wait; None: a slot is free, or it holds one. Only in a transaction that watches.

@@ -5,6 +5,7 @@ Every change that counts is numbered in its transaction (`api.state.feed`).
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TypeVar
 
@@ -218,7 +219,8 @@ class RunStore(Reader):
             slots = [FeedEntry("boot_slot_given", "api", one.run_id, state=str(one.state)) for one in successors]
             return [*self._changed(outcome, next(iter(written), None)), *slots]
 
-        return self._apply(body, what=what)
+        with self.boot_slots.turn() if wanted.also.boot_slot else nullcontext():
+            return self._apply(body, what=what)
 
     def _changed(self, outcome: Change | Noted | RunRecord | None, device: str | None = None) -> list[FeedEntry]:
         """A change that is not on the timeline, such as a heartbeat, may be lost."""

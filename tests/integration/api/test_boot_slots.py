@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from api.state import boot_slots
+from api.state.snapshot import Snapshot, SnapshotRequest, Snapshots
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -273,3 +275,29 @@ def test_a_run_that_an_older_host_ends_while_it_is_given_the_slot_does_not_keep_
     api.ok("POST", f"/runs/{RUN_A}/abort", {})
     assert store.boot_slots.count_booting() == 0
     assert api.run(RUN_B)["timeline"][-1]["type"] == "boot_slot_awaited"
+
+
+def test_of_many_that_ask_one_process_at_once_none_is_computed_twice(
+    limited: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = two_hosts(limited, make_api, fleet())
+    begun: list[str] = []
+    unpatched = Snapshots.take
+
+    def take(snapshots: Snapshots, pipe: Any, wanted: SnapshotRequest) -> Snapshot:
+        begun.append(wanted.run_id)
+        return unpatched(snapshots, pipe, wanted)
+
+    monkeypatch.setattr(Snapshots, "take", take)
+    assert len(storm((host, host), range(MACHINES))) == LIMIT
+    assert len(begun) == MACHINES
+
+
+def test_one_that_waits_long_for_those_before_it_asks_beside_them(
+    limited: Settings, make_api: Callable[[Settings], Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot_slots, "_TURN_S", 0.01)
+    host, other = two_hosts(limited, make_api, fleet())
+    slots = host.client.application.extensions["bringup"].store.boot_slots
+    with slots.turn():
+        assert len(storm((host, other), range(MACHINES))) == LIMIT, "and the limit holds, too"
