@@ -24,12 +24,12 @@ bp = Blueprint("workers", __name__)
 _UNKNOWN_OR_CONFLICT = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 # These end a run, or are refused, where the machine is not the one of the inventory: not by the entries of before.
 _JUDGED_BY_ITS_ENTRY = {EventType.BOOT_STARTED, EventType.MACHINE_IDENTIFIED}
-# With no other permit a medium may be inserted.
 # Steps that were taken: they are put on record, whatever the device is by now.
 _ONLY_TAKEN = {
     *(EventType.MEDIA_INSERTED, EventType.POWERED_OFF, EventType.BOOT_OVERRIDE_SET),
     *(EventType.POWERED_ON, EventType.PERMIT_RETURNED),
 }
+# With no other permit a medium may be inserted.
 _PERMIT_THE_MEDIUM = {EventType.WRITE_REQUESTED, EventType.OVERRIDE_REQUESTED}
 
 

@@ -156,7 +156,12 @@ class _RunCertificates:
 
 
 class _BmcHandler(BaseHTTPRequestHandler):
-    """``/<machine>/power``, ``/media``, ``/boot-override`` and ``/identity``."""
+    """``/<machine>/power``, ``/media``, ``/boot-override`` and ``/identity``, over a connection that is kept."""
+
+    protocol_version = "HTTP/1.1"
+    # A reply in one piece: of two, the second would wait for the client to confirm the first. `handle_one_request`
+    # flushes.
+    wbufsize = -1
 
     def __init__(self, machines: Mapping[str, SimulatedMachine], *args: Any) -> None:
         self._machines = machines
@@ -175,6 +180,8 @@ class _BmcHandler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
+        # Whatever comes of it: what is left of a body would be taken for the next request.
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, what = self.path.rpartition("/")
         machine = self._machines.get(path)
         if machine is None:
@@ -184,10 +191,9 @@ class _BmcHandler(BaseHTTPRequestHandler):
         elif machine.fault is Fault.BMC_AUTH:
             self._answer(HTTPStatus.UNAUTHORIZED)
         else:
-            self._answer(*self._act(machine, f"{self.command} {what}"))
+            self._answer(*self._act(machine, f"{self.command} {what}", json.loads(body or b"{}")))
 
-    def _act(self, machine: SimulatedMachine, action: str) -> tuple[int, dict[str, object]]:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+    def _act(self, machine: SimulatedMachine, action: str, body: dict[str, Any]) -> tuple[int, dict[str, object]]:
         if action == "GET identity":
             return 200, machine.identity
         if action == "GET media":
@@ -213,12 +219,21 @@ class _BmcHandler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: Mapping[str, object] | None = None) -> None:
         content = json.dumps(body or {}).encode()
-        with contextlib.suppress(ConnectionError):  # the client was killed meanwhile
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def handle(self) -> None:
+        """As the base class; a client that is killed meanwhile is no error."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def finish(self) -> None:
+        """The same."""
+        with contextlib.suppress(ConnectionError):
+            super().finish()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Log nothing: the workers log what they do."""
