@@ -29,6 +29,9 @@ _FAILED_FOR_S = 60.0
 # Seconds for which one process looks for missing jobs: so long nobody does after it was killed. Above
 # _SUSPECT_FOR_S, or no turn would last from the first sight of a missing job to the second.
 _REAPER_TURN_S = 10
+# Of the time of the process that looks for missing jobs. A look reads all open runs: of 10,000 it takes two seconds of
+# API, Redis and worker, and every five seconds it would slow down the very storm that they are from.
+_SHARE_OF_LOOKING = 0.05
 
 
 class Suspects:
@@ -63,11 +66,14 @@ class Reaper:
     Args:
         connection: to Redis.
         queues: whose jobs are looked after.
+        clock: in seconds.
     """
 
-    def __init__(self, connection: "Redis", queues: Queues) -> None:
+    def __init__(self, connection: "Redis", queues: Queues, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._queues = queues
+        self._clock = clock
+        self._look_at = 0.0  # for missing jobs, again
         self._silent = Suspects()
         self._gone = Suspects()
         self._failed = Suspects(_FAILED_FOR_S)
@@ -114,7 +120,12 @@ class Reaper:
             # One process looks for all: what it costs grows with the open runs, and would with the processes, too.
             if not (self._reaper_lock.owned() or self._reaper_lock.acquire(blocking=False)):
                 self._gone.clear()
+                self._look_at = 0.0
                 return []
+            if self._clock() < self._look_at:
+                self._keep_turn()
+                return []
+            began_at = self._clock()
             needed = {
                 job_id_of(kind, run.run_id): (kind, run.run_id) for run in open_runs() for kind in run.required_jobs
             }
@@ -131,10 +142,16 @@ class Reaper:
             ]
             for job_id in again:
                 self._enqueue_anew(*needed[job_id])
+            self._look_at = began_at + (self._clock() - began_at) / _SHARE_OF_LOOKING
+            self._keep_turn()
         except Exception:
             self._gone.clear()
             raise
         return again
+
+    def _keep_turn(self) -> None:
+        """Only after a look that has worked: the turn of a process that cannot look must end."""
+        self._connection.expire(keys.REAPER_LOCK, _REAPER_TURN_S)
 
     def drop_expired(self) -> None:
         """Drop rq's records of jobs that ended long ago and of workers that were killed.

@@ -13,10 +13,11 @@ from rq import Queue
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable, BringupError
-from bringup.model import Decision, JobKind, LeaseEvent, RunState, utc_now
+from bringup.model import JobKind, LeaseEvent, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
 from bringup.wire.run import Run
+from tests.integration.workers.open_run import RUN_ID, run_that_owes
 from workers import delayed, in_flight
 from workers.clock_queue import RedisClockQueue
 from workers.deadlines import Deadlines
@@ -25,7 +26,6 @@ from workers.reaper import Reaper, Suspects
 from workers.runner import Runner
 from workers.worker import QueueWorker
 
-RUN_ID = "02-00-00-00-00-01-1767225600"
 BOOT_ID = job_id_of(JobKind.BOOT, RUN_ID)
 
 
@@ -69,20 +69,6 @@ class Records:
 @pytest.fixture
 def records(settings: Settings) -> Records:
     return Records(settings)
-
-
-def run_that_owes(*kinds: JobKind) -> Run:
-    return Run(
-        run_id=RUN_ID,
-        device="m",
-        mac="02:00:00:00:00:01",
-        ip="",
-        decision=Decision.START,
-        state=RunState.BOOTING,
-        created_at=utc_now(),
-        updated_at=utc_now(),
-        required_jobs=kinds,
-    )
 
 
 def nothing(_task: object, *, run_id: str) -> None:
@@ -153,7 +139,7 @@ def test_a_permanent_error_is_recorded_at_once(records: Records) -> None:
 def test_a_job_that_a_run_lives_by_is_enqueued_anew_a_while_after_it_failed(records: Records) -> None:
     records.queues.add(JobKind.BOOT, RUN_ID)
     records.work_once(records.worker(lambda _task, **_: 1 / 0))  # type: ignore[arg-type]
-    reaper = Reaper(records.redis, records.queues)
+    reaper = Reaper(records.redis, records.queues, clock=lambda: 0.0)
     reaper._gone = Suspects(0)
     owing = [run_that_owes(JobKind.BOOT)]
     assert reaper.enqueue_missing(lambda: owing) == [], "not at once"
@@ -165,7 +151,7 @@ def test_a_job_that_a_run_lives_by_is_enqueued_anew_a_while_after_it_failed(reco
 
 
 def test_an_error_of_the_api_makes_the_reaper_forget_what_it_suspected(records: Records) -> None:
-    reaper = Reaper(records.redis, records.queues)
+    reaper = Reaper(records.redis, records.queues, clock=lambda: 0.0)
     owing = [run_that_owes(JobKind.BOOT)]
     reaper.enqueue_missing(lambda: owing)
 

@@ -9,10 +9,13 @@ from redis.exceptions import ResponseError
 
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
+from bringup.errors import ApiUnavailable
+from bringup.model import JobKind
 from bringup.queues import Queues
 from bringup.settings import Settings
 from bringup.tls import ClientContexts
 from bringup.wire.run import Run
+from tests.integration.workers.open_run import run_that_owes
 from workers.reaper import Reaper
 
 
@@ -70,3 +73,63 @@ def test_the_turn_of_a_process_that_was_killed_ends(redis: "Redis") -> None:
     assert asked(killed) == 1
     redis.delete(keys.REAPER_LOCK)  # its time is over
     assert (asked(other), asked(killed)) == (1, 0)
+
+
+class Site:
+    """A reaper, its clock, and one open run whose boot job is on its queue; each look at it takes two seconds."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self.now, self.looked_at, self.fails = 0.0, list[float](), False
+        self.redis = redis
+        self.reaper = Reaper(redis, Queues(redis), clock=lambda: self.now)
+
+    def round_at(self, now: float) -> None:
+        """What the loop of a worker does every five seconds."""
+        self.now = now
+        with suppress(ApiUnavailable):
+            self.reaper.enqueue_missing(self.open_runs)
+
+    def open_runs(self) -> list[Run]:
+        self.looked_at.append(self.now)
+        self.now += 2
+        if self.fails:
+            raise ApiUnavailable("the API does not answer")
+        return [run_that_owes(JobKind.BOOT)]
+
+
+@pytest.fixture
+def site(redis: "Redis") -> Site:
+    return Site(redis)
+
+
+def test_a_look_that_takes_long_comes_again_after_twenty_times_as_long(site: Site) -> None:
+    for now in range(0, 85, 5):
+        site.round_at(now)
+    assert site.looked_at == [0, 40, 80]
+
+
+@pytest.mark.parametrize("now", [5, 40], ids=["between two looks", "by a look"])
+def test_a_process_that_looks_keeps_its_turn(site: Site, now: float) -> None:
+    site.round_at(0)
+    site.redis.pexpire(keys.REAPER_LOCK, 3000)
+    site.round_at(now)
+    assert site.redis.pttl(keys.REAPER_LOCK) > 3000
+    assert asked(Reaper(site.redis, Queues(site.redis))) == 0
+
+
+def test_the_turn_of_a_process_that_cannot_look_ends(site: Site) -> None:
+    site.fails = True
+    site.round_at(0)
+    site.redis.pexpire(keys.REAPER_LOCK, 3000)
+    site.round_at(5)
+    assert site.looked_at == [0, 5]
+    assert site.redis.pttl(keys.REAPER_LOCK) <= 3000
+
+
+def test_a_process_that_gets_its_turn_back_looks_at_once(site: Site) -> None:
+    site.round_at(0)
+    site.redis.set(keys.REAPER_LOCK, "of another process", px=60_000)
+    site.round_at(5)
+    site.redis.delete(keys.REAPER_LOCK)
+    site.round_at(10)
+    assert site.looked_at == [0, 10]

@@ -7,15 +7,14 @@ import pytest
 from bringup import keys, tls
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import CorruptRecord
-from bringup.model import Decision, JobKind, RunState, utc_now
+from bringup.model import JobKind, utc_now
 from bringup.queues import Queues, job_id_of
 from bringup.settings import Settings
-from bringup.wire.run import Run
 from tests.conftest import MakeSettings, RedisServer
+from tests.integration.workers.open_run import RUN_ID, run_that_owes
 from workers import delayed, in_flight
 from workers.reaper import Reaper, Suspects
 
-RUN_ID = "02-00-00-00-00-01-1767225600"
 FINISH_ID = job_id_of(JobKind.FINISH, RUN_ID)
 
 
@@ -62,19 +61,7 @@ def test_missing_jobs_are_still_found(queues: Queues, place: str) -> None:
     reaper = Reaper(redis, queues)
     reaper._gone = Suspects(0)
     spoil(queues, getattr(queues.queue(JobKind.BOOT), place).key)
-    now = utc_now()
-    run = Run(
-        run_id=RUN_ID,
-        device="m",
-        mac="02:00:00:00:00:01",
-        ip="",
-        decision=Decision.START,
-        state=RunState.BOOTING,
-        created_at=now,
-        updated_at=now,
-        required_jobs=(JobKind.FINISH,),
-    )
-    assert reaper.enqueue_missing(lambda: [run]) == [FINISH_ID]
+    assert reaper.enqueue_missing(lambda: [run_that_owes(JobKind.FINISH)]) == [FINISH_ID]
 
 
 def test_old_records_of_other_queues_are_dropped(queues: Queues) -> None:

@@ -24,7 +24,7 @@ class Watch:
         lock = SimpleNamespace(owned=lambda: self.is_our_turn, acquire=lambda **_options: False)
         redis: Any = SimpleNamespace(lock=lambda *_args, **_options: lock, expire=lambda *_args, **_options: None)
         queues: Any = None
-        self.reaper = Reaper(redis, queues)
+        self.reaper = Reaper(redis, queues, lambda: self.now)
         for name in ("_silent", "_gone"):
             patch.setattr(self.reaper, name, Suspects(4, lambda: self.now))
         patch.setattr(in_flight, "any_started", lambda *_args: self.in_flight)
