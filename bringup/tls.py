@@ -4,6 +4,7 @@ Source: RFC 9325 s.3.1 (versions), Mozilla's intermediate configuration (ciphers
 """
 
 import logging
+import select
 import socket
 import ssl
 import time
@@ -164,6 +165,13 @@ def for_api_client(settings: Settings, contexts: ClientContexts) -> ssl.SSLConte
 def is_cut_off(error: BaseException) -> bool:
     """Whether the other side has closed in the middle of TLS, without an alert that would give a reason."""
     return isinstance(error, ssl.SSLEOFError)
+
+
+def event_of(error: OSError) -> int | None:
+    """What a connection that does not block has to wait for, as poll(2) names it; None: it is another error."""
+    if isinstance(error, ssl.SSLWantReadError):
+        return select.POLLIN
+    return select.POLLOUT if isinstance(error, ssl.SSLWantWriteError) else None
 
 
 def is_idle(connection: socket.socket) -> bool:

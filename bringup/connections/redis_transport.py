@@ -1,5 +1,6 @@
 """How bytes reach a Redis server or a sentinel: plain or mutual TLS as ``REDIS_USE_TLS`` says, with codes of errors."""
 
+import _socket
 import fcntl
 import functools
 import math
@@ -16,6 +17,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from bringup import openssl_errors, tls, tls_sessions
+from bringup.connections.polled_socket import PolledSocket
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,10 +128,16 @@ class TlsConnection(_OurParser, redis.SSLConnection):
         self._sessions.refused(self._context, (self.host, self.port))
         return super()._connect()
 
-    def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket":
+    def _wrap_socket_with_ssl(self, sock: "socket.socket") -> "ssl.SSLSocket | PolledSocket":
         self._context = self._context_now()
         self._offered = self._sessions.session(self._context, (self.host, self.port))
-        return self._context.wrap_socket(sock, server_hostname=self.host, session=self._offered)
+        made = self._context.wrap_socket(sock, server_hostname=self.host, session=self._offered)
+        return PolledSocket(made) if _is_pythons_own(made) else made
+
+
+def _is_pythons_own(sock: object) -> bool:
+    """Whether it blocks its thread; those of gevent, in the API, wait in turns."""
+    return isinstance(sock, _socket.socket)
 
 
 class TlsPool(redis.ConnectionPool):
