@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 _Read = TypeVar("_Read")
+# Of a counter: what Redis itself can add to has 19 at most. Python refuses to read thousands.
+_DIGITS = 19
 _Command = tuple[Any, ...]
 # What was asked for, once the batch was read; it may raise what making it of the replies raises.
 Asked = Callable[[], _Read]
@@ -74,8 +76,8 @@ def together(
 
 
 def text(reply: bytes | None) -> str | None:
-    """A string, if it is there."""
-    return None if reply is None else reply.decode()
+    """A string, if it is there; bytes that are no UTF-8 are escaped."""
+    return None if reply is None else reply.decode(errors="backslashreplace")
 
 
 def stored_bytes(reply: bytes | None) -> bytes | None:
@@ -89,8 +91,8 @@ def texts(reply: Iterable[bytes]) -> list[str]:
 
 
 def number(reply: bytes | None) -> int:
-    """A counter; 0: it is not there."""
-    return int(reply or 0)
+    """A counter for people; 0: it is not there, or holds no number. No decision may rest on it."""
+    return int(reply) if reply and reply.isdigit() and len(reply) <= _DIGITS else 0
 
 
 def fields(reply: dict[bytes, bytes]) -> dict[str, bytes]:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from api.state.batch import Asked, Batch, fields, number, text
-from api.state.feed import LAST_CHANGE, time_in
+from api.state.batch import Asked, Batch, fields, text
+from api.state.feed import LAST_CHANGE, REPAIR_NUMBER, change_number, time_in
 from api.state.redis import Database, Pipeline
-from bringup import errors, keys, model
+from bringup import errors, keys, log, model
 
 _Result = TypeVar("_Result")
 # Of a change number: what INCRBY can still add to.
@@ -79,7 +79,7 @@ class Changes:
     def ask(self, batch: Batch) -> Asked[Recorded]:
         """The same without the time, which no decision needs, read with other things."""
         installation = batch.ask(text, "GET", keys.INSTALLATION)
-        last = batch.ask(number, "GET", keys.CHANGE_NUMBER)
+        last = batch.ask_guard(change_number, keys.CHANGE_NUMBER)
         # As the inventories of the hosts are read, too: it shows whether there is a loss to read.
         noted = batch.ask(lambda reply: keys.LOSS_NOTED.encode() in reply, "HGETALL", keys.INVENTORY_HOSTS)
         return lambda: Recorded(installation(), last(), "", self._loss() if noted() else None)
@@ -87,14 +87,32 @@ class Changes:
     def look(self) -> Recorded:
         """As `recorded`; what an earlier build has noted, its `bringup restore` too, is found by `ask` from now on.
 
-        For the start of a process, and every few seconds after it.
+        For the start of a process, and every few seconds after it. A change number that something else has overwritten
+        is set to that of the feed first: until then nothing is decided, and no lease is lost.
         """
-        recorded = self.recorded()
+        try:
+            recorded = self.recorded()
+        except errors.CorruptRecord:
+            self._repair_number()
+            recorded = self.recorded()
         if recorded.loss:
             # A Redis that takes no write now shows the loss all the same.
             with suppress(errors.RedisUnavailable, errors.PermanentError):
                 self._database.transact(_mark)
         return recorded
+
+    def _repair_number(self) -> None:
+        def write(pipe: Pipeline) -> None:
+            pipe.multi()
+            pipe.eval(REPAIR_NUMBER, 2, keys.CHANGE_NUMBER, keys.CHANGES)
+
+        if (number := self._database.execute(write)[0]) is not None:
+            log.get("api").error(
+                "the change number in Redis was no number: it is set to that of the newest change",
+                key=keys.CHANGE_NUMBER,
+                number=int(number),
+                hint="find out what else writes to this database of Redis: each service has a user of its own",
+            )
 
     def _loss(self) -> Loss | None:
         return _loss(self._database.fields(keys.LOSS))
@@ -117,10 +135,10 @@ class Changes:
             NotReplicated: they do not have it in time.
         """
         if not self._database.is_replicated:
-            return number(self._database.string(keys.CHANGE_NUMBER))
+            return change_number(self._database.string(keys.CHANGE_NUMBER))
 
         def look(pipe: Pipeline) -> int:
-            last = number(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)))
+            last = change_number(cast("bytes | None", pipe.get(keys.CHANGE_NUMBER)))
             pipe.multi()
             return last
 

@@ -4,6 +4,7 @@ Every transaction that changes what must not be lost adds to it. It is the only 
 by which `api.state.changes` finds whether Redis has lost changes.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import TypeVar
 from api.state import feed_entries
 from api.state.feed_entries import FeedEntry
 from api.state.redis import Database, Pipeline
-from bringup import keys, model
+from bringup import errors, keys, model
 
 _Result = TypeVar("_Result")
 # Entries of the feed: 10,000 machines with some twenty changes each, about 30 MB. It bounds what a loop of changes, or
@@ -21,14 +22,39 @@ MOST_CHANGES = 200_000
 # Of a time in milliseconds, until the year 5138. A larger one in a damaged entry is no time, and must not stop those
 # who read the rest.
 _TIME_DIGITS = 14
+# As Redis writes a number of up to 16 digits: it does not add to `+7`, ` 7` or `07`.
+_NUMBER = re.compile(rb"0|[1-9][0-9]{0,15}")
+# The highest number that a double of Lua holds exactly, and that a host's memory takes: a thousand changes a second for
+# 280,000 years.
+_HIGHEST = 2**53
+# The number of the newest entry of the feed, which is the change number; 0: the feed has none, or is of another type.
+# By bisection, for installed users of Redis may not call XREVRANGE.
+_NEWEST = """
+local function newest(feed)
+    local low, high = 0, 2^53
+    while low < high do
+        local middle = math.floor((low + high + 1) / 2)
+        local found = redis.pcall('XRANGE', feed, string.format('%.0f-0', middle), '+', 'COUNT', 1)
+        if #found > 0 then low = middle else high = middle - 1 end
+    end
+    return low
+end
+"""
 # Numbers each change, and adds those of one entry to the feed under the number of the last. In Lua, for only Redis has
 # the number, and the change, its number and its entry must come to be together. What is older than the feed is kept is
 # deleted a page at a time by every 64th change, so that no change has much to do. A feed that is ahead of the number is
-# of a state that was lost: its followers must take a snapshot.
+# of a state that was lost: its followers must take a snapshot. What is no number is replaced by that of the feed: an
+# error would come when the rest of the transaction is done, and the change would have neither number nor entry.
 # KEYS: the number, the feed. ARGV: how many changes, time (ms), oldest time to keep (ms), most entries, then of each
 # entry how many changes it has, and these as JSON.
-_NUMBER_AND_FEED = """
-local last = redis.call('INCRBY', KEYS[1], ARGV[1])
+_NUMBER_AND_FEED = (
+    _NEWEST
+    + """
+local last = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+if type(last) ~= 'number' or last < tonumber(ARGV[1]) or last > 2^53 then
+    last = newest(KEYS[2]) + ARGV[1]
+    redis.call('SET', KEYS[1], string.format('%.0f', last))
+end
 local number = last - ARGV[1]
 for i = 5, #ARGV, 2 do
     local before = number
@@ -49,10 +75,25 @@ for i = 5, #ARGV, 2 do
 end
 return last
 """
+)
+# Sets what is no change number to that of the feed. KEYS: the number, the feed. Returns the number, if it was set.
+REPAIR_NUMBER = (
+    _NEWEST
+    + """
+local found = redis.pcall('GET', KEYS[1])
+local is_number = type(found) == 'string' and #found <= 16 and (found == '0' or string.match(found, '^[1-9]%d*$'))
+if found == false or (is_number and tonumber(found) <= 2^53) then return false end
+redis.call('SET', KEYS[1], string.format('%.0f', newest(KEYS[2])))
+return redis.call('GET', KEYS[1])
+"""
+)
 # The number and the time (ms) of the last change; no time: the feed does not have it any more.
 # KEYS: the number, the feed, then strings that are read with it.
 LAST_CHANGE = """#!lua flags=no-writes
 local number = redis.call('GET', KEYS[1]) or '0'
+if not string.match(number, '^%d+$') or #number > 16 then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[1] .. ' holds no number')
+end
 local id = number .. '-0'
 local last = redis.call('XRANGE', KEYS[2], id, id)[1]
 local found = {number, last and last[2][2] or ''}
@@ -146,9 +187,10 @@ class ChangeFeed:
             pipe.get(keys.CHANGE_NUMBER)
             found, first, number = pipe.execute()
         read = (one for entry_id, fields in found for one in _changes(entry_id, fields))
-        oldest = next(iter(_changes(*first[0]))).number if first else int(number or 0) + 1
+        newest = change_number(number)
+        oldest = next(iter(_changes(*first[0]))).number if first else newest + 1
         # One entry may have more changes than are asked for, of which some were asked for before.
-        return Feed(tuple(one for one in read if one.number > since)[:limit], oldest, int(number or 0))
+        return Feed(tuple(one for one in read if one.number > since)[:limit], oldest, newest)
 
 
 def _changes(entry_id: bytes, fields: dict[bytes, bytes]) -> list[NumberedChange]:
@@ -157,6 +199,19 @@ def _changes(entry_id: bytes, fields: dict[bytes, bytes]) -> list[NumberedChange
     read = feed_entries.read(fields.get(b"change", b""))
     first = last - len(read) + 1
     return [NumberedChange(first + place, at, change) for place, change in enumerate(read)]
+
+
+def change_number(stored: bytes | None) -> int:
+    """The change number as Redis holds it; 0: there is none.
+
+    Raises:
+        CorruptRecord: it is no number, or one that Redis cannot count on from.
+    """
+    if stored is None:
+        return 0
+    if not _NUMBER.fullmatch(stored) or int(stored) > _HIGHEST:
+        raise errors.CorruptRecord(f"Redis holds no change number under {keys.CHANGE_NUMBER}, but {stored[:32]!r}")
+    return int(stored)
 
 
 def time_of(fields: dict[bytes, bytes]) -> datetime:

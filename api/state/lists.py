@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from api.runs import states
 from api.runs.records import DeviceRecord, RunRecord, careful_state, recorded_state
-from api.state.batch import Asked, Batch, number, texts
+from api.state.batch import Asked, Batch, texts
 from api.state.documents import DeviceNames, Document, matching, read_documents, wanted_fields
+from api.state.feed import change_number
 from api.state.pages import DevicePage, RunPage
 from api.state.reader import Reader, Withheld
 from api.state.redis import Database
@@ -92,7 +93,7 @@ class Lists:
     def ask_all_devices(self, batch: Batch) -> Asked[_AllDevices]:
         """What each list of devices begins with, read with other things."""
         inventory, ask_withheld = self._reader.inventory(), self._reader.ask_withheld(batch)
-        seen, last = batch.ask(int, "SCARD", keys.DEVICES), batch.ask(number, "GET", keys.CHANGE_NUMBER)
+        seen, last = batch.ask(int, "SCARD", keys.DEVICES), batch.ask(change_number, "GET", keys.CHANGE_NUMBER)
         return lambda: _AllDevices(inventory, ask_withheld(), self._names.all(inventory, seen(), last()))
 
     def devices(self, page: DevicePage, known: _AllDevices | None = None) -> Iterator[Document]:

@@ -11,7 +11,7 @@ from api.state.clock import RedisClock
 from bringup.connections.redis_client import check_writes, redis_errors, redis_now
 from bringup.connections.replicated import ReplicatedRedis
 from bringup.connections.watched_reads import read_watched
-from bringup.errors import BringupError
+from bringup.errors import BringupError, CorruptRecord
 from bringup.outages import Outages, Service
 from bringup.settings import Settings
 
@@ -69,7 +69,8 @@ class Database:
                 for command in commands[start : start + _AT_ONCE]:
                     pipe.execute_command(*command)
                 replies += pipe.execute(raise_on_error=False)
-        batch.replies = [self._translated(one) if isinstance(one, Exception) else one for one in apart(replies)]
+        pairs = zip(batch.commands, apart(replies), strict=True)
+        batch.replies = [self._translated(one, asked) if isinstance(one, Exception) else one for asked, one in pairs]
 
     def read_watched(self, pipe: Pipeline, batch: Batch, *watched: str) -> None:
         """The same in a transaction, which is computed again when one of these keys has changed since.
@@ -209,11 +210,13 @@ class Database:
             self._outages.worked((Service.REDIS_WRITES,), began_at)
         return replies
 
-    def _translated(self, error: Exception) -> BringupError:
+    def _translated(self, error: Exception, command: Sequence[Any]) -> BringupError:
         """What a command was refused with: others of its batch may have been answered."""
         try:
             with self.errors():
                 raise error
+        except CorruptRecord as ours:
+            return CorruptRecord(f"{ours} ({' '.join(map(str, command[:2]))})" if command[0] != "EVAL" else str(ours))
         except BringupError as ours:
             return ours
 

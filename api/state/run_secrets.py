@@ -7,14 +7,15 @@ import hashlib
 import json
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
 from api.runs.records import ImageRead, NewSecrets, RunRecord, read_state
-from api.state.batch import Asked, Batch, text
+from api.state.batch import Asked, Batch, number, text
 from api.state.redis import Database, Pipeline
-from bringup import keys, model
+from bringup import errors, keys, model
 
 # One round trip for both, at each of the thousands of small ranges of a BMC: what belongs to the secret, and the state
 # of its run.
@@ -106,13 +107,14 @@ class RunTokens:
         """
         if not self._database.has_member(keys.OPEN_RUNS, run_id):
             return
-        with self._database.errors():
+        # Where the counter holds no number, the call is refused all the same: its answer must not be ours to fail.
+        with suppress(errors.CorruptRecord), self._database.errors():
             self._database.connection.incr(keys.refused(run_id))
             self._database.connection.expire(keys.refused(run_id), self._keep)
 
     def refused(self, run_id: str) -> int:
         """How many calls were counted as refused."""
-        return int(self._database.string(keys.refused(run_id)) or 0)
+        return number(self._database.string(keys.refused(run_id)))
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class ImageRecords:
         if not json.loads(digest or "null") and not is_of_earlier_version:
             return None
         by_other = other.decode() if other else ""
-        return ImageRead(bytes_read=int(count or 0), parameters=parameters is not None, other_reader=by_other)
+        return ImageRead(bytes_read=number(count), parameters=parameters is not None, other_reader=by_other)
 
 
 def _readers(stored: bytes | None) -> tuple[str, ...] | None:

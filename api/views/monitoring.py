@@ -63,6 +63,8 @@ def ready() -> Response:
             problems.append("no replica of Redis follows the master")
     except errors.RedisRefusesWrites:
         problems.append("Redis refuses writes")
+    except errors.CorruptRecord:
+        problems.append("a record in Redis cannot be read; see the log of the API")
     except (errors.RedisUnavailable, errors.PermanentError):
         problems.append("Redis does not answer")
     try:

@@ -5,6 +5,7 @@ cuts the code off some errors, puts the command before others, and the text of a
 written.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,10 @@ _UNAVAILABLE = {
     "TRYAGAIN": "its cluster is moving keys",
 }
 _RIGHTS = "check REDIS_USERNAME, and whether users.acl is of an older version: `bringup redis-conf --force` renews it"
+# Of INCRBY and the like; the code is ERR. Source: getLongLongFromObjectOrReply(), incrDecrCommand() in Redis.
+_NO_NUMBER = ("is not an integer", "increment or decrement would overflow")
+# How redis-py begins the text of an error in a pipeline: which command, and its key where that is one of ours.
+_OF_A_COMMAND = re.compile(r"Command # \d+ \([A-Z]+ ((?:bringup|rq):[\w:.@-]+)")
 _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; execCommandAbort() in Redis's multi.c
 # The code is ERR, as of many other errors: Redis 7.0; Redis 8 and Valkey 8.
 _REFUSED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script: ")
@@ -144,7 +149,9 @@ def translate(error: redis.RedisError, settings: Settings) -> errors.BringupErro
     if hint := _UNAVAILABLE.get(code):
         return errors.RedisUnavailable(f"{where} cannot work now ({code}): {hint}")
     if code == "WRONGTYPE":
-        return errors.CorruptRecord(f"{where} holds another type under a key where a record should be")
+        return errors.CorruptRecord(f"{where} holds another type under {_key(error)} where a record should be")
+    if code == "ERR" and any(text in str(error) for text in _NO_NUMBER):
+        return errors.CorruptRecord(f"{where} holds no number that it can add to under {_key(error)}")
     return _refusal(error, code, where, settings) or _silence(error, where, settings)
 
 
@@ -181,6 +188,11 @@ def _silence(error: redis.RedisError, where: str, settings: Settings) -> errors.
     if isinstance(error, redis.exceptions.ExecAbortError):
         return errors.RedisUnavailable(f"{where} refused a transaction as a whole ({error})")
     return None
+
+
+def _key(error: redis.RedisError) -> str:
+    found = _OF_A_COMMAND.match(str(error))
+    return found[1] if found else "a key"
 
 
 def _code(error: redis.RedisError) -> str:
