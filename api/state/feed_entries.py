@@ -11,6 +11,8 @@ from dataclasses import fields as fields_of
 from itertools import groupby
 from typing import Any
 
+from pydantic_core import to_json
+
 # Changes that one entry may have: above those of any transaction. Without a bound an entry that was damaged would seem
 # to have more changes than there are numbers.
 _MOST = 100
@@ -88,4 +90,4 @@ def _short(*values: str | None) -> list[str]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return to_json(value).decode()

@@ -5,11 +5,12 @@ A record may have been written by a newer version: what we cannot read of it is 
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from api.runs.records import DeviceRecord, KnownDevice, RunRecord, recorded_state
 from api.state import inventories, timelines
-from api.state.batch import Asked, Batch, fields, stored_bytes
+from api.state.batch import Asked, Batch, stored_bytes
 from api.state.installation import Installation
 from api.state.redis import Database, Pipeline
 from api.state.stored import read_line, read_record, unless_corrupt
@@ -59,7 +60,7 @@ class Reader:
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run, if it is known."""
-        return read_record(RunRecord, self._database.fields(keys.run(run_id)))
+        return read_record(RunRecord, self._database.stored_fields(keys.run(run_id)))
 
     def confirmed_run(self, run_id: str) -> RunRecord | None:
         """The same, when no failover can take it back: with Redis Sentinel, when the replicas have it.
@@ -87,7 +88,7 @@ class Reader:
 
     def ask_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
         """The run, read with other things."""
-        return batch.ask(lambda reply: read_record(RunRecord, fields(reply)), "HGETALL", keys.run(run_id))
+        return batch.ask(partial(read_record, RunRecord), "HGETALL", keys.run(run_id))
 
     def ask_readable_run(self, batch: Batch, run_id: str) -> Asked[RunRecord | None]:
         """The same; None where it cannot be read: it does not hide the others."""
@@ -106,7 +107,7 @@ class Reader:
 
     def ask_device_record(self, batch: Batch, name: str) -> Asked[DeviceRecord | None]:
         """What is on record of the device, read with other things."""
-        return batch.ask(lambda reply: read_record(DeviceRecord, fields(reply)), "HGETALL", keys.device(name))
+        return batch.ask(partial(read_record, DeviceRecord), "HGETALL", keys.device(name))
 
     def if_seen_as(self, device: KnownDevice | None, uuid: str | None) -> KnownDevice | None:
         """The device, if it is still on its record that a machine with this UUID was seen as it first."""

@@ -1,9 +1,11 @@
 """What a change writes: records, timelines, indexes, counters and jobs, all in the transaction of the change."""
 
-import json
 import time
 from datetime import timedelta
+from functools import cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from api.runs import states
 from api.runs.records import Change, DeviceRecord, RunRecord, StoredRecord
@@ -174,16 +176,22 @@ def _write(
         before: as it is; None: there is none.
         numbered: whether the transaction has a number in the feed.
     """
-    fields = type(record).model_fields
-    new = {n for n, field in fields.items() if getattr(record, n) != (getattr(before, n) if before else field.default)}
+    known = before.__dict__ if before else _defaults_of(type(record))
+    new = {name for name, value in record.__dict__.items() if value != known[name]}
     if not new:
         return
     values = record.model_dump(mode="json", by_alias=True, include=new)
-    changed: dict[Any, Any] = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
+    changed: dict[Any, Any] = {name: to_json(value) for name, value in values.items()}
     pipe.hset(key, mapping=changed)
     # For the ETag of a list: in the transaction, or a client would keep what is shown no more. A number is in it, too.
     if not numbered:
         pipe.incrby(keys.RUNS_VERSION if isinstance(record, RunRecord) else keys.DEVICES_VERSION, 1)
+
+
+@cache
+def _defaults_of(kind: type[StoredRecord]) -> dict[str, object]:
+    """What a record of this kind has where nothing is stored."""
+    return {name: field.default for name, field in kind.model_fields.items()}
 
 
 def _ended(run: RunRecord) -> dict[int, int]:

@@ -107,9 +107,12 @@ class Database:
 
     def fields(self, key: str, *, within: Pipeline | None = None) -> dict[str, bytes]:
         """A hash; empty when there is none."""
+        return {name.decode(): value for name, value in self.stored_fields(key, within=within).items()}
+
+    def stored_fields(self, key: str, *, within: Pipeline | None = None) -> dict[bytes, bytes]:
+        """The same, as it is stored."""
         with self.errors():
-            stored = cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
-        return {name.decode(): value for name, value in stored.items()}
+            return cast("dict[bytes, bytes]", (within if within is not None else self.connection).hgetall(key))
 
     def field(self, key: str, name: str) -> bytes | None:
         """One field of a hash, if it is there."""

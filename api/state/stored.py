@@ -33,12 +33,12 @@ def unless_corrupt(read: Callable[[str], _Found | None]) -> Callable[[str], _Fou
     return read_or_log
 
 
-def read_record(model: type[_Record], fields: dict[str, bytes]) -> _Record | None:
+def read_record(model: type[_Record], fields: dict[bytes, bytes]) -> _Record | None:
     """The record in the fields of a hash; None where there are none. Raises CorruptRecord."""
     if not fields:
         return None
     names = _names_of(model)
-    document = b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items() if name in names)
+    document = b",".join([b'"%b":%b' % field for field in fields.items() if field[0] in names])
     try:
         return model.model_validate_json(b"{%b}" % document, extra="ignore")
     except ValueError as error:
@@ -53,9 +53,9 @@ def default_of(model: type[StoredRecord], name: str) -> str:
 
 
 @cache
-def _names_of(model: type[StoredRecord]) -> frozenset[str]:
+def _names_of(model: type[StoredRecord]) -> frozenset[bytes]:
     """The fields of a record as they are stored."""
-    return frozenset(field.alias or name for name, field in model.model_fields.items())
+    return frozenset((field.alias or name).encode() for name, field in model.model_fields.items())
 
 
 def read_line(model: type[_Line], record: str, stored: bytes) -> _Line | None:

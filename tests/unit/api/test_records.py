@@ -45,12 +45,12 @@ def test_a_new_record_is_written_without_what_reads_the_same_without_it() -> Non
     ):
         written = _written(record, None)
         assert set(written) == {"name", "state"} | record.model_dump(exclude_defaults=True).keys()
-        assert read_record(DeviceRecord, {name: value.encode() for name, value in written.items()}) == record
+        assert read_record(DeviceRecord, {name.encode(): value.encode() for name, value in written.items()}) == record
 
 
 def test_both_versions_fence_by_one_field_of_the_record() -> None:
     stored = QUEUED | {"boot_owner": "the worker before"}
-    before = read_record(RunRecord, {name: json.dumps(value).encode() for name, value in stored.items()})
+    before = read_record(RunRecord, {name.encode(): json.dumps(value).encode() for name, value in stored.items()})
     assert before
     assert before.fencing_token == "the worker before"
     after = before.model_copy(update={"fencing_token": "the one that took over"})
@@ -68,4 +68,5 @@ def test_a_worker_finds_the_required_jobs_in_the_reply_of_both_versions(name: st
 def _written(record: StoredRecord, before: StoredRecord | None) -> dict[str, str]:
     pipe = Mock()
     _write(pipe, "key", record, before)
-    return dict(pipe.hset.call_args.kwargs["mapping"]) if pipe.hset.called else {}
+    written = pipe.hset.call_args.kwargs["mapping"] if pipe.hset.called else {}
+    return {name: value.decode() for name, value in written.items()}
