@@ -102,7 +102,9 @@ class ServerLog(Logger):
         if environ.get(UNLOGGED):
             return
         status, took_ms = str(resp.status).partition(" ")[0], request_time // timedelta(milliseconds=1)
-        where = f"{environ.get('REMOTE_ADDR', '-')} {environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        # Of a request that gunicorn refuses there is less in the environment.
+        path = environ.get("PATH_INFO", req.path)
+        where = f"{environ.get('REMOTE_ADDR', '-')} {environ['REQUEST_METHOD']} {path}"
         log.write_line(self._name_of_access, f"{where} {status} {resp.sent} {took_ms}ms")
 
 

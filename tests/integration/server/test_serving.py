@@ -118,6 +118,16 @@ def test_a_body_in_broken_chunks_is_a_mistake_of_the_sender(start_api: StartApi)
     assert "Traceback" not in served.log.read_text()
 
 
+@pytest.mark.parametrize("header", ["Content-Length: x", "Transfer-Encoding: x", "bad header", "Content-Length: -1"])
+def test_a_header_that_is_refused_is_one_line_in_the_log(start_api: StartApi, header: str) -> None:
+    served = start_api()
+    served.await_health()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+        connection.sendall(f"POST /api/v1/{header[0]} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
+        assert connection.recv(4096)[:10] in {b"HTTP/1.1 4", b"HTTP/1.1 5"}
+    assert "Traceback" not in served.log.read_text()
+
+
 def test_a_client_that_drips_its_header_is_cut_off(start_api: StartApi) -> None:
     served = start_api(api_header_timeout_s="1")
     served.await_health()
