@@ -2,8 +2,11 @@
 
 import re
 
-# 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address, or asks for it.
-_IMAGE_SECRET = re.compile(r"""(images(?:[\\/]|%2f)+)((?:(?!%2f)[^\\/\s"']){32,})""", re.IGNORECASE | re.ASCII)
+# 32 random bytes make 43 characters; a BMC may escape the slashes when it shows the address, or asks for it:
+# twice, too, or with something between them, for which there are 8 characters.
+_IMAGE_SECRET = re.compile(
+    r"""(images(?:[\\/]|%(?:25)*2f)*.{0,8}?)((?:(?!%(?:25)*2f)[^\\/\s"']){32,})""", re.IGNORECASE | re.ASCII | re.DOTALL
+)
 
 
 def printable(text: str) -> str:

@@ -56,6 +56,12 @@ def test_the_area_is_filled_up_exactly_and_never_cut() -> None:
         "/api/v1//images//{}/x",
         "GET /api/v1/images%2F{}%2Fbringup-validation.iso",
         "GET %2fapi%2fv1%2fimages%2f{}/bringup-validation.iso",
+        "GET /api/v1/images%252F{}%252Fbringup-validation.iso",
+        "GET /api/v1/IMAGES%25252f{}",
+        "GET /api/v1//images/./{}/bringup-validation.iso",
+        "GET /api/v1/images;/{}/x",
+        "GET /api/v1/images\x00\n/{}/x",
+        'GET /api/v1/images/"{}"',
     ],
 )
 def test_the_secret_is_struck_out_of_any_text(text: str) -> None:
