@@ -1,6 +1,7 @@
 """The root of the command line: where commands hang, and where errors become one clear message."""
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -66,12 +67,24 @@ def cli(context: click.Context, env_file: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and an exit code, never in a traceback."""
+    _open_standard_files()
     try:
         run(sys.argv[1:])
     finally:
         # A process that ends looks for garbage once more in all that it holds, which is a quarter of the time of a
         # command, and half of the time in which the API stops. What is frozen is left to the operating system.
         gc.freeze()
+
+
+def _open_standard_files() -> None:
+    """Those that we were started without: the next file that is opened, such as a connection, would be one of them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - the parameter has no name
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

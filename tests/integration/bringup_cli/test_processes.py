@@ -18,6 +18,24 @@ def test_a_configuration_that_is_wrong_is_two_and_no_traceback(tmp_path: Path) -
     assert "did you mean REDIS_USE_TLS?" in done.stderr
 
 
+def test_a_process_that_is_started_without_standard_files_logs_into_nothing() -> None:
+    """The next file that it opens, such as a connection to Redis, would be its standard error."""
+    program = (
+        "import os, sys\n"
+        "from bringup_cli import root\n"
+        "from bringup import log\n"
+        "sys.argv = ['bringup', '--version']\n"
+        "try:\n"
+        "    root.main()\n"
+        "except SystemExit as end:\n"
+        "    log.configure()\n"
+        "    log.get('test').warning('a line')\n"
+        "    os._exit(77 if end.code == 0 and os.pipe()[0] > 2 else 1)\n"
+    )
+    done = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, program], check=False)
+    assert done.returncode == 77
+
+
 @pytest.mark.parametrize("words", [["--version"], ["config", "--help"], ["devices", "--help"]])
 def test_a_light_command_imports_no_service(words: list[str]) -> None:
     program = (
