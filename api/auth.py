@@ -14,7 +14,7 @@ from api.http.problems import Refusal, forbidden, unauthorized, unknown_run
 from api.images.run_certificate import run_identity
 from api.principal import Principal, PrincipalRole
 from api.services import Services, services
-from bringup import certificates, errors, tls_failures
+from bringup import certificates, errors
 from bringup.operators import Operator, OperatorRole, Operators
 from bringup.settings import Settings
 
@@ -100,7 +100,7 @@ def _check_caller(required: Auth | None) -> None:
 def _check_presented(allowed: frozenset[str] | None) -> None:
     if not services().settings.api_use_tls:
         raise unauthorized("this call needs TLS and a client certificate of our CA: set API_USE_TLS=true")
-    _check_certificate(tls_failures.roles_of(peer_certificate.details()) if allowed is None else allowed)
+    _check_certificate(peer_certificate.roles() if allowed is None else allowed)
 
 
 def _refuse_malformed_certificate() -> None:
@@ -169,7 +169,7 @@ def _console(operators: Operators, settings: Settings) -> Operator | None:
 
 def _check_own_certificate(operator: Operator, settings: Settings) -> None:
     """A token that was stolen is of no use without the key of the same person or console."""
-    if settings.api_use_tls and operator.certificate not in tls_failures.identities_of(peer_certificate.details()):
+    if settings.api_use_tls and operator.certificate not in peer_certificate.identities():
         role = operator.certificate_role
         own = "their" if role == OperatorRole.OPERATOR else "its"
         raise forbidden(
@@ -206,7 +206,7 @@ def opens_everything(settings: Settings, operators: Operators) -> bool:
 
 
 def _check_certificate(allowed: frozenset[str]) -> None:
-    roles = tls_failures.roles_of(peer_certificate.details())
+    roles = peer_certificate.roles()
     if not roles:
         raise unauthorized("this call needs a client certificate of our CA; set API_CLIENT_CERT and API_CLIENT_KEY")
     if not roles & allowed:

@@ -1,10 +1,17 @@
 """The certificate that a client has presented, as TLS has verified it."""
 
+from functools import lru_cache
+
 from cryptography import x509
 from flask import request
 
 from api.services import services
 from bringup import certificates, tls_failures
+
+# Certificates whose identities are remembered: as many as `bringup.certificates` remembers.
+_REMEMBERED = 512
+# In the environment of a request: what its client has presented. Headers are under names that begin with HTTP.
+_PRESENTED = "bringup.presented"
 
 
 def verified() -> x509.Certificate | None:
@@ -14,24 +21,41 @@ def verified() -> x509.Certificate | None:
 
 
 def presented() -> bytes | None:
-    """Encoded as DER; None: none was presented."""
-    if not services().settings.api_use_tls:
-        return None
+    """Encoded as DER; None: none was presented. Each request asks its connection once."""
+    if _PRESENTED not in request.environ:
+        request.environ[_PRESENTED] = _of_connection() if services().settings.api_use_tls else None
+    encoded: bytes | None = request.environ[_PRESENTED]
+    return encoded
+
+
+def _of_connection() -> bytes | None:
     encoded: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
     return encoded
 
 
-def details() -> dict[str, list[tuple[str, str]]]:
-    """Its alternative names of type DNS, as `ssl.SSLSocket.getpeercert` has them: that reads them anew at each call."""
-    return {"subjectAltName": [("DNS", name) for name in dns_names()]}
+def identities() -> frozenset[str]:
+    """Those in it, such as ``alice.operator``; none without a certificate."""
+    encoded = presented()
+    return _identities(encoded) if encoded else frozenset()
+
+
+def roles() -> frozenset[str]:
+    """The roles of these identities."""
+    return frozenset(one.rpartition(".")[2] for one in identities())
 
 
 def identity() -> str | None:
     """The identity in the client certificate, if one was shown."""
-    return next(iter(tls_failures.identities_of(details())), None)
+    return next(iter(identities()), None)
 
 
 def dns_names() -> tuple[str, ...]:
     """Its alternative names of type DNS; none without a certificate."""
     encoded = presented()
     return certificates.dns_names_of(encoded) if encoded else ()
+
+
+@lru_cache(_REMEMBERED)
+def _identities(encoded: bytes) -> frozenset[str]:
+    names = [("DNS", name) for name in certificates.dns_names_of(encoded)]
+    return tls_failures.identities_of({"subjectAltName": names})
