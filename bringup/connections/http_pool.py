@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,9 @@ _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 # A whole reply may take this many times as long as one wait within it: enough for the list of 100,000 devices over a
 # slow line. A server that sends a byte now and then would hold our thread without end.
 _WHOLE_REPLY = 2
+# Seconds between two looks at the certificate files, each of which gives the interpreter's lock away three times. New
+# connections look for themselves; so only one that is open may be used for so long after its files were renewed.
+_LOOK_EVERY_S = 0.1
 
 
 class HttpPool:
@@ -52,6 +56,7 @@ class HttpPool:
         self._context_now = context_now
         self._connect_s, self._answer_s, self._most_idle = connect_s, answer_s, most_idle
         self._context = context_now() if context_now else None
+        self._look_at = -inf
         self._idle: list[_Connection] = []
         # Without it a call that began with the earlier files could put its connection back after those were ended.
         self._lock = Lock()
@@ -98,13 +103,10 @@ class HttpPool:
         return reply
 
     def _kept(self) -> "_Connection | None":
-        """A connection that is open, and of the files as they are now; None: there is none."""
-        context = self._context_now() if self._context_now else None
+        """A connection that is open, and of the files as they were a moment ago; None: there is none."""
+        if time.monotonic() >= self._look_at:
+            self._look()
         with self._lock:
-            if context is not self._context:
-                self._context = context
-                while self._idle:
-                    self._idle.pop().close()
             while self._idle:
                 connection = self._idle.pop()
                 if connection.sock is not None and tls.is_idle(connection.sock):
@@ -112,7 +114,18 @@ class HttpPool:
                 connection.close()
         return None
 
+    def _look(self) -> None:
+        """End the connections that nobody uses when the certificate files are others by now."""
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        context = self._context_now() if self._context_now else None
+        with self._lock:
+            if context is not self._context:
+                self._context = context
+                while self._idle:
+                    self._idle.pop().close()
+
     def _connect(self) -> "_Connection":
+        self._look()
         made = _Connection(self._host, self._port, self._context)
         made.open(self._connect_s)
         return made

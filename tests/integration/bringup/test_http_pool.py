@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from bringup.connections import http_reply
+from bringup.connections import http_pool, http_reply
 from bringup.connections.http_pool import HttpPool
 from bringup.connections.http_reply import HttpReply, ReplyTooLargeError
 from bringup.connections.received import Received
@@ -388,11 +389,44 @@ def test_a_bomb_in_gzip_is_unpacked_a_block_at_a_time(serve: Serve, monkeypatch:
     assert (sum(blocks), max(blocks)) == (1_000_000, 65_536)
 
 
-def test_a_connection_of_earlier_certificates_is_not_kept_when_its_call_ends(serve: Serve) -> None:
-    class Plain:
-        def wrap_socket(self, connection: socket.socket, **_options: object) -> socket.socket:
-            return connection
+class Plain:
+    """In place of a TLS context."""
 
+    def wrap_socket(self, connection: socket.socket, **_options: object) -> socket.socket:
+        return connection
+
+
+def test_the_files_of_an_open_connection_are_looked_at_ten_times_a_second(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, now = Mock(return_value=time.monotonic()), Mock(return_value=Plain())
+    monkeypatch.setattr(http_pool, "time", Mock(monotonic=clock))
+    pool: Any = HttpPool(serve(sends(OK)).base, context_now=now, connect_s=60, answer_s=60, most_idle=2)
+    get(pool)
+    (first,), looks = pool._idle, now.call_count
+    get(pool)
+    assert (pool._idle, now.call_count) == ([first], looks)
+    clock.return_value += 0.1
+    get(pool)
+    assert (pool._idle, now.call_count) == ([first], looks + 1)
+    now.return_value = Plain()
+    clock.return_value += 0.1
+    get(pool)
+    assert pool._idle != [first], "it is used although its files have changed"
+
+
+def test_a_new_connection_looks_at_its_files(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, now = Mock(return_value=time.monotonic()), Mock(return_value=Plain())
+    monkeypatch.setattr(http_pool, "time", Mock(monotonic=clock))
+    pool: Any = HttpPool(serve(sends(OK)).base, context_now=now, connect_s=60, answer_s=60, most_idle=2)
+    get(pool)
+    pool._idle.pop().close()
+    now.return_value = Plain()
+    get(pool)
+    assert [one.context for one in pool._idle] == [now.return_value]
+
+
+def test_a_connection_of_earlier_certificates_is_not_kept_when_its_call_ends(serve: Serve) -> None:
     contexts: list[Any] = [Plain()]
 
     def conduct(connection: socket.socket, number: int) -> None:

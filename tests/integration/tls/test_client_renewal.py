@@ -1,6 +1,7 @@
 """Connections of long-lived clients: none outlives the certificate files that it was made with."""
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,12 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Barrier, Event, Thread
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 from redis import Redis
 
 from bringup import tls
+from bringup.connections import http_pool
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
@@ -99,6 +102,19 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
+def look_again(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets so much time pass that a client looks at its files again, which it does ten times a second."""
+    ahead_s = 0.0
+    monkeypatch.setattr(http_pool, "time", Mock(monotonic=lambda: time.monotonic() + ahead_s))
+
+    def pass_time() -> None:
+        nonlocal ahead_s
+        ahead_s += 0.1
+
+    return pass_time
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     return made(tmp_path / "pki")
 
@@ -128,18 +144,19 @@ def health(client: ApiClient) -> Health:
 
 
 def test_the_next_call_presents_the_renewed_certificate(
-    make_settings: MakeSettings, store: Store, serve: Serve
+    make_settings: MakeSettings, store: Store, serve: Serve, look_again: Callable[[], None]
 ) -> None:
     server = serve(store, store.ca_certificate)
     client, before = client_of(make_settings, store, server.port), certificate_of(store, WORKER).serial_number
     health(client)
     after = renew(store, WORKER)
+    look_again()
     health(client)
     assert server.serials == [before, after]
 
 
 def test_a_connection_made_with_the_old_certificate_ends(
-    make_settings: MakeSettings, store: Store, serve: Serve
+    make_settings: MakeSettings, store: Store, serve: Serve, look_again: Callable[[], None]
 ) -> None:
     server = serve(store, store.ca_certificate)
     client = client_of(make_settings, store, server.port)
@@ -147,12 +164,13 @@ def test_a_connection_made_with_the_old_certificate_ends(
         health(client)
     assert len(set(server.ports)) == 1, "the connection was not kept alive"
     renew(store, WORKER)
+    look_again()
     health(client)
     assert server.ended[server.ports[0]].wait(180)
 
 
 def test_threads_that_share_a_client_all_move_to_the_new_certificate(
-    make_settings: MakeSettings, store: Store, serve: Serve
+    make_settings: MakeSettings, store: Store, serve: Serve, look_again: Callable[[], None]
 ) -> None:
     server = serve(store, store.ca_certificate)
     client, together = client_of(make_settings, store, server.port), Barrier(8)
@@ -162,6 +180,7 @@ def test_threads_that_share_a_client_all_move_to_the_new_certificate(
     for thread in threads:
         thread.join()
     after = renew(store, WORKER)
+    look_again()
     for _ in range(8):
         health(client)
     assert set(server.serials[8:]) == {after}
@@ -191,8 +210,10 @@ def test_redis_connections_made_with_the_old_certificate_end(strict: Served) -> 
         site.stack.command("pki", "renew", "worker", "--force")
         one.get("rq:job:none")
         assert open_connections(site.keeper, name) == before, "a busy one was interrupted"
-        redis.ping()
-        eventually(lambda: len(before & open_connections(site.keeper, name)) == 2, 60, "the idle one is closed")
+        # The pool looks at the files at a use a tenth of a second after its last look.
+        eventually(
+            lambda: redis.ping() and len(before & open_connections(site.keeper, name)) == 2, 60, "the idle one closes"
+        )
     eventually(lambda: not before & open_connections(site.keeper, name), 60, "those that were busy are closed, too")
     assert redis.ping()
 
