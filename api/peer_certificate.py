@@ -5,6 +5,7 @@ from functools import lru_cache
 from cryptography import x509
 from flask import request
 
+from api.http.problems import malformed
 from api.services import services
 from bringup import certificates, tls_failures
 
@@ -29,7 +30,10 @@ def presented() -> bytes | None:
 
 
 def _of_connection() -> bytes | None:
-    encoded: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
+    try:
+        encoded: bytes | None = request.environ["gunicorn.socket"].getpeercert(binary_form=True)
+    except ValueError:  # after an error OpenSSL knows nothing of the handshake any more
+        raise malformed("the connection broke before the request was answered") from None
     return encoded
 
 

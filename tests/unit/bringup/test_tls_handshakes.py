@@ -34,9 +34,9 @@ class Handshake:
     """Both sides, in memory: the client speaks first, and each answers all that it was sent."""
 
     def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
-        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = client.wrap_bio(to_client, to_server, server_hostname="192.0.2.7")
-        self.server = server.wrap_bio(to_server, to_client, server_side=True)
+        to_client, self.to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = client.wrap_bio(to_client, self.to_server, server_hostname="192.0.2.7")
+        self.server = server.wrap_bio(self.to_server, to_client, server_side=True)
         self.flights_of_client = 0
         while not self.client.version():
             self.flights_of_client += 1
