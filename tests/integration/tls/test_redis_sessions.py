@@ -193,6 +193,17 @@ def test_an_idle_connection_ends_a_tenth_of_a_second_after_its_files_were_renewe
     assert client.client_id() == second, "it ended although no file has changed"
 
 
+def test_an_answer_of_which_openssl_holds_a_part_is_not_that_to_the_next_command(
+    server: TlsRedis, client_of: Callable[..., Client]
+) -> None:
+    client = client_of(server).redis
+    connection: Any = client.connection_pool.get_connection()
+    connection.send_command("ECHO", "of another command")
+    connection._sock.recv_into(bytearray(1))
+    client.connection_pool.release(connection)
+    assert client.echo("mine") == b"mine"
+
+
 def test_a_user_that_was_removed_is_refused_on_a_resumed_connection(
     server: TlsRedis, client_of: Callable[..., Client]
 ) -> None:
