@@ -70,15 +70,18 @@ def cookie_name() -> str:
 def certificate_holder() -> str | None:
     """The operator whose certificate the browser has shown, if any.
 
-    Aborts with 403: it is of our CA, and none that our PKI makes for a person.
+    Aborts with 403: it is of our CA, and none that our PKI makes for a person; with 400: the browser is gone.
     """
     if not console().settings.api_use_tls:
         return None
     connection = request.environ["gunicorn.socket"]
-    presented: bytes | None = connection.getpeercert(binary_form=True)
+    try:
+        presented: bytes | None = connection.getpeercert(binary_form=True)
+        certificate: Mapping[str, Any] = connection.getpeercert() if presented else {}
+    except ValueError:  # after an error OpenSSL knows nothing of the handshake any more
+        abort(400, "the connection broke before the request was answered")
     if not presented:
         return None
-    certificate: Mapping[str, Any] = connection.getpeercert()
     people = [name for name in tls_failures.identities_of(certificate) if name.endswith(".operator")]
     if not people or certificates.defect_of(presented, ExtendedKeyUsageOID.CLIENT_AUTH):
         abort(403, "the certificate in this browser is no operator's")

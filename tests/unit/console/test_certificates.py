@@ -146,3 +146,13 @@ def test_a_certificate_signs_in_whom_the_api_knows_alone(
     monkeypatch.setattr("tests.unit.console.conftest.PEOPLE", known)
     assert tls_browser().sign_in("", of(ALICE)) == 403
     assert tls_browser().sign_in("", of(VERA)) == 303
+
+
+def test_a_browser_that_has_broken_its_connection_is_no_error_of_ours(
+    tls_browser: NewBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getpeercert(*_: object, **__: object) -> None:
+        raise ValueError("handshake not done yet")
+
+    monkeypatch.setattr(Connected, "getpeercert", getpeercert)
+    assert tls_browser().sign_in("alice-token", of(ALICE)) == 400
