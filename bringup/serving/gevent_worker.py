@@ -99,6 +99,10 @@ class Worker(GeventWorker):
         """From half of the limit to all: clients that came together must not be closed, and back, together."""
         return between(self._header_s / 2, self._header_s)
 
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """Stop at SIGINT as at SIGTERM; gunicorn's own ends a greenlet by SystemExit, which prints a traceback."""
+        self.handle_exit(sig, frame)
+
     def timeout_ctx(self) -> Any:
         """gunicorn's own deadline for a header; ours covers it."""
         return contextlib.nullcontext()

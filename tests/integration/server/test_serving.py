@@ -1,5 +1,7 @@
 """The API under gunicorn: it starts or says why not, stops in time, and slow clients do not stop it."""
 
+import os
+import signal
 import socket
 import time
 from threading import Event, Thread
@@ -19,6 +21,16 @@ def test_it_serves_and_stops_in_time(start_api: StartApi) -> None:
     served.await_health().get("/runs", RunList)
     served.process.terminate()
     assert served.process.wait(180) == 0
+
+
+def test_ctrl_c_at_a_terminal_stops_it_without_a_traceback(start_api: StartApi) -> None:
+    served = start_api(api_workers="2")
+    served.await_health()
+    os.killpg(served.process.pid, signal.SIGINT)
+    assert served.process.wait(180) == 0
+    text = served.log.read_text()
+    assert "Shutting down" in text
+    assert "Traceback" not in text
 
 
 def test_it_stops_within_ten_seconds_whatever_its_requests_wait_for() -> None:
