@@ -132,7 +132,10 @@ def _check_staff(bearer: str, required: Auth) -> None:
         g.principal = _principal(peer_certificate.identity() or "API_TOKEN", PrincipalRole.SERVICE)
         _check_service(required, given)
     else:
-        raise unauthorized("this is the token of no operator and no service; check OPERATOR_TOKEN, or API_TOKEN")
+        raise unauthorized(
+            "this is the token of no operator and no service; check OPERATOR_TOKEN, or of a service API_TOKEN "
+            "or CONSOLE_TOKEN"
+        )
 
 
 def known_operators(given: Services) -> Operators:
@@ -194,10 +197,18 @@ def _check_service(required: Auth, given: Services) -> None:
         raise forbidden("API_TOKEN is for services: set OPERATOR_TOKEN to a token of `bringup operator add NAME`")
     if given.settings.api_use_tls:
         # Where nobody is named, the certificate of an operator is what makes a person of the bearer of API_TOKEN.
-        people = (
-            frozenset({"operator"}) if opens_everything(given.settings, known_operators(given)) else frozenset[str]()
-        )
+        people = frozenset({"operator"} if opens_everything(given.settings, known_operators(given)) else ())
+        if not people:
+            _refuse_person(required)
         _check_certificate({Auth.OPERATOR: people, Auth.STAFF: _SERVICES | people}.get(required, _WORKERS))
+
+
+def _refuse_person(required: Auth) -> None:
+    """Another certificate would help no person: what they lack is their token. Raises Refusal."""
+    if required is not Auth.WORKER and "operator" in tls_failures.roles_of(peer_certificate.details()):
+        raise forbidden(
+            "API_TOKEN is for services: a person sets OPERATOR_TOKEN to that of `bringup operator add NAME`"
+        )
 
 
 def opens_everything(settings: Settings, operators: Operators) -> bool:

@@ -123,6 +123,15 @@ def test_an_operators_token_needs_the_certificate_of_the_same_name(strict: Serve
         assert "bringup pki issue operator --name alice" in problem["detail"]
 
 
+def test_a_person_without_their_token_is_asked_for_it_and_for_no_other_certificate(strict: Served, alice: str) -> None:
+    assert alice
+    for method, path, body in STAFFS_CALLS:
+        status, problem = strict.by("operator", "alice").call(method, path, body)
+        assert status == 403
+        assert "OPERATOR_TOKEN" in problem["detail"]
+        assert "API_CLIENT_CERT" not in problem["detail"]
+
+
 @pytest.fixture
 def connector(strict: Served) -> Iterator[str]:
     """The token of a connector, with a certificate; it is not named any more afterwards."""
