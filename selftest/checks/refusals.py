@@ -127,7 +127,7 @@ def _api_check(name: str, title: str, ask: Ask) -> Case:
 def _refusals(server_of: ServerOf, no_certificate: Ask) -> list[tuple[str, str, Ask]]:
     """What both servers must refuse."""
     return [
-        ("no-certificate", "refuses who has no certificate", no_certificate),
+        ("no-certificate", "refuses a client without a certificate", no_certificate),
         *((name, f"refuses {what}", controls.must_refuse(server_of, pretend)) for name, what, pretend in _CASES),
         ("plain-text", "refuses plain text", controls.must_refuse_plain_text(server_of)),
     ]
