@@ -72,6 +72,11 @@ def innermost(error: BaseException) -> BaseException:
     return list(causes(error))[-1]
 
 
+def reason_of(error: BaseException) -> str:
+    """What the system names as the reason of an error, without its number: ``Connection refused``."""
+    return getattr(innermost(error), "strerror", None) or str(error)
+
+
 class BringupError(Exception):
     """Base of everything that bringup raises on purpose."""
 

@@ -18,6 +18,7 @@ from bringup.settings import Settings
 from bringup.tls_sessions import TlsSessions
 
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_CHECK = "correct the setting that names it, or run `bringup pki verify`"
 # What a client may resume of one connection. OpenSSL sends two; each holds the client's certificate, and costs a sixth
 # of a handshake with one. Source: RFC 8446 s.4.6.1
 _TICKETS = 1
@@ -206,7 +207,7 @@ def _load_ca(context: ssl.SSLContext, ca: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise errors.SettingsError([f"{ca}: no usable CA certificate: {_reason(error)}"]) from None
+        raise errors.SettingsError([f"{ca}: no usable CA certificate: {_reason(error)}; {_CHECK}"]) from None
 
 
 def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
@@ -215,7 +216,9 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
-        raise errors.SettingsError([f"{cert} and {key}: no usable certificate and key: {_reason(error)}"]) from None
+        raise errors.SettingsError(
+            [f"{cert} and {key}: no usable certificate and key of one pair: {_reason(error)}; {_CHECK}"]
+        ) from None
 
 
 def _require(path: Path) -> None:
@@ -223,7 +226,9 @@ def _require(path: Path) -> None:
     try:
         path.stat()
     except OSError as error:
-        raise errors.SettingsError([f"{path}: {error.strerror}; run `bringup pki setup`"]) from None
+        raise errors.SettingsError(
+            [f"{path}: {error.strerror}; run `bringup pki setup`, or correct the setting that names it"]
+        ) from None
 
 
 def _load_crl(context: ssl.SSLContext, crl: Path) -> CrlLife:

@@ -181,4 +181,7 @@ def _unreachable(error: Exception, base: str, certificate: Path) -> errors.ApiUn
     if isinstance(error, ConnectionResetError | BrokenPipeError | http.client.HTTPException):
         why = openssl_errors.failure_text(error, openssl_errors.TO_API, certificate, uses_tls=base.startswith("https:"))
         return errors.ApiUnavailable(f"the API at {base} does not answer: {why}")
-    return errors.ApiUnavailable(f"the API at {base} does not answer ({error}); is `bringup api` running there?")
+    return errors.ApiUnavailable(
+        f"the API at {base} does not answer ({errors.reason_of(error)}); is `bringup api` running there? "
+        "CALLBACK_API_URL names its address"
+    )

@@ -177,17 +177,24 @@ def _silence(error: redis.RedisError, where: str, settings: Settings) -> errors.
         if is_tls(cause) or (isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError)):
             why = failure_text(cause, TO_REDIS, certificate, uses_tls=settings.redis_use_tls)
             return errors.RedisUnavailable(f"{where} does not answer: {why}")
-        hint = (
-            ""
-            if settings.redis_use_tls or "closed" not in str(error)
-            else "; if it expects TLS, set REDIS_USE_TLS=true"
+        return errors.RedisUnavailable(
+            f"{where} does not answer ({errors.reason_of(error)}); {_look_at(error, settings)}"
         )
-        return errors.RedisUnavailable(f"{where} does not answer ({error}){hint}")
     if isinstance(error, redis.exceptions.InvalidResponse):
-        return errors.RedisUnavailable(f"{where} does not answer in the protocol of Redis ({error})")
+        return errors.RedisUnavailable(
+            f"{where} does not answer in the protocol of Redis ({error}); another program has this port: "
+            "check REDIS_HOST and REDIS_PORT"
+        )
     if isinstance(error, redis.exceptions.ExecAbortError):
         return errors.RedisUnavailable(f"{where} refused a transaction as a whole ({error})")
     return None
+
+
+def _look_at(error: redis.RedisError, settings: Settings) -> str:
+    if "closed" in str(error) and not settings.redis_use_tls:
+        return "if it expects TLS, set REDIS_USE_TLS=true"
+    address = "REDIS_SENTINELS names" if settings.sentinels else "REDIS_HOST and REDIS_PORT name"
+    return f"does it run there? {address} its address"
 
 
 def _key(error: redis.RedisError) -> str:

@@ -94,7 +94,10 @@ def _read_env_files(environ: Mapping[str, str], named: EnvFiles) -> list[tuple[P
     files = env_files(environ, named)
     missing = [path for path in files if not path.exists()]
     if missing:
-        raise SettingsError([f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it" for path in missing])
+        makers = "`bringup init` writes .env, `bringup redis-conf` redis/ROLE.env"
+        raise SettingsError(
+            [f"{path} does not exist; {ENV_FILE_VARIABLE} or --env-file names it ({makers})" for path in missing]
+        )
     return [(path, _assignments(path)) for path in files or _default_files()]
 
 
@@ -208,4 +211,5 @@ def _explained(error: ValidationError) -> list[str]:
 
 
 def _in_words(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "must")
+    words = message.removeprefix("Value error, ").replace("Input should", "must")
+    return words.partition(", unable to parse")[0].replace("a valid integer", "a whole number").replace("valid ", "")

@@ -76,6 +76,9 @@ def _broken_rules(settings: Settings, uses: frozenset[Use]) -> Iterator[str]:
         yield from _dhcp_rules(settings)
     if settings.environment == "production" and not settings.allow_insecure_production:
         yield from insecurities(settings, uses)
+    elif Use.API in uses and uses != _EVERY_USE and settings.api_token is None:
+        # A host of every use may have no worker; a worker would wait for ever for an API that refuses it.
+        yield "API_TOKEN: must be set to that of the API, which `bringup init` has written into its .env"
 
 
 def _url_rules(settings: Settings) -> Iterator[str]:

@@ -109,7 +109,8 @@ def test_when_both_are_dead_the_error_names_both(apis: tuple[Api, Api], client: 
         one.stop()
     with pytest.raises(errors.ApiUnavailable) as caught:
         client(*apis).get("/health", Health)
-    assert all(f"the API at {one.url} does not answer" in str(caught.value) for one in apis)
+    assert all(f"the API at {one.url} does not answer (Connection refused)" in str(caught.value) for one in apis)
+    assert "CALLBACK_API_URL names its address" in str(caught.value)
 
 
 def test_when_one_comes_back_after_both_were_dead_it_is_used(apis: tuple[Api, Api], client: Client) -> None:

@@ -208,9 +208,16 @@ def test_the_text_of_a_command_is_not_taken_for_an_error_of_redis(own: Settings,
         failing(own, lambda client: client.execute_command(forged))
 
 
+def test_where_nothing_listens_the_error_names_the_settings(make_settings: MakeSettings) -> None:
+    with pytest.raises(
+        RedisUnavailable, match=r"\(Connection refused\); does it run there\? REDIS_HOST and REDIS_PORT"
+    ):
+        failing(make_settings(redis_port=1), by_itself)
+
+
 def test_a_foreign_server_is_waited_for(make_settings: MakeSettings) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(RedisUnavailable):
+        with pytest.raises(RedisUnavailable, match="another program has this port: check REDIS_HOST and REDIS_PORT"):
             failing(make_settings(redis_port=server.server_port), by_itself)
         server.shutdown()

@@ -124,8 +124,20 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
 
 
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="does not exist"):
+    with pytest.raises(SettingsError, match=r"absent\.env does not exist; .*`bringup init` writes"):
         load({"BRINGUP_ENV_FILE": str(tmp_path / "absent.env")})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("REDIS_PORT", "abc", "must be a whole number"),
+        ("REDIS_PORT", "6379.5", "must be a whole number"),
+        ("RETRY_MIN_S", "soon", "must be a whole number"),
+    ],
+)
+def test_what_is_no_number_is_named_in_plain_words(name: str, text: str, problem: str, tmp_path: Path) -> None:
+    assert problems_of({name: text}, tmp_path) == (f"{name}: {problem}",)
 
 
 @pytest.mark.parametrize(

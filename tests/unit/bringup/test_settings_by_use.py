@@ -71,6 +71,12 @@ def test_whatever_of_it_is_missing_is_named(service: str, missing: str, pki: Pat
     assert [one.partition(":")[0] for one in found] == [shown]
 
 
+def test_a_worker_without_the_token_of_the_api_does_not_start(pki: Path) -> None:
+    (found,) = problems(PASSWORD, pki, Use.REDIS, Use.API)
+    assert found.startswith("API_TOKEN: must be set")
+    assert problems(PASSWORD, pki, Use.REDIS, Use.LEASES) == ()
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_wrong_extra_setting_is_refused_whoever_would_use_it(service: str, pki: Path) -> None:
     uses, least = SERVICES[service]
