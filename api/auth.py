@@ -205,7 +205,7 @@ def _check_service(required: Auth, given: Services) -> None:
 
 def _refuse_person(required: Auth) -> None:
     """Another certificate would help no person: what they lack is their token. Raises Refusal."""
-    if required is not Auth.WORKER and "operator" in tls_failures.roles_of(peer_certificate.details()):
+    if required is not Auth.WORKER and "operator" in peer_certificate.roles():
         raise forbidden(
             "API_TOKEN is for services: a person sets OPERATOR_TOKEN to that of `bringup operator add NAME`"
         )
