@@ -62,7 +62,8 @@ class SimulatedFleet:
         def client_of(media: RunMedia, token: str | None) -> ApiClient:
             own = certificates.settings_for(media.run_id)
             parameters = simulated_machine.read_parameters(media.image_url or "", self.address[0], own, contexts)
-            return ApiClient(own, contexts, token=token or parameters.token)
+            # As the agent, which connects for each call: the API would end a connection that is silent for a minute.
+            return ApiClient(own, contexts, token=token or parameters.token, threads=0)
 
         self.machines = {
             urlsplit(device.bmc).path: SimulatedMachine(
