@@ -44,7 +44,7 @@ class _OurParser:
 
 @functools.cache
 def _parser_of(parser_class: Any) -> Any:
-    class Parser(parser_class):  # type: ignore[misc]
+    class CodeKeepingParser(parser_class):  # type: ignore[misc]
         """Every error of the server keeps its code in ``status_code``.
 
         redis-py sets it only for the codes that have a class of their own.
@@ -66,7 +66,7 @@ def _parser_of(parser_class: Any) -> Any:
                 error.status_code = response.partition(" ")[0]
             return error
 
-    return Parser
+    return CodeKeepingParser
 
 
 def _is_quiet(sock: "socket.socket | None") -> bool:
