@@ -20,6 +20,7 @@ from api.state.batch import Batch
 from api.state.counts import DeviceCounts
 from api.state.installation import InstallationStatus
 from api.state.inventories import Differences
+from api.state.key_types import of_another_type
 from api.views import histograms
 from bringup import __version__, errors, model
 from bringup.wire.message import Health, Readiness
@@ -57,6 +58,10 @@ def ready() -> Response:
     problems, withheld = [], None
     try:
         services().database.check_writes()
+        problems += [
+            f"Redis holds another type under {key}: something else has written to this database"
+            for key in of_another_type(services().database)
+        ]
         withheld = services().installation.withheld()
         replicas = services().database.replicas()
         if replicas and not replicas.following:

@@ -139,3 +139,19 @@ def test_an_installation_that_is_no_text_withholds_until_it_is_accepted(api: Api
     assert api.lease(RUN_B).json["decision"] == "audit_only"
     api.client.application.extensions["bringup"].installation.accept()
     assert api.call("GET", "/ready").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(keys.RUNS, keys.OPEN_RUNS, keys.BOOTING_RUNS, keys.WAITING_RUNS, keys.RUN_CLASSES),
+        *(keys.DEVICES, keys.DEVICE_CLASSES, keys.COUNTERS),
+    ],
+)
+def test_an_api_is_not_ready_while_a_key_that_it_needs_is_of_another_type(api: Api, redis: "Redis", key: str) -> None:
+    api.booted()
+    assert api.call("GET", "/ready").json["problems"] == []
+    overwrite(redis, key, "hash")
+    answer = api.call("GET", "/ready")
+    assert answer.status_code == 503
+    assert [key in problem for problem in answer.json["problems"]] == [True]
