@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bringup import bmc_address, errors, model
+from bringup import bmc_address, errors, inventory_problems, model
 from bringup.expectation import Expectation
 from bringup.identity import mac_keys, serial_key, uuid_key
-from bringup.inventory_problems import EntryLines, boot_groups_in, explained, toml_problem, without_limit
+from bringup.inventory_problems import EntryLines
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -186,13 +186,13 @@ class Inventory:
         except OSError as error:
             raise errors.InventoryError([f"{path} cannot be read: {error.strerror}"]) from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            line, why = toml_problem(error)
+            line, why = inventory_problems.toml_problem(error)
             raise errors.InventoryError([f"{path}{line}: {why}"]) from None
-        groups, problems = boot_groups_in(document, path)
+        groups, problems = inventory_problems.boot_groups_in(document, path)
         devices, of_devices = _devices_in(document, path, lines := EntryLines(text))
         problems += of_devices
         for number, device in devices.items():
-            if group_problem := without_limit(device.boot_group, groups):
+            if group_problem := inventory_problems.without_limit(device.boot_group, groups):
                 at = lines.of(number, (str(device.boot_group), "boot_group"))
                 problems.append(f"{path}{at}: device {device.name}: boot_group: {group_problem}")
         made = cls(boot_groups=groups)
@@ -243,6 +243,8 @@ def _devices_in(document: dict[str, object], path: Path, lines: EntryLines) -> t
         except ValidationError as error:
             problems += [
                 f"{path}{lines.of(number, way[::-1])}: device {name}: {'.'.join(way) or 'entry'}: {message}"
-                for way, message in explained(error, Device)
+                for way, message in inventory_problems.explained(error, Device)
             ]
+            if device := inventory_problems.without_unknown_fields(entry, error, Device):
+                devices[number] = device
     return devices, problems

@@ -3,11 +3,14 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 # As many as MAX_CONCURRENT_BOOTS may be: more in one group would limit nothing.
 _MOST_BOOTS = 100_000
@@ -97,6 +100,21 @@ def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[
         if problem["type"] == "extra_forbidden":
             message = _unknown(way[-1], _at(model, way[:-1]))
         yield way, message
+
+
+def without_unknown_fields(entry: Mapping[str, object], error: ValidationError, model: type[_Model]) -> _Model | None:
+    """A wrong entry to compare with the others, so that all problems are named at once; None: more of it is wrong.
+
+    Args:
+        entry: as it is in the file.
+        error: of this entry.
+        model: that the entry was to be.
+    """
+    unknown = {problem["loc"][0] for problem in error.errors() if problem["type"] == "extra_forbidden"}
+    if len(unknown) == error.error_count():
+        with suppress(ValidationError):
+            return model.model_validate({name: value for name, value in entry.items() if name not in unknown})
+    return None
 
 
 def toml_problem(error: UnicodeDecodeError | tomllib.TOMLDecodeError) -> tuple[str, str]:

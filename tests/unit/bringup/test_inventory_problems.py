@@ -62,6 +62,15 @@ def test_what_two_entries_claim_is_named_together_with_every_other_problem(tmp_p
     assert any(":10: device number 3: nmae: " in one for one in found)
 
 
+def test_what_an_entry_with_an_unknown_field_shares_with_another_is_named_with_it(tmp_path: Path) -> None:
+    first = GOOD.replace("bmc_mac", 'seriall = "x"\nbmc_mac')
+    found = problems(first + OTHER.replace("00:02", "00:01"), tmp_path)
+    assert [one.partition("device ")[2] for one in found] == [
+        "a: seriall: there is no such field; did you mean serial?",
+        "b: 52:54:00:aa:00:01 belongs to a too",
+    ]
+
+
 def test_a_file_that_is_no_toml_has_its_line(tmp_path: Path) -> None:
     (found,) = problems(GOOD + "serial = \n", tmp_path)
     assert "line 5" in found
