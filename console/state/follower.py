@@ -69,15 +69,17 @@ class FeedFollower:
 
     def run(self) -> None:
         """Follow until `stop`; a refusal is tried again, as an outage is."""
-        cursor = Cursor()
+        cursor, refused = Cursor(), ""
         while not self._stopping.is_set():
             try:
                 follower = ChangeFollower(self, cursor, retry_s=_RETRY_S, ask_every_s=_ASK_EVERY_S)
                 for batch in follower.follow(self._stopping):
                     self._fleet.apply(batch)
                     self._freshness.answered()
+                    refused = ""
             except errors.ApiRejected as error:
-                log.get("console").error("the API refuses the console", why=str(error))
+                if refused != (refused := str(error)):  # once for each reason: a wrong token stays for hours
+                    log.get("console").error("the API refuses the console; trying again", why=refused)
                 self._stopping.wait(_REFUSED_RETRY_S)
             except Exception:  # noqa: BLE001 - whatever a change holds: a page that stays old helps nobody
                 log.get("console").exception("a change cannot be shown: everything is read anew")

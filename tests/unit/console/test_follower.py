@@ -5,6 +5,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bringup import errors
 from bringup.connections.api_client import ApiClient
@@ -65,6 +66,16 @@ def test_the_follower_goes_on_after(follow: Callable[..., tuple[Fleet, Freshness
     fleet, freshness = follow(error, snapshot(device("a")))
     assert fleet.get("a")
     assert not freshness.problem
+
+
+def test_a_refusal_that_lasts_is_logged_once_for_each_reason_and_again_after_an_answer(
+    follow: Callable[..., tuple[Fleet, Freshness]],
+) -> None:
+    wrong, other = errors.ApiRejected("401: a", kind="unauthorized"), errors.ApiRejected("403: b", kind="forbidden")
+    with capture_logs() as logs:
+        follow(wrong, wrong, other, other, snapshot(device("a")), other)
+    refused = [one["why"] for one in logs if one["event"] == "the API refuses the console; trying again"]
+    assert refused == ["401: a", "403: b", "403: b"]
 
 
 def test_a_change_that_cannot_be_shown_is_no_end_of_the_page(
