@@ -60,8 +60,12 @@ def create_images_app(settings: Settings) -> Flask:
         SettingsError: there is no image, or no port of its own for it.
     """
     if settings.validation_image is None or not settings.image_port:
-        missing = "IMAGE_PORT" if settings.validation_image else "VALIDATION_IMAGE"
-        raise SettingsError([f"{missing}: must be set for `bringup images`; without it there is nothing to serve"])
+        port, image = (
+            "IMAGE_PORT: must be set to a free port",
+            "VALIDATION_IMAGE: must be set to what scripts/iso/build makes",
+        )
+        missing = port if settings.validation_image else image
+        raise SettingsError([f"{missing}, for `bringup images`; without it there is nothing to serve"])
     app = _app("images", images)
     app.add_url_rule(f"{PREFIX}/health", view_func=monitoring.health)
     return _with_services(app, make_services(app, settings, serves_images=True))

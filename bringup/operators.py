@@ -5,6 +5,7 @@ A token has 190 bits of chance, so that a fast hash of it is safe: it cannot be 
 
 import hashlib
 import hmac
+import re
 import tomllib
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bringup import errors, files
 
@@ -26,6 +27,8 @@ class OperatorRole(StrEnum):
     CONNECTOR = "connector"  # no person: a program of another system, which follows the feed of changes. It reads
 
 
+# One label of the DNS name in the certificate. RFC 1035 s.2.3.1
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 _PROGRAMS = frozenset({OperatorRole.CONSOLE, OperatorRole.CONNECTOR})
 
 
@@ -40,10 +43,17 @@ class Operator(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    name: str
     role: OperatorRole
     token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     added: datetime
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, text: str) -> str:
+        if not _NAME.fullmatch(text):
+            raise ValueError("must be up to 40 lower case letters, digits and -, such as alice")
+        return text
 
     @property
     def certificate(self) -> str:
@@ -82,7 +92,8 @@ class Operators:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise errors.OperatorsError([f"OPERATORS_FILE: {path}: {where}: {first['msg']}"]) from None
+            why = first["msg"].removeprefix("Value error, ")
+            raise errors.OperatorsError([f"OPERATORS_FILE: {path}: {where}: {why}"]) from None
         except (ValueError, TypeError) as error:
             raise errors.OperatorsError([f"OPERATORS_FILE: {path} is no usable TOML: {error}"]) from None
 

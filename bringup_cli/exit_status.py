@@ -17,7 +17,7 @@ def of_error(error: Exception) -> tuple[int, str] | None:
     pydantic = sys.modules.get("pydantic")
     if pydantic and isinstance(error, pydantic.ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        return EXIT_USAGE, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return EXIT_USAGE, f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
     if isinstance(error, OSError):
         return EXIT_FAILED, f"{error.filename or 'the output'}: {error.strerror or error}"
     if isinstance(error, errors.BringupError):

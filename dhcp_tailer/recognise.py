@@ -109,7 +109,9 @@ def require_match(path: Path, source: str, records: int) -> None:
     if wrong := mismatch(path, source):
         raise errors.PermanentError(wrong)
     if records and recognise(_sample(path)) is None:
-        _log.warning("no record is about a lease, and none is known; check DHCP_SOURCE and DHCP_PATH", path=str(path))
+        _log.warning(
+            "no record is a lease, and the format is not known; check DHCP_SOURCE and DHCP_PATH", path=str(path)
+        )
 
 
 def warn(path: Path, source: str, records: int) -> None:

@@ -114,7 +114,7 @@ def _assignments(path: Path) -> dict[str, str]:
     except OSError as error:
         raise SettingsError([f"{path} cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
-        raise SettingsError([f"{path} cannot be read: it is not UTF-8"]) from None
+        raise SettingsError([f"{path} cannot be read: it is no text in UTF-8"]) from None
     bad = [line.original.line for line in lines if line.error or (line.key and line.value is None)]
     if bad:
         raise SettingsError([f"{path}: line {number} is not NAME=value" for number in bad])

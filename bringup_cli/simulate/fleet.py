@@ -83,7 +83,9 @@ class SimulatedFleet:
             return ThreadingHTTPServer(self.address, partial(_BmcHandler, self.machines))
         except OSError as error:
             where = f"{self.address[0]}:{self.address[1]}"
-            raise errors.SettingsError([f"the simulated BMCs cannot listen on {where}: {error.strerror}"]) from None
+            raise errors.SettingsError(
+                [f"the simulated BMCs cannot listen on {where}: {error.strerror}; does another `bringup simulate` run?"]
+            ) from None
 
 
 def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
@@ -96,20 +98,25 @@ def _write_line(path: Path | None, name: str, run_id: str | None) -> None:
 def _simulated(inventory: Inventory) -> list[Device]:
     devices = [device for device in inventory.by_name.values() if device.bmc.startswith("simulated://")]
     if not devices:
-        raise errors.InventoryError(["no machine has a simulated BMC (bmc = simulated://127.0.0.1:9000/name)"])
+        hint = "--machines 3 writes one that has, where DEVICES_FILE names a file that does not exist"
+        raise errors.InventoryError(
+            [f'no machine of DEVICES_FILE has bmc = "simulated://127.0.0.1:9000/NAME" or the like; {hint}']
+        )
     return devices
 
 
 def _check_names(faults: Mapping[str, Fault], devices: list[Device]) -> None:
     unknown = sorted(set(faults) - {device.name for device in devices})
     if unknown:
-        raise errors.SettingsError([f"--fault {name}: no simulated machine has this name" for name in unknown])
+        raise errors.SettingsError(
+            [f"--fault {name}: no simulated machine of DEVICES_FILE has this name" for name in unknown]
+        )
 
 
 def _address(devices: list[Device]) -> tuple[str, int]:
     addresses = {(urlsplit(device.bmc).hostname or "", urlsplit(device.bmc).port or 0) for device in devices}
     if len(addresses) != 1 or not all(addresses.copy().pop()):
-        raise errors.InventoryError(["all simulated BMCs must share one host:port"])
+        raise errors.InventoryError(["all simulated BMCs must share one host:port; correct bmc in DEVICES_FILE"])
     return addresses.pop()
 
 

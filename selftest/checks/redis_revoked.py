@@ -32,8 +32,11 @@ def _revoked(target: TargetInstallation) -> check.Finding:
         return check.info("not asked: REDIS_USE_TLS=false")
     if not target.ca_store.ledger_file.exists():
         if target.settings.roles:
-            return check.info("who was revoked is not seen here: the CA's host asks this")
-        return check.skip("who was revoked is not seen here", hint="run `bringup selftest` on the host of the CA")
+            return check.info("this host does not know which certificates were revoked: the CA's host checks it")
+        return check.skip(
+            "this host does not know which certificates were revoked",
+            hint="run `bringup selftest` on the host of the CA",
+        )
     revoked = list(_unexpired(target))
     if not revoked:
         return check.ok("no certificate of a client of Redis was revoked")

@@ -78,3 +78,9 @@ def test_who_was_removed_has_no_token_any_more(path: Path) -> None:
     assert Operators.read(path).of_token("a" * 32) is None
     with pytest.raises(OperatorsError, match="there are: bob"):
         Operators.read(path).removing("alice")
+
+
+@pytest.mark.parametrize("name", ["Alice", "al ice", "-alice", "a" * 41, "", "alice\n"])
+def test_a_name_that_no_certificate_can_have_is_refused_in_plain_words(name: str) -> None:
+    with pytest.raises(ValueError, match="must be up to 40 lower case letters, digits and -, such as alice"):
+        Operator(name=name, role=OperatorRole.OPERATOR, token_sha256="0" * 64, added=datetime.now(UTC))
