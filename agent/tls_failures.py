@@ -13,7 +13,7 @@ from typing import Any
 SILENCE = "no answer in time"
 OUR_OWN_LIMIT = "this host's own OpenSSL does not speak this TLS version"
 # One alert for two causes. Source: ssl_x509err2alert() in OpenSSL's ssl/statem/statem_lib.c.
-EXPIRED = "the server says that our certificate, or its own list of revoked certificates (CRL), has expired"
+EXPIRED = "the server reports that our certificate, or its own list of revoked certificates (CRL), has expired"
 STALE_LIST = "the server's list of revoked certificates (CRL) has expired, so that it refuses every certificate"
 _NO_TLS = "what answers there does not speak TLS (it speaks plain text)"
 _MEANING = {
@@ -22,8 +22,8 @@ _MEANING = {
     "TLSV1_ALERT_UNKNOWN_CA": "the server does not trust the CA of our certificate (unknown CA)",
     "SSLV3_ALERT_BAD_CERTIFICATE": "the server refuses our certificate (bad certificate)",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": EXPIRED,
-    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the server says that our certificate was revoked",
-    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the server says that our certificate is for another purpose (EKU)",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the server reports that our certificate was revoked",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the server reports that our certificate is for another purpose (EKU)",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server refuses the handshake (no common cipher, or no client certificate)",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the server refuses this TLS version",
     "TLSV1_ALERT_DECRYPT_ERROR": "the signature of our certificate does not fit the CA that the server trusts",

@@ -16,7 +16,7 @@ from bringup.settings import Settings
 # The version of the whole API. A change that an older client would not survive gets another.
 PREFIX = "/api/v1"
 # What is served below it.
-_ROOMS: tuple[ModuleType, ...] = (
+_VIEW_MODULES: tuple[ModuleType, ...] = (
     monitoring,
     workers,
     machine,
@@ -45,7 +45,7 @@ def create_app(settings: Settings, inventory: InventoryRead | None = None) -> Fl
         raise SettingsError(["API_TOKEN: must be set; `bringup init` makes one"])
     if settings.machines_need_certificates and settings.run_certificate_command:
         check_command(settings.run_certificate_command)
-    app = _app("api", *_ROOMS)
+    app = _app("api", *_VIEW_MODULES)
     app.register_blueprint(est.bp, url_prefix=EST_PREFIX)
     given = make_services(app, settings, serves_images=not settings.image_port, inventory=inventory)
     # Read once before anything listens: with a wrong inventory a start fails, not the first lease.

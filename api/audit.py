@@ -1,4 +1,4 @@
-"""Records what people change, before and after it is changed: a kill in between leaves a line that says so.
+"""Records what people change, before and after it is changed: a kill in between leaves a line that shows it.
 
 Each process and each host of the API writes to the audit log of its host (`bringup.audit`).
 """

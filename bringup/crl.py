@@ -1,4 +1,4 @@
-"""How long the list of revoked certificates (CRL) is good for, and a word in the log before it is not any more.
+"""How long the list of revoked certificates (CRL) is good for, and a warning in the log before it ends.
 
 A server that checks a list refuses every client certificate once the list has run out: it cannot know who was revoked
 since. That is wanted, and it must never come as a surprise.

@@ -95,7 +95,7 @@ def _shown_safely(
     }
 
 
-# What every line passes, whoever has made it.
+# What every line passes, ours and those of libraries.
 _MADE_SAFE: tuple[structlog.typing.Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     _shown_safely,

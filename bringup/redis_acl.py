@@ -110,7 +110,7 @@ SENTINEL_ROLES: Mapping[str, RedisRole] = {
 
 
 def acl_file(passwords: Mapping[str, str], *, shared: str = "", default_user: bool = False) -> str:
-    """The text of an ACL file. Passwords stand in it as SHA-256 only.
+    """The text of an ACL file. It holds passwords as SHA-256 only.
 
     Args:
         passwords: by user: those of `ROLES` and `REPLICATION_ROLES`, and ``keeper``, that are to be there.

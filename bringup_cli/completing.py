@@ -31,7 +31,7 @@ def run_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 
 def _asked(ctx: click.Context, incomplete: str, path: str, *names: str) -> list[CompletionItem]:
-    # What is logged would stand in the middle of the line that the person types.
+    # What is logged would appear in the middle of the line that the person types.
     with redirect_stderr(io.StringIO()):
         try:
             return list(_items(_client(ctx), incomplete, path, *names))

@@ -1,4 +1,4 @@
-"""The dots of a run: where each event is on the line, its shape, and what it says. Pure; `drawing` draws them."""
+"""The dots of a run: where each event is on the line, its shape, and its text. Pure; `drawing` draws them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -59,7 +59,7 @@ class Dot:
 
     Args:
         x: of its centre.
-        shape: dot: done; step: of bringup itself; ring: awaited; cross: failed; tick: passed; triangle: trouble;
+        shape: dot: done; step: of bringup itself; ring: awaited; cross: failed; tick: passed; triangle: look here;
             square: a person did it.
         title: what happened, and when.
     """

@@ -1,4 +1,4 @@
-"""What was read, made or shown a moment ago: many people who look at the same cost what one costs."""
+"""What was read, made or shown a moment ago: many viewers of one thing cost what one viewer costs."""
 
 import hashlib
 import time

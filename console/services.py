@@ -105,7 +105,7 @@ class Console:
         """The API as a signed-in person calls it.
 
         Raises:
-            ValueError: they signed in without a token, and may only read; `Session.may_act` says so before.
+            ValueError: they signed in without a token, and may only read; `Session.may_act` is asked before.
         """
         if session.token is None:
             raise ValueError("a session without a token reads only")

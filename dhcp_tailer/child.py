@@ -17,7 +17,7 @@ class Ended(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A process that writes a checkpoint: a copy of ours as it was in the moment of the fork.
+    """A process that writes a checkpoint: a copy of ours as it was at the fork.
 
     It holds our lock too, and dies with us: so no later tailer begins while it may still write.
     """

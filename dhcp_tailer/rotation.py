@@ -85,7 +85,7 @@ class Rotation:
     def successors(self, position: Position, *but: OpenFile) -> list[OpenFile]:
         """Rotated files that were last written after ``position``, oldest first.
 
-        A copy made in the moment of truncation is not newer, and was read already. Those in ``but`` are left out.
+        A copy made at the truncation is not newer, and was read already. Those in ``but`` are left out.
         """
         found: list[tuple[int, Path]] = []
         for other in self._siblings():

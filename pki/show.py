@@ -43,7 +43,7 @@ def describe(certificate: x509.Certificate, now: datetime) -> Iterator[Line]:
 
 
 def state(certificate: x509.Certificate, now: datetime, *, revoked: bool) -> str:
-    """In a word: valid, revoked, expired, not yet valid.
+    """Its state: valid, revoked, expired, not yet valid.
 
     Args:
         certificate: any certificate.

@@ -1,6 +1,6 @@
 """Writes what the documents take from the code: ``python -m scripts.update_docs``. A test fails when one is stale.
 
-The block of a table stands between two comments that name it: ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+The block of a table is between two comments that name it: ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
 import re

@@ -223,7 +223,7 @@ def _unusable_files(server: TlsServer, error: errors.SettingsError) -> Finding:
     if key and _is_encrypted(key):
         closed, opened = shlex.quote(str(key)), shlex.quote(f"{key}.opened")
         return fail(
-            f"{key} is encrypted, and a service has nobody who types its passphrase",
+            f"{key} is encrypted, and nobody types its passphrase for a service",
             expected="a private key without a passphrase, of mode 0600",
             cause="another tool made the key, or encrypted it",
             hint=f"openssl pkey -in {closed} -out {opened} && chmod 600 {opened} && mv {opened} {closed}",

@@ -83,7 +83,7 @@ def unknown_report(run_id: str) -> Refusal:
 
 def unknown_operator() -> Refusal:
     """404: the caller's token is of no person and no console."""
-    return Refusal(HTTPStatus.NOT_FOUND, "unknown_operator", "this is the token of a service, and of nobody by name")
+    return Refusal(HTTPStatus.NOT_FOUND, "unknown_operator", "this is the token of a service, not of a named person")
 
 
 def unknown_artifact(detail: str) -> Refusal:

@@ -42,7 +42,7 @@ class Images:
         return self._file.current() if self._file else None
 
     def base_of(self, image: KnownImage) -> BaseImage | AreaAlone | None:
-        """What ``image`` was minted with; None: another file is in its place, or it was written over."""
+        """What ``image`` was made with; None: another file is in its place, or it was written over."""
         base = self.base_for(simulated=image.base == AreaAlone.digest)
         return base if base and base.digest == image.base and base.is_intact() else None
 

@@ -67,7 +67,7 @@ def may_have_parameters(address: str, bmc_addresses: Iterable[str] | None, setti
 
     Args:
         address: of the reader, as the server sees it; headers that a client or a proxy has written do not count.
-        bmc_addresses: recorded when the image was minted; None: by an API of a version that gave them to any reader
+        bmc_addresses: recorded when the image was made; None: by an API of a version that gave them to any reader
             and to the worker, so that nothing is left to protect.
     """
     if bmc_addresses is None:

@@ -91,7 +91,7 @@ class DeviceRecord(StoredRecord):
     last_seen_at: AwareDatetime | None = None
     identity: MachineIdentity | None = None  # as seen at the first contact; the inventory goes before it
     product: str | None = None  # its model, as its last report names it
-    media_sha256: tuple[str, ...] = ()  # of the secrets of the images minted for it: how our medium is recognised
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images made for it: how our medium is recognised
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Everything that the API keeps, in Redis and on its own disk: the only rooms that know Redis keys."""
+"""Everything that the API keeps, in Redis and on its own disk: the only package that knows Redis keys."""

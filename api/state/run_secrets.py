@@ -124,9 +124,9 @@ class KnownImage:
     Args:
         etag: names this content, and reveals nothing of the secret.
         state: of the run.
-        base: digest of the base image that it was minted with.
+        base: digest of the base image that it was made with.
         encrypted: the run's parameters.
-        readers: addresses that are given them; None: minted by a version that did not ask who reads.
+        readers: addresses that are given them; None: made by a version that did not ask who reads.
     """
 
     run_id: str

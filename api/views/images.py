@@ -99,7 +99,7 @@ def _fill(response: Response, file: RunImage, size: int, etag: str, read_log: de
 def _counted(content: delivery.Content, images: Images, known: KnownImage) -> delivery.CountedBody:
     """A BMC that opens one connection after the other must not take the slots of all others."""
     if not images.concurrency.begin(known.etag):
-        raise problems.unavailable("too many read this image at this moment")
+        raise problems.unavailable("too many clients read this image now; try again")
     return delivery.CountedBody(content, lambda: images.concurrency.end(known.etag))
 
 

@@ -82,7 +82,7 @@ class _ReplicatedPipeline(Pipeline):
         if view.master != master:
             view = self._sentinels.view(fresh=True)
         if view.master != master:
-            raise redis.ConnectionError("the server that it was made at is the master no more")
+            raise redis.ConnectionError("its server is no longer the master")
         return max(1, _count(view, _ask(connection, "ROLE")))
 
 
@@ -93,7 +93,7 @@ def _count(view: View, role: list[Any]) -> int:
         role: the master's reply to ROLE. Source: https://redis.io/docs/latest/commands/role/
     """
     if str_if_bytes(role[0]) != "master":
-        raise redis.ConnectionError("the server that it was made at is a replica now")
+        raise redis.ConnectionError("its server is a replica now")
     attached = {(str_if_bytes(host), int(port)) for host, port, _offset in role[2]}
     return max(len(view.following), len(attached - view.silent))
 

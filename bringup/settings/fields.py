@@ -146,7 +146,7 @@ class Fields(BaseModel):
     image_readers: Networks = Field(
         "",
         description="networks besides the BMCs' own addresses that are given a run's parameters with its image, as "
-        "10.77.0.0/16: who has them can report for the machine; docs/iso.md",
+        "10.77.0.0/16: a host that has them can report for the machine; docs/iso.md",
     )
     lldp_wait_s: Seconds = Field(35, description="seconds that a booted machine waits for LLDP of its switches")
 

@@ -130,7 +130,7 @@ def _misspelt(names: Iterable[str], known: Iterable[str], *, own_file: bool) -> 
     """The names that must be ours but are not, each with the known name nearest to it.
 
     Args:
-        own_file: the names stand in our ``.env``, where every name with our prefixes must be known. In the
+        own_file: the names are in our ``.env``, where every name with our prefixes must be known. In the
             process environment other software has names too (Kubernetes sets ``REDIS_SERVICE_HOST``), so
             there only names that are close to ours, or that speak of security, count.
     """

@@ -120,7 +120,7 @@ class RunDetail(Run):
 
     timeline: tuple[TimelineEntry, ...]
     artifacts: tuple[Artifact, ...] = ()
-    media_sha256: tuple[str, ...] = ()  # of the secrets of the images that were minted for this machine
+    media_sha256: tuple[str, ...] = ()  # of the secrets of the images that were made for this machine
 
 
 class RunList(Message):

@@ -32,7 +32,7 @@ def redis_folder(folder: Path) -> Path:
             "and name the folder of its settings with --folder"
         ) from None
     if not found:
-        raise BackupRefused(f"{path} has no line `dir`: write it anew by `bringup redis-conf --force`")
+        raise BackupRefused(f"{path} has no line `dir`: run `bringup redis-conf --force`")
     return Path(shlex.split(found[1])[0]).parent
 
 

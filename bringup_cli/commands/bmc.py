@@ -58,7 +58,7 @@ def _fingerprint(_context: click.Context, _option: click.Parameter, value: str |
 @click.option(
     "--boot-method", type=click.Choice(["cd", "uefi-http", "pxe"]), help="The boot method that a run would use."
 )
-@click.option("--serial", help="Of the machine, where several systems stand behind the BMC.")
+@click.option("--serial", help="Of the machine, where the BMC has several systems.")
 @click.option("--basic", is_flag=True, help="Open no session: send name and password with each request.")
 @click.option(
     "--capture",

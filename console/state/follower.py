@@ -82,7 +82,7 @@ class FeedFollower:
                     log.get("console").error("the API refuses the console; trying again", why=refused)
                 self._stopping.wait(_REFUSED_RETRY_S)
             except Exception:  # noqa: BLE001 - whatever a change holds: a page that stays old helps nobody
-                log.get("console").exception("a change cannot be shown: everything is read anew")
+                log.get("console").exception("a change cannot be shown: everything is read again")
                 self._freshness.failed("what the API has sent cannot be shown; see the log of the console")
                 cursor = Cursor()
                 self._stopping.wait(_REFUSED_RETRY_S)

@@ -124,9 +124,9 @@ def _bmcs(target: TargetInstallation) -> Finding:
     answers = dict(zip((one.name for one in asked), _ask_all(target, asked), strict=True))
     silent = {name: why for name, why in answers.items() if why}
     if not silent:
-        return ok(f"{len(asked)} BMCs of {len(known)} were asked, and prove themselves as the inventory says")
+        return ok(f"{len(asked)} BMCs of {len(known)} were asked, and prove themselves as the inventory requires")
     named = "; ".join(f"{name}: {why}" for name, why in list(silent.items())[:_NAMED])
-    message = f"{len(silent)} of {len(asked)} BMCs do not answer as the inventory says: {named}"
+    message = f"{len(silent)} of {len(asked)} BMCs do not answer as the inventory requires: {named}"
     first = shlex.quote(next(iter(silent)))
     if len(silent) < len(asked):
         return warn(message, f"bringup bmc check {first}", cause="these BMCs are off, or replaced")

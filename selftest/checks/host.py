@@ -44,7 +44,7 @@ def _files(target: TargetInstallation) -> Finding:
         f"other users of this host can read {modes}{more}",
         shlex.join(["chmod", "go-rwx", *map(str, open_ones)]),
         expected="mode 0600",
-        cause="they were made or copied with the usual mode; who has read one has what it opens",
+        cause="they were made or copied with the usual mode; a person who has read one can use what it opens",
     )
 
 

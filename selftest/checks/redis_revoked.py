@@ -119,7 +119,7 @@ def _old_password(entry: ledger.Entry, identity: names.Identity, role: str) -> c
 CHECKS = (
     Case(
         "7.redis.revoked",
-        "A revoked certificate opens Redis no more",
+        "A revoked certificate no longer opens Redis",
         not_blocked(_revoked),
         group="7 Refusals",
         needs=("1a",),

@@ -79,7 +79,7 @@ def _open_default(observed: str, target: TargetInstallation) -> Finding:
     return fail(
         observed,
         expected="user default off",
-        cause="who has its password may read and delete everything, whatever the role",
+        cause="a client with its password may read and delete everything, whatever its role",
         hint=f"on the host of Redis: {_CONF}; until then, as keeper: ACL SETUSER default off resetpass, then ACL SAVE",
     )
 

@@ -56,7 +56,7 @@ def _others_are_trusted(
     return fail(
         f"{setting}: besides ours, {path} holds {len(others)} more, such as {others[0].subject.rfc4514_string()}",
         expected="our CA alone",
-        cause="who has a certificate of another CA can be taken for our server, or for a client of ours",
+        cause="a program with a certificate of another CA can be taken for our server, or for a client of ours",
         hint=source,
     )
 

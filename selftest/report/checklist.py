@@ -127,7 +127,7 @@ def _of_checks(results: Results) -> Iterator[Step]:
             _commands("bringup pki setup", "bringup selftest --pre"),
         ),
         (
-            "Redis runs with the configuration of these settings (stop it before it is started anew)",
+            "Redis runs with the configuration of these settings (stop it before it is started again)",
             ("1", "2", "5b", "7.redis."),
             (
                 FixLines("redis.conf, as the first command writes it", results.redis_lines),

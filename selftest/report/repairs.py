@@ -82,7 +82,7 @@ def _next(results: Results) -> Iterator[tuple[str, str, bool]]:
         yield "Next", f"for production set {flags}; then make certificates and the configuration of Redis:", False
         for command in (flip_command(results), *_AFTER_THE_FLAGS):
             yield "", command, True
-        yield "", "then start Redis, the API, workers and tailer anew, and run the self-test again.", False
+        yield "", "then restart Redis, the API, workers and tailer, and run the self-test again.", False
     elif any(True for _ in blockers(results)):
         yield "Next", "repair what is listed above, then run the self-test again.", False
     else:

@@ -32,7 +32,7 @@ def test_after_a_good_run_nothing_is_open_but_what_a_person_must_confirm(make_re
         "Passwords and tokens are strong, and only their owner can read the files with secrets",
         "Both flags are on, in production",
         "Certificates are made, valid and in order",
-        "Redis runs with the configuration of these settings (stop it before it is started anew)",
+        "Redis runs with the configuration of these settings (stop it before it is started again)",
         "The API runs with these settings (and `bringup images`, where it serves them)",
         "Workers and tailer run with these settings, each with the file of its role",
     ]
