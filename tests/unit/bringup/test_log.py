@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,24 @@ class FullDisk(io.StringIO):
 
     def write(self, _text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_without_a_record_is_not_kept_in_a_buffer() -> None:
+    written = io.BytesIO()
+    log.configure("INFO", "console", io.TextIOWrapper(io.BufferedWriter(Kept(written))))
+    log.write_line("api.access", "127.0.0.1 GET / 200")
+    assert b"GET / 200" in written.getvalue()
+
+
+class Kept(io.RawIOBase):
+    """Writes to ``to``, which its own end does not close."""
+
+    def __init__(self, to: io.BytesIO) -> None:
+        super().__init__()
+        self._to = to
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        return self._to.write(text)
