@@ -185,8 +185,10 @@ class _Connection(http.client.HTTPConnection):
         request, self._held = b"".join(self._held), None
         try:
             super().send(request)
-        except (BrokenPipeError, ConnectionResetError):
-            return False
+        except OSError as error:
+            if isinstance(error, BrokenPipeError | ConnectionResetError) or tls.is_cut_off(error):
+                return False
+            raise
         return True
 
     def send(self, data: Any) -> None:
