@@ -3,9 +3,6 @@
 rq keeps these in registries of its own; they are read here and nowhere else. Which executions are alive is a registry
 of ours: each process marks all of its executions every second or two. Only Redis's clock is used, so that hosts need
 not agree about the time.
-
-rq's own scheduler of delayed jobs is a forked process that guards each queue by a lock of a minute; a killed worker
-would stop all retries for that long. Here each job moves in one transaction, so any number of processes may do it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -106,12 +103,17 @@ class Places(NamedTuple):
     failed: set[str]
 
 
-def places(connection: "Redis", queues: Queues) -> Places:
-    """Where the jobs of all queues are: a few commands, however many there are.
+def places(connection: "Redis", queues: Queues, kinds: Iterable[model.JobKind]) -> Places:
+    """Where the jobs of these kinds are: five commands a kind, however many jobs there are.
 
     A key of another type holds no job: it must not hide where all the others are.
+
+    Args:
+        connection: to Redis.
+        queues: of the jobs.
+        kinds: of jobs, each of which has a queue of its own.
     """
-    each = [queues.queue(kind) for kind in model.JobKind]
+    each = [queues.queue(kind) for kind in kinds]
     lists = [key for queue in each for key in (queue.key, queue.intermediate_queue.key)]
     registries = [queue.scheduled_job_registry.key for queue in each] + [q.started_job_registry.key for q in each]
     # A transaction, or a job that moves from one place to the next meanwhile would seem to be nowhere.

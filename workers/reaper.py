@@ -133,7 +133,7 @@ class Reaper:
                 self._gone.clear()
                 self._failed.clear()
                 return []
-            places = in_flight.places(self._connection, self._queues)
+            places = in_flight.places(self._connection, self._queues, {kind for kind, _ in needed.values()})
             failed = needed.keys() & places.failed
             gone = [job_id for job_id in needed if job_id not in places.waiting_or_running]
             again = [

@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from bringup.errors import CorruptRecord
+from bringup.model import JobKind
 from bringup.queues import Queues
 from workers import in_flight
 
@@ -38,7 +39,7 @@ class Redis:
 
 def places(error: RedisError) -> in_flight.Places:
     redis: Any = Redis(error)
-    return in_flight.places(redis, Queues(redis))
+    return in_flight.places(redis, Queues(redis), JobKind)
 
 
 @OTHERS
