@@ -23,6 +23,11 @@ _WRITES_AGAIN = {
     "MISCONF": "on the host of Redis free space in its `dir` of redis/redis.conf; its log has the error of the disk",
     "NOREPLICAS": "start the replicas; `bringup selftest --only 1d` shows how many follow",
 }
+# By the flag of a server that nothing answers for: how it is started.
+_START = {
+    "REDIS_USE_TLS": "start it: redis-server redis/redis.conf; the log of Redis shows why it ended",
+    "API_USE_TLS": "start it: bringup --env-file .env --env-file redis/api.env api",
+}
 _LOG_OF_REDIS = "look at the log of Redis, which `logfile` in redis/redis.conf names"
 API_SERVICE = "bringup-api"  # the name in /health: other programs answer on our port, too
 
@@ -70,8 +75,8 @@ def _silent(server: TlsServer) -> Finding:
     return fail(
         observed,
         expected="it answers",
-        cause="it is not running, or listens elsewhere",
-        hint="start it; `bringup config` shows where it is looked for",
+        cause=f"it is not running, or runs at another place than {address}",
+        hint=_START[server.flag],
     )
 
 

@@ -105,7 +105,7 @@ def _refused_login_waits() -> Iterator[None]:
     except errors.ApiRejected as error:
         # Without this a renewal of certificates in the wrong order would fail every job for good.
         if error.kind in {"unauthorized", "forbidden"}:
-            raise errors.ApiUnavailable(f"{error} (check API_TOKEN, API_CLIENT_CERT)") from error
+            raise errors.ApiUnavailable(f"{error} (a worker has API_TOKEN and API_CLIENT_CERT)") from error
         raise
 
 
