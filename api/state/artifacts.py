@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from api.http.body import MIB
-from api.state.batch import Asked, Batch
+from api.state.batch import Asked, Batch, number
 from api.state.redis import Database, Pipeline
 from bringup import keys
 from bringup.wire.machine import Artifact
@@ -63,4 +63,6 @@ def ask_artifacts(batch: Batch, run_id: str) -> Asked[tuple[Artifact, ...]]:
 
 
 def _listed(sizes: dict[bytes, bytes]) -> tuple[Artifact, ...]:
-    return tuple(Artifact(name=name.decode(), size=int(size)) for name, size in sorted(sizes.items()))
+    return tuple(
+        Artifact(name=name.decode(errors="replace"), size=number(size)) for name, size in sorted(sizes.items())
+    )

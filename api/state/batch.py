@@ -97,7 +97,7 @@ def number(reply: bytes | None) -> int:
 
 def fields(reply: dict[bytes, bytes]) -> dict[str, bytes]:
     """The fields of a hash, by name."""
-    return {name.decode(): value for name, value in reply.items()}
+    return {name.decode(errors="replace"): value for name, value in reply.items()}
 
 
 def ask_now(batch: Batch) -> Asked[datetime]:

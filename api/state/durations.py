@@ -97,7 +97,7 @@ def add_bmc_requests(database: Database, report: BmcRequests) -> bool:
         more = dict(zip(_BMC_BUCKETS, report.counts, strict=True)) | {_SUM: round(report.sum_s * 1000)}
         pipe.multi()
         pipe.set(counted, 1, ex=_REPEATED_WITHIN_S)
-        pipe.hset(keys.BMC_REQUESTS, mapping={name: int(before.get(name, 0)) + one for name, one in more.items()})
+        pipe.hset(keys.BMC_REQUESTS, mapping={name: number(before.get(name)) + one for name, one in more.items()})
         return True
 
     # Watched: two workers that report at once must both be counted; and the same report, repeated to another API host
@@ -112,7 +112,7 @@ def ask_bmc_requests(batch: Batch) -> Asked[Histogram]:
     def read() -> Histogram:
         found = stored()
         return Histogram(
-            tuple(accumulate(int(found.get(name, 0)) for name in _BMC_BUCKETS)), int(found.get(_SUM, 0)) / 1000
+            tuple(accumulate(number(found.get(name)) for name in _BMC_BUCKETS)), number(found.get(_SUM)) / 1000
         )
 
     return read

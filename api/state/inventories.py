@@ -201,7 +201,7 @@ class InventoryHosts:
 
 
 def _hosts(stored: dict[bytes, bytes]) -> dict[str, ApiHost]:
-    return {name.decode(): host for name, text in stored.items() if (host := _readable(text))}
+    return {name.decode(errors="replace"): host for name, text in stored.items() if (host := _readable(text))}
 
 
 def _readable(stored: bytes) -> ApiHost | None:

@@ -107,7 +107,8 @@ class Database:
 
     def fields(self, key: str, *, within: Pipeline | None = None) -> dict[str, bytes]:
         """A hash; empty when there is none."""
-        return {name.decode(): value for name, value in self.stored_fields(key, within=within).items()}
+        stored = self.stored_fields(key, within=within)
+        return {name.decode(errors="replace"): value for name, value in stored.items()}
 
     def stored_fields(self, key: str, *, within: Pipeline | None = None) -> dict[bytes, bytes]:
         """The same, as it is stored."""

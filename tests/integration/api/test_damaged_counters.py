@@ -155,3 +155,23 @@ def test_an_api_is_not_ready_while_a_key_that_it_needs_is_of_another_type(api: A
     answer = api.call("GET", "/ready")
     assert answer.status_code == 503
     assert [key in problem for problem in answer.json["problems"]] == [True]
+
+
+@pytest.mark.parametrize("value", ["x", "", "null", "9" * 5000, b"\xff"])
+def test_a_histogram_with_a_field_that_is_no_number_is_counted_and_shown(
+    api: Api, redis: "Redis", value: str | bytes
+) -> None:
+    report = {"id": "a" * 32, "counts": [1] * 11, "sum_s": 1.0}
+    api.ok("POST", "/bmc-requests", report)
+    for name in (*redis.hkeys(keys.BMC_REQUESTS), b"\xff"):
+        redis.hset(keys.BMC_REQUESTS, name, value)
+    assert api.call("GET", "/metrics").status_code == 200
+    assert api.ok("POST", "/bmc-requests", report | {"id": "b" * 32}) == {"counted": True}
+
+
+@pytest.mark.parametrize("value", ["x", "", "null", "9" * 5000, b"\xff"])
+def test_a_run_is_shown_whatever_size_of_an_artifact_is_on_record(api: Api, redis: "Redis", value: str | bytes) -> None:
+    api.booted()
+    for name in ("agent.log", b"\xff"):
+        redis.hset(keys.artifact_sizes(RUN_A), name, value)
+    assert api.run()["run_id"] == RUN_A
