@@ -108,7 +108,7 @@ class TlsConnection(_OurParser, redis.SSLConnection):
 
     def is_outdated(self, context: "ssl.SSLContext | None") -> bool:
         """Whether it was made with other certificate files than ``context``, and with others than there are now."""
-        return self.is_connected and self._context is not context and self._context is not self._context_now()
+        return self._context is not context and self.is_connected and self._context is not self._context_now()
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's signature
         """As in redis-py; the session comes with the first answer."""
