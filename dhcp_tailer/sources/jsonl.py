@@ -106,7 +106,7 @@ def _by_python(record: bytes) -> object:
 def _other(fields: dict[str, Any]) -> parser.Skip:
     if not isinstance(fields.get("event_type"), str):
         raise errors.LeaseFormatError("event_type is missing or no text")
-    return parser.Skip("event_type is none of a lease")
+    return parser.Skip("event_type is not that of a lease")
 
 
 def _ends(starts: datetime, data: dict[str, Any]) -> datetime | None:

@@ -23,6 +23,13 @@ def test_an_unknown_command_is_none_of_ours() -> None:
     assert cli.get_command(click.Context(cli), "no-such-command") is None
 
 
+@pytest.mark.parametrize(("words", "right"), [(("dvices",), "devices or device"), (("site", "enrol"), "enroll")])
+def test_a_misspelt_command_is_answered_with_the_right_one(words: tuple[str, ...], right: str) -> None:
+    answer = CliRunner().invoke(cli, words)
+    assert answer.exit_code == 2
+    assert f"No such command '{words[-1]}'. Did you mean {right}" in answer.output
+
+
 @pytest.mark.parametrize(("words", "places"), [((), COMMANDS), (("site",), SITE_COMMANDS)])
 def test_the_list_of_commands_has_a_line_of_help_for_each(words: tuple[str, ...], places: dict[str, Place]) -> None:
     listed = CliRunner().invoke(cli, [*words, "--help"]).output.partition("Commands:")[2]

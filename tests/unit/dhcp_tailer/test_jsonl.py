@@ -57,7 +57,7 @@ def test_every_servers_word_for_it_is_known(spellings: tuple[str, ...], action: 
 
 
 def test_another_event_is_skipped_and_not_malformed() -> None:
-    assert JsonLines().parse(line(event_type="tftp")) == Skip("event_type is none of a lease")
+    assert JsonLines().parse(line(event_type="tftp")) == Skip("event_type is not that of a lease")
 
 
 @pytest.mark.parametrize(
