@@ -89,7 +89,7 @@ class RunTokens:
     def owner(self, token: str) -> str | None:
         """The run that ``token`` belongs to. The look-up is by hash, so its timing reveals nothing of the token."""
         owner = self._database.string(keys.token_owner(token_digest(token)))
-        return owner.decode() if owner else None
+        return text(owner) or None
 
     def digest(self, run_id: str) -> str | None:
         """SHA-256 of the run's token, hexadecimal; None: it has none."""
@@ -163,7 +163,14 @@ class ImageRecords:
             return None  # the run itself may be forgotten already
         run_id, base, encrypted, state = cast("list[bytes]", found)[:4]
         readers = _readers(cast("list[bytes | None]", found)[4])
-        return KnownImage(run_id.decode(), locator[:32], read_state(state), base.decode(), encrypted, readers)
+        return KnownImage(
+            run_id.decode(errors="replace"),
+            locator[:32],
+            read_state(state),
+            base.decode(errors="replace"),
+            encrypted,
+            readers,
+        )
 
     def count_read(self, run_id: str, count: int, *, parameters: bool) -> bool:
         """More was read; without a transaction, for a BMC may read by thousands of small ranges.
@@ -200,12 +207,12 @@ class ImageRecords:
             digest, is_of_earlier_version, count, parameters, other = pipe.execute()
         if not json.loads(digest or "null") and not is_of_earlier_version:
             return None
-        by_other = other.decode() if other else ""
+        by_other = text(other) or ""
         return ImageRead(bytes_read=number(count), parameters=parameters is not None, other_reader=by_other)
 
 
 def _readers(stored: bytes | None) -> tuple[str, ...] | None:
-    return None if stored is None else tuple(filter(None, stored.decode().split(",")))
+    return None if stored is None else tuple(filter(None, stored.decode(errors="replace").split(",")))
 
 
 def new_token() -> str:

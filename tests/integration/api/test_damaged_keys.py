@@ -1,10 +1,11 @@
-"""Counters in Redis that something else has overwritten: what the API answers, and that no change is lost."""
+"""Keys in Redis that something else has overwritten: what the API answers, and that no change is lost."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.state.run_secrets import token_digest
 from bringup import keys
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
@@ -175,3 +176,9 @@ def test_a_run_is_shown_whatever_size_of_an_artifact_is_on_record(api: Api, redi
     for name in ("agent.log", b"\xff"):
         redis.hset(keys.artifact_sizes(RUN_A), name, value)
     assert api.run()["run_id"] == RUN_A
+
+
+def test_a_token_whose_run_cannot_be_read_is_that_of_no_run(api: Api, redis: "Redis") -> None:
+    token = api.booted()
+    redis.set(keys.token_owner(token_digest(token)), b"\xff")
+    assert api.call("POST", f"/runs/{RUN_A}/heartbeat", {}, token=token).status_code == 404
