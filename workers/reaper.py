@@ -32,6 +32,9 @@ _REAPER_TURN_S = 10
 # Of the time of the process that looks for missing jobs. A look reads all open runs: of 10,000 it takes two seconds of
 # API, Redis and worker, and every five seconds it would slow down the very storm that they are from.
 _SHARE_OF_LOOKING = 0.05
+# Seconds between two looks at most: one that took long because Redis or this host stalled shows nothing of the next
+# one, and during such an outage jobs are lost.
+_LONGEST_PAUSE_S = 60.0
 
 
 class Suspects:
@@ -142,7 +145,9 @@ class Reaper:
             ]
             for job_id in again:
                 self._enqueue_anew(*needed[job_id])
-            self._look_at = began_at + (self._clock() - began_at) / _SHARE_OF_LOOKING
+            ended_at = self._clock()
+            share_s = (ended_at - began_at) / _SHARE_OF_LOOKING
+            self._look_at = min(began_at + share_s, ended_at + _LONGEST_PAUSE_S)
             self._keep_turn()
         except Exception:
             self._gone.clear()

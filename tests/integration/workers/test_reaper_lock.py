@@ -80,6 +80,7 @@ class Site:
 
     def __init__(self, redis: "Redis") -> None:
         self.now, self.looked_at, self.fails = 0.0, list[float](), False
+        self.takes_s = 2.0
         self.redis = redis
         self.reaper = Reaper(redis, Queues(redis), clock=lambda: self.now)
 
@@ -91,7 +92,7 @@ class Site:
 
     def open_runs(self) -> list[Run]:
         self.looked_at.append(self.now)
-        self.now += 2
+        self.now += self.takes_s
         if self.fails:
             raise ApiUnavailable("the API does not answer")
         return [run_that_owes(JobKind.BOOT)]
@@ -106,6 +107,15 @@ def test_a_look_that_takes_long_comes_again_after_twenty_times_as_long(site: Sit
     for now in range(0, 85, 5):
         site.round_at(now)
     assert site.looked_at == [0, 40, 80]
+
+
+def test_a_look_that_a_stall_has_made_long_comes_again_after_a_minute(site: Site) -> None:
+    """Jobs are lost in the very outage that makes a look slow."""
+    site.takes_s = 300.0
+    site.round_at(0)
+    for now in (301, 355, 361):
+        site.round_at(now)
+    assert site.looked_at == [0, 361]
 
 
 @pytest.mark.parametrize("now", [5, 40], ids=["between two looks", "by a look"])
