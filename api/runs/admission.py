@@ -41,11 +41,17 @@ def obstacles(device: KnownDevice) -> Iterator[tuple[model.Decision, str]]:
     if device.record.active_run:
         yield model.Decision.RUNNING, f"run {device.record.active_run} has not ended"
     if device.maintenance:
-        yield model.Decision.AUDIT_ONLY, f"the machine is in maintenance: {device.maintenance}"
+        yield model.Decision.AUDIT_ONLY, _maintenance_of(device)
     if device.entry and device.entry.needs_identity:
         yield model.Decision.AUDIT_ONLY, _UNPROVEN
     if device.state is not model.DeviceState.APPROVED:
         yield model.Decision.AUDIT_ONLY, _WHY_NOT[device.state].format(name=device.record.name)
+
+
+def _maintenance_of(device: KnownDevice) -> str:
+    """Why it must not be touched: no person has put a machine in maintenance that is only withheld."""
+    state = "withheld" if device.is_withheld_alone else "in maintenance"
+    return f"the machine is {state}: {device.maintenance}"
 
 
 def start_refusal(device: KnownDevice) -> str | None:
@@ -127,7 +133,7 @@ def started_by_operator(run_id: str, device: KnownDevice, why: str, now: datetim
 
 def _power_refusals(device: KnownDevice, run: RunRecord) -> Iterator[str]:
     if device.maintenance:
-        yield f"the machine is in maintenance: {device.maintenance}"
+        yield _maintenance_of(device)
     if device.state is model.DeviceState.ACTIVE:
         yield "the machine is in service"
     if device.state is model.DeviceState.UNKNOWN:

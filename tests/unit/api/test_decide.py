@@ -30,6 +30,13 @@ def test_an_approved_machine_in_maintenance_is_only_audited() -> None:
     assert (decision, reason) == (Decision.AUDIT_ONLY, "the machine is in maintenance: fan")
 
 
+def test_a_machine_that_is_only_withheld_is_not_called_in_maintenance() -> None:
+    withheld = KnownDevice(APPROVED.record, ENTRY, "Redis has lost 3 changes")
+    assert decide(withheld) == (Decision.AUDIT_ONLY, "the machine is withheld: Redis has lost 3 changes")
+    both = KnownDevice(APPROVED.with_record(maintenance="fan").record, ENTRY, "Redis has lost 3 changes")
+    assert decide(both)[1] == "the machine is in maintenance: fan"
+
+
 @pytest.mark.parametrize("changes", [{"state": DeviceState.ACTIVE}, {"maintenance": "fan"}])
 def test_what_the_inventory_protects_the_record_cannot_expose(changes: dict[str, object]) -> None:
     protected = KnownDevice(APPROVED.record, ENTRY.model_copy(update=changes))
