@@ -182,3 +182,12 @@ def test_a_token_whose_run_cannot_be_read_is_that_of_no_run(api: Api, redis: "Re
     token = api.booted()
     redis.set(keys.token_owner(token_digest(token)), b"\xff")
     assert api.call("POST", f"/runs/{RUN_A}/heartbeat", {}, token=token).status_code == 404
+
+
+@pytest.mark.parametrize("key", [keys.LOSS, keys.CHANGES])
+def test_a_change_number_that_can_be_read_is_kept_whatever_else_cannot(api: Api, redis: "Redis", key: str) -> None:
+    api.booted()
+    before = last(api)
+    overwrite(redis, key, "zset")
+    assert api.call("GET", "/ready").status_code == 503
+    assert redis.get(keys.CHANGE_NUMBER) == str(before).encode()
