@@ -43,8 +43,8 @@ _UNAVAILABLE = {
 _RIGHTS = "check REDIS_USERNAME, and whether users.acl is of an older version: `bringup redis-conf --force` renews it"
 # Of INCRBY and the like; the code is ERR. Source: getLongLongFromObjectOrReply(), incrDecrCommand() in Redis.
 _NO_NUMBER = ("is not an integer", "increment or decrement would overflow")
-# How redis-py begins the text of an error in a pipeline: which command, and its key where that is one of ours.
-_OF_A_COMMAND = re.compile(r"Command # \d+ \([A-Z]+ ((?:bringup|rq):[\w:.@-]+)")
+# A key of ours in the text of an error: in a pipeline redis-py begins it with the command, and our scripts name it.
+_NAMES_KEY = re.compile(r"(?:Command # \d+ \([A-Z]+|WRONGTYPE) ((?:bringup|rq):[\w:.@-]+)")
 _TRANSACTION_REFUSED = "Transaction discarded because of: "  # then the code; execCommandAbort() in Redis's multi.c
 # The code is ERR, as of many other errors: Redis 7.0; Redis 8 and Valkey 8.
 _REFUSED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script: ")
@@ -198,7 +198,7 @@ def _look_at(error: redis.RedisError, settings: Settings) -> str:
 
 
 def _key(error: redis.RedisError) -> str:
-    found = _OF_A_COMMAND.match(str(error))
+    found = _NAMES_KEY.match(str(error))
     return found[1] if found else "a key"
 
 

@@ -92,6 +92,14 @@ def test_the_log_names_the_change_number_that_was_replaced(
     assert keys.CHANGE_NUMBER in capsys.readouterr().out
 
 
+def test_the_log_names_the_change_number_that_a_call_met(
+    api: Api, redis: "Redis", capsys: pytest.CaptureFixture[str]
+) -> None:
+    overwrite(redis, keys.CHANGE_NUMBER, "x")
+    assert api.call("GET", "/runs").status_code == 503
+    assert f"another type under {keys.CHANGE_NUMBER}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("value", [*STRINGS, *OTHER_TYPES])
 def test_a_wrong_token_is_refused_as_such_whatever_its_counter_holds(
     api: Api, redis: "Redis", value: str | bytes
