@@ -64,6 +64,12 @@ class HttpServer(BaseApplication):
         self.notifier = Notifier.taken_from()
         super().__init__()
 
+    def do_load_config(self) -> None:
+        """As gunicorn's, which would print an error of ours and exit. Raises SettingsError."""
+        self.load_default_config()
+        self.load_config()
+        self.cfg.validate()
+
     def load_config(self) -> None:
         """Translate our settings into gunicorn's."""
         for name, value in _options(self.settings, self._listener).items():
@@ -120,14 +126,17 @@ def _check_port(listener: Listener) -> None:
 
     gunicorn itself would try five times and then only log it.
     """
-    deadline = time.monotonic() + _PREDECESSOR_S
+    deadline, is_logged = time.monotonic() + _PREDECESSOR_S, False
     # A try every half second: a restart must not take seconds longer than the port is busy.
     while True:
         try:
             _try_port(listener)
-        except errors.SettingsError:
+        except errors.SettingsError as error:
             if time.monotonic() > deadline:
                 raise
+            if not is_logged:
+                log.get("server").warning("waiting for the port", why=error.problems[0])
+            is_logged = True
             time.sleep(0.5)
         else:
             return

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -44,7 +45,20 @@ def test_a_second_server_on_the_port_is_refused_in_one_message_without_a_traceba
     assert second.process.wait(180) == 2
     assert "CALLBACK_API_PORT: cannot listen" in first.log.read_text()
     text = second.log.read_text()
+    assert text.count("waiting for the port") == 1
     assert f"cannot listen on 127.0.0.1:{first.port}: Address already in use" in text
+    assert "Traceback" not in text
+
+
+def test_a_tls_file_that_cannot_be_used_is_named_as_any_setting_is(start_api: StartApi, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    files = {name: str(junk) for name in ("api_tls_ca", "api_tls_cert", "api_tls_key")}
+    served = start_api(api_use_tls="true", **files)
+    assert served.process.wait(180) == 2
+    text = served.log.read_text()
+    assert "bringup: the configuration is not usable:" in text
+    assert "junk.pem: no usable CA certificate" in text
     assert "Traceback" not in text
 
 
