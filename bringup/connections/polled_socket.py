@@ -31,7 +31,7 @@ class PolledSocket:
         self._readable, self._writable = _poller(sock, POLLIN), _poller(sock, POLLOUT)
         # OpenSSL reads one record at a time: when less came than there was room for, it has nothing left.
         self._is_drained = True
-        self.fileno, self.getsockopt = sock.fileno, sock.getsockopt  # the pool asks these before each command
+        self.fileno = sock.fileno  # the pool asks for it before each command
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

@@ -4,11 +4,13 @@ import _socket
 import fcntl
 import functools
 import math
+import select
 import socket
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -39,25 +41,22 @@ class _OurParser:
 
     def set_parser(self, parser_class: Any) -> None:
         """As redis-py."""
-        super().set_parser(_parser_of(parser_class))  # type: ignore[misc]
+        keeping = _keeping_codes(parser_class)
+        super().set_parser(keeping if _polls_for_itself() else _without_poll(keeping))  # type: ignore[misc]
+
+
+def _polls_for_itself() -> bool:
+    """Whether a poll is a system call; where gevent has patched it, it is a turn of the event loop."""
+    return isinstance(select.poll, BuiltinFunctionType)
 
 
 @functools.cache
-def _parser_of(parser_class: Any) -> Any:
+def _keeping_codes(parser_class: Any) -> Any:
     class CodeKeepingParser(parser_class):  # type: ignore[misc]
         """Every error of the server keeps its code in ``status_code``.
 
         redis-py sets it only for the codes that have a class of their own.
         """
-
-        def can_read(self, timeout: float) -> bool:
-            """As redis-py. The pool asks so before each command, and waits for nothing: the kernel knows.
-
-            redis-py polls, which is a turn of the event loop where gevent has patched it: 0.1 ms for each command.
-            """
-            if timeout or not _is_quiet(self._sock):
-                return bool(super().can_read(timeout))
-            return bool(self._reader.has_data())
 
         @classmethod
         def parse_error(cls, response: str) -> redis.RedisError:
@@ -67,6 +66,20 @@ def _parser_of(parser_class: Any) -> Any:
             return error
 
     return CodeKeepingParser
+
+
+@functools.cache
+def _without_poll(parser_class: Any) -> Any:
+    class UnpolledParser(parser_class):  # type: ignore[misc]
+        """Asks the kernel whether anything has come, as redis-py's pool does before each command by a poll."""
+
+        def can_read(self, timeout: float) -> bool:
+            """As redis-py."""
+            if timeout or not _is_quiet(self._sock):
+                return bool(super().can_read(timeout))
+            return bool(self._reader.has_data())
+
+    return UnpolledParser
 
 
 def _is_quiet(sock: "socket.socket | None") -> bool:
