@@ -7,6 +7,7 @@ There is one key, and only `api.state.feed` increments it, in the transaction of
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from api.state.batch import Asked, Batch, fields, text
@@ -76,10 +77,18 @@ class Changes:
         self._database.read(batch)
         return replace(recorded(), at=_time(last()[1]), loss=loss())
 
-    def ask(self, batch: Batch) -> Asked[Recorded]:
-        """The same without the time, which no decision needs, read with other things."""
+    def ask(self, batch: Batch, remembered: int = 0) -> Asked[Recorded]:
+        """The same without the time, which no decision needs, read with other things.
+
+        Args:
+            batch: with which it is read.
+            remembered: the highest change that this host has seen. A number of another type may read as 0 then: it is
+                below that, and `note_loss` looks again. To a host that remembers nothing, 0 is a new installation.
+        """
         installation = batch.ask(text, "GET", keys.INSTALLATION)
-        last = batch.ask_guard(change_number, keys.CHANGE_NUMBER)
+        # A guard is a command more for each permit.
+        ask_number = partial(batch.ask, change_number, "GET") if remembered else partial(batch.ask_guard, change_number)
+        last = ask_number(keys.CHANGE_NUMBER)
         # As the inventories of the hosts are read, too: it shows whether there is a loss to read.
         noted = batch.ask(lambda reply: keys.LOSS_NOTED.encode() in reply, "HGETALL", keys.INVENTORY_HOSTS)
         return lambda: Recorded(installation(), last(), "", self._loss() if noted() else None)

@@ -87,7 +87,8 @@ class Installation:
         """The same, read with other things."""
         # Our files are read first: a change that is made meanwhile then makes Redis newer, not older.
         own = self._own_files()
-        recorded = self._changes.ask(batch)
+        remembered = 0 if isinstance(own, errors.StateDirUnavailable) or own[1] is None else own[1].number
+        recorded = self._changes.ask(batch, remembered)
         return lambda: self._reported(own, recorded())
 
     @property
@@ -162,6 +163,8 @@ class Installation:
         host = socket.gethostname()
         try:
             return self._changes.note_loss(host, remembered)
+        except errors.CorruptRecord:
+            raise  # whether anything is lost is known once the number is repaired
         except (errors.RedisUnavailable, errors.PermanentError):
             # It may refuse writes; this host knows of the loss all the same.
             return recorded.loss or Loss("", host, recorded.number, recorded.at, remembered)

@@ -441,3 +441,16 @@ def test_what_an_earlier_version_has_accepted_withholds_nothing(api: Api, redis:
     redis.delete(keys.LOSS)
     assert api.call("GET", "/ready").status_code == 200
     assert api.lease(RUN_B).json["decision"] == "start"
+
+
+def test_a_number_of_another_type_is_no_loss_to_a_host_that_remembers_changes(
+    api: Api, redis: "Redis", settings: Settings
+) -> None:
+    api.lease()
+    memory(settings).replace(1)
+    redis.delete(keys.CHANGE_NUMBER)
+    redis.rpush(keys.CHANGE_NUMBER, "1")
+    assert api.lease(RUN_B).status_code == 503
+    assert not redis.exists(keys.LOSS)
+    assert api.call("GET", "/ready").status_code == 200, "it is repaired by the next look"
+    assert api.lease(RUN_B).json["decision"] == "start"

@@ -56,8 +56,8 @@ def test_of_two_processes_that_start_at_once_neither_withholds_a_machine(setting
     class Overtaken(Changes):
         """What it reads is old at once: the other process is faster."""
 
-        def ask(self, batch: Batch) -> Asked[Recorded]:
-            recorded = super().ask(batch)
+        def ask(self, batch: Batch, remembered: int = 0) -> Asked[Recorded]:
+            recorded = super().ask(batch, remembered)
 
             def overtaken() -> Recorded:
                 assert other.withheld() is None

@@ -179,7 +179,11 @@ def run_certificate_command() -> str:
     [
         ("api", {"VALIDATION_IMAGE": "base.iso"}, "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true"),
         ("images", {"VALIDATION_IMAGE": "base.iso"}, "IMAGE_PORT: must be set, for with API_REQUIRE_CLIENT_CERT=true"),
-        ("images", {"IMAGE_PORT": "5001"}, "VALIDATION_IMAGE: must be set for `bringup images`"),
+        (
+            "images",
+            {"IMAGE_PORT": "5001"},
+            "VALIDATION_IMAGE: must be set to what scripts/iso/build makes, for `bringup images`",
+        ),
     ],
 )
 def test_images_that_no_bmc_could_fetch_are_named_before_anything_listens(
