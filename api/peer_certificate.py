@@ -1,7 +1,5 @@
 """The certificate that a client has presented, as TLS has verified it."""
 
-from functools import lru_cache
-
 from cryptography import x509
 from flask import request
 
@@ -9,8 +7,6 @@ from api.http.problems import malformed
 from api.services import services
 from bringup import certificates, tls_failures
 
-# Certificates whose identities are remembered: as many as `bringup.certificates` remembers.
-_REMEMBERED = 512
 # In the environment of a request: what its client has presented. Headers are under names that begin with HTTP.
 _PRESENTED = "bringup.presented"
 
@@ -39,8 +35,7 @@ def _of_connection() -> bytes | None:
 
 def identities() -> frozenset[str]:
     """Those in it, such as ``alice.operator``; none without a certificate."""
-    encoded = presented()
-    return _identities(encoded) if encoded else frozenset()
+    return tls_failures.identities_of({"subjectAltName": [("DNS", name) for name in dns_names()]})
 
 
 def roles() -> frozenset[str]:
@@ -57,9 +52,3 @@ def dns_names() -> tuple[str, ...]:
     """Its alternative names of type DNS; none without a certificate."""
     encoded = presented()
     return certificates.dns_names_of(encoded) if encoded else ()
-
-
-@lru_cache(_REMEMBERED)
-def _identities(encoded: bytes) -> frozenset[str]:
-    names = [("DNS", name) for name in certificates.dns_names_of(encoded)]
-    return tls_failures.identities_of({"subjectAltName": names})

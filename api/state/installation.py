@@ -87,8 +87,8 @@ class Installation:
         """The same, read with other things."""
         # Our files are read first: a change that is made meanwhile then makes Redis newer, not older.
         own = self._own_files()
-        remembered = 0 if isinstance(own, errors.StateDirUnavailable) or own[1] is None else own[1].number
-        recorded = self._changes.ask(batch, remembered)
+        memory = None if isinstance(own, errors.StateDirUnavailable) else own[1]
+        recorded = self._changes.ask(batch, _number_of(memory))
         return lambda: self._reported(own, recorded())
 
     @property
@@ -138,7 +138,7 @@ class Installation:
 
     def _compared(self, own: _OwnFiles, recorded: Recorded) -> InstallationStatus:
         own_id, memory = own
-        remembered = memory.number if memory else 0
+        remembered = _number_of(memory)
         if own_id is None:
             self._adopt(recorded.installation or self._changes.join())
         elif recorded.installation != own_id:
@@ -170,8 +170,7 @@ class Installation:
             return recorded.loss or Loss("", host, recorded.number, recorded.at, remembered)
 
     def _remembered_or_nothing(self) -> int:
-        memory = _unless_damaged(self._memory.read)
-        return memory.number if memory else 0
+        return _number_of(_unless_damaged(self._memory.read))
 
     def _own_id(self) -> str | None:
         try:
@@ -186,6 +185,10 @@ class Installation:
             in_a_thread(partial(files.write_atomically, self._id_path, installation + "\n"))
         except OSError as error:
             raise errors.StateDirUnavailable(f"{self._id_path} cannot be written: {error.strerror}") from error
+
+
+def _number_of(memory: Remembered | None) -> int:
+    return memory.number if memory else 0
 
 
 def _unless_damaged(read: Callable[[], _Content | None]) -> _Content | None:

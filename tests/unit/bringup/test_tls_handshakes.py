@@ -34,9 +34,9 @@ class Handshake:
     """Both sides, in memory: the client speaks first, and each answers all that it was sent."""
 
     def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
-        to_client, self.to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = client.wrap_bio(to_client, self.to_server, server_hostname="192.0.2.7")
-        self.server = server.wrap_bio(self.to_server, to_client, server_side=True)
+        self.to_client, self.to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = client.wrap_bio(self.to_client, self.to_server, server_hostname="192.0.2.7")
+        self.server = server.wrap_bio(self.to_server, self.to_client, server_side=True)
         self.flights_of_client = 0
         while not self.client.version():
             self.flights_of_client += 1
@@ -128,3 +128,21 @@ def test_a_client_that_was_accepted_by_earlier_files_is_judged_by_the_present_on
     assert trust.refused({client}) == {}, "it was accepted by the present files"
     trust.accepted_by(before)
     assert trust.refused({client}) == {client: "it is revoked"}
+
+
+def test_a_server_sends_one_session_ticket(make_settings: MakeSettings, store: Store) -> None:
+    """Each holds the client's certificate, and is a sixth of a handshake with one (RFC 8446 s.4.6.1)."""
+    server = server_of(make_settings, store)
+    sent = []
+    for tickets in (server.num_tickets, 1, 2):
+        server.num_tickets = tickets
+        sent.append(server_bytes_of(server, client_of(store, has_certificate=True)))
+    assert abs(sent[0] - sent[1]) < (sent[2] - sent[1]) / 2
+
+
+def server_bytes_of(server: ssl.SSLContext, client: ssl.SSLContext) -> int:
+    """What the server has sent behind the handshake."""
+    done = Handshake(server, client)
+    with suppress(ssl.SSLWantReadError):
+        done.server.do_handshake()
+    return done.to_client.pending
