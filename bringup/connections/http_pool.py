@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from bringup import tls
 from bringup.connections import http_reply
 from bringup.connections.received import Received, response_of
+from bringup.connections.recent_context import RecentContext
 
 if TYPE_CHECKING:
     import ssl
@@ -28,9 +28,6 @@ _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 # A whole reply may take this many times as long as one wait within it: enough for the list of 100,000 devices over a
 # slow line. A server that sends a byte now and then would hold our thread without end.
 _WHOLE_REPLY = 2
-# Seconds between two looks at the certificate files, each of which gives the interpreter's lock away three times. New
-# connections look for themselves; so only one that is open may be used for so long after its files were renewed.
-_LOOK_EVERY_S = 0.1
 
 
 class HttpPool:
@@ -53,10 +50,9 @@ class HttpPool:
         parts = urlsplit(base)
         self._host, self._path = parts.hostname or "", parts.path
         self._port = parts.port or (443 if context_now else 80)  # RFC 9110 s.4.2
-        self._context_now = context_now
+        self._contexts = RecentContext(context_now) if context_now else None
         self._connect_s, self._answer_s, self._most_idle = connect_s, answer_s, most_idle
-        self._context = context_now() if context_now else None
-        self._look_at = -inf
+        self._context = self._contexts.recent() if self._contexts else None
         self._idle: list[_Connection] = []
         # Without it a call that began with the earlier files could put its connection back after those were ended.
         self._lock = Lock()
@@ -104,9 +100,9 @@ class HttpPool:
 
     def _kept(self) -> "_Connection | None":
         """A connection that is open, and of the files as they were a moment ago; None: there is none."""
-        if time.monotonic() >= self._look_at:
-            self._look()
+        context = self._contexts.recent() if self._contexts else None
         with self._lock:
+            self._end_outdated(context)
             while self._idle:
                 connection = self._idle.pop()
                 if connection.sock is not None and tls.is_idle(connection.sock):
@@ -114,19 +110,18 @@ class HttpPool:
                 connection.close()
         return None
 
-    def _look(self) -> None:
-        """End the connections that nobody uses when the certificate files are others by now."""
-        self._look_at = time.monotonic() + _LOOK_EVERY_S
-        context = self._context_now() if self._context_now else None
-        with self._lock:
-            if context is not self._context:
-                self._context = context
-                while self._idle:
-                    self._idle.pop().close()
+    def _end_outdated(self, context: "ssl.SSLContext | None") -> None:
+        """End the connections that nobody uses when the certificate files are others by now; with the lock."""
+        if context is not self._context:
+            self._context = context
+            while self._idle:
+                self._idle.pop().close()
 
     def _connect(self) -> "_Connection":
-        self._look()
-        made = _Connection(self._host, self._port, self._context)
+        context = self._contexts.fresh() if self._contexts else None
+        with self._lock:
+            self._end_outdated(context)
+        made = _Connection(self._host, self._port, context)
         made.open(self._connect_s)
         return made
 

@@ -3,11 +3,9 @@
 import _socket
 import fcntl
 import functools
-import math
 import select
 import socket
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import BuiltinFunctionType
@@ -20,6 +18,7 @@ from redis.retry import Retry
 
 from bringup import openssl_errors, tls, tls_sessions
 from bringup.connections.polled_socket import PolledSocket
+from bringup.connections.recent_context import RecentContext
 from bringup.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ _TRIES_AGAIN = 1  # one quick second try hides a connection that died while idle
 # Twice the most threads that a setting allows, and room for loops. redis-py's own bound of 100 raises an error for
 # each thread beyond it, as if Redis were away; who bounds the connections is WORKER_CONCURRENCY or API_THREADS.
 _MOST_CONNECTIONS = 1024
-# Seconds between two looks of a pool at the certificate files, which cost as much as a small command does in TLS. New
-# connections look for themselves; so only one that is open may be used for so long after its files were renewed.
-_LOOK_EVERY_S = 0.1
 # The state of a connection that neither side has closed: the first byte of TCP_INFO. Source: tcp(7), linux/tcp.h.
 _ESTABLISHED = b"\x01"
 
@@ -161,21 +157,18 @@ class TlsPool(redis.ConnectionPool):
     """
 
     _context: "ssl.SSLContext | None" = None
-    _look_at = -math.inf
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._contexts = RecentContext(self.connection_kwargs["context"])
 
     def get_connection(self, *args: Any, **kwargs: Any) -> Any:
         """As in redis-py."""
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_EVERY_S
-            self._look()
-        return super().get_connection(*args, **kwargs)
-
-    def _look(self) -> None:
-        context = self.connection_kwargs["context"]()
+        context = self._contexts.recent()
         if context is not self._context:
             self._context = context
             self.disconnect(inuse_connections=False)
+        return super().get_connection(*args, **kwargs)
 
     def release(self, connection: Any) -> None:
         """As in redis-py."""

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from bringup.connections import http_pool, http_reply
+from bringup.connections import http_reply, recent_context
 from bringup.connections.http_pool import HttpPool
 from bringup.connections.http_reply import HttpReply, ReplyTooLargeError
 from bringup.connections.received import Received
@@ -400,7 +400,7 @@ def test_the_files_of_an_open_connection_are_looked_at_ten_times_a_second(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, now = Mock(return_value=time.monotonic()), Mock(return_value=Plain())
-    monkeypatch.setattr(http_pool, "time", Mock(monotonic=clock))
+    monkeypatch.setattr(recent_context, "time", Mock(monotonic=clock))
     pool: Any = HttpPool(serve(sends(OK)).base, context_now=now, connect_s=60, answer_s=60, most_idle=2)
     get(pool)
     (first,), looks = pool._idle, now.call_count
@@ -417,7 +417,7 @@ def test_the_files_of_an_open_connection_are_looked_at_ten_times_a_second(
 
 def test_a_new_connection_looks_at_its_files(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, now = Mock(return_value=time.monotonic()), Mock(return_value=Plain())
-    monkeypatch.setattr(http_pool, "time", Mock(monotonic=clock))
+    monkeypatch.setattr(recent_context, "time", Mock(monotonic=clock))
     pool: Any = HttpPool(serve(sends(OK)).base, context_now=now, connect_s=60, answer_s=60, most_idle=2)
     get(pool)
     pool._idle.pop().close()

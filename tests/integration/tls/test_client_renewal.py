@@ -16,7 +16,7 @@ import requests
 from redis import Redis
 
 from bringup import tls
-from bringup.connections import http_pool
+from bringup.connections import recent_context
 from bringup.connections.api_client import ApiClient
 from bringup.connections.redis_client import connect_redis
 from bringup.errors import ApiUnavailable
@@ -105,7 +105,7 @@ def serve() -> Iterator[Serve]:
 def look_again(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lets so much time pass that a client looks at its files again, which it does ten times a second."""
     ahead_s = 0.0
-    monkeypatch.setattr(http_pool, "time", Mock(monotonic=lambda: time.monotonic() + ahead_s))
+    monkeypatch.setattr(recent_context, "time", Mock(monotonic=lambda: time.monotonic() + ahead_s))
 
     def pass_time() -> None:
         nonlocal ahead_s

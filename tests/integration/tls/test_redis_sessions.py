@@ -14,7 +14,7 @@ import redis
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bringup import tls
-from bringup.connections import redis_transport
+from bringup.connections import recent_context
 from bringup.connections.redis_client import connect_redis
 from bringup.settings import Settings
 from pki.authority import key_pem, pem
@@ -180,7 +180,7 @@ def test_an_idle_connection_ends_a_tenth_of_a_second_after_its_files_were_renewe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Mock(return_value=1000.0)
-    monkeypatch.setattr(redis_transport, "time", Mock(monotonic=clock))
+    monkeypatch.setattr(recent_context, "time", Mock(monotonic=clock))
     certificate, key = ending(store, tmp_path, NOW + timedelta(days=1))
     client = client_of(server, REDIS_TLS_CERT=str(certificate), REDIS_TLS_KEY=str(key)).redis
     first = client.client_id()
